@@ -1,0 +1,28 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every module of the collection does alike: build the AnsibleModule, run, turn expected errors into messages."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+
+
+def run_module(handler: t.Callable[[AnsibleModule], dict[str, t.Any]], **module_options: t.Any) -> None:
+    """Run ``handler`` and exit with the result it returns; ``module_options`` go to AnsibleModule.
+
+    Check mode is supported by every module: a handler that changes something asks ``module.check_mode`` at the one
+    place where its plan would be executed. A FleetnetError becomes the module's one-line failure; anything else is a
+    bug and keeps its traceback.
+    """
+    module = AnsibleModule(supports_check_mode=True, **module_options)
+    try:
+        result = handler(module)
+    except FleetnetError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
