@@ -4,13 +4,16 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/fleetnet
 
+# Files that belong to this checkout and are no part of it. The path is short: sockets of SSH connections live below it.
+work=$(printf %s "$root" | sha256sum)
+work=$cache/work/${work:0:8}
+
 # use_environment run|test: puts the environment's programs first on PATH and lets Ansible find this checkout as the
-# installed collection. Sets `tree`, a folder that holds ansible_collections/fleetnet/docker.
+# installed collection. Sets `tree`, the folder that holds ansible_collections/fleetnet/docker.
 use_environment() {
-    local venv name
+    local venv
     venv=$("$root/script/bootstrap" "$1") || return
-    name=$(printf %s "$root" | sha256sum)
-    tree=$cache/tree/${name:0:16}
+    tree=$work/tree
     mkdir -p "$tree/ansible_collections/fleetnet"
     # -n: or a link that is there already would be followed, and another one made inside of the checkout.
     ln -sfn "$root" "$tree/ansible_collections/fleetnet/docker"
@@ -19,8 +22,11 @@ use_environment() {
     export ANSIBLE_COLLECTIONS_PATH="$tree"
     # Ansible refuses to run where the locale is not UTF-8.
     export LC_ALL=C.UTF-8
-    # What Ansible keeps between runs goes to the cache as well, not to the user's own ~/.ansible.
-    export ANSIBLE_HOME="$cache/ansible"
+    # What tools keep between runs goes to the cache as well, not to ~/.ansible and not into the checkout.
+    export ANSIBLE_HOME="$work/ansible" MYPY_CACHE_DIR="$work/mypy" RUFF_CACHE_DIR="$work/ruff"
+    export HYPOTHESIS_STORAGE_DIRECTORY="$work/hypothesis"
+    # A collection's scenarios would be looked for in extensions/molecule.
+    export MOLECULE_GLOB="molecule/*/molecule.yml"
 }
 
 # step TITLE COMMAND ...: runs the command under a title and tells how long it took; passes its status on.
@@ -29,7 +35,7 @@ step() {
     shift
     printf '\n==> %s\n' "$title"
     "$@" || status=$?
-    printf '==> %s: %s in %d s\n' "$title" "$([[ $status == 0 ]] && echo done || echo "failed ($status)")" \
+    printf '==> %s: %s in %d s\n' "$title" "$([[ $status == 0 ]] && echo "done" || echo "failed ($status)")" \
         $((SECONDS - started))
     return "$status"
 }
