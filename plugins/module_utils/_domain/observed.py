@@ -1,0 +1,307 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was found on a host: the engine's and iproute2's answers, turned into the structures that everything else reads.
+
+The structures are dictionaries (TypedDict), since they cross from host to controller as JSON and stay the same on both
+sides. Field names follow the words of the option names; a value that the source does not give is None, never a guess.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+
+Json = t.Dict[str, t.Any]
+
+MANAGED_LABEL = "io.fleetnet.managed"
+
+BRIDGE_NAME_OPTION = "com.docker.network.bridge.name"
+
+TABLE_MAIN = 254
+TABLE_LOCAL = 255
+
+# rtnetlink's route types, which `ip -N` prints as numbers (include/uapi/linux/rtnetlink.h).
+_ROUTE_TYPES = {
+    "0": "unspec",
+    "1": "unicast",
+    "2": "local",
+    "3": "broadcast",
+    "4": "anycast",
+    "5": "multicast",
+    "6": "blackhole",
+    "7": "unreachable",
+    "8": "prohibit",
+    "9": "throw",
+    "10": "nat",
+}
+
+
+class EngineInfo(t.TypedDict):
+    version: str
+    api_version: str
+    live_restore: bool
+    iptables: bool | None
+    firewall_backend: str | None
+    containers_running: int
+
+
+class Subnet(t.TypedDict):
+    subnet: str | None
+    gateway: str | None
+    ip_range: str | None
+    aux_addresses: dict[str, str]
+
+
+class Network(t.TypedDict):
+    name: str
+    id: str
+    driver: str
+    scope: str
+    internal: bool
+    attachable: bool
+    managed: bool
+    labels: dict[str, str]
+    options: dict[str, str]
+    subnets: list[Subnet]
+    bridge: str | None
+    ipv6: bool
+
+
+class Endpoint(t.TypedDict):
+    network: str
+    ipv4: str | None
+    ipv6: str | None
+    mac: str | None
+    gateway: str | None
+    ipv6_gateway: str | None
+    aliases: list[str] | None
+
+
+class Container(t.TypedDict):
+    name: str
+    id: str
+    pid: int | None
+    mode: str
+    networks: list[Endpoint]
+
+
+class Link(t.TypedDict):
+    name: str
+    index: int
+    kind: str | None
+    mtu: int
+    state: str
+    master: str | None
+    mac: str | None
+    addresses: list[str]
+
+
+class Route(t.TypedDict):
+    destination: str
+    gateway: str | None
+    device: str | None
+    protocol: int | str
+    table: int
+    type: str
+    metric: int | None
+
+
+def parse_engine(version: Json, info: Json, iptables: bool | None) -> EngineInfo:
+    """From ``/version`` and ``/info``; ``iptables`` is whether the daemon manages the firewall, where it is known.
+
+    Engines before 28.1 do not tell their firewall backend; they know no other than iptables.
+    """
+    firewall = info.get("FirewallBackend") or {}
+    return {
+        "version": version["Version"],
+        "api_version": version["ApiVersion"],
+        "live_restore": bool(info.get("LiveRestoreEnabled")),
+        "iptables": iptables,
+        "firewall_backend": firewall.get("Driver") or "iptables",
+        "containers_running": int(info.get("ContainersRunning") or 0),
+    }
+
+
+def manages_firewall(argv: t.Sequence[str], configuration: Json) -> bool:
+    """Whether a dockerd with this command line and daemon.json writes firewall rules (``iptables``, on by default)."""
+    for argument in argv:
+        found = re.match(r"--iptables(?:=(.*))?$", argument)
+        if found:
+            return (found[1] or "true").lower() in ("1", "t", "true")
+    return bool(configuration.get("iptables", True))
+
+
+def parse_networks(networks: t.Sequence[Json]) -> list[Network]:
+    """From ``/networks``, in the order of their names."""
+    return sorted((_network(network) for network in networks), key=lambda network: (network["name"], network["id"]))
+
+
+def _network(network: Json) -> Network:
+    labels = network.get("Labels") or {}
+    options = network.get("Options") or {}
+    ipam = network.get("IPAM") or {}
+    return {
+        "name": network["Name"],
+        "id": network["Id"],
+        "driver": network["Driver"],
+        "scope": network["Scope"],
+        "internal": bool(network.get("Internal")),
+        "attachable": bool(network.get("Attachable")),
+        "managed": labels.get(MANAGED_LABEL) == "true",
+        "labels": labels,
+        "options": options,
+        "subnets": [_subnet(config) for config in ipam.get("Config") or []],
+        "bridge": _bridge(network, options),
+        "ipv6": bool(network.get("EnableIPv6")),
+    }
+
+
+def _subnet(config: Json) -> Subnet:
+    return {
+        "subnet": config.get("Subnet") or None,
+        "gateway": config.get("Gateway") or None,
+        "ip_range": config.get("IPRange") or None,
+        "aux_addresses": config.get("AuxiliaryAddresses") or {},
+    }
+
+
+def _bridge(network: Json, options: dict[str, str]) -> str | None:
+    if network["Driver"] != "bridge":
+        return None
+    return options.get(BRIDGE_NAME_OPTION) or "br-" + network["Id"][:12]
+
+
+def parse_containers(containers: t.Sequence[Json], details: t.Mapping[str, Json] | None = None) -> list[Container]:
+    """From ``/containers/json``, in the order of their names.
+
+    ``details`` holds ``/containers/ID/json`` by id for those that were asked about: the list knows neither PIDs nor
+    aliases, which stay None for the others.
+    """
+    details = details or {}
+    names = {container["Id"]: _container_name(container) for container in containers}
+    found = [_container(container, names, details.get(container["Id"])) for container in containers]
+    return sorted(found, key=lambda container: container["name"])
+
+
+def _container_name(container: Json) -> str:
+    # Legacy links add names of the form /other/alias; the container's own name has no further slash.
+    own = [name.lstrip("/") for name in container.get("Names") or [] if "/" not in name.lstrip("/")]
+    return str(own[0] if own else container["Id"][:12])
+
+
+def _container(container: Json, names: dict[str, str], detail: Json | None) -> Container:
+    settings = (detail or container).get("NetworkSettings") or {}
+    networks = settings.get("Networks") or {}
+    endpoints = [_endpoint(name, networks[name], detail is not None) for name in sorted(networks)]
+    mode = (container.get("HostConfig") or {}).get("NetworkMode") or "default"
+    return {
+        "name": names[container["Id"]],
+        "id": container["Id"],
+        "pid": int(detail["State"]["Pid"]) or None if detail else None,
+        "mode": _mode(mode, names),
+        # The networks called none and host are the absence of an attachment.
+        "networks": [endpoint for endpoint in endpoints if endpoint["network"] not in ("none", "host")],
+    }
+
+
+def _mode(mode: str, names: dict[str, str]) -> str:
+    if mode.startswith("container:"):
+        target = mode[len("container:") :]
+        return "container:" + names.get(target, target)
+    if mode in ("default", "bridge"):
+        return "bridge"
+    return mode if mode in ("none", "host") else "user-defined"
+
+
+def _endpoint(network: str, endpoint: Json, inspected: bool) -> Endpoint:
+    return {
+        "network": network,
+        "ipv4": _cidr(endpoint.get("IPAddress"), endpoint.get("IPPrefixLen")),
+        "ipv6": _cidr(endpoint.get("GlobalIPv6Address"), endpoint.get("GlobalIPv6PrefixLen")),
+        "mac": endpoint.get("MacAddress") or None,
+        "gateway": endpoint.get("Gateway") or None,
+        "ipv6_gateway": endpoint.get("IPv6Gateway") or None,
+        "aliases": (endpoint.get("Aliases") or []) if inspected else None,
+    }
+
+
+def _cidr(address: str | None, length: int | None) -> str | None:
+    return f"{address}/{length}" if address else None
+
+
+def parse_links(links: t.Sequence[Json]) -> list[Link]:
+    """From ``ip -json -details address show``, in the order of their index."""
+    return sorted((_link(link) for link in links), key=lambda link: link["index"])
+
+
+def _link(link: Json) -> Link:
+    return {
+        "name": link["ifname"],
+        "index": link["ifindex"],
+        "kind": (link.get("linkinfo") or {}).get("info_kind"),
+        "mtu": link["mtu"],
+        "state": str(link.get("operstate") or "UNKNOWN").lower(),
+        "master": link.get("master"),
+        "mac": link.get("address"),
+        "addresses": [f"{entry['local']}/{entry['prefixlen']}" for entry in link["addr_info"] if "local" in entry],
+    }
+
+
+def parse_routes(routes: t.Sequence[Json], family: int) -> list[Route]:
+    """From ``ip -N -json -details -4|-6 route show table all``: all but the local table, in the kernel's order.
+
+    ``family`` is 4 or 6. A route with several next hops gives one entry for each.
+    """
+    return [entry for route in routes if _table(route) != TABLE_LOCAL for entry in _route(route, family)]
+
+
+def _table(route: Json) -> int:
+    return int(route.get("table", TABLE_MAIN))
+
+
+def _route(route: Json, family: int) -> t.Iterator[Route]:
+    kind = str(route.get("type", "1"))
+    protocol = str(route.get("protocol", "0"))
+    for hop in route.get("nexthops") or [route]:
+        via = hop.get("via") or {}  # a next hop of the other family
+        yield {
+            "destination": _destination(route["dst"], family),
+            "gateway": hop.get("gateway") or via.get("host"),
+            "device": hop.get("dev"),
+            "protocol": int(protocol) if protocol.isdigit() else protocol,
+            "table": _table(route),
+            "type": _ROUTE_TYPES.get(kind, kind),
+            "metric": route.get("metric"),
+        }
+
+
+def _destination(text: str, family: int) -> str:
+    if text == "default":
+        return "0.0.0.0/0" if family == 4 else "::/0"
+    return str(ipaddress.ip_network(text))
+
+
+def parse_name_servers(resolv_conf: str) -> list[str]:
+    """The addresses of ``nameserver`` lines, in their order, without a scope (``fe80::1%eth0``) and without doubles."""
+    servers = []
+    for line in resolv_conf.splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0] == "nameserver":
+            servers.append(words[1].split("%", 1)[0])
+    return list(dict.fromkeys(servers))
+
+
+class ControlPath(t.TypedDict):
+    client: str
+    server: str
+
+
+def parse_control_path(ssh_connection: str | None) -> ControlPath | None:
+    """From SSH_CONNECTION, ``CLIENT PORT SERVER PORT``; None where Ansible did not come by SSH."""
+    words = (ssh_connection or "").split()
+    if len(words) != 4:
+        return None
+    return {"client": words[0].split("%", 1)[0], "server": words[2].split("%", 1)[0]}

@@ -1,0 +1,91 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host's truth in one go: asks the engine, iproute2 and the kernel for the parts that are wanted, and no others."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import (
+    Container,
+    EngineInfo,
+    parse_containers,
+    parse_engine,
+    parse_networks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import Commands
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.host_state import (
+    read_control_path,
+    read_forwarding,
+    read_manages_firewall,
+    read_resolver,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import read_links, read_routes
+
+Json = t.Dict[str, t.Any]
+
+PARTS = (
+    "engine",
+    "networks",
+    "containers",
+    "container_details",
+    "links",
+    "routes",
+    "forwarding",
+    "resolver",
+    "control_path",
+)
+
+ENGINE_PARTS = frozenset(("engine", "networks", "containers", "container_details"))
+
+
+def survey(parts: t.Sequence[str], commands: Commands, engine: Engine | None) -> Json:
+    """The wanted ``parts`` by name; ``engine`` is None only where none of ENGINE_PARTS is wanted."""
+    found: Json = {}
+    if engine is not None:
+        found.update(_survey_engine(parts, engine))
+    readers: dict[str, t.Callable[[], t.Any]] = {
+        "links": lambda: read_links(commands),
+        "routes": lambda: read_routes(commands),
+        "forwarding": read_forwarding,
+        "resolver": read_resolver,
+        "control_path": read_control_path,
+    }
+    found.update((part, read()) for part, read in readers.items() if part in parts)
+    return found
+
+
+def _survey_engine(parts: t.Sequence[str], engine: Engine) -> Json:
+    found: Json = {}
+    if "engine" in parts:
+        found["engine"] = read_engine(engine)
+    if "networks" in parts:
+        found["networks"] = parse_networks(engine.get("/networks"))
+    if "containers" in parts or "container_details" in parts:
+        found["containers"] = read_containers(engine, "container_details" in parts)
+    return found
+
+
+def read_engine(engine: Engine) -> EngineInfo:
+    return parse_engine(engine.get("/version"), engine.get("/info"), read_manages_firewall())
+
+
+def read_containers(engine: Engine, details: bool) -> list[Container]:
+    """The running containers; with ``details`` each is asked about, for its PID and aliases: one call each, some ms."""
+    listed = engine.get("/containers/json")
+    inspected = {container["Id"]: inspect(engine, container["Id"]) for container in listed if details}
+    return parse_containers(listed, {key: detail for key, detail in inspected.items() if detail is not None})
+
+
+def inspect(engine: Engine, container: str) -> Json | None:
+    """All that the engine knows of a container, by name or id; None where there is none, or none any more."""
+    try:
+        detail: Json = engine.get(f"/containers/{container}/json")
+    except EngineError as error:
+        if error.status != 404:
+            raise
+        return None
+    return detail
