@@ -25,17 +25,18 @@ use_environment() {
     # What tools keep between runs goes to the cache as well, not to ~/.ansible and not into the checkout.
     export ANSIBLE_HOME="$work/ansible" MYPY_CACHE_DIR="$work/mypy" RUFF_CACHE_DIR="$work/ruff"
     export HYPOTHESIS_STORAGE_DIRECTORY="$work/hypothesis"
-    # A collection's scenarios would be looked for in extensions/molecule.
+    # Without this, a collection's scenarios are looked for in extensions/molecule.
     export MOLECULE_GLOB="molecule/*/molecule.yml"
 }
 
-# step TITLE COMMAND ...: runs the command under a title and tells how long it took; passes its status on.
+# step TITLE COMMAND ...: runs the command under a title, tells how long it took, passes its status on.
+# Sets `step_seconds`.
 step() {
     local title=$1 started=$SECONDS status=0
     shift
     printf '\n==> %s\n' "$title"
     "$@" || status=$?
-    printf '==> %s: %s in %d s\n' "$title" "$([[ $status == 0 ]] && echo "done" || echo "failed ($status)")" \
-        $((SECONDS - started))
+    step_seconds=$((SECONDS - started))
+    printf '==> %s: %s in %d s\n' "$title" "$([[ $status == 0 ]] && echo "done" || echo "failed ($status)")" "$step_seconds"
     return "$status"
 }
