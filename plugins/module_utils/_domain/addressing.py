@@ -1,0 +1,131 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Address blocks as plain integers.
+
+``ipaddress`` parses and validates; the arithmetic of the plan runs over these tuples, since a fleet of 10,000 hosts
+with 10 networks each has 100,000 blocks and an ``ip_network`` costs some microseconds and 200 bytes each.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+_BITS = {4: 32, 6: 128}
+
+
+class Prefix(t.NamedTuple):
+    """A block of addresses: IP version (4 or 6), first address as an integer, prefix length in bits."""
+
+    version: int
+    address: int
+    length: int
+
+    @classmethod
+    def parse(cls, text: str) -> Prefix:
+        """``10.64.0.0/12`` to a Prefix; ValueError (with the reason) for anything else, host bits included."""
+        if not isinstance(text, str) or "/" not in text:
+            raise ValueError("an address block is written ADDRESS/LENGTH, for example 10.64.0.0/12")
+        try:
+            network = ipaddress.ip_network(text)
+        except ValueError as error:
+            if "has host bits set" in str(error):
+                inside = ipaddress.ip_network(text, strict=False)
+                raise ValueError(f"has host bits set; the block that holds this address is {inside}") from None
+            raise ValueError(f"is not an address block: {error}") from None
+        return cls(network.version, int(network.network_address), network.prefixlen)
+
+    @classmethod
+    def holding(cls, text: str, length: int | None = None) -> Prefix:
+        """The block that an interface address (``192.0.2.7/24``, or a bare address) lies in."""
+        interface = ipaddress.ip_interface(text if length is None else f"{text}/{length}")
+        network = interface.network
+        return cls(network.version, int(network.network_address), network.prefixlen)
+
+    @property
+    def size(self) -> int:
+        """How many addresses the block holds."""
+        return 1 << (_BITS[self.version] - self.length)
+
+    @property
+    def last(self) -> int:
+        """The block's last address as an integer."""
+        return self.address + self.size - 1
+
+    @property
+    def netmask(self) -> int:
+        """The network mask as an integer."""
+        bits = _BITS[self.version]
+        return ((1 << self.length) - 1) << (bits - self.length)
+
+    def __str__(self) -> str:
+        return f"{format_address(self.version, self.address)}/{self.length}"
+
+    def contains(self, other: Prefix) -> bool:
+        """True where ``other`` lies wholly inside this block."""
+        return self.version == other.version and self.address <= other.address and other.last <= self.last
+
+    def overlaps(self, other: Prefix) -> bool:
+        """True where the two blocks share an address."""
+        return self.version == other.version and self.address <= other.last and other.address <= self.last
+
+    def has(self, address: int) -> bool:
+        """True where the address (an integer of the same version) lies in the block."""
+        return self.address <= address <= self.last
+
+    def at(self, offset: int, length: int) -> Prefix:
+        """The block of ``length`` that begins ``offset`` addresses into this one."""
+        return Prefix(self.version, self.address + offset, length)
+
+    def host(self, number: int) -> str:
+        """The address ``number`` into the block, as text; negative counts from the end (-1 is the last)."""
+        return format_address(self.version, self.address + number if number >= 0 else self.last + 1 + number)
+
+
+def parse_address(text: str) -> tuple[int, int]:
+    """An address as (IP version, integer); ValueError where it is none."""
+    address = ipaddress.ip_address(text)
+    return address.version, int(address)
+
+
+def format_address(version: int, address: int) -> str:
+    """An integer as the text of an address."""
+    if version == 4:
+        return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+    return str(ipaddress.IPv6Address(address))
+
+
+def block_size(version: int, length: int) -> int:
+    """How many addresses a block of this prefix length holds."""
+    return 1 << (_BITS[version] - length)
+
+
+def aligned_blocks(version: int, first: int, end: int) -> list[Prefix]:
+    """The fewest blocks that together are exactly the addresses first..end-1 (integers)."""
+    blocks = []
+    bits = _BITS[version]
+    while first < end:
+        size = first & -first if first else 1 << bits
+        while size > end - first:
+            size >>= 1
+        blocks.append(Prefix(version, first, bits - size.bit_length() + 1))
+        first += size
+    return blocks
+
+
+T = t.TypeVar("T")
+
+
+def overlapping(items: t.Iterable[tuple[Prefix, T]]) -> list[tuple[tuple[Prefix, T], tuple[Prefix, T]]]:
+    """Every overlap among the items, as pairs (the holding one first), in one sweep: O(n log n + overlaps)."""
+    found = []
+    open_blocks: list[tuple[Prefix, T]] = []
+    for item in sorted(items, key=lambda pair: (pair[0].version, pair[0].address, pair[0].length)):
+        prefix = item[0]
+        # Blocks are aligned, so what still holds this first address holds all of the block.
+        while open_blocks and not open_blocks[-1][0].contains(prefix):
+            open_blocks.pop()
+        found += [(holder, item) for holder in open_blocks]
+        open_blocks.append(item)
+    return found
