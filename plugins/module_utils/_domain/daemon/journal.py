@@ -1,0 +1,33 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The few lines of dockerd's log that tell why it did not start."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+MOST_LINES = 4
+
+_TELLING = re.compile(r"level=(error|fatal)|failed to start|unable to configure|\bpanic:|^failed to |cannot ")
+_MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"')
+
+
+def telling_lines(log: t.Sequence[str]) -> list[str]:
+    """At most MOST_LINES lines of ``log``: those that report errors, else the last ones, each once, in their order."""
+    telling = [line for line in log if _TELLING.search(line)] or list(log)
+    unique: list[str] = []
+    for line in telling:
+        text = _text(line)
+        if text and text not in unique:
+            unique.append(text)
+    return unique[-MOST_LINES:]
+
+
+def _text(line: str) -> str:
+    found = _MESSAGE.search(line)
+    if found:
+        return found[1].replace('\\"', '"').strip()
+    return line.strip()

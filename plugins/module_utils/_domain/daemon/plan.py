@@ -1,0 +1,212 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What to do so that the daemon works as declared: desired x observed -> one plan, and whom it interrupts.
+
+What decides is what the running daemon has in effect, not what its file says: a key that the file already has and
+the daemon does not is a restart, a key that the daemon has by default is a line in the file and no restart.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import check, config
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import (
+    BRIDGE,
+    BY_OPTION,
+    RELOAD,
+    RESTART,
+    Json,
+    default_of,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import (
+    UNKNOWN,
+    Container,
+    Observed,
+    effective,
+    equal,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+
+
+class Desired(t.NamedTuple):
+    """``values`` by option name; the keys of ``unset`` leave the file, so that the engine's default holds."""
+
+    values: dict[str, t.Any]
+    unset: tuple[str, ...] = ()
+
+
+class Effect(t.NamedTuple):
+    """A key whose value in effect is not the declared one."""
+
+    option: str
+    before: t.Any
+    after: t.Any
+
+    def __str__(self) -> str:
+        return f"{self.option} {_show(self.before)} -> {_show(self.after)}"
+
+
+class Plan(t.NamedTuple):
+    """Ordered operations: write the file, stop containers, restart or reload, start containers again.
+
+    ``before`` and ``after`` are daemon.json's texts, None where it does not exist. ``signal`` is RESTART, RELOAD or
+    None. ``stop`` are containers that have to be stopped by us because the engine would keep them and ignore the
+    change; ``interrupted`` all that stop in any way; ``resume`` all that have to run at the end.
+    """
+
+    path: str
+    unit: str
+    before: str | None
+    after: str | None
+    effects: tuple[Effect, ...]
+    signal: str | None
+    stop: tuple[Container, ...]
+    interrupted: tuple[Container, ...]
+    resume: tuple[Container, ...]
+
+    @property
+    def writes(self) -> bool:
+        return self.before != self.after
+
+    @property
+    def changed(self) -> bool:
+        return self.writes or self.signal is not None or bool(self.resume)
+
+    def operations(self) -> list[str]:
+        """One line an operation, in the order of execution, as a person reads them."""
+        lines = []
+        effects = "; ".join(str(effect) for effect in self.effects)
+        if self.writes:
+            lines.append(f"write {self.path}")
+        if self.stop:
+            lines.append(f"stop {_names(self.stop)}: with live restore the engine would ignore the change otherwise")
+        if self.signal:
+            lines.append(f"{self.signal} {self.unit}: {effects}")
+        if self.interrupted and not self.stop:
+            lines.append(f"interrupted by the restart: {_names(self.interrupted)}")
+        if self.resume:
+            lines.append(f"start again what does not run afterwards: {_names(self.resume)}")
+        return lines
+
+    def diff(self) -> list[Json]:
+        """The file's and the running daemon's difference, in the form that Ansible prints."""
+        diffs: list[Json] = []
+        if self.writes:
+            headers = {"before_header": self.path, "after_header": self.path}
+            diffs.append({"before": self.before or "", "after": self.after or "", **headers})
+        if self.effects:
+            before = "".join(f"{effect.option}: {_show(effect.before)}\n" for effect in self.effects)
+            after = "".join(f"{effect.option}: {_show(effect.after)}\n" for effect in self.effects)
+            header = "in effect in the running daemon"
+            diffs.append({"before": before, "after": after, "before_header": header, "after_header": header})
+        return diffs
+
+
+def plan_daemon(desired: Desired, observed: Observed, allow_restart: bool = False) -> Plan:
+    """Raises FleetnetError for what cannot work, and for an interruption that nobody has consented to."""
+    plan = _plan(desired, observed)
+    if plan.interrupted:
+        _consent(plan, allow_restart)
+    return plan
+
+
+def still_missing(desired: Desired, observed: Observed) -> tuple[Effect, ...]:
+    """After the plan has been executed: what is not in effect even so."""
+    return _effects(desired, observed)
+
+
+def _plan(desired: Desired, observed: Observed) -> Plan:
+    check.check_versions([*desired.values, *desired.unset], observed.version)
+    now = config.parse(observed.text or "", observed.path)
+    changes = {BY_OPTION[option].name: value for option, value in desired.values.items()}
+    removed = [BY_OPTION[option].name for option in desired.unset]
+    after = config.edit(observed.text or "", changes, removed, observed.path)
+    if config.same(now, config.parse(after, observed.path)):
+        after = observed.text or ""  # nothing to say: neither a missing file is made nor a blank one filled
+    merged = config.parse(after, observed.path)
+    check.check_values(changes, merged, observed.version)
+    check.check_swarm(changes, observed.info)
+    check.check_flags(merged, observed.argv, observed.path, observed.unit)
+    if observed.help_text:
+        check.check_known(merged, observed.help_text, observed.path)
+
+    effects = _effects(desired, observed)
+    applies = {BY_OPTION[effect.option].apply for effect in effects}
+    signal = RESTART if RESTART in applies else RELOAD if RELOAD in applies else None
+    stop = interrupted = resume = ()  # type: t.Tuple[Container, ...]
+    if signal == RESTART:
+        live_restore = bool(observed.info.get("LiveRestoreEnabled"))
+        if not live_restore:
+            interrupted = observed.containers
+        elif any(BY_OPTION[effect.option].scope == BRIDGE for effect in effects):
+            stop = interrupted = observed.containers
+        resume = observed.containers
+    return Plan(
+        path=observed.path,
+        unit=observed.unit,
+        before=observed.text,
+        after=after if after or observed.text is not None else None,
+        effects=effects,
+        signal=signal,
+        stop=stop,
+        interrupted=interrupted,
+        resume=resume + observed.to_resume,
+    )
+
+
+def _effects(desired: Desired, observed: Observed) -> tuple[Effect, ...]:
+    effects = []
+    for option, value in desired.values.items():
+        key = BY_OPTION[option]
+        now = effective(key, observed)
+        if not equal(key, now, value):
+            effects.append(Effect(option, now, value))
+    for option in desired.unset:
+        key = BY_OPTION[option]
+        # What the engine chooses by itself cannot be compared; that the daemon was told something can.
+        told = UNKNOWN if observed.startup is None else observed.startup.get(key.name)
+        default = default_of(key, observed.version)
+        if told is not None and not (default is not None and equal(key, told, default)):
+            effects.append(Effect(option, told, default))
+    return tuple(effects)
+
+
+def _consent(plan: Plan, allow_restart: bool) -> None:
+    effects = "; ".join(str(effect) for effect in plan.effects)
+    count = len(plan.interrupted)
+    who = f"{count} running container{'s' if count > 1 else ''} ({_names(plan.interrupted)})"
+    if not allow_restart:
+        if plan.stop:
+            why = (
+                f"live restore is on: with {who} the engine would ignore the change in silence, so they have to be "
+                f"stopped and started again"
+            )
+        else:
+            why = f"the restart of {plan.unit} interrupts {who}"
+        raise FleetnetError(f"{effects}: {why}. Consent with allow_restart: true; nothing was changed")
+    doomed = [container for container in plan.interrupted if container.auto_remove]
+    if doomed:
+        raise FleetnetError(
+            f"{effects}: the engine deletes {_names(doomed)} when stopped (started with --rm), so they could not run "
+            f"again after the restart of {plan.unit}: wait for their end or stop them yourself; nothing was changed"
+        )
+
+
+def _names(containers: t.Sequence[Container]) -> str:
+    shown = ", ".join(container.name for container in containers[:5])
+    return shown + (f" and {len(containers) - 5} more" if len(containers) > 5 else "")
+
+
+def _show(value: t.Any) -> str:
+    if value is None:
+        return "unset"
+    if value is UNKNOWN:
+        return "unknown (daemon.json is newer than the running daemon)"
+    if isinstance(value, str):
+        return value or "''"
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return ", ".join("/".join(str(part) for part in item.values()) for item in value)
+    return config.dumps(value)

@@ -1,0 +1,221 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Golden cases: (desired, observed) -> operations and the file's text, and back."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.config import BrokenFile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import Container, Observed
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import Desired, Plan, plan_daemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+
+DEFAULT_BRIDGE = {
+    "EnableIPv6": False,
+    "IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]},
+    "Options": {
+        "com.docker.network.bridge.default_bridge": "true",
+        "com.docker.network.bridge.enable_icc": "true",
+        "com.docker.network.bridge.enable_ip_masquerade": "true",
+        "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
+        "com.docker.network.bridge.name": "docker0",
+        "com.docker.network.driver.mtu": "1500",
+    },
+}
+
+FRESH = Observed(
+    version=(28, 5, 2),
+    path="/etc/docker/daemon.json",
+    unit="docker.service",
+    text=None,
+    startup={},
+    argv=("/usr/sbin/dockerd", "-H", "fd://"),
+    info={"LiveRestoreEnabled": False, "IPv4Forwarding": True},
+    bridge=DEFAULT_BRIDGE,
+    addresses=frozenset(["172.17.0.1/16"]),
+)
+
+WEB = Container("1", "web")
+DB = Container("2", "db")
+JOB = Container("3", "job", auto_remove=True)
+
+FLEET = {
+    "bip": "10.64.0.1/24",
+    "mtu": 1500,
+    "default_address_pools": [{"base": "10.64.8.0/21", "size": 24}],
+}
+
+
+def plan(values: dict[str, t.Any], observed: Observed, unset: tuple[str, ...] = (), consent: bool = False) -> Plan:
+    return plan_daemon(Desired(values, unset), observed, consent)
+
+
+def with_file(config: dict[str, t.Any], observed: Observed = FRESH) -> Observed:
+    """The host after its daemon has started with ``config``, as far as the engine does not show it elsewhere."""
+    return observed._replace(text=json.dumps(config), startup=config)
+
+
+def test_a_fresh_host_gets_the_fleets_file_and_a_restart_without_asking() -> None:
+    made = plan(FLEET, FRESH)
+    assert made.operations() == [
+        "write /etc/docker/daemon.json",
+        "restart docker.service: bip 172.17.0.1/16 -> 10.64.0.1/24; default_address_pools [] -> 10.64.8.0/21/24",
+    ]
+    assert made.before is None
+    assert json.loads(made.after or "") == {
+        "bip": "10.64.0.1/24",
+        "mtu": 1500,
+        "default-address-pools": [{"base": "10.64.8.0/21", "size": 24}],
+    }
+    assert [diff["before_header"] for diff in made.diff()] == [
+        "/etc/docker/daemon.json",
+        "in effect in the running daemon",
+    ]
+
+
+def test_a_second_run_changes_nothing() -> None:
+    first = plan(FLEET, FRESH)
+    config = json.loads(first.after or "")
+    entry = {"Subnet": "10.64.0.0/24", "Gateway": "10.64.0.1"}
+    observed = FRESH._replace(
+        text=first.after,
+        startup=config,
+        info={**FRESH.info, "DefaultAddressPools": [{"Base": "10.64.8.0/21", "Size": 24}]},
+        bridge={**DEFAULT_BRIDGE, "IPAM": {"Config": [entry]}},
+        addresses=frozenset(["10.64.0.1/24"]),
+        containers=(WEB,),
+    )
+    again = plan(FLEET, observed)
+    assert not again.changed
+    assert again.operations() == []
+    assert again.diff() == []
+
+
+def test_what_holds_by_default_is_written_without_a_restart() -> None:
+    made = plan({"mtu": 1500, "icc": True, "userland_proxy": True}, FRESH._replace(containers=(WEB,)))
+    assert made.operations() == ["write /etc/docker/daemon.json"]
+
+
+def test_a_value_that_only_the_file_has_is_a_restart() -> None:
+    observed = FRESH._replace(text='{"bip": "10.64.0.1/24"}', startup={})
+    assert plan({"bip": "10.64.0.1/24"}, observed).operations() == [
+        "restart docker.service: bip 172.17.0.1/16 -> 10.64.0.1/24"
+    ]
+
+
+def test_an_address_that_left_docker0_is_a_restart() -> None:
+    assert plan({"bip": "172.17.0.1/16"}, FRESH._replace(addresses=frozenset())).effects[0].before is None
+
+
+def test_what_the_engine_does_not_show_and_the_file_does_not_prove_is_a_restart() -> None:
+    observed = FRESH._replace(text='{"userland-proxy": false}', startup=None)
+    assert plan({"userland_proxy": False}, observed).operations() == [
+        "restart docker.service: userland_proxy unknown (daemon.json is newer than the running daemon) -> false"
+    ]
+    assert not plan({"userland_proxy": False}, with_file({"userland-proxy": False})).changed
+
+
+def test_live_restore_alone_is_a_reload() -> None:
+    made = plan({"live_restore": True}, FRESH._replace(containers=(WEB,)))
+    assert made.operations() == ["write /etc/docker/daemon.json", "reload docker.service: live_restore false -> true"]
+    assert made.interrupted == ()
+
+
+def test_running_containers_ask_for_consent() -> None:
+    observed = FRESH._replace(containers=(WEB, DB))
+    with pytest.raises(FleetnetError) as raised:
+        plan({"bip": "10.64.0.1/24"}, observed)
+    assert str(raised.value) == (
+        "bip 172.17.0.1/16 -> 10.64.0.1/24: the restart of docker.service interrupts 2 running containers (web, db). "
+        "Consent with allow_restart: true; nothing was changed"
+    )
+    made = plan({"bip": "10.64.0.1/24"}, observed, consent=True)
+    assert (made.interrupted, made.stop, made.resume) == ((WEB, DB), (), (WEB, DB))
+
+
+def test_containers_that_could_not_come_back_are_never_interrupted() -> None:
+    with pytest.raises(FleetnetError, match=r"the engine deletes job when stopped \(started with --rm\)"):
+        plan({"bip": "10.64.0.1/24"}, FRESH._replace(containers=(WEB, JOB)), consent=True)
+
+
+LIVE = FRESH._replace(info={**FRESH.info, "LiveRestoreEnabled": True}, containers=(WEB,))
+
+
+def test_live_restore_bridges_what_is_not_docker0s() -> None:
+    made = plan({"userland_proxy": False}, LIVE)
+    assert made.signal == "restart"
+    assert made.interrupted == ()
+    assert made.resume == (WEB,)
+
+
+def test_live_restore_would_swallow_a_change_of_docker0() -> None:
+    with pytest.raises(FleetnetError, match=r"live restore is on: with 1 running container \(web\) the engine would"):
+        plan({"bip": "10.64.0.1/24"}, LIVE)
+    made = plan({"bip": "10.64.0.1/24"}, LIVE, consent=True)
+    assert made.stop == made.interrupted == made.resume == (WEB,)
+    assert made.operations()[1].startswith("stop web: with live restore the engine would ignore the change")
+
+
+def test_unset_takes_the_key_out_and_restarts_what_was_told() -> None:
+    observed = with_file({"userland-proxy": False, "debug": True})
+    made = plan({}, observed, unset=("userland_proxy",))
+    assert made.after == '{"debug": true}'
+    assert made.operations()[1] == "restart docker.service: userland_proxy false -> true"
+    assert not plan({}, with_file({"debug": True}), unset=("userland_proxy",)).changed
+
+
+def test_nothing_declared_makes_no_file() -> None:
+    assert not plan({}, FRESH).changed
+    assert plan({}, FRESH).after is None
+
+
+def test_an_interrupted_run_is_finished() -> None:
+    made = plan({}, FRESH._replace(to_resume=(WEB,)))
+    assert made.changed
+    assert made.operations() == ["start again what does not run afterwards: web"]
+
+
+def test_a_broken_file_is_never_merged_into() -> None:
+    with pytest.raises(BrokenFile, match="line 1, column 9"):
+        plan({"mtu": 1400}, FRESH._replace(text='{"bip": ,}'))
+
+
+def test_an_unknown_key_of_an_old_engine_stops_the_plan() -> None:
+    observed = FRESH._replace(version=(20, 10, 24), help_text="--bip string", text='{"bpi": "x"}')
+    with pytest.raises(FleetnetError, match="'bpi'"):
+        plan({"bip": "10.64.0.1/24"}, observed)
+
+
+SHOWN: list[tuple[str, t.Any, dict[str, t.Any]]] = [
+    ("fixed_cidr", "172.17.1.0/24", {"IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "IPRange": "172.17.1.0/24"}]}}),
+    (
+        "default_gateway",
+        "172.17.0.9",
+        {"IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "AuxiliaryAddresses": {"DefaultGatewayIPv4": "172.17.0.9"}}]}},
+    ),
+    ("icc", False, {"Options": {"com.docker.network.bridge.enable_icc": "false"}}),
+    ("ip_masq", False, {"Options": {"com.docker.network.bridge.enable_ip_masquerade": "false"}}),
+    ("ip", "127.0.0.1", {"Options": {"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"}}),
+    ("mtu", 1400, {"Options": {"com.docker.network.driver.mtu": "1400"}}),
+    ("ipv6", True, {"EnableIPv6": True}),
+    ("fixed_cidr_v6", "fd00:64:0::/64", {"IPAM": {"Config": [{"Subnet": "fd00:64::/64"}]}}),
+]
+
+
+@pytest.mark.parametrize(("option", "value", "shown"), SHOWN, ids=[case[0] for case in SHOWN])
+def test_the_engine_shows_what_is_in_effect(option: str, value: object, shown: dict[str, t.Any]) -> None:
+    """The daemon may have been told anything: what it shows decides."""
+    assert [effect.option for effect in plan({option: value}, FRESH).effects] == [option]
+    assert plan({option: value}, FRESH._replace(bridge={**DEFAULT_BRIDGE, **shown})).effects == ()
+
+
+def test_the_inverse_is_the_file_as_it_was() -> None:
+    text = '{ "debug":true,\n"bip": "10.1.0.1/24" }'
+    made = plan({"bip": "10.64.0.1/24"}, FRESH._replace(text=text, startup=json.loads(text)))
+    assert made.before == text
