@@ -41,6 +41,7 @@ RUN_KEYS = (
     "observed",
     "on_drift",
     "plan",
+    "plan_observed",
     "probes",
     "prune",
     "report_dir",

@@ -38,22 +38,19 @@ class Engine:
     firewall: str = "iptables"
 
 
-@dataclasses.dataclass(frozen=True)
-class Jump:
-    """A jump that has to be the first rule of a chain which is not ours."""
-
-    table: str
-    chain: str
-    target: str
+# dockerd switches forwarding on itself, but not where ip-forward is off, and the nftables backend never does.
+SYSCTL = """\
+# Written by fleetnet.docker: hosts of the fleet route between their bridges and to each other.
+net.ipv4.ip_forward = 1
+"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Ruleset:
-    """``nft`` for ``nft -f``, ``iptables`` for ``iptables-restore --noflush`` (empty: none), and the jumps into it."""
+    """``nft`` is for ``nft -f``, ``iptables`` for ``iptables-restore --noflush`` (empty: nothing to do there)."""
 
     nft: str
     iptables: str
-    jumps: tuple[Jump, ...]
 
 
 def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: Engine) -> Ruleset:
@@ -68,7 +65,7 @@ def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: Engine) -> Ru
             f"policy names {DEFAULT_BRIDGE}, and an engine with the nftables firewall backend lets nothing be routed "
             "to the default bridge; use user-defined networks, or the iptables backend"
         )
-    return Ruleset(_nft(policy, own), *_iptables(policy, engine, to_default_bridge))
+    return Ruleset(_nft(policy, own), _iptables(policy, engine, to_default_bridge))
 
 
 # --- nftables ---------------------------------------------------------------------------------------------------------
@@ -233,9 +230,10 @@ def _service_match(line: PolicyLine) -> str:
 # --- iptables ---------------------------------------------------------------------------------------------------------
 
 
-def _iptables(policy: Policy, engine: Engine, to_default_bridge: bool) -> tuple[str, tuple[Jump, ...]]:
+def _iptables(policy: Policy, engine: Engine, to_default_bridge: bool) -> str:
+    """Our chains; the jumps into them (DOCKER-USER, raw PREROUTING) are the business of whoever loads them."""
     if engine.firewall != "iptables":
-        return "", ()
+        return ""
     mark = f"{MARK:#x}/{MARK:#x}"
     lines = [
         "*filter",
@@ -243,15 +241,13 @@ def _iptables(policy: Policy, engine: Engine, to_default_bridge: bool) -> tuple[
         f'-A {FORWARD_CHAIN} -m mark --mark {mark} -m comment --comment "declared, see nft table {TABLE}" -j ACCEPT',
         "COMMIT",
     ]
-    jumps = [Jump("filter", "DOCKER-USER", FORWARD_CHAIN)]
     # From 28.2 on, raw PREROUTING drops what comes for a default bridge's container from another link.
     if to_default_bridge and engine.version >= (28, 2, 0):
+        fleet = f"-s {policy.supernet} -d {policy.supernet}"
         lines += [
             "*raw",
             f":{RAW_CHAIN} - [0:0]",
-            f'-A {RAW_CHAIN} -s {policy.supernet} -d {policy.supernet} -m comment --comment "judged by nft table {TABLE}" '
-            "-j ACCEPT",
+            f'-A {RAW_CHAIN} {fleet} -m comment --comment "judged by nft table {TABLE}" -j ACCEPT',
             "COMMIT",
         ]
-        jumps.append(Jump("raw", "PREROUTING", RAW_CHAIN))
-    return "\n".join(lines) + "\n", tuple(jumps)
+    return "\n".join(lines) + "\n"

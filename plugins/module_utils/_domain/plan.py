@@ -164,6 +164,7 @@ def host_slice(plan: FleetPlan, host: Host) -> Data:
     """What the modules of one host take."""
     docker0 = plan.default_bridge(host)
     pool = plan.pools(host)
+    networks = plan.networks_of(host)
     return {
         "block": str(plan.leases.blocks[host.name]),
         "underlay_address": host.underlay,
@@ -175,7 +176,8 @@ def host_slice(plan: FleetPlan, host: Host) -> Data:
                 {"base": str(pool), "size": max(pool.length, plan.fleet.network_prefix_length)},
             ],
         },
-        "networks": [_network_item(network, subnet) for network, subnet in plan.networks_of(host)],
+        "networks": [_network_item(network, subnet) for network, subnet in networks],
+        "routed_subnets": [str(subnet) for network, subnet in networks if not network.internal],
     }
 
 

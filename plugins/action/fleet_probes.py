@@ -1,0 +1,33 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decide which probes the fleet's hosts send. See plugins/modules/fleet_probes.py for its documentation."""
+
+from __future__ import annotations
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._controller.fleet_action import FleetAction, Result
+from ansible_collections.fleetnet.docker.plugins.module_utils._controller.inventory import Inventory
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import find_nodes, make_probes
+
+
+class ActionModule(FleetAction):
+    """The action."""
+
+    ARGUMENT_SPEC = {
+        "group": {"type": "str", "default": "docker_fleet"},
+        "policy": {"type": "dict", "required": True},
+        "observed": {"type": "str", "required": True},
+        "containers_per_network": {"type": "int", "default": 3},
+    }
+
+    def work(self, inventory: Inventory, arguments: Result) -> Result:
+        policy = Policy.from_data(arguments["policy"])
+        reports = inventory.registered(arguments["observed"])
+        containers = {host: report["network_info"]["containers"] for host, report in reports.items()}
+        nodes = find_nodes(policy, containers, arguments["containers_per_network"])
+        probes = make_probes(policy, nodes)
+        by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
+        for probe in probes:
+            by_host[probe.source.host].append(probe.to_data())
+        return {"changed": False, "hosts": by_host, "nodes": [node._asdict() for node in nodes]}

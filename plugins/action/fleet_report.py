@@ -1,0 +1,72 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compare what was probed with what was declared. See plugins/modules/fleet_report.py for its documentation."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from ansible.utils.display import Display
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._controller.fleet_action import FleetAction, Result
+from ansible_collections.fleetnet.docker.plugins.module_utils._controller.files import write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._controller.inventory import Inventory
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import reachability
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+
+_NOTHING = (
+    "Reachability: nothing to probe. No container is attached to a declared network; start some and run "
+    "playbooks/verify.yml"
+)
+
+
+class ActionModule(FleetAction):
+    """The action."""
+
+    ARGUMENT_SPEC = {
+        "group": {"type": "str", "default": "docker_fleet"},
+        "policy": {"type": "dict", "required": True},
+        "nodes": {"type": "list", "elements": "dict", "required": True},
+        "results": {"type": "str", "required": True},
+        "arrivals": {"type": "str", "required": True},
+        "summary": {"type": "list", "elements": "str", "default": []},
+        "report_dir": {"type": "path"},
+    }
+
+    def work(self, inventory: Inventory, arguments: Result) -> Result:
+        policy = Policy.from_data(arguments["policy"])
+        nodes = [reachability.Node(**node) for node in arguments["nodes"]]
+        results = inventory.registered(arguments["results"])
+        arrivals = inventory.registered(arguments["arrivals"])
+        seen = reachability.index_arrivals({host: found["arrivals"] for host, found in arrivals.items()})
+        pending = {host: iter(found["results"]) for host, found in results.items()}
+        verdicts = []
+        # The same nodes give the same probes in the same order as fleet_probes gave out, so results need no names.
+        for probe in reachability.make_probes(policy, nodes):
+            result = next(pending.get(probe.source.host, iter(())), None)
+            verdicts.append(reachability.judge(probe, result, seen.get(reachability.arrival_key(probe), [])))
+        wrong = [verdict for verdict in verdicts if verdict.problem]
+        lines = [*arguments["summary"], ""] if arguments["summary"] else []
+        lines += reachability.report_lines(verdicts) if verdicts else [_NOTHING]
+        Display().display("\n" + "\n".join(lines) + "\n")
+        if arguments["report_dir"]:
+            self._write(arguments["report_dir"], lines, verdicts)
+        return {
+            "changed": False,
+            "failed": bool(wrong),
+            "msg": f"{len(wrong)} of {len(verdicts)} probes are not as declared"
+            if wrong
+            else f"all {len(verdicts)} probes are as declared",
+            "probes": len(verdicts),
+            "problems": [verdict.to_data() for verdict in wrong],
+            "report": lines,
+        }
+
+    @staticmethod
+    def _write(folder: str, lines: list[str], verdicts: list[reachability.Verdict]) -> None:
+        os.makedirs(folder, exist_ok=True)
+        write_atomically(os.path.join(folder, "report.txt"), "\n".join(lines) + "\n")
+        document = json.dumps([verdict.to_data() for verdict in verdicts], indent=1)
+        write_atomically(os.path.join(folder, "reachability.json"), document + "\n")

@@ -1,0 +1,48 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock file on the controller's disk: reading it, and keeping other controllers out meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import typing as t
+
+import yaml
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import lockfile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import Leases
+
+
+@contextlib.contextmanager
+def locked(path: str) -> t.Iterator[None]:
+    """Keep other controllers on this machine out while leases are read, planned and written.
+
+    The lock is on the folder, so that it leaves no file behind and works before the lock file is there.
+    """
+    handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def read(path: str) -> tuple[str, Leases | None]:
+    """The file's text and leases; ("", None) where there is none yet. BrokenLockFile where it cannot be understood."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return "", None
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise lockfile.BrokenLockFile(
+            f"the lock file {path} is no YAML{where} and was left as it is; restore it from version control"
+        ) from error
+    return text, lockfile.parse(document, path)

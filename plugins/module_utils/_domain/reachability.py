@@ -1,0 +1,215 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reachability: which probes to send, and what their results mean against the declaration. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.text import table
+
+Data = t.Dict[str, t.Any]
+
+# A port that policy lines hardly ever name (discard): what a network does not open has to be closed.
+UNDECLARED_PORT = 9
+
+
+class Node(t.NamedTuple):
+    """A container's attachment to a network that the plan knows."""
+
+    host: str
+    container: str
+    network: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"{self.container} on {self.host} ({self.network}, {self.address})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """One probe; ``intended`` is why it should pass, None if it should not. ``token`` tells it at the far end."""
+
+    source: Node
+    target: Node
+    protocol: str
+    port: t.Optional[int]
+    token: int
+    intended: t.Optional[str]
+
+    @property
+    def service(self) -> str:
+        return self.protocol if self.port is None else f"{self.protocol}/{self.port}"
+
+    def to_data(self) -> Data:
+        """The form in which module ``reachability_info`` takes it."""
+        data: Data = {
+            "source": self.source.container,
+            "destination": self.target.address,
+            "protocol": self.protocol,
+            "token": self.token,
+        }
+        if self.port is not None:
+            data["port"] = self.port
+        return data
+
+
+def find_nodes(policy: Policy, containers: t.Mapping[str, t.Sequence[Data]], most: int) -> list[Node]:
+    """The containers to probe: by host what ``network_info`` tells, at most ``most`` of each network on each host.
+
+    A container with several networks is left out: its routing decides which of its addresses it speaks from.
+    """
+    nodes = []
+    for host, found in containers.items():
+        counts: dict[str, int] = {}
+        for container in sorted(found, key=lambda item: str(item["name"])):
+            endpoints = [endpoint for endpoint in container["networks"] if endpoint["ipv4"]]
+            if len(endpoints) != 1:
+                continue
+            address = endpoints[0]["ipv4"].split("/", maxsplit=1)[0]
+            network = policy.network_of(address)
+            if network is None or counts.get(network, 0) >= most:
+                continue
+            counts[network] = counts.get(network, 0) + 1
+            nodes.append(Node(host, container["name"], network, address))
+    return nodes
+
+
+def make_probes(policy: Policy, nodes: t.Sequence[Node]) -> list[Probe]:
+    """Every node to every other: ping, each service that the policy opens at the target, and one port that it does not."""
+    probes = []
+    services = {network: _services(policy, network) for network in {node.network for node in nodes}}
+    for target in nodes:
+        tokens: dict[str, int] = {}
+        for source in nodes:
+            # docker0 to docker0 on one host never leaves the bridge; Docker's icc decides, which is no policy of ours
+            if source == target or (source.network == target.network == "docker0" and source.host == target.host):
+                continue
+            for protocol, port in services[target.network]:
+                key = f"{protocol}/{port}"
+                tokens[key] = tokens.get(key, -1) + 1
+                intended = policy.allowing(source.network, target.network, protocol, port)
+                probes.append(Probe(source, target, protocol, port, tokens[key], intended))
+    return probes
+
+
+def _services(policy: Policy, network: str) -> list[tuple[str, t.Optional[int]]]:
+    named = policy.services_of(network)
+    services: list[tuple[str, t.Optional[int]]] = [("icmp", None), *named]
+    if ("tcp", UNDECLARED_PORT) not in named:
+        services.append(("tcp", UNDECLARED_PORT))
+    return services
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """A probe and what became of it; ``problem`` is None where reality is as declared."""
+
+    probe: Probe
+    passed: bool
+    problem: t.Optional[str]
+
+    def to_data(self) -> Data:
+        return {
+            "source": self.probe.source._asdict(),
+            "target": self.probe.target._asdict(),
+            "protocol": self.probe.protocol,
+            "port": self.probe.port,
+            "intended": self.probe.intended is not None,
+            "declared_by": self.probe.intended,
+            "passed": self.passed,
+            "problem": self.problem,
+        }
+
+
+def judge(probe: Probe, result: t.Optional[Data], arrivals: t.Sequence[str]) -> Verdict:
+    """``result`` is the prober's word, None where its host failed; ``arrivals`` are the source addresses seen at the
+    target's end."""
+    if result is None:
+        return Verdict(probe, False, f"not tried: host {probe.source.host} did not run its probes")
+    if result["outcome"] == "error":
+        return Verdict(probe, False, f"not tried: {result['detail']}")
+    passed = bool(result["reached"])
+    if probe.intended is None:
+        if passed:
+            return Verdict(probe, True, "passes, and no line of the policy allows it")
+        if arrivals:
+            return Verdict(probe, True, "arrives at the target, and no line of the policy allows it")
+        return Verdict(probe, False, None)
+    if not passed and not arrivals:
+        return Verdict(probe, False, f"does not pass ({result['outcome']}), and should: {probe.intended}")
+    if not passed and probe.protocol != "udp":  # a UDP service need not answer
+        return Verdict(probe, False, f"arrives, but no answer comes back ({result['outcome']})")
+    foreign = sorted(set(arrivals) - {probe.source.address})
+    if foreign:
+        return Verdict(probe, True, f"passes, but its source address was changed to {', '.join(foreign)} on the way")
+    if not arrivals:
+        return Verdict(probe, True, "is answered, but by somebody else: nothing arrived at the target")
+    return Verdict(probe, True, None)
+
+
+def index_arrivals(arrivals: t.Mapping[str, t.Sequence[Data]]) -> dict[tuple[t.Any, ...], list[str]]:
+    """By (host, container, protocol, port, token) the source addresses that ``probe_observer`` saw."""
+    index: dict[tuple[t.Any, ...], list[str]] = {}
+    for host, seen in arrivals.items():
+        for arrival in seen:
+            port = arrival["port"] if arrival["protocol"] != "icmp" else None
+            key = (host, arrival["container"], arrival["protocol"], port, arrival["token"])
+            index.setdefault(key, []).append(arrival["source"])
+    return index
+
+
+def arrival_key(probe: Probe) -> tuple[t.Any, ...]:
+    """The key of a probe in :func:`index_arrivals`."""
+    return (probe.target.host, probe.target.container, probe.protocol, probe.port, probe.token)
+
+
+def report_lines(verdicts: t.Sequence[Verdict], most_problems: int = 20) -> list[str]:
+    """The reachability matrix as text: by networks and service, by hosts, and what is wrong."""
+    nodes = sorted({verdict.probe.source for verdict in verdicts} | {verdict.probe.target for verdict in verdicts})
+    wrong = [verdict for verdict in verdicts if verdict.problem]
+    hosts = sorted({node.host for node in nodes})
+    lines = [
+        f"Reachability: {len(verdicts)} probes between {len(nodes)} containers on {len(hosts)} hosts, "
+        f"{len(verdicts) - len(wrong)} as declared, {len(wrong)} not",
+        "",
+    ]
+    rows = []
+    groups: dict[tuple[str, str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        probe = verdict.probe
+        groups.setdefault((probe.source.network, probe.target.network, probe.service), []).append(verdict)
+    for (source, target, service), group in sorted(groups.items()):
+        intended = "passes" if group[0].probe.intended else "denied"
+        passed = sum(verdict.passed for verdict in group)
+        observed = "passes" if passed == len(group) else "denied" if not passed else f"{passed} of {len(group)} pass"
+        good = sum(verdict.problem is None for verdict in group)
+        mark = "ok" if good == len(group) else "WRONG"
+        rows.append([source, target, service, intended, observed, f"{good} of {len(group)}", mark])
+    lines += table(["from", "to", "what", "intended", "observed", "as declared", ""], rows)
+    lines += ["", "By hosts (probes as declared, from row to column)", "", *_host_matrix(hosts, verdicts)]
+    if wrong:
+        lines += ["", "Not as declared:"]
+        lines += [
+            f"  {verdict.probe.source} -> {verdict.probe.target} {verdict.probe.service}: {verdict.problem}"
+            for verdict in wrong[:most_problems]
+        ]
+        if len(wrong) > most_problems:
+            lines.append(f"  ... and {len(wrong) - most_problems} more")
+    return lines
+
+
+def _host_matrix(hosts: t.Sequence[str], verdicts: t.Sequence[Verdict]) -> list[str]:
+    counts: dict[tuple[str, str], list[int]] = {}
+    for verdict in verdicts:
+        cell = counts.setdefault((verdict.probe.source.host, verdict.probe.target.host), [0, 0])
+        cell[0] += verdict.problem is None
+        cell[1] += 1
+    rows = []
+    for source in hosts:
+        cells = [counts.get((source, target)) for target in hosts]
+        rows.append([source, *(f"{cell[0]}/{cell[1]}" if cell else "-" for cell in cells)])
+    return table(["", *hosts], rows)

@@ -1,0 +1,149 @@
+#!/usr/bin/python
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bridge_routing
+short_description: Forward between Docker networks as a policy allows, and not otherwise
+version_added: 0.1.0
+author: The fleetnet maintainers (@fleetnet)
+description:
+  - Compiles the fleet's policy to firewall rules for this host's engine and keeps them in force. Networks may not talk to
+    each other unless a line of the policy says so; within a declared network all containers of all hosts reach each other.
+  - Traffic inside the fleet keeps its source address; traffic to the outside is masqueraded.
+  - From outside of the fleet, containers on declared networks are reached through published ports only, on every engine.
+  - The rules are one nftables table of our own, C(ip fleetnet), replaced in one transaction, and an accept rule for what
+    that table allows in C(DOCKER-USER), which is the place that Docker leaves to its users.
+  - Everything is written to C(/etc/fleetnet) and applied from there, by this module, at boot, whenever Docker restarts,
+    and by a timer that puts back what got lost. IPv4 forwarding is switched on in C(/etc/sysctl.d/60-fleetnet.conf).
+  - Nobody else's rules, tables and chains are changed.
+extends_documentation_fragment:
+  - fleetnet.docker.engine
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return what would change without changing it.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed in diff mode.
+    support: full
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
+    support: full
+options:
+  policy:
+    description:
+      - The fleet's policy, as M(fleetnet.docker.fleet_plan) returns it in RV(fleetnet.docker.fleet_plan#module:policy).
+    type: dict
+    required: true
+  subnets:
+    description:
+      - The subnets of this host's declared networks that are not internal, as M(fleetnet.docker.fleet_plan) returns them in
+        RV(fleetnet.docker.fleet_plan#module:hosts) under C(routed_subnets).
+    type: list
+    elements: str
+    required: true
+requirements:
+  - nftables, iptables (where the engine uses it), procps and systemd on the host
+  - Linux 5.6 or newer on the host
+seealso:
+  - module: fleetnet.docker.fleet_plan
+  - module: fleetnet.docker.host_routes
+"""
+
+EXAMPLES = r"""
+- name: Forward as declared
+  fleetnet.docker.bridge_routing:
+    policy: "{{ docker_fleet_plan.policy }}"
+    subnets: "{{ docker_fleet_plan.hosts[inventory_hostname].routed_subnets }}"
+"""
+
+RETURN = r"""
+rules:
+  description: The table that the host has now, or would have, as C(nft -f) takes it.
+  returned: success
+  type: str
+drift:
+  description: What had got lost or was altered in the kernel, although the files were right.
+  returned: success
+  type: list
+  elements: str
+  sample: ["nftables: table ip fleetnet differs"]
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import firewall, host_files
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import ModuleCommands
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import (
+    EngineVersion,
+    connect,
+    engine_argument_spec,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import read_engine
+
+ARGUMENT_SPEC: t.Dict[str, t.Any] = {
+    "policy": {"type": "dict", "required": True},
+    "subnets": {"type": "list", "elements": "str", "required": True},
+    **engine_argument_spec(),
+}
+
+
+def desired_files(module: AnsibleModule) -> t.Dict[str, t.Optional[host_files.File]]:
+    """The files that the policy compiles to on this host's engine."""
+    info = read_engine(connect(module.params))
+    engine = firewall.Engine(
+        version=EngineVersion.parse(info["version"]),
+        # "iptables+firewalld" where firewalld runs
+        firewall="none" if info["iptables"] is False else str(info["firewall_backend"]).split("+", maxsplit=1)[0],
+    )
+    rules = firewall.compile_rules(Policy.from_data(module.params["policy"]), parse_subnets(module), engine)
+    return {
+        host_files.SYSCTL: host_files.File(firewall.SYSCTL),
+        host_files.IPTABLES: host_files.File(rules.iptables) if rules.iptables else None,
+        host_files.FIREWALL: host_files.File(rules.nft),
+    }
+
+
+def parse_subnets(module: AnsibleModule) -> t.List[Prefix]:
+    """The option ``subnets``, sorted."""
+    subnets = []
+    for number, text in enumerate(module.params["subnets"]):
+        try:
+            subnets.append(Prefix.parse(text))
+        except ValueError as error:
+            raise InvalidValue(f"subnets[{number}]", text, str(error)) from None
+    return sorted(subnets)
+
+
+def apply(module: AnsibleModule) -> t.Dict[str, t.Any]:
+    """Read, compile, plan, execute unless in check mode."""
+    agent = Agent(ModuleCommands(module), parts=["sysctl", "firewall"], needs=["nft", "sysctl", "systemctl"])
+    desired = agent.desired(desired_files(module))
+    plan = host_files.plan_files(desired, agent.observe(desired))
+    if not module.check_mode and plan.changed:
+        agent.execute(plan)
+    rules = desired[host_files.FIREWALL]
+    return {
+        "changed": plan.changed,
+        "diff": plan.diff(),
+        "drift": list(plan.drift),
+        "rules": rules.text if rules else "",
+    }
+
+
+def main() -> None:
+    run_module(apply, argument_spec=ARGUMENT_SPEC)
+
+
+if __name__ == "__main__":
+    main()

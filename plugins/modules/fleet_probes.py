@@ -1,0 +1,87 @@
+#!/usr/bin/python
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_probes
+short_description: Decide which probes prove a fleet's reachability
+version_added: 0.1.0
+author: The fleetnet maintainers (@fleetnet)
+description:
+  - From the policy and the containers that the hosts report, decides which container probes which other, by what protocol
+    and on what port. Every container on a declared network tries every other one with a ping, with each service that the
+    policy opens at the other end, and on a port that no line opens, so that what must not pass is tried too.
+  - Runs on the controller and contacts no host. Use it with C(run_once).
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return the same, since it changes nothing.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed in diff mode.
+    support: N/A
+    details:
+      - This action changes nothing.
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
+    support: full
+options:
+  group:
+    description: The inventory's group that is the fleet.
+    type: str
+    default: docker_fleet
+  policy:
+    description: The policy that M(fleetnet.docker.fleet_plan) returns.
+    type: dict
+    required: true
+  observed:
+    description:
+      - The name of the variable under which each host's result of M(fleetnet.docker.network_info) is registered, with
+        C(containers) gathered.
+    type: str
+    required: true
+  containers_per_network:
+    description: How many containers of each network are taken on each host, by the order of their names.
+    type: int
+    default: 3
+seealso:
+  - module: fleetnet.docker.reachability_info
+  - module: fleetnet.docker.fleet_report
+"""
+
+EXAMPLES = r"""
+- name: Look for containers
+  fleetnet.docker.network_info:
+    gather: [containers]
+  register: looked
+
+- name: Decide what to probe
+  fleetnet.docker.fleet_probes:
+    policy: "{{ docker_fleet_plan.policy }}"
+    observed: looked
+  register: chosen
+  run_once: true
+
+- name: Probe
+  fleetnet.docker.reachability_info:
+    probes: "{{ chosen.hosts[inventory_hostname] }}"
+"""
+
+RETURN = r"""
+hosts:
+  description: For each host its probes, as M(fleetnet.docker.reachability_info) takes them.
+  returned: success
+  type: dict
+nodes:
+  description: The containers that take part.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - host: h1
+      container: web1
+      network: web
+      address: 10.64.1.2
+"""

@@ -1,0 +1,146 @@
+#!/usr/bin/python
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_routes
+short_description: Route to the container networks of the fleet's other hosts
+version_added: 0.1.0
+author: The fleetnet maintainers (@fleetnet)
+description:
+  - Keeps one route for each block of addresses behind another host of the fleet, by way of that host's underlay address
+    (backend C(host_gw)), and removes those of hosts that have left.
+  - The routes are written to C(/etc/fleetnet/routes) and applied from there, by this module, at boot, whenever Docker
+    restarts, and by a timer that puts back what got lost.
+  - Only routes of routing protocol 213 are ever changed or removed. That is the mark of this collection.
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return what would change without changing it.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed in diff mode.
+    support: full
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
+    support: full
+options:
+  host:
+    description:
+      - This host's name in O(peers); its own entry is left out.
+    type: str
+    required: true
+  peers:
+    description:
+      - The hosts of the fleet, as M(fleetnet.docker.fleet_plan) returns them in RV(fleetnet.docker.fleet_plan#module:peers).
+        An empty list removes all our routes.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      host:
+        description: The host's name.
+        type: str
+        required: true
+      underlay_address:
+        description: The IPv4 address at which the fleet's hosts reach it. It has to lie in a subnet of one of this host's links.
+        type: str
+        required: true
+      link:
+        description: The L2 segment that the host lies on.
+        type: str
+        default: default
+      blocks:
+        description: The blocks of container addresses behind it.
+        type: list
+        elements: str
+        required: true
+requirements:
+  - iproute2 and systemd on the host
+seealso:
+  - module: fleetnet.docker.fleet_plan
+  - module: fleetnet.docker.bridge_routing
+"""
+
+EXAMPLES = r"""
+- name: Route to the other hosts of the fleet
+  fleetnet.docker.host_routes:
+    host: "{{ inventory_hostname }}"
+    peers: "{{ docker_fleet_plan.peers }}"
+
+- name: Route to one other host, without a plan
+  fleetnet.docker.host_routes:
+    host: h1
+    peers:
+      - host: h2
+        underlay_address: 192.0.2.2
+        blocks: [10.64.16.0/20]
+"""
+
+RETURN = r"""
+routes:
+  description: The routes that the host has now, or would have.
+  returned: success
+  type: list
+  elements: str
+  sample: [10.64.16.0/20 via 192.0.2.2]
+drift:
+  description: What had got lost or was too much in the kernel, although the files were right.
+  returned: success
+  type: list
+  elements: str
+  sample: ["routes: missing 10.64.16.0/20 via 192.0.2.2"]
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import host_files, routes
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import ModuleCommands
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import read_links
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
+
+ARGUMENT_SPEC: t.Dict[str, t.Any] = {
+    "host": {"type": "str", "required": True},
+    "peers": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "host": {"type": "str", "required": True},
+            "underlay_address": {"type": "str", "required": True},
+            "link": {"type": "str", "default": "default"},
+            "blocks": {"type": "list", "elements": "str", "required": True},
+        },
+    },
+}
+
+
+def apply(module: AnsibleModule) -> t.Dict[str, t.Any]:
+    """Read, plan, execute unless in check mode."""
+    commands = ModuleCommands(module)
+    peers = routes.parse_peers(module.params["peers"], module.params["host"])
+    agent = Agent(commands, parts=["routes"], needs=["ip", "systemctl"])
+    routes.check_on_link(peers, (address for link in read_links(commands) for address in link["addresses"]))
+    desired = agent.desired({host_files.ROUTES: host_files.File(routes.routes_text(peers))})
+    plan = host_files.plan_files(desired, agent.observe(desired))
+    if not module.check_mode and plan.changed:
+        agent.execute(plan)
+    return {
+        "changed": plan.changed,
+        "diff": plan.diff(),
+        "drift": list(plan.drift),
+        "routes": sorted(f"{block} via {peer.underlay_address}" for peer in peers for block in peer.blocks),
+    }
+
+
+def main() -> None:
+    run_module(apply, argument_spec=ARGUMENT_SPEC)
+
+
+if __name__ == "__main__":
+    main()
