@@ -159,7 +159,7 @@ network_info:
               returned: success
               type: str
             gateway:
-              description: The gateway's address. V(none) where the engine does not tell.
+              description: The gateway's address. V(none) where there is none.
               returned: success
               type: str
             ip_range:

@@ -174,6 +174,20 @@ def _bridge(network: Json, options: dict[str, str]) -> str | None:
     return options.get(BRIDGE_NAME_OPTION) or "br-" + network["Id"][:12]
 
 
+def fill_gateways(networks: t.Sequence[Network], links: t.Sequence[Link]) -> None:
+    """Give subnets whose gateway the engine does not tell, as 20.10 does for docker0, their bridge's own address."""
+    addresses = {link["name"]: [ipaddress.ip_interface(address) for address in link["addresses"]] for link in links}
+    for network in networks:
+        for subnet in network["subnets"]:
+            own = [address for address in addresses.get(network["bridge"] or "", []) if _inside(address, subnet)]
+            if subnet["gateway"] is None and own:
+                subnet["gateway"] = str(own[0].ip)
+
+
+def _inside(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface, subnet: Subnet) -> bool:
+    return subnet["subnet"] is not None and address.ip in ipaddress.ip_network(subnet["subnet"])
+
+
 def parse_containers(containers: t.Sequence[Json], details: t.Mapping[str, Json] | None = None) -> list[Container]:
     """From ``/containers/json``, in the order of their names.
 
@@ -195,7 +209,7 @@ def _container_name(container: Json) -> str:
 def _container(container: Json, names: dict[str, str], detail: Json | None) -> Container:
     settings = (detail or container).get("NetworkSettings") or {}
     networks = settings.get("Networks") or {}
-    endpoints = [_endpoint(name, networks[name], detail is not None) for name in sorted(networks)]
+    endpoints = [_endpoint(name, networks[name], container["Id"], detail is not None) for name in sorted(networks)]
     mode = (container.get("HostConfig") or {}).get("NetworkMode") or "default"
     return {
         "name": names[container["Id"]],
@@ -216,7 +230,9 @@ def _mode(mode: str, names: dict[str, str]) -> str:
     return mode if mode in ("none", "host") else "user-defined"
 
 
-def _endpoint(network: str, endpoint: Json, inspected: bool) -> Endpoint:
+def _endpoint(network: str, endpoint: Json, container: str, inspected: bool) -> Endpoint:
+    # Engines before 25.0 count the container's short id among its aliases.
+    aliases = [alias for alias in endpoint.get("Aliases") or [] if alias != container[:12]]
     return {
         "network": network,
         "ipv4": _cidr(endpoint.get("IPAddress"), endpoint.get("IPPrefixLen")),
@@ -224,7 +240,7 @@ def _endpoint(network: str, endpoint: Json, inspected: bool) -> Endpoint:
         "mac": endpoint.get("MacAddress") or None,
         "gateway": endpoint.get("Gateway") or None,
         "ipv6_gateway": endpoint.get("IPv6Gateway") or None,
-        "aliases": (endpoint.get("Aliases") or []) if inspected else None,
+        "aliases": aliases if inspected else None,
     }
 
 

@@ -39,7 +39,9 @@ class Residents:
         if detail is None:
             return Absent(f"container {container} does not exist on this host")
         pid = int(detail["State"]["Pid"])
-        return self._shared(pid, container) if pid else Absent(f"container {container} is {detail['State']['Status']}")
+        if not pid:
+            return Absent(f"container {container} does not run (it is {detail['State']['Status']})")
+        return self._shared(pid, container)
 
     def observable(self) -> dict[str, Namespace]:
         """The namespaces of all running containers, each once, by the name of the container that it belongs to.

@@ -11,6 +11,8 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import (
     Container,
     EngineInfo,
+    Network,
+    fill_gateways,
     parse_containers,
     parse_engine,
     parse_networks,
@@ -46,7 +48,7 @@ def survey(parts: t.Sequence[str], commands: Commands, engine: Engine | None) ->
     """The wanted ``parts`` by name; ``engine`` is None only where none of ENGINE_PARTS is wanted."""
     found: Json = {}
     if engine is not None:
-        found.update(_survey_engine(parts, engine))
+        found.update(_survey_engine(parts, commands, engine))
     readers: dict[str, t.Callable[[], t.Any]] = {
         "links": lambda: read_links(commands),
         "routes": lambda: read_routes(commands),
@@ -58,15 +60,23 @@ def survey(parts: t.Sequence[str], commands: Commands, engine: Engine | None) ->
     return found
 
 
-def _survey_engine(parts: t.Sequence[str], engine: Engine) -> Json:
+def _survey_engine(parts: t.Sequence[str], commands: Commands, engine: Engine) -> Json:
     found: Json = {}
     if "engine" in parts:
         found["engine"] = read_engine(engine)
     if "networks" in parts:
-        found["networks"] = parse_networks(engine.get("/networks"))
+        found["networks"] = read_networks(engine, commands)
     if "containers" in parts or "container_details" in parts:
         found["containers"] = read_containers(engine, "container_details" in parts)
     return found
+
+
+def read_networks(engine: Engine, commands: Commands) -> list[Network]:
+    """All networks of the engine. Their links are read too where the engine does not tell a bridge's address."""
+    networks = parse_networks(engine.get("/networks"))
+    if any(network["bridge"] and subnet["gateway"] is None for network in networks for subnet in network["subnets"]):
+        fill_gateways(networks, read_links(commands))
+    return networks
 
 
 def read_engine(engine: Engine) -> EngineInfo:
