@@ -1,0 +1,106 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Endpoints: who is on a network, how each comes back after a recreate, and whom the declaration wants connected."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import default_gateways
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Attachment,
+    Container,
+    Definition,
+    IPAddress,
+    Item,
+    ObservedNetwork,
+)
+
+_GOING = ("dead", "removing")
+
+
+def members(network: ObservedNetwork, containers: t.Iterable[Container]) -> tuple[Container, ...]:
+    """The containers with an endpoint on the network, stopped ones too: these would no longer start without it."""
+    found = [each for each in containers if each.state not in _GOING and each.is_on(network)]
+    return tuple(sorted(found, key=lambda each: each.name))
+
+
+def refit(attachment: Attachment, definition: Definition) -> tuple[Attachment, tuple[IPAddress, ...]]:
+    """The endpoint as the network ``definition`` can hold it, and the addresses that it cannot keep."""
+    lost = tuple(address for address in attachment.addresses if not fits(address, definition))
+    kept = dataclasses.replace(
+        attachment,
+        ipv4=None if attachment.ipv4 in lost else attachment.ipv4,
+        ipv6=None if attachment.ipv6 in lost else attachment.ipv6,
+    )
+    return kept, lost
+
+
+def fits(address: IPAddress, definition: Definition) -> bool:
+    """Whether a container can have the address on the network: in a subnet, and neither gateway nor reserved."""
+    if not (definition.enable_ipv6 if address.version == 6 else definition.enable_ipv4):
+        return False
+    for block in definition.blocks:
+        if address in block.subnet:
+            reserved: set[IPAddress] = {each for _name, each in block.aux or ()}
+            reserved.add(block.gateway if block.gateway is not None else default_gateways(block)[0])
+            if isinstance(block.subnet, ipaddress.IPv4Network):
+                reserved |= {block.subnet.network_address, block.subnet.broadcast_address}
+            return address not in reserved
+    return False
+
+
+@dataclasses.dataclass(frozen=True)
+class Membership:
+    """What ``connected`` asks of a network: whom to connect anew, and whom to disconnect (container ids)."""
+
+    join: tuple[Container, ...] = ()
+    leave: tuple[str, ...] = ()
+
+    def apply(self, attachments: t.Iterable[Attachment]) -> tuple[Attachment, ...]:
+        stay = tuple(each for each in attachments if each.container_id not in self.leave)
+        return stay + tuple(Attachment(each.id, each.name, each.running) for each in self.join)
+
+
+def membership(item: Item, network: ObservedNetwork | None, containers: t.Sequence[Container]) -> Membership:
+    """Compare ``connected`` with who is on the network; without the option nobody is connected or disconnected."""
+    if item.connected is None:
+        return Membership()
+    present = members(network, containers) if network is not None else ()
+    on_it = {each.id for each in present}
+    wanted: dict[str, Container] = {}
+    for index, reference in enumerate(item.connected):
+        container = find_container(item.where(f"connected[{index}]"), reference, containers)
+        if container.id not in on_it:
+            _check_can_join(item.where(f"connected[{index}]"), reference, container)
+        wanted[container.id] = container
+    join = tuple(each for each in wanted.values() if each.id not in on_it)
+    leave = () if item.appends else tuple(each.id for each in present if each.id not in wanted)
+    return Membership(join, leave)
+
+
+def find_container(path: str, reference: str, containers: t.Iterable[Container]) -> Container:
+    """A container by name, id or the beginning of its id; a name wins over the beginning of an id, as in Docker."""
+    known = list(containers)
+    for found in (
+        [each for each in known if each.name == reference],
+        [each for each in known if each.id == reference],
+        [each for each in known if each.id.startswith(reference)],
+    ):
+        if len(found) > 1:
+            names = ", ".join(each.name for each in found)
+            raise InvalidValue(path, reference, f"is the beginning of {len(found)} ids ({names}): give a name")
+        if found:
+            return found[0]
+    raise InvalidValue(path, reference, "there is no such container: create it first, or remove it from the list")
+
+
+def _check_can_join(path: str, reference: str, container: Container) -> None:
+    mode = container.network_mode
+    if mode in ("host", "none") or mode.startswith("container:"):
+        raise InvalidValue(path, reference, f"has network mode {mode} and so cannot join a network: remove it")

@@ -1,0 +1,215 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is to be done: from declaration and observation to ordered steps, with what they interrupt and their inverse."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import (
+    check_residents,
+    declared,
+    staying,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import Difference, target
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import (
+    Membership,
+    members,
+    membership,
+    refit,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.grouping import groups
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Attachment,
+    Container,
+    Definition,
+    Item,
+    NetworkState,
+    ObservedNetwork,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import Plan, Step
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Drifted, Request, Survey
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """What was read beyond the listing of networks, as far as :class:`Survey` asks for it.
+
+    ``attachments`` are by network id and cover :attr:`Survey.interrupted`; ``services`` are names by network id.
+    """
+
+    containers: tuple[Container, ...] = ()
+    attachments: t.Mapping[str, tuple[Attachment, ...]] = dataclasses.field(default_factory=dict)
+    services: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+
+def plan_networks(request: Request, survey: Survey, snapshot: Snapshot) -> Plan:
+    """The steps in their order: removals, recreates, creations, and last who joins and leaves unchanged networks.
+
+    :raises FleetnetError: where the request forbids what would have to be done, with everything that it would
+        interrupt; nothing has been changed then.
+    """
+    return _Planner(request, survey, snapshot).plan()
+
+
+class _Planner:
+    def __init__(self, request: Request, survey: Survey, snapshot: Snapshot) -> None:
+        self._request = request
+        self._survey = survey
+        self._snapshot = snapshot
+        self._warnings: list[str] = []
+        self._refusals: list[str] = []
+
+    def plan(self) -> Plan:
+        recreate = self._settle_drift()
+        replaced = {each.network.id: each for each in recreate}
+        removed = {network.id: reason for network, reason in self._survey.removals}
+        targets = self._targets(recreate)
+        stay = [each for each in self._survey.networks if each.id not in replaced and each.id not in removed]
+        made = [declared(item, targets[item.name]) for item in self._survey.items if item.name in targets]
+        bridges = {each.bridge for each in self._survey.networks}
+        check_residents([staying(each) for each in stay] + made, self._request.links - bridges)
+
+        steps = [self._removal(network, reason) for network, reason in self._survey.removals]
+        steps += [self._recreation(group, targets) for group in groups(recreate, targets)]
+        steps += [self._creation(item, targets[item.name]) for item in self._survey.missing]
+        steps += list(self._memberships(replaced))
+        if self._refusals:
+            raise FleetnetError("; ".join(self._refusals))
+        return Plan(tuple(steps), tuple(self._warnings))
+
+    # -- drift
+
+    def _settle_drift(self) -> list[Drifted]:
+        """The drifted networks that are to be recreated; the others are warned about or refused."""
+        if not self._survey.drifted:
+            return []
+        mode = self._request.on_drift
+        drifted = self._survey.drifted
+        texts = [f"network {each.network.name!r} differs from {each.item.path}: {each}" for each in drifted]
+        if mode == "warn":
+            self._warnings += [f"{text}; left as it is" for text in texts]
+            return []
+        if mode == "fail":
+            raise FleetnetError("; ".join(texts) + "; on_drift is fail: change the declaration, or on_drift")
+        return list(self._survey.drifted)
+
+    def _targets(self, recreate: t.Sequence[Drifted]) -> dict[str, Definition]:
+        """What each network that is made anew will be; configuration networks first, as others depend on them."""
+        observed: dict[str, ObservedNetwork] = {each.item.name: each.network for each in recreate}
+        work: list[Item] = [each.item for each in recreate] + list(self._survey.missing)
+        configs = {each.name: each.definition for each in self._survey.networks if each.definition.config_only}
+        found: dict[str, Definition] = {}
+        for item in sorted(work, key=lambda each: not each.config_only):
+            found[item.name] = target(item, observed.get(item.name), self._request.strict, configs)
+            if found[item.name].config_only:
+                configs[item.name] = found[item.name]
+        return found
+
+    # -- steps
+
+    def _removal(self, network: ObservedNetwork, reason: str) -> Step:
+        state = self._state(network)
+        self._check_dependents(network)
+        if state.attachments and not self._request.allow_disconnect:
+            self._refuse_interruption(f"{reason} of network {network.name!r}", state)
+        self._check_services(network, reason)
+        return Step("remove", before=(state,), after=(), reason=reason)
+
+    def _recreation(self, group: t.Sequence[Drifted], targets: t.Mapping[str, Definition]) -> Step:
+        before: list[NetworkState] = []
+        after: list[NetworkState] = []
+        reasons: list[Difference] = []
+        for drifted in group:
+            state = self._state(drifted.network)
+            definition = targets[drifted.item.name]
+            if state.attachments and not self._request.allow_disconnect:
+                self._refuse_interruption(f"network {state.name!r} differs ({drifted}), and recreating it", state)
+            self._check_services(drifted.network, "recreating")
+            change = self._membership(drifted.item, drifted.network)
+            kept = [each for each in state.attachments if each.container_id not in change.leave]
+            refitted = [self._refit(attachment, definition) for attachment in kept]
+            after.append(NetworkState(definition, change.apply(refitted)))
+            before.append(state)
+            reasons += drifted.differences
+        return Step("recreate", _last(before), _first(after), reason="; ".join(str(each) for each in reasons))
+
+    def _creation(self, item: Item, definition: Definition) -> Step:
+        return Step("create", (), (NetworkState(definition, self._membership(item, None).apply(())),))
+
+    def _memberships(self, replaced: t.Collection[str]) -> t.Iterator[Step]:
+        for item, network in self._survey.connecting:
+            if network.id in replaced:
+                continue
+            change = self._membership(item, network)
+            if change.join or change.leave:
+                state = self._state(network)
+                after = dataclasses.replace(state, attachments=change.apply(state.attachments))
+                yield Step("connect", (state,), (after,))
+
+    # -- parts
+
+    def _membership(self, item: Item, network: ObservedNetwork | None) -> Membership:
+        return membership(item, network, self._snapshot.containers)
+
+    def _state(self, network: ObservedNetwork) -> NetworkState:
+        attachments = self._snapshot.attachments.get(network.id)
+        if attachments is None:
+            on_it = members(network, self._snapshot.containers)
+            attachments = tuple(Attachment(each.id, each.name, each.running) for each in on_it)
+        return NetworkState(network.definition, attachments, network.id)
+
+    def _refit(self, attachment: Attachment, definition: Definition) -> Attachment:
+        kept, lost = refit(attachment, definition)
+        if lost:
+            addresses = ", ".join(str(address) for address in lost)
+            subnets = ", ".join(str(block.subnet) for block in definition.blocks) or "the new network"
+            self._warnings.append(
+                f"{attachment.container!r} cannot keep {addresses} on network {definition.name!r} ({subnets}) "
+                "and gets another address"
+            )
+        return kept
+
+    def _check_dependents(self, network: ObservedNetwork) -> None:
+        going = {each.id for each, _reason in self._survey.removals}
+        left = [each.name for each in self._survey.dependents(network) if each.id not in going]
+        if left:
+            self._refusals.append(
+                f"network {network.name!r} cannot be removed: {', '.join(left)} take their configuration from it; "
+                "remove them first"
+            )
+
+    def _check_services(self, network: ObservedNetwork, doing: str) -> None:
+        services = self._snapshot.services.get(network.id)
+        if services:
+            self._refusals.append(
+                f"{doing} of network {network.name!r}: the swarm services {', '.join(services)} use it, and services "
+                "cannot be disconnected: update or remove them first"
+            )
+
+    def _refuse_interruption(self, what: str, state: NetworkState) -> None:
+        count = len(state.attachments)
+        names = ", ".join(str(each) for each in state.attachments)
+        self._refusals.append(
+            f"{what} would disconnect {count} container{'s' if count > 1 else ''}: {names}; "
+            "set allow_disconnect: true to accept that" + _alternative(what)
+        )
+
+
+def _alternative(what: str) -> str:
+    if "recreating" in what:
+        return " (they are put back), or on_drift: warn to leave the network as it is"
+    return ", or disconnect them first"
+
+
+def _first(states: t.Iterable[NetworkState]) -> tuple[NetworkState, ...]:
+    """Configuration networks before the networks that are made from them."""
+    return tuple(sorted(states, key=lambda state: not state.definition.config_only))
+
+
+def _last(states: t.Iterable[NetworkState]) -> tuple[NetworkState, ...]:
+    return tuple(sorted(states, key=lambda state: state.definition.config_only))

@@ -1,0 +1,194 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Steps and their inverse, what they say to a person, and the diff that they make."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import (
+    as_text,
+    default_gateways,
+    option_name,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Definition,
+    IPAddress,
+    NetworkState,
+    ObservedNetwork,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.wire import natural_scope
+
+Json = t.Dict[str, t.Any]
+
+_INVERSE = {"create": "remove", "remove": "create", "recreate": "recreate", "connect": "connect"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """From some networks with their endpoints to others, entirely or not at all.
+
+    ``before`` is in the order in which the networks can be removed, ``after`` in that in which they can be made.
+    A ``connect`` step keeps its network and changes only who is on it.
+    """
+
+    kind: str
+    before: tuple[NetworkState, ...]
+    after: tuple[NetworkState, ...]
+    reason: str = ""
+
+    def inverse(self) -> Step:
+        before, after = tuple(reversed(self.after)), tuple(reversed(self.before))
+        return Step(_INVERSE[self.kind], before, after, reason=f"undo: {self.title}")
+
+    @property
+    def title(self) -> str:
+        names = ", ".join(state.name for state in self.before or self.after)
+        return f"{self.kind} network{'s' if ',' in names else ''} {names}"
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The step in words, one line each."""
+        if self.kind == "create":
+            return tuple(f"create network {each.name} ({_summary(each.definition)})" for each in self.after) + tuple(
+                f"connect {attachment} to {each.name}" for each in self.after for attachment in each.attachments
+            )
+        if self.kind == "connect":
+            return tuple(_membership_lines(self.before[0], self.after[0]))
+        verb = f"{self.title} ({self.reason})" if self.reason else self.title
+        hit = [str(each) for state in self.before for each in state.attachments]
+        if not hit:
+            return (verb,)
+        what = "disconnects" if self.kind == "remove" else "disconnects and puts back"
+        return (f"{verb}: {what} {', '.join(hit)}",)
+
+    @property
+    def interrupted(self) -> tuple[Json, ...]:
+        """The containers that lose their endpoint, if only for a moment."""
+        left = {each.id: {a.container_id for a in each.attachments} for each in self.after if each.id}
+        return tuple(
+            {
+                "network": state.name,
+                "container": each.container,
+                "running": each.running,
+                "addresses": [str(address) for address in each.addresses],
+            }
+            for state in self.before
+            for each in state.attachments
+            if each.container_id not in left.get(state.id, ())
+        )
+
+
+def _membership_lines(before: NetworkState, after: NetworkState) -> t.Iterator[str]:
+    for verb, preposition, ones, others in (
+        ("connect", "to", after.attachments, before.attachments),
+        ("disconnect", "from", before.attachments, after.attachments),
+    ):
+        known = {each.container_id for each in others}
+        for attachment in ones:
+            if attachment.container_id not in known:
+                yield f"{verb} {attachment} {preposition} {before.name}"
+
+
+def _summary(definition: Definition) -> str:
+    what = "configuration only" if definition.config_only else definition.driver
+    return ", ".join([what, *(str(block.subnet) for block in definition.blocks)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    steps: tuple[Step, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.steps)
+
+    @property
+    def operations(self) -> list[str]:
+        return [line for step in self.steps for line in step.lines]
+
+    @property
+    def interrupted(self) -> list[Json]:
+        return [each for step in self.steps for each in step.interrupted]
+
+    def revert(self) -> tuple[Step, ...]:
+        return tuple(step.inverse() for step in reversed(self.steps))
+
+    def diff(self) -> dict[str, Json]:
+        """Before and after by network and option; of a network that stays or comes back only what changes."""
+        before: Json = {}
+        after: Json = {}
+        for step in self.steps:
+            old = {state.name: describe(state) for state in step.before}
+            new = {state.name: describe(state) for state in step.after}
+            for name in old.keys() | new.keys():
+                if name in old and name in new:
+                    _keep_changes(old[name], new[name])
+                if name in old:
+                    before[name] = old[name]
+                if name in new:
+                    after[name] = new[name]
+        return {"before": before, "after": after}
+
+
+def _keep_changes(old: Json, new: Json) -> None:
+    for key in old.keys() & new.keys():
+        if old[key] == new[key]:
+            del old[key], new[key]
+
+
+def network_facts(networks: t.Iterable[ObservedNetwork], names: t.Collection[str]) -> Json:
+    """The networks of these names, by name, as the module returns them."""
+    return {
+        network.name: {
+            "id": network.id,
+            "driver": network.definition.driver,
+            "bridge": network.bridge,
+            "subnets": [str(block.subnet) for block in network.definition.blocks],
+            "gateways": [str(gateway) for gateway in _gateways(network.definition)],
+            "managed": network.definition.owned,
+        }
+        for network in networks
+        if network.name in names
+    }
+
+
+def _gateways(definition: Definition) -> t.Iterator[IPAddress]:
+    """Older engines do not tell the gateway that they chose; the bridge driver takes the first address."""
+    for block in definition.blocks:
+        if block.gateway is not None:
+            yield block.gateway
+        elif definition.driver == "bridge":
+            yield default_gateways(block)[0]
+
+
+def describe(state: NetworkState) -> Json:
+    """A network option by option, in the words of the declaration; what is the engine's default is left out."""
+    definition = state.definition
+    options: Json = {"driver": definition.driver}
+    for key in ("internal", "attachable", "ingress", "config_only", "enable_ipv6", "config_from"):
+        if getattr(definition, key):
+            options[key] = getattr(definition, key)
+    if not definition.enable_ipv4:
+        options["enable_ipv4"] = False
+    if definition.scope != natural_scope(definition.driver):
+        options["scope"] = definition.scope
+    if definition.ipam_driver != "default":
+        options["ipam_driver"] = definition.ipam_driver
+    options.update({option_name(key): value for key, value in definition.driver_options})
+    options.update({f"ipam_driver_options.{key}": value for key, value in definition.ipam_driver_options})
+    options.update({f"labels.{key}": value for key, value in definition.labels})
+    for index, block in enumerate(definition.blocks):
+        options[f"ipam_config[{index}].subnet"] = str(block.subnet)
+        for key, value in (("ip_range", block.ip_range), ("gateway", block.gateway)):
+            if value is not None:
+                options[f"ipam_config[{index}].{key}"] = as_text(value)
+        for host, address in block.aux or ():
+            options[f"ipam_config[{index}].aux_addresses.{host}"] = str(address)
+    for attachment in state.attachments:
+        options[f"connected.{attachment.container}"] = ", ".join(map(str, attachment.addresses)) or True
+    return options

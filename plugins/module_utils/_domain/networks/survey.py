@@ -1,0 +1,147 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The first look: what the listing of networks alone tells about the work to do, and what else has to be read."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import (
+    check_config_from,
+    check_names,
+    for_engine,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import Difference, differences
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Definition,
+    Item,
+    ObservedNetwork,
+    Version,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the task asks for. ``links`` are the network devices of the host, as far as they are known."""
+
+    items: tuple[Item, ...]
+    version: Version
+    state: str = "present"
+    prune: bool = False
+    on_drift: str = "recreate"
+    allow_disconnect: bool = False
+    strict: bool = False
+    links: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Drifted:
+    item: Item
+    network: ObservedNetwork
+    differences: tuple[Difference, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(str(each) for each in self.differences)
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """The work that the listing shows. ``removals`` are (network, why), ``connecting`` the items with ``connected``."""
+
+    networks: tuple[ObservedNetwork, ...]
+    items: tuple[Item, ...] = ()
+    missing: tuple[Item, ...] = ()
+    drifted: tuple[Drifted, ...] = ()
+    removals: tuple[tuple[ObservedNetwork, str], ...] = ()
+    connecting: tuple[tuple[Item, ObservedNetwork], ...] = ()
+
+    @property
+    def interrupted(self) -> tuple[ObservedNetwork, ...]:
+        """Networks that go away, if only for a moment: their endpoints have to be known in full."""
+        return tuple(each.network for each in self.drifted) + tuple(network for network, _reason in self.removals)
+
+    @property
+    def needs_containers(self) -> bool:
+        return bool(self.interrupted or self.connecting or any(item.connected for item in self.missing))
+
+    def dependents(self, network: ObservedNetwork) -> tuple[ObservedNetwork, ...]:
+        if not network.definition.config_only:
+            return ()
+        return tuple(each for each in self.networks if each.definition.config_from == network.name)
+
+
+def survey_networks(request: Request, networks: t.Sequence[ObservedNetwork]) -> Survey:
+    """:raises FleetnetError: where the declaration cannot hold on this engine, whatever its containers are."""
+    if request.state == "absent":
+        return _survey_absent(request, networks)
+    items = tuple(for_engine(item, request.version) for item in request.items)
+    check_names(items, networks)
+    by_name = {network.name: network for network in networks}
+    configs: dict[str, Definition] = {
+        **{each.name: each.definition for each in networks if each.definition.config_only},
+        **{each.name: Definition(each.name) for each in items if each.config_only},
+    }
+    for item in items:
+        check_config_from(item, configs, by_name)
+    found = [(item, by_name[item.name]) for item in items if item.name in by_name]
+    removals = []
+    if request.prune:
+        names = {item.name for item in items}
+        removals = [(each, "prune") for each in networks if each.definition.owned and each.name not in names]
+    survey = Survey(
+        networks=tuple(networks),
+        items=items,
+        missing=_ordered(item for item in items if item.name not in by_name),
+        drifted=tuple(
+            Drifted(item, network, found_)
+            for item, network in found
+            for found_ in [differences(item, network, request.strict)]
+            if found_
+        ),
+        removals=_dependents_first(removals),
+        connecting=tuple((item, network) for item, network in found if item.connected is not None),
+    )
+    return _with_dependents(survey)
+
+
+def _survey_absent(request: Request, networks: t.Sequence[ObservedNetwork]) -> Survey:
+    names = {item.name for item in request.items}
+    removals = [(each, "removal") for each in networks if each.name in names]
+    return Survey(networks=tuple(networks), removals=_dependents_first(removals))
+
+
+def _ordered(items: t.Iterable[Item]) -> tuple[Item, ...]:
+    """Configuration networks first, then fixed subnets, then those whose subnet the engine chooses: else it could
+    choose one that a later item needs."""
+    return tuple(sorted(items, key=lambda item: (not item.config_only, not (item.blocks or item.config_from))))
+
+
+def _dependents_first(
+    removals: t.Iterable[tuple[ObservedNetwork, str]],
+) -> tuple[tuple[ObservedNetwork, str], ...]:
+    return tuple(sorted(removals, key=lambda each: each[0].definition.config_only))
+
+
+def _with_dependents(survey: Survey) -> Survey:
+    """A configuration network can be recreated only together with the networks that are made from it."""
+    drifted = list(survey.drifted)
+    known = {each.network.id for each in drifted}
+    going = {network.id for network, _reason in survey.removals}
+    items = {item.name: item for item in survey.items}
+    for each in survey.drifted:
+        for dependent in survey.dependents(each.network):
+            if dependent.id in known or dependent.id in going:
+                continue
+            item = items.get(dependent.name)
+            if item is None:
+                raise FleetnetError(
+                    f"network {each.network.name!r} differs from {each.item.path} ({each}), but {dependent.name!r} "
+                    "takes its configuration from it and is not declared: declare it too, or remove it"
+                )
+            known.add(dependent.id)
+            drifted.append(Drifted(item, dependent, (Difference("config_from", each.network.name, each.network.name),)))
+    return dataclasses.replace(survey, drifted=tuple(drifted))

@@ -1,0 +1,98 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading an engine's networks and endpoints: one listing, and beyond it only what the plan asks for."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import members
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Attachment,
+    Container,
+    ObservedNetwork,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.observed import (
+    parse_attachment,
+    parse_containers,
+    parse_networks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine, EngineError
+
+
+def read_networks(engine: Engine) -> tuple[ObservedNetwork, ...]:
+    return parse_networks(engine.get("/networks"))
+
+
+def read_containers(engine: Engine) -> tuple[Container, ...]:
+    """All containers: a stopped one has endpoints too, and would not start again without its network."""
+    return parse_containers(engine.get("/containers/json", all="1"))
+
+
+def read_snapshot(engine: Engine, survey: Survey) -> Snapshot:
+    """What the survey needs beyond the listing of networks; no request at all where it needs nothing."""
+    if not survey.needs_containers:
+        return Snapshot()
+    containers = read_containers(engine)
+    concerned = list(survey.interrupted) + [network for _item, network in survey.connecting]
+    inspected: dict[str, t.Any] = {}
+    attachments: dict[str, tuple[Attachment, ...]] = {}
+    services: dict[str, tuple[str, ...]] = {}
+    interrupted = {network.id for network in survey.interrupted}
+    for network in concerned:
+        if network.id not in interrupted or network.id in attachments:
+            continue
+        on_it = members(network, containers)
+        attachments[network.id] = _attachments(engine, network, [each.id for each in on_it], inspected)
+        if network.definition.scope == "swarm":
+            details = engine.get(f"/networks/{network.id}", verbose="true")
+            services[network.id] = tuple(sorted(name for name in details.get("Services") or {} if name))
+    return Snapshot(containers, attachments, services)
+
+
+def read_attachments(
+    engine: Engine, network: ObservedNetwork, container_ids: t.Iterable[str]
+) -> tuple[Attachment, ...]:
+    """The endpoints that these containers have on the network; containers that are gone have none."""
+    return _attachments(engine, network, container_ids, {})
+
+
+def _attachments(
+    engine: Engine, network: ObservedNetwork, container_ids: t.Iterable[str], inspected: dict[str, t.Any]
+) -> tuple[Attachment, ...]:
+    found: list[Attachment] = []
+    for container_id in container_ids:
+        if container_id not in inspected:
+            inspected[container_id] = inspect_container(engine, container_id)
+        details = inspected[container_id]
+        attachment = None if details is None else parse_attachment(details, network)
+        if attachment is not None:
+            found.append(attachment)
+    return tuple(found)
+
+
+def inspect_container(engine: Engine, container_id: str) -> t.Any:
+    """The engine's JSON of a container; None where it is gone or about to go."""
+    try:
+        details = engine.get(f"/containers/{container_id}/json")
+    except EngineError as error:
+        if error.status == 404:
+            return None
+        raise
+    state = details.get("State") or {}
+    return None if state.get("Dead") or state.get("Status") in ("dead", "removing") else details
+
+
+def read_links(docker_host: str, folder: str = "/sys/class/net") -> frozenset[str]:
+    """The names of the host's network devices, as far as the engine runs on the same host as we do."""
+    if not docker_host.startswith("unix://"):
+        return frozenset()
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return frozenset()
