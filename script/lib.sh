@@ -25,6 +25,7 @@ use_environment() {
     # What tools keep between runs goes to the cache as well, not to ~/.ansible and not into the checkout.
     export ANSIBLE_HOME="$work/ansible" MYPY_CACHE_DIR="$work/mypy" RUFF_CACHE_DIR="$work/ruff"
     export HYPOTHESIS_STORAGE_DIRECTORY="$work/hypothesis"
+    mkdir -p "$ANSIBLE_HOME/cp"  # sockets of connections that testinfra keeps; see .config/molecule/config.yml
     # Without this, a collection's scenarios are looked for in extensions/molecule.
     export MOLECULE_GLOB="molecule/*/molecule.yml"
 }
