@@ -178,7 +178,7 @@ def parse_fleet(
         fields.items(PREFIX + "networks"), PREFIX + "networks", lambda name: leased_length(name) or network_length
     )
     policy = tuple(
-        _parse_policy_line(line, f"{PREFIX}policy[{number}]", [network.name for network in networks])
+        _parse_policy_line(line, f"{PREFIX}policy[{number}]", networks)
         for number, line in enumerate(fields.items(PREFIX + "policy"))
     )
     return Fleet(
@@ -315,15 +315,17 @@ def default_bridge_name(network: str) -> str:
     return f"fn-{network[:6]}-{hashlib.sha256(network.encode()).hexdigest()[:5]}"
 
 
-def _parse_policy_line(item: t.Any, path: str, networks: list[str]) -> PolicyLine:
+def _parse_policy_line(item: t.Any, path: str, networks: tuple[Network, ...]) -> PolicyLine:
     fields = Fields(item, path, _POLICY_KEYS)
+    known = [*(network.name for network in networks), ANY, DEFAULT_BRIDGE]
+    anything = tuple(network.name for network in networks if not network.internal)
     ends = []
     for key in ("from", "to"):
         names = fields.names(key)
         for name in names:
-            if name not in networks and name not in (ANY, DEFAULT_BRIDGE):
-                raise fields.fail(key, f"no network {name!r} is declared; {nearest(name, [*networks, ANY, DEFAULT_BRIDGE])}")
-        ends.append(tuple(networks) if ANY in names else names)
+            if name not in known:
+                raise fields.fail(key, f"no network {name!r} is declared; {nearest(name, known)}")
+        ends.append(anything if ANY in names else names)
     ports = _parse_ports(fields)
     protocol = fields.choice("protocol", ("any", "icmp", "tcp", "udp"), "tcp" if ports else "any")
     if ports and protocol not in ("tcp", "udp"):

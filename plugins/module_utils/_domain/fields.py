@@ -16,13 +16,18 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
 _MISSING: t.Any = object()
+# hosts of a large fleet would fill the screen
+_MOST_NAMED = 20
 
 
 def nearest(word: str, words: t.Iterable[str]) -> str:
     """A hint for a typo: "; did you mean X?", or the list of what is known."""
     known = sorted(words)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known) or 'none'}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
+    return f"known are: {', '.join(known[:_MOST_NAMED]) or 'none'}{more}"
 
 
 class Fields:
