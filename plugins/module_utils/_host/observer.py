@@ -64,9 +64,13 @@ class Observer:
                 ears += [Ear(opened, name) for opened in packet_sockets()]
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         arrivals = os.open(self._arrivals_file, flags, 0o600)
-        pid = _detach(lambda: listen(ears, arrivals, lifetime), [arrivals] + [ear.socket.fileno() for ear in ears])
+        kept = [arrivals] + [ear.socket.fileno() for ear in ears]
+        pid = _detach(lambda ready: listen(ears, arrivals, lifetime, ready), kept)
+        start_time = _start_time(pid)
+        if start_time is None:
+            raise FleetnetError("the observer of probes has ended as soon as it was started")
         with open(self._process_file, "w", encoding="utf-8") as file:
-            json.dump({"pid": pid, "start_time": _start_time(pid)}, file)
+            json.dump({"pid": pid, "start_time": start_time}, file)
         for ear in ears:
             ear.socket.close()
         os.close(arrivals)
@@ -136,10 +140,11 @@ def _start_time(pid: int) -> int | None:
     return None if words[0] in "ZX" else int(words[19])
 
 
-def _detach(job: t.Callable[[], None], kept: t.Iterable[int]) -> int:
+def _detach(job: t.Callable[[t.Callable[[], None]], None], kept: t.Sequence[int]) -> int:
     """Run ``job`` in a process that has nothing to do with this one any more; its process id.
 
-    Of the open files it keeps ``kept`` alone: Ansible waits until nobody holds the module's output open.
+    Of the open files it keeps ``kept`` alone: Ansible waits until nobody holds the module's output open. The job gets a
+    function to call once it is ready, which is what this waits for.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -151,14 +156,14 @@ def _detach(job: t.Callable[[], None], kept: t.Iterable[int]) -> int:
                 os.write(writer, str(grandchild).encode())
             else:
                 os.chdir("/")
-                _close_all_but(kept)
-                job()
+                _close_all_but([writer, *kept])
+                job(lambda: os.close(writer))
         finally:
             os._exit(0)  # never back into the module, whatever happened
     os.close(writer)
     os.waitpid(child, 0)
     with os.fdopen(reader) as file:
-        answer = file.read()
+        answer = file.read()  # to its end, which is when nobody has the other end any more
     if not answer:
         raise FleetnetError("the observer of probes could not be started: the host refuses a new process")
     return int(answer)

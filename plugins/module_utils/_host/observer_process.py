@@ -71,14 +71,18 @@ def _packet_socket(protocol: int) -> socket.socket:
     return opened
 
 
-def listen(ears: t.Sequence[Ear], arrivals: int, lifetime: float) -> None:
-    """Write what is heard to the descriptor ``arrivals``, until SIGTERM comes or ``lifetime`` seconds are over."""
+def listen(ears: t.Sequence[Ear], arrivals: int, lifetime: float, ready: t.Callable[[], None]) -> None:
+    """Write what is heard to the descriptor ``arrivals``, until SIGTERM comes or ``lifetime`` seconds are over.
+
+    ``ready`` is called once SIGTERM is understood.
+    """
     # Whatever else goes wrong, the kernel ends this process.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, lifetime + 10)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _name_process()
     told = _Told()
+    ready()
     deadline = time.monotonic() + lifetime
     selector = selectors.DefaultSelector()
     for ear in ears:
@@ -87,8 +91,8 @@ def listen(ears: t.Sequence[Ear], arrivals: int, lifetime: float) -> None:
     seen: set[tuple[str, Arrival]] = set()
     with os.fdopen(arrivals, "w", encoding="utf-8") as file:
         while not told.by_signal and time.monotonic() < deadline:
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            _write(file, [key.data for key, _events in ready if key.data is not None], seen)
+            events = selector.select(max(0.0, deadline - time.monotonic()))
+            _write(file, [key.data for key, _mask in events if key.data is not None], seen)
         _write(file, ears, seen)  # what has come in before the signal
         if told.by_signal:
             file.write(END_MARK)
