@@ -1,0 +1,95 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two network namespaces with a router between them, made and removed by the tests; no packet leaves them.
+
+::
+
+    here 10.1.0.2 --- 10.1.0.1 router 10.2.0.1 --- 10.2.0.2 there
+         fd01::2       fd01::1         fd02::1      fd02::2        the second link has an MTU of 1400
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+import typing as t
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import Namespace
+
+SCRIPT = """
+link add eth0 netns {here} type veth peer name left netns {router}
+link add eth0 netns {there} mtu 1400 type veth peer name right mtu 1400 netns {router}
+"""
+
+ADDRESSES = {
+    "here": ("addr add 10.1.0.2/24 dev eth0", "addr add fd01::2/64 dev eth0 nodad", "link set eth0 up"),
+    "there": ("addr add 10.2.0.2/24 dev eth0", "addr add fd02::2/64 dev eth0 nodad", "link set eth0 up"),
+    "router": (
+        "addr add 10.1.0.1/24 dev left",
+        "addr add fd01::1/64 dev left nodad",
+        "link set left up",
+        "addr add 10.2.0.1/24 dev right",
+        "addr add fd02::1/64 dev right nodad",
+        "link set right up",
+        "route add blackhole 10.3.0.0/16",
+        "route add prohibit 10.4.0.0/16",
+        "route add blackhole fd03::/16",
+        "route add prohibit fd04::/16",
+    ),
+}
+
+ROUTES = {
+    "here": ("route add default via 10.1.0.1", "route add default via fd01::1", "route add blackhole 10.5.0.0/16"),
+    "there": ("route add default via 10.2.0.1", "route add default via fd02::1"),
+}
+
+
+# Addresses of IPv6 can be used at once, the router forwards, and may complain as often as it likes.
+SWITCHES = {
+    "net/ipv6/conf/default/accept_dad": "0",
+    "net/ipv6/conf/all/accept_dad": "0",
+    "net/ipv4/ip_forward": "1",
+    "net/ipv6/conf/all/forwarding": "1",
+    "net/ipv4/icmp_ratelimit": "0",
+    "net/ipv6/icmp/ratelimit": "0",
+}
+
+
+class Path(t.NamedTuple):
+    here: Namespace
+    there: Namespace
+
+
+def ip(*arguments: str, commands: t.Iterable[str] = ()) -> None:
+    subprocess.run(["ip", *arguments], input="\n".join(commands), text=True, check=True)
+
+
+@pytest.fixture(scope="session")
+def path() -> t.Iterator[Path]:
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("namespaces need root and iproute2")
+    names = {role: f"fleetnet-{os.getpid()}-{role}" for role in ("here", "router", "there")}
+    try:
+        for name in names.values():
+            ip("netns", "add", name)
+            with contextlib.closing(Namespace(f"/run/netns/{name}")) as namespace, namespace.entered():
+                for switch, value in SWITCHES.items():
+                    pathlib.Path("/proc/sys", switch).write_text(value)
+        ip("-batch", "-", commands=[line.format(**names) for line in SCRIPT.split("\n")])
+        for commands in (ADDRESSES, ROUTES):
+            for role, lines in commands.items():
+                ip("-n", names[role], "-batch", "-", commands=["link set lo up", *lines])
+        here, there = (Namespace(f"/run/netns/{names[role]}") for role in ("here", "there"))
+        yield Path(here, there)
+        here.close()
+        there.close()
+    finally:
+        for name in names.values():
+            subprocess.run(["ip", "netns", "delete", name], check=False)

@@ -1,0 +1,134 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A real observer, as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import time
+import typing as t
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing import Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observer import Observer
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes import ProbeRun
+
+if t.TYPE_CHECKING:
+    from conftest import Path
+
+
+@pytest.fixture
+def observer(tmp_path: pathlib.Path) -> t.Iterator[Observer]:
+    observer = Observer(str(tmp_path / "state"))
+    yield observer
+    observer.stop()
+
+
+def send(path: Path, *probes: Probe) -> None:
+    ProbeRun(0.4, 3, 100).run([(probe, path.here) for probe in probes])
+
+
+def runs(pid: int) -> bool:
+    try:
+        return " Z " not in pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_it_sees_each_probe_once_whether_its_port_is_open_or_closed(path: Path, observer: Observer) -> None:
+    observer.start({"there": path.there}, 30)
+    send(
+        path,
+        Probe("here", "10.2.0.2", "icmp", None, 1),
+        Probe("here", "10.2.0.2", "tcp", 9, 2),
+        Probe("here", "10.2.0.2", "udp", 9, 3),
+        Probe("here", "fd02::2", "icmp", None, 4),
+        Probe("here", "fd02::2", "tcp", 9, 5),
+        Probe("here", "fd02::2", "udp", 9, 6),
+        Probe("here", "10.3.0.2", "icmp", None, 7),
+    )
+    record = observer.stop()
+    assert record.complete
+    assert {arrival["container"] for arrival in record.arrivals} == {"there"}
+    told = sorted(
+        (arrival["token"], arrival["protocol"], arrival["source"], arrival["destination"], arrival["port"])
+        for arrival in record.arrivals
+    )
+    assert told == [
+        (1, "icmp", "10.1.0.2", "10.2.0.2", None),
+        (2, "tcp", "10.1.0.2", "10.2.0.2", 9),
+        (3, "udp", "10.1.0.2", "10.2.0.2", 9),
+        (4, "icmp", "fd01::2", "fd02::2", None),
+        (5, "tcp", "fd01::2", "fd02::2", 9),
+        (6, "udp", "fd01::2", "fd02::2", 9),
+    ]
+
+
+def test_it_hears_nothing_of_what_its_namespaces_send(path: Path, observer: Observer) -> None:
+    observer.start({"here": path.here}, 30)
+    send(path, Probe("here", "10.2.0.2", "tcp", 9, 1), Probe("here", "10.2.0.2", "icmp", None, 2))
+    assert observer.stop().arrivals == []
+
+
+def test_a_new_start_ends_the_old_one_and_forgets_what_it_saw(path: Path, observer: Observer) -> None:
+    first = observer.start({"there": path.there}, 30)
+    send(path, Probe("here", "10.2.0.2", "icmp", None, 1))
+    second = observer.start({"there": path.there}, 30)
+    assert not runs(first)
+    assert runs(second)
+    assert observer.stop().arrivals == []
+    assert not runs(second)
+
+
+def test_it_lets_go_of_the_files_of_whoever_started_it(path: Path, observer: Observer) -> None:
+    reader, writer = os.pipe()
+    try:
+        pid = observer.start({"there": path.there}, 30)
+        os.close(writer)
+        assert os.read(reader, 1) == b""  # nobody holds the other end any more
+    finally:
+        os.close(reader)
+    targets = {os.readlink(f"/proc/{pid}/fd/{number}") for number in (0, 1, 2)}
+    assert targets == {"/dev/null"}
+    assert pathlib.Path(f"/proc/{pid}/comm").read_text() == "fleetnet-probes\n"
+
+
+def test_it_ends_by_itself_and_the_record_says_so(path: Path, observer: Observer) -> None:
+    pid = observer.start({"there": path.there}, 0.5)
+    send(path, Probe("here", "10.2.0.2", "icmp", None, 1))
+    deadline = time.monotonic() + 10
+    while runs(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    record = observer.stop()
+    assert not record.complete
+    assert [arrival["token"] for arrival in record.arrivals] == [1]
+
+
+def test_without_an_observer_there_is_an_empty_record(observer: Observer) -> None:
+    record = observer.stop()
+    assert (record.arrivals, record.complete) == ([], False)
+
+
+def test_a_process_that_merely_has_its_number_is_left_alone(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "observer.json").write_text(json.dumps({"pid": os.getpid(), "start_time": 1}))
+    assert not Observer(str(tmp_path)).stop().complete
+    assert not (tmp_path / "observer.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": null}'])
+def test_a_broken_process_file_is_no_observer(tmp_path: pathlib.Path, text: str) -> None:
+    (tmp_path / "observer.json").write_text(text)
+    assert not Observer(str(tmp_path)).stop().complete
+
+
+def test_a_folder_that_others_may_write_to_is_refused(path: Path, tmp_path: pathlib.Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(FleetnetError, match="not a folder that belongs to root alone"):
+        Observer(str(tmp_path)).start({"there": path.there}, 5)
