@@ -33,11 +33,12 @@ use_environment() {
 # step TITLE COMMAND ...: runs the command under a title, tells how long it took, passes its status on.
 # Sets `step_seconds`.
 step() {
-    local title=$1 started=$SECONDS status=0
+    local title=$1 started=$SECONDS status=0 result
     shift
     printf '\n==> %s\n' "$title"
     "$@" || status=$?
     step_seconds=$((SECONDS - started))
-    printf '==> %s: %s in %d s\n' "$title" "$([[ $status == 0 ]] && echo "done" || echo "failed ($status)")" "$step_seconds"
+    [[ $status == 0 ]] && result="done" || result="failed ($status)"
+    printf '==> %s: %s in %d s\n' "$title" "$result" "$step_seconds"
     return "$status"
 }
