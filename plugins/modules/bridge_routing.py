@@ -127,7 +127,7 @@ def parse_subnets(module: AnsibleModule) -> t.List[Prefix]:
 
 def apply(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """Read, compile, plan, execute unless in check mode."""
-    agent = Agent(ModuleCommands(module), parts=["sysctl", "firewall"], needs=["nft", "sysctl", "systemctl"])
+    agent = Agent(ModuleCommands(module), host_files.FIREWALL_PART)
     desired = agent.desired(desired_files(module))
     plan = host_files.plan_files(desired, agent.observe(desired))
     if not module.check_mode and plan.changed:

@@ -124,7 +124,7 @@ def apply(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """Read, plan, execute unless in check mode."""
     commands = ModuleCommands(module)
     peers = routes.parse_peers(module.params["peers"], module.params["host"])
-    agent = Agent(commands, parts=["routes"], needs=["ip", "systemctl"])
+    agent = Agent(commands, host_files.ROUTES_PART)
     routes.check_on_link(peers, (address for link in read_links(commands) for address in link["addresses"]))
     desired = agent.desired({host_files.ROUTES: host_files.File(routes.routes_text(peers))})
     plan = host_files.plan_files(desired, agent.observe(desired))

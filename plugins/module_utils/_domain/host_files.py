@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What stays on a host: plain files under /etc/fleetnet, and units that apply the same files at boot and for good.
 
-Pure: contents and the decision what to write. ``apply`` is one script for the modules, the boot and the timer, so that
-what a module applies is what a reboot applies. It is a shell script since it runs at boot, every half minute, and where
-Ansible is not.
+Pure: contents and the decision what to write. There are two parts, each with files, a script, a service and a timer of
+its own: the firewall (with the sysctls that it relies on) and the routes. A part's script serves the module, the boot and
+the timer alike, so that what a module applies is what a reboot applies. It is shell, since it runs at boot, every half
+minute, and where Ansible is not.
 """
 
 from __future__ import annotations
@@ -21,52 +22,61 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall i
 
 FOLDER = "/etc/fleetnet"
 STATE_FOLDER = "/var/lib/fleetnet"
-APPLY = f"{FOLDER}/apply"
 FIREWALL = f"{FOLDER}/firewall.nft"
 IPTABLES = f"{FOLDER}/iptables.rules"
 ROUTES = f"{FOLDER}/routes"
 SYSCTL = "/etc/sysctl.d/60-fleetnet.conf"
-UNIT = "fleetnet.service"
-TIMER = "fleetnet-reassert.timer"
 # Not in /etc/iproute2/rt_protos and not used by bird (12), FRR (186 to 196), babel (42) or openr (99).
 ROUTE_PROTOCOL = 213
 REASSERT_SECONDS = 30
 
-_SCRIPT = r"""#!/bin/sh
-# fleetnet.docker: applies what Ansible has put beside this file. Do not edit; the next run of the playbook replaces it.
+_HEAD = r"""#!/bin/sh
+# fleetnet.docker: applies the @PART@ of the fleet that Ansible has put beside this file. Do not edit; the next run of the
+# playbook replaces it.
 #
-#   apply [PART ...]             apply
-#   apply --check [PART ...]     tell what differs, a line each; exit status 1 if anything does
-#   apply --reassert [PART ...]  check, tell, and apply where something differs
-# Parts: sysctl firewall routes; all of them if none is named. A part without a file here is left alone.
+#   @SCRIPT@             apply
+#   @SCRIPT@ --check     tell what differs, a line each; exit status 1 if anything does
+#   @SCRIPT@ --reassert  check, tell, and apply where something differs
 set -u
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
 etc=@FOLDER@
 state=@STATE_FOLDER@
-mode=apply
-case "${1:-}" in --check | --reassert) mode=${1#--}; shift ;; esac
-[ $# -gt 0 ] || set -- sysctl firewall routes
+"""
 
-# --- sysctl
+_TAIL = r"""
+if [ "${1:-}" = --check ]; then
+    found=$(check)
+    [ -z "$found" ] || { echo "$found"; exit 1; }
+    exit 0
+fi
+mkdir -p "$state" && chmod 0700 "$state" || exit 1
+# the module, the boot and the timer take turns
+exec 9> "$state/@PART@.lock" && flock 9 || exit 1
+if [ "${1:-}" = --reassert ]; then
+    found=$(check)
+    [ -n "$found" ] || exit 0
+    echo "$found"
+fi
+apply
+"""
+
+_FIREWALL_BODY = r"""
 check_sysctl() {
-    [ -f @SYSCTL@ ] || return 0
     grep -E '^[a-z]' @SYSCTL@ | while read -r key _ wanted; do
         found=$(sysctl -n "$key" 2>/dev/null)
         [ "$found" = "$wanted" ] || echo "sysctl: $key is ${found:-not there}, not $wanted"
     done
 }
-apply_sysctl() {
-    [ ! -f @SYSCTL@ ] || sysctl -q -p @SYSCTL@
-}
 
-# --- firewall: what the kernel listed right after loading is what it has to list ever after
+# What the kernel listed right after loading is what it has to list ever after.
 list_table() { nft -s list table ip @TABLE@ 2>/dev/null; }
 list_chain() { iptables -w -t "$1" -S "$2" 2>/dev/null; }
 wanted_chain() { grep -qs "^:$1 " "$etc/iptables.rules"; }
 hooked() { [ "$(iptables -w -t "$1" -S "$2" 1 2>/dev/null)" = "-A $2 -j $3" ]; }
 unhook() { while iptables -w -t "$1" -D "$2" -j "$3" 2>/dev/null; do :; done; }
+
 check_chain() { # TABLE, CHAIN of others, our CHAIN
     if wanted_chain "$3"; then
         list_chain "$1" "$3" | cmp -s - "$state/iptables.$3" || echo "iptables: chain $3 differs"
@@ -74,12 +84,6 @@ check_chain() { # TABLE, CHAIN of others, our CHAIN
     elif list_chain "$1" "$3" >/dev/null; then
         echo "iptables: chain $3 is not wanted"
     fi
-}
-check_firewall() {
-    [ -f "$etc/firewall.nft" ] || return 0
-    list_table | cmp -s - "$state/firewall" || echo "nftables: table ip @TABLE@ differs"
-    check_chain filter DOCKER-USER @FORWARD_CHAIN@
-    check_chain raw PREROUTING @RAW_CHAIN@
 }
 apply_chain() {
     if wanted_chain "$3"; then
@@ -94,21 +98,27 @@ apply_chain() {
         rm -f "$state/iptables.$3"
     fi
 }
-apply_firewall() {
-    [ -f "$etc/firewall.nft" ] || return 0
-    # the drops first, then the accepts that rely on them
-    nft -f "$etc/firewall.nft" || return 1
-    list_table > "$state/firewall.new" && mv "$state/firewall.new" "$state/firewall" || return 1
-    if [ -f "$etc/iptables.rules" ]; then
-        iptables-restore -w --noflush < "$etc/iptables.rules" || return 1
-    fi
-    apply_chain filter DOCKER-USER @FORWARD_CHAIN@ && apply_chain raw PREROUTING @RAW_CHAIN@
-}
 
-# --- routes
+check() {
+    check_sysctl
+    list_table | cmp -s - "$state/firewall" || echo "nftables: table ip @TABLE@ differs"
+    check_chain filter DOCKER-USER @FORWARD_CHAIN@
+    check_chain raw PREROUTING @RAW_CHAIN@
+}
+apply() {
+    sysctl -q -p @SYSCTL@ &&
+        # the drops first, then the accepts that rely on them
+        nft -f "$etc/firewall.nft" &&
+        list_table > "$state/firewall.new" && mv "$state/firewall.new" "$state/firewall" &&
+        { [ ! -f "$etc/iptables.rules" ] || iptables-restore -w --noflush < "$etc/iptables.rules"; } &&
+        apply_chain filter DOCKER-USER @FORWARD_CHAIN@ && apply_chain raw PREROUTING @RAW_CHAIN@
+}
+"""
+
+_ROUTES_BODY = r"""
 list_routes() { ip -4 route show proto @ROUTE_PROTOCOL@ | awk '{ print "found", $1, "via", $3 }'; }
 wanted_routes() { awk '$1 == "route" { print "wanted", $3, $4, $5 }' "$etc/routes"; }
-compare_routes() { # prints "missing ROUTE" and "unwanted ROUTE"
+compare() { # prints "missing ROUTE" and "unwanted ROUTE"
     { wanted_routes && list_routes; } | awk '
         { route = $2 " " $3 " " $4 }
         $1 == "wanted" { wanted[route] = 1 }
@@ -118,74 +128,48 @@ compare_routes() { # prints "missing ROUTE" and "unwanted ROUTE"
             for (route in found) if (!(route in wanted)) print "unwanted", route
         }' | sort
 }
-check_routes() {
-    [ -f "$etc/routes" ] || return 0
-    compare_routes | sed 's/^/routes: /'
-}
-apply_routes() {
-    [ -f "$etc/routes" ] || return 0
-    # replacing comes first: a route that only changes its gateway is never gone in between
-    ip -force -batch "$etc/routes" || return 1
-    compare_routes | awk '$1 == "unwanted" { print "route del", $2, $3, $4, "proto @ROUTE_PROTOCOL@" }' | ip -force -batch -
-}
 
-check() { for part; do "check_$part"; done; }
-for part; do
-    case "$part" in sysctl | firewall | routes) ;; *) echo "$0: unknown part $part" >&2; exit 2 ;; esac
-done
-if [ "$mode" = check ]; then
-    found=$(check "$@")
-    [ -z "$found" ] || { echo "$found"; exit 1; }
-    exit 0
-fi
-mkdir -p "$state" && chmod 0700 "$state" || exit 1
-exec 9> "$state/lock" && flock 9 || exit 1
-if [ "$mode" = reassert ]; then
-    found=$(check "$@")
-    [ -n "$found" ] || exit 0
-    echo "$found"
-fi
-failed=0
-for part; do
-    "apply_$part" || { echo "fleetnet: $part could not be applied" >&2; failed=1; }
-done
-exit $failed
+check() { compare | sed 's/^/routes: /'; }
+apply() {
+    # replacing comes first: a route that only changes its gateway is never gone in between
+    ip -force -batch "$etc/routes" &&
+        compare | awk '$1 == "unwanted" { print "route del", $2, $3, $4, "proto @ROUTE_PROTOCOL@" }' | ip -force -batch -
+}
 """
 
-_UNIT = f"""# Written by fleetnet.docker.
+_SERVICE = """# Written by fleetnet.docker.
 [Unit]
-Description=Docker networks of the fleet: routes, policy and forwarding
-Documentation=man:ip-route(8) man:nft(8)
+Description=Fleet of Docker hosts: @PART@
 Wants=network-online.target
-After=network-online.target docker.service nftables.service firewalld.service ufw.service
-PartOf=docker.service nftables.service firewalld.service
+After=network-online.target docker.service @AFTER@
+PartOf=docker.service @PART_OF@
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart={APPLY}
+ExecStart=@SCRIPT@
 
 [Install]
 WantedBy=multi-user.target docker.service
 """
 
-_REASSERT = f"""# Written by fleetnet.docker.
+_REASSERT = """# Written by fleetnet.docker.
 [Unit]
-Description=Re-assert the fleet's routes, policy and forwarding
-After={UNIT}
+Description=Fleet of Docker hosts: re-assert the @PART@
+After=@SERVICE@
 
 [Service]
 Type=oneshot
-ExecStart={APPLY} --reassert
+ExecStart=@SCRIPT@ --reassert
 """
 
-_TIMER = f"""# Written by fleetnet.docker.
+_TIMER = """# Written by fleetnet.docker.
 [Unit]
-Description=Re-assert the fleet's routes, policy and forwarding every {REASSERT_SECONDS} seconds
+Description=Fleet of Docker hosts: re-assert the @PART@ every @SECONDS@ seconds
 
 [Timer]
-OnActiveSec={REASSERT_SECONDS}
-OnUnitActiveSec={REASSERT_SECONDS}
+OnActiveSec=@SECONDS@
+OnUnitActiveSec=@SECONDS@
 AccuracySec=5
 
 [Install]
@@ -200,35 +184,73 @@ class File(t.NamedTuple):
     mode: int = 0o644
 
 
-def script() -> File:
-    """The ``apply`` script."""
-    text = _SCRIPT
-    for name, value in {
-        "FOLDER": FOLDER,
-        "STATE_FOLDER": STATE_FOLDER,
-        "SYSCTL": SYSCTL,
-        "TABLE": TABLE,
-        "FORWARD_CHAIN": FORWARD_CHAIN,
-        "RAW_CHAIN": RAW_CHAIN,
-        "ROUTE_PROTOCOL": str(ROUTE_PROTOCOL),
-    }.items():
-        text = text.replace(f"@{name}@", value)
-    return File(text, 0o755)
+class Part(t.NamedTuple):
+    """A part of what stays on a host. ``needs`` are the programs that its script runs."""
+
+    name: str
+    body: str
+    needs: tuple[str, ...]
+    after: str = ""
+    part_of: str = ""
+
+    @property
+    def script(self) -> str:
+        """Path of the part's script."""
+        return f"{FOLDER}/apply-{self.name}"
+
+    @property
+    def service(self) -> str:
+        """The unit that applies the part at boot and whenever Docker restarts."""
+        return f"fleetnet-{self.name}.service"
+
+    @property
+    def timer(self) -> str:
+        """The unit that re-asserts it."""
+        return f"fleetnet-{self.name}-reassert.timer"
+
+    def files(self) -> dict[str, File]:
+        """The part's script and units by path."""
+        units = "/etc/systemd/system"
+        return {
+            self.script: File(self._filled(_HEAD + self.body + _TAIL), 0o755),
+            f"{units}/{self.service}": File(self._filled(_SERVICE)),
+            f"{units}/fleetnet-{self.name}-reassert.service": File(self._filled(_REASSERT)),
+            f"{units}/{self.timer}": File(self._filled(_TIMER)),
+        }
+
+    def _filled(self, text: str) -> str:
+        for name, value in {
+            "AFTER": self.after,
+            "FOLDER": FOLDER,
+            "FORWARD_CHAIN": FORWARD_CHAIN,
+            "PART": self.name,
+            "PART_OF": self.part_of,
+            "RAW_CHAIN": RAW_CHAIN,
+            "ROUTE_PROTOCOL": str(ROUTE_PROTOCOL),
+            "SCRIPT": self.script,
+            "SECONDS": str(REASSERT_SECONDS),
+            "SERVICE": self.service,
+            "STATE_FOLDER": STATE_FOLDER,
+            "SYSCTL": SYSCTL,
+            "TABLE": TABLE,
+        }.items():
+            text = text.replace(f"@{name}@", value)
+        return text
 
 
-def common_files() -> dict[str, File]:
-    """What every part needs: the script and the units that run it."""
-    return {
-        APPLY: script(),
-        f"/etc/systemd/system/{UNIT}": File(_UNIT),
-        "/etc/systemd/system/fleetnet-reassert.service": File(_REASSERT),
-        f"/etc/systemd/system/{TIMER}": File(_TIMER),
-    }
+FIREWALL_PART = Part(
+    "firewall",
+    _FIREWALL_BODY,
+    ("nft", "sysctl", "systemctl"),
+    after="nftables.service firewalld.service ufw.service",
+    part_of="nftables.service firewalld.service",
+)
+ROUTES_PART = Part("routes", _ROUTES_BODY, ("ip", "systemctl"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Observed:
-    """A host's files as they are (None: not there), what ``apply --check`` says, and units that do not run."""
+    """A host's files as they are (None: not there), what the script says to ``--check``, and units that do not run."""
 
     files: t.Mapping[str, t.Optional[str]]
     drift: tuple[str, ...] = ()

@@ -11,38 +11,40 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files import (
-    APPLY,
-    TIMER,
-    UNIT,
     File,
     FilesPlan,
     Observed,
-    common_files,
+    Part,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
 
 
 class Agent:
-    """One host's fleetnet files. ``parts`` are the parts of ``apply`` that the calling module is responsible for."""
+    """One part of a host's fleetnet files: the part's own script and units, and the files that its module compiles."""
 
-    def __init__(self, commands: Commands, parts: t.Sequence[str], needs: t.Sequence[str]) -> None:
-        """``needs`` are programs that the parts run; Unsupported names the one that the host lacks."""
-        for program in needs:
+    def __init__(self, commands: Commands, part: Part) -> None:
+        """Unsupported names a program that the part needs and the host lacks."""
+        for program in part.needs:
             if commands.find(program) is None:
-                raise Unsupported(f"the host has no {program!r}; install it (Debian: nftables, iptables, iproute2)")
+                raise Unsupported(
+                    f"the host has no {program!r}; install it (Debian: nftables, iptables, iproute2, procps, systemd)"
+                )
         self._commands = commands
-        self._parts = list(parts)
+        self._part = part
 
     def desired(self, files: t.Mapping[str, t.Optional[File]]) -> dict[str, t.Optional[File]]:
-        """A module's own files together with those that every part needs."""
-        return {**common_files(), **files}
+        """The module's files together with the part's own."""
+        return {**self._part.files(), **files}
 
     def observe(self, desired: t.Mapping[str, t.Optional[File]]) -> Observed:
-        """Read the files, and let ``apply --check`` tell what differs in the kernel."""
+        """Read the files, and let the script tell what differs in the kernel.
+
+        Where any file differs everything is applied anew, so that only with the right files there is anything to ask.
+        """
         files = {path: read_text(path) for path in desired}
-        # An older script may not know how to check; its replacement applies everything anyway.
-        current = files[APPLY] == (desired[APPLY] or File("")).text
-        return Observed(files, self._drift() if current else (), self._idle_units() if current else ())
+        if any(files[path] != (file.text if file else None) for path, file in desired.items()):
+            return Observed(files)
+        return Observed(files, self._drift(), self._idle_units())
 
     def execute(self, plan: FilesPlan) -> None:
         """Write what differs, each file atomically, then apply once."""
@@ -53,13 +55,13 @@ class Agent:
         units = [path for path in plan.write if path.startswith("/etc/systemd/")]
         if units:
             self._commands.run("systemctl", "daemon-reload")
-        self._commands.run(APPLY, *self._parts)
+        self._commands.run(self._part.script)
         if units or plan.enable:
-            self._commands.run("systemctl", "enable", "--now", UNIT, TIMER)
+            self._commands.run("systemctl", "enable", "--now", self._part.service, self._part.timer)
 
     def _drift(self) -> tuple[str, ...]:
         try:
-            self._commands.run(APPLY, "--check", *self._parts)
+            self._commands.run(self._part.script, "--check")
         except CommandFailed as failure:
             if failure.code != 1:
                 raise
@@ -67,11 +69,14 @@ class Agent:
         return ()
 
     def _idle_units(self) -> tuple[str, ...]:
+        shown = self._commands.run(
+            "systemctl", "show", "--property=Id,ActiveState,UnitFileState", self._part.service, self._part.timer
+        )
         idle = []
-        for unit in (UNIT, TIMER):
-            shown = self._commands.run("systemctl", "show", "--property=ActiveState,UnitFileState", unit).split()
-            if "ActiveState=active" not in shown or "UnitFileState=enabled" not in shown:
-                idle.append(unit)
+        for block in shown.strip().split("\n\n"):
+            properties = dict(line.split("=", maxsplit=1) for line in block.splitlines())
+            if (properties["ActiveState"], properties["UnitFileState"]) != ("active", "enabled"):
+                idle.append(properties["Id"])
         return tuple(idle)
 
 
