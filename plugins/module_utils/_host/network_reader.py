@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import EngineFacts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import members
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
@@ -36,8 +37,9 @@ def read_containers(engine: Engine) -> tuple[Container, ...]:
 
 def read_snapshot(engine: Engine, survey: Survey) -> Snapshot:
     """What the survey needs beyond the listing of networks; no request at all where it needs nothing."""
+    facts = read_facts(engine) if survey.needs_facts else EngineFacts()
     if not survey.needs_containers:
-        return Snapshot()
+        return Snapshot(facts=facts)
     containers = read_containers(engine)
     concerned = list(survey.interrupted) + [network for _item, network in survey.connecting]
     inspected: dict[str, t.Any] = {}
@@ -52,7 +54,17 @@ def read_snapshot(engine: Engine, survey: Survey) -> Snapshot:
         if network.definition.scope == "swarm":
             details = engine.get(f"/networks/{network.id}", verbose="true")
             services[network.id] = tuple(sorted(name for name in details.get("Services") or {} if name))
-    return Snapshot(containers, attachments, services)
+    return Snapshot(containers, attachments, services, facts)
+
+
+def read_facts(engine: Engine) -> EngineFacts:
+    info = engine.get("/info")
+    pools = [str(pool.get("Base", "")) for pool in info.get("DefaultAddressPools") or ()]
+    return EngineFacts(
+        drivers=frozenset((info.get("Plugins") or {}).get("Network") or ()),
+        swarm_manager=bool((info.get("Swarm") or {}).get("ControlAvailable")),
+        ipv6_pools=any(":" in pool for pool in pools),
+    )
 
 
 def read_attachments(

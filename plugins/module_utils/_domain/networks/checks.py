@@ -27,6 +27,50 @@ _MODE_SINCE = {"nat": (27, 0), "routed": (27, 0), "nat-unprotected": (28, 0), "i
 _IMPLICIT_MODE = {"nat": (27, 0), "nat-unprotected": (28, 0)}
 
 
+_EVERYWHERE = ("bridge", "macvlan", "ipvlan")
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineFacts:
+    """What the engine tells about itself beyond its version."""
+
+    drivers: frozenset[str] = frozenset()
+    swarm_manager: bool = False
+    ipv6_pools: bool = False
+
+
+def asks_for_more(item: Item) -> bool:
+    """Whether the facts are needed to tell if the engine can make the network."""
+    unusual = item.driver is not None and item.driver not in _EVERYWHERE
+    return bool(unusual or item.scope in ("swarm", "global") or item.ingress or _wants_ipv6_pool(item))
+
+
+def _wants_ipv6_pool(item: Item) -> bool:
+    return bool(item.enable_ipv6) and not any(block.family == 6 for block in item.blocks or ())
+
+
+def check_engine(item: Item, wanted: Definition, version: Version, facts: EngineFacts) -> None:
+    """Refuse what the engine would refuse, so that check mode fails where the run would."""
+    if item.driver is not None and wanted.driver not in facts.drivers | {*_EVERYWHERE, "null"}:
+        known = ", ".join(sorted(facts.drivers))
+        raise InvalidValue(item.where("driver"), item.driver, f"the engine does not know this driver, only {known}")
+    for option, asked in (
+        ("driver", wanted.driver == "overlay"),
+        ("scope", item.scope == "swarm" or (item.scope == "global" and version < (26,))),
+        ("ingress", item.ingress),
+    ):
+        if asked and not facts.swarm_manager:
+            value = getattr(wanted, option)
+            raise InvalidValue(item.where(option), value, "needs a swarm manager, and this host is none")
+    pool_needed = wanted.enable_ipv6 and not any(block.family == 6 for block in wanted.blocks)
+    if pool_needed and not wanted.config_only and version < (27,) and not facts.ipv6_pools:
+        raise InvalidValue(
+            item.where("enable_ipv6"),
+            True,
+            f"engine {_text(version)} has no pool to take an IPv6 subnet from: add one to ipam_config",
+        )
+
+
 def for_engine(item: Item, version: Version) -> Item:
     """The item as this engine takes it: without what it does anyhow; what it cannot do is refused."""
     if item.enable_ipv4 is False and version < (28,):

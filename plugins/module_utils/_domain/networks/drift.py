@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     BRIDGE_NAME,
+    FLAG_OPTIONS,
     OWNER_LABEL,
     OWNER_VALUE,
     SHORT_NAME_OF,
@@ -34,7 +35,6 @@ _OPTION_DEFAULTS = {
     _BRIDGE + "gateway_mode_ipv6": "nat",
     "com.docker.network.driver.mtu": "1500",
 }
-_FLAG_OPTIONS = frozenset(_BRIDGE + name for name in ("enable_ip_masquerade", "enable_icc", "inhibit_ipv4"))
 # Plain fields of Item and Definition, compared where the item gives them.
 _PLAIN = ("driver", "ipam_driver", "enable_ipv4", "enable_ipv6", "internal", "attachable", "ingress", "scope")
 _OWNER_PREFIX = OWNER_LABEL.rpartition(".")[0] + "."
@@ -112,7 +112,7 @@ def _option_differences(item: Item, observed: ObservedNetwork) -> t.Iterator[Dif
 
 def _canonical(key: str, value: str | None) -> str | None:
     """Boolean options in one spelling; the engine reads them as Go does."""
-    if key in _FLAG_OPTIONS and value is not None:
+    if key in FLAG_OPTIONS and value is not None:
         lowered = value.lower()
         return "true" if lowered in ("1", "t", "true") else "false" if lowered in ("0", "f", "false") else value
     return value
@@ -189,11 +189,13 @@ def _opt(value: object) -> str | None:
 
 
 def default_gateways(block: Block) -> tuple[IPAddress, ...]:
-    """The gateways that an engine may choose where none is given: the first of the range, or of the subnet."""
-    first = [network[1] for network in (block.subnet, block.ip_range) if network is not None]
-    if block.ip_range is not None and block.ip_range != block.subnet:
-        first.append(block.ip_range[0])
-    return tuple(first)
+    """What may be the gateway where none is given, the likeliest first.
+
+    Engines take the first address of the range, which for a range within the subnet may be its very first.
+    """
+    if block.ip_range is None or block.ip_range[0] == block.subnet[0]:
+        return (block.subnet[1],)
+    return (block.ip_range[0], block.ip_range[1], block.subnet[1])
 
 
 def target(

@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     IPAddress,
     Item,
     ObservedNetwork,
+    Version,
 )
 
 _GOING = ("dead", "removing")
@@ -53,6 +54,20 @@ def fits(address: IPAddress, definition: Definition) -> bool:
                 reserved |= {block.subnet.network_address, block.subnet.broadcast_address}
             return address not in reserved
     return False
+
+
+def keeps_mac(before: Attachment, after: Attachment, version: Version) -> bool:
+    """Whether the engine gives an endpoint the MAC address again that it had.
+
+    Before 25 a MAC belongs to the container and comes back by itself. From 25 on it belongs to the endpoint, and the
+    engine ignores it when a container joins a network (moby issue 48192, mended in 29.3). Before 28 a MAC that nobody
+    chose follows from the IPv4 address.
+    """
+    if not before.mac or version < (25,) or version >= (29, 3):
+        return True
+    if version >= (28,) or before.ipv4 is None or before.ipv4 != after.ipv4:
+        return False
+    return before.mac == "02:42:" + ":".join(f"{byte:02x}" for byte in before.ipv4.packed)
 
 
 @dataclasses.dataclass(frozen=True)

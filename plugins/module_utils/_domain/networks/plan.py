@@ -11,6 +11,8 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import (
+    EngineFacts,
+    check_engine,
     check_residents,
     declared,
     staying,
@@ -18,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.c
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import Difference, target
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import (
     Membership,
+    keeps_mac,
     members,
     membership,
     refit,
@@ -45,6 +48,7 @@ class Snapshot:
     containers: tuple[Container, ...] = ()
     attachments: t.Mapping[str, tuple[Attachment, ...]] = dataclasses.field(default_factory=dict)
     services: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    facts: EngineFacts = dataclasses.field(default_factory=EngineFacts)
 
 
 def plan_networks(request: Request, survey: Survey, snapshot: Snapshot) -> Plan:
@@ -71,6 +75,9 @@ class _Planner:
         targets = self._targets(recreate)
         stay = [each for each in self._survey.networks if each.id not in replaced and each.id not in removed]
         made = [declared(item, targets[item.name]) for item in self._survey.items if item.name in targets]
+        for resident in made:
+            assert resident.item is not None
+            check_engine(resident.item, resident.definition, self._request.version, self._snapshot.facts)
         bridges = {each.bridge for each in self._survey.networks}
         check_residents([staying(each) for each in stay] + made, self._request.links - bridges)
 
@@ -133,6 +140,7 @@ class _Planner:
             change = self._membership(drifted.item, drifted.network)
             kept = [each for each in state.attachments if each.container_id not in change.leave]
             refitted = [self._refit(attachment, definition) for attachment in kept]
+            self._warn_of_new_macs(definition, kept, refitted)
             after.append(NetworkState(definition, change.apply(refitted)))
             before.append(state)
             reasons += drifted.differences
@@ -173,6 +181,17 @@ class _Planner:
                 "and gets another address"
             )
         return kept
+
+    def _warn_of_new_macs(
+        self, definition: Definition, before: t.Iterable[Attachment], after: t.Iterable[Attachment]
+    ) -> None:
+        pairs = zip(before, after)
+        lost = [f"{old.container} ({old.mac})" for old, new in pairs if not keeps_mac(old, new, self._request.version)]
+        if lost:
+            self._warnings.append(
+                f"this engine cannot be told a MAC address when a container joins a network: on {definition.name!r} "
+                f"these get new ones: {', '.join(lost)}"
+            )
 
     def _check_dependents(self, network: ObservedNetwork) -> None:
         going = {each.id for each, _reason in self._survey.removals}

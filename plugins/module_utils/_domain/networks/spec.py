@@ -15,7 +15,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.f
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     BRIDGE_NAME,
     DRIVER_OPTION_OF,
+    FLAG_OPTIONS,
     PREDEFINED,
+    SHORT_NAME_OF,
     Block,
     IPAddress,
     Item,
@@ -56,6 +58,8 @@ BLOCK_OPTIONS: dict[str, tuple[str, ...]] = {
 }
 SCOPES = ("local", "global", "swarm")
 GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
+
+_GATEWAY_MODE_OPTIONS = (DRIVER_OPTION_OF["gateway_mode_ipv4"], DRIVER_OPTION_OF["gateway_mode_ipv6"])
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
 _FULL_ID = re.compile(r"[0-9a-f]{64}\Z")
@@ -154,14 +158,31 @@ def _driver_options(fields: Fields) -> Pairs | None:
         if options.get(key, value) != value:
             raise fields.refuse(option, f"contradicts driver_options.{key}, which is {options[key]!r}: keep one")
         options[key] = value
-    if BRIDGE_NAME in options:
-        where = "bridge_name" if bridge is not None else f"driver_options.{BRIDGE_NAME}"
-        _check_link_name(fields.at(where), options[BRIDGE_NAME])
+    for key, value in options.items():
+        _check_option_value(fields.at(_shown_as(key, ours)), key, value)
     driver = fields.text("driver")
     for option in ("bridge_name", "masquerade", "gateway_mode_ipv4", "gateway_mode_ipv6"):
         if option in ours and driver not in (None, "bridge"):
             raise fields.refuse(option, f"is an option of the bridge driver, and the driver is {driver}: remove one")
     return pairs(options) if given is not None or ours else None
+
+
+def _shown_as(key: str, ours: t.Container[str]) -> str:
+    """The option by which the user gave a driver option."""
+    short = SHORT_NAME_OF.get(key, "")
+    return short if short in ours else f"driver_options.{key}"
+
+
+def _check_option_value(path: str, key: str, value: str) -> None:
+    """Values that some engines refuse only when they create the network, and others quietly ignore."""
+    if key == BRIDGE_NAME:
+        _check_link_name(path, value)
+    elif key == DRIVER_OPTION_OF["mtu"] and not (value.isdigit() and 68 <= int(value) <= 65535):
+        raise InvalidValue(path, value, "has to be a whole number from 68 to 65535")
+    elif key in FLAG_OPTIONS and value.lower() not in ("true", "false", "t", "f", "1", "0"):
+        raise InvalidValue(path, value, "has to be true or false")
+    elif key in _GATEWAY_MODE_OPTIONS and value not in GATEWAY_MODES:
+        raise InvalidValue(path, value, f"has to be one of {', '.join(GATEWAY_MODES)}")
 
 
 def _check_link_name(path: str, name: str) -> None:
@@ -233,7 +254,10 @@ def _aux(fields: Fields) -> tuple[tuple[str, IPAddress], ...] | None:
 
 def _consistent(item: Item, fields: Fields) -> Item:
     """Refuse options that contradict each other, and fill in the one that follows from another."""
-    families = {block.family for block in item.blocks or ()}
+    listed = [block.family for block in item.blocks or ()]
+    if len(listed) > len(set(listed)) and item.driver in (None, "bridge") and not item.config_only:
+        raise fields.refuse("ipam_config", "a bridge network has one subnet of each family: make more networks instead")
+    families = set(listed)
     for family, flag in ((4, "enable_ipv4"), (6, "enable_ipv6")):
         if getattr(item, flag) is False and family in families:
             raise fields.refuse(flag, f"contradicts the IPv{family} subnet in ipam_config: remove one of them")

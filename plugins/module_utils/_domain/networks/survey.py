@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import (
+    asks_for_more,
     check_config_from,
     check_names,
     for_engine,
@@ -63,6 +64,11 @@ class Survey:
     def interrupted(self) -> tuple[ObservedNetwork, ...]:
         """Networks that go away, if only for a moment: their endpoints have to be known in full."""
         return tuple(each.network for each in self.drifted) + tuple(network for network, _reason in self.removals)
+
+    @property
+    def needs_facts(self) -> bool:
+        """Whether something is to be made that only some engines can make."""
+        return any(asks_for_more(item) for item in (*self.missing, *(each.item for each in self.drifted)))
 
     @property
     def needs_containers(self) -> bool:
