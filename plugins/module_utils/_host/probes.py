@@ -146,7 +146,7 @@ class ProbeRun:
         try:
             while queue or self._waiting:
                 burst = min(_BURST, room - self._in_flight, len(queue))
-                self._launch([queue.popleft() for _ in range(burst)])
+                self._launch([queue.popleft() for _position in range(burst)])
                 more = bool(queue) and self._in_flight < room
                 self._listen(0 if more else self._time_left())
                 queue.extendleft(self._expire())
@@ -190,14 +190,12 @@ class ProbeRun:
             message = echo_request(probe.version, probe.token, sequence, probe.size or PAYLOAD_MIN)
             raw.sendto(message, (probe.destination, 0))
             return
-        if flight.socket is None:
-            self._open(flight)
-        assert flight.socket is not None
+        opened = flight.socket or self._open(flight)
         flight.sent = time.monotonic()
         if probe.protocol == "udp":
-            flight.socket.send(payload(probe.token))
+            opened.send(payload(probe.token))
 
-    def _open(self, flight: _Flight) -> None:
+    def _open(self, flight: _Flight) -> socket.socket:
         probe = flight.probe
         kind = socket.SOCK_STREAM if probe.protocol == "tcp" else socket.SOCK_DGRAM
         flight.socket = opened = socket.socket(_FAMILIES[probe.version], kind)
@@ -221,13 +219,14 @@ class ProbeRun:
             opened.connect((probe.destination, probe.port))
         events = selectors.EVENT_WRITE if probe.protocol == "tcp" else selectors.EVENT_READ
         self._selector.register(opened, events, flight)
+        return opened
 
     def _listen(self, seconds: float) -> None:
         for key, _events in self._selector.select(seconds):
             if isinstance(key.data, _Echoes):
                 self._hear_all(key.data)
             elif key.data.verdict is None:
-                self._answered(key.data)
+                self._answered(key.data, t.cast(socket.socket, key.fileobj))
 
     def _hear_all(self, echoes: _Echoes) -> None:
         for message in echoes.read():
@@ -249,9 +248,8 @@ class ProbeRun:
         if flight is not None and flight.probe.destination == error.destination:
             self._settle(flight, of_icmp(error))
 
-    def _answered(self, flight: _Flight) -> None:
-        assert flight.socket is not None
-        number = flight.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    def _answered(self, flight: _Flight, opened: socket.socket) -> None:
+        number = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             self._failed(flight, number)
         else:

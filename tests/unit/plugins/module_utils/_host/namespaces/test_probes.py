@@ -119,7 +119,7 @@ def test_a_source_port_that_is_taken_is_replaced(path: Path, listener: int) -> N
 
 def test_the_same_probes_at_once_again(path: Path, listener: int) -> None:
     probes = [Probe("here", THERE[4], "tcp", listener, token) for token in range(100)]
-    for _ in range(2):
+    for _round in range(2):
         assert {verdict.outcome for verdict in send(path.here, *probes)} == {"reply"}
 
 
