@@ -1,0 +1,81 @@
+"""Tells the person at the keyboard what happens. All of it goes to standard error; results go to standard output."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .errors import TestbedError
+
+HEARTBEAT = 10.0
+
+verbose = False
+_started = time.monotonic()
+_lock = threading.Lock()
+
+
+def elapsed() -> float:
+    """Seconds since the command began."""
+    return time.monotonic() - _started
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    with _lock:
+        print(f"[{elapsed():6.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+def warn(text: str) -> None:
+    """Something that must not be overlooked."""
+    bold, plain = ("\033[1;33m", "\033[0m") if sys.stderr.isatty() else ("", "")
+    with _lock:
+        print(f"{bold}WARNING: {text}{plain}", file=sys.stderr, flush=True)
+
+
+def failure(error: TestbedError) -> None:
+    """What went wrong, in one line, and the end of the log that shows it."""
+    red, plain = ("\033[1;31m", "\033[0m") if sys.stderr.isatty() else ("", "")
+    detail(error)
+    with _lock:
+        print(f"{red}ERROR: {error}{plain}", file=sys.stderr, flush=True)
+
+
+def detail(error: TestbedError) -> None:
+    """The end of a log, set off from what else is said."""
+    if error.detail:
+        with _lock:
+            print("".join(f"    | {line}\n" for line in error.detail.splitlines()), end="", file=sys.stderr, flush=True)
+
+
+def debug(text: str) -> None:
+    """A command that is run, with --verbose."""
+    if verbose:
+        say(f"+ {text}")
+
+
+@contextmanager
+def step(title: str, hint: Callable[[], str] = str) -> Iterator[None]:
+    """A piece of work that takes a while: a line at its start and end, and a sign of life in between."""
+    begun = time.monotonic()
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(HEARTBEAT):
+            doing = hint()
+            say(f"{title}: {time.monotonic() - begun:.0f} s so far" + (f" ({doing})" if doing else ""))
+
+    say(f"{title} ...")
+    heart = threading.Thread(target=beat, daemon=True)
+    heart.start()
+    try:
+        yield
+    except BaseException:
+        over.set()
+        say(f"{title}: failed after {time.monotonic() - begun:.1f} s")
+        raise
+    finally:
+        over.set()
+    say(f"{title}: done in {time.monotonic() - begun:.1f} s")

@@ -1,0 +1,170 @@
+"""A fleet from nothing to ready, and back to nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import console, hosts, images, inventory, locks, mend, network, packages, ssh, state, status
+from .bridgefilter import BridgeFilter
+from .docker import Docker, of_fleet
+from .engine import OuterEngine
+from .errors import TestbedError
+from .members import Machine, Member, members
+from .paths import RECIPES, Paths
+from .recipe import load
+from .spec import WORLD, Spec
+from .together import attempt, together, tolerate_missing_images
+
+#: Building one image keeps one core busy most of the time.
+BUILDERS = 2
+STARTERS = 8
+
+
+@dataclass(frozen=True)
+class Up:
+    """A fleet that is ready."""
+
+    spec: Spec
+    world: Member
+    hosts: list[Member]
+    versions: dict[str, str]
+    inventory: Path
+    changed: bool
+
+
+class Fleets:
+    """All fleets of one test bed."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._engine = OuterEngine(paths)
+        self._images = images.ImageStore(paths)
+        self._filter = BridgeFilter(paths.machine)
+
+    def up(self, choose: Callable[[Spec | None], Spec], name: str, allow_missing: bool, timeout: float) -> Up:
+        """Makes the fleet what it shall be, whatever there is of it now, and waits until it is ready."""
+        files = state.FleetState(self._paths, name)
+        with self._lock(name):
+            spec = choose(files.spec())
+            files.remember(spec)
+            docker = self._engine.ensure()
+            packages.require(self._paths.locks, ("ssh-keygen", "openssh-client"), ("ip", "iproute2"))
+            available = self._provide_images(docker, spec, allow_missing)
+            links = network.ensure_links(docker, self._paths, name, spec.links)
+            self._filter.acquire(self._user(name))
+            world, fleet_hosts = members(spec, links, available, _machine())
+            changed = self._mend(docker, files, world, fleet_hosts)
+            network.remove_others(docker, name, links)
+            versions = self._wait(docker, fleet_hosts, timeout, changed)
+            state.write(files.inventory, inventory.render(fleet_hosts, versions, files.folder, files.sockets))
+            return Up(spec, world, fleet_hosts, versions, files.inventory, changed)
+
+    def build(self, engines: Iterable[str], allow_missing: bool) -> list[Path]:
+        """The host images of these engines, in the cache."""
+        recipes = [load(RECIPES, engine) for engine in engines]
+        built, failures = attempt(self._images.ensure_built, recipes, BUILDERS)
+        tolerate_missing_images(failures, allow_missing)
+        return built
+
+    def down(self, name: str) -> bool:
+        """Removes all there is of a fleet; False when there is nothing."""
+        files = state.FleetState(self._paths, name)
+        with self._lock(name):
+            docker = self._outer()
+            containers = docker.ids("container", of_fleet(name)) if docker else []
+            networks = docker.ids("network", of_fleet(name)) if docker else []
+            known = bool(files.folder.exists() or containers or networks)
+            ssh.close_connections(files.sockets)
+            if docker:
+                hosts.remove(docker, *containers)
+                hosts.remove_volumes(docker, name)
+                network.remove_others(docker, name, [])
+            self._filter.release(self._user(name))
+            files.forget()
+        return known
+
+    def down_all(self, purge: bool) -> None:
+        """Removes all fleets, and the engine if it is our own; with purge the images too."""
+        docker = self._outer()
+        for name in status.fleets(docker, self._paths):
+            self.down(name)
+        if self._engine.is_own():
+            self._engine.stop()
+        elif docker and purge:
+            images.unload(docker)
+        if purge:
+            self._images.purge()
+
+    def _outer(self) -> Docker | None:
+        """The engine that may hold something of ours; our own is started for it if need be."""
+        return self._engine.ensure() if self._engine.is_own() else self._engine.running()
+
+    def _lock(self, name: str) -> AbstractContextManager[None]:
+        return locks.held(self._paths.locks / f"fleet-{name}", f"working on the fleet {name}")
+
+    def _user(self, name: str) -> str:
+        """This fleet among all of the machine's."""
+        return f"{self._paths.root}:{name}"
+
+    def _provide_images(self, docker: Docker, spec: Spec, allow_missing: bool) -> dict[str, str]:
+        """Image references by engine, of those that can be had."""
+        recipes = {engine: load(RECIPES, engine) for engine in spec.used_engines()}
+        lacking = [recipe for recipe in recipes.values() if not docker.has_image(images.reference(recipe))]
+        _, failures = attempt(self._images.ensure_built, lacking, BUILDERS)
+        for engine in tolerate_missing_images(failures, allow_missing):
+            del recipes[engine]
+        if not recipes:
+            raise TestbedError("there is no host image at all, so there is no fleet")
+        for recipe in recipes.values():
+            self._images.ensure_loaded(recipe, docker)
+        return {engine: images.reference(recipe) for engine, recipe in recipes.items()}
+
+    def _mend(self, docker: Docker, files: state.FleetState, world: Member, fleet_hosts: Sequence[Member]) -> bool:
+        """Carries out what makes the containers those that shall be; False when they are."""
+        public = ssh.ensure_key(files.key, f"fleet {files.name}")
+        host_keys = {host.name: ssh.ensure_key(files.host_key(host.name), host.name) for host in fleet_hosts}
+        addresses = {host.address: host_keys[host.name] for host in fleet_hosts}
+        state.write(files.known_hosts, ssh.known_hosts(addresses))
+
+        wanted = {member.name: member for member in (world, *fleet_hosts)}
+        fingerprints = {name: member.fingerprint for name, member in wanted.items()}
+        steps = mend.plan(fingerprints, hosts.observe(docker, files.name))
+
+        def carry_out(step: mend.Step) -> None:
+            if step.do is mend.Do.CREATE:
+                own = b"" if step.name == WORLD else ssh.identity(public, files.host_key(step.name))
+                hosts.create(docker, wanted[step.name], own)
+            elif step.do is mend.Do.REMOVE:
+                hosts.remove(docker, step.container)
+                hosts.remove_volumes(docker, files.name, step.name)
+            else:
+                docker.run("container", step.do.value, step.container)
+
+        removals = [step for step in steps if step.do is mend.Do.REMOVE]
+        others = [step for step in steps if step.do is not mend.Do.REMOVE]
+        for group in (removals, others):
+            for step in group:
+                console.say(f"{step.name}: {step.do.value} ({step.reason})")
+            together(carry_out, group, STARTERS)
+        return bool(steps)
+
+    def _wait(self, docker: Docker, fleet_hosts: Sequence[Member], timeout: float, changed: bool) -> dict[str, str]:
+        """Engine versions by host, once all hosts are ready."""
+        deadline = time.monotonic() + timeout
+
+        def ready(member: Member) -> tuple[str, str]:
+            version = hosts.wait_ready(docker, member, deadline)
+            if changed:
+                console.say(f"{member.name}: ready, engine {version}")
+            return member.name, version
+
+        return dict(together(ready, fleet_hosts, len(fleet_hosts)))
+
+
+def _machine() -> Machine:
+    return Machine(modules=os.path.isdir("/lib/modules"), tun=os.path.exists("/dev/net/tun"))

@@ -1,0 +1,40 @@
+"""Keeps commands that would collide one after the other."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import console, process
+
+#: Programs inherit locks, and mmdebstrap hands its own descriptors to a shell that knows one-digit numbers only.
+HIGH = 200
+
+
+@contextmanager
+def held(path: Path, purpose: str) -> Iterator[None]:
+    """Holds a lock on a file; `purpose` tells the one who waits what for.
+
+    The lock goes with the last process that has the file open. It is closed, never unlocked, because programs that
+    were started under it may outlive a killed parent (see process.inherited).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    low = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    os.close(low)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.say(f"waiting for another command that is {purpose}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        process.inherited.add(file)
+        try:
+            yield
+        finally:
+            process.inherited.discard(file)
+    finally:
+        os.close(file)

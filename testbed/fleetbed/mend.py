@@ -1,0 +1,69 @@
+"""What has to be done so that the containers there are become those that shall be. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Do(Enum):
+    """The things that can be done about one member of a fleet."""
+
+    REMOVE = "remove"
+    CREATE = "create"
+    START = "start"
+    UNPAUSE = "unpause"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One container that is there."""
+
+    id: str
+    name: str
+    status: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do; `container` is the id of the one that is there, if it takes one."""
+
+    do: Do
+    name: str
+    container: str
+    reason: str
+
+
+def plan(desired: Mapping[str, str], observed: Iterable[Observed]) -> list[Step]:
+    """The steps from what is observed to what is desired (fingerprints by name), removals first."""
+    removals: list[Step] = []
+    others: list[Step] = []
+    present: set[str] = set()
+    for container in observed:
+        reason = _unfit(container, desired.get(container.name), container.name in present)
+        if reason:
+            removals.append(Step(Do.REMOVE, container.name, container.id, reason))
+            continue
+        present.add(container.name)
+        if container.status == "paused":
+            others.append(Step(Do.UNPAUSE, container.name, container.id, "paused"))
+        elif container.status != "running":
+            others.append(Step(Do.START, container.name, container.id, "not running"))
+    others += [Step(Do.CREATE, name, "", "missing") for name in desired if name not in present]
+    return [*removals, *others]
+
+
+def _unfit(container: Observed, wanted: str | None, repeated: bool) -> str:
+    """Why a container cannot stay, or nothing."""
+    if wanted is None:
+        return "not wanted any more"
+    if repeated:
+        return "there twice"
+    if container.fingerprint != wanted:
+        return "made by another recipe"
+    if container.status not in ("running", "exited", "paused"):
+        # "created": a command was killed before it had given the host its keys and started it.
+        return f"left unfinished ({container.status})"
+    return ""

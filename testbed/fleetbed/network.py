@@ -1,0 +1,77 @@
+"""The underlay: a closed network of the outer engine for each link of a fleet."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from . import address, locks, process
+from .docker import LABEL, LINK_LABEL, Docker, of_fleet
+from .members import Link
+from .paths import Paths
+
+
+def ensure_links(docker: Docker, paths: Paths, fleet: str, count: int) -> list[Link]:
+    """The links of a fleet, made where they are missing."""
+    wanted = [f"l{index + 1}" for index in range(count)]
+    present = existing_links(docker, fleet)
+    if not all(name in present for name in wanted):
+        with locks.held(paths.machine / "networks.lock", "choosing addresses"):
+            taken = [*address.parse(_routes()), *address.parse(_name_servers()), *_subnets(docker)]
+            for name in wanted:
+                if name not in present:
+                    subnet = address.choose(taken)
+                    taken.append(subnet)
+                    _create(docker, fleet, name, subnet)
+        present = existing_links(docker, fleet)
+    return [present[name] for name in wanted]
+
+
+def existing_links(docker: Docker, fleet: str) -> dict[str, Link]:
+    """The links that are there, by name."""
+    found = docker.inspect("network", *docker.ids("network", of_fleet(fleet)))
+    return {
+        network["Labels"][LINK_LABEL]: Link(
+            network["Labels"][LINK_LABEL], network["Id"], IPv4Network(network["IPAM"]["Config"][0]["Subnet"])
+        )
+        for network in found
+    }
+
+
+def remove_others(docker: Docker, fleet: str, links: Sequence[Link]) -> None:
+    """Removes the fleet's links that are none of these."""
+    keep = {link.network for link in links}
+    for network in docker.ids("network", of_fleet(fleet)):
+        if network not in keep:
+            docker.run("network", "rm", network)
+
+
+def _create(docker: Docker, fleet: str, name: str, subnet: IPv4Network) -> None:
+    docker.run(
+        *("network", "create", "--driver=bridge", "--internal"),
+        *(f"--subnet={subnet}", f"--gateway={address.machine(subnet)}"),
+        *(f"--label={LABEL}={fleet}", f"--label={LINK_LABEL}={name}"),
+        f"{fleet}-{name}",
+    )
+
+
+def _routes() -> Iterator[str]:
+    """The destinations of all routes of this machine, links' own included; all but the default ones."""
+    for route in json.loads(process.run(["ip", "-4", "-json", "route", "show", "table", "all"]).stdout or "[]"):
+        yield route["dst"]
+
+
+def _name_servers() -> list[str]:
+    try:
+        return re.findall(r"^nameserver\s+(\S+)", Path("/etc/resolv.conf").read_text(), re.MULTILINE)
+    except OSError:
+        return []
+
+
+def _subnets(docker: Docker) -> Iterator[IPv4Network]:
+    """The subnets of all networks of the engine, in use or not."""
+    for network in docker.inspect("network", *docker.output("network", "ls", "--quiet").split()):
+        yield from address.parse(part["Subnet"] for part in network["IPAM"]["Config"] or () if "Subnet" in part)

@@ -1,0 +1,41 @@
+"""Installs what the test bed needs and the machine lacks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from . import console, locks, process
+from .errors import TestbedError
+
+
+def require(locks_folder: Path, *wanted: tuple[str, str]) -> None:
+    """Makes sure that programs are there; `wanted` pairs each with the Debian package that has it."""
+    if not _missing(*wanted):
+        return
+    with locks.held(locks_folder / "packages", "installing packages"):
+        missing = _missing(*wanted)
+        if not missing:
+            return
+        programs, packages = ", ".join(sorted(missing)), " ".join(sorted(set(missing.values())))
+        if not process.find("apt-get"):
+            raise TestbedError(f"install {programs} first (on Debian: the packages {packages})")
+        if os.geteuid() != 0:
+            raise TestbedError(f"{programs} missing: run `sudo apt-get install --no-install-recommends {packages}`")
+        with console.step(f"installing {packages}"):
+            _install(packages.split())
+    if missing := _missing(*wanted):
+        raise TestbedError(f"{', '.join(sorted(missing))} still missing after installing {packages}")
+
+
+def _missing(*wanted: tuple[str, str]) -> dict[str, str]:
+    return {program: package for program, package in wanted if not process.find(program)}
+
+
+def _install(packages: list[str]) -> None:
+    """Installs with the package lists as they are, and with fresh ones only if that fails."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
+    if process.run(install, env=environment, timeout=600, check=False).returncode:
+        process.run(["apt-get", "update", "-q"], env=environment, timeout=300)
+        process.run(install, env=environment, timeout=600)

@@ -1,0 +1,93 @@
+"""Runs programs, and keeps a lock for as long as any program works under it."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from . import console
+from .errors import TestbedError
+
+#: Locks held now. Programs inherit them: when this process is killed outright, what it had started still works on,
+#: and the next command has to wait for it to end.
+inherited: set[int] = set()
+
+
+class CommandFailed(TestbedError):
+    """A program ended with an error."""
+
+    def __init__(self, argv: Sequence[str], status: int, output: str) -> None:
+        lines = [line for line in output.strip().splitlines() if line.strip()]
+        errors = [line for line in lines if "error" in line.lower()]
+        reason = (errors or lines[-1:] or [f"exit status {status}"])[0]
+        super().__init__(f"{shlex.join(argv[:3])} failed: {reason}")
+        self.output = output
+
+
+def find(program: str) -> str | None:
+    """Where a program is, with the folders of the administrator's programs that a user's PATH may lack."""
+    return shutil.which(program) or shutil.which(program, path="/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    data: bytes | None = None,
+    timeout: float = 120,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end and returns what it wrote."""
+    console.debug(shlex.join(argv))
+    try:
+        done = subprocess.run(
+            argv,
+            input=data,
+            stdin=subprocess.DEVNULL if data is None else None,
+            capture_output=True,
+            timeout=timeout,
+            env=env,
+            check=False,
+            pass_fds=tuple(inherited),
+        )
+    except FileNotFoundError as error:
+        raise TestbedError(f"{argv[0]} is not installed here") from error
+    except subprocess.TimeoutExpired as error:
+        raise TestbedError(f"{shlex.join(argv[:3])} gave no answer within {timeout:.0f} s") from error
+    out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    if check and done.returncode:
+        raise CommandFailed(argv, done.returncode, err or out)
+    return subprocess.CompletedProcess(argv, done.returncode, out, err)
+
+
+def run_logged(argv: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None) -> None:
+    """Runs a long program with its output in a log file. It dies with this process, in its own orderly way."""
+    console.debug(shlex.join(argv))
+    guard = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    with log.open("wb") as output:
+        done = subprocess.run(
+            [*guard, *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=env,
+            check=False,
+            pass_fds=tuple(inherited),
+        )
+    if done.returncode:
+        raise CommandFailed(argv, done.returncode, tail(log))
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The end of a log."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - 8192))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])

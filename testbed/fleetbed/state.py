@@ -1,0 +1,63 @@
+"""What is remembered about a fleet between commands: its specification, keys and inventory."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from .errors import TestbedError
+from .paths import Paths
+from .spec import Spec
+
+
+class FleetState:
+    """The folder of one fleet."""
+
+    def __init__(self, paths: Paths, name: str) -> None:
+        self.name = name
+        self.folder = paths.fleet(name)
+        self.key = self.folder / "id_ed25519"
+        self.known_hosts = self.folder / "known_hosts"
+        self.inventory = self.folder / "inventory.yml"
+        self.sockets = paths.control_sockets(name)
+        self._spec = self.folder / "spec.json"
+
+    def host_key(self, host: str) -> Path:
+        """A host keeps its key when it is made anew: its address stays as well."""
+        return self.folder / "host-keys" / host
+
+    def spec(self) -> Spec | None:
+        """What the fleet was asked to be, if it was ever asked for."""
+        try:
+            return Spec.from_data(json.loads(self._spec.read_text()))
+        except OSError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise TestbedError(f"{self._spec} is damaged: remove it and say again what {self.name} is") from error
+
+    def remember(self, spec: Spec) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        write(self._spec, json.dumps(spec.as_data(), indent=4) + "\n")
+
+    def forget(self) -> None:
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+
+def names(paths: Paths) -> list[str]:
+    """The fleets that are remembered."""
+    return sorted(path.name for path in paths.fleets.iterdir()) if paths.fleets.is_dir() else []
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file whole or not at all, and not when it says so already."""
+    try:
+        if path.read_text() == text:
+            return
+    except OSError:
+        pass
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_text(text)
+    draft.replace(path)
