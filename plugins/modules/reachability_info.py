@@ -65,7 +65,8 @@ options:
         type: int
       token:
         description:
-          - The probe's number, from 0 to 39999. Probes of one source to one destination should have different ones.
+          - The probe's number, from 0 to 39999. Probes that differ in nothing else should have different ones, and so
+            should those of several sources to one destination and port.
           - It becomes the source port, V(20000) + token, and is in the payload of ICMP and UDP.
         type: int
         required: true

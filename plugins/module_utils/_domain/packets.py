@@ -89,8 +89,9 @@ class EchoReply:
 class IcmpError:
     """Somebody on the path says that a packet of ours did not get through.
 
-    ``protocol`` (icmp, tcp, udp), ``destination``, ``identifier`` (source port of TCP and UDP) and ``sequence`` (0 for
-    TCP and UDP) are those of the packet that was sent. ``mtu`` is in bytes, for a packet that was too big.
+    ``protocol`` (icmp, tcp, udp), ``destination``, ``identifier`` (source port of TCP and UDP) and ``sequence``
+    (destination port of TCP and UDP) are those of the packet that was sent. ``mtu`` is in bytes, for a packet that was
+    too big.
     """
 
     sender: str
@@ -193,10 +194,8 @@ def _error(sender: str, reason: str, header: _Header | None, original: bytes, mt
     """``original`` is the beginning of the packet that the message is about, ``header`` its IP header."""
     if not reason or header is None or header.protocol not in _PROTOCOLS or len(original) < header.length + 8:
         return None
-    if header.protocol in (TCP, UDP):
-        identifier, sequence = struct.unpack_from("!H", original, header.length)[0], 0
-    else:
-        identifier, sequence = struct.unpack_from("!HH", original, header.length + 4)
+    ports = header.protocol in (TCP, UDP)
+    identifier, sequence = struct.unpack_from("!HH", original, header.length + (0 if ports else 4))
     return IcmpError(
         sender=sender,
         reason=reason,

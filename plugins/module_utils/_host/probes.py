@@ -129,9 +129,10 @@ class ProbeRun:
         self._selector = selectors.DefaultSelector()
         self._echoes: dict[tuple[Namespace, int], _Echoes] = {}
         self._sequence = itertools.count(1)
-        # Who is waited for, by what an answer tells: namespace, protocol, identifier or source port, and sequence.
+        # Who is waited for, by what an answer tells: namespace, then identifier and sequence, or protocol, source port,
+        # destination and its port.
         self._pings: dict[tuple[Namespace, int, int], tuple[_Flight, float]] = {}
-        self._ports: dict[tuple[Namespace, str, int, str], _Flight] = {}
+        self._ports: dict[tuple[Namespace, str, int, str, int | None], _Flight] = {}
         # In the order of their deadlines, since all wait equally long. Who is settled stays in until it is the first.
         self._waiting: collections.deque[tuple[float, _Flight]] = collections.deque()
         self._in_flight = 0
@@ -213,7 +214,7 @@ class ProbeRun:
             # Something in the container has that port. Any other does; the result says which.
             opened.bind(("", 0))
         flight.source_port = opened.getsockname()[1]
-        self._ports[flight.namespace, probe.protocol, flight.source_port, probe.destination] = flight
+        self._ports[flight.namespace, probe.protocol, flight.source_port, probe.destination, probe.port] = flight
         flight.sent = time.monotonic()
         with contextlib.suppress(BlockingIOError):  # under way
             opened.connect((probe.destination, probe.port))
@@ -236,8 +237,8 @@ class ProbeRun:
                 flight, _sent = self._pings.get((echoes.namespace, message.identifier, message.sequence), _NOBODY)
                 self._rejected(flight, message)
             else:
-                key = (echoes.namespace, message.protocol, message.identifier, message.destination)
-                self._rejected(self._ports.get(key), message)
+                ports = (message.identifier, message.destination, message.sequence)
+                self._rejected(self._ports.get((echoes.namespace, message.protocol, *ports)), message)
 
     def _pong(self, namespace: Namespace, reply: EchoReply) -> None:
         flight, sent = self._pings.get((namespace, reply.identifier, reply.sequence), _NOBODY)

@@ -199,8 +199,8 @@ def test_errors_name_the_packet_that_they_are_about(
 ) -> None:
     for protocol, body, name, sequence in (
         (1, echo_request(4, 7, 3), "icmp", 3),
-        (6, syn(20007, 80)[:8], "tcp", 0),
-        (17, udp(20007, 53, b""), "udp", 0),
+        (6, syn(20007, 80)[:8], "tcp", 80),
+        (17, udp(20007, 53, b""), "udp", 53),
     ):
         packet = ipv4(1, icmp(kind, code, rest, ipv4(protocol, body)), ROUTER, A)
         assert parse_reply(packet) == IcmpError(ROUTER, reason, name, B, 20007, sequence, mtu)

@@ -80,8 +80,8 @@ def test_errors_of_the_kernel(number: int, outcome: str, text: str) -> None:
 
 
 def test_a_closed_port_is_an_answer_only_from_the_destination_itself() -> None:
-    here = IcmpError("10.77.65.10", "port unreachable", "udp", "10.77.65.10", 20003, 0)
-    there = IcmpError("10.77.64.1", "port unreachable", "udp", "10.77.65.10", 20003, 0)
+    here = IcmpError("10.77.65.10", "port unreachable", "udp", "10.77.65.10", 20003, 53)
+    there = IcmpError("10.77.64.1", "port unreachable", "udp", "10.77.65.10", 20003, 53)
     assert of_icmp(here) == Verdict("refused", "ICMP port unreachable")
     assert of_icmp(there) == Verdict("unreachable", "ICMP port unreachable from 10.77.64.1")
     assert of_icmp(here).reached

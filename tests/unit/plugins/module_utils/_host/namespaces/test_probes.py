@@ -90,6 +90,12 @@ def _halves(verdicts: list[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
     return verdicts[:middle], verdicts[middle:]
 
 
+@pytest.mark.parametrize("net", ["10.4.0.9", "fd04::9"])
+def test_one_token_for_several_ports_mixes_nothing_up(path: Path, net: str) -> None:
+    probes = [Probe("here", net, protocol, port, 1) for protocol in ("tcp", "udp") for port in range(80, 90)]
+    assert {verdict.outcome for verdict in send(path.here, *probes, attempts=1)} == {"unreachable"}
+
+
 def test_a_route_of_the_source_that_leads_nowhere(path: Path) -> None:
     (verdict,) = send(path.here, Probe("here", "10.5.0.9", "tcp", 80, 1))
     assert verdict.outcome == "unreachable"
