@@ -90,9 +90,9 @@ def _halves(verdicts: list[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
     return verdicts[:middle], verdicts[middle:]
 
 
-@pytest.mark.parametrize("net", ["10.4.0.9", "fd04::9"])
-def test_one_token_for_several_ports_mixes_nothing_up(path: Path, net: str) -> None:
-    probes = [Probe("here", net, protocol, port, 1) for protocol in ("tcp", "udp") for port in range(80, 90)]
+def test_one_token_for_several_ports_mixes_nothing_up(path: Path) -> None:
+    # Not by IPv4: routers complain about a route's prohibition five times, and then once a second.
+    probes = [Probe("here", "fd04::9", protocol, port, 1) for protocol in ("tcp", "udp") for port in range(80, 90)]
     assert {verdict.outcome for verdict in send(path.here, *probes, attempts=1)} == {"unreachable"}
 
 
