@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import EngineFacts
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import members
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import members, membership
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
     Container,
@@ -41,14 +41,11 @@ def read_snapshot(engine: Engine, survey: Survey) -> Snapshot:
     if not survey.needs_containers:
         return Snapshot(facts=facts)
     containers = read_containers(engine)
-    concerned = list(survey.interrupted) + [network for _item, network in survey.connecting]
+    leaving = [network for item, network in survey.connecting if membership(item, network, containers).leave]
     inspected: dict[str, t.Any] = {}
     attachments: dict[str, tuple[Attachment, ...]] = {}
     services: dict[str, tuple[str, ...]] = {}
-    interrupted = {network.id for network in survey.interrupted}
-    for network in concerned:
-        if network.id not in interrupted or network.id in attachments:
-            continue
+    for network in {each.id: each for each in [*survey.interrupted, *leaving]}.values():
         on_it = members(network, containers)
         attachments[network.id] = _attachments(engine, network, [each.id for each in on_it], inspected)
         if network.definition.scope == "swarm":

@@ -25,8 +25,14 @@ _FALSE = ("no", "off", "false", "n", "f", "0")
 class Fields:
     """The options of one mapping. Options that are absent or null read as None; templates may hand over strings."""
 
-    def __init__(self, path: str, mapping: t.Any, known: t.Mapping[str, t.Sequence[str]]) -> None:
-        """``known`` maps every option to its aliases."""
+    def __init__(
+        self,
+        path: str,
+        mapping: t.Any,
+        known: t.Mapping[str, t.Sequence[str]],
+        hints: t.Mapping[str, str] | None = None,
+    ) -> None:
+        """``known`` maps every option to its aliases, ``hints`` what is no option to what to say about it."""
         if not isinstance(mapping, t.Mapping):
             raise InvalidValue(path, mapping, "has to be a mapping of options")
         self.path = path
@@ -35,7 +41,8 @@ class Fields:
         written_as: dict[str, str] = {}
         for key, value in mapping.items():
             if key not in name_of:
-                raise InvalidValue(self.at(str(key)), value, _unknown(str(key), name_of))
+                reason = (hints or {}).get(key) or _unknown(str(key), name_of)
+                raise InvalidValue(self.at(str(key)), value, reason)
             if value is None:
                 continue
             name = name_of[key]

@@ -17,7 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.c
     declared,
     staying,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import Difference, target
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import target
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import (
     Membership,
     keeps_mac,
@@ -42,7 +42,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
 class Snapshot:
     """What was read beyond the listing of networks, as far as :class:`Survey` asks for it.
 
-    ``attachments`` are by network id and cover :attr:`Survey.interrupted`; ``services`` are names by network id.
+    ``attachments`` are by network id; they cover :attr:`Survey.interrupted` and the networks that somebody is to leave.
+    ``services`` are names by network id.
     """
 
     containers: tuple[Container, ...] = ()
@@ -123,14 +124,13 @@ class _Planner:
         state = self._state(network)
         self._check_dependents(network)
         if state.attachments and not self._request.allow_disconnect:
-            self._refuse_interruption(f"{reason} of network {network.name!r}", state)
-        self._check_services(network, reason)
+            self._refuse_interruption(f"removing network {network.name!r} ({reason})", state)
+        self._check_services(network, "removing")
         return Step("remove", before=(state,), after=(), reason=reason)
 
     def _recreation(self, group: t.Sequence[Drifted], targets: t.Mapping[str, Definition]) -> Step:
         before: list[NetworkState] = []
         after: list[NetworkState] = []
-        reasons: list[Difference] = []
         for drifted in group:
             state = self._state(drifted.network)
             definition = targets[drifted.item.name]
@@ -143,8 +143,8 @@ class _Planner:
             self._warn_of_new_macs(definition, kept, refitted)
             after.append(NetworkState(definition, change.apply(refitted)))
             before.append(state)
-            reasons += drifted.differences
-        return Step("recreate", _last(before), _first(after), reason="; ".join(str(each) for each in reasons))
+        reasons = [f"{each.item.name}: {each}" if len(group) > 1 else str(each) for each in group]
+        return Step("recreate", _last(before), _first(after), reason="; ".join(reasons))
 
     def _creation(self, item: Item, definition: Definition) -> Step:
         return Step("create", (), (NetworkState(definition, self._membership(item, None).apply(())),))
@@ -175,10 +175,11 @@ class _Planner:
         kept, lost = refit(attachment, definition)
         if lost:
             addresses = ", ".join(str(address) for address in lost)
+            families = {block.family for block in definition.blocks if block.family == 4 or definition.enable_ipv6}
+            others = " and gets another address" if all(each.version in families for each in lost) else ""
             subnets = ", ".join(str(block.subnet) for block in definition.blocks) or "the new network"
             self._warnings.append(
-                f"{attachment.container!r} cannot keep {addresses} on network {definition.name!r} ({subnets}) "
-                "and gets another address"
+                f"{attachment.container!r} cannot keep {addresses} on network {definition.name!r} ({subnets}){others}"
             )
         return kept
 
@@ -206,7 +207,7 @@ class _Planner:
         services = self._snapshot.services.get(network.id)
         if services:
             self._refusals.append(
-                f"{doing} of network {network.name!r}: the swarm services {', '.join(services)} use it, and services "
+                f"{doing} network {network.name!r}: the swarm services {', '.join(services)} use it, and services "
                 "cannot be disconnected: update or remove them first"
             )
 

@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import check_residents, declared
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.fields import Fields, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     BRIDGE_NAME,
@@ -19,11 +20,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     PREDEFINED,
     SHORT_NAME_OF,
     Block,
+    Definition,
     IPAddress,
     Item,
     Pairs,
     pairs,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.wire import natural_scope
 
 # Every option of an item with its aliases: names and meanings of community.docker.docker_network, then ours.
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -59,6 +62,13 @@ BLOCK_OPTIONS: dict[str, tuple[str, ...]] = {
 SCOPES = ("local", "global", "swarm")
 GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
 
+_IN_BLOCK = "belongs into ipam_config, a list of address blocks"
+_BESIDE = "is an option of the task, beside networks"
+_HINTS = {
+    **{option: _IN_BLOCK for name, aliases in BLOCK_OPTIONS.items() for option in (name, *aliases)},
+    **dict.fromkeys(("state", "prune", "strict", "on_drift", "allow_disconnect"), _BESIDE),
+    "force": "is not needed: see on_drift and allow_disconnect of the task",
+}
 _GATEWAY_MODE_OPTIONS = (DRIVER_OPTION_OF["gateway_mode_ipv4"], DRIVER_OPTION_OF["gateway_mode_ipv6"])
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
@@ -78,15 +88,31 @@ def parse_items(raw: t.Any, variable: str = "networks") -> tuple[Item, ...]:
         if item.name in first:
             raise InvalidValue(item.where("name"), item.name, f"is declared twice, first as {first[item.name].path}")
         first[item.name] = item
+    check_residents([declared(item, _sketch(item)) for item in items])
     return items
 
 
+def _sketch(item: Item) -> Definition:
+    """The network as far as the item alone tells."""
+    driver = item.driver or "bridge"
+    return Definition(
+        name=item.name,
+        driver=driver,
+        driver_options=item.driver_options or (),
+        ipam_driver=item.ipam_driver or "default",
+        blocks=item.blocks or (),
+        scope=item.scope or natural_scope(driver),
+        config_only=bool(item.config_only),
+    )
+
+
 def parse_item(raw: t.Any, path: str) -> Item:
-    fields = Fields(path, raw, OPTIONS)
+    name = raw.get("name", raw.get("network_name")) if isinstance(raw, t.Mapping) else None
+    named = f"{path} ({name})" if isinstance(name, str) and _NAME.match(name) else path
+    fields = Fields(named, raw, OPTIONS, _HINTS)
     name = _name(fields)
-    fields.path = path = f"{path} ({name})"
     item = Item(
-        path=path,
+        path=fields.path,
         name=name,
         driver=_driver(fields),
         driver_options=_driver_options(fields),

@@ -43,10 +43,11 @@ class Request:
 class Drifted:
     item: Item
     network: ObservedNetwork
-    differences: tuple[Difference, ...]
+    differences: tuple[Difference, ...] = ()
+    because: str = ""  # why the network has to be recreated although it does not differ itself
 
     def __str__(self) -> str:
-        return ", ".join(str(each) for each in self.differences)
+        return ", ".join(str(each) for each in self.differences) or self.because
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,7 @@ def survey_networks(request: Request, networks: t.Sequence[ObservedNetwork]) -> 
 
 def _survey_absent(request: Request, networks: t.Sequence[ObservedNetwork]) -> Survey:
     names = {item.name for item in request.items}
-    removals = [(each, "removal") for each in networks if each.name in names]
+    removals = [(each, "absent") for each in networks if each.name in names]
     return Survey(networks=tuple(networks), removals=_dependents_first(removals))
 
 
@@ -149,5 +150,5 @@ def _with_dependents(survey: Survey) -> Survey:
                     "takes its configuration from it and is not declared: declare it too, or remove it"
                 )
             known.add(dependent.id)
-            drifted.append(Drifted(item, dependent, (Difference("config_from", each.network.name, each.network.name),)))
+            drifted.append(Drifted(item, dependent, because=f"made from {each.network.name}"))
     return dataclasses.replace(survey, drifted=tuple(drifted))
