@@ -131,9 +131,23 @@ options:
   live_restore:
     description: Whether containers go on running while the daemon is down.
     type: bool
+  bridge:
+    description:
+      - The bridge of the default network. V(docker0) is the engine's own, V(none) means that there is none.
+      - Any other name is a bridge that this module makes in place of docker0, with O(bip), O(bip6) and O(mtu), by the
+        unit C(fleetnet-default-bridge.service), which runs before the daemon at every start of the host.
+    type: str
+  allow_overlap:
+    description:
+      - Networks that docker0's subnet may overlap with although the host has a route or a link to them.
+      - Without it a new subnet of docker0 that overlaps with any link, route or Docker network of the host is refused.
+    type: list
+    elements: str
+    default: []
   unset:
     description:
       - Options whose keys are taken out of C(daemon.json), so that the engine's default holds.
+      - Without O(bip) the engine keeps the address that docker0 has, as long as docker0 is there.
       - An option cannot be declared and unset at once.
     type: list
     elements: str
@@ -215,6 +229,7 @@ backup_file:
   sample: /etc/docker/daemon.json.4711.2026-01-31@12:00:00~
 """
 
+import ipaddress
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -259,6 +274,8 @@ ARGUMENT_SPEC = {
     "dns_opts": {"type": "list", "elements": "str"},
     "dns_search": {"type": "list", "elements": "str"},
     "live_restore": {"type": "bool"},
+    "bridge": {"type": "str"},
+    "allow_overlap": {"type": "list", "elements": "str", "default": []},
     "unset": {"type": "list", "elements": "str", "default": []},
     "allow_restart": {"type": "bool", "default": False},
     "restart_timeout": {"type": "int", "default": 90},
@@ -276,7 +293,16 @@ def desired_state(params: dict[str, t.Any]) -> Desired:
             raise InvalidValue("unset", option, f"it is declared as well ({option}: {values[option]!r})")
     if "default_network_opts" in values:
         values["default_network_opts"] = _text_values(values["default_network_opts"])
-    return Desired(values, tuple(params["unset"]))
+    for network in params["allow_overlap"]:
+        _check_network(network)
+    return Desired(values, tuple(params["unset"]), tuple(params["allow_overlap"]))
+
+
+def _check_network(network: str) -> None:
+    try:
+        ipaddress.ip_network(network)
+    except ValueError as error:
+        raise InvalidValue("allow_overlap", network, f"it has to be a network ({error})") from None
 
 
 def _text_values(drivers: dict[str, t.Any]) -> dict[str, dict[str, str]]:

@@ -15,8 +15,10 @@ import tempfile
 import time
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import own_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import ip_program
 
 CONFIG_FILE = "/etc/docker/daemon.json"
 POLL_SECONDS = 0.25
@@ -114,6 +116,24 @@ class Daemon:
             return self._commands.run(*argv).splitlines()
         except CommandFailed:
             return []
+
+    def install_own_bridge(self, text: str | None) -> None:
+        """Write, enable and start the unit of a bridge of our own, or remove it where ``text`` is None."""
+        if text is None:
+            if os.path.exists(own_bridge.UNIT_FILE):
+                self._commands.run("systemctl", "disable", "--now", own_bridge.UNIT)
+                remove(own_bridge.UNIT_FILE)
+                self._commands.run("systemctl", "daemon-reload")
+            return
+        write_atomically(own_bridge.UNIT_FILE, text)
+        self._commands.run("systemctl", "daemon-reload")
+        self._commands.run("systemctl", "enable", own_bridge.UNIT)
+        self._commands.run("systemctl", "restart", own_bridge.UNIT)
+
+    def delete_link(self, name: str) -> None:
+        program = ip_program(self._commands)
+        with contextlib.suppress(CommandFailed):  # gone already
+            self._commands.run(program, "link", "delete", "dev", name, "type", "bridge")
 
     def validate(self, text: str, argv: t.Sequence[str]) -> None:
         """Let dockerd (23.0 and newer) judge ``text`` together with its command line; FleetnetError if it objects."""

@@ -10,12 +10,14 @@ import json
 import time
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import check, config
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.journal import telling_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import check, config, own_bridge
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.journal import errors_in, telling_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import RELOAD, RESTART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import Container, Observed
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import Surroundings
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import Desired, Plan, still_missing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import Link
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import (
     POLL_SECONDS,
@@ -27,7 +29,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon impor
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_state import State
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine, EngineError
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import read_links
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.host_state import read_control_path, read_resolver
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import ip_program, read_links, read_routes
 
 RELOAD_SECONDS = 10.0  # dockerd takes a SIGHUP at once; this is for a machine under load
 RESUME_SECONDS = 30.0  # for a container to run after it was started again
@@ -63,11 +66,11 @@ class Host:
         engine = self._connect()
         version = tuple(engine.version)
         bridge = _get(engine, "/networks/bridge")
-        name = ((bridge or {}).get("Options") or {}).get("com.docker.network.bridge.name", "docker0")
+        links = read_links(self._commands)
         pending = self._state.pending()
         running = _running(engine)
         awaited = pending.containers if pending else ()
-        return Observed(
+        observed = Observed(
             version=version,
             path=path,
             unit=unit.name,
@@ -76,11 +79,16 @@ class Host:
             argv=unit.argv,
             info=engine.get("/info"),
             bridge=bridge,
-            addresses=_addresses(self._commands, name),
+            addresses=frozenset(),
             containers=running,
             to_resume=tuple(container for container in awaited if _stopped(engine, container)),
             help_text=self._daemon.help_text(unit.argv) if version < (23, 0) else "",
+            around=_surroundings(self._commands, engine, links),
+            own_unit=read_text(own_bridge.UNIT_FILE),
+            ip_program=ip_program(self._commands),
         )
+        mine = [link["addresses"] for link in links if link["name"] == observed.bridge_name]
+        return observed._replace(addresses=frozenset(mine[0] if mine else ()))
 
     def recover(self) -> str | None:
         """Where an earlier run was killed and the daemon is down: put the former file back and start it.
@@ -129,17 +137,30 @@ class Host:
         return backup
 
     def _apply(self, plan: Plan, desired: Desired) -> None:
-        if plan.signal == RESTART:
-            engine = self._connect() if plan.stop else None
+        if plan.stop:
+            engine = self._connect()
             for container in plan.stop:
-                t.cast(Engine, engine).post(f"/containers/{container.id}/stop")
-            self._daemon.restart(self._seconds)
-        elif plan.signal == RELOAD:
-            self._daemon.reload()
+                engine.post(f"/containers/{container.id}/stop")
+        if plan.leave:
+            self._daemon.delete_link(plan.leave)
+        self._take_up(plan, plan.after, plan.own_unit)
         if plan.resume:
             _resume(self._connect(), plan.resume)
         if plan.signal:
             self._verify(plan, desired)
+
+    def _take_up(self, plan: Plan, text: str | None, own_unit: str | None) -> None:
+        """Let the daemon take up the file, whose text is ``text``, and the bridge that ``own_unit`` makes."""
+        if plan.interim is not None:
+            _put(plan.path, plan.interim)
+            self._daemon.restart(self._seconds)
+            _put(plan.path, text)
+        if plan.writes_unit:
+            self._daemon.install_own_bridge(own_unit)
+        if plan.signal == RESTART:
+            self._daemon.restart(self._seconds)
+        elif plan.signal == RELOAD:
+            self._daemon.reload()
 
     def _verify(self, plan: Plan, desired: Desired) -> None:
         deadline = time.monotonic() + RELOAD_SECONDS
@@ -153,15 +174,14 @@ class Host:
 
     def _put_back(self, plan: Plan, error: FleetnetError, began: float) -> FleetnetError:
         """Restore file, daemon and containers; returns the error to raise, with the journal's telling lines."""
-        log = telling_lines(self._daemon.log_since(began))
+        lines = self._daemon.log_since(began)
+        # Of a daemon that has come up only complaints are of interest.
+        log = errors_in(lines) if self._daemon.unit().active == "active" else telling_lines(lines)
         said = f" {plan.unit} said: {' | '.join(log)}" if log else ""
         try:
             if plan.writes:
                 _put(plan.path, plan.before)
-            if plan.signal == RESTART:
-                self._daemon.restart(self._seconds)
-            elif plan.signal == RELOAD:
-                self._daemon.reload()
+            self._take_up(plan, plan.before, plan.own_unit_before)
             if plan.resume:
                 _resume(self._connect(), plan.resume)
         except (FleetnetError, OSError) as second:
@@ -228,8 +248,18 @@ def _resume(engine: Engine, containers: t.Sequence[Container]) -> None:
         raise FleetnetError(f"these containers ran before and do not run any more: {names}")
 
 
-def _addresses(commands: Commands, name: str) -> frozenset[str]:
-    for link in read_links(commands):
-        if link["name"] == name:
-            return frozenset(link["addresses"])
-    return frozenset()
+def _surroundings(commands: Commands, engine: Engine, links: t.Sequence[Link]) -> Surroundings:
+    networks = [
+        (network["Name"], entry["Subnet"])
+        for network in engine.get("/networks")
+        for entry in (network.get("IPAM") or {}).get("Config") or []
+        if network["Name"] != "bridge" and entry.get("Subnet")
+    ]
+    path = read_control_path()
+    return Surroundings(
+        links=links,
+        routes=read_routes(commands),
+        networks=tuple(networks),
+        name_servers=tuple(read_resolver()),
+        client=path["client"] if path else None,
+    )

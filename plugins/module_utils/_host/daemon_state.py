@@ -47,11 +47,18 @@ class State:
     def locked(self) -> t.Iterator[None]:
         """Hold off a second run on this host, of another controller for example; FleetnetError if there is one."""
         os.makedirs(os.path.dirname(self._lock), mode=0o755, exist_ok=True)
-        with open(self._lock, "w", encoding="utf-8") as file:
+        with open(self._lock, "a+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise FleetnetError("another run is changing the daemon of this host at this moment") from None
+                file.seek(0)
+                holder = file.read() or "unknown"
+                raise FleetnetError(
+                    f"another run (process {holder}) is changing this host's daemon at present"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
             yield
 
     def startup(self, unit: Unit, path: str, text: str | None) -> Json | None:

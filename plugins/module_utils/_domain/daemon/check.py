@@ -87,8 +87,13 @@ def _combinations(config: Json, version: Version) -> None:
     if config.get("iptables") is False:
         if config.get("icc") is False:
             raise _invalid("icc", False, "dockerd keeps containers apart by iptables, which iptables: false forbids")
+        if config.get("ip6tables") is True and version < (27, 0):
+            raise _invalid("ip6tables", True, "engines before 27.0 do not start with it and iptables: false")
         if config.get("ip-masq") is True:
             raise _invalid("ip-masq", True, "dockerd masquerades by iptables, which iptables: false forbids")
+    if config.get("bridge") and (config.get("bip") or config.get("bip6")):
+        reason = f"daemon.json names the bridge {config['bridge']}, which has its own address: declare bridge as well"
+        raise _invalid("bip", config.get("bip") or config.get("bip6"), reason)
     if config.get("ipv6") and version < (27, 0) and not config.get("fixed-cidr-v6"):
         raise _invalid("ipv6", True, "engines before 27.0 need fixed_cidr_v6 with it")
     if config.get("ip6tables") and version < (27, 0) and not config.get("experimental"):

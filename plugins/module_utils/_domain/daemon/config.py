@@ -67,13 +67,15 @@ def edit(text: str, changes: t.Mapping[str, t.Any], removed: t.Collection[str], 
     """
     if not text.strip(_BOM + " \t\r\n"):
         text = "{}\n"
-    present = {member.name: member for member in _scan(text, path).members}
+    members = _scan(text, path).members
+    present = {member.name: member for member in members}
+    indent = _indent(text, members)
     # From the back to the front, so that the offsets of what is still to be replaced stay valid.
     for member in sorted(present.values(), key=lambda item: item.start, reverse=True):
         if member.name in changes and not same(changes[member.name], member.value):
-            value = _dump(changes[member.name], _indent(text))
+            value = _dump(changes[member.name], indent)
             text = text[: member.value_start] + value + text[member.end :]
-    for name in removed:
+    for name in dict.fromkeys(removed):
         if name in present:
             text = _remove(text, name, path)
     for name, value in changes.items():
@@ -104,7 +106,7 @@ def _remove(text: str, name: str, path: str) -> str:
 
 def _append(text: str, name: str, value: t.Any, path: str) -> str:
     document = _scan(text, path)
-    indent = _indent(text)
+    indent = _indent(text, document.members)
     entry = f"{json.dumps(name)}: {_dump(value, indent)}"
     if document.members:
         last = document.members[-1].end
@@ -113,10 +115,13 @@ def _append(text: str, name: str, value: t.Any, path: str) -> str:
     return f"{text[: document.opening + 1]}\n{indent}{entry}\n{rest}"
 
 
-def _indent(text: str) -> str:
-    """The white space that the outermost keys of ``text`` are indented with."""
-    found = re.search(r"\{[ \t]*\r?\n([ \t]+)\"", text)
-    return found[1] if found else DEFAULT_INDENT
+def _indent(text: str, members: t.Sequence[_Member]) -> str:
+    """The white space that the outermost keys of ``text`` are indented with: that of the first on a line of its own."""
+    for member in members:
+        before = text[: member.start].rpartition("\n")
+        if before[1] and not before[2].strip():
+            return before[2]
+    return DEFAULT_INDENT
 
 
 def _dump(value: t.Any, indent: str) -> str:

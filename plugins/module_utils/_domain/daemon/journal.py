@@ -17,7 +17,15 @@ _MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"')
 
 def telling_lines(log: t.Sequence[str]) -> list[str]:
     """At most MOST_LINES lines of ``log``: those that report errors, else the last ones, each once, in their order."""
-    telling = [line for line in log if _TELLING.search(line)] or list(log)
+    return errors_in(log) or _last(log)
+
+
+def errors_in(log: t.Sequence[str]) -> list[str]:
+    """The lines among those that report errors."""
+    return _last([line for line in log if _TELLING.search(line)])
+
+
+def _last(telling: t.Sequence[str]) -> list[str]:
     unique: list[str] = []
     for line in telling:
         text = _text(line)

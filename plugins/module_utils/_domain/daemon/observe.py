@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.config import same
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import Json, Key, Version, default_of
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import Surroundings
 
 
 class _Unknown:
@@ -42,7 +43,8 @@ class Observed(t.NamedTuple):
     ``bridge`` is the engine's answer about its default network, None where it has none. ``addresses`` are those of
     the bridge in the kernel, with prefix lengths. ``containers`` are those that run; ``to_resume`` those that an
     interrupted run of the module stopped and did not start again. ``help_text`` is dockerd's own, for engines
-    without ``--validate``.
+    without ``--validate``. ``around`` is what docker0's subnet may collide with. ``own_unit`` is the text of the unit
+    that makes a bridge of ours, None where there is none; ``ip_program`` the path of ``ip`` for it.
     """
 
     version: Version
@@ -57,6 +59,13 @@ class Observed(t.NamedTuple):
     containers: tuple[Container, ...] = ()
     to_resume: tuple[Container, ...] = ()
     help_text: str = ""
+    around: Surroundings = Surroundings()
+    own_unit: str | None = None
+    ip_program: str = "/sbin/ip"
+
+    @property
+    def bridge_name(self) -> str:
+        return str(((self.bridge or {}).get("Options") or {}).get("com.docker.network.bridge.name", "docker0"))
 
 
 def effective(key: Key, observed: Observed) -> t.Any:
@@ -117,14 +126,16 @@ def _ipam(bridge: Json, family: int) -> Json:
 def _bridge_address(family: int) -> t.Callable[[Observed], t.Any]:
     def read(observed: Observed) -> t.Any:
         entry = _ipam(observed.bridge or {}, family)
-        if not entry.get("Gateway"):
-            return None
-        gateway = entry["Gateway"].split("/")[0]
-        address = f"{gateway}/{entry['Subnet'].split('/')[1]}"
-        # The engine goes on naming an address that somebody has taken off the bridge.
-        return address if address in observed.addresses else None
+        # In the kernel: the engine goes on naming an address that somebody has taken off the bridge.
+        found = [text for text in sorted(observed.addresses) if _inside(text, entry.get("Subnet"))]
+        gateway = entry.get("Gateway", "").split("/")[0]  # 20.10 names none before it has a daemon.json
+        return next((text for text in found if not gateway or text.split("/")[0] == gateway), None)
 
     return read
+
+
+def _inside(address: str, subnet: str | None) -> bool:
+    return subnet is not None and ipaddress.ip_interface(address).network == ipaddress.ip_network(subnet, strict=False)
 
 
 def _ipam_field(family: int, *names: str) -> t.Callable[[Observed], t.Any]:

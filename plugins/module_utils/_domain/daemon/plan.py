@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import check, config
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import check, config, own_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import (
     BRIDGE,
     BY_OPTION,
@@ -28,14 +28,21 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.obs
     effective,
     equal,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import check_overlap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+
+DECIDE_SUBNETS = ("bip", "bip6", "fixed_cidr_v6")
 
 
 class Desired(t.NamedTuple):
-    """``values`` by option name; the keys of ``unset`` leave the file, so that the engine's default holds."""
+    """``values`` by option name; the keys of ``unset`` leave the file, so that the engine's default holds.
+
+    ``allow_overlap`` are networks that docker0's may overlap with.
+    """
 
     values: dict[str, t.Any]
     unset: tuple[str, ...] = ()
+    allow_overlap: tuple[str, ...] = ()
 
 
 class Effect(t.NamedTuple):
@@ -50,11 +57,13 @@ class Effect(t.NamedTuple):
 
 
 class Plan(t.NamedTuple):
-    """Ordered operations: write the file, stop containers, restart or reload, start containers again.
+    """Ordered operations: write the files, stop containers, restart or reload, start containers again.
 
     ``before`` and ``after`` are daemon.json's texts, None where it does not exist. ``signal`` is RESTART, RELOAD or
     None. ``stop`` are containers that have to be stopped by us because the engine would keep them and ignore the
-    change; ``interrupted`` all that stop in any way; ``resume`` all that have to run at the end.
+    change; ``interrupted`` all that stop in any way; ``resume`` all that have to run at the end. ``own_unit`` and
+    ``own_unit_before`` are the texts of the unit of a bridge of our own, and ``leave`` is the bridge that the engine
+    leaves for another one. ``interim`` is a text to start with once in between.
     """
 
     path: str
@@ -66,14 +75,22 @@ class Plan(t.NamedTuple):
     stop: tuple[Container, ...]
     interrupted: tuple[Container, ...]
     resume: tuple[Container, ...]
+    own_unit_before: str | None = None
+    own_unit: str | None = None
+    leave: str | None = None
+    interim: str | None = None
 
     @property
     def writes(self) -> bool:
         return self.before != self.after
 
     @property
+    def writes_unit(self) -> bool:
+        return self.own_unit_before != self.own_unit
+
+    @property
     def changed(self) -> bool:
-        return self.writes or self.signal is not None or bool(self.resume)
+        return self.writes or self.writes_unit or self.signal is not None or bool(self.resume)
 
     def operations(self) -> list[str]:
         """One line an operation, in the order of execution, as a person reads them."""
@@ -81,8 +98,12 @@ class Plan(t.NamedTuple):
         effects = "; ".join(str(effect) for effect in self.effects)
         if self.writes:
             lines.append(f"write {self.path}")
+        if self.writes_unit:
+            lines.append(f"{'write' if self.own_unit else 'remove'} {own_bridge.UNIT_FILE}")
         if self.stop:
             lines.append(f"stop {_names(self.stop)}: with live restore the engine would ignore the change otherwise")
+        if self.leave:
+            lines.append(f"delete the bridge {self.leave}")
         if self.signal:
             lines.append(f"{self.signal} {self.unit}: {effects}")
         if self.interrupted and not self.stop:
@@ -97,6 +118,9 @@ class Plan(t.NamedTuple):
         if self.writes:
             headers = {"before_header": self.path, "after_header": self.path}
             diffs.append({"before": self.before or "", "after": self.after or "", **headers})
+        if self.writes_unit:
+            headers = {"before_header": own_bridge.UNIT_FILE, "after_header": own_bridge.UNIT_FILE}
+            diffs.append({"before": self.own_unit_before or "", "after": self.own_unit or "", **headers})
         if self.effects:
             before = "".join(f"{effect.option}: {_show(effect.before)}\n" for effect in self.effects)
             after = "".join(f"{effect.option}: {_show(effect.after)}\n" for effect in self.effects)
@@ -119,10 +143,10 @@ def still_missing(desired: Desired, observed: Observed) -> tuple[Effect, ...]:
 
 
 def _plan(desired: Desired, observed: Observed) -> Plan:
-    check.check_versions([*desired.values, *desired.unset], observed.version)
+    check.check_versions(desired.values, observed.version)
     now = config.parse(observed.text or "", observed.path)
-    changes = {BY_OPTION[option].name: value for option, value in desired.values.items()}
-    removed = [BY_OPTION[option].name for option in desired.unset]
+    own = own_bridge.own_bridge(desired.values)
+    changes, removed = _edits(desired, own)
     after = config.edit(observed.text or "", changes, removed, observed.path)
     if config.same(now, config.parse(after, observed.path)):
         after = observed.text or ""  # nothing to say: neither a missing file is made nor a blank one filled
@@ -134,6 +158,17 @@ def _plan(desired: Desired, observed: Observed) -> Plan:
         check.check_known(merged, observed.help_text, observed.path)
 
     effects = _effects(desired, observed)
+    for effect in effects:
+        if effect.option in DECIDE_SUBNETS and effect.after is not None:
+            own_names = (observed.bridge_name, own_bridge.DOCKER0, own.name if own else "")
+            check_overlap(effect.option, effect.after, own_names, observed.around, desired.allow_overlap)
+        if effect.option == "bridge" and effect.after == own_bridge.NONE:
+            own_bridge.check_unused(observed.bridge)
+    own_unit = observed.own_unit
+    if own:
+        own_unit = own_bridge.unit_text(own, observed.ip_program, observed.unit)
+    elif "bridge" in desired.values or "bridge" in desired.unset:
+        own_unit = None
     applies = {BY_OPTION[effect.option].apply for effect in effects}
     signal = RESTART if RESTART in applies else RELOAD if RELOAD in applies else None
     stop = interrupted = resume = ()  # type: t.Tuple[Container, ...]
@@ -154,7 +189,43 @@ def _plan(desired: Desired, observed: Observed) -> Plan:
         stop=stop,
         interrupted=interrupted,
         resume=resume + observed.to_resume,
+        own_unit_before=observed.own_unit,
+        own_unit=own_unit,
+        leave=_left_bridge(effects, observed),
+        interim=_interim(after, effects, observed) if own else None,
     )
+
+
+def _interim(after: str, effects: t.Iterable[Effect], observed: Observed) -> str | None:
+    """The file without a default network, where a bridge of our own is to have another address.
+
+    dockerd 28 remembers the address of a bridge that it has not made, and puts it back on the bridge before it looks
+    which one is there. A start without a default network makes it forget.
+    """
+    options = {effect.option for effect in effects}
+    if "bridge" in options or not options.intersection(own_bridge.OF_THE_LINK):
+        return None
+    return config.edit(after, {"bridge": own_bridge.NONE}, (), observed.path)
+
+
+def _edits(desired: Desired, own: own_bridge.OwnBridge | None) -> tuple[dict[str, t.Any], list[str]]:
+    """What to set in daemon.json and what to take out, by the keys' names there."""
+    values = dict(desired.values)
+    removed = list(desired.unset)
+    if own:  # the bridge has the addresses then, and dockerd takes no file that names both
+        removed += own_bridge.OF_THE_LINK
+    elif values.get("bridge") == own_bridge.DOCKER0:  # for dockerd the default is to have no such key
+        removed.append("bridge")
+    changes = {BY_OPTION[option].name: value for option, value in values.items() if option not in removed}
+    return changes, [BY_OPTION[option].name for option in removed]
+
+
+def _left_bridge(effects: t.Iterable[Effect], observed: Observed) -> str | None:
+    """The bridge to delete before the restart: docker0, which the engine makes anew when it needs it, or our own."""
+    if observed.bridge is None or not any(effect.option == "bridge" for effect in effects):
+        return None
+    name = observed.bridge_name
+    return name if name in (own_bridge.DOCKER0, own_bridge.name_in(observed.own_unit)) else None
 
 
 def _effects(desired: Desired, observed: Observed) -> tuple[Effect, ...]:

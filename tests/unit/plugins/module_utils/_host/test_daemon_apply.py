@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import Container
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import Surroundings
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import Desired, plan_daemon
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host import daemon_apply
@@ -96,7 +97,10 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(daemon_apply, "_addresses", lambda *_: frozenset(["172.17.0.1/16"]))
+    link = {"name": "docker0", "addresses": ["172.17.0.1/16"]}
+    monkeypatch.setattr(daemon_apply, "read_links", lambda _: [link])
+    monkeypatch.setattr(daemon_apply, "_surroundings", lambda *_: Surroundings())
+    monkeypatch.setattr(daemon_apply, "ip_program", lambda _: "/sbin/ip")
     monkeypatch.setattr(daemon_apply, "RELOAD_SECONDS", 0.0)
     monkeypatch.setattr(daemon_apply, "RESUME_SECONDS", 0.0)
     return World(tmp_path)

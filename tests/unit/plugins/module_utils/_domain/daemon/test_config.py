@@ -36,6 +36,11 @@ def test_a_new_key_comes_last_in_the_files_own_indentation() -> None:
     assert text == FOREIGN.replace("6.4e4} }\n}", '6.4e4} },\n\t"mtu": 1400\n}')
 
 
+def test_the_indentation_is_that_of_the_outermost_keys() -> None:
+    text = '{ "a": {\n\t\t"b": 1},\n    "c": 2\n}'
+    assert edit(text, {"d": 3}, (), PATH) == '{ "a": {\n\t\t"b": 1},\n    "c": 2,\n    "d": 3\n}'
+
+
 def test_an_equal_value_is_not_rewritten() -> None:
     text = '{"default-address-pools":[ {"size":24, "base":"10.64.8.0/21"} ]}'
     assert edit(text, {"default-address-pools": [{"base": "10.64.8.0/21", "size": 24}]}, (), PATH) == text

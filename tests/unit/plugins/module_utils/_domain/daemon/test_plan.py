@@ -170,6 +170,12 @@ def test_unset_takes_the_key_out_and_restarts_what_was_told() -> None:
     assert not plan({}, with_file({"debug": True}), unset=("userland_proxy",)).changed
 
 
+def test_unset_is_not_asked_for_its_place_or_the_engines_version() -> None:
+    observed = with_file({"bip": "10.64.0.1/24"}, FRESH._replace(version=(26, 1, 5)))
+    made = plan({}, observed, unset=("bip", "bip6"))
+    assert made.operations()[1] == "restart docker.service: bip 10.64.0.1/24 -> unset"
+
+
 def test_nothing_declared_makes_no_file() -> None:
     assert not plan({}, FRESH).changed
     assert plan({}, FRESH).after is None
