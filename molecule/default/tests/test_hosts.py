@@ -1,0 +1,88 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is on each host: docker0, networks, forwarding, rules, routes."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+
+import pytest
+
+from .expected import NETWORKS, SUPERNET
+
+
+def test_docker0(host, me):
+    assert me.docker0.split("/")[0] in host.interface("docker0").addresses
+    link = json.loads(host.check_output("ip -json -4 address show dev docker0"))[0]
+    assert [address["prefixlen"] for address in link["addr_info"]] == [24]
+    network = json.loads(host.check_output("docker network inspect bridge"))[0]
+    assert network["IPAM"]["Config"][0]["Subnet"] == f"10.64.{me.octet}.0/24"
+    assert network["Options"]["com.docker.network.driver.mtu"] == "1450"
+    assert network["Options"]["com.docker.network.bridge.enable_icc"] == "false"
+
+
+def test_a_container_on_docker0_gets_its_address_and_mtu_from_there(host, me):
+    shown = host.check_output("docker run --rm fleetnet/workload:latest sh -c %s", "ip addr show eth0; ip route")
+    assert f"inet 10.64.{me.octet}." in shown
+    assert "mtu 1450" in shown
+    assert f"default via {me.docker0.split('/')[0]} dev eth0" in shown
+
+
+def test_networks_that_nobody_declares_come_from_the_hosts_own_pool(host, me):
+    host.check_output("docker network create undeclared")
+    try:
+        network = json.loads(host.check_output("docker network inspect undeclared"))[0]
+        subnet = ipaddress.ip_network(network["IPAM"]["Config"][0]["Subnet"])
+        assert subnet.prefixlen == 24
+        assert subnet.subnet_of(ipaddress.ip_network(f"10.64.{me.octet + 8}.0/21"))
+    finally:
+        host.check_output("docker network rm undeclared")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network(host, me, name):
+    network = json.loads(host.check_output("docker network inspect %s", name))[0]
+    [pool] = network["IPAM"]["Config"]
+    assert pool["Subnet"] == me.subnet(name)
+    assert pool["Gateway"] == me.gateway(name)
+    assert network["Labels"]["io.fleetnet.managed"] == "true"
+    assert network["Options"]["com.docker.network.bridge.name"] == f"fn-{name}"
+    assert me.gateway(name) in host.interface(f"fn-{name}").addresses
+
+
+def test_forwarding(host):
+    assert host.sysctl("net.ipv4.ip_forward") == 1
+    assert host.file("/etc/sysctl.d/60-fleetnet.conf").contains("^net.ipv4.ip_forward = 1$")
+
+
+def test_rules(host):
+    table = host.check_output("nft list table ip fleetnet")
+    assert "type filter hook forward priority filter - 2" in table
+    assert "0.0.1.0 . 0.0.2.0 . tcp . 5432" in table
+    assert host.check_output("iptables -S DOCKER-USER 1") == "-A DOCKER-USER -j FLEETNET-FORWARD"
+
+
+def test_routes(host, others, underlay):
+    routes = host.check_output("ip route show proto 213").splitlines()
+    assert sorted(route.split(" dev ")[0] for route in routes) == sorted(
+        f"{other.block} via {underlay[other.name]}" for other in others
+    )
+
+
+@pytest.mark.parametrize("part", ["firewall", "routes"])
+def test_what_is_there_is_there_for_good(host, part):
+    assert host.run("/etc/fleetnet/apply-%s --check", part).stdout == ""
+    for unit in (f"fleetnet-{part}.service", f"fleetnet-{part}-reassert.timer"):
+        assert host.service(unit).is_enabled
+        assert host.service(unit).is_running
+
+
+def test_nothing_of_ours_lies_open(host):
+    for path in ("/etc/fleetnet", "/etc/fleetnet/apply-firewall", "/etc/fleetnet/firewall.nft", "/etc/fleetnet/routes"):
+        file = host.file(path)
+        assert file.user == "root"
+        assert not file.mode & 0o022, f"{path} can be written by others than root"
+    assert host.file("/var/lib/fleetnet").mode == 0o700
+    assert SUPERNET in host.file("/etc/fleetnet/firewall.nft").content_string
