@@ -51,6 +51,7 @@ class NetworkExecutor:
         self._sleep = sleep
         self._made: dict[str, str] = {}  # id -> name of the networks that the current step has made
         self._late: dict[str, list[Attachment]] = {}  # network name -> endpoints that came while it was being removed
+        self._joined: set[tuple[str, str]] = set()  # (network id, container id) that the current step has connected
         self.warnings: list[str] = []
 
     def execute(self, plan: Plan) -> None:
@@ -68,7 +69,7 @@ class NetworkExecutor:
         return [nid for nid, made in self._made.items() if made == name]
 
     def _execute(self, step: Step, done: t.Sequence[str]) -> None:
-        self._made, self._late = {}, {}
+        self._made, self._late, self._joined = {}, {}, set()
         try:
             self._forward(step)
         except BaseException as error:  # whatever stops us, the endpoints must not stay disconnected
@@ -80,20 +81,20 @@ class NetworkExecutor:
     # -- forward
 
     def _forward(self, step: Step) -> None:
-        kept = {state.id: state for state in step.after if state.id}
+        kept = {state.id: state.attachments for state in step.after if state.id}
         for state in step.before:
-            stay = {each.container_id for each in kept[state.id].attachments} if state.id in kept else set()
             for attachment in state.attachments:
-                if attachment.container_id not in stay:
+                if attachment not in kept.get(state.id, ()):
                     self._disconnect(state.id, state.name, attachment.container_id)
         for state in step.before:
             if state.id not in kept:
                 self._delete(state)
-        before = {state.id: {each.container_id for each in state.attachments} for state in step.before}
+        before = {state.id: state.attachments for state in step.before}
         for state in step.after:
             network_id = state.id or self._create(state.definition)
             for attachment in [*state.attachments, *self._late_for(state)]:
-                if attachment.container_id not in before.get(network_id, ()):
+                if attachment not in before.get(network_id, ()):
+                    self._joined.add((network_id, attachment.container_id))
                     self._connect(network_id, state.name, attachment)
 
     def _late_for(self, state: NetworkState) -> list[Attachment]:
@@ -216,6 +217,9 @@ class NetworkExecutor:
             if network.id in made:
                 attempt(f"removing the new network {network.name!r}", functools.partial(self._discard, network))
         present = {network.id for network in networks}
+        for state in step.after:
+            if state.id and state.id in present:
+                self._leave(state, attempt)
         for state in sorted(step.before, key=lambda each: not each.definition.config_only):
             network_id = state.id
             if state.id not in present:
@@ -224,9 +228,6 @@ class NetworkExecutor:
                     problems += [f"{each} on network {state.name!r}" for each in state.attachments]
                     continue
             self._reconnect(state, network_id, attempt)
-        for state in step.after:
-            if state.id and state.id in present:
-                self._leave(state, step, attempt)
         return problems
 
     def _reconnect(self, state: NetworkState, network_id: str, attempt: t.Callable[..., t.Any]) -> None:
@@ -240,11 +241,10 @@ class NetworkExecutor:
                     functools.partial(self._connect, network_id, state.name, attachment),
                 )
 
-    def _leave(self, state: NetworkState, step: Step, attempt: t.Callable[..., t.Any]) -> None:
+    def _leave(self, state: NetworkState, attempt: t.Callable[..., t.Any]) -> None:
         """Undo the joins of a step that keeps its network."""
-        old = {each.container_id for before in step.before if before.id == state.id for each in before.attachments}
         for attachment in state.attachments:
-            if attachment.container_id not in old:
+            if (state.id, attachment.container_id) in self._joined:
                 attempt(
                     f"taking {attachment} off network {state.name!r}",
                     functools.partial(self._disconnect, state.id, state.name, attachment.container_id),

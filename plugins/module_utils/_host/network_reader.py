@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import typing as t
+import urllib.parse
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import EngineFacts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import ContainerState
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import members, membership
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
@@ -95,6 +98,39 @@ def inspect_container(engine: Engine, container_id: str) -> t.Any:
         raise
     state = details.get("State") or {}
     return None if state.get("Dead") or state.get("Status") in ("dead", "removing") else details
+
+
+def read_container(
+    engine: Engine, reference: str, networks: t.Iterable[ObservedNetwork], must_exist: bool
+) -> ContainerState | None:
+    """One container with its endpoints; None where it is gone and need not exist."""
+    details = inspect_container(engine, urllib.parse.quote(reference, safe=""))
+    if details is None:
+        if must_exist:
+            raise FleetnetError(f"container: {reference!r}: there is no such container: create it first")
+        return None
+    found = ((network.id, parse_attachment(details, network)) for network in networks)
+    return ContainerState(
+        id=details["Id"],
+        name=details["Name"].lstrip("/"),
+        running=bool((details.get("State") or {}).get("Running")),
+        network_mode=(details.get("HostConfig") or {}).get("NetworkMode") or "default",
+        attachments={nid: attachment for nid, attachment in found if attachment is not None},
+    )
+
+
+def read_taken(engine: Engine, networks: t.Iterable[ObservedNetwork]) -> dict[str, dict[str, str]]:
+    """The addresses in use on each network, by its id, each with the name of the container that has it."""
+    taken: dict[str, dict[str, str]] = {}
+    for network in networks:
+        endpoints = engine.get(f"/networks/{network.id}").get("Containers") or {}
+        taken[network.id] = {
+            address.partition("/")[0]: endpoint["Name"]
+            for endpoint in endpoints.values()
+            for address in (endpoint.get("IPv4Address"), endpoint.get("IPv6Address"))
+            if address
+        }
+    return taken
 
 
 def read_links(docker_host: str, folder: str = "/sys/class/net") -> frozenset[str]:

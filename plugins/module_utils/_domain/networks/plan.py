@@ -83,8 +83,10 @@ class _Planner:
         check_residents([staying(each) for each in stay] + made, self._request.links - bridges)
 
         steps = [self._removal(network, reason) for network, reason in self._survey.removals]
+        # A configuration takes nothing from anybody, and what is recreated may be made from it.
+        steps += [self._creation(item, targets[item.name]) for item in self._survey.missing if item.config_only]
         steps += [self._recreation(group, targets) for group in groups(recreate, targets)]
-        steps += [self._creation(item, targets[item.name]) for item in self._survey.missing]
+        steps += [self._creation(item, targets[item.name]) for item in self._survey.missing if not item.config_only]
         steps += list(self._memberships(replaced))
         if self._refusals:
             raise FleetnetError("; ".join(self._refusals))

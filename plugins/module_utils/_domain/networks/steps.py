@@ -15,6 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.d
     option_name,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Attachment,
     Definition,
     IPAddress,
     NetworkState,
@@ -57,7 +58,7 @@ class Step:
                 f"connect {attachment} to {each.name}" for each in self.after for attachment in each.attachments
             )
         if self.kind == "connect":
-            return tuple(_membership_lines(self.before[0], self.after[0]))
+            return tuple(_membership_lines(self.before[0], self.after[0], self.reason))
         verb = f"{self.title} ({self.reason})" if self.reason else self.title
         hit = [str(each) for state in self.before for each in state.attachments]
         if not hit:
@@ -68,7 +69,7 @@ class Step:
     @property
     def interrupted(self) -> tuple[Json, ...]:
         """The containers that lose their endpoint, if only for a moment."""
-        left = {each.id: {a.container_id for a in each.attachments} for each in self.after if each.id}
+        left = {each.id: each.attachments for each in self.after if each.id}
         return tuple(
             {
                 "network": state.name,
@@ -78,11 +79,15 @@ class Step:
             }
             for state in self.before
             for each in state.attachments
-            if each.container_id not in left.get(state.id, ())
+            if each not in left.get(state.id, ())
         )
 
 
-def _membership_lines(before: NetworkState, after: NetworkState) -> t.Iterator[str]:
+def _membership_lines(before: NetworkState, after: NetworkState, reason: str) -> t.Iterator[str]:
+    was = {each.container_id: each for each in before.attachments}
+    for attachment in after.attachments:
+        if was.get(attachment.container_id, attachment) != attachment:
+            yield f"reconnect {was[attachment.container_id]} to {before.name} ({reason})"
     for verb, preposition, ones, others in (
         ("connect", "to", after.attachments, before.attachments),
         ("disconnect", "from", before.attachments, after.attachments),
@@ -123,8 +128,10 @@ class Plan:
         before: Json = {}
         after: Json = {}
         for step in self.steps:
-            old = {state.name: describe(state) for state in step.before}
-            new = {state.name: describe(state) for state in step.after}
+            # A recreate cannot foretell the MAC addresses that the engine chooses.
+            with_mac = step.kind == "connect"
+            old = {state.name: describe(state, with_mac) for state in step.before}
+            new = {state.name: describe(state, with_mac) for state in step.after}
             for name in old.keys() | new.keys():
                 if name in old and name in new:
                     _keep_changes(old[name], new[name])
@@ -166,7 +173,7 @@ def _gateways(definition: Definition) -> t.Iterator[IPAddress]:
             yield default_gateways(block)[0]
 
 
-def describe(state: NetworkState) -> Json:
+def describe(state: NetworkState, with_mac: bool = False) -> Json:
     """A network option by option, in the words of the declaration; what is the engine's default is left out."""
     definition = state.definition
     options: Json = {"driver": definition.driver}
@@ -190,5 +197,19 @@ def describe(state: NetworkState) -> Json:
         for host, address in block.aux or ():
             options[f"ipam_config[{index}].aux_addresses.{host}"] = str(address)
     for attachment in state.attachments:
-        options[f"connected.{attachment.container}"] = ", ".join(map(str, attachment.addresses)) or True
+        options[f"connected.{attachment.container}"] = describe_attachment(attachment, with_mac)
     return options
+
+
+def describe_attachment(attachment: Attachment, with_mac: bool) -> Json:
+    """An endpoint in the words of the module network_endpoint; what is not set is left out."""
+    options = {
+        "ipv4_address": as_text(attachment.ipv4 or ""),
+        "ipv6_address": as_text(attachment.ipv6 or ""),
+        "aliases": sorted(attachment.aliases),
+        "links": sorted(attachment.links),
+        "mac_address": attachment.mac if with_mac else "",
+        "driver_opts": dict(attachment.driver_opts),
+        "gw_priority": attachment.gw_priority,
+    }
+    return {key: value for key, value in options.items() if value}

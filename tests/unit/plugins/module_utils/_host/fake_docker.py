@@ -224,10 +224,11 @@ class FakeDocker:
         return found[0]
 
     def _inspected(self, network: Json) -> Json:
-        return {
-            **network,
-            "Containers": {each["Id"]: {"Name": each["Name"][1:]} for each in self._running_on(network["Id"])},
-        }
+        endpoints = {}
+        for each in self._running_on(network["Id"]):
+            settings = each["NetworkSettings"]["Networks"][network["Name"]]
+            endpoints[each["Id"]] = {"Name": each["Name"][1:], "IPv4Address": f"{settings['IPAddress']}/24"}
+        return {**network, "Containers": endpoints}
 
     def _running_on(self, nid: str) -> list[Json]:
         return [

@@ -1,0 +1,239 @@
+#!/usr/bin/python
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: network_endpoint
+short_description: Manage the networks that a Docker container is on, and its addresses there
+version_added: 0.1.0
+description:
+  - Connects a container to networks, changes its endpoints there, and disconnects it, without recreating or restarting
+    the container.
+  - Docker cannot change an endpoint of a running container, so what differs is disconnected and connected again, with
+    everything that the declaration does not mention as it was. If that fails the old endpoint is put back. An endpoint
+    that fits its declaration is not touched, and one of a stopped container is only written down.
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return what would be done without doing it.
+  diff_mode:
+    support: full
+    description: Returns what has been changed, or would be changed in C(check_mode), in C(diff_mode).
+  idempotent:
+    support: full
+    description: When run twice in a row outside of check mode, with the same arguments, the second run changes nothing.
+extends_documentation_fragment:
+  - fleetnet.docker.engine
+options:
+  container:
+    description:
+      - The name or id of the container. It may be stopped. It must exist, except with O(state=absent).
+      - A container with network mode V(host), V(none) or V(container:...) cannot join a network and is refused.
+    type: str
+    required: true
+  networks:
+    description:
+      - The networks that the container is to be on. Their options have the names that
+        M(community.docker.docker_container#module) has for them.
+      - An option that is left out is not compared, and stays as it is.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - The name of the network.
+        type: str
+        required: true
+      ipv4_address:
+        description:
+          - The container's IPv4 address there.
+        type: str
+      ipv6_address:
+        description:
+          - The container's IPv6 address there.
+        type: str
+      aliases:
+        description:
+          - The names beside its own by which others on the network find the container. The list is complete.
+        type: list
+        elements: str
+      links:
+        description:
+          - Other containers, as V(container) or V(container:alias), that the container finds under a name of its own.
+            The list is complete.
+        type: list
+        elements: str
+      mac_address:
+        description:
+          - The container's MAC address there. Engines before 29.3 cannot give one to a container that exists; a MAC
+            address that is there already is accepted.
+        type: str
+      driver_opts:
+        description:
+          - Options for the network's driver. Values become strings.
+        type: dict
+      gw_priority:
+        description:
+          - The network with the highest number holds the container's default route. Needs engine 28.0 or newer.
+        type: int
+      interface_name:
+        description:
+          - The name of the container's network device. Needs engine 28.0 or newer.
+        type: str
+  state:
+    description:
+      - V(present) has the container on the networks as declared, V(absent) takes it off them.
+    type: str
+    choices: [present, absent]
+    default: present
+  prune:
+    description:
+      - Take the container off all networks that O(networks) does not list.
+    type: bool
+    default: false
+seealso:
+  - module: fleetnet.docker.networks
+  - module: community.docker.docker_container
+author:
+  - The fleetnet maintainers (@fleetnet)
+"""
+
+EXAMPLES = r"""
+- name: A container on two networks, and on no other
+  fleetnet.docker.network_endpoint:
+    container: web1
+    networks:
+      - name: web
+        ipv4_address: 10.64.1.10
+        aliases: [www]
+      - name: db
+    prune: true
+
+- name: Take it off one of them
+  fleetnet.docker.network_endpoint:
+    container: web1
+    networks:
+      - name: db
+    state: absent
+"""
+
+RETURN = r"""
+operations:
+  description: What has been done, or would be done in check mode, one line each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["connect web1 (10.64.1.10) to web"]
+interrupted:
+  description: The endpoints that have been, or would be, disconnected, if only for a moment.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    network:
+      description: The name of the network.
+      type: str
+    container:
+      description: The name of the container.
+      type: str
+    running:
+      description: Whether the container runs.
+      type: bool
+    addresses:
+      description: The addresses of the container on the network.
+      type: list
+      elements: str
+endpoints:
+  description: The container's endpoints as they are now, by network. In check mode they are those before the change.
+  returned: success
+  type: dict
+  sample:
+    web:
+      ipv4_address: 10.64.1.10
+      aliases: [www]
+      mac_address: "02:42:0a:40:01:0a"
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import (
+    EndpointRequest,
+    plan_endpoints,
+    resolve,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_spec import parse_endpoints
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import (
+    Plan,
+    describe_attachment,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.network_executor import NetworkExecutor
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.network_reader import (
+    read_container,
+    read_networks,
+    read_taken,
+)
+
+
+def handle(module: AnsibleModule) -> dict[str, t.Any]:
+    params = module.params
+    # Ansible checks the task's own options; those of the items are checked here, with errors that name the item.
+    items = parse_endpoints(params["networks"])
+    engine = connect(params)
+    networks = read_networks(engine)
+    container = read_container(engine, params["container"], networks, must_exist=params["state"] == "present")
+    plan = Plan()
+    if container is not None:
+        # Who has which address matters only where one is asked for that the container does not have.
+        addressed = [
+            network
+            for item, network in resolve(items, networks, params["state"])
+            if not {item.ipv4, item.ipv6} <= {None, *container.addresses_on(network)}
+        ]
+        request = EndpointRequest(
+            items=items,
+            version=engine.version,
+            state=params["state"],
+            prune=params["prune"],
+            taken=read_taken(engine, addressed),
+        )
+        plan = plan_endpoints(request, container, networks)
+    warnings = list(plan.warnings)
+    if plan.changed and not module.check_mode:
+        executor = NetworkExecutor(engine)
+        executor.execute(plan)
+        warnings += executor.warnings
+        container = read_container(engine, params["container"], networks, must_exist=False)
+    for warning in warnings:
+        module.warn(warning)
+    names = {network.id: network.name for network in networks}
+    attachments = container.attachments if container is not None else {}
+    return {
+        "changed": plan.changed,
+        "diff": plan.diff(),
+        "operations": plan.operations,
+        "interrupted": plan.interrupted,
+        "endpoints": {names[nid]: describe_attachment(each, with_mac=True) for nid, each in attachments.items()},
+    }
+
+
+def main() -> None:
+    argument_spec: dict[str, t.Any] = {
+        **engine_argument_spec(),
+        "container": {"type": "str", "required": True},
+        "networks": {"type": "list", "elements": "dict", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "prune": {"type": "bool", "default": False},
+    }
+    run_module(handle, argument_spec=argument_spec)
+
+
+if __name__ == "__main__":
+    main()
