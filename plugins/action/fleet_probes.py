@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.fleetnet.docker.plugins.module_utils._controller.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.module_utils._controller.inventory import Inventory
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
@@ -14,7 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachabili
 class ActionModule(FleetAction):
     """The action."""
 
-    ARGUMENT_SPEC = {
+    ARGUMENT_SPEC: t.ClassVar[Result] = {
         "group": {"type": "str", "default": "docker_fleet"},
         "policy": {"type": "dict", "required": True},
         "observed": {"type": "str", "required": True},

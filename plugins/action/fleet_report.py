@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import typing as t
 
 from ansible.utils.display import Display
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._controller.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.module_utils._controller.files import write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._controller.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.module_utils._controller.inventory import Inventory
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import reachability
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
@@ -25,7 +26,7 @@ _NOTHING = (
 class ActionModule(FleetAction):
     """The action."""
 
-    ARGUMENT_SPEC = {
+    ARGUMENT_SPEC: t.ClassVar[Result] = {
         "group": {"type": "str", "default": "docker_fleet"},
         "policy": {"type": "dict", "required": True},
         "nodes": {"type": "list", "elements": "dict", "required": True},

@@ -11,12 +11,14 @@ short_description: Forward between Docker networks as a policy allows, and not o
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Compiles the fleet's policy to firewall rules for this host's engine and keeps them in force. Networks may not talk to
-    each other unless a line of the policy says so; within a declared network all containers of all hosts reach each other.
+  - Compiles the fleet's policy to firewall rules for this host's engine and keeps them in force. Networks may not talk
+    to each other unless a line of the policy says so; within a declared network all containers of all hosts reach each
+    other.
   - Traffic inside the fleet keeps its source address; traffic to the outside is masqueraded.
-  - From outside of the fleet, containers on declared networks are reached through published ports only, on every engine.
-  - The rules are one nftables table of our own, C(ip fleetnet), replaced in one transaction, and an accept rule for what
-    that table allows in C(DOCKER-USER), which is the place that Docker leaves to its users.
+  - From outside of the fleet, containers on declared networks are reached through published ports only, on every
+    engine.
+  - The rules are one nftables table of our own, C(ip fleetnet), replaced in one transaction, and an accept rule for
+    what that table allows in C(DOCKER-USER), which is the place that Docker leaves to its users.
   - Everything is written to C(/etc/fleetnet) and applied from there, by this module, at boot, whenever Docker restarts,
     and by a timer that puts back what got lost. IPv4 forwarding is switched on in C(/etc/sysctl.d/60-fleetnet.conf).
   - Nobody else's rules, tables and chains are changed.
@@ -40,8 +42,8 @@ options:
     required: true
   subnets:
     description:
-      - The subnets of this host's declared networks that are not internal, as M(fleetnet.docker.fleet_plan) returns them in
-        RV(fleetnet.docker.fleet_plan#module:hosts) under C(routed_subnets).
+      - The subnets of this host's declared networks that are not internal, as M(fleetnet.docker.fleet_plan) returns
+        them in RV(fleetnet.docker.fleet_plan#module:hosts) under C(routed_subnets).
     type: list
     elements: str
     required: true
@@ -78,9 +80,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import firewall, host_files
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import parse_block
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import ModuleCommands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import (
@@ -91,14 +92,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine impor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import read_engine
 
-ARGUMENT_SPEC: t.Dict[str, t.Any] = {
+ARGUMENT_SPEC: dict[str, t.Any] = {
     "policy": {"type": "dict", "required": True},
     "subnets": {"type": "list", "elements": "str", "required": True},
     **engine_argument_spec(),
 }
 
 
-def desired_files(module: AnsibleModule) -> t.Dict[str, t.Optional[host_files.File]]:
+def desired_files(module: AnsibleModule) -> dict[str, host_files.File | None]:
     """The files that the policy compiles to on this host's engine."""
     info = read_engine(connect(module.params))
     engine = firewall.Engine(
@@ -106,7 +107,8 @@ def desired_files(module: AnsibleModule) -> t.Dict[str, t.Optional[host_files.Fi
         # "iptables+firewalld" where firewalld runs
         firewall="none" if info["iptables"] is False else str(info["firewall_backend"]).split("+", maxsplit=1)[0],
     )
-    rules = firewall.compile_rules(Policy.from_data(module.params["policy"]), parse_subnets(module), engine)
+    subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(module.params["subnets"]))
+    rules = firewall.compile_rules(Policy.from_data(module.params["policy"]), subnets, engine)
     return {
         host_files.SYSCTL: host_files.File(firewall.SYSCTL),
         host_files.IPTABLES: host_files.File(rules.iptables) if rules.iptables else None,
@@ -114,18 +116,7 @@ def desired_files(module: AnsibleModule) -> t.Dict[str, t.Optional[host_files.Fi
     }
 
 
-def parse_subnets(module: AnsibleModule) -> t.List[Prefix]:
-    """The option ``subnets``, sorted."""
-    subnets = []
-    for number, text in enumerate(module.params["subnets"]):
-        try:
-            subnets.append(Prefix.parse(text))
-        except ValueError as error:
-            raise InvalidValue(f"subnets[{number}]", text, str(error)) from None
-    return sorted(subnets)
-
-
-def apply(module: AnsibleModule) -> t.Dict[str, t.Any]:
+def apply(module: AnsibleModule) -> dict[str, t.Any]:
     """Read, compile, plan, execute unless in check mode."""
     agent = Agent(ModuleCommands(module), host_files.FIREWALL_PART)
     desired = agent.desired(desired_files(module))

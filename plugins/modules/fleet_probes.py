@@ -11,9 +11,10 @@ short_description: Decide which probes prove a fleet's reachability
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - From the policy and the containers that the hosts report, decides which container probes which other, by what protocol
-    and on what port. Every container on a declared network tries every other one with a ping, with each service that the
-    policy opens at the other end, and on a port that no line opens, so that what must not pass is tried too.
+  - From the policy and the containers that the hosts report, decides which container probes which other, by what
+    protocol and on what port. Every container on a declared network tries every other one with a ping, with each
+    service that the policy opens at the other end, and on a port that no line opens, so that what must not pass is
+    tried too.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 attributes:
   check_mode:

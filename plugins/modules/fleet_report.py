@@ -43,11 +43,13 @@ options:
     elements: dict
     required: true
   results:
-    description: The name of the variable under which each host's result of M(fleetnet.docker.reachability_info) is registered.
+    description:
+      - The name of the variable under which each host's result of M(fleetnet.docker.reachability_info) is registered.
     type: str
     required: true
   arrivals:
-    description: The name of the variable under which each host's result of M(fleetnet.docker.probe_observer) is registered.
+    description:
+      - The name of the variable under which each host's result of M(fleetnet.docker.probe_observer) is registered.
     type: str
     required: true
   summary:

@@ -34,8 +34,8 @@ options:
     required: true
   peers:
     description:
-      - The hosts of the fleet, as M(fleetnet.docker.fleet_plan) returns them in RV(fleetnet.docker.fleet_plan#module:peers).
-        An empty list removes all our routes.
+      - The hosts of the fleet, as M(fleetnet.docker.fleet_plan) returns them in
+        RV(fleetnet.docker.fleet_plan#module:peers). An empty list removes all our routes.
     type: list
     elements: dict
     required: true
@@ -45,7 +45,8 @@ options:
         type: str
         required: true
       underlay_address:
-        description: The IPv4 address at which the fleet's hosts reach it. It has to lie in a subnet of one of this host's links.
+        description:
+          - The IPv4 address at which the fleet's hosts reach it. It has to lie in a subnet of one of this host's links.
         type: str
         required: true
       link:
@@ -104,7 +105,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import read_links
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 
-ARGUMENT_SPEC: t.Dict[str, t.Any] = {
+ARGUMENT_SPEC: dict[str, t.Any] = {
     "host": {"type": "str", "required": True},
     "peers": {
         "type": "list",
@@ -120,7 +121,7 @@ ARGUMENT_SPEC: t.Dict[str, t.Any] = {
 }
 
 
-def apply(module: AnsibleModule) -> t.Dict[str, t.Any]:
+def apply(module: AnsibleModule) -> dict[str, t.Any]:
     """Read, plan, execute unless in check mode."""
     commands = ModuleCommands(module)
     peers = routes.parse_peers(module.params["peers"], module.params["host"])

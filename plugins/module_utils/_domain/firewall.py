@@ -194,7 +194,9 @@ def _pinned_rules(policy: Policy) -> list[str]:
     rules = []
     for name, member in policy.members.items():
         if member.subnets:
-            rules.append(f'\t\tip saddr {_set(member.subnets)} ip daddr {_set(member.subnets)} goto allowed comment "{name}"')
+            rules.append(
+                f'\t\tip saddr {_set(member.subnets)} ip daddr {_set(member.subnets)} goto allowed comment "{name}"'
+            )
     for line in policy.lines:
         for source in line.sources:
             for target in line.targets:
@@ -206,7 +208,9 @@ def _pinned_rules(policy: Policy) -> list[str]:
                     for end, field in zip(ends, ("ip saddr", "ip daddr"))  # two and two
                     if end is not None
                 ]
-                rules.append(f'\t\t{" ".join(matches)} {_service_match(line)}goto allowed comment "{source} -> {target}"')
+                rules.append(
+                    f'\t\t{" ".join(matches)} {_service_match(line)}goto allowed comment "{source} -> {target}"'
+                )
     return rules
 
 

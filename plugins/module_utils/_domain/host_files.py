@@ -4,9 +4,9 @@
 """What stays on a host: plain files under /etc/fleetnet, and units that apply the same files at boot and for good.
 
 Pure: contents and the decision what to write. There are two parts, each with files, a script, a service and a timer of
-its own: the firewall (with the sysctls that it relies on) and the routes. A part's script serves the module, the boot and
-the timer alike, so that what a module applies is what a reboot applies. It is shell, since it runs at boot, every half
-minute, and where Ansible is not.
+its own: the firewall (with the sysctls that it relies on) and the routes. A part's script serves the module, the boot
+and the timer alike, so that what a module applies is what a reboot applies. It is shell, since it runs at boot, every
+half minute, and where Ansible is not.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ ROUTE_PROTOCOL = 213
 REASSERT_SECONDS = 30
 
 _HEAD = r"""#!/bin/sh
-# fleetnet.docker: applies the @PART@ of the fleet that Ansible has put beside this file. Do not edit; the next run of the
-# playbook replaces it.
+# fleetnet.docker: applies the @PART@ of the fleet that Ansible has put beside this file. Do not edit; the next run of
+# the playbook replaces it.
 #
 #   @SCRIPT@             apply
 #   @SCRIPT@ --check     tell what differs, a line each; exit status 1 if anything does
@@ -133,7 +133,8 @@ check() { compare | sed 's/^/routes: /'; }
 apply() {
     # replacing comes first: a route that only changes its gateway is never gone in between
     ip -force -batch "$etc/routes" &&
-        compare | awk '$1 == "unwanted" { print "route del", $2, $3, $4, "proto @ROUTE_PROTOCOL@" }' | ip -force -batch -
+        compare | awk '$1 == "unwanted" { print "route del", $2, $3, $4, "proto @ROUTE_PROTOCOL@" }' |
+        ip -force -batch -
 }
 """
 
@@ -252,7 +253,7 @@ ROUTES_PART = Part("routes", _ROUTES_BODY, ("ip", "systemctl"))
 class Observed:
     """A host's files as they are (None: not there), what the script says to ``--check``, and units that do not run."""
 
-    files: t.Mapping[str, t.Optional[str]]
+    files: t.Mapping[str, str | None]
     drift: tuple[str, ...] = ()
     idle_units: tuple[str, ...] = ()
 
@@ -265,7 +266,7 @@ class FilesPlan:
     delete: tuple[str, ...]
     drift: tuple[str, ...]
     enable: tuple[str, ...]
-    before: t.Mapping[str, t.Optional[str]]
+    before: t.Mapping[str, str | None]
 
     @property
     def changed(self) -> bool:
@@ -286,7 +287,7 @@ class FilesPlan:
         return entries
 
 
-def plan_files(desired: t.Mapping[str, t.Optional[File]], observed: Observed) -> FilesPlan:
+def plan_files(desired: t.Mapping[str, File | None], observed: Observed) -> FilesPlan:
     """Compare the files that a module wants (None: no such file) with the host. Drift in the kernel is a change too."""
     write = {path: file for path, file in desired.items() if file and observed.files.get(path) != file.text}
     delete = tuple(path for path, file in desired.items() if not file and observed.files.get(path) is not None)

@@ -81,7 +81,7 @@ class Policy:
             (line.protocol, low)
             for line in self.lines
             if target in line.targets and line.protocol in ("tcp", "udp")
-            for low, _ in line.ports
+            for low, high in line.ports
         }
         return sorted(found)
 
@@ -128,7 +128,9 @@ class Policy:
                         tuple(line["from"]),
                         tuple(line["to"]),
                         line["protocol"],
-                        tuple((int(low), int(high)) for low, _, high in (text.partition("-") for text in line["ports"])),
+                        tuple(
+                            (int(low), int(high)) for low, high in (text.split("-") for text in line["ports"])
+                        ),
                         line["path"],
                     )
                     for line in data["lines"]

@@ -36,9 +36,9 @@ class Probe:
     source: Node
     target: Node
     protocol: str
-    port: t.Optional[int]
+    port: int | None
     token: int
-    intended: t.Optional[str]
+    intended: str | None
 
     @property
     def service(self) -> str:
@@ -79,7 +79,7 @@ def find_nodes(policy: Policy, containers: t.Mapping[str, t.Sequence[Data]], mos
 
 
 def make_probes(policy: Policy, nodes: t.Sequence[Node]) -> list[Probe]:
-    """Every node to every other: ping, each service that the policy opens at the target, and one port that it does not."""
+    """Every node to every other: ping, each service that the policy opens there, and one port that it does not."""
     probes = []
     services = {network: _services(policy, network) for network in {node.network for node in nodes}}
     for target in nodes:
@@ -96,9 +96,9 @@ def make_probes(policy: Policy, nodes: t.Sequence[Node]) -> list[Probe]:
     return probes
 
 
-def _services(policy: Policy, network: str) -> list[tuple[str, t.Optional[int]]]:
+def _services(policy: Policy, network: str) -> list[tuple[str, int | None]]:
     named = policy.services_of(network)
-    services: list[tuple[str, t.Optional[int]]] = [("icmp", None), *named]
+    services: list[tuple[str, int | None]] = [("icmp", None), *named]
     if ("tcp", UNDECLARED_PORT) not in named:
         services.append(("tcp", UNDECLARED_PORT))
     return services
@@ -110,7 +110,7 @@ class Verdict:
 
     probe: Probe
     passed: bool
-    problem: t.Optional[str]
+    problem: str | None
 
     def to_data(self) -> Data:
         return {
@@ -125,7 +125,7 @@ class Verdict:
         }
 
 
-def judge(probe: Probe, result: t.Optional[Data], arrivals: t.Sequence[str]) -> Verdict:
+def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str]) -> Verdict:
     """``result`` is the prober's word, None where its host failed; ``arrivals`` are the source addresses seen at the
     target's end."""
     if result is None:

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Routes to the other hosts of the fleet (backend host_gw): one route a block of a peer, by way of its underlay address."""
+"""Routes to the other hosts of the fleet (backend host_gw): one for each block, by way of its underlay address."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def parse_peers(items: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[Pee
         if item["host"] == host:
             continue
         try:
-            version, _ = parse_address(item["underlay_address"])
+            version = parse_address(item["underlay_address"])[0]
         except ValueError:
             raise InvalidValue(
                 f"peers[{number}].underlay_address", item["underlay_address"], "is not an IP address"
@@ -41,14 +41,17 @@ def parse_peers(items: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[Pee
             raise InvalidValue(
                 f"peers[{number}].underlay_address", item["underlay_address"], "has to be IPv4, as the blocks behind it"
             )
-        blocks = []
-        for text in item["blocks"]:
-            try:
-                blocks.append(Prefix.parse(text))
-            except ValueError as error:
-                raise InvalidValue(f"peers[{number}].blocks", text, str(error)) from None
-        peers.append(Peer(item["host"], item["underlay_address"], tuple(blocks)))
+        blocks = tuple(parse_block(f"peers[{number}].blocks", text) for text in item["blocks"])
+        peers.append(Peer(item["host"], item["underlay_address"], blocks))
     return peers
+
+
+def parse_block(option: str, text: str) -> Prefix:
+    """An option's address block, or InvalidValue."""
+    try:
+        return Prefix.parse(text)
+    except ValueError as error:
+        raise InvalidValue(option, text, str(error)) from None
 
 
 def check_on_link(peers: t.Sequence[Peer], link_addresses: t.Iterable[str]) -> None:
@@ -59,7 +62,7 @@ def check_on_link(peers: t.Sequence[Peer], link_addresses: t.Iterable[str]) -> N
     subnets = {ipaddress.ip_interface(text).network for text in link_addresses}
     own = sorted({Prefix(net.version, int(net.network_address), net.prefixlen) for net in subnets if net.version == 4})
     for peer in peers:
-        _, address = parse_address(peer.underlay_address)
+        address = parse_address(peer.underlay_address)[1]
         if not any(subnet.has(address) and subnet.length < 32 for subnet in own):
             raise InvalidValue(
                 "peers",

@@ -32,11 +32,11 @@ class Agent:
         self._commands = commands
         self._part = part
 
-    def desired(self, files: t.Mapping[str, t.Optional[File]]) -> dict[str, t.Optional[File]]:
+    def desired(self, files: t.Mapping[str, File | None]) -> dict[str, File | None]:
         """The module's files together with the part's own."""
         return {**self._part.files(), **files}
 
-    def observe(self, desired: t.Mapping[str, t.Optional[File]]) -> Observed:
+    def observe(self, desired: t.Mapping[str, File | None]) -> Observed:
         """Read the files, and let the script tell what differs in the kernel.
 
         Where any file differs everything is applied anew, so that only with the right files there is anything to ask.
