@@ -35,18 +35,25 @@ attributes:
     description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
     support: full
 options:
+  state:
+    description:
+      - With V(absent) everything of it is taken away, from the kernel, from C(/etc/fleetnet), and its units; other
+        options are not looked at then. IPv4 forwarding stays as it is until the next boot.
+    type: str
+    choices: [present, absent]
+    default: present
   policy:
     description:
-      - The fleet's policy, as M(fleetnet.docker.fleet_plan) returns it in RV(fleetnet.docker.fleet_plan#module:policy).
+      - The fleet's policy, as M(fleetnet.docker.fleet_plan) returns it in
+        RV(fleetnet.docker.fleet_plan#module:policy). Required with O(state=present).
     type: dict
-    required: true
   subnets:
     description:
       - The subnets of this host's declared networks that are not internal, as M(fleetnet.docker.fleet_plan) returns
-        them in RV(fleetnet.docker.fleet_plan#module:hosts) under C(routed_subnets).
+        them in RV(fleetnet.docker.fleet_plan#module:hosts) under C(routed_subnets). Required with
+        O(state=present).
     type: list
     elements: str
-    required: true
 requirements:
   - nftables, iptables (where the engine uses it), procps and systemd on the host
   - Linux 5.6 or newer on the host
@@ -93,8 +100,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.module impor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import read_engine
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "policy": {"type": "dict", "required": True},
-    "subnets": {"type": "list", "elements": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "policy": {"type": "dict"},
+    "subnets": {"type": "list", "elements": "str"},
     **engine_argument_spec(),
 }
 
@@ -119,7 +127,9 @@ def desired_files(module: AnsibleModule) -> dict[str, host_files.File | None]:
 def apply(module: AnsibleModule) -> dict[str, t.Any]:
     """Read, compile, plan, execute unless in check mode."""
     agent = Agent(ModuleCommands(module), host_files.FIREWALL_PART)
-    desired = agent.desired(desired_files(module))
+    desired = agent.absent([host_files.SYSCTL, host_files.IPTABLES, host_files.FIREWALL])
+    if module.params["state"] == "present":
+        desired = agent.desired(desired_files(module))
     plan = host_files.plan_files(desired, agent.observe(desired))
     if not module.check_mode and plan.changed:
         agent.execute(plan)
@@ -133,7 +143,7 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(apply, argument_spec=ARGUMENT_SPEC)
+    run_module(apply, argument_spec=ARGUMENT_SPEC, required_if=[("state", "present", ("policy", "subnets"))])
 
 
 if __name__ == "__main__":

@@ -27,18 +27,24 @@ attributes:
     description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
     support: full
 options:
+  state:
+    description:
+      - With V(absent) everything of it is taken away, from the kernel, from C(/etc/fleetnet), and its units; other
+        options are not looked at then.
+    type: str
+    choices: [present, absent]
+    default: present
   host:
     description:
-      - This host's name in O(peers); its own entry is left out.
+      - This host's name in O(peers); its own entry is left out. Required with O(state=present).
     type: str
-    required: true
   peers:
     description:
       - The hosts of the fleet, as M(fleetnet.docker.fleet_plan) returns them in
-        RV(fleetnet.docker.fleet_plan#module:peers). An empty list removes all our routes.
+        RV(fleetnet.docker.fleet_plan#module:peers). An empty list removes all our routes. Required with
+        O(state=present).
     type: list
     elements: dict
-    required: true
     suboptions:
       host:
         description: The host's name.
@@ -70,6 +76,10 @@ EXAMPLES = r"""
   fleetnet.docker.host_routes:
     host: "{{ inventory_hostname }}"
     peers: "{{ docker_fleet_plan.peers }}"
+
+- name: Take all our routes away
+  fleetnet.docker.host_routes:
+    state: absent
 
 - name: Route to one other host, without a plan
   fleetnet.docker.host_routes:
@@ -106,11 +116,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute impo
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
-    "host": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "host": {"type": "str"},
     "peers": {
         "type": "list",
         "elements": "dict",
-        "required": True,
         "options": {
             "host": {"type": "str", "required": True},
             "underlay_address": {"type": "str", "required": True},
@@ -124,10 +134,13 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 def apply(module: AnsibleModule) -> dict[str, t.Any]:
     """Read, plan, execute unless in check mode."""
     commands = ModuleCommands(module)
-    peers = routes.parse_peers(module.params["peers"], module.params["host"])
     agent = Agent(commands, host_files.ROUTES_PART)
-    routes.check_on_link(peers, (address for link in read_links(commands) for address in link["addresses"]))
-    desired = agent.desired({host_files.ROUTES: host_files.File(routes.routes_text(peers))})
+    peers = []
+    desired = agent.absent([host_files.ROUTES])
+    if module.params["state"] == "present":
+        peers = routes.parse_peers(module.params["peers"], module.params["host"])
+        routes.check_on_link(peers, (address for link in read_links(commands) for address in link["addresses"]))
+        desired = agent.desired({host_files.ROUTES: host_files.File(routes.routes_text(peers))})
     plan = host_files.plan_files(desired, agent.observe(desired))
     if not module.check_mode and plan.changed:
         agent.execute(plan)
@@ -140,7 +153,7 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(apply, argument_spec=ARGUMENT_SPEC)
+    run_module(apply, argument_spec=ARGUMENT_SPEC, required_if=[("state", "present", ("host", "peers"))])
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ _HEAD = r"""#!/bin/sh
 #   @SCRIPT@             apply
 #   @SCRIPT@ --check     tell what differs, a line each; exit status 1 if anything does
 #   @SCRIPT@ --reassert  check, tell, and apply where something differs
+#   @SCRIPT@ --traces    tell what of it is in the kernel, a line each
+#   @SCRIPT@ --remove    take that away
 set -u
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
@@ -46,20 +48,29 @@ state=@STATE_FOLDER@
 """
 
 _TAIL = r"""
-if [ "${1:-}" = --check ]; then
+case "${1:-}" in
+--check)
     found=$(check)
     [ -z "$found" ] || { echo "$found"; exit 1; }
     exit 0
-fi
+    ;;
+--traces) traces; exit ;;
+esac
 mkdir -p "$state" && chmod 0700 "$state" || exit 1
 # the module, the boot and the timer take turns
 exec 9> "$state/@PART@.lock" && flock 9 || exit 1
-if [ "${1:-}" = --reassert ]; then
+case "${1:-}" in
+--reassert)
     found=$(check)
     [ -n "$found" ] || exit 0
     echo "$found"
-fi
-apply
+    apply
+    ;;
+--remove)
+    remove && rm -f "$state/@PART@"* && { rmdir "$state" 2>/dev/null || :; }
+    ;;
+*) apply ;;
+esac
 """
 
 _FIREWALL_BODY = r"""
@@ -79,7 +90,7 @@ unhook() { while iptables -w -t "$1" -D "$2" -j "$3" 2>/dev/null; do :; done; }
 
 check_chain() { # TABLE, CHAIN of others, our CHAIN
     if wanted_chain "$3"; then
-        list_chain "$1" "$3" | cmp -s - "$state/iptables.$3" || echo "iptables: chain $3 differs"
+        list_chain "$1" "$3" | cmp -s - "$state/firewall.$3" || echo "iptables: chain $3 differs"
         hooked "$1" "$2" "$3" || echo "iptables: the jump to $3 is not the first rule of $1 $2"
     elif list_chain "$1" "$3" >/dev/null; then
         echo "iptables: chain $3 is not wanted"
@@ -87,16 +98,30 @@ check_chain() { # TABLE, CHAIN of others, our CHAIN
 }
 apply_chain() {
     if wanted_chain "$3"; then
-        list_chain "$1" "$3" > "$state/iptables.$3.new" && mv "$state/iptables.$3.new" "$state/iptables.$3"
+        list_chain "$1" "$3" > "$state/firewall.$3.new" && mv "$state/firewall.$3.new" "$state/firewall.$3"
         if ! hooked "$1" "$2" "$3"; then
             unhook "$1" "$2" "$3"
             iptables -w -t "$1" -I "$2" 1 -j "$3"
         fi
-    elif list_chain "$1" "$3" >/dev/null; then
-        unhook "$1" "$2" "$3"
-        iptables -w -t "$1" -F "$3" && iptables -w -t "$1" -X "$3"
-        rm -f "$state/iptables.$3"
+    else
+        remove_chain "$1" "$2" "$3" && rm -f "$state/firewall.$3"
     fi
+}
+
+traces() {
+    list_table | head -n 1
+    ! list_chain filter @FORWARD_CHAIN@ >/dev/null || echo "iptables: chain @FORWARD_CHAIN@"
+    ! list_chain raw @RAW_CHAIN@ >/dev/null || echo "iptables: chain @RAW_CHAIN@"
+}
+remove_chain() {
+    list_chain "$1" "$3" >/dev/null || return 0
+    unhook "$1" "$2" "$3"
+    iptables -w -t "$1" -F "$3" && iptables -w -t "$1" -X "$3"
+}
+remove() {
+    # the accepts first: what they let through is judged by the table
+    remove_chain filter DOCKER-USER @FORWARD_CHAIN@ && remove_chain raw PREROUTING @RAW_CHAIN@ &&
+        { [ -z "$(list_table)" ] || nft delete table ip @TABLE@; }
 }
 
 check() {
@@ -129,6 +154,8 @@ compare() { # prints "missing ROUTE" and "unwanted ROUTE"
         }' | sort
 }
 
+traces() { ip -4 route show proto @ROUTE_PROTOCOL@ | sed 's/^/route: /'; }
+remove() { ip -4 route flush proto @ROUTE_PROTOCOL@; }
 check() { compare | sed 's/^/routes: /'; }
 apply() {
     # replacing comes first: a route that only changes its gateway is never gone in between
@@ -251,7 +278,10 @@ ROUTES_PART = Part("routes", _ROUTES_BODY, ("ip", "systemctl"))
 
 @dataclasses.dataclass(frozen=True)
 class Observed:
-    """A host's files as they are (None: not there), what the script says to ``--check``, and units that do not run."""
+    """A host's files as they are (None: not there), what differs in the kernel, and units that do not run.
+
+    ``drift`` is what the part's script says to ``--check``, or, where all shall be gone, to ``--traces``.
+    """
 
     files: t.Mapping[str, str | None]
     drift: tuple[str, ...] = ()
@@ -267,6 +297,7 @@ class FilesPlan:
     drift: tuple[str, ...]
     enable: tuple[str, ...]
     before: t.Mapping[str, str | None]
+    removal: bool = False
 
     @property
     def changed(self) -> bool:
@@ -291,4 +322,5 @@ def plan_files(desired: t.Mapping[str, File | None], observed: Observed) -> File
     """Compare the files that a module wants (None: no such file) with the host. Drift in the kernel is a change too."""
     write = {path: file for path, file in desired.items() if file and observed.files.get(path) != file.text}
     delete = tuple(path for path, file in desired.items() if not file and observed.files.get(path) is not None)
-    return FilesPlan(write, delete, observed.drift, observed.idle_units, dict(observed.files))
+    removal = not any(desired.values())
+    return FilesPlan(write, delete, observed.drift, observed.idle_units, dict(observed.files), removal)

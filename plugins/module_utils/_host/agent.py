@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import typing as t
@@ -36,18 +37,27 @@ class Agent:
         """The module's files together with the part's own."""
         return {**self._part.files(), **files}
 
+    def absent(self, files: t.Iterable[str]) -> dict[str, File | None]:
+        """Nothing of it: neither the part's own files nor the module's ``files`` (paths)."""
+        return dict.fromkeys([*files, *self._part.files()])
+
     def observe(self, desired: t.Mapping[str, File | None]) -> Observed:
         """Read the files, and let the script tell what differs in the kernel.
 
         Where any file differs everything is applied anew, so that only with the right files there is anything to ask.
         """
         files = {path: read_text(path) for path in desired}
+        if not any(desired.values()):
+            return Observed(files, tuple(self._script("--traces").splitlines()))
         if any(files[path] != (file.text if file else None) for path, file in desired.items()):
             return Observed(files)
         return Observed(files, self._drift(), self._idle_units())
 
     def execute(self, plan: FilesPlan) -> None:
-        """Write what differs, each file atomically, then apply once."""
+        """Write what differs, each file atomically, then apply once; or take all of it away."""
+        if plan.removal:
+            self._remove(plan)
+            return
         for path, file in plan.write.items():
             write_atomically(path, file.text, file.mode)
         for path in plan.delete:
@@ -58,6 +68,22 @@ class Agent:
         self._commands.run(self._part.script)
         if units or plan.enable:
             self._commands.run("systemctl", "enable", "--now", self._part.service, self._part.timer)
+
+    def _remove(self, plan: FilesPlan) -> None:
+        units = [path for path in plan.delete if path.startswith("/etc/systemd/")]
+        if units:
+            self._commands.run("systemctl", "disable", "--now", self._part.timer, self._part.service)
+        self._script("--remove")
+        for path in plan.delete:
+            os.unlink(path)
+            with contextlib.suppress(OSError):  # others' files may lie beside ours
+                os.rmdir(os.path.dirname(path))
+        if units:
+            self._commands.run("systemctl", "daemon-reload")
+
+    def _script(self, option: str) -> str:
+        """Run the part's script from here: whatever lies on the host, or does not."""
+        return self._commands.run("sh", "-s", "--", option, stdin=self._part.files()[self._part.script].text)
 
     def _drift(self) -> tuple[str, ...]:
         try:
