@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plan the fleet: an action on the controller, once for all hosts. See plugins/modules/fleet_plan.py for its documentation."""
+"""Plan the fleet, on the controller, once for all hosts. See plugins/modules/fleet_plan.py for its documentation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._controller.fleet_
 from ansible_collections.fleetnet.docker.plugins.module_utils._controller.inventory import Inventory
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import lockfile, text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import parse_fleet, parse_host
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import Leases
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import (
-    FleetPlan,
-    host_slice,
-    make_plan,
-    peers,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan, make_plan
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.proof import prove
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.slices import peers, slices
 
 ARGUMENT_SPEC: Result = {
     "group": {"type": "str", "default": "docker_fleet"},
@@ -54,19 +50,16 @@ class ActionModule(FleetAction):
             "summary": text.address_plan(plan),
             "policy": plan.policy.to_data(),
             "peers": peers(plan),
-            "hosts": {host.name: host_slice(plan, host) for host in plan.hosts},
+            "hosts": slices(plan),
         }
         if changed:
             result["diff"] = {"before_header": path, "after_header": path, "before": before, "after": after}
         return result
 
 
-def plan_fleet(inventory: Inventory, held: Leases | None) -> FleetPlan:
+def plan_fleet(inventory: Inventory, held: LeaseBook | None) -> FleetPlan:
     """The plan of the inventory's declaration with the leases that are held."""
-    fleet = parse_fleet(
-        inventory.fleet_variables(),
-        held.host_prefix_length if held else None,
-        held.slot_length if held else lambda name: None,
-    )
+    book = held or LeaseBook()
+    fleet = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
     hosts = [parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts]
     return make_plan(fleet, hosts, inventory.groups, held)

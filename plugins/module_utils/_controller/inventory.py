@@ -17,37 +17,42 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
 Variables = t.Dict[str, t.Any]
+_FLEET_VARIABLES = tuple(PREFIX + key for key in FLEET_KEYS)
 
 
 class Inventory:
     """Reads variables through Ansible's ``hostvars``.
 
-    Raw values are looked at first, since templating every variable of 10,000 hosts costs minutes; only the
-    declaration's own are templated, each in its host's context.
+    Raw values are looked at first, since templating every variable of 10,000 hosts costs minutes; only those of the
+    declaration that need it are templated, each in its host's context.
     """
 
     def __init__(self, task_vars: t.Mapping[str, t.Any], group: str) -> None:
         self.groups: t.Mapping[str, list[str]] = task_vars["groups"]
         if group not in self.groups:
-            raise InvalidValue(PREFIX + "group", group, "the inventory has no such group; put the fleet's hosts into it")
+            raise InvalidValue(
+                PREFIX + "group", group, "the inventory has no such group; put the fleet's hosts into it"
+            )
         self.hosts = list(self.groups[group])
         self._hostvars = task_vars["hostvars"]
+        self._raws: dict[str, t.Mapping[str, t.Any]] = {}
 
     def fleet_variables(self) -> Variables:
         """The fleet-wide variables, without prefix. InvalidValue where hosts differ in one, or a name is unknown."""
-        first: Variables = {}
+        first: t.Mapping[str, t.Any] = {}
         for number, host in enumerate(self.hosts):
-            raw = self._hostvars.raw_get(host)
+            raw = self._raw(host)
             for name in unknown_variables(raw):
                 raise refuse_unknown_variable(name, raw[name], host)
             if number == 0:
                 first = raw
                 continue
-            for key in FLEET_KEYS:
-                if raw.get(PREFIX + key) != first.get(PREFIX + key):
+            for name in _FLEET_VARIABLES:
+                # Mostly they are the group's, and so the same objects.
+                if raw.get(name) is not first.get(name) and raw.get(name) != first.get(name):
                     raise InvalidValue(
-                        PREFIX + key,
-                        raw.get(PREFIX + key),
+                        name,
+                        raw.get(name),
                         f"holds for the whole fleet, and host {self.hosts[0]} has another value; set it once, in the "
                         "group's variables",
                         host,
@@ -56,23 +61,58 @@ class Inventory:
 
     def host_variables(self, host: str) -> tuple[Variables, t.Any]:
         """A host's own variables, without prefix, and its ``ansible_host`` (the name itself where it is not set)."""
-        raw = self._hostvars.raw_get(host)
-        address = self._hostvars[host]["ansible_host"] if "ansible_host" in raw else host
+        address = self._values(host, ["ansible_host"]).get("ansible_host", host)
         return self._read(host, HOST_KEYS), address
 
     def registered(self, name: str) -> dict[str, t.Any]:
         """What a task has registered under a name, of each host that has it and did not fail."""
         found = {}
         for host in self.hosts:
-            result = self._hostvars.raw_get(host).get(name)
+            result = self._raw(host).get(name)
             if result is not None and not result.get("failed") and not result.get("unreachable"):
                 found[host] = result
         return found
 
+    def _raw(self, host: str) -> t.Mapping[str, t.Any]:
+        """A host's variables as they were written. Putting them together is what costs, so it is done once a host."""
+        raw: t.Mapping[str, t.Any] | None = self._raws.get(host)
+        if raw is None:
+            raw = self._raws[host] = self._hostvars.raw_get(host)
+        return raw
+
     def _read(self, host: str, keys: t.Iterable[str]) -> Variables:
-        raw = self._hostvars.raw_get(host)
-        names = [key for key in keys if PREFIX + key in raw]
-        if not names:
-            return {}
-        templated = self._hostvars[host]
-        return {key: templated[PREFIX + key] for key in names}
+        values = self._values(host, [PREFIX + key for key in keys])
+        return {name[len(PREFIX) :]: value for name, value in values.items()}
+
+    def _values(self, host: str, names: t.Iterable[str]) -> Variables:
+        """Those of the variables that the host has, templated in its context."""
+        raw = self._raw(host)
+        values = {name: raw[name] for name in names if name in raw}
+        if any(_may_be_template(value) for value in values.values()):
+            templated = self._hostvars[host]
+            values = {name: templated[name] for name in values}
+        return {name: _plain(value) for name, value in values.items()}
+
+
+def _may_be_template(value: t.Any) -> bool:
+    """Whether there is anything in a value for Ansible to fill in; most values are plain, and asking it is dear."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value or "{#" in value or value.startswith("#jinja2:")
+    if isinstance(value, t.Mapping):
+        return any(_may_be_template(key) or _may_be_template(item) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return any(_may_be_template(item) for item in value)
+    return not isinstance(value, (bool, int, float, type(None)))  # what is left may be encrypted
+
+
+def _plain(value: t.Any) -> t.Any:
+    """Python's own types for Ansible's, which remember where a value was written; error messages show values."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, t.Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    return float(value) if isinstance(value, float) else value

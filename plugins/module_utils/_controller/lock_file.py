@@ -10,10 +10,8 @@ import fcntl
 import os
 import typing as t
 
-import yaml
-
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import lockfile
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import Leases
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook
 
 
 @contextlib.contextmanager
@@ -30,19 +28,16 @@ def locked(path: str) -> t.Iterator[None]:
         os.close(handle)
 
 
-def read(path: str) -> tuple[str, Leases | None]:
+def read(path: str) -> tuple[str, LeaseBook | None]:
     """The file's text and leases; ("", None) where there is none yet. BrokenLockFile where it cannot be understood."""
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
     except FileNotFoundError:
         return "", None
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
+    except UnicodeDecodeError as error:
         raise lockfile.BrokenLockFile(
-            f"the lock file {path} is no YAML{where} and was left as it is; restore it from version control"
+            f"the lock file {path} is no text (byte {error.start}) and was left as it is. "
+            "Restore it from version control"
         ) from error
-    return text, lockfile.parse(document, path)
+    return text, lockfile.parse(text, path)

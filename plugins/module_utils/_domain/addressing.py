@@ -10,9 +10,12 @@ with 10 networks each has 100,000 blocks and an ``ip_network`` costs some micros
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
 
 _BITS = {4: 32, 6: 128}
+# The plain form of an IPv4 block; what does not look like it goes the slow way, which also knows why it is refused.
+_PLAIN_V4 = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:/(\d{1,2}))?", re.ASCII)
 
 
 class Prefix(t.NamedTuple):
@@ -25,6 +28,9 @@ class Prefix(t.NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Prefix:
         """``10.64.0.0/12`` to a Prefix; ValueError (with the reason) for anything else, host bits included."""
+        plain = _plain_v4(text)
+        if plain is not None and plain[1] is not None and not plain[0] & ((1 << (32 - plain[1])) - 1):
+            return cls(4, plain[0], plain[1])
         if not isinstance(text, str) or "/" not in text:
             raise ValueError("an address block is written ADDRESS/LENGTH, for example 10.64.0.0/12")
         try:
@@ -39,6 +45,10 @@ class Prefix(t.NamedTuple):
     @classmethod
     def holding(cls, text: str, length: int | None = None) -> Prefix:
         """The block that an interface address (``192.0.2.7/24``, or a bare address) lies in."""
+        plain = _plain_v4(text) if length is None else None
+        if plain is not None:
+            length = 32 if plain[1] is None else plain[1]
+            return cls(4, plain[0] >> (32 - length) << (32 - length), length)
         interface = ipaddress.ip_interface(text if length is None else f"{text}/{length}")
         network = interface.network
         return cls(network.version, int(network.network_address), network.prefixlen)
@@ -83,8 +93,26 @@ class Prefix(t.NamedTuple):
         return format_address(self.version, self.address + number if number >= 0 else self.last + 1 + number)
 
 
+def _plain_v4(text: object) -> tuple[int, int | None] | None:
+    """An IPv4 address and the length behind it, some times faster than ``ipaddress``; None for anything unusual."""
+    found = _PLAIN_V4.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    number = 0
+    for digits in found.group(1, 2, 3, 4):
+        part = int(digits)
+        if part > 255 or (len(digits) > 1 and digits[0] == "0"):
+            return None
+        number = number << 8 | part
+    length = None if found[5] is None else int(found[5])
+    return None if length is not None and length > 32 else (number, length)
+
+
 def parse_address(text: str) -> tuple[int, int]:
     """An address as (IP version, integer); ValueError where it is none."""
+    plain = _plain_v4(text)
+    if plain is not None and plain[1] is None:
+        return 4, plain[0]
     address = ipaddress.ip_address(text)
     return address.version, int(address)
 
@@ -94,6 +122,11 @@ def format_address(version: int, address: int) -> str:
     if version == 4:
         return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
     return str(ipaddress.IPv6Address(address))
+
+
+def single(version: int, address: int) -> Prefix:
+    """The block that is one address."""
+    return Prefix(version, address, _BITS[version])
 
 
 def block_size(version: int, length: int) -> int:

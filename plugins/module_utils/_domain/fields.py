@@ -60,6 +60,10 @@ class Fields:
         """The error for a key of this mapping; to be raised by the caller."""
         return InvalidValue(self.at(key), self._values.get(key), reason, self.host)
 
+    def refuse(self, key: str, value: object, reason: str) -> InvalidValue:
+        """The error for one value of a key that holds several, or below it."""
+        return InvalidValue(self.at(key), value, reason, self.host)
+
     def _typed(self, key: str, default: t.Any, kinds: tuple[type, ...], wanted: str) -> t.Any:
         value = self._values.get(key)
         if value is None:
@@ -103,7 +107,7 @@ class Fields:
         return list(value)
 
     def mapping(self, key: str) -> dict[str, t.Any]:
-        value = self._typed(key, {}, (dict, t.Mapping), "a mapping")  # type: ignore[type-abstract]
+        value = self._typed(key, {}, (dict, t.Mapping), "a mapping")
         return dict(value)
 
     def names(self, key: str, default: t.Any = _MISSING) -> t.Any:
@@ -121,13 +125,21 @@ class Fields:
         value = self.text(key, default)
         if not isinstance(value, str):
             return value
-        try:
-            prefix = Prefix.parse(value)
-        except ValueError as error:
-            raise self.fail(key, str(error)) from None
+        prefix = self._prefix(key, value)
         if version and prefix.version != version:
             raise self.fail(key, f"has to be an IPv{version} block")
         return prefix
+
+    def prefixes(self, key: str) -> list[Prefix]:
+        """No address block, one, or a list of them."""
+        value = self._typed(key, [], (str, list, tuple), "an address block or a list of them")
+        return [self._prefix(key, text) for text in ([value] if isinstance(value, str) else value)]
+
+    def _prefix(self, key: str, text: t.Any) -> Prefix:
+        try:
+            return Prefix.parse(text)
+        except ValueError as error:
+            raise self.refuse(key, text, str(error)) from None
 
     def address(self, key: str, default: t.Any = _MISSING) -> t.Any:
         """An address as (IP version, integer)."""

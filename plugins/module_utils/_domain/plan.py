@@ -10,59 +10,70 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
     Prefix,
-    aligned_blocks,
     overlapping,
     parse_address,
+    single,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import PREFIX, Fleet, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import (
     DEFAULT_BRIDGE,
-    PREFIX,
-    Fleet,
-    Host,
+    ON_THE_LAN,
     Network,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import Leases, lease
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook, lease
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy, make_policy
-
-Data = t.Dict[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class FleetPlan:
-    """Everything that the fleet's hosts shall be."""
+    """Everything that the fleet's hosts shall be. ``held`` is what was leased before."""
 
     fleet: Fleet
     hosts: tuple[Host, ...]
-    leases: Leases
-    carriers: t.Mapping[str, t.FrozenSet[str]]
+    leases: LeaseBook
+    carriers: t.Mapping[str, frozenset[str]]
     policy: Policy
+    held: LeaseBook | None = None
 
-    def subnet(self, host: Host, network: Network) -> Prefix:
-        """The network's subnet on a host that carries it."""
-        if network.subnet is not None:
-            return network.subnet
-        slot = self.leases.slots[network.name]
-        return self.leases.blocks[host.name].at(slot.offset, slot.length)
+    def subnets(self, host: Host, network: Network) -> list[Prefix]:
+        """The network's subnets on a host that carries it, IPv4 first."""
+        if network.subnets:
+            return list(network.subnets)
+        return self._slot(host, network.name)
 
     def networks_of(self, host: Host) -> list[tuple[Network, Prefix]]:
-        """The user-defined networks of a host with their subnets, in the order of the declaration."""
+        """The user-defined networks of a host with each of their subnets, in the order of the declaration."""
         fleet_wide = (network for network in self.fleet.networks if host.name in self.carriers[network.name])
-        return [(network, self.subnet(host, network)) for network in (*fleet_wide, *host.networks)]
+        return [
+            (network, subnet) for network in (*fleet_wide, *host.networks) for subnet in self.subnets(host, network)
+        ]
 
-    def default_bridge(self, host: Host) -> Prefix:
-        """docker0's subnet on a host."""
-        slot = self.leases.slots[DEFAULT_BRIDGE]
-        return self.leases.blocks[host.name].at(slot.offset, slot.length)
+    def blocks(self, host: Host) -> list[Prefix]:
+        """The host's blocks of the supernets, IPv4 first."""
+        return [leases.blocks[host.name] for leases in self.leases.families]
 
-    def pools(self, host: Host) -> Prefix:
-        """What the host's engine may give to networks that nobody declared."""
-        return self.leases.blocks[host.name].at(self.leases.pools.offset, self.leases.pools.length)
+    def default_bridge(self, host: Host) -> list[Prefix]:
+        """docker0's subnets on a host, IPv4 first."""
+        return self._slot(host, DEFAULT_BRIDGE)
+
+    def pools(self, host: Host) -> list[Prefix]:
+        """What the host's engine may give to networks that nobody declared, IPv4 first."""
+        return [
+            leases.blocks[host.name].at(leases.pools.offset, leases.pools.length) for leases in self.leases.families
+        ]
+
+    def _slot(self, host: Host, network: str) -> list[Prefix]:
+        subnets = []
+        for leases in self.leases.families:
+            slot = leases.slots[network]
+            subnets.append(leases.blocks[host.name].at(slot.offset, slot.length))
+        return subnets
 
 
 def make_plan(
-    fleet: Fleet, hosts: t.Sequence[Host], groups: t.Mapping[str, t.Collection[str]], held: Leases | None
+    fleet: Fleet, hosts: t.Sequence[Host], groups: t.Mapping[str, t.Collection[str]], held: LeaseBook | None
 ) -> FleetPlan:
     """Plan the fleet: lease what is new, check everything that needs no look at a host, or InvalidValue.
 
@@ -71,18 +82,28 @@ def make_plan(
     if not hosts:
         raise InvalidValue(PREFIX + "group", [], "the fleet has no host; put hosts into the group")
     names = [host.name for host in hosts]
-    carriers = {network.name: _carriers(network, names, groups) for network in fleet.networks}
+    known = frozenset(names)
+    for reserved in fleet.reservations:
+        if reserved not in known and (held is None or reserved not in held.departed()):
+            raise InvalidValue(
+                f"{PREFIX}reservations.{reserved}",
+                reserved,
+                f"the fleet has no such host; {nearest(reserved, names)}",
+            )
+    carriers = {network.name: _carriers(network, known, groups) for network in fleet.networks}
     _check_underlay(hosts)
     _check_links(fleet, hosts)
-    leases = lease(fleet, names, held)
-    policy = make_policy(fleet, leases, carriers)
-    plan = FleetPlan(fleet, tuple(hosts), leases, carriers, policy)
+    book = lease(fleet, names, held)
+    policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
+    v4 = book.of(4)
+    # Policy is told by IPv4 slots. Rules for a supernet of IPv6 alone are refused where they would be loaded.
+    policy = make_policy(fleet, v4, policed) if v4 else Policy(fleet.supernet, 0, {}, fleet.policy)
+    plan = FleetPlan(fleet, tuple(hosts), book, carriers, policy, held)
     _check_disjoint(plan)
     return plan
 
 
-def _carriers(network: Network, hosts: list[str], groups: t.Mapping[str, t.Collection[str]]) -> t.FrozenSet[str]:
-    known = set(hosts)
+def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.Collection[str]]) -> frozenset[str]:
     if network.hosts is None:
         chosen = known
     else:
@@ -97,10 +118,10 @@ def _carriers(network: Network, hosts: list[str], groups: t.Mapping[str, t.Colle
                     f"{network.path}.hosts", name, f"no such host or group; {nearest(name, [*known, *groups])}"
                 )
         chosen = known & wanted
-    if network.subnet is not None and len(chosen) > 1:
+    if network.subnets and network.driver not in ON_THE_LAN and len(chosen) > 1:
         raise InvalidValue(
             f"{network.path}.subnet",
-            str(network.subnet),
+            str(network.subnets[0]),
             f"would exist on {len(chosen)} hosts at once; name the one host that carries it with hosts, or leave the "
             "subnet out so that every host gets its own",
         )
@@ -110,16 +131,16 @@ def _carriers(network: Network, hosts: list[str], groups: t.Mapping[str, t.Colle
 def _check_underlay(hosts: t.Sequence[Host]) -> None:
     seen: dict[str, str] = {}
     for host in hosts:
-        other = seen.setdefault(host.underlay, host.name)
-        if other != host.name:
-            raise InvalidValue(
-                PREFIX + "underlay_address", host.underlay, f"is the address of host {other} too", host.name
-            )
+        for key, address in (("underlay_address", host.underlay), ("underlay_address_v6", host.underlay_v6)):
+            other = seen.setdefault(address, host.name) if address else host.name
+            if other != host.name:
+                raise InvalidValue(PREFIX + key, address, f"is the address of host {other} too", host.name)
 
 
 def _check_links(fleet: Fleet, hosts: t.Sequence[Host]) -> None:
-    if fleet.backend != "host_gw":
+    if fleet.backend != "host_gw" or len(hosts) == 1:
         return
+    versions = {scheme.supernet.version for scheme in fleet.schemes}
     for host in hosts:
         if host.link != hosts[0].link:
             raise InvalidValue(
@@ -130,102 +151,68 @@ def _check_links(fleet: Fleet, hosts: t.Sequence[Host]) -> None:
                 "segment, or plan them as two fleets",
                 host.name,
             )
+        if 6 in versions and host.underlay_v6 is None:
+            raise InvalidValue(
+                PREFIX + "underlay_address_v6",
+                None,
+                "is missing; backend host_gw reaches a host's IPv6 block by way of its IPv6 address on the link",
+                host.name,
+            )
+        if 4 in versions and ":" in host.underlay:
+            raise InvalidValue(
+                PREFIX + "underlay_address",
+                host.underlay,
+                "is an IPv6 address, and backend host_gw reaches a host's IPv4 block by way of its IPv4 address; set "
+                f"that one here, and this one as {PREFIX}underlay_address_v6",
+                host.name,
+            )
+
+
+class _Owner(t.NamedTuple):
+    """Whose a block is, as the user wrote it: the variable, and the host where it is one's own."""
+
+    variable: str
+    host: str | None = None
+    # what macvlan and ipvlan networks may lie in: they put containers on the host's own segment
+    on_the_lan: bool = False
 
 
 def _check_disjoint(plan: FleetPlan) -> None:
-    """Pinned subnets against each other, the supernet and the underlay; leased blocks are disjoint by construction."""
-    claims: list[tuple[Prefix, tuple[str, str | None]]] = [(plan.fleet.supernet, (PREFIX + "supernet", None))]
+    """Pinned subnets against each other, the supernets and the underlay; leased blocks are disjoint by construction."""
+    claims: list[tuple[Prefix, _Owner]] = []
+    for scheme in plan.fleet.schemes:
+        suffix = "_v6" if scheme.supernet.version == 6 else ""
+        claims.append((scheme.supernet, _Owner(PREFIX + "supernet" + suffix)))
     for network in plan.fleet.networks:
-        if network.subnet is not None:
-            claims.append((network.subnet, (network.path + ".subnet", None)))
+        claims += [
+            (subnet, _Owner(network.path + ".subnet", None, network.driver in ON_THE_LAN)) for subnet in network.subnets
+        ]
+    fleet_wide = {network.name: network for network in plan.fleet.networks}
+    bridges = {network.bridge_name: network for network in plan.fleet.networks if network.bridge_name}
     for host in plan.hosts:
-        version, number = parse_address(host.underlay)
-        claims.append((Prefix(version, number, 32 if version == 4 else 128), (PREFIX + "underlay_address", host.name)))
+        claims.append((_underlay(host.underlay), _Owner(PREFIX + "underlay_address", host.name, True)))
+        if host.underlay_v6 and host.underlay_v6 != host.underlay:
+            claims.append((_underlay(host.underlay_v6), _Owner(PREFIX + "underlay_address_v6", host.name, True)))
         for network in host.networks:
-            if network.subnet is not None:
-                claims.append((network.subnet, (network.path + ".subnet", host.name)))
-            for other in plan.fleet.networks:
-                if network.name == other.name or network.bridge_name == other.bridge_name:
-                    raise InvalidValue(
-                        f"{network.path}.name", network.name, f"is taken by {other.path} already", host.name
-                    )
-    for (held, (held_by, holder)), (inner, (variable, host_name)) in overlapping(claims):
-        at = f" of host {holder}" if holder else ""
+            other = fleet_wide.get(network.name) or bridges.get(network.bridge_name)
+            if other is not None:
+                raise InvalidValue(f"{network.path}.name", network.name, f"is taken by {other.path} already", host.name)
+            claims += [
+                (subnet, _Owner(network.path + ".subnet", host.name, network.driver in ON_THE_LAN))
+                for subnet in network.subnets
+            ]
+    for (held, holder), (inner, owner) in overlapping(claims):
+        if holder.on_the_lan and owner.on_the_lan:
+            continue
+        at = f" of host {holder.host}" if holder.host else ""
         raise InvalidValue(
-            variable,
-            str(inner) if inner.length < 32 else str(inner).split("/", maxsplit=1)[0],
-            f"overlaps {held_by}{at} ({held}); every address may belong to one side only. Take a block outside of "
-            f"{held}",
-            host_name,
+            owner.variable,
+            str(inner) if inner.size > 1 else str(inner).split("/", maxsplit=1)[0],
+            f"overlaps {holder.variable}{at} ({held}); every address may belong to one side only. Take a block outside "
+            f"of {held}",
+            owner.host,
         )
 
 
-def host_slice(plan: FleetPlan, host: Host) -> Data:
-    """What the modules of one host take."""
-    docker0 = plan.default_bridge(host)
-    pool = plan.pools(host)
-    networks = plan.networks_of(host)
-    return {
-        "block": str(plan.leases.blocks[host.name]),
-        "underlay_address": host.underlay,
-        "link": host.link,
-        "default_bridge": {
-            **plan.fleet.default_bridge,
-            "bip": f"{docker0.host(1)}/{docker0.length}",
-            "default_address_pools": [
-                {"base": str(pool), "size": max(pool.length, plan.fleet.network_prefix_length)},
-            ],
-        },
-        "networks": [_network_item(network, subnet) for network, subnet in networks],
-        "routed_subnets": [str(subnet) for network, subnet in networks if not network.internal],
-    }
-
-
-def _network_item(network: Network, subnet: Prefix) -> Data:
-    """A network as an item of module ``networks``."""
-    item: Data = {
-        "name": network.name,
-        "driver": "bridge",
-        "ipam_config": [{"subnet": str(subnet), "gateway": subnet.host(network.gateway or 1)}],
-        "bridge_name": network.bridge_name,
-        "internal": network.internal,
-        "attachable": network.attachable,
-        "labels": dict(network.labels),
-        "driver_options": dict(network.driver_options),
-    }
-    if network.mtu is not None:
-        item["mtu"] = network.mtu
-    if not network.internal:
-        # Our own table masquerades and decides what passes, the same on every engine; see _domain/firewall.py.
-        item["masquerade"] = False
-        item["gateway_mode_ipv4"] = "nat-unprotected"
-    return item
-
-
-def peers(plan: FleetPlan) -> list[Data]:
-    """Every host as the others see it: name, address, link, and the blocks behind it. One list for the whole fleet."""
-    pinned: dict[str, list[str]] = {}
-    for network in plan.fleet.networks:
-        if network.subnet is not None and not network.internal:
-            for carrier in plan.carriers[network.name]:
-                pinned.setdefault(carrier, []).append(str(network.subnet))
-    return [
-        {
-            "host": host.name,
-            "underlay_address": host.underlay,
-            "link": host.link,
-            "blocks": [str(plan.leases.blocks[host.name]), *pinned.get(host.name, [])],
-        }
-        for host in plan.hosts
-    ]
-
-
-def free_slots(plan: FleetPlan) -> list[Prefix]:
-    """What no network holds yet, as offsets in a host's block (for the summary)."""
-    taken = sorted([*plan.leases.slots.values(), *plan.leases.departed_slots.values(), plan.leases.pools])
-    free: list[Prefix] = []
-    offset = 0
-    for slot in taken:
-        free += aligned_blocks(4, offset, slot.offset)
-        offset = slot.end
-    return free + aligned_blocks(4, offset, 1 << (32 - plan.fleet.host_prefix_length))
+def _underlay(address: str) -> Prefix:
+    return single(*parse_address(address))

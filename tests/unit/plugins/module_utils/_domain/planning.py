@@ -9,7 +9,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import parse_fleet, parse_host
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import Leases
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan, make_plan
 
 GOLDEN = pathlib.Path(__file__).parents[3] / "golden"
@@ -19,12 +19,11 @@ def plan_of(
     fleet: dict[str, t.Any],
     hosts: dict[str, dict[str, t.Any]],
     groups: dict[str, list[str]] | None = None,
-    held: Leases | None = None,
+    held: LeaseBook | None = None,
 ) -> FleetPlan:
     """``fleet`` and ``hosts`` are variables without their prefix; a host's ``ansible_host`` is among its own."""
-    declared = parse_fleet(
-        fleet, held.host_prefix_length if held else None, held.slot_length if held else lambda name: None
-    )
+    book = held or LeaseBook()
+    declared = parse_fleet(fleet, book.host_length, book.slot_length)
     parsed = []
     for name, variables in hosts.items():
         own = {key: value for key, value in variables.items() if key != "ansible_host"}
