@@ -59,13 +59,13 @@ def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: Engine) -> Ru
     ``own`` are the subnets of the host's declared networks that are not internal. Unsupported where this engine cannot
     do what the policy asks.
     """
-    to_default_bridge = any(DEFAULT_BRIDGE in line.targets or DEFAULT_BRIDGE in line.sources for line in policy.lines)
-    if to_default_bridge and engine.firewall == "nftables":
+    names_default_bridge = any(DEFAULT_BRIDGE in (*line.sources, *line.targets) for line in policy.lines)
+    if names_default_bridge and engine.firewall == "nftables":
         raise Unsupported(
             f"policy names {DEFAULT_BRIDGE}, and an engine with the nftables firewall backend lets nothing be routed "
             "to the default bridge; use user-defined networks, or the iptables backend"
         )
-    return Ruleset(_nft(policy, own), _iptables(policy, engine, to_default_bridge))
+    return Ruleset(_nft(policy, own), _iptables(policy, engine))
 
 
 # --- nftables ---------------------------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ def _service_match(line: PolicyLine) -> str:
 # --- iptables ---------------------------------------------------------------------------------------------------------
 
 
-def _iptables(policy: Policy, engine: Engine, to_default_bridge: bool) -> str:
+def _iptables(policy: Policy, engine: Engine) -> str:
     """Our chains; the jumps into them (DOCKER-USER, raw PREROUTING) are the business of whoever loads them."""
     if engine.firewall != "iptables":
         return ""
@@ -245,8 +245,9 @@ def _iptables(policy: Policy, engine: Engine, to_default_bridge: bool) -> str:
         f'-A {FORWARD_CHAIN} -m mark --mark {mark} -m comment --comment "declared, see nft table {TABLE}" -j ACCEPT',
         "COMMIT",
     ]
-    # From 28.2 on, raw PREROUTING drops what comes for a default bridge's container from another link.
-    if to_default_bridge and engine.version >= (28, 2, 0):
+    # From 28.2 on, raw PREROUTING drops what comes for a container from another link than its bridge, on docker0 and on
+    # networks without gateway mode nat-unprotected: such as one of ours that somebody made anew by hand.
+    if engine.version >= (28, 2, 0):
         fleet = f"-s {policy.supernet} -d {policy.supernet}"
         lines += [
             "*raw",
