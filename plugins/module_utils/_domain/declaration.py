@@ -58,8 +58,10 @@ RUN_KEYS = (
     "plan_write",
     "probes",
     "prune",
+    "state",
     "reclaim",
     "report_dir",
+    "state",
     "verify",
 )
 
