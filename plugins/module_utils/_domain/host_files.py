@@ -5,8 +5,8 @@
 
 Pure: contents and the decision what to write. There are two parts, each with files, a script, a service and a timer of
 its own: the firewall (with the sysctls that it relies on) and the routes. A part's script serves the module, the boot
-and the timer alike, so that what a module applies is what a reboot applies. It is shell, since it runs at boot, every
-half minute, and where Ansible is not.
+and the timer alike, so that what a module applies is what a reboot applies. It is shell, since it runs at boot, by a
+timer, and where Ansible is not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROUTES = f"{FOLDER}/routes"
 SYSCTL = "/etc/sysctl.d/60-fleetnet.conf"
 # Not in /etc/iproute2/rt_protos and not used by bird (12), FRR (186 to 196), babel (42) or openr (99).
 ROUTE_PROTOCOL = 213
-REASSERT_SECONDS = 30
+REASSERT_SECONDS = 15
 
 _HEAD = r"""#!/bin/sh
 # fleetnet.docker: applies the @PART@ of the fleet that Ansible has put beside this file. Do not edit; the next run of
@@ -198,7 +198,7 @@ Description=Fleet of Docker hosts: re-assert the @PART@ every @SECONDS@ seconds
 [Timer]
 OnActiveSec=@SECONDS@
 OnUnitActiveSec=@SECONDS@
-AccuracySec=5
+AccuracySec=1
 
 [Install]
 WantedBy=timers.target

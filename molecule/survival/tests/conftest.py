@@ -1,0 +1,104 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet under fault: running commands on hosts, probing from their containers, and the table of what was seen."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import pytest
+import testinfra
+
+HOSTS = ("h1", "h2", "h3")
+DEADLINE = 60
+
+# Runs on a host: NAME CONTAINER COMMAND, all at once; prints the names of those that succeed.
+PROBER = """
+probe() { timeout 5 docker exec "$2" sh -c "$3" >/dev/null 2>&1 && echo "$1"; }
+%s
+wait
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """One round of probes from one host: what should have passed and did not, what passed and should not have."""
+
+    missing: tuple[str, ...]
+    leaked: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        return not self.missing and not self.leaked
+
+
+class Fleet:
+    """The hosts under test."""
+
+    def __init__(self, inventory: str) -> None:
+        self._inventory = inventory
+
+    @functools.cache  # noqa: B019  # one instance a session
+    def _host(self, name: str):
+        return testinfra.get_host(f"ansible://{name}", ansible_inventory=self._inventory)
+
+    def run(self, name: str, command: str) -> None:
+        """Run a shell command; a host that reboots under it is no failure."""
+        self._host(name).run(command)
+
+    @functools.cache  # noqa: B019
+    def address(self, name: str, network: str) -> str:
+        """The address of the container on a network of a host, as its engine tells."""
+        form = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
+        return self._host(name).check_output("docker inspect --format %s %s", form, network)
+
+    def probe(self, name: str) -> Round:
+        """Everything that containers of one host may do to all others, and may not."""
+        wanted, denied = {}, {}
+        for other in HOSTS:
+            web, db = self.address(other, "web"), self.address(other, "db")
+            wanted[f"web->web@{other}:icmp"] = ("web", f"ping -c 1 -W 1 {web}")
+            wanted[f"db->db@{other}:icmp"] = ("db", f"ping -c 1 -W 1 {db}")
+            wanted[f"web->db@{other}:5432"] = ("web", f"nc -w 1 {db} 5432 </dev/null")
+            denied[f"web->db@{other}:icmp"] = ("web", f"ping -c 1 -W 1 {db}")
+            denied[f"db->web@{other}:80"] = ("db", f"nc -w 1 {web} 80 </dev/null")
+        lines = "\n".join(
+            f'probe "{probe}" {container} "{command}" &' for probe, (container, command) in {**wanted, **denied}.items()
+        )
+        passed = set(self._host(name).run("sh -c %s", PROBER % lines).stdout.split())
+        return Round(
+            tuple(probe for probe in wanted if probe not in passed), tuple(probe for probe in denied if probe in passed)
+        )
+
+
+@pytest.fixture(scope="session")
+def fleet(request) -> Fleet:
+    """The fleet; the addresses are asked for before anything is broken."""
+    found = Fleet(request.config.getoption("--ansible-inventory"))
+    for name in HOSTS:
+        for network in ("web", "db"):
+            found.address(name, network)
+    return found
+
+
+_table: dict[str, dict[str, tuple]] = {}
+
+
+@pytest.fixture(scope="session")
+def table() -> dict[str, dict[str, tuple]]:
+    """fault -> host -> (seconds until all was as declared again, what leaked, the last round)."""
+    return _table
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """The table of faults: seconds to recover on each engine; a star where what is denied passed in the meantime."""
+    terminalreporter.section("seconds until all is as declared again (*: what is denied passed meanwhile)")
+    terminalreporter.line(f"{'fault':24}" + "".join(f"{name:>10}" for name in HOSTS))
+    for fault, found in _table.items():
+        cells = [
+            f"{'never' if seconds is None else f'{seconds:.1f}'}{'*' if leaked else ''}"
+            for seconds, leaked, _last in (found[name] for name in HOSTS)
+        ]
+        terminalreporter.line(f"{fault:24}" + "".join(f"{cell:>10}" for cell in cells))
