@@ -73,6 +73,15 @@ def check_values(desired: t.Mapping[str, t.Any], config: Json, version: Version)
     _combinations(config, version)
 
 
+def reload_works(config: Json, version: Version) -> bool:
+    """Whether dockerd takes the file on SIGHUP.
+
+    Since it validates the path of the userland proxy it refuses a file that switches the proxy on without naming the
+    path (seen with 26.1 and 28.5): at a reload it does not look the default path up.
+    """
+    return version < (23, 0) or not config.get("userland-proxy") or "userland-proxy-path" in config
+
+
 def check_swarm(desired: t.Mapping[str, t.Any], info: Json) -> None:
     """Live restore and the nftables backend do not go with swarm mode: dockerd would not start again."""
     if info.get("Swarm", {}).get("LocalNodeState", "inactive") == "inactive":
@@ -133,7 +142,8 @@ def _fixed_range(config: Json, name: str, family: int, bip: _Interface | None) -
     if network.version != family:
         raise _invalid(name, value, f"it has to be an IPv{family} network")
     if bip and not _within(network, bip.network):
-        raise _invalid(name, value, f"it is not inside docker0's network {bip.network}, which bip declares")
+        where = f"it is not inside docker0's network {bip.network}, which bip declares"
+        raise _invalid(name, value, f"{where}: declare {BY_NAME[name].option} anew, or unset it")
     if family == 6 and network.prefixlen > 126:
         raise _invalid(name, value, "that leaves no address for a container")
 

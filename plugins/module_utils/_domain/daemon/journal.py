@@ -11,13 +11,16 @@ import typing as t
 
 MOST_LINES = 4
 
-_TELLING = re.compile(r"level=(error|fatal)|failed to start|unable to configure|\bpanic:|^failed to |cannot ")
+_TELLING = re.compile(r"level=(error|fatal)|^failed to start|unable to configure|\bpanic:|^failed to |cannot ")
+# What systemd itself says of any unit, and what says nothing of the reason.
+_SYSTEMD = re.compile(r"^\S+\.service: |^(Starting|Started|Stopping|Stopped|Failed to start|Triggering) ")
+_ERROR = re.compile(r'error="((?:[^"\\]|\\.)*)"')
 _MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"')
 
 
 def telling_lines(log: t.Sequence[str]) -> list[str]:
     """At most MOST_LINES lines of ``log``: those that report errors, else the last ones, each once, in their order."""
-    return errors_in(log) or _last(log)
+    return errors_in(log) or _last([line for line in log if not _SYSTEMD.search(line)]) or _last(log)
 
 
 def errors_in(log: t.Sequence[str]) -> list[str]:
@@ -35,7 +38,5 @@ def _last(telling: t.Sequence[str]) -> list[str]:
 
 
 def _text(line: str) -> str:
-    found = _MESSAGE.search(line)
-    if found:
-        return found[1].replace('\\"', '"').strip()
-    return line.strip()
+    fields = [found[1].replace('\\"', '"').strip() for found in (_MESSAGE.search(line), _ERROR.search(line)) if found]
+    return ": ".join(fields) if fields else line.strip()

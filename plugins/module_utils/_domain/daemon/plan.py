@@ -171,6 +171,8 @@ def _plan(desired: Desired, observed: Observed) -> Plan:
         own_unit = None
     applies = {BY_OPTION[effect.option].apply for effect in effects}
     signal = RESTART if RESTART in applies else RELOAD if RELOAD in applies else None
+    if signal == RELOAD and not check.reload_works(merged, observed.version):
+        signal = RESTART
     stop = interrupted = resume = ()  # type: t.Tuple[Container, ...]
     if signal == RESTART:
         live_restore = bool(observed.info.get("LiveRestoreEnabled"))

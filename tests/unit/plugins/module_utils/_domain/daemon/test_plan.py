@@ -127,6 +127,12 @@ def test_live_restore_alone_is_a_reload() -> None:
     assert made.interrupted == ()
 
 
+def test_live_restore_is_a_restart_where_the_engine_would_not_take_the_reload() -> None:
+    observed = with_file({"userland-proxy": True})
+    assert plan({"live_restore": True}, observed).signal == "restart"
+    assert plan({"live_restore": True}, observed._replace(version=(20, 10, 24))).signal == "reload"
+
+
 def test_running_containers_ask_for_consent() -> None:
     observed = FRESH._replace(containers=(WEB, DB))
     with pytest.raises(FleetnetError) as raised:
