@@ -78,7 +78,8 @@ options:
         type: dict
       gw_priority:
         description:
-          - The network with the highest number holds the container's default route. Needs engine 28.0 or newer.
+          - The network with the highest number holds the container's default route, except that engine 28.5 prefers a
+            network with IPv4 and IPv6 to one with IPv4 alone whatever the numbers are. Needs engine 28.0 or newer.
         type: int
       interface_name:
         description:

@@ -29,6 +29,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.network_read
     read_containers,
     read_networks,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.signals import signals_held
 
 # How often containers that join a network while it is being removed are taken along, before we give up.
 _ROUNDS = 5
@@ -58,7 +59,8 @@ class NetworkExecutor:
         done: list[str] = []
         created: dict[str, Definition] = {}
         for step in plan.steps:
-            self._execute(step, done)
+            with signals_held():
+                self._execute(step, done)
             done += step.lines
             if step.kind in ("create", "recreate"):
                 created.update({nid: state.definition for state in step.after for nid in self._ids_of(state.name)})

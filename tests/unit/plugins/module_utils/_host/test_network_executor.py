@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import pathlib
+import signal
 import sys
 import typing as t
 
@@ -347,6 +348,20 @@ def test_an_address_that_the_new_subnet_does_not_hold_is_said_aloud() -> None:
     plan, _warnings = run(docker, {**WEB, "ipam_config": [{"subnet": "10.65.0.0/24"}]}, allow_disconnect=True)
     assert "'fixed' cannot keep 10.64.1.50 on network 'web' (10.65.0.0/24) and gets another address" in plan.warnings
     assert endpoints(docker, "web")["fixed"]["addresses"][0].startswith("10.65.0.")
+
+
+def test_a_run_that_is_stopped_finishes_its_step() -> None:
+    docker = populated()
+    plan = plan_on(docker, {**WEB, "mtu": 1400}, allow_disconnect=True)
+    stopped: list[int] = []
+    previous = signal.signal(signal.SIGHUP, lambda number, _frame: stopped.append(number))
+    try:
+        docker.before_call("POST /networks/create", lambda: signal.raise_signal(signal.SIGHUP))
+        NetworkExecutor(docker, allow_disconnect=True).execute(plan)
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert stopped == [signal.SIGHUP]
+    assert endpoints(docker, "web").keys() == {"fixed", "dynamic", "both", "stopped", "once"}
 
 
 def test_an_engine_that_goes_away_is_told_with_what_is_missing() -> None:
