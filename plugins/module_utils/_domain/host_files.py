@@ -87,6 +87,8 @@ list_chain() { iptables -w -t "$1" -S "$2" 2>/dev/null; }
 wanted_chain() { grep -qs "^:$1 " "$etc/iptables.rules"; }
 hooked() { [ "$(iptables -w -t "$1" -S "$2" 1 2>/dev/null)" = "-A $2 -j $3" ]; }
 unhook() { while iptables -w -t "$1" -D "$2" -j "$3" 2>/dev/null; do :; done; }
+# Somebody who flushes all of iptables takes DOCKER-USER too, and only a restart of Docker brings it back.
+forward_hook() { list_chain filter DOCKER-USER >/dev/null && echo DOCKER-USER || echo FORWARD; }
 
 check_chain() { # TABLE, CHAIN of others, our CHAIN
     if wanted_chain "$3"; then
@@ -101,6 +103,8 @@ apply_chain() {
         list_chain "$1" "$3" > "$state/firewall.$3.new" && mv "$state/firewall.$3.new" "$state/firewall.$3"
         if ! hooked "$1" "$2" "$3"; then
             unhook "$1" "$2" "$3"
+            [ "$2" != DOCKER-USER ] || unhook filter FORWARD "$3"
+            [ "$2" != FORWARD ] || echo "Docker's own rules are gone: restart Docker to have published ports again"
             iptables -w -t "$1" -I "$2" 1 -j "$3"
         fi
     else
@@ -120,6 +124,7 @@ remove_chain() {
 }
 remove() {
     # the accepts first: what they let through is judged by the table
+    unhook filter FORWARD @FORWARD_CHAIN@
     remove_chain filter DOCKER-USER @FORWARD_CHAIN@ && remove_chain raw PREROUTING @RAW_CHAIN@ &&
         { [ -z "$(list_table)" ] || nft delete table ip @TABLE@; }
 }
@@ -127,7 +132,7 @@ remove() {
 check() {
     check_sysctl
     list_table | cmp -s - "$state/firewall" || echo "nftables: table ip @TABLE@ differs"
-    check_chain filter DOCKER-USER @FORWARD_CHAIN@
+    check_chain filter "$(forward_hook)" @FORWARD_CHAIN@
     check_chain raw PREROUTING @RAW_CHAIN@
 }
 apply() {
@@ -136,7 +141,7 @@ apply() {
         nft -f "$etc/firewall.nft" &&
         list_table > "$state/firewall.new" && mv "$state/firewall.new" "$state/firewall" &&
         { [ ! -f "$etc/iptables.rules" ] || iptables-restore -w --noflush < "$etc/iptables.rules"; } &&
-        apply_chain filter DOCKER-USER @FORWARD_CHAIN@ && apply_chain raw PREROUTING @RAW_CHAIN@
+        apply_chain filter "$(forward_hook)" @FORWARD_CHAIN@ && apply_chain raw PREROUTING @RAW_CHAIN@
 }
 """
 
