@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._controller.fleet_action import FleetAction, Result
-from ansible_collections.fleetnet.docker.plugins.module_utils._controller.inventory import Inventory
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import find_nodes, make_probes
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 
 class ActionModule(FleetAction):

@@ -11,11 +11,11 @@ import typing as t
 
 from ansible.utils.display import Display
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._controller.files import write_atomically
-from ansible_collections.fleetnet.docker.plugins.module_utils._controller.fleet_action import FleetAction, Result
-from ansible_collections.fleetnet.docker.plugins.module_utils._controller.inventory import Inventory
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import reachability
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 _NOTHING = (
     "Reachability: nothing to probe. No container is attached to a declared network; start some and run "

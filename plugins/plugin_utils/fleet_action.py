@@ -10,8 +10,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._controller.inventory import Inventory
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 Result = t.Dict[str, t.Any]
 
@@ -30,7 +30,8 @@ class FleetAction(ActionBase):  # type: ignore[misc]
             inventory = Inventory(task_vars or {}, arguments["group"])
             result.update(self.work(inventory, arguments))
         except (FleetnetError, OSError) as error:
-            raise AnsibleActionFail(str(error)) from error
+            # "from None": ansible-core would print the same text once more, as its cause
+            raise AnsibleActionFail(str(error)) from None
         return result
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:

@@ -64,12 +64,12 @@ class Inventory:
         address = self._values(host, ["ansible_host"]).get("ansible_host", host)
         return self._read(host, HOST_KEYS), address
 
-    def registered(self, name: str) -> dict[str, t.Any]:
-        """What a task has registered under a name, of each host that has it and did not fail."""
+    def registered(self, name: str, with_failures: bool = False) -> dict[str, t.Any]:
+        """What a task has registered under a name, of each host that has it; of those that failed only on request."""
         found = {}
         for host in self.hosts:
             result = self._raw(host).get(name)
-            if result is not None and not result.get("failed") and not result.get("unreachable"):
+            if result is not None and (with_failures or not (result.get("failed") or result.get("unreachable"))):
                 found[host] = result
         return found
 
