@@ -23,8 +23,8 @@ RESTART = "systemctl reset-failed docker; systemctl restart docker"
 class Fault(t.NamedTuple):
     """A shell command, whether what is denied may pass until the rules are back, and what mends Docker afterwards.
 
-    With all of nftables flushed, by whatever hand, nothing is left on the host that could deny anything; and Docker does
-    not notice that its own rules are gone until it is restarted.
+    With all of nftables flushed, by whatever hand, nothing is left on the host that could deny anything; and Docker
+    does not notice that its own rules are gone until it is restarted.
     """
 
     command: str
