@@ -1,0 +1,128 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which probes are sent, and what their results mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import (
+    Node,
+    Probe,
+    arrival_key,
+    find_nodes,
+    index_arrivals,
+    judge,
+    make_probes,
+    report_lines,
+)
+
+from .planning import plan_of
+
+POLICY = plan_of(
+    {
+        "supernet": "10.64.0.0/12",
+        "networks": ["web", "db"],
+        "policy": [{"from": "web", "to": "db", "ports": [5432, "8000-8010"]}, {"from": "web", "to": "docker0"}],
+    },
+    {"h1": {"ansible_host": "192.0.2.1"}, "h2": {"ansible_host": "192.0.2.2"}},
+).policy
+
+WEB1 = Node("h1", "web", "web", "10.64.1.2")
+WEB2 = Node("h2", "web", "web", "10.64.17.2")
+DB2 = Node("h2", "db", "db", "10.64.18.2")
+
+
+def container(name, *addresses):
+    return {"name": name, "networks": [{"network": "any", "ipv4": address} for address in addresses]}
+
+
+def test_nodes_are_containers_with_one_address_that_the_plan_knows():
+    found = find_nodes(
+        POLICY,
+        {
+            "h1": [
+                container("web", "10.64.1.2/24"),
+                container("two-homed", "10.64.1.3/24", "10.64.2.3/24"),
+                container("host-mode"),
+                container("no-address", None),
+                container("foreign", "172.17.0.2/16"),
+                container("from the pool", "10.64.8.2/24"),
+            ],
+            "h2": [container("b", "10.64.17.3/24"), container("a", "10.64.17.2/24")],
+        },
+        1,
+    )
+    assert found == [WEB1, Node("h2", "a", "web", "10.64.17.2")]
+
+
+def test_every_pair_is_tried_with_what_is_open_there_and_with_what_is_not():
+    probes = make_probes(POLICY, [WEB1, WEB2, DB2])
+    tried = {(str(probe.source), str(probe.target), probe.service): probe.intended for probe in probes}
+    assert len(tried) == len(probes)
+    assert tried[str(WEB1), str(WEB2), "icmp"] == "web is one network on all hosts"
+    assert tried[str(WEB1), str(DB2), "tcp/5432"] == "docker_fleet_policy[0]: web -> db: tcp/5432,8000-8010"
+    assert tried[str(WEB1), str(DB2), "tcp/8000"]
+    assert tried[str(WEB1), str(DB2), "icmp"] is None
+    assert tried[str(WEB1), str(DB2), "tcp/9"] is None
+    assert tried[str(DB2), str(WEB1), "tcp/9"] is None
+    # what arrives at one port of one target is told apart by its token
+    arrivals = [arrival_key(probe) for probe in probes]
+    assert len(set(arrivals)) == len(arrivals)
+
+
+def test_docker0_is_left_to_docker_within_a_host_and_denied_across_hosts():
+    first, second = Node("h1", "a", "docker0", "10.64.0.2"), Node("h1", "b", "docker0", "10.64.0.3")
+    other = Node("h2", "c", "docker0", "10.64.16.2")
+    pairs = {(probe.source, probe.target): probe.intended for probe in make_probes(POLICY, [first, second, other])}
+    assert (first, second) not in pairs
+    assert pairs[first, other] is None
+
+
+ALLOWED = Probe(WEB1, DB2, "tcp", 5432, 0, "a line")
+DENIED = Probe(WEB1, DB2, "tcp", 9, 0, None)
+UDP = Probe(WEB1, DB2, "udp", 53, 0, "a line")
+REPLY = {"reached": True, "outcome": "reply", "detail": None}
+TIMEOUT = {"reached": False, "outcome": "timeout", "detail": None}
+ERROR = {"reached": False, "outcome": "error", "detail": "no such container"}
+OWN, OTHER = [WEB1.address], ["192.0.2.1"]
+
+
+@pytest.mark.parametrize(
+    ("probe", "result", "arrivals", "passed", "problem"),
+    [
+        (ALLOWED, REPLY, OWN, True, None),
+        (ALLOWED, REPLY, OTHER, True, "passes, but its source address was changed to 192.0.2.1 on the way"),
+        (ALLOWED, REPLY, [], True, "is answered, but by somebody else: nothing arrived at the target"),
+        (ALLOWED, TIMEOUT, [], False, "does not pass (timeout), and should: a line"),
+        (ALLOWED, TIMEOUT, OWN, False, "arrives, but no answer comes back (timeout)"),
+        (ALLOWED, ERROR, [], False, "not tried: no such container"),
+        (ALLOWED, None, [], False, "not tried: host h1 did not run its probes"),
+        (UDP, TIMEOUT, OWN, True, None),
+        (DENIED, TIMEOUT, [], False, None),
+        (DENIED, REPLY, OWN, True, "passes, and no line of the policy allows it"),
+        (DENIED, TIMEOUT, OWN, True, "arrives at the target, and no line of the policy allows it"),
+        (DENIED, ERROR, [], False, "not tried: no such container"),
+    ],
+)
+def test_judge(probe, result, arrivals, passed, problem):
+    verdict = judge(probe, result, arrivals)
+    assert (verdict.passed, verdict.problem) == (passed, problem)
+
+
+def test_arrivals_are_found_by_where_and_what_arrived():
+    seen = {"h2": [{"container": "db", "protocol": "tcp", "port": 5432, "token": 0, "source": "10.64.1.2"}]}
+    assert index_arrivals(seen)[arrival_key(ALLOWED)] == ["10.64.1.2"]
+    assert arrival_key(DENIED) not in index_arrivals(seen)
+
+
+def test_the_report_tells_what_is_wrong():
+    verdicts = [judge(ALLOWED, TIMEOUT, []), judge(DENIED, TIMEOUT, [])]
+    text = "\n".join(report_lines(verdicts))
+    assert text.startswith("Reachability: 2 probes between 2 containers on 2 hosts, 1 as declared, 1 not\n")
+    assert "  web   db  tcp/5432  passes    denied    0 of 1       WRONG\n" in text
+    assert (
+        "  web on h1 (web, 10.64.1.2) -> db on h2 (db, 10.64.18.2) tcp/5432: "
+        "does not pass (timeout), and should: a line"
+    ) in text
