@@ -118,16 +118,20 @@ def desired_files(module: AnsibleModule) -> dict[str, host_files.File | None]:
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(module.params["subnets"]))
     rules = firewall.compile_rules(Policy.from_data(module.params["policy"]), subnets, engine)
     return {
-        host_files.SYSCTL: host_files.File(firewall.SYSCTL),
-        host_files.IPTABLES: host_files.File(rules.iptables) if rules.iptables else None,
-        host_files.FIREWALL: host_files.File(rules.nft),
+        path: host_files.File(text) if text else None
+        for path, text in (
+            (host_files.SYSCTL, rules.sysctl),
+            (host_files.IPTABLES, rules.iptables),
+            (host_files.IP6TABLES, rules.ip6tables),
+            (host_files.FIREWALL, rules.nft),
+        )
     }
 
 
 def apply(module: AnsibleModule) -> dict[str, t.Any]:
     """Read, compile, plan, execute unless in check mode."""
     agent = Agent(ModuleCommands(module), host_files.FIREWALL_PART)
-    desired = agent.absent([host_files.SYSCTL, host_files.IPTABLES, host_files.FIREWALL])
+    desired = agent.absent([host_files.SYSCTL, host_files.IPTABLES, host_files.IP6TABLES, host_files.FIREWALL])
     if module.params["state"] == "present":
         desired = agent.desired(desired_files(module))
     plan = host_files.plan_files(desired, agent.observe(desired))

@@ -53,17 +53,25 @@ options:
       underlay_address:
         description:
           - The IPv4 address at which the fleet's hosts reach it. It has to lie in a subnet of one of this host's links.
+            Required with O(peers[].blocks).
         type: str
-        required: true
       link:
         description: The L2 segment that the host lies on.
         type: str
         default: default
       blocks:
-        description: The blocks of container addresses behind it.
+        description: The IPv4 blocks of container addresses behind it.
         type: list
         elements: str
-        required: true
+        default: []
+      underlay_address_v6:
+        description: The IPv6 address at which the fleet's hosts reach it. Required with O(peers[].blocks_v6).
+        type: str
+      blocks_v6:
+        description: The IPv6 blocks of container addresses behind it.
+        type: list
+        elements: str
+        default: []
 requirements:
   - iproute2 and systemd on the host
 seealso:
@@ -123,9 +131,11 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
         "elements": "dict",
         "options": {
             "host": {"type": "str", "required": True},
-            "underlay_address": {"type": "str", "required": True},
+            "underlay_address": {"type": "str"},
             "link": {"type": "str", "default": "default"},
-            "blocks": {"type": "list", "elements": "str", "required": True},
+            "blocks": {"type": "list", "elements": "str", "default": []},
+            "underlay_address_v6": {"type": "str"},
+            "blocks_v6": {"type": "list", "elements": "str", "default": []},
         },
     },
 }
@@ -135,12 +145,12 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
     """Read, plan, execute unless in check mode."""
     commands = ModuleCommands(module)
     agent = Agent(commands, host_files.ROUTES_PART)
-    peers = []
+    ways: list[routes.Way] = []
     desired = agent.absent([host_files.ROUTES])
     if module.params["state"] == "present":
-        peers = routes.parse_peers(module.params["peers"], module.params["host"])
-        routes.check_on_link(peers, (address for link in read_links(commands) for address in link["addresses"]))
-        desired = agent.desired({host_files.ROUTES: host_files.File(routes.routes_text(peers))})
+        ways = routes.parse_peers(module.params["peers"], module.params["host"])
+        routes.check_on_link(ways, (address for link in read_links(commands) for address in link["addresses"]))
+        desired = agent.desired({host_files.ROUTES: host_files.File(routes.routes_text(ways))})
     plan = host_files.plan_files(desired, agent.observe(desired))
     if not module.check_mode and plan.changed:
         agent.execute(plan)
@@ -148,7 +158,7 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
         "changed": plan.changed,
         "diff": plan.diff(),
         "drift": list(plan.drift),
-        "routes": sorted(f"{block} via {peer.underlay_address}" for peer in peers for block in peer.blocks),
+        "routes": sorted(f"{way.block} via {way.gateway}" for way in ways),
     }
 
 

@@ -24,6 +24,7 @@ FOLDER = "/etc/fleetnet"
 STATE_FOLDER = "/var/lib/fleetnet"
 FIREWALL = f"{FOLDER}/firewall.nft"
 IPTABLES = f"{FOLDER}/iptables.rules"
+IP6TABLES = f"{FOLDER}/ip6tables.rules"
 ROUTES = f"{FOLDER}/routes"
 SYSCTL = "/etc/sysctl.d/60-fleetnet.conf"
 # Not in /etc/iproute2/rt_protos and not used by bird (12), FRR (186 to 196), babel (42) or openr (99).
@@ -82,74 +83,84 @@ check_sysctl() {
 }
 
 # What the kernel listed right after loading is what it has to list ever after.
-list_table() { nft -s list table ip @TABLE@ 2>/dev/null; }
-list_chain() { iptables -w -t "$1" -S "$2" 2>/dev/null; }
-wanted_chain() { grep -qs "^:$1 " "$etc/iptables.rules"; }
-hooked() { [ "$(iptables -w -t "$1" -S "$2" 1 2>/dev/null)" = "-A $2 -j $3" ]; }
-unhook() { while iptables -w -t "$1" -D "$2" -j "$3" 2>/dev/null; do :; done; }
-# Somebody who flushes all of iptables takes DOCKER-USER too, and only a restart of Docker brings it back.
-forward_hook() { list_chain filter DOCKER-USER >/dev/null && echo DOCKER-USER || echo FORWARD; }
+list_tables() { nft -s list table ip @TABLE@; nft -s list table ip6 @TABLE@; } 2>/dev/null
+drop_table() { ! nft list table "$1" @TABLE@ >/dev/null 2>&1 || nft delete table "$1" @TABLE@; }
 
-check_chain() { # TABLE, CHAIN of others, our CHAIN
-    if wanted_chain "$3"; then
-        list_chain "$1" "$3" | cmp -s - "$state/firewall.$3" || echo "iptables: chain $3 differs"
-        hooked "$1" "$2" "$3" || echo "iptables: the jump to $3 is not the first rule of $1 $2"
-    elif list_chain "$1" "$3" >/dev/null; then
-        echo "iptables: chain $3 is not wanted"
+# Chains: IPTABLES is iptables or ip6tables, and its file of rules is IPTABLES.rules.
+list_chain() { "$1" -w -t "$2" -S "$3" 2>/dev/null; } # IPTABLES TABLE CHAIN
+wanted_chain() { grep -qs "^:$2 " "$etc/$1.rules"; } # IPTABLES CHAIN
+hooked() { [ "$("$1" -w -t "$2" -S "$3" 1 2>/dev/null)" = "-A $3 -j $4" ]; } # IPTABLES TABLE HOOK CHAIN
+unhook() { while "$1" -w -t "$2" -D "$3" -j "$4" 2>/dev/null; do :; done; }
+# Somebody who flushes all of iptables takes DOCKER-USER too, and only a restart of Docker brings it back. For IPv6
+# there is none where the engine writes no rules for it.
+forward_hook() { list_chain "$1" filter DOCKER-USER >/dev/null && echo DOCKER-USER || echo FORWARD; }
+each_chain() { # COMMAND; runs it with IPTABLES TABLE HOOK CHAIN
+    for iptables in iptables ip6tables; do
+        command -v $iptables >/dev/null || continue
+        "$1" $iptables filter "$(forward_hook $iptables)" @FORWARD_CHAIN@ || return
+        "$1" $iptables raw PREROUTING @RAW_CHAIN@ || return
+    done
+}
+
+check_chain() {
+    if wanted_chain "$1" "$4"; then
+        list_chain "$1" "$2" "$4" | cmp -s - "$state/firewall.$1.$4" || echo "$1: chain $4 differs"
+        hooked "$1" "$2" "$3" "$4" || echo "$1: the jump to $4 is not the first rule of $2 $3"
+    elif list_chain "$1" "$2" "$4" >/dev/null; then
+        echo "$1: chain $4 is not wanted"
     fi
 }
 apply_chain() {
-    if wanted_chain "$3"; then
-        list_chain "$1" "$3" > "$state/firewall.$3.new" && mv "$state/firewall.$3.new" "$state/firewall.$3"
-        if ! hooked "$1" "$2" "$3"; then
-            unhook "$1" "$2" "$3"
-            [ "$2" != DOCKER-USER ] || unhook filter FORWARD "$3"
-            [ "$2" != FORWARD ] || echo "Docker's own rules are gone: restart Docker to have published ports again"
-            iptables -w -t "$1" -I "$2" 1 -j "$3"
-        fi
-    else
-        remove_chain "$1" "$2" "$3" && rm -f "$state/firewall.$3"
-    fi
+    wanted_chain "$1" "$4" || { remove_chain "$@" && rm -f "$state/firewall.$1.$4"; return; }
+    saved=$state/firewall.$1.$4
+    list_chain "$1" "$2" "$4" > "$saved.new" && mv "$saved.new" "$saved" || return
+    ! hooked "$1" "$2" "$3" "$4" || return 0
+    unhook "$1" "$2" "$3" "$4"
+    [ "$3" != DOCKER-USER ] || unhook "$1" filter FORWARD "$4"
+    [ "$1 $3" != "iptables FORWARD" ] || echo "Docker's rules are gone: published ports need a restart of Docker"
+    "$1" -w -t "$2" -I "$3" 1 -j "$4"
+}
+remove_chain() {
+    list_chain "$1" "$2" "$4" >/dev/null || return 0
+    unhook "$1" "$2" "$3" "$4"
+    [ "$2" != filter ] || unhook "$1" filter FORWARD "$4"
+    "$1" -w -t "$2" -F "$4" && "$1" -w -t "$2" -X "$4"
+}
+trace_chain() { ! list_chain "$1" "$2" "$4" >/dev/null || echo "$1: chain $4"; }
+load_chains() { # IPTABLES
+    [ ! -f "$etc/$1.rules" ] || "$1-restore" -w --noflush < "$etc/$1.rules"
 }
 
 traces() {
-    list_table | head -n 1
-    ! list_chain filter @FORWARD_CHAIN@ >/dev/null || echo "iptables: chain @FORWARD_CHAIN@"
-    ! list_chain raw @RAW_CHAIN@ >/dev/null || echo "iptables: chain @RAW_CHAIN@"
-}
-remove_chain() {
-    list_chain "$1" "$3" >/dev/null || return 0
-    unhook "$1" "$2" "$3"
-    iptables -w -t "$1" -F "$3" && iptables -w -t "$1" -X "$3"
+    list_tables | grep '^table'
+    each_chain trace_chain
 }
 remove() {
-    # the accepts first: what they let through is judged by the table
-    unhook filter FORWARD @FORWARD_CHAIN@
-    remove_chain filter DOCKER-USER @FORWARD_CHAIN@ && remove_chain raw PREROUTING @RAW_CHAIN@ &&
-        { [ -z "$(list_table)" ] || nft delete table ip @TABLE@; }
+    # the accepts first: what they let through is judged by the tables
+    each_chain remove_chain && drop_table ip && drop_table ip6
 }
-
 check() {
     check_sysctl
-    list_table | cmp -s - "$state/firewall" || echo "nftables: table ip @TABLE@ differs"
-    check_chain filter "$(forward_hook)" @FORWARD_CHAIN@
-    check_chain raw PREROUTING @RAW_CHAIN@
+    list_tables | cmp -s - "$state/firewall" || echo "nftables: table @TABLE@ differs"
+    each_chain check_chain
 }
 apply() {
-    sysctl -q -p @SYSCTL@ &&
-        # the drops first, then the accepts that rely on them
-        nft -f "$etc/firewall.nft" &&
-        list_table > "$state/firewall.new" && mv "$state/firewall.new" "$state/firewall" &&
-        { [ ! -f "$etc/iptables.rules" ] || iptables-restore -w --noflush < "$etc/iptables.rules"; } &&
-        apply_chain filter "$(forward_hook)" @FORWARD_CHAIN@ && apply_chain raw PREROUTING @RAW_CHAIN@
+    sysctl -q -p @SYSCTL@ || return
+    # the drops first, then the accepts that rely on them
+    nft -f "$etc/firewall.nft" || return
+    for ip in ip ip6; do
+        grep -q "^table $ip " "$etc/firewall.nft" || drop_table $ip || return
+    done
+    list_tables > "$state/firewall.new"
+    mv "$state/firewall.new" "$state/firewall" && load_chains iptables && load_chains ip6tables &&
+        each_chain apply_chain
 }
 """
 
 _ROUTES_BODY = r"""
-list_routes() { ip -4 route show proto @ROUTE_PROTOCOL@ | awk '{ print "found", $1, "via", $3 }'; }
-wanted_routes() { awk '$1 == "route" { print "wanted", $3, $4, $5 }' "$etc/routes"; }
+list_routes() { for family in -4 -6; do ip $family route show proto @ROUTE_PROTOCOL@; done; }
 compare() { # prints "missing ROUTE" and "unwanted ROUTE"
-    { wanted_routes && list_routes; } | awk '
+    { awk '$1 == "route" { print "wanted", $3, $4, $5 }' "$etc/routes" && list_routes | sed 's/^/found /'; } | awk '
         { route = $2 " " $3 " " $4 }
         $1 == "wanted" { wanted[route] = 1 }
         $1 == "found" { found[route] = 1 }
@@ -159,8 +170,8 @@ compare() { # prints "missing ROUTE" and "unwanted ROUTE"
         }' | sort
 }
 
-traces() { ip -4 route show proto @ROUTE_PROTOCOL@ | sed 's/^/route: /'; }
-remove() { ip -4 route flush proto @ROUTE_PROTOCOL@; }
+traces() { list_routes | sed 's/^/route: /'; }
+remove() { for family in -4 -6; do ip $family route flush proto @ROUTE_PROTOCOL@ || return; done; }
 check() { compare | sed 's/^/routes: /'; }
 apply() {
     # replacing comes first: a route that only changes its gateway is never gone in between

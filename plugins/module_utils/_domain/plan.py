@@ -95,10 +95,7 @@ def make_plan(
     _check_links(fleet, hosts)
     book = lease(fleet, names, held)
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
-    v4 = book.of(4)
-    # Policy is told by IPv4 slots. Rules for a supernet of IPv6 alone are refused where they would be loaded.
-    policy = make_policy(fleet, v4, policed) if v4 else Policy(fleet.supernet, 0, {}, fleet.policy)
-    plan = FleetPlan(fleet, tuple(hosts), book, carriers, policy, held)
+    plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)
     _check_disjoint(plan)
     return plan
 

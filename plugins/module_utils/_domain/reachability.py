@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.text import table
 
@@ -60,21 +61,22 @@ class Probe:
 def find_nodes(policy: Policy, containers: t.Mapping[str, t.Sequence[Data]], most: int) -> list[Node]:
     """The containers to probe: by host what ``network_info`` tells, at most ``most`` of each network on each host.
 
-    A container with several networks is left out: its routing decides which of its addresses it speaks from.
+    A container has a node for each IP version that it has an address of. One with several networks is left out: its
+    routing decides which of its addresses it speaks from.
     """
     nodes = []
     for host, found in containers.items():
         counts: dict[str, int] = {}
         for container in sorted(found, key=lambda item: str(item["name"])):
-            endpoints = [endpoint for endpoint in container["networks"] if endpoint["ipv4"]]
-            if len(endpoints) != 1:
+            if len(container["networks"]) != 1:
                 continue
-            address = endpoints[0]["ipv4"].split("/", maxsplit=1)[0]
-            network = policy.network_of(address)
-            if network is None or counts.get(network, 0) >= most:
-                continue
-            counts[network] = counts.get(network, 0) + 1
-            nodes.append(Node(host, container["name"], network, address))
+            for version in ("ipv4", "ipv6"):
+                address = (container["networks"][0].get(version) or "").split("/", maxsplit=1)[0]
+                network = policy.network_of(address) if address else None
+                key = f"{network} {version}"
+                if network is not None and counts.get(key, 0) < most:
+                    counts[key] = counts.get(key, 0) + 1
+                    nodes.append(Node(host, container["name"], network, address))
     return nodes
 
 
@@ -86,7 +88,8 @@ def make_probes(policy: Policy, nodes: t.Sequence[Node]) -> list[Probe]:
         tokens: dict[str, int] = {}
         for source in nodes:
             # docker0 to docker0 on one host never leaves the bridge; Docker's icc decides, which is no policy of ours
-            if source == target or (source.network == target.network == "docker0" and source.host == target.host):
+            same_bridge = source.network == target.network == DEFAULT_BRIDGE and source.host == target.host
+            if source[:2] == target[:2] or same_bridge or (":" in source.address) != (":" in target.address):
                 continue
             for protocol, port in services[target.network]:
                 key = f"{protocol}/{port}"

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
@@ -17,33 +16,38 @@ _HEAD = """\
 """
 
 
-class Peer(t.NamedTuple):
-    """Another host: its name, its address for us, and the blocks behind it."""
+class Way(t.NamedTuple):
+    """How a block of another host is reached: the host's name, its address for us, and the block. One IP version."""
 
     host: str
-    underlay_address: str
-    blocks: tuple[Prefix, ...]
+    gateway: str
+    block: Prefix
 
 
-def parse_peers(items: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[Peer]:
-    """The peers of ``host`` from the fleet's list, itself left out; InvalidValue names the entry that is wrong."""
-    peers: list[Peer] = []
+def parse_peers(items: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[Way]:
+    """The ways to the peers of ``host``, itself left out; InvalidValue names the entry of the list that is wrong."""
+    ways: list[Way] = []
     for number, item in enumerate(items):
         if item["host"] == host:
             continue
-        try:
-            version = parse_address(item["underlay_address"])[0]
-        except ValueError:
-            raise InvalidValue(
-                f"peers[{number}].underlay_address", item["underlay_address"], "is not an IP address"
-            ) from None
-        if version != 4:
-            raise InvalidValue(
-                f"peers[{number}].underlay_address", item["underlay_address"], "has to be IPv4, as the blocks behind it"
-            )
-        blocks = tuple(parse_block(f"peers[{number}].blocks", text) for text in item["blocks"])
-        peers.append(Peer(item["host"], item["underlay_address"], blocks))
-    return peers
+        for version, suffix in ((4, ""), (6, "_v6")):
+            blocks = item.get(f"blocks{suffix}") or ()
+            if blocks:
+                gateway = _gateway(f"peers[{number}].underlay_address{suffix}", item, suffix, version)
+                option = f"peers[{number}].blocks{suffix}"
+                ways += [Way(item["host"], gateway, parse_block(option, text)) for text in blocks]
+    return ways
+
+
+def _gateway(option: str, item: t.Mapping[str, t.Any], suffix: str, version: int) -> str:
+    value = item.get(f"underlay_address{suffix}")
+    try:
+        found = parse_address(value)[0] if value else None
+    except ValueError:
+        raise InvalidValue(option, value, "is not an IP address") from None
+    if found != version:
+        raise InvalidValue(option, value, f"has to be an IPv{version} address, as the blocks behind it")
+    return str(value)
 
 
 def parse_block(option: str, text: str) -> Prefix:
@@ -54,26 +58,33 @@ def parse_block(option: str, text: str) -> Prefix:
         raise InvalidValue(option, text, str(error)) from None
 
 
-def check_on_link(peers: t.Sequence[Peer], link_addresses: t.Iterable[str]) -> None:
+def check_on_link(ways: t.Sequence[Way], link_addresses: t.Iterable[str]) -> None:
     """Every peer has to be a direct neighbour: InvalidValue where its address lies in no subnet of this host's links.
 
     ``link_addresses`` are interface addresses with their prefix length (``192.0.2.1/24``).
     """
-    subnets = {ipaddress.ip_interface(text).network for text in link_addresses}
-    own = sorted({Prefix(net.version, int(net.network_address), net.prefixlen) for net in subnets if net.version == 4})
-    for peer in peers:
-        address = parse_address(peer.underlay_address)[1]
-        if not any(subnet.has(address) and subnet.length < 32 for subnet in own):
+    own = sorted({Prefix.holding(text) for text in link_addresses})
+    on_link = {gateway: _on_link(gateway, own) for gateway in {way.gateway for way in ways}}
+    for way in ways:
+        if not on_link[way.gateway]:
             raise InvalidValue(
                 "peers",
-                peer.underlay_address,
-                f"host {peer.host} is no direct neighbour of this host, whose links are in "
-                f"{', '.join(str(subnet) for subnet in own)}; backend host_gw needs all hosts on one link",
+                way.gateway,
+                f"host {way.host} is no direct neighbour of this host, whose links are in "
+                f"{', '.join(str(subnet) for subnet in own if subnet.version == way.block.version)}; "
+                "backend host_gw needs all hosts on one link",
             )
 
 
-def routes_text(peers: t.Sequence[Peer]) -> str:
+def _on_link(gateway: str, own: t.Sequence[Prefix]) -> bool:
+    version, address = parse_address(gateway)
+    return any(subnet.version == version and subnet.has(address) and subnet.size > 1 for subnet in own)
+
+
+def routes_text(ways: t.Sequence[Way]) -> str:
     """The routes file: what ``ip -batch`` takes, sorted by destination."""
-    routes = sorted((block, peer.underlay_address, peer.host) for peer in peers for block in peer.blocks)
-    lines = [f"# {host}\nroute replace {block} via {via} proto {ROUTE_PROTOCOL}\n" for block, via, host in routes]
+    lines = [
+        f"# {way.host}\nroute replace {way.block} via {way.gateway} proto {ROUTE_PROTOCOL}\n"
+        for way in sorted(ways, key=lambda way: way.block)
+    ]
     return _HEAD + "".join(lines)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import pytest
@@ -18,7 +19,13 @@ from .planning import GOLDEN, plan_of
 
 
 def compiled(fleet, engine, hosts=3):
-    plan = plan_of(fleet, {f"h{number}": {"ansible_host": f"198.18.0.{number}"} for number in range(1, hosts + 1)})
+    plan = plan_of(
+        fleet,
+        {
+            f"h{number}": {"ansible_host": f"198.18.0.{number}", "underlay_address_v6": f"fd00::{number}"}
+            for number in range(1, hosts + 1)
+        },
+    )
     host = plan.hosts[0]
     own = [subnet for network, subnet in plan.networks_of(host) if not network.internal]
     # the way to a module and back is part of what is tested
@@ -27,12 +34,17 @@ def compiled(fleet, engine, hosts=3):
     return compile_rules(policy, own, Engine(tuple(engine["version"]), engine.get("firewall", "iptables")))
 
 
+def outputs(rules):
+    """File name to text; what is empty is no file."""
+    return {f"rules.{name}": text for name, text in dataclasses.asdict(rules).items()}
+
+
 @pytest.mark.parametrize("case", sorted(path.name for path in (GOLDEN / "firewall").iterdir()))
 def test_golden(case):
     folder = GOLDEN / "firewall" / case
     given = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
     rules = compiled(given["fleet"], given["engine"])
-    for name, text in {"rules.nft": rules.nft, "rules.iptables": rules.iptables}.items():
+    for name, text in outputs(rules).items():
         if os.environ.get("WRITE_GOLDEN"):  # to make a case's output anew; read the difference before committing it
             (folder / name).write_text(text, encoding="utf-8")
         assert text == (folder / name).read_text(encoding="utf-8")

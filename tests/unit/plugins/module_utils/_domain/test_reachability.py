@@ -49,6 +49,7 @@ def test_nodes_are_containers_with_one_address_that_the_plan_knows():
                 container("no-address", None),
                 container("foreign", "172.17.0.2/16"),
                 container("from the pool", "10.64.8.2/24"),
+                {"name": "of no network", "networks": []},
             ],
             "h2": [container("b", "10.64.17.3/24"), container("a", "10.64.17.2/24")],
         },

@@ -35,7 +35,7 @@ def test_one_route_a_block_sorted_by_destination_without_the_host_itself():
         (peer(underlay_address="h2"), "peers[0].underlay_address: 'h2': is not an IP address"),
         (
             peer(underlay_address="fd00::2"),
-            "peers[0].underlay_address: 'fd00::2': has to be IPv4, as the blocks behind it",
+            "peers[0].underlay_address: 'fd00::2': has to be an IPv4 address, as the blocks behind it",
         ),
         (
             peer(blocks=["10.64.16.1/20"]),
@@ -47,6 +47,22 @@ def test_bad_peer(entry, message):
     with pytest.raises(InvalidValue) as caught:
         parse_peers([entry], "h1")
     assert str(caught.value) == message
+
+
+def test_ipv6_blocks_have_a_way_of_their_own():
+    dual = {**peer(), "underlay_address_v6": "fd00::2", "blocks_v6": ["fd64:0:0:10::/60"]}
+    ways = parse_peers([dual], "h1")
+    assert [f"{way.block} via {way.gateway}" for way in ways] == [
+        "10.64.16.0/20 via 192.0.2.2",
+        "fd64:0:0:10::/60 via fd00::2",
+    ]
+    check_on_link(ways, ["192.0.2.1/24", "fd00::1/64"])
+    with pytest.raises(
+        InvalidValue, match="'fd00::2': host h2 is no direct neighbour of this host, whose links are in "
+    ):
+        check_on_link(ways, ["192.0.2.1/24", "fe80::1/64"])
+    with pytest.raises(InvalidValue, match=r"underlay_address_v6: None: has to be an IPv6 address"):
+        parse_peers([{**dual, "underlay_address_v6": None}], "h1")
 
 
 def test_a_peer_has_to_be_a_direct_neighbour():
