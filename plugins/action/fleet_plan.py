@@ -5,24 +5,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._controller import lock_file
-from ansible_collections.fleetnet.docker.plugins.module_utils._controller.files import write_atomically
-from ansible_collections.fleetnet.docker.plugins.module_utils._controller.fleet_action import FleetAction, Result
-from ansible_collections.fleetnet.docker.plugins.module_utils._controller.inventory import Inventory
+from ansible.utils.display import Display
+
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import lockfile, text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import parse_fleet, parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan, make_plan
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.proof import prove
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.proof import named_hosts, prove
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.slices import peers, slices
+from ansible_collections.fleetnet.docker.plugins.plugin_utils import lock_file
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: Result = {
     "group": {"type": "str", "default": "docker_fleet"},
     "lock_file": {"type": "path", "required": True},
     "observed": {"type": "str"},
+    "reclaim": {"type": "list", "elements": "str", "default": []},
     "write_lock": {"type": "bool", "default": True},
+    "slices": {"type": "bool", "default": True},
+    "show": {"type": "bool", "default": False},
+    "json_file": {"type": "path"},
+    "markdown_file": {"type": "path"},
 }
 
 
@@ -33,27 +42,49 @@ class ActionModule(FleetAction):
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
         path = os.path.abspath(arguments["lock_file"])
+        warnings: list[str] = []
+        unproven: list[str] = []
         with lock_file.locked(path):
             before, held = lock_file.read(path)
+            if held is not None and arguments["reclaim"]:
+                warnings += _not_departed(held, arguments["reclaim"])
+                held = held.without(arguments["reclaim"])
             plan = plan_fleet(inventory, held)
             if arguments["observed"]:
                 reports = inventory.registered(arguments["observed"])
-                prove(plan, {host: report["network_info"] for host, report in reports.items()})
+                unproven = prove(plan, {host: report["network_info"] for host, report in reports.items()})
             after = lockfile.render(plan.leases)
             # Without write_lock nothing is leased yet: the plan is a question, and no change is told twice.
             changed = after != before and arguments["write_lock"]
             if changed and not self._task.check_mode:
                 write_atomically(path, after)
+        summary = text.address_plan(plan)
+        if unproven:
+            warning = f"not compared with {named_hosts(unproven)}: no report of links, routes and networks from there"
+            summary += ["", f"The plan was {warning}"]
+            warnings.append(f"the plan was {warning}")
+        if arguments["show"]:
+            Display().display("\n" + "\n".join(summary) + "\n")
         result: Result = {
             "changed": changed,
             "lock_file": path,
-            "summary": text.address_plan(plan),
+            "summary": summary,
             "policy": plan.policy.to_data(),
             "peers": peers(plan),
-            "hosts": slices(plan),
+            "unproven": unproven,
         }
+        hosts = slices(plan) if arguments["slices"] or arguments["json_file"] else {}
+        if arguments["json_file"]:
+            document = {"hosts": hosts, "peers": result["peers"], "policy": result["policy"]}
+            write_atomically(arguments["json_file"], json.dumps(document, indent=1) + "\n")
+        if arguments["markdown_file"]:
+            write_atomically(arguments["markdown_file"], text.markdown(plan))
+        if arguments["slices"]:
+            result["hosts"] = hosts
         if changed:
             result["diff"] = {"before_header": path, "after_header": path, "before": before, "after": after}
+        if warnings:
+            result["warnings"] = warnings
         return result
 
 
@@ -63,3 +94,16 @@ def plan_fleet(inventory: Inventory, held: LeaseBook | None) -> FleetPlan:
     fleet = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
     hosts = [parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts]
     return make_plan(fleet, hosts, inventory.groups, held)
+
+
+def _not_departed(held: LeaseBook, names: list[str]) -> list[str]:
+    """A warning for each name that cannot be reclaimed; no failure, or the same command could not be run twice."""
+    departed = held.departed()
+    current = {name for leases in held.families for part in (leases.blocks, leases.slots) for name in part}
+    warnings = []
+    for name in names:
+        if name in current:
+            warnings.append(f"reclaim: {name!r} held a lease in the last run; only what has departed is given free")
+        elif name not in departed:
+            warnings.append(f"reclaim: nothing has departed under the name {name!r}; {nearest(name, departed)}")
+    return warnings

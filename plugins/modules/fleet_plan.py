@@ -11,15 +11,16 @@ short_description: Plan every container address, route and permission of a fleet
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Reads the declaration (the inventory variables C(docker_fleet_*)) of all hosts of the fleet at once, leases each host a
-    block of the supernet and each network a place in every host's block, and returns what the other modules take.
+  - Reads the declaration (the inventory variables C(docker_fleet_*)) of all hosts of the fleet at once, leases each
+    host a block of the supernet and each network a place in every host's block, and returns what the others take.
+  - The declaration is documented with the role P(fleetnet.docker.docker_fleet_plan#role). This module validates it.
   - Runs on the controller and contacts no host. Use it with C(run_once). It always plans the whole fleet, with
     C(--limit) too.
   - Leases are kept in a lock file beside the inventory. Nothing that is leased ever moves. Keep the file under version
     control.
   - A declaration that cannot be is refused before any host is contacted, with host, variable and value.
-  - With O(observed) the plan is proven against what the hosts report; any overlap with their links, routes, other Docker
-    networks, name servers or the address that Ansible comes in from is refused before any host is changed.
+  - With O(observed) the plan is proven against what the hosts report; any overlap with their links, routes, other
+    Docker networks, name servers or the address that Ansible comes in from is refused before any host is changed.
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return what would change without changing it.
@@ -50,32 +51,44 @@ options:
       - The name of the variable under which each host's result of M(fleetnet.docker.network_info) is registered.
       - Without it, the plan is not compared with what is on the hosts.
     type: str
+  reclaim:
+    description:
+      - Names of hosts and networks that have left the declaration, and whose leases are given free. Until then they are
+        kept, so that whoever returns gets the same addresses.
+      - A name under which nothing has departed gives a warning.
+    type: list
+    elements: str
+    default: []
   write_lock:
     description:
       - Whether new leases are written to the lock file. With V(false) the plan is a question, and the result is not
         changed.
     type: bool
     default: true
+  slices:
+    description:
+      - Whether RV(hosts) is returned. It is most of what this task costs on a fleet of thousands of hosts.
+    type: bool
+    default: true
+  show:
+    description:
+      - Whether RV(summary) is printed.
+    type: bool
+    default: false
+  json_file:
+    description:
+      - A file on the controller for RV(hosts), RV(peers) and RV(policy) as JSON. It is written in check mode too.
+    type: path
+  markdown_file:
+    description:
+      - A file on the controller for the address plan and the policy as Markdown. It is written in check mode too.
+    type: path
 notes:
-  - "The declaration is these inventory variables, alike for the whole group:"
-  - "C(docker_fleet_supernet): the IPv4 block that all container addresses of the fleet come from. Required."
-  - "C(docker_fleet_host_prefix_length): the prefix length of a host's block. Default 20."
-  - "C(docker_fleet_network_prefix_length): the prefix length of docker0 and of networks that set none. Default 24."
-  - "C(docker_fleet_networks): a list of networks. An item is a name, or a mapping with C(name) and any of C(prefix_length),
-    C(subnet) (pinned, outside of the supernet, on one host), C(gateway) (its number in the subnet, default 1, or with
-    C(subnet) its address), C(hosts) (hosts or groups that carry it, default all), C(internal), C(attachable), C(mtu),
-    C(bridge_name) (default C(fn-NAME)), C(labels), C(driver_options)."
-  - "C(docker_fleet_policy): a list of permissions with C(from), C(to) (names of networks, C(docker0), or C(any)),
-    C(protocol) (C(tcp), C(udp), C(icmp), C(any)) and C(ports) (numbers or ranges). Without a line, networks do not reach
-    each other. Replies always pass."
-  - "C(docker_fleet_backend): C(host_gw) (the default; kernel routes, all hosts on one link) or C(none)."
-  - "C(docker_fleet_default_bridge): options of M(fleetnet.docker.default_bridge) for every host."
-  - "C(docker_fleet_reservations): a mapping of host to the block that it shall get."
-  - "And these of a host:"
-  - "C(docker_fleet_underlay_address): its address for the other hosts. Default: C(ansible_host), if that is an address."
-  - "C(docker_fleet_link): the L2 segment it lies on. Default C(default)."
-  - "C(docker_fleet_host_networks): networks of this host alone, each with a C(subnet)."
+  - Two controllers on one machine take turns with a lock file. Elsewhere it is version control that shows that two of
+    them have leased the same block, as a conflict in a line, and the file is refused as long as both are in it.
 seealso:
+  - plugin: fleetnet.docker.docker_fleet_plan
+    plugin_type: role
   - module: fleetnet.docker.network_info
   - module: fleetnet.docker.default_bridge
   - module: fleetnet.docker.networks
@@ -102,9 +115,18 @@ EXAMPLES = r"""
   register: docker_fleet_plan
   run_once: true
 
-- name: Show the address plan
-  ansible.builtin.debug:
-    msg: "{{ docker_fleet_plan.summary }}"
+- name: Give the addresses of hosts free that will not come back
+  fleetnet.docker.fleet_plan:
+    lock_file: "{{ inventory_dir }}/docker_fleet.lock.yml"
+    reclaim: [h7, h8]
+  run_once: true
+
+- name: Show the address plan, and write it down for review
+  fleetnet.docker.fleet_plan:
+    lock_file: "{{ inventory_dir }}/docker_fleet.lock.yml"
+    write_lock: false
+    show: true
+    markdown_file: "{{ playbook_dir }}/address_plan.md"
   run_once: true
 """
 
@@ -123,7 +145,9 @@ policy:
   returned: success
   type: dict
 peers:
-  description: All hosts with their underlay addresses and blocks, as M(fleetnet.docker.host_routes) takes it.
+  description:
+    - All hosts with their underlay addresses and blocks, as M(fleetnet.docker.host_routes) takes it.
+    - The keys that end in C(_v6) are there only with an IPv6 supernet.
   returned: success
   type: list
   elements: dict
@@ -132,11 +156,19 @@ peers:
       underlay_address: 192.0.2.1
       link: default
       blocks: [10.64.0.0/20]
+      underlay_address_v6: 2001:db8::1
+      blocks_v6: ["fd00:64::/56"]
+unproven:
+  description: The hosts that have no report under O(observed), and with which the plan was not compared.
+  returned: success
+  type: list
+  elements: str
 hosts:
   description:
     - For each host its C(block), C(underlay_address), C(link), C(default_bridge) (options of
       M(fleetnet.docker.default_bridge)), C(networks) (items of M(fleetnet.docker.networks)) and C(routed_subnets) (for
       M(fleetnet.docker.bridge_routing)).
-  returned: success
+    - With an IPv6 supernet also C(block_v6) and C(routed_subnets_v6).
+  returned: if O(slices=true)
   type: dict
 """

@@ -83,14 +83,15 @@ def _default_bridge(plan: FleetPlan, host: Host) -> Data:
 
 def _common_item(network: Network) -> Data:
     """A network as an item of module ``networks``, but for its address blocks."""
-    item: Data = {
-        "name": network.name,
-        "driver": network.driver,
-        "internal": network.internal,
-        "attachable": network.attachable,
-        "labels": dict(network.labels),
-        "driver_options": dict(network.driver_options),
-    }
+    item: Data = {"name": network.name, "driver": network.driver, "internal": network.internal}
+    # What is empty is left out: Ansible walks over every value of a result several times, which is most of what the
+    # plan of a large fleet costs.
+    if network.attachable:
+        item["attachable"] = True
+    if network.labels:
+        item["labels"] = dict(network.labels)
+    if network.driver_options:
+        item["driver_options"] = dict(network.driver_options)
     if network.mtu is not None:
         item["mtu"] = network.mtu
     if network.bridge_name:
