@@ -12,6 +12,7 @@ import typing as t
 from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import reachability
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
@@ -21,6 +22,10 @@ _NOTHING = (
     "Reachability: nothing to probe. No container is attached to a declared network; start some and run "
     "playbooks/verify.yml"
 )
+
+
+class NotAsDeclared(FleetnetError):
+    """Reality differs from the declaration."""
 
 
 class ActionModule(FleetAction):
@@ -54,16 +59,10 @@ class ActionModule(FleetAction):
         Display().display("\n" + "\n".join(lines) + "\n")
         if arguments["report_dir"]:
             self._write(arguments["report_dir"], lines, verdicts)
-        return {
-            "changed": False,
-            "failed": bool(wrong),
-            "msg": f"{len(wrong)} of {len(verdicts)} probes are not as declared"
-            if wrong
-            else f"all {len(verdicts)} probes are as declared",
-            "probes": len(verdicts),
-            "problems": [verdict.to_data() for verdict in wrong],
-            "report": lines,
-        }
+        if wrong:
+            # Ansible prints all of a failed result, and the report has been printed already.
+            raise NotAsDeclared(f"{len(wrong)} of {len(verdicts)} probes are not as declared, see the report above")
+        return {"changed": False, "probes": len(verdicts), "report": lines}
 
     @staticmethod
     def _write(folder: str, lines: list[str], verdicts: list[reachability.Verdict]) -> None:

@@ -80,16 +80,11 @@ EXAMPLES = r"""
 RETURN = r"""
 probes:
   description: How many probes were judged.
-  returned: always
+  returned: success
   type: int
-problems:
-  description: The probes that are not as declared, with what was intended, by which line, and what is wrong.
-  returned: always
-  type: list
-  elements: dict
 report:
   description: The report as lines of text.
-  returned: always
+  returned: success
   type: list
   elements: str
 """

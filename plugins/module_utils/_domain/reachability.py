@@ -155,28 +155,29 @@ def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str]) -> Verdi
 
 
 def index_arrivals(arrivals: t.Mapping[str, t.Sequence[Data]]) -> dict[tuple[t.Any, ...], list[str]]:
-    """By (host, container, protocol, port, token) the source addresses that ``probe_observer`` saw."""
+    """By (host, destination, protocol, port, token) the source addresses that ``probe_observer`` saw."""
     index: dict[tuple[t.Any, ...], list[str]] = {}
     for host, seen in arrivals.items():
         for arrival in seen:
             port = arrival["port"] if arrival["protocol"] != "icmp" else None
-            key = (host, arrival["container"], arrival["protocol"], port, arrival["token"])
+            key = (host, arrival["destination"], arrival["protocol"], port, arrival["token"])
             index.setdefault(key, []).append(arrival["source"])
     return index
 
 
 def arrival_key(probe: Probe) -> tuple[t.Any, ...]:
     """The key of a probe in :func:`index_arrivals`."""
-    return (probe.target.host, probe.target.container, probe.protocol, probe.port, probe.token)
+    return (probe.target.host, probe.target.address, probe.protocol, probe.port, probe.token)
 
 
 def report_lines(verdicts: t.Sequence[Verdict], most_problems: int = 20) -> list[str]:
     """The reachability matrix as text: by networks and service, by hosts, and what is wrong."""
-    nodes = sorted({verdict.probe.source for verdict in verdicts} | {verdict.probe.target for verdict in verdicts})
+    nodes = {verdict.probe.source for verdict in verdicts} | {verdict.probe.target for verdict in verdicts}
+    containers = {(node.host, node.container) for node in nodes}
     wrong = [verdict for verdict in verdicts if verdict.problem]
     hosts = sorted({node.host for node in nodes})
     lines = [
-        f"Reachability: {len(verdicts)} probes between {len(nodes)} containers on {len(hosts)} hosts, "
+        f"Reachability: {len(verdicts)} probes between {len(containers)} containers on {len(hosts)} hosts, "
         f"{len(verdicts) - len(wrong)} as declared, {len(wrong)} not",
         "",
     ]

@@ -73,6 +73,14 @@ def test_every_pair_is_tried_with_what_is_open_there_and_with_what_is_not():
     assert len(set(arrivals)) == len(arrivals)
 
 
+def test_ip_versions_are_told_apart():
+    """A container's IPv4 and IPv6 addresses are two nodes; probes to them may carry the same token."""
+    nodes = [WEB1, WEB2, *(node._replace(address="fd64::" + node.host[1]) for node in (WEB1, WEB2))]
+    probes = make_probes(POLICY, nodes)
+    assert all((":" in probe.source.address) == (":" in probe.target.address) for probe in probes)
+    assert len({arrival_key(probe) for probe in probes}) == len(probes) == 8
+
+
 def test_docker0_is_left_to_docker_within_a_host_and_denied_across_hosts():
     first, second = Node("h1", "a", "docker0", "10.64.0.2"), Node("h1", "b", "docker0", "10.64.0.3")
     other = Node("h2", "c", "docker0", "10.64.16.2")
@@ -113,7 +121,7 @@ def test_judge(probe, result, arrivals, passed, problem):
 
 
 def test_arrivals_are_found_by_where_and_what_arrived():
-    seen = {"h2": [{"container": "db", "protocol": "tcp", "port": 5432, "token": 0, "source": "10.64.1.2"}]}
+    seen = {"h2": [{"destination": DB2.address, "protocol": "tcp", "port": 5432, "token": 0, "source": "10.64.1.2"}]}
     assert index_arrivals(seen)[arrival_key(ALLOWED)] == ["10.64.1.2"]
     assert arrival_key(DENIED) not in index_arrivals(seen)
 
