@@ -157,6 +157,8 @@ def _document(lines: list[str]) -> Document:
             raise _Broken(number, "is not KEY: VALUE")
         key = found["plain"] or found["double"] or found["single"].replace("''", "'")
         section = _take(document, section, number, len(found["indent"]), key, found["value"] or "")
+    if not lines:
+        raise _Broken(1, "the file is empty")
     raise _Broken(len(lines), f"is the last line, and the file's end ({_END}) is missing, so the file was cut off")
 
 
