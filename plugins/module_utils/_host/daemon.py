@@ -22,6 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute impo
 
 CONFIG_FILE = "/etc/docker/daemon.json"
 POLL_SECONDS = 0.25
+LOG_LINES = 300  # enough for a start that fails a few times
 
 _PROPERTIES = "LoadState,ActiveState,SubState,MainPID,NRestarts,InvocationID,ExecMainStartTimestampMonotonic,ExecStart"
 
@@ -113,7 +114,7 @@ class Daemon:
         """The daemon's log from ``moment`` (seconds since the epoch) on; empty where the journal cannot be read."""
         argv = ("journalctl", "--no-pager", "--output=cat", f"--since=@{moment:.3f}", f"--unit={self.name}")
         try:
-            return self._commands.run(*argv).splitlines()
+            return self._commands.run(*argv, f"--lines={LOG_LINES}").splitlines()
         except CommandFailed:
             return []
 
