@@ -37,7 +37,7 @@ options:
   networks:
     description:
       - The networks that the container is to be on. Their options have the names that
-        M(community.docker.docker_container#module) has for them.
+        M(community.docker.docker_container) has for them.
       - An option that is left out is not compared, and stays as it is.
     type: list
     elements: dict

@@ -34,7 +34,7 @@ options:
   networks:
     description:
       - The networks of this host.
-      - Their options have the names and meanings of those of M(community.docker.docker_network#module), and some of our
+      - Their options have the names and meanings of those of M(community.docker.docker_network), and some of our
         own. An option that is left out is not compared, and keeps its value when the network has to be recreated; see
         O(strict) for what is compared all the same.
     type: list
