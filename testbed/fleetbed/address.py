@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from .errors import TestbedError
+from .errors import FleetError
 
 #: Ranges to look in, in this order. The last is for testing networks (RFC 2544) and in use nowhere, so it is free
 #: even where a VPN claims all private addresses.
@@ -19,19 +19,13 @@ MACHINE, WORLD, FIRST_HOST = 1, 2, 11
 MOST_HOSTS = 200
 
 
-def choose(taken: Iterable[IPv4Network], preferred: IPv4Network | None = None) -> IPv4Network:
-    """A subnet for one link that overlaps nothing that is taken; the preferred one if it is still free."""
+def choose(taken: Iterable[IPv4Network]) -> IPv4Network:
+    """A subnet for one link that overlaps nothing that is taken."""
     busy = [CONTAINERS, *(network for network in taken if network.prefixlen > 0)]
-
-    def free(candidate: IPv4Network) -> bool:
-        return not any(candidate.overlaps(network) for network in busy)
-
-    if preferred is not None and free(preferred):
-        return preferred
     for candidate in _candidates():
-        if free(candidate):
+        if not any(candidate.overlaps(network) for network in busy):
             return candidate
-    raise TestbedError("no address range is free for the underlay: remove a fleet, see `script/fleet status`")
+    raise FleetError("no address range is free for the underlay: remove a fleet, see `script/fleet status`")
 
 
 def machine(subnet: IPv4Network) -> IPv4Address:

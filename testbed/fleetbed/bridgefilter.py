@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 from . import locks, state
-from .errors import TestbedError
+from .errors import FleetError
+from .paths import Paths
 
 SWITCHES = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
 FOLDER = Path("/proc/sys/net/bridge")
@@ -22,9 +24,10 @@ FOLDER = Path("/proc/sys/net/bridge")
 class BridgeFilter:
     """The switches, and the record of who needs them off. Like them, the record is gone after a reboot."""
 
-    def __init__(self, folder: Path) -> None:
-        self._record = folder / "bridge-filter.json"
-        self._lock = folder / "bridge-filter.lock"
+    def __init__(self, paths: Paths) -> None:
+        self._folder = paths.machine
+        self._record = paths.machine / "bridge-filter.json"
+        self._lock = paths.machine_lock
 
     def acquire(self, user: str) -> None:
         """Turns the switches off for the sake of `user`, and remembers how they were."""
@@ -34,7 +37,7 @@ class BridgeFilter:
         if os.geteuid() != 0:
             if any(values.values()):
                 names = " ".join(f"net.bridge.{name}=0" for name in values)
-                raise TestbedError(f"the bridge would drop routed packets: run `sudo sysctl {names}` first")
+                raise FleetError(f"the bridge would drop routed packets: run `sudo sysctl {names}` first")
             return
         with locks.held(self._lock, "changing a kernel setting"):
             record = self._read()
@@ -58,7 +61,7 @@ class BridgeFilter:
             for name, value in record["before"].items():
                 if (FOLDER / name).exists():
                     (FOLDER / name).write_text(f"{value}\n")
-            self._record.unlink(missing_ok=True)
+            shutil.rmtree(self._folder)
 
     def _read(self) -> dict[str, Any]:
         try:

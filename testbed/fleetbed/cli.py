@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from . import address, console, state, status
 from .engine import OuterEngine
-from .errors import TestbedError
+from .errors import FleetError
 from .fleet import Fleets, Up
 from .paths import RECIPES, ROOT_VARIABLE, Paths
 from .recipe import known
-from .spec import DEFAULT_NAME, WORLD, Spec, decide
+from .spec import DEFAULT_NAME, WORLD, Spec, check_name, decide
 
 EPILOG = f"""
 {ROOT_VARIABLE}=FOLDER runs a test bed apart from all others, with an outer engine of its own.
@@ -26,17 +26,24 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
     console.verbose = arguments.verbose
     try:
+        if getattr(arguments, "name", None):
+            check_name(arguments.name)
         return int(arguments.command(arguments, Paths.of(os.environ, os.geteuid())) or 0)
-    except TestbedError as error:
+    except FleetError as error:
         if console.verbose and error.__cause__:
             console.debug(f"because of {error.__cause__!r}")
         console.failure(error)
         return 1
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        if console.verbose:
+            raise
+        console.failure(FleetError(f"{error} (--verbose tells where)"))
+        return 1
     except KeyboardInterrupt:
         console.warn("interrupted: the same command again goes on from here")
         return 130
-    except BrokenPipeError:
-        return 1
 
 
 def _up(arguments: argparse.Namespace, paths: Paths) -> None:
@@ -48,10 +55,7 @@ def _up(arguments: argparse.Namespace, paths: Paths) -> None:
 
 def _summarise(up: Up) -> None:
     """What there is now, where, and what to do with it."""
-    print(
-        f"Fleet {up.spec.name}: {len(up.hosts)} hosts, {'ready' if up.changed else 'nothing to do'} "
-        f"after {console.elapsed():.1f} s"
-    )
+    print(f"Fleet {up.spec.name}: {len(up.hosts)} hosts ready after {console.elapsed():.1f} s")
     for host in up.hosts:
         print(f"  {host.name:6} {host.address:15} {host.link.name}  engine {up.versions[host.name]}")
     print(f"  {up.world.name:6} {up.world.address:15} everything outside of the fleet, http://198.51.100.1/")
@@ -67,7 +71,7 @@ def _summarise(up: Up) -> None:
 def _inventory(arguments: argparse.Namespace, paths: Paths) -> None:
     inventory = state.FleetState(paths, arguments.name).inventory
     if not inventory.exists():
-        raise TestbedError(f"there is no fleet {arguments.name}: `script/fleet up --name {arguments.name}` makes it")
+        raise FleetError(f"there is no fleet {arguments.name}: `script/fleet up --name {arguments.name}` makes it")
     print(inventory)
 
 
@@ -75,16 +79,19 @@ def _status(arguments: argparse.Namespace, paths: Paths) -> None:
     docker = OuterEngine(paths).running()
     names = [arguments.name] if arguments.name else status.fleets(docker, paths)
     rows = [row for name in names for row in status.rows(docker, paths, name)]
-    print(status.table(rows) if rows else "There is no fleet: `script/fleet up` makes one.")
+    called = (
+        f" {arguments.name}: `script/fleet up --name {arguments.name}`" if arguments.name else ": `script/fleet up`"
+    )
+    print(status.table(rows) if rows else f"There is no fleet{called} makes one.")
 
 
 def _exec(arguments: argparse.Namespace, paths: Paths) -> None:
     docker = OuterEngine(paths).running()
     if not docker:
-        raise TestbedError("the outer engine does not answer: `script/fleet up` starts it")
+        raise FleetError(f"the outer engine does not answer: `script/fleet up --name {arguments.name}` starts it")
     container = f"{arguments.name}-{arguments.host}"
     if not docker.ids("container", f"name=^/?{container}$", "status=running"):
-        raise TestbedError(f"fleet {arguments.name} has no running host {arguments.host}: see `script/fleet status`")
+        raise FleetError(f"fleet {arguments.name} has no running host {arguments.host}: see `script/fleet status`")
     terminal = ["--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
     os.execvpe(
         "docker",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .errors import TestbedError
+from .errors import FleetError
 
 HEARTBEAT = 10.0
 
@@ -35,7 +35,7 @@ def warn(text: str) -> None:
         print(f"{bold}WARNING: {text}{plain}", file=sys.stderr, flush=True)
 
 
-def failure(error: TestbedError) -> None:
+def failure(error: FleetError) -> None:
     """What went wrong, in one line, and the end of the log that shows it."""
     red, plain = ("\033[1;31m", "\033[0m") if sys.stderr.isatty() else ("", "")
     detail(error)
@@ -43,7 +43,7 @@ def failure(error: TestbedError) -> None:
         print(f"{red}ERROR: {error}{plain}", file=sys.stderr, flush=True)
 
 
-def detail(error: TestbedError) -> None:
+def detail(error: FleetError) -> None:
     """The end of a log, set off from what else is said."""
     if error.detail:
         with _lock:

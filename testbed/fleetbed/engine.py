@@ -7,26 +7,30 @@ send elsewhere goes to the fleet's own "world".
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+import uuid
 from pathlib import Path
 
-from . import console, locks, packages, process
+from . import console, leftovers, locks, packages, process, state
 from .docker import Docker
-from .errors import TestbedError
+from .errors import FleetError
 from .paths import Paths
 
 START_DEADLINE = 60.0
 STOP_DEADLINE = 40.0
 
+LONGEST_SOCKET = 100
+
 #: dockerd writes it whatever it is told about its folders.
 TRUST_KEY = Path("/etc/docker/key.json")
+
+#: So are these, the inner ones first.
+SHARED_FOLDERS = tuple(map(Path, ("/run/docker/plugins", "/run/docker", "/run/containerd/s", "/run/containerd")))
 
 
 class OuterEngine:
@@ -48,7 +52,7 @@ class OuterEngine:
             if docker := self.running():
                 return docker
             if os.geteuid() != 0:
-                raise TestbedError("no Docker engine answers: start Docker, or run this as root to have one started")
+                raise FleetError("no Docker engine answers: start Docker, or run this as root to have one started")
             packages.require(self._paths.locks, ("dockerd", "docker.io"), ("docker", "docker-cli"))
             # Where an init runs, installing the package has started the engine.
             if docker := self.running():
@@ -66,7 +70,7 @@ class OuterEngine:
         foreign = Docker()
         info = foreign.info()
         if info and any("rootless" in option for option in info.get("SecurityOptions") or ()):
-            raise TestbedError("the running Docker is rootless, hosts need a rootful one: see `docker context ls`")
+            raise FleetError("the running Docker is rootless, hosts need a rootful one: see `docker context ls`")
         return foreign if info else None
 
     def is_own(self) -> bool:
@@ -79,25 +83,24 @@ class OuterEngine:
             if pid := self._pid():
                 with console.step("stopping the test bed's engine"):
                     os.kill(pid, signal.SIGTERM)
-                    _wait(lambda: not self._pid(), STOP_DEADLINE)
-            self._end_leftovers()
-            self._unmount()
+                    leftovers.wait(lambda: not self._pid(), STOP_DEADLINE)
+            self._clear_leftovers()
             if self._made_trust_key.exists():
                 TRUST_KEY.unlink(missing_ok=True)
             for path in (self._paths.root / "data", self._log, self._made_trust_key, self._paths.run):
                 _remove(path)
             _remove(self._configuration)
-            for hierarchy in Path("/sys/fs/cgroup").glob(f"**/{self._cgroup}"):
-                _remove_cgroup(hierarchy)
+            for folder in SHARED_FOLDERS:
+                with contextlib.suppress(OSError):  # another engine's, if it is not empty
+                    folder.rmdir()
 
-    @property
-    def _cgroup(self) -> str:
-        """The control group of all of our containers; one for each root, as engines must not share it."""
-        if not self._paths.separate:
-            return "fleetnet-testbed"
-        return f"fleetnet-testbed-{hashlib.sha256(str(self._paths.root).encode()).hexdigest()[:8]}"
+    def _identity(self) -> str:
+        """The name by which the kernel and containerd know what is ours, unlike that of any other engine."""
+        if self._configuration.exists():
+            return str(json.loads(self._configuration.read_text())["containerd-namespace"])
+        return f"fleetnet-testbed-{uuid.uuid4().hex[:8]}"
 
-    def _settings(self) -> dict[str, object]:
+    def _settings(self, identity: str) -> dict[str, object]:
         """The configuration file of our own engine, understood by 20.10 and later."""
         return {
             "data-root": str(self._paths.root / "data"),
@@ -111,40 +114,45 @@ class OuterEngine:
             "bridge": "none",
             "userland-proxy": False,
             # A containerd of the system may be running: stay apart from what another engine keeps there.
-            "containerd-namespace": self._cgroup,
+            "containerd-namespace": identity,
             "exec-opts": ["native.cgroupdriver=cgroupfs"],
-            "cgroup-parent": f"/{self._cgroup}",
+            "cgroup-parent": f"/{identity}",
+            "log-level": "warn",
             "log-opts": {"max-size": "1m"},
         }
 
     def _start(self) -> None:
-        if len(str(self._own.socket)) > 100:
-            raise TestbedError(f"the path {self._own.socket} is too long for a socket: choose a shorter root")
+        """Starts our own engine, unless it only takes long to answer."""
+        started = None if self._pid() else self._launch()
+
+        def over() -> bool:
+            return (started is not None and started.poll() is not None) or self._own.info() is not None
+
+        if not leftovers.wait(over, START_DEADLINE):
+            raise FleetError("the engine does not answer, see the end of its log", process.tail(self._log))
+        if started and started.poll() is not None:
+            raise FleetError("the engine does not start, see the end of its log", process.tail(self._log))
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        if len(str(self._own.socket)) > LONGEST_SOCKET:
+            raise FleetError(f"the path {self._own.socket} is too long for a socket: choose a shorter root")
+        dockerd = process.find("dockerd")
+        if not dockerd:
+            raise FleetError("dockerd is missing: install the package docker.io")
         self._paths.root.mkdir(parents=True, exist_ok=True)
         self._paths.run.mkdir(parents=True, exist_ok=True)
         if not TRUST_KEY.exists():
             self._made_trust_key.touch()
-        if not self._configuration.exists():
-            self._configuration.write_text(json.dumps(self._settings(), indent=4))
-        dockerd = process.find("dockerd")
-        if not dockerd:
-            raise TestbedError("dockerd is missing: install the package docker.io")
-        command = [dockerd, "--config-file", str(self._configuration)]
+        identity = self._identity()
+        state.write(self._configuration, json.dumps(self._settings(identity), indent=4) + "\n")
+        self._clear_leftovers()
+        # dockerd looks in its file for the last option under a name that it does not take there.
+        command = [dockerd, "--config-file", str(self._configuration), f"--containerd-plugins-namespace={identity}-p"]
         with self._log.open("ab") as log:
             # A session of its own: it goes on when this command ends. It inherits no lock.
-            started = subprocess.Popen(
-                # dockerd looks in its file for this option under a name that it does not take there.
-                [*command, f"--containerd-plugins-namespace={self._cgroup}-plugins"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd="/",
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd="/"
             )
-        if not _wait(lambda: started.poll() is not None or self._own.info() is not None, START_DEADLINE):
-            raise TestbedError("the engine does not answer: see its log below", process.tail(self._log))
-        if started.poll() is not None:
-            raise TestbedError("the engine does not start: see its log below", process.tail(self._log))
 
     def _pid(self) -> int | None:
         """The process of our engine: the one that the pid file names, if it runs with our configuration."""
@@ -155,41 +163,9 @@ class OuterEngine:
             return None
         return pid if os.fsencode(self._configuration) in command else None
 
-    def _end_leftovers(self) -> None:
-        """Ends what a killed engine left running: its containerd and shims name our folder in their commands."""
-        ours = os.fsencode(self._paths.run / "exec") + b"/"
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            for pid in _processes(ours):
-                os.kill(pid, number)
-            if _wait(lambda: not list(_processes(ours)), 5):
-                return
-
-    def _unmount(self) -> None:
-        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-        ours = tuple(f"{folder}/" for folder in (self._paths.root / "data", self._paths.run))
-        for mount in reversed([mount for mount in mounts if mount.startswith(ours)]):
-            process.run(["umount", "--lazy", mount], check=False)
-
-
-def _processes(part: bytes) -> Iterator[int]:
-    """The processes whose command has `part` in it."""
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != os.getpid():
-            try:
-                if part in (folder / "cmdline").read_bytes():
-                    yield int(folder.name)
-            except OSError:
-                continue
-
-
-def _wait(condition: Callable[[], bool], deadline: float) -> bool:
-    """Waits for a condition; False when the deadline passes before it holds."""
-    end = time.monotonic() + deadline
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
+    def _clear_leftovers(self) -> None:
+        """Ends what a killed engine left: another one could not take its containers up again."""
+        leftovers.clear(self._paths.run / "exec", (self._paths.root / "data", self._paths.run), self._identity())
 
 
 def _remove(path: Path) -> None:
@@ -197,9 +173,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _remove_cgroup(top: Path) -> None:
-    """Control groups are folders whose files cannot be removed, but they can, once nothing runs in them."""
-    for folder, _, _ in os.walk(top, topdown=False):
-        os.rmdir(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class TestbedError(Exception):
+class FleetError(Exception):
     """One line that says what is wrong and what to do; `detail` holds the end of a log, if there is one."""
 
     def __init__(self, message: str, detail: str = "") -> None:
@@ -11,7 +11,7 @@ class TestbedError(Exception):
         self.detail = detail
 
 
-class ImageUnavailable(TestbedError):
+class ImageUnavailable(FleetError):
     """A host image of one engine generation cannot be had, so hosts of that generation cannot be either."""
 
     def __init__(self, generation: str, reason: str, detail: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -13,12 +14,15 @@ from . import console, hosts, images, inventory, locks, mend, network, packages,
 from .bridgefilter import BridgeFilter
 from .docker import Docker, of_fleet
 from .engine import OuterEngine
-from .errors import TestbedError
+from .errors import FleetError
 from .members import Machine, Member, members
 from .paths import RECIPES, Paths
 from .recipe import load
 from .spec import WORLD, Spec
 from .together import attempt, together, tolerate_missing_images
+
+#: Programs that are used here, with the Debian packages that have them.
+TOOLS = (("ssh-keygen", "openssh-client"), ("ip", "iproute2"))
 
 #: Building one image keeps one core busy most of the time.
 BUILDERS = 2
@@ -34,7 +38,6 @@ class Up:
     hosts: list[Member]
     versions: dict[str, str]
     inventory: Path
-    changed: bool
 
 
 class Fleets:
@@ -44,7 +47,7 @@ class Fleets:
         self._paths = paths
         self._engine = OuterEngine(paths)
         self._images = images.ImageStore(paths)
-        self._filter = BridgeFilter(paths.machine)
+        self._filter = BridgeFilter(paths)
 
     def up(self, choose: Callable[[Spec | None], Spec], name: str, allow_missing: bool, timeout: float) -> Up:
         """Makes the fleet what it shall be, whatever there is of it now, and waits until it is ready."""
@@ -53,16 +56,16 @@ class Fleets:
             spec = choose(files.spec())
             files.remember(spec)
             docker = self._engine.ensure()
-            packages.require(self._paths.locks, ("ssh-keygen", "openssh-client"), ("ip", "iproute2"))
+            packages.require(self._paths.locks, *TOOLS)
             available = self._provide_images(docker, spec, allow_missing)
             links = network.ensure_links(docker, self._paths, name, spec.links)
             self._filter.acquire(self._user(name))
             world, fleet_hosts = members(spec, links, available, _machine())
-            changed = self._mend(docker, files, world, fleet_hosts)
+            self._mend(docker, files, world, fleet_hosts)
             network.remove_others(docker, name, links)
-            versions = self._wait(docker, fleet_hosts, timeout, changed)
+            versions = self._wait(docker, fleet_hosts, timeout)
             state.write(files.inventory, inventory.render(fleet_hosts, versions, files.folder, files.sockets))
-            return Up(spec, world, fleet_hosts, versions, files.inventory, changed)
+            return Up(spec, world, fleet_hosts, versions, files.inventory)
 
     def build(self, engines: Iterable[str], allow_missing: bool) -> list[Path]:
         """The host images of these engines, in the cache."""
@@ -99,6 +102,8 @@ class Fleets:
             images.unload(docker)
         if purge:
             self._images.purge()
+        if not state.names(self._paths):
+            shutil.rmtree(self._paths.root, ignore_errors=True)
 
     def _outer(self) -> Docker | None:
         """The engine that may hold something of ours; our own is started for it if need be."""
@@ -119,13 +124,13 @@ class Fleets:
         for engine in tolerate_missing_images(failures, allow_missing):
             del recipes[engine]
         if not recipes:
-            raise TestbedError("there is no host image at all, so there is no fleet")
+            raise FleetError("there is no host image at all, so there is no fleet")
         for recipe in recipes.values():
             self._images.ensure_loaded(recipe, docker)
         return {engine: images.reference(recipe) for engine, recipe in recipes.items()}
 
-    def _mend(self, docker: Docker, files: state.FleetState, world: Member, fleet_hosts: Sequence[Member]) -> bool:
-        """Carries out what makes the containers those that shall be; False when they are."""
+    def _mend(self, docker: Docker, files: state.FleetState, world: Member, fleet_hosts: Sequence[Member]) -> None:
+        """Carries out what makes the containers those that shall be."""
         public = ssh.ensure_key(files.key, f"fleet {files.name}")
         host_keys = {host.name: ssh.ensure_key(files.host_key(host.name), host.name) for host in fleet_hosts}
         addresses = {host.address: host_keys[host.name] for host in fleet_hosts}
@@ -151,19 +156,15 @@ class Fleets:
             for step in group:
                 console.say(f"{step.name}: {step.do.value} ({step.reason})")
             together(carry_out, group, STARTERS)
-        return bool(steps)
 
-    def _wait(self, docker: Docker, fleet_hosts: Sequence[Member], timeout: float, changed: bool) -> dict[str, str]:
+    def _wait(self, docker: Docker, fleet_hosts: Sequence[Member], timeout: float) -> dict[str, str]:
         """Engine versions by host, once all hosts are ready."""
         deadline = time.monotonic() + timeout
 
         def ready(member: Member) -> tuple[str, str]:
-            version = hosts.wait_ready(docker, member, deadline)
-            if changed:
-                console.say(f"{member.name}: ready, engine {version}")
-            return member.name, version
+            return member.name, hosts.wait_ready(docker, member, deadline)
 
-        return dict(together(ready, fleet_hosts, len(fleet_hosts)))
+        return dict(together(ready, fleet_hosts, STARTERS))
 
 
 def _machine() -> Machine:

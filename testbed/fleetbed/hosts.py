@@ -8,11 +8,14 @@ from collections.abc import Mapping
 
 from . import console
 from .docker import FINGERPRINT_LABEL, HOST_LABEL, LABEL, LINK_LABEL, Docker, of_fleet
-from .errors import TestbedError
+from .errors import FleetError
 from .members import LIBRARY, Member
 from .mend import Observed
 
-PAUSE = 0.3
+PAUSE = 0.2
+
+#: The last one needs the engine, and loads the workload image unless it is there.
+SERVICES = ("ssh.service", "fleetnet-testbed-workload.service")
 
 #: What a host says about itself (images/rootfs/usr/lib/fleetnet-testbed/ready), in words.
 PARTS = {"sshd": "an SSH server", "engine": "an answer from dockerd", "workload": "the workload image"}
@@ -40,6 +43,8 @@ def fleets(docker: Docker) -> set[str]:
 
 def create(docker: Docker, member: Member, identity: bytes = b"") -> None:
     """Makes a container, gives it its identity and starts it. One that was never started is not complete."""
+    # The engine may just have finished what a killed command asked it for.
+    remove(docker, *docker.ids("container", of_fleet(member.fleet), f"label={HOST_LABEL}={member.name}"))
     remove_volumes(docker, member.fleet, member.name)
     for volume in member.volumes:
         labels = (f"--label={LABEL}={member.fleet}", f"--label={HOST_LABEL}={member.name}")
@@ -79,20 +84,38 @@ def missing(told: Mapping[str, str], reachable: bool) -> list[str]:
 
 
 def wait_ready(docker: Docker, member: Member, deadline: float) -> str:
-    """Waits until a host has all that it needs; returns its engine's version."""
+    """Waits until a host has all that it needs, starts what it lacks, and returns its engine's version."""
+    awaited = ""
     while True:
         told = facts(docker, member.container)
         lacking = missing(told, answers_ssh(member.address))
         if not lacking:
+            if awaited:
+                console.say(f"{member.name}: ready, engine {told['engine']}")
             return told["engine"]
+        if not awaited:
+            awaited = ", ".join(lacking)
+            console.say(f"{member.name}: waiting for {awaited}")
         if time.monotonic() > deadline:
-            raise TestbedError(
+            raise FleetError(
                 f"host {member.name} of fleet {member.fleet} is not ready, it lacks {', '.join(lacking)}: "
                 f"look with `script/fleet exec {member.name} --name {member.fleet} -- journalctl -b`",
                 _last_words(docker, member.container),
             )
-        console.debug(f"{member.container} lacks {', '.join(lacking)}")
+        _start_services(docker, member, deadline)
         time.sleep(PAUSE)
+
+
+def _start_services(docker: Docker, member: Member, deadline: float) -> None:
+    """Waits for the services while a host boots, and starts those that have been stopped since.
+
+    One call that blocks is much cheaper than asking again and again, when many hosts boot on few cores.
+    """
+    docker.run(
+        *("exec", member.container, "systemctl", "start", *SERVICES),
+        check=False,
+        timeout=max(1.0, deadline - time.monotonic()),
+    )
 
 
 def answers_ssh(address: str) -> bool:

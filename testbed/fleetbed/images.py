@@ -14,7 +14,7 @@ from .errors import ImageUnavailable
 from .paths import RECIPES, Paths
 from .recipe import Recipe, bootstrap
 
-#: Cached images that nobody asked for in this time are removed.
+#: Images that nobody asked for in this time are removed.
 KEEP_DAYS = 14
 
 
@@ -34,7 +34,7 @@ class ImageStore:
         tarball = self._tarball(recipe)
         if not tarball.exists():
             packages.require(self._paths.locks, ("mmdebstrap", "mmdebstrap"))
-            with locks.held(self._paths.cache / f"{recipe.name}.lock", f"building the host image {recipe.generation}"):
+            with locks.held(self._lock(recipe.name), f"building the host image {recipe.generation}"):
                 if not tarball.exists():
                     self._build(recipe)
         os.utime(tarball)
@@ -52,20 +52,27 @@ class ImageStore:
                 labels = {LABEL: "image", IMAGE_LABEL: recipe.generation}
                 changes = [text for key, value in labels.items() for text in ("--change", f"LABEL {key}={value}")]
                 docker.run("import", *changes, str(tarball), reference(recipe), timeout=300)
+            old = ("--filter", f"label={LABEL}=image", "--filter", f"until={KEEP_DAYS * 24}h")
+            docker.run("image", "prune", "--all", "--force", *old)
 
     def purge(self) -> None:
         """Removes the cache, but for what is being built right now."""
         if self._paths.cache.is_dir():
-            for path in self._paths.cache.glob("*.tar"):
-                path.unlink()
+            for path in self._paths.cache.iterdir():
+                if path.is_file():
+                    path.unlink()
+
+    def _lock(self, name: str) -> Path:
+        return self._paths.cache / f"{name}.lock"
 
     def _tarball(self, recipe: Recipe) -> Path:
         return self._paths.cache / f"{recipe.name}.tar"
 
     def _build(self, recipe: Recipe) -> None:
         """Builds in a folder of its own and moves the result into place, so that no half image is ever seen."""
+        self._clear_up()
         work = self._paths.cache / f"{recipe.name}.building"
-        _clear(work)
+        _remove(work)
         work.mkdir(parents=True)
         # apt reads what it verifies as a user without privileges.
         work.chmod(0o755)
@@ -80,13 +87,17 @@ class ImageStore:
             target.rename(self._tarball(recipe))
         except process.CommandFailed as error:
             raise ImageUnavailable(
-                recipe.generation, f"the host image cannot be built, see {log}", error.output
+                recipe.generation, f"the host image cannot be built: {_reason(log)} (see {log})", error.output
             ) from error
         finally:
-            _clear(work)
-        self._forget_old()
+            _remove(work)
 
-    def _forget_old(self) -> None:
+    def _clear_up(self) -> None:
+        """Removes what killed builds left, and images that nobody asked for in a long time."""
+        for work in self._paths.cache.glob("*.building"):
+            with locks.held_if_free(self._lock(work.stem)) as free:
+                if free:
+                    _remove(work)
         oldest = time.time() - KEEP_DAYS * 24 * 3600
         for path in self._paths.cache.glob("*.tar"):
             if path.stat().st_mtime < oldest:
@@ -117,7 +128,13 @@ def _doing(log: Path) -> str:
     return infos[-1].rstrip(".") if infos else "starting"
 
 
-def _clear(work: Path) -> None:
-    """Removes what a build leaves. A killed one may have left mounts, which rm then does not enter."""
+def _reason(log: Path) -> str:
+    """The first error of a build, the others follow from it."""
+    errors = [line[2:].strip() for line in process.tail(log, 100).splitlines() if line.startswith("E: ")]
+    return errors[0] if errors else "it failed without a reason"
+
+
+def _remove(work: Path) -> None:
+    """Removes the folder of a build, but enters no mounts that a killed one may have left."""
     if work.exists():
         process.run(["rm", "-rf", "--one-file-system", str(work)])

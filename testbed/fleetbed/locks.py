@@ -21,20 +21,49 @@ def held(path: Path, purpose: str) -> Iterator[None]:
     The lock goes with the last process that has the file open. It is closed, never unlocked, because programs that
     were started under it may outlive a killed parent (see process.inherited).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    low = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    file = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH)
-    os.close(low)
+    file = _acquire(path, purpose)
+    process.inherited.add(file)
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.say(f"waiting for another command that is {purpose}")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        process.inherited.add(file)
-        try:
-            yield
-        finally:
-            process.inherited.discard(file)
+        yield
+    finally:
+        process.inherited.discard(file)
+        os.close(file)
+
+
+@contextmanager
+def held_if_free(path: Path) -> Iterator[bool]:
+    """Holds a lock if nobody else does, this process included; says whether it does."""
+    file = _open(path)
+    try:
+        yield _try(file)
     finally:
         os.close(file)
+
+
+def _acquire(path: Path, purpose: str) -> int:
+    """An open and locked file, the one that the path names: `down --all` removes locks too."""
+    while True:
+        file = _open(path)
+        if not _try(file):
+            console.say(f"waiting for another command that is {purpose}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(file)):
+            return file
+        os.close(file)
+
+
+def _try(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _open(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    low = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        return fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    finally:
+        os.close(low)

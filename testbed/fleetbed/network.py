@@ -19,7 +19,7 @@ def ensure_links(docker: Docker, paths: Paths, fleet: str, count: int) -> list[L
     wanted = [f"l{index + 1}" for index in range(count)]
     present = existing_links(docker, fleet)
     if not all(name in present for name in wanted):
-        with locks.held(paths.machine / "networks.lock", "choosing addresses"):
+        with locks.held(paths.machine_lock, "choosing addresses"):
             taken = [*address.parse(_routes()), *address.parse(_name_servers()), *_subnets(docker)]
             for name in wanted:
                 if name not in present:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from . import console, locks, process
-from .errors import TestbedError
+from .errors import FleetError
 
 
 def require(locks_folder: Path, *wanted: tuple[str, str]) -> None:
@@ -19,13 +19,13 @@ def require(locks_folder: Path, *wanted: tuple[str, str]) -> None:
             return
         programs, packages = ", ".join(sorted(missing)), " ".join(sorted(set(missing.values())))
         if not process.find("apt-get"):
-            raise TestbedError(f"install {programs} first (on Debian: the packages {packages})")
+            raise FleetError(f"install {programs} first (on Debian: the packages {packages})")
         if os.geteuid() != 0:
-            raise TestbedError(f"{programs} missing: run `sudo apt-get install --no-install-recommends {packages}`")
+            raise FleetError(f"{programs} missing: run `sudo apt-get install --no-install-recommends {packages}`")
         with console.step(f"installing {packages}"):
             _install(packages.split())
     if missing := _missing(*wanted):
-        raise TestbedError(f"{', '.join(sorted(missing))} still missing after installing {packages}")
+        raise FleetError(f"{', '.join(sorted(missing))} still missing after installing {packages}")
 
 
 def _missing(*wanted: tuple[str, str]) -> dict[str, str]:

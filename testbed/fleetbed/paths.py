@@ -51,6 +51,10 @@ class Paths:
     def locks(self) -> Path:
         return self.root / "locks"
 
+    @property
+    def machine_lock(self) -> Path:
+        return self.machine / "lock"
+
     def fleet(self, name: str) -> Path:
         """What belongs to one fleet: its specification, keys and inventory."""
         return self.fleets / name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -9,14 +10,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import console
-from .errors import TestbedError
+from .errors import FleetError
 
 #: Locks held now. Programs inherit them: when this process is killed outright, what it had started still works on,
 #: and the next command has to wait for it to end.
 inherited: set[int] = set()
 
 
-class CommandFailed(TestbedError):
+#: The exit status of a program that took too long, as timeout(1) has it.
+TIMED_OUT = 124
+
+
+class CommandFailed(FleetError):
     """A program ended with an error."""
 
     def __init__(self, argv: Sequence[str], status: int, output: str) -> None:
@@ -54,9 +59,11 @@ def run(
             pass_fds=tuple(inherited),
         )
     except FileNotFoundError as error:
-        raise TestbedError(f"{argv[0]} is not installed here") from error
+        raise FleetError(f"{argv[0]} is not installed here") from error
     except subprocess.TimeoutExpired as error:
-        raise TestbedError(f"{shlex.join(argv[:3])} gave no answer within {timeout:.0f} s") from error
+        if not check:
+            return subprocess.CompletedProcess(argv, TIMED_OUT, "", f"no answer within {timeout:.0f} s")
+        raise FleetError(f"{shlex.join(argv[:3])} gave no answer within {timeout:.0f} s") from error
     out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     if check and done.returncode:
         raise CommandFailed(argv, done.returncode, err or out)
@@ -64,12 +71,11 @@ def run(
 
 
 def run_logged(argv: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None) -> None:
-    """Runs a long program with its output in a log file. It dies with this process, in its own orderly way."""
+    """Runs a long program with its output in a log file, and nothing of it outlives this process."""
     console.debug(shlex.join(argv))
-    guard = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     with log.open("wb") as output:
         done = subprocess.run(
-            [*guard, *argv],
+            [*_confined(), *argv],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -79,6 +85,18 @@ def run_logged(argv: Sequence[str], log: Path, *, env: Mapping[str, str] | None 
         )
     if done.returncode:
         raise CommandFailed(argv, done.returncode, tail(log))
+
+
+def _confined() -> list[str]:
+    """What to put in front of a program so that it dies with us, and with it all of its children and mounts.
+
+    That takes namespaces for processes and mounts, which without privileges are not to be had.
+    """
+    if not shutil.which("setpriv"):
+        return []
+    if os.geteuid() != 0:
+        return ["setpriv", "--pdeathsig", "TERM"]
+    return ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child"]
 
 
 def tail(log: Path, lines: int = 15) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import TestbedError
+from .errors import FleetError
 
 #: Documentation is half of the files and none of the use.
 EXCLUDED = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*")
@@ -55,7 +55,7 @@ def load(folder: Path, generation: str) -> Recipe:
     """Reads the recipe of one generation."""
     generations = _generations(folder)
     if generation not in generations:
-        raise TestbedError(f"engine {generation} is unknown, choose from {', '.join(generations)}")
+        raise FleetError(f"engine {generation} is unknown, choose from {', '.join(generations)}")
     own = generations[generation]
     pin = own.get("pin")
     return Recipe(

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .address import MOST_HOSTS
-from .errors import TestbedError
+from .errors import FleetError
 
 DEFAULT_NAME = "fleet"
 MOST_LINKS = 8
@@ -25,12 +25,11 @@ class Spec:
     links: int = 1
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9-]{0,29}", self.name):
-            raise TestbedError(f"the name {self.name!r} will not do: use a letter, then up to 29 of a-z, 0-9 and -")
+        check_name(self.name)
         if not 1 <= self.hosts <= MOST_HOSTS:
-            raise TestbedError(f"--hosts {self.hosts} will not do: choose 1 to {MOST_HOSTS}")
+            raise FleetError(f"--hosts {self.hosts} will not do: choose 1 to {MOST_HOSTS}")
         if not 1 <= self.links <= MOST_LINKS:
-            raise TestbedError(f"--links {self.links} will not do: choose 1 to {MOST_LINKS}")
+            raise FleetError(f"--links {self.links} will not do: choose 1 to {MOST_LINKS}")
 
     def engine(self, number: int) -> str:
         """The engine generation of the host with this number."""
@@ -55,6 +54,13 @@ class Spec:
         return cls(data["name"], data["hosts"], tuple(data["engines"]), data["links"])
 
 
+def check_name(name: str) -> str:
+    """A name that can be part of those of containers, networks and folders."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,29}", name):
+        raise FleetError(f"the name {name!r} will not do: use a letter, then up to 29 of a-z, 0-9 and -")
+    return name
+
+
 def host_name(number: int) -> str:
     return f"h{number}"
 
@@ -70,7 +76,7 @@ def decide(
     """What is asked for, else what the fleet was before, else one host of each engine on one link."""
     for engine in engines or ():
         if engine not in known:
-            raise TestbedError(f"engine {engine} is unknown, choose from {', '.join(known)}")
+            raise FleetError(f"engine {engine} is unknown, choose from {', '.join(known)}")
     chosen = tuple(engines or (recorded.engines if recorded else known))
     return Spec(
         name=name,

@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from .errors import TestbedError
+from .errors import FleetError
 from .paths import Paths
 from .spec import Spec
 
@@ -34,7 +34,7 @@ class FleetState:
         except OSError:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            raise TestbedError(f"{self._spec} is damaged: remove it and say again what {self.name} is") from error
+            raise FleetError(f"{self._spec} is damaged: remove it and say again what {self.name} is") from error
 
     def remember(self, spec: Spec) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,9 @@ from .docker import Docker
 from .mend import Observed
 from .paths import Paths
 from .spec import WORLD, Spec
+from .together import together
+
+ASKED_AT_ONCE = 8
 
 HEADER = ("FLEET", "HOST", "ADDRESS", "WANTED", "ENGINE", "STATE")
 
@@ -25,7 +28,11 @@ def rows(docker: Docker | None, paths: Paths, fleet: str) -> list[tuple[str, ...
     observed = {container.name: container for container in hosts.observe(docker, fleet)} if docker else {}
     wanted = [WORLD, *spec.host_names()] if spec else []
     names = list(dict.fromkeys([*wanted, *observed]))
-    return [(fleet, *_row(docker, spec, name, observed.get(name), name in wanted)) for name in names]
+
+    def row(name: str) -> tuple[str, ...]:
+        return (fleet, *_row(docker, spec, name, observed.get(name), name in wanted))
+
+    return together(row, names, ASKED_AT_ONCE)
 
 
 def _row(docker: Docker | None, spec: Spec | None, name: str, there: Observed | None, wanted: bool) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from . import console
-from .errors import ImageUnavailable, TestbedError
+from .errors import FleetError, ImageUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,21 +22,21 @@ def together(work: Callable[[Item], Result], items: Sequence[Item], workers: int
 
 def attempt(
     work: Callable[[Item], Result], items: Sequence[Item], workers: int
-) -> tuple[list[Result], list[TestbedError]]:
+) -> tuple[list[Result], list[FleetError]]:
     """Results and failures."""
     results: list[Result] = []
-    failures: list[TestbedError] = []
+    failures: list[FleetError] = []
     if items:
         with ThreadPoolExecutor(workers) as pool:
             for future in [pool.submit(work, item) for item in items]:
                 try:
                     results.append(future.result())
-                except TestbedError as error:
+                except FleetError as error:
                     failures.append(error)
     return results, failures
 
 
-def raise_last(failures: Sequence[TestbedError]) -> None:
+def raise_last(failures: Sequence[FleetError]) -> None:
     """Tells all failures but the last and raises that one."""
     if failures:
         for failure in failures[:-1]:
@@ -44,12 +44,12 @@ def raise_last(failures: Sequence[TestbedError]) -> None:
         raise failures[-1]
 
 
-def tolerate_missing_images(failures: Sequence[TestbedError], allowed: bool) -> set[str]:
+def tolerate_missing_images(failures: Sequence[FleetError], allowed: bool) -> set[str]:
     """Says aloud which engines there are no images of and returns them; raises what may not be."""
     missing = [failure for failure in failures if isinstance(failure, ImageUnavailable)]
     if not allowed or len(missing) < len(failures):
         raise_last(failures)
     for failure in missing:
-        console.warn(f"{failure}: NOTHING IS TESTED ON THIS ENGINE (--allow-missing)")
+        console.warn(f"NO HOSTS WITH ENGINE {failure.generation}, for --allow-missing was given. {failure}")
         console.detail(failure)
     return {failure.generation for failure in missing}
