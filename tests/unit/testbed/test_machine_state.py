@@ -1,0 +1,124 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is kept on the machine: locks, files, kernel switches."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fleetbed import bridgefilter, locks, process, state
+from fleetbed.bridgefilter import BridgeFilter
+from fleetbed.errors import FleetError
+from fleetbed.paths import Paths
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(tmp_path / "root", tmp_path / "run", tmp_path / "cache", tmp_path / "machine", separate=True)
+
+
+@pytest.fixture
+def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One kernel switch, on."""
+    (tmp_path / "bridge").mkdir()
+    monkeypatch.setattr(bridgefilter, "FOLDER", tmp_path / "bridge")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    path = tmp_path / "bridge" / bridgefilter.SWITCHES[0]
+    path.write_text("1\n")
+    return path
+
+
+def test_the_last_user_puts_the_switch_back(paths: Paths, switch: Path) -> None:
+    bridge_filter = BridgeFilter(paths)
+    bridge_filter.acquire("a")
+    bridge_filter.acquire("b")
+    assert switch.read_text() == "0\n"
+    bridge_filter.release("a")
+    assert switch.read_text() == "0\n"
+    bridge_filter.release("b")
+    assert switch.read_text() == "1\n"
+    assert not paths.machine.exists()
+
+
+def test_a_switch_that_was_off_stays_so(paths: Paths, switch: Path) -> None:
+    switch.write_text("0\n")
+    bridge_filter = BridgeFilter(paths)
+    bridge_filter.acquire("a")
+    bridge_filter.release("a")
+    assert switch.read_text() == "0\n"
+
+
+def test_a_switch_turned_on_in_between_is_turned_off_again(paths: Paths, switch: Path) -> None:
+    bridge_filter = BridgeFilter(paths)
+    bridge_filter.acquire("a")
+    switch.write_text("1\n")
+    bridge_filter.acquire("a")
+    assert switch.read_text() == "0\n"
+    bridge_filter.release("a")
+    assert switch.read_text() == "1\n"
+
+
+@pytest.mark.usefixtures("switch")
+def test_without_privileges_the_way_out_is_told(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(FleetError, match=r"sudo sysctl net\.bridge\.bridge-nf-call-iptables=0"):
+        BridgeFilter(paths).acquire("a")
+
+
+def test_a_lock_is_held_by_programs_that_outlive_their_parent(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locks.held(path, "testing"):
+        (inherited,) = process.inherited
+        child = subprocess.Popen(
+            [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[inherited], text=True
+        )
+    with locks.held_if_free(path) as free:
+        assert not free
+    child.communicate("\n")
+    with locks.held_if_free(path) as free:
+        assert free
+
+
+def test_a_lock_file_that_was_removed_locks_nobody_out(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locks.held(path, "testing"):
+        path.unlink()
+        with locks.held(path, "testing too"):
+            assert path.exists()
+
+
+def test_a_file_is_left_alone_when_it_says_so_already(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    state.write(path, "text")
+    before = path.stat()
+    state.write(path, "text")
+    assert path.stat().st_ino == before.st_ino
+    state.write(path, "other")
+    assert path.read_text() == "other"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("environment", "user", "root", "run"),
+    [
+        pytest.param({}, 0, "/var/lib/fleetnet-testbed", "/run/fleetnet-testbed", id="root"),
+        pytest.param(
+            {"XDG_RUNTIME_DIR": "/run/user/7"},
+            7,
+            "/home/u/.local/state/fleetnet/testbed",
+            "/run/user/7/fleetnet-testbed",
+            id="a user",
+        ),
+        pytest.param({"FLEETNET_TESTBED_ROOT": "/x"}, 0, "/x", "/x/run", id="apart"),
+    ],
+)
+def test_paths(environment: dict[str, str], user: int, root: str, run: str) -> None:
+    paths = Paths.of({"HOME": "/home/u", **environment}, user)
+    assert (str(paths.root), str(paths.run)) == (root, run)
+    assert str(paths.cache) == "/home/u/.cache/fleetnet/images"
