@@ -28,5 +28,5 @@ def signals_held() -> t.Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        for number in received[:1]:
-            os.kill(os.getpid(), number)
+        for caught in received[:1]:
+            os.kill(os.getpid(), caught)
