@@ -74,10 +74,11 @@ def _default_bridge(plan: FleetPlan, host: Host) -> Data:
             # bip6 would do from engine 28 on only; the gateway is the first address either way
             config["ipv6"] = True
             config["fixed_cidr_v6"] = str(subnet)
-    config["default_address_pools"] = [
-        {"base": str(pool), "size": max(pool.length, scheme.network_prefix_length)}
-        for pool, scheme in zip(plan.pools(host), plan.fleet.schemes)  # one each
-    ]
+    if plan.leases.of(4) is not None:  # or compose would find no IPv4 subnet for its networks
+        config["default_address_pools"] = [
+            {"base": str(pool), "size": max(pool.length, scheme.network_prefix_length)}
+            for pool, scheme in zip(plan.pools(host), plan.fleet.schemes)  # one each
+        ]
     return config
 
 

@@ -22,17 +22,24 @@ RESULTS = {
         ["restart docker.service", "interrupt container shop"],
     ),
     "containers that are disconnected": (
-        {"changed": True, "operations": ["recreate network web"], "interrupted": [{"network": "web", "container": "a"}]},
+        {
+            "changed": True,
+            "operations": ["recreate network web"],
+            "interrupted": [{"network": "web", "container": "a"}],
+        },
         ["recreate network web", "disconnect container a from network web for a moment"],
     ),
     "a new file": ({"changed": True, "diff": [entry("/etc/a", "", "x\ny\n")]}, ["create /etc/a (2 lines)"]),
     "a file": ({"changed": True, "diff": [entry("/etc/a", "x\ny\n", "x\nz\n+\n")]}, ["change /etc/a (+2 -1 lines)"]),
     "a file that goes": ({"changed": True, "diff": entry("/etc/a", "x\n", "")}, ["remove /etc/a"]),
-    "the kernel": ({"changed": True, "diff": [entry("kernel", "routes: missing x\n", "")]}, ["put right: routes: missing x"]),
+    "the kernel": (
+        {"changed": True, "diff": [entry("kernel", "routes: missing x\n", "")]},
+        ["put right: routes: missing x"],
+    ),
     "nothing told": ({"changed": True}, ["something that the module does not tell"]),
     "a failure": ({"failed": True, "msg": "no consent\nto a"}, ["would fail: no consent", "to a"]),
     "a host that is away": ({"unreachable": True, "msg": "no route"}, ["cannot be reached: no route"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", RESULTS)

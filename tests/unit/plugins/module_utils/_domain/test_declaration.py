@@ -9,9 +9,14 @@ import pytest
 import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import (
+    FLEET_KEYS,
+    HOST_KEYS,
+    PREFIX,
+    RUN_KEYS,
     refuse_unknown_variable,
     unknown_variables,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import NETWORK_KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
 from .planning import GOLDEN, plan_of
@@ -42,3 +47,14 @@ def test_a_mistyped_variable_is_found():
     assert str(error) == (
         "host h1: docker_fleet_suppernet: '10.64.0.0/12': unknown variable; did you mean 'docker_fleet_supernet'?"
     )
+
+
+def test_every_key_is_documented_once_and_only_what_is_there():
+    """The role's argument specs against what the planner takes."""
+    specs = yaml.safe_load((GOLDEN.parents[2] / "roles/docker_fleet_plan/meta/argument_specs.yml").read_text("utf-8"))
+    options = specs["argument_specs"]["main"]["options"]
+    documented = {name for name in options if not name.startswith("docker_fleet_plan_")}
+    assert documented == {PREFIX + key for key in (*FLEET_KEYS, *HOST_KEYS)}
+    assert {name[len(PREFIX) :] for name in options} - {*FLEET_KEYS, *HOST_KEYS} <= set(RUN_KEYS)
+    for variable in ("docker_fleet_networks", "docker_fleet_host_networks"):
+        assert set(options[variable]["options"]) == set(NETWORK_KEYS)

@@ -1,0 +1,185 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan where Ansible's own behaviour matters: real ansible-playbook runs that contact no host."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+import yaml
+
+FLEET = {"docker_fleet_supernet": "10.64.0.0/12", "docker_fleet_networks": ["web"]}
+# Fills in what hosts would have reported.
+PROOF = [
+    {
+        "hosts": "docker_fleet",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "fleetnet.docker.fleet_plan": {
+                    "lock_file": "{{ inventory_dir }}/docker_fleet.lock.yml",
+                    "observed": "looked",
+                },
+                "run_once": True,
+            }
+        ],
+    }
+]
+
+
+class Controller:
+    """A folder with an inventory, and ansible-playbook on it."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.lock = folder / "docker_fleet.lock.yml"
+
+    def declare(self, hosts, fleet=FLEET, name="hosts.yml"):
+        variables = {host: {"ansible_host": f"192.0.2.{number}"} for number, host in enumerate(hosts, 1)}
+        for host in variables:
+            variables[host].update(hosts[host] if isinstance(hosts, dict) else {})
+        inventory = {"docker_fleet": {"hosts": variables, "vars": fleet}}
+        (self.folder / name).write_text(yaml.safe_dump(inventory))
+
+    def start(self, *arguments, playbook="fleetnet.docker.plan", inventory="hosts.yml"):
+        command = ["ansible-playbook", "-i", str(self.folder / inventory), playbook, *arguments]
+        if playbook == "fleetnet.docker.plan":
+            command += ["--skip-tags", "docker_fleet_look"]
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
+        return subprocess.Popen(
+            command, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def run(self, *arguments, fails=False, **more):
+        process = self.start(*arguments, **more)
+        output, _ = process.communicate(timeout=300)
+        assert bool(process.returncode) == fails, output
+        return output
+
+    def held(self):
+        return yaml.safe_load(self.lock.read_text())
+
+
+@pytest.fixture
+def controller(tmp_path):
+    return Controller(tmp_path)
+
+
+def test_check_mode_writes_nothing_and_shows_the_lock_file(controller):
+    controller.declare(["h1", "h2"])
+    checked = controller.run("--check", "--diff")
+    assert not controller.lock.exists()
+    output = controller.run("--diff", "-e", f"docker_fleet_plan_json_file={controller.folder}/plan.json")
+    for text in (checked, output):
+        assert "+  h2: 10.64.16.0/20" in text
+        assert re.search(
+            r"^  h2    192\.0\.2\.2  10\.64\.16\.0/20  10\.64\.16\.0/24  10\.64\.17\.0/24", text, re.MULTILINE
+        )
+        assert "changed=1" in text
+        assert "the plan was not compared with hosts h1, h2: no report" in text
+    assert controller.held()["hosts"] == {"h1": "10.64.0.0/20", "h2": "10.64.16.0/20"}
+    plan = json.loads((controller.folder / "plan.json").read_text())
+    assert plan["hosts"]["h2"]["networks"][0]["ipam_config"] == [{"subnet": "10.64.17.0/24", "gateway": "10.64.17.1"}]
+    assert "changed=0" in controller.run()
+
+
+def test_limit_and_order_move_nothing(controller):
+    controller.declare(["h1", "h2", "h3"])
+    controller.run("--limit", "h3")
+    before = controller.lock.read_text()
+    controller.declare(["h3", "h2", "h1"])
+    assert "changed=0" in controller.run("--limit", "h2")
+    assert controller.lock.read_text() == before
+
+
+def test_templates_are_filled_in_for_each_host(controller):
+    fleet = {
+        "net": 64,
+        "docker_fleet_supernet": "10.{{ net }}.0.0/12",
+        "docker_fleet_networks": ["{{ first }}"],
+        "first": "web",
+    }
+    controller.declare({"h1": {}, "h2": {"docker_fleet_underlay_address": "198.51.100.{{ 3 + 4 }}"}}, fleet)
+    output = controller.run("--check")
+    assert "  h2    198.51.100.7  10.64.16.0/20" in output
+
+
+def test_hosts_that_differ_in_a_variable_of_the_fleet(controller):
+    controller.declare({"h1": {}, "h2": {"docker_fleet_supernet": "10.0.0.0/12"}})
+    assert (
+        "host h2: docker_fleet_supernet: '10.0.0.0/12': holds for the whole fleet, and host h1 has another value; set "
+        "it once, in the group's variables"
+    ) in controller.run(fails=True)
+    assert not controller.lock.exists()
+
+
+def test_a_mistyped_variable(controller):
+    controller.declare({"h1": {"docker_fleet_lnik": "a"}})
+    output = controller.run(fails=True)
+    assert "host h1: docker_fleet_lnik: 'a': unknown variable; did you mean 'docker_fleet_link'?" in output
+
+
+def test_a_broken_lock_file_is_never_overwritten(controller):
+    controller.declare(["h1"])
+    controller.run()
+    broken = controller.lock.read_text().replace("...\n", "")
+    controller.lock.write_text(broken)
+    controller.declare(["h1", "h2"])
+    assert "line 15 ('h1: 10.64.0.0/20'): is the last line, and the file's end (...) is missing" in controller.run(
+        fails=True
+    )
+    assert controller.lock.read_text() == broken
+
+
+def test_reclaim(controller):
+    controller.declare(["h1", "h2"])
+    controller.run()
+    controller.declare(["h2", "h3"])
+    controller.run()
+    assert controller.held()["departed"]["hosts"] == {"h1": "10.64.0.0/20"}
+    assert controller.held()["hosts"] == {"h2": "10.64.16.0/20", "h3": "10.64.32.0/20"}
+    output = controller.run("-e", "docker_fleet_reclaim=h1,h2")
+    assert "reclaim: 'h2' held a lease in the last run; only what has departed is given free" in output
+    assert "departed" not in controller.held()
+    controller.declare(["h2", "h3", "h4"])
+    output = controller.run("-e", "docker_fleet_reclaim=h1,h2")
+    assert "reclaim: nothing has departed under the name 'h1'" in output
+    assert controller.held()["hosts"]["h4"] == "10.64.0.0/20"
+
+
+def test_two_controllers_at_once_never_lease_the_same_block(controller):
+    names = [f"a{number}" for number in range(20)], [f"b{number}" for number in range(20)]
+    for number, hosts in enumerate(names):
+        controller.declare(hosts, name=f"{number}.yml")
+    processes = [controller.start(inventory=f"{number}.yml") for number in range(2)]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    held = controller.held()
+    blocks = {**held["hosts"], **held["departed"]["hosts"]}
+    assert set(blocks) == {*names[0], *names[1]}
+    assert len(set(blocks.values())) == 40
+
+
+def test_conflicts_end_the_run_before_any_lease(controller):
+    report = {"networks": [], "links": [], "routes": [], "control_path": None}
+    controller.declare(
+        {"h1": {"looked": {"network_info": {**report, "resolver": ["10.64.0.53", "10.64.16.53"]}}}, "h2": {}}
+    )
+    playbook = controller.folder / "proof.yml"
+    playbook.write_text(json.dumps(PROOF))
+    output = controller.run(playbook=str(playbook), fails=True)
+    for line in (
+        "the plan's addresses are in use elsewhere, in 2 place(s); no host was changed:",
+        "- host h1: name server 10.64.0.53 (10.64.0.53/32) overlaps the block of host h1 (10.64.0.0/20); 10.64.32.0/20 "
+        "is free on all hosts; set docker_fleet_reservations.h1 to it",
+        "- host h1: name server 10.64.16.53 (10.64.16.53/32) overlaps the block of host h2 (10.64.16.0/20); "
+        "10.64.48.0/20 is free on all hosts; set docker_fleet_reservations.h2 to it",
+    ):
+        assert line in output
+    assert not controller.lock.exists()
