@@ -22,6 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files import ROUTE_PROTOCOL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import Leases
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan
 
 Report = t.Mapping[str, t.Any]
@@ -103,17 +104,13 @@ def prove(plan: FleetPlan, reports: t.Mapping[str, Report]) -> list[str]:
             if hits:
                 collisions.setdefault((finding, hits.start, len(hits)), []).append(host.name)
     if collisions:
-        free = FreeBlocks([*findings, *(claim.block for claim in claims)])
-        alternatives: dict[tuple[Claim, bool], str] = {}
-        conflicts = []
-        for (finding, first, count), hosts in collisions.items():
-            claim = claims[first]
-            whole = _supernet_of(plan, claim, finding)
-            key = (claim, whole is not None)
-            if key not in alternatives:
-                alternatives[key] = _alternative(plan, claim, whole, free)
-            conflicts.append(Conflict(tuple(hosts), finding, claim, count - 1, alternatives[key]))
-        raise Conflicts(conflicts)
+        offers = _Offers(plan, [*findings, *(claim.block for claim in claims)])
+        raise Conflicts(
+            [
+                Conflict(tuple(hosts), finding, claims[first], count - 1, offers.instead_of(claims[first], finding))
+                for (finding, first, count), hosts in collisions.items()
+            ]
+        )
     return [host.name for host in plan.hosts if not reports.get(host.name)]
 
 
@@ -232,42 +229,63 @@ def _single(address: str) -> Prefix:
     return single(*parse_address(address.split("%", maxsplit=1)[0]))
 
 
-def _supernet_of(plan: FleetPlan, claim: Claim, finding: Finding) -> Prefix | None:
-    """The supernet, where the finding covers all of it so that no other block of it would do."""
-    leases = plan.leases.of(claim.block.version)
-    return leases.supernet if leases is not None and finding.block.contains(leases.supernet) else None
+class _Offers:
+    """What a person could do about conflicts, with blocks that are free everywhere we looked.
 
+    No block is offered for two claims, and one claim is offered the same block in every line.
+    """
 
-def _leased(plan: FleetPlan, claim: Claim) -> bool:
-    """Whether the claim is a host's block that was leased before this run, and so does not move by itself."""
-    held = plan.held.of(claim.block.version) if plan.held else None
-    host = claim.variable[len(PREFIX + "reservations.") :]
-    return held is not None and held.blocks.get(host) == claim.block
+    def __init__(self, plan: FleetPlan, taken: t.Iterable[Prefix]) -> None:
+        self._plan = plan
+        self._free = FreeBlocks(taken)
+        self._made: dict[Claim, str] = {}
+        self._supernets: dict[int, str] = {}
 
+    def instead_of(self, claim: Claim, finding: Finding) -> str:
+        """The offer for a claim that a finding overlaps."""
+        leases = self._plan.leases.of(claim.block.version)
+        if leases is not None and finding.block.contains(leases.supernet):
+            return self._supernet(leases.supernet)
+        if claim not in self._made:
+            self._made[claim] = self._block(claim, leases)
+        return self._made[claim]
 
-def _alternative(plan: FleetPlan, claim: Claim, whole: Prefix | None, free: FreeBlocks) -> str:
-    """What the person could do, with a block that is free everywhere we looked and that no other line offers."""
-    version = claim.block.version
-    if whole is not None:
-        key = "supernet" if version == 4 else "supernet_v6"
-        for private in _PRIVATE[version]:
-            found = free.take(private, whole.length)
-            if found is not None:
-                return f"{found} is free on all hosts; set {PREFIX}{key} to it"
-        return f"nothing of /{whole.length} is free in private address space"
-    leases = plan.leases.of(version)
-    if claim.variable.startswith(PREFIX + "reservations") and leases is not None:
-        within: tuple[Prefix, ...] = (leases.supernet,)
-    else:
-        within = _PRIVATE[version]  # pinned subnets lie outside of the supernet
-        if leases is not None:
-            free.add(leases.supernet)
-    for wide in within:
-        found = free.take(wide, claim.block.length)
-        if found is not None:
-            first = "delete the host's line in the lock file and set " if _leased(plan, claim) else "set "
+    def _supernet(self, supernet: Prefix) -> str:
+        version = supernet.version
+        if version not in self._supernets:
+            offer = f"nothing of /{supernet.length} is free in private address space"
+            for private in _PRIVATE[version]:
+                found = self._free.take(private, supernet.length)
+                if found is not None:
+                    key = "supernet" if version == 4 else "supernet_v6"
+                    offer = f"{found} is free on all hosts; set {PREFIX}{key} to it"
+                    break
+            self._supernets[version] = offer
+        return self._supernets[version]
+
+    def _block(self, claim: Claim, leases: Leases | None) -> str:
+        of_a_host = claim.variable.startswith(PREFIX + "reservations")
+        if of_a_host and leases is not None:
+            found = self._free.take(leases.supernet, claim.block.length)
+            if found is None:
+                return (
+                    f"nothing of /{claim.block.length} is free in {leases.supernet}; {self._supernet(leases.supernet)}"
+                )
+            first = "delete the host's line in the lock file and set " if self._is_held(claim) else "set "
             return f"{found} is free on all hosts; {first}{claim.variable} to it"
-    return f"nothing of /{claim.block.length} is free in {' and '.join(str(wide) for wide in within)}"
+        if leases is not None:
+            self._free.add(leases.supernet)  # pinned subnets lie outside of it
+        for private in _PRIVATE[claim.block.version]:
+            found = self._free.take(private, claim.block.length)
+            if found is not None:
+                return f"{found} is free on all hosts; set {claim.variable} to it"
+        return f"nothing of /{claim.block.length} is free in private address space"
+
+    def _is_held(self, claim: Claim) -> bool:
+        """Whether the claim is a host's block that was leased before this run, and so does not move by itself."""
+        held = self._plan.held.of(claim.block.version) if self._plan.held else None
+        host = claim.variable[len(PREFIX + "reservations.") :]
+        return held is not None and held.blocks.get(host) == claim.block
 
 
 class FreeBlocks:

@@ -173,6 +173,29 @@ def test_all_conflicts_are_told_at_once_and_each_is_offered_another_block():
     )
 
 
+def test_a_supernet_that_is_full_is_replaced():
+    with pytest.raises(Conflicts) as caught:
+        prove(
+            plan_of(FLEET, HOSTS),
+            {"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")], resolver=["10.64.0.9", "172.16.0.9"])},
+        )
+    assert [conflict.alternative for conflict in caught.value.conflicts] == [
+        "nothing of /12 is free in private address space",
+        "nothing of /20 is free in 10.64.0.0/12; nothing of /12 is free in private address space",
+    ]
+    with pytest.raises(Conflicts) as caught:
+        prove(
+            plan_of(FLEET, HOSTS),
+            {"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")], resolver=["10.64.0.9", "10.64.16.9"])},
+        )
+    supernet = "172.16.0.0/12 is free on all hosts; set docker_fleet_supernet to it"
+    assert [conflict.alternative for conflict in caught.value.conflicts] == [
+        supernet,
+        f"nothing of /20 is free in 10.64.0.0/12; {supernet}",
+        f"nothing of /20 is free in 10.64.0.0/12; {supernet}",
+    ]
+
+
 def test_what_a_whole_fleet_has_in_common_is_one_line():
     hosts = {f"h{number}": {"ansible_host": f"192.0.2.{number}"} for number in range(1, 9)}
     with pytest.raises(Conflicts, match=r"in 1 place.*\n  - hosts h1, h2, h3, h4, h5 and 3 more: name server"):
