@@ -55,7 +55,7 @@ def check_engine(item: Item, wanted: Definition, version: Version, facts: Engine
         known = ", ".join(sorted(facts.drivers))
         raise InvalidValue(item.where("driver"), item.driver, f"the engine does not know this driver, only {known}")
     for option, asked in (
-        ("driver", wanted.driver == "overlay"),
+        ("driver", item.driver == "overlay"),
         ("scope", item.scope == "swarm" or (item.scope == "global" and version < (26,))),
         ("ingress", item.ingress),
     ):

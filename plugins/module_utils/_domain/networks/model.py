@@ -138,6 +138,7 @@ class Container:
     state: str
     network_mode: str = "default"
     networks: Pairs = ()
+    service: str = ""  # the swarm service that the container belongs to
 
     @property
     def running(self) -> bool:

@@ -87,6 +87,7 @@ def parse_containers(listing: t.Iterable[Json]) -> tuple[Container, ...]:
             id=entry["Id"],
             name=_main_name(entry.get("Names") or [], entry["Id"]),
             state=entry.get("State", ""),
+            service=(entry.get("Labels") or {}).get("com.docker.swarm.service.name", ""),
             network_mode=(entry.get("HostConfig") or {}).get("NetworkMode") or "default",
             networks=pairs(
                 {

@@ -206,7 +206,8 @@ class _Planner:
             )
 
     def _check_services(self, network: ObservedNetwork, doing: str) -> None:
-        services = self._snapshot.services.get(network.id)
+        here = {each.service for each in members(network, self._snapshot.containers) if each.service}
+        services = sorted({*self._snapshot.services.get(network.id, ()), *here})
         if services:
             self._refusals.append(
                 f"{doing} network {network.name!r}: the swarm services {', '.join(services)} use it, and services "

@@ -255,6 +255,7 @@ class FakeDocker:
             "Id": container["Id"],
             "Names": [container["Name"]],
             "State": container["State"]["Status"],
+            "Labels": container.get("Labels", {}),
             "HostConfig": container["HostConfig"],
             "NetworkSettings": {"Networks": networks},
         }

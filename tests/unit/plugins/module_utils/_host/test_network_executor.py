@@ -321,6 +321,15 @@ def test_prune_takes_only_ours_and_never_one_in_use() -> None:
     assert docker.state().keys() == {"bridge", "host", "none", "foreign", "web"}
 
 
+def test_a_network_that_a_swarm_service_uses_is_not_touched() -> None:
+    docker = FakeDocker()
+    run(docker, WEB)
+    cid = docker.add_container("svc.1.abc", web={})
+    docker.containers[cid]["Labels"] = {"com.docker.swarm.service.name": "svc"}
+    with pytest.raises(FleetnetError, match="recreating network 'web': the swarm services svc use it"):
+        run(docker, {**WEB, "mtu": 1400}, allow_disconnect=True)
+
+
 def test_an_adopted_network_is_left_alone_and_not_pruned() -> None:
     docker = FakeDocker()
     docker._add_network({"Name": "theirs", "IPAM": {"Config": [{"Subnet": "10.64.9.0/24"}]}})
