@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import uuid
@@ -80,16 +79,16 @@ class OuterEngine:
     def stop(self) -> None:
         """Stops our own engine and removes all of its data."""
         with locks.held(self._paths.locks / "engine", "starting or stopping the engine"):
-            if pid := self._pid():
-                with console.step("stopping the test bed's engine"):
+            with console.step("stopping the test bed's engine and removing its data"):
+                if pid := self._pid():
                     os.kill(pid, signal.SIGTERM)
                     leftovers.wait(lambda: not self._pid(), STOP_DEADLINE)
-            self._clear_leftovers()
-            if self._made_trust_key.exists():
-                TRUST_KEY.unlink(missing_ok=True)
-            for path in (self._paths.root / "data", self._log, self._made_trust_key, self._paths.run):
-                _remove(path)
-            _remove(self._configuration)
+                self._clear_leftovers()
+                if self._made_trust_key.exists():
+                    TRUST_KEY.unlink(missing_ok=True)
+                for path in (self._paths.root / "data", self._log, self._made_trust_key, self._paths.run):
+                    process.remove_tree(path)
+                self._configuration.unlink(missing_ok=True)
             for folder in SHARED_FOLDERS:
                 with contextlib.suppress(OSError):  # another engine's, if it is not empty
                     folder.rmdir()
@@ -166,10 +165,3 @@ class OuterEngine:
     def _clear_leftovers(self) -> None:
         """Ends what a killed engine left: another one could not take its containers up again."""
         leftovers.clear(self._paths.run / "exec", (self._paths.root / "data", self._paths.run), self._identity())
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

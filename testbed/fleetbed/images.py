@@ -72,7 +72,7 @@ class ImageStore:
         """Builds in a folder of its own and moves the result into place, so that no half image is ever seen."""
         self._clear_up()
         work = self._paths.cache / f"{recipe.name}.building"
-        _remove(work)
+        process.remove_tree(work)
         work.mkdir(parents=True)
         # apt reads what it verifies as a user without privileges.
         work.chmod(0o755)
@@ -90,14 +90,14 @@ class ImageStore:
                 recipe.generation, f"the host image cannot be built: {_reason(log)} (see {log})", error.output
             ) from error
         finally:
-            _remove(work)
+            process.remove_tree(work)
 
     def _clear_up(self) -> None:
         """Removes what killed builds left, and images that nobody asked for in a long time."""
         for work in self._paths.cache.glob("*.building"):
             with locks.held_if_free(self._lock(work.stem)) as free:
                 if free:
-                    _remove(work)
+                    process.remove_tree(work)
         oldest = time.time() - KEEP_DAYS * 24 * 3600
         for path in self._paths.cache.glob("*.tar"):
             if path.stat().st_mtime < oldest:
@@ -132,9 +132,3 @@ def _reason(log: Path) -> str:
     """The first error of a build, the others follow from it."""
     errors = [line[2:].strip() for line in process.tail(log, 100).splitlines() if line.startswith("E: ")]
     return errors[0] if errors else "it failed without a reason"
-
-
-def _remove(work: Path) -> None:
-    """Removes the folder of a build, but enters no mounts that a killed one may have left."""
-    if work.exists():
-        process.run(["rm", "-rf", "--one-file-system", str(work)])

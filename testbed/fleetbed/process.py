@@ -99,6 +99,12 @@ def _confined() -> list[str]:
     return ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child"]
 
 
+def remove_tree(path: Path) -> None:
+    """Removes a folder, but enters no mounts. There may be many thousand files in it: rm is much faster at that."""
+    if path.exists():
+        run(["rm", "-rf", "--one-file-system", str(path)], timeout=600)
+
+
 def tail(log: Path, lines: int = 15) -> str:
     """The end of a log."""
     try:
