@@ -145,7 +145,7 @@ class Daemon:
                 self._commands.run(self._program(argv), "--validate", f"--config-file={file.name}", *_flags(argv))
             except CommandFailed as error:
                 lines = [line for line in error.output.splitlines() if line.strip()]
-                reason = (lines or ["no output"])[-1].replace(file.name, "it")
+                reason = (lines or ["no output"])[-1].replace(file.name, "daemon.json")
                 raise FleetnetError(f"dockerd --validate refuses the new configuration: {reason}") from error
 
     def help_text(self, argv: t.Sequence[str]) -> str:

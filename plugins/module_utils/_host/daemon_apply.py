@@ -57,7 +57,8 @@ class Host:
         if unit.active not in ("active", "activating", "reloading"):
             check.check_flags(parsed, unit.argv, path, unit.name)
             # Not even a connection is tried: through docker.socket it would start the daemon behind its owner's back.
-            log = telling_lines(self._daemon.log_since(time.time() - 86400))
+            # A unit that somebody has stopped has nothing to explain.
+            log = telling_lines(self._daemon.log_since(time.time() - 86400)) if unit.active == "failed" else []
             last = f"; its last words: {log[-1]}" if log else ""
             raise FleetnetError(
                 f"{unit.name} is {unit.active}, and default_bridge compares with the running daemon: start it first "

@@ -12,15 +12,17 @@ import typing as t
 MOST_LINES = 4
 
 _TELLING = re.compile(r"level=(error|fatal)|^failed to start|unable to configure|\bpanic:|^failed to |cannot ")
-# What systemd itself says of any unit, and what says nothing of the reason.
-_SYSTEMD = re.compile(r"^\S+\.service: |^(Starting|Started|Stopping|Stopped|Failed to start|Triggering) ")
+# What systemd says of any unit, and what a daemon says that is well: neither tells a reason.
+_NO_REASON = re.compile(
+    r"level=(info|debug)|^\S+\.service: |^(Starting|Started|Stopping|Stopped|Failed to start|Triggering) "
+)
 _ERROR = re.compile(r'error="((?:[^"\\]|\\.)*)"')
 _MESSAGE = re.compile(r'msg="((?:[^"\\]|\\.)*)"')
 
 
 def telling_lines(log: t.Sequence[str]) -> list[str]:
     """At most MOST_LINES lines of ``log``: those that report errors, else the last ones, each once, in their order."""
-    return errors_in(log) or _last([line for line in log if not _SYSTEMD.search(line)]) or _last(log)
+    return errors_in(log) or _last([line for line in log if not _NO_REASON.search(line)]) or _last(log)
 
 
 def errors_in(log: t.Sequence[str]) -> list[str]:
