@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+#: Statuses of containers that need nothing done, "restarting" being a host in the middle of a reboot.
+ALIVE = ("running", "restarting")
+
 
 class Do(Enum):
     """The things that can be done about one member of a fleet."""
@@ -49,7 +52,7 @@ def plan(desired: Mapping[str, str], observed: Iterable[Observed]) -> list[Step]
         present.add(container.name)
         if container.status == "paused":
             others.append(Step(Do.UNPAUSE, container.name, container.id, "paused"))
-        elif container.status != "running":
+        elif container.status not in ALIVE:
             others.append(Step(Do.START, container.name, container.id, "not running"))
     others += [Step(Do.CREATE, name, "", "missing") for name in desired if name not in present]
     return [*removals, *others]
@@ -63,7 +66,7 @@ def _unfit(container: Observed, wanted: str | None, repeated: bool) -> str:
         return "there twice"
     if container.fingerprint != wanted:
         return "made by another recipe"
-    if container.status not in ("running", "exited", "paused"):
+    if container.status not in (*ALIVE, "exited", "paused"):
         # "created": a command was killed before it had given the host its keys and started it.
         return f"left unfinished ({container.status})"
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,15 +45,15 @@ def identity(authorized: str, host_key: Path) -> bytes:
         # With none, systemd takes the boot for the very first and enables every service that is installed.
         "etc/machine-id": (0o444, f"{uuid.uuid4().hex}\n".encode()),
     }
-    buffer = io.BytesIO()
+    buffer, now = io.BytesIO(), int(time.time())
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, mode in _FOLDERS.items():
             entry = tarfile.TarInfo(path)
-            entry.type, entry.mode = tarfile.DIRTYPE, mode
+            entry.type, entry.mode, entry.mtime = tarfile.DIRTYPE, mode, now
             archive.addfile(entry)
         for path, (mode, content) in files.items():
             entry = tarfile.TarInfo(path)
-            entry.mode, entry.size = mode, len(content)
+            entry.mode, entry.size, entry.mtime = mode, len(content), now
             archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 

@@ -22,6 +22,7 @@ def there(name: str, status: str = "running", fingerprint: str = "") -> Observed
         pytest.param([], [(Do.CREATE, "world"), (Do.CREATE, "h1")], id="nothing is there"),
         pytest.param([there("world"), there("h1", "exited")], [(Do.START, "h1")], id="stopped"),
         pytest.param([there("world"), there("h1", "paused")], [(Do.UNPAUSE, "h1")], id="paused"),
+        pytest.param([there("world"), there("h1", "restarting")], [], id="in the middle of a reboot"),
         pytest.param(
             [there("world"), there("h1", "created")], [(Do.REMOVE, "h1"), (Do.CREATE, "h1")], id="left unfinished"
         ),
