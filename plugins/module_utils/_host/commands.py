@@ -52,6 +52,6 @@ class ModuleCommands:
 
 
 def run_json(commands: Commands, *argv: str) -> t.Any:
-    """Run a program that prints JSON (``ip -json``, ``nft -j``); empty output is an empty list, as iproute2 means it."""
+    """Run a program that prints JSON (``ip -json``); empty output is an empty list, as iproute2 means it."""
     text = commands.run(*argv)
     return json.loads(text) if text.strip() else []

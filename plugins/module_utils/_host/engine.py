@@ -148,9 +148,7 @@ def _error_text(answer: t.Any) -> str:
 def connect(params: Json) -> SdkEngine:
     """Connect with a module's parameters (:func:`engine_argument_spec`); failures are one line that says what to do."""
     if DOCKER_IMPORT_ERROR is not None:
-        raise EngineError(
-            missing_required_lib("docker") + " On Debian and Ubuntu it is the package python3-docker."
-        )
+        raise EngineError(missing_required_lib("docker") + " On Debian and Ubuntu it is the package python3-docker.")
     docker_host = params["docker_host"]
     try:
         client = docker.APIClient(
