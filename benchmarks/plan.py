@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Measure the planner on a large fleet: script/env benchmarks/plan.py [--hosts 10000]
+"""Measure the planner on a large fleet: script/env python benchmarks/plan.py [--hosts 10000]
 
 Generates inventories of a tenth of the hosts and of all, with ten networks each, in a temporary folder, and prints
 what planning costs as ratios, measured side by side in this run. All times are CPU seconds of a command with its
@@ -155,7 +154,7 @@ def measure(folder: pathlib.Path, *command: str) -> Cost:
         done = threading.Event()
         watcher = threading.Thread(target=watch, args=(process.pid, done, peak))
         watcher.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        _pid, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         done.set()
         watcher.join()
@@ -225,7 +224,7 @@ def main() -> int:
     for name, found, allowed in ratios:
         verdict = "ok" if found <= MOST[allowed] else "TOO MUCH"
         print(f"{name:48}{found:>8.2f}   at most {MOST[allowed]:<5} {verdict}")
-    return int(any(found > MOST[allowed] for _, found, allowed in ratios))
+    return int(any(found > MOST[allowed] for _name, found, allowed in ratios))
 
 
 if __name__ == "__main__":

@@ -87,8 +87,6 @@ notes:
   - Two controllers on one machine take turns with a lock file. Elsewhere it is version control that shows that two of
     them have leased the same block, as a conflict in a line, and the file is refused as long as both are in it.
 seealso:
-  - plugin: fleetnet.docker.docker_fleet_plan
-    plugin_type: role
   - module: fleetnet.docker.network_info
   - module: fleetnet.docker.default_bridge
   - module: fleetnet.docker.networks

@@ -30,7 +30,7 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         # makes the time of a large fleet grow faster than the fleet. The process ends with the task, so it stays off
         # for Ansible's own work on the result.
         gc.disable()
-        _, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
+        _result, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
         try:
             inventory = Inventory(task_vars or {}, arguments["group"])
             result.update(self.work(inventory, arguments))

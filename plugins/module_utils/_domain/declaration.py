@@ -16,12 +16,10 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import (
     ANY,
+    DEFAULT_BRIDGE,
     LENGTH_V6,
     Network,
     parse_networks,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import (
-    DEFAULT_BRIDGE as DEFAULT_BRIDGE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, nearest

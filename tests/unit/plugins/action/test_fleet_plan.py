@@ -40,11 +40,11 @@ class Controller:
         self.folder = folder
         self.lock = folder / "docker_fleet.lock.yml"
 
-    def declare(self, hosts, fleet=FLEET, name="hosts.yml"):
+    def declare(self, hosts, fleet=None, name="hosts.yml"):
         variables = {host: {"ansible_host": f"192.0.2.{number}"} for number, host in enumerate(hosts, 1)}
         for host in variables:
             variables[host].update(hosts[host] if isinstance(hosts, dict) else {})
-        inventory = {"docker_fleet": {"hosts": variables, "vars": fleet}}
+        inventory = {"docker_fleet": {"hosts": variables, "vars": fleet or FLEET}}
         (self.folder / name).write_text(yaml.safe_dump(inventory))
 
     def start(self, *arguments, playbook="fleetnet.docker.plan", inventory="hosts.yml"):
@@ -58,7 +58,7 @@ class Controller:
 
     def run(self, *arguments, fails=False, **more):
         process = self.start(*arguments, **more)
-        output, _ = process.communicate(timeout=300)
+        output, _stderr = process.communicate(timeout=300)
         assert bool(process.returncode) == fails, output
         return output
 

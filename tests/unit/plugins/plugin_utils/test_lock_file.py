@@ -34,7 +34,9 @@ def test_no_controller_reads_what_another_is_about_to_write(tmp_path):
     lock.write_text("0")
     program = CONTROLLER.format(path=sys.path, lock=str(lock))
     command = [sys.executable, "-c", program]
-    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _number in range(2)
+    ]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     for process in processes:

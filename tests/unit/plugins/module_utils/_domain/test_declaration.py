@@ -35,7 +35,7 @@ def test_bad_declaration(case):
 
 def test_the_smallest_declaration_is_complete():
     plan = plan_of({"supernet": "10.64.0.0/12", "networks": ["web"]}, HOSTS)
-    assert [str(subnet) for host in plan.hosts for _, subnet in plan.networks_of(host)] == [
+    assert [str(subnet) for host in plan.hosts for _network, subnet in plan.networks_of(host)] == [
         "10.64.1.0/24",
         "10.64.17.0/24",
     ]

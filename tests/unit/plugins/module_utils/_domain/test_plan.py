@@ -97,9 +97,9 @@ def test_nothing_that_is_leased_ever_moves(history):
                 for name, place in part.items():
                     assert places.setdefault((version, kind, name), place) == place
             everything = [*leases.blocks.items(), *leases.departed_blocks.items()]
-            assert all(leases.supernet.contains(block) for _, block in everything)
+            assert all(leases.supernet.contains(block) for _name, block in everything)
             assert not overlapping((block, name) for name, block in everything)
-        subnets = [(subnet, None) for host in plan.hosts for _, subnet in plan.networks_of(host)]
+        subnets = [(subnet, None) for host in plan.hosts for _network, subnet in plan.networks_of(host)]
         subnets += [(subnet, None) for host in plan.hosts for subnet in plan.default_bridge(host)]
         subnets += [(pool, None) for host in plan.hosts for pool in plan.pools(host)]
         assert len(subnets) == len(hosts) * (len(step["networks"]) + 2) * len(supernets)
@@ -107,7 +107,7 @@ def test_nothing_that_is_leased_ever_moves(history):
         assert all(
             any(block.contains(subnet) for block in plan.blocks(host))
             for host in plan.hosts
-            for _, subnet in plan.networks_of(host)
+            for _network, subnet in plan.networks_of(host)
         )
         held = lockfile.parse(lockfile.render(plan.leases), "lock")
         assert held == plan.leases
