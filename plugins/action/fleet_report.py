@@ -52,7 +52,7 @@ class ActionModule(FleetAction):
         # The same nodes give the same probes in the same order as fleet_probes gave out, so results need no names.
         for probe in reachability.make_probes(policy, nodes):
             result = next(pending.get(probe.source.host, iter(())), None)
-            verdicts.append(reachability.judge(probe, result, seen.get(reachability.arrival_key(probe), [])))
+            verdicts.append(reachability.judge(probe, result, reachability.arrivals_of(seen, probe, result)))
         wrong = [verdict for verdict in verdicts if verdict.problem]
         lines = [*arguments["summary"], ""] if arguments["summary"] else []
         lines += reachability.report_lines(verdicts) if verdicts else [_NOTHING]

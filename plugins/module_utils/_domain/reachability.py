@@ -154,20 +154,31 @@ def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str]) -> Verdi
     return Verdict(probe, True, None)
 
 
-def index_arrivals(arrivals: t.Mapping[str, t.Sequence[Data]]) -> dict[tuple[t.Any, ...], list[str]]:
-    """By (host, destination, protocol, port, token) the source addresses that ``probe_observer`` saw."""
-    index: dict[tuple[t.Any, ...], list[str]] = {}
+Arrivals = t.Dict[t.Tuple[t.Any, ...], t.List[str]]
+
+
+def index_arrivals(arrivals: t.Mapping[str, t.Sequence[Data]]) -> Arrivals:
+    """What ``probe_observer`` saw on each host: probe as it arrived -> the source addresses."""
+    index: Arrivals = {}
     for host, seen in arrivals.items():
         for arrival in seen:
-            port = arrival["port"] if arrival["protocol"] != "icmp" else None
-            key = (host, arrival["destination"], arrival["protocol"], port, arrival["token"])
-            index.setdefault(key, []).append(arrival["source"])
+            place = (host, arrival["destination"], arrival["protocol"], arrival["port"] or None)
+            for mark in (("token", arrival["token"]), ("source port", arrival.get("source_port"))):
+                index.setdefault((*place, *mark), []).append(arrival["source"])
     return index
 
 
-def arrival_key(probe: Probe) -> tuple[t.Any, ...]:
-    """The key of a probe in :func:`index_arrivals`."""
-    return (probe.target.host, probe.target.address, probe.protocol, probe.port, probe.token)
+def arrivals_of(index: Arrivals, probe: Probe, result: Data | None) -> list[str]:
+    """The source addresses that a probe arrived from.
+
+    A TCP probe carries its token in its source port. Where the container had that port in use already, the prober took
+    another one, and says which.
+    """
+    place = (probe.target.host, probe.target.address, probe.protocol, probe.port)
+    port = (result or {}).get("source_port")
+    if probe.protocol == "tcp" and port is not None:
+        return index.get((*place, "source port", port), [])
+    return index.get((*place, "token", probe.token), [])
 
 
 def report_lines(verdicts: t.Sequence[Verdict], most_problems: int = 20) -> list[str]:

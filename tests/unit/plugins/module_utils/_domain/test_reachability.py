@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import (
     Node,
     Probe,
-    arrival_key,
+    arrivals_of,
     find_nodes,
     index_arrivals,
     judge,
@@ -36,6 +36,11 @@ DB2 = Node("h2", "db", "db", "10.64.18.2")
 
 def container(name, *addresses):
     return {"name": name, "networks": [{"network": "any", "ipv4": address} for address in addresses]}
+
+
+def arrival(probe):
+    """What tells a probe where it arrives."""
+    return (probe.target.host, probe.target.address, probe.protocol, probe.port, probe.token)
 
 
 def test_nodes_are_containers_with_one_address_that_the_plan_knows():
@@ -69,8 +74,7 @@ def test_every_pair_is_tried_with_what_is_open_there_and_with_what_is_not():
     assert tried[str(WEB1), str(DB2), "tcp/9"] is None
     assert tried[str(DB2), str(WEB1), "tcp/9"] is None
     # what arrives at one port of one target is told apart by its token
-    arrivals = [arrival_key(probe) for probe in probes]
-    assert len(set(arrivals)) == len(arrivals)
+    assert len({arrival(probe) for probe in probes}) == len(probes)
 
 
 def test_ip_versions_are_told_apart():
@@ -78,7 +82,7 @@ def test_ip_versions_are_told_apart():
     nodes = [WEB1, WEB2, *(node._replace(address="fd64::" + node.host[1]) for node in (WEB1, WEB2))]
     probes = make_probes(POLICY, nodes)
     assert all((":" in probe.source.address) == (":" in probe.target.address) for probe in probes)
-    assert len({arrival_key(probe) for probe in probes}) == len(probes) == 8
+    assert len({arrival(probe) for probe in probes}) == len(probes) == 8
 
 
 def test_docker0_is_left_to_docker_within_a_host_and_denied_across_hosts():
@@ -121,9 +125,24 @@ def test_judge(probe, result, arrivals, passed, problem):
 
 
 def test_arrivals_are_found_by_where_and_what_arrived():
-    seen = {"h2": [{"destination": DB2.address, "protocol": "tcp", "port": 5432, "token": 0, "source": "10.64.1.2"}]}
-    assert index_arrivals(seen)[arrival_key(ALLOWED)] == ["10.64.1.2"]
-    assert arrival_key(DENIED) not in index_arrivals(seen)
+    index = index_arrivals(
+        {
+            "h2": [
+                {
+                    "destination": DB2.address,
+                    "protocol": "tcp",
+                    "port": 5432,
+                    "token": 0,
+                    "source_port": 20000,
+                    "source": "10.64.1.2",
+                }
+            ]
+        }
+    )
+    assert arrivals_of(index, ALLOWED, None) == ["10.64.1.2"]
+    assert arrivals_of(index, ALLOWED, {"source_port": 20000}) == ["10.64.1.2"]
+    assert arrivals_of(index, ALLOWED, {"source_port": 43210}) == []
+    assert arrivals_of(index, DENIED, None) == []
 
 
 def test_the_report_tells_what_is_wrong():
