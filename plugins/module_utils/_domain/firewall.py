@@ -108,18 +108,21 @@ class _Table:
             *maps,
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
-            f"\t\t{inside} ct state established,related goto allowed",
-            "\t\tct state established,related accept",
-            # br_netfilter shows frames within one bridge to this hook; they are not routed and not ours to judge.
-            "\t\tfib daddr . iif oif exists accept",
+            # Only replies pass because of their flow: what goes forward is judged packet by packet, so that a line that
+            # is taken out of the policy ends the flows that it allowed.
+            f"\t\t{inside} ct state established ct direction reply goto allowed",
+            f"\t\t{inside} ct state related goto allowed",
             f"\t\t{inside} goto between",
+            "\t\tct state established,related accept",
             *self._inbound(),
             "\t}",
             "\tchain between {",
             # A source that would not be routed back to where it came from is forged.
-            '\t\tfib saddr . iif oif missing counter drop comment "forged source"',
+            '\t\tct state new fib saddr . iif oif missing counter drop comment "forged source"',
             *self._pinned_rules(),
             *(self._guarded(lookup) for lookup in lookups),
+            # br_netfilter shows frames within one bridge to this hook; they are not routed and not ours to judge.
+            "\t\tfib daddr . iif oif exists accept",
             '\t\tcounter drop comment "not declared"',
             "\t}",
             "\tchain allowed {",
