@@ -56,6 +56,12 @@ class ActionModule(FleetAction):
         wrong = [verdict for verdict in verdicts if verdict.problem]
         lines = [*arguments["summary"], ""] if arguments["summary"] else []
         lines += reachability.report_lines(verdicts) if verdicts else [_NOTHING]
+        left_out = [host for host in inventory.hosts if host not in results]
+        if left_out:
+            lines += [
+                "",
+                f"NOT PROBED, and so not proven: {', '.join(left_out)} (failed before, or left out by --limit)",
+            ]
         Display().display("\n" + "\n".join(lines) + "\n")
         if arguments["report_dir"]:
             self._write(arguments["report_dir"], lines, verdicts)
