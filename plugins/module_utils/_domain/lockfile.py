@@ -27,7 +27,11 @@ _HEAD = """\
 # The address leases of the fleet, written by fleetnet.docker. Keep this file under version control beside the
 # inventory: it is what keeps every address where it is. A line under departed holds the addresses of a host or network
 # that is no longer declared; docker_fleet_reclaim gives them free.
+docker_fleet_leases:  # to Ansible a group of no hosts, so that this file may lie in an inventory folder
+  vars:
 """
+_WRAPPER = ("docker_fleet_leases", "vars")
+_INDENT = "    "
 # YAML's mark for the end of a document: without it, a file that was cut off could not be told from a small fleet.
 _END = "..."
 
@@ -64,7 +68,7 @@ def render(book: LeaseBook) -> str:
             *_section("networks", _by_offset([leases.departed_slots for leases in families]), "  "),
             *_section("hosts", _by_name([leases.departed_blocks for leases in families]), "  "),
         ]
-    return _HEAD + "\n".join(lines) + f"\n{_END}\n"
+    return _HEAD + "".join(f"{_INDENT}{line}\n" for line in lines) + f"{_END}\n"
 
 
 def _offset(slot: Slot) -> str:
@@ -142,6 +146,7 @@ def _document(lines: list[str]) -> Document:
     """The entries by section: "" for those at the top, "hosts", "departed.hosts" and so on."""
     document: Document = {"": {}}
     section = ""
+    wrapped = 0  # how many of the keys around the document have been read
     for number, line in enumerate(lines, 1):
         bare = line.strip()
         if bare == _END and line == bare:
@@ -156,7 +161,13 @@ def _document(lines: list[str]) -> Document:
         if found is None:
             raise _Broken(number, "is not KEY: VALUE")
         key = found["plain"] or found["double"] or found["single"].replace("''", "'")
-        section = _take(document, section, number, len(found["indent"]), key, found["value"] or "")
+        if wrapped < len(_WRAPPER):
+            if (key, len(found["indent"]), found["value"]) != (_WRAPPER[wrapped], 2 * wrapped, None):
+                raise _Broken(number, f"has to be {_WRAPPER[wrapped]}:")
+            wrapped += 1
+            continue
+        indent = len(found["indent"]) - len(_INDENT)
+        section = _take(document, section, number, indent, key, found["value"] or "")
     if not lines:
         raise _Broken(1, "the file is empty")
     raise _Broken(len(lines), f"is the last line, and the file's end ({_END}) is missing, so the file was cut off")

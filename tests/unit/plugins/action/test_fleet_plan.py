@@ -63,7 +63,7 @@ class Controller:
         return output
 
     def held(self):
-        return yaml.safe_load(self.lock.read_text())
+        return yaml.safe_load(self.lock.read_text())["docker_fleet_leases"]["vars"]
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_check_mode_writes_nothing_and_shows_the_lock_file(controller):
     assert not controller.lock.exists()
     output = controller.run("--diff", "-e", f"docker_fleet_plan_json_file={controller.folder}/plan.json")
     for text in (checked, output):
-        assert "+  h2: 10.64.16.0/20" in text
+        assert "+      h2: 10.64.16.0/20" in text
         assert re.search(
             r"^  h2    192\.0\.2\.2  10\.64\.16\.0/20  10\.64\.16\.0/24  10\.64\.17\.0/24", text, re.MULTILINE
         )
@@ -131,7 +131,7 @@ def test_a_broken_lock_file_is_never_overwritten(controller):
     broken = controller.lock.read_text().replace("...\n", "")
     controller.lock.write_text(broken)
     controller.declare(["h1", "h2"])
-    assert "line 15 ('h1: 10.64.0.0/20'): is the last line, and the file's end (...) is missing" in controller.run(
+    assert "line 17 ('h1: 10.64.0.0/20'): is the last line, and the file's end (...) is missing" in controller.run(
         fails=True
     )
     assert controller.lock.read_text() == broken

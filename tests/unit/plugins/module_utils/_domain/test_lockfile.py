@@ -40,7 +40,7 @@ def test_no_beginning_of_a_lock_file_is_taken_for_the_whole():
 
 
 def test_it_is_yaml_as_well():
-    document = yaml.safe_load(GOOD)
+    document = yaml.safe_load(GOOD)["docker_fleet_leases"]["vars"]
     assert document["networks"] == {"docker0": "0.0.0.0/24", "web": "0.0.1.0/24"}
     assert document["hosts"] == {"h1": "10.64.0.0/20", "h2": "10.64.16.0/20"}
 
@@ -52,17 +52,17 @@ def test_names_that_yaml_would_take_for_something_else():
     leases = plan_of(FLEET, hosts).leases
     text = lockfile.render(leases)
     assert lockfile.parse(text, "lock") == leases
-    assert set(yaml.safe_load(text)["hosts"]) == set(hosts)
+    assert set(yaml.safe_load(text)["docker_fleet_leases"]["vars"]["hosts"]) == set(hosts)
 
 
 def test_comments_and_other_quotes_are_a_persons_right():
-    text = GOOD.replace("  h1: 10.64.0.0/20", '  # the first\n  "h1":  10.64.0.0/20   # moved here in May')
+    text = GOOD.replace("      h1: 10.64.0.0/20", '  # the first\n      "h1":  10.64.0.0/20   # moved here in May')
     assert lockfile.parse(text, "lock") == lockfile.parse(GOOD, "lock")
 
 
 def test_what_departs_keeps_its_lease_until_it_is_reclaimed():
     book = plan_of({**FLEET, "networks": []}, {"h2": HOSTS["h2"]}, held=plan_of(FLEET, HOSTS).leases).leases
-    assert "departed:\n  networks:\n    web: 0.0.1.0/24\n  hosts:\n    h1: 10.64.0.0/20\n" in lockfile.render(book)
+    assert "departed:\n      networks:\n        web: 0.0.1.0/24\n      hosts:\n        h1: 10.64.0.0/20\n" in lockfile.render(book)
     assert book.departed() == {"h1", "web"}
     assert "h1" not in lockfile.render(book.without(["h1"]))
     # what is declared keeps its lease, whatever is reclaimed
