@@ -66,7 +66,7 @@ EXAMPLES = r"""
 - name: Forward as declared
   fleetnet.docker.bridge_routing:
     policy: "{{ docker_fleet_plan.policy }}"
-    subnets: "{{ docker_fleet_plan.hosts[inventory_hostname].routed_subnets }}"
+    subnets: "{{ query('fleetnet.docker.fleet_slice', 'routed_subnets') | first }}"
 """
 
 RETURN = r"""
