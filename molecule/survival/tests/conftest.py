@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import pytest
 import testinfra
@@ -38,27 +37,24 @@ class Fleet:
     """The hosts under test."""
 
     def __init__(self, inventory: str) -> None:
-        self._inventory = inventory
-
-    @functools.cache  # noqa: B019  # one instance a session
-    def _host(self, name: str):
-        return testinfra.get_host(f"ansible://{name}", ansible_inventory=self._inventory)
+        self._hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in HOSTS}
+        # asked for before anything is broken
+        self._addresses = {(name, network): self._ask(name, network) for name in HOSTS for network in ("web", "db")}
 
     def run(self, name: str, command: str) -> None:
         """Run a shell command; a host that reboots under it is no failure."""
-        self._host(name).run(command)
+        self._hosts[name].run(command)
 
-    @functools.cache  # noqa: B019
-    def address(self, name: str, network: str) -> str:
+    def _ask(self, name: str, network: str) -> str:
         """The address of the container on a network of a host, as its engine tells."""
         form = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
-        return self._host(name).check_output("docker inspect --format %s %s", form, network)
+        return self._hosts[name].check_output("docker inspect --format %s %s", form, network)
 
     def probe(self, name: str) -> Round:
         """Everything that containers of one host may do to all others, and may not."""
         wanted, denied = {}, {}
         for other in HOSTS:
-            web, db = self.address(other, "web"), self.address(other, "db")
+            web, db = self._addresses[other, "web"], self._addresses[other, "db"]
             wanted[f"web->web@{other}:icmp"] = ("web", f"ping -c 1 -W 1 {web}")
             wanted[f"db->db@{other}:icmp"] = ("db", f"ping -c 1 -W 1 {db}")
             wanted[f"web->db@{other}:5432"] = ("web", f"nc -w 1 {db} 5432 </dev/null")
@@ -67,7 +63,7 @@ class Fleet:
         lines = "\n".join(
             f'probe "{probe}" {container} "{command}" &' for probe, (container, command) in {**wanted, **denied}.items()
         )
-        passed = set(self._host(name).run("sh -c %s", PROBER % lines).stdout.split())
+        passed = set(self._hosts[name].run("sh -c %s", PROBER % lines).stdout.split())
         return Round(
             tuple(probe for probe in wanted if probe not in passed), tuple(probe for probe in denied if probe in passed)
         )
@@ -75,12 +71,8 @@ class Fleet:
 
 @pytest.fixture(scope="session")
 def fleet(request) -> Fleet:
-    """The fleet; the addresses are asked for before anything is broken."""
-    found = Fleet(request.config.getoption("--ansible-inventory"))
-    for name in HOSTS:
-        for network in ("web", "db"):
-            found.address(name, network)
-    return found
+    """The fleet."""
+    return Fleet(request.config.getoption("--ansible-inventory"))
 
 
 _table: dict[str, dict[str, tuple]] = {}

@@ -32,7 +32,7 @@ def test_hosts_and_world() -> None:
 
 
 def test_hosts_without_an_image_are_left_out() -> None:
-    _, hosts = members(SPEC, [L1, L2], {"28.5": "image:28.5"}, BARE)
+    hosts = members(SPEC, [L1, L2], {"28.5": "image:28.5"}, BARE)[1]
     assert [host.name for host in hosts] == ["h2"]
 
 
@@ -56,7 +56,7 @@ def test_fingerprint_does_not_depend_on_other_hosts() -> None:
 
 
 def test_inventory_says_where_hosts_are_and_no_more() -> None:
-    _, hosts = members(SPEC, [L1, L2], IMAGES, BARE)
+    hosts = members(SPEC, [L1, L2], IMAGES, BARE)[1]
     text = inventory.render(hosts, {"h1": "20.10.24"}, Path("/state/f"), Path("/run/s/f"))
     group = yaml.safe_load(text)["docker_fleet"]
     assert group["hosts"]["h1"] == {

@@ -177,7 +177,8 @@ def _rank(resident: Resident) -> tuple[bool, int, str]:
 
 
 def _bridge_taken(resident: Resident, reason: str) -> InvalidValue:
-    assert resident.item is not None
+    if resident.item is None:
+        raise AssertionError("only a declared network's bridge is refused")
     where = resident.item.where(SHORT_NAME_OF[BRIDGE_NAME])
     return InvalidValue(where, resident.bridge, f"{reason}: choose another name")
 

@@ -77,7 +77,8 @@ class _Planner:
         stay = [each for each in self._survey.networks if each.id not in replaced and each.id not in removed]
         made = [declared(item, targets[item.name]) for item in self._survey.items if item.name in targets]
         for resident in made:
-            assert resident.item is not None
+            if resident.item is None:
+                raise AssertionError("made from an item, in the line above")
             check_engine(resident.item, resident.definition, self._request.version, self._snapshot.facts)
         bridges = {each.bridge for each in self._survey.networks}
         check_residents([staying(each) for each in stay] + made, self._request.links - bridges)

@@ -139,7 +139,7 @@ class FakeDocker:
     def _post(self, path: str, body: Json) -> t.Any:
         if path == "/networks/create":
             return self._create(body)
-        _, network, verb = path.strip("/").split("/")
+        network, verb = path.strip("/").split("/")[1:]
         return self._connect(network, body) if verb == "connect" else self._disconnect(network, body)
 
     def _delete(self, path: str) -> None:

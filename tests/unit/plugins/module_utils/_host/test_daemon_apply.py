@@ -176,7 +176,7 @@ def test_a_failure_to_put_back_is_told_and_left_for_the_next_run(world: World, h
 
 def test_a_file_that_did_not_exist_is_gone_again(world: World, host: Host) -> None:
     world.path.unlink()
-    world.refused = lambda config: bool(config)
+    world.refused = bool
     with pytest.raises(FleetnetError, match="does not start"):
         apply(host, {"mtu": 1400})
     assert not world.path.exists()
