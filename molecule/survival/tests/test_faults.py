@@ -57,7 +57,9 @@ FAULTS = {
 def test_everything_is_as_declared_again_within_a_minute(fleet, table, fault):
     with concurrent.futures.ThreadPoolExecutor(len(HOSTS)) as pool:
         before = list(pool.map(lambda name: recover(fleet, name, time.monotonic()), HOSTS))
-        assert all(seconds is not None for seconds, leaked, last in before), f"not as declared before the fault: {before}"
+        assert all(seconds is not None for seconds, leaked, last in before), (
+            f"not as declared before the fault: {before}"
+        )
         list(pool.map(lambda name: fleet.run(name, FAULTS[fault].command), HOSTS))
         begun = time.monotonic()
         recovered = list(pool.map(lambda name: recover(fleet, name, begun), HOSTS))
