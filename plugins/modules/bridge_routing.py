@@ -23,17 +23,8 @@ description:
     and by a timer that puts back what got lost. IPv4 forwarding is switched on in C(/etc/sysctl.d/60-fleetnet.conf).
   - Nobody else's rules, tables and chains are changed.
 extends_documentation_fragment:
+  - fleetnet.docker.attributes
   - fleetnet.docker.engine
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return what would change without changing it.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed in diff mode.
-    support: full
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
-    support: full
 options:
   state:
     description:

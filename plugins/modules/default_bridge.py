@@ -23,19 +23,8 @@ description:
     have to run again. Otherwise the former file is put back, the daemon is started with it, and the task fails with
     what the daemon's log says.
   - A run that was killed in the middle is finished by the next one.
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Returns the file's difference and that of the values in effect.
-    support: full
-  idempotent:
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-      - This assumes that the system controlled/queried by the module has not changed in a relevant way.
-    support: full
 extends_documentation_fragment:
+  - fleetnet.docker.attributes
   - fleetnet.docker.engine
 options:
   bip:

@@ -14,18 +14,8 @@ description:
   - Prints what tasks that ran in check mode would have changed, a line a change. Hosts to which the same would happen
     are told together, and a task that would fail is told with its reason.
   - Runs on the controller and contacts no host. Use it with C(run_once).
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return the same, since it changes no host.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed in diff mode.
-    support: N/A
-    details:
-      - This action changes nothing.
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
-    support: full
+extends_documentation_fragment:
+  - fleetnet.docker.attributes.reading
 options:
   group:
     description: The inventory's group that is the fleet.

@@ -21,20 +21,15 @@ description:
   - A declaration that cannot be is refused before any host is contacted, with host, variable and value.
   - With O(observed) the plan is proven against what the hosts report; any overlap with their links, routes, other
     Docker networks, name servers or the address that Ansible comes in from is refused before any host is changed.
+extends_documentation_fragment:
+  - fleetnet.docker.attributes
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return what would change without changing it.
-    support: full
     details:
       - The plan is made as in a real run, so that later tasks show what they would do; the lock file is not written.
   diff_mode:
-    description: Returns details on what has changed in diff mode.
-    support: full
     details:
       - The difference of the lock file.
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
-    support: full
 options:
   group:
     description:

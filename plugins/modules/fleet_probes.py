@@ -16,18 +16,8 @@ description:
     service that the policy opens at the other end, and on a port that no line opens, so that what must not pass is
     tried too.
   - Runs on the controller and contacts no host. Use it with C(run_once).
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return the same, since it changes nothing.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed in diff mode.
-    support: N/A
-    details:
-      - This action changes nothing.
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
-    support: full
+extends_documentation_fragment:
+  - fleetnet.docker.attributes.reading
 options:
   group:
     description: The inventory's group that is the fleet.

@@ -14,20 +14,12 @@ description:
   - Judges the results of the fleet's probes. What is declared has to pass with its source address kept, and what is not
     declared has to be denied. Prints the reachability matrix, and fails where reality differs from the declaration.
   - Runs on the controller and contacts no host. Use it with C(run_once).
+extends_documentation_fragment:
+  - fleetnet.docker.attributes.reading
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return the same, since it changes no host.
-    support: full
     details:
       - The report's files are written in check mode too.
-  diff_mode:
-    description: Returns details on what has changed in diff mode.
-    support: N/A
-    details:
-      - This action changes nothing.
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
-    support: full
 options:
   group:
     description: The inventory's group that is the fleet.

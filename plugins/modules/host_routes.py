@@ -16,16 +16,8 @@ description:
   - The routes are written to C(/etc/fleetnet/routes) and applied from there, by this module, at boot, whenever Docker
     restarts, and by a timer that puts back what got lost.
   - Only routes of routing protocol 213 are ever changed or removed. That is the mark of this collection.
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return what would change without changing it.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed in diff mode.
-    support: full
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
-    support: full
+extends_documentation_fragment:
+  - fleetnet.docker.attributes
 options:
   state:
     description:

@@ -15,17 +15,8 @@ description:
   - Docker cannot change an endpoint of a running container, so what differs is disconnected and connected again, with
     everything that the declaration does not mention as it was. If that fails the old endpoint is put back. An endpoint
     that fits its declaration is not touched, and one of a stopped container is only written down.
-attributes:
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return what would be done without doing it.
-  diff_mode:
-    support: full
-    description: Returns what has been changed, or would be changed in C(check_mode), in C(diff_mode).
-  idempotent:
-    support: full
-    description: When run twice in a row outside of check mode, with the same arguments, the second run changes nothing.
 extends_documentation_fragment:
+  - fleetnet.docker.attributes
   - fleetnet.docker.engine
 options:
   container:

@@ -15,19 +15,8 @@ description:
     containers, the kernel's links and routes, forwarding switches, name servers, and the path that Ansible came in by.
   - Nothing is changed on the host.
 extends_documentation_fragment:
+  - fleetnet.docker.attributes.reading
   - fleetnet.docker.engine
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return the same, since it changes nothing.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed in diff mode.
-    support: N/A
-    details:
-      - This module changes nothing.
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
-    support: full
 options:
   gather:
     description:

@@ -18,17 +18,8 @@ description:
   - Everything is checked before anything is changed. A network with containers is not touched unless
     O(allow_disconnect=true); the refusal names every container that would be disconnected.
   - Every network that this module creates carries the label C(io.fleetnet.managed=true).
-attributes:
-  check_mode:
-    support: full
-    description: Can run in C(check_mode) and return what would be done without doing it.
-  diff_mode:
-    support: full
-    description: Returns what has been changed, or would be changed in C(check_mode), in C(diff_mode).
-  idempotent:
-    support: full
-    description: When run twice in a row outside of check mode, with the same arguments, the second run changes nothing.
 extends_documentation_fragment:
+  - fleetnet.docker.attributes
   - fleetnet.docker.engine
 options:
   networks:

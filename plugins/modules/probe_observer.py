@@ -18,22 +18,17 @@ description:
   - A probe that arrived without an answer getting back, or whose source address was rewritten on its way, is told from
     one that never arrived.
 extends_documentation_fragment:
+  - fleetnet.docker.attributes.reading
   - fleetnet.docker.engine
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying the host.
-    support: full
     details:
       - In check mode nothing is started or ended, and there are no arrivals. A task with C(check_mode=false) observes
         in check mode too.
   diff_mode:
-    description: Returns details on what has changed in diff mode.
-    support: N/A
     details:
       - This module changes nothing of the host's configuration.
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
-    support: full
     details:
       - RV(ignore:changed) is always V(false). The observer is a passing process that ends by itself, no part of the
         host's configuration.

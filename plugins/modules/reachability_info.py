@@ -17,21 +17,12 @@ description:
   - Each probe carries a number, its token, by which M(fleetnet.docker.probe_observer) on the destination's host tells
     which one it has seen arrive, and from which address.
 extends_documentation_fragment:
+  - fleetnet.docker.attributes.reading
   - fleetnet.docker.engine
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return the same, since it changes nothing.
-    support: full
     details:
       - Probes are sent in check mode too.
-  diff_mode:
-    description: Returns details on what has changed in diff mode.
-    support: N/A
-    details:
-      - This module changes nothing.
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
-    support: full
 options:
   probes:
     description:
