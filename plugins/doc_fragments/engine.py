@@ -30,19 +30,27 @@ options:
     type: bool
     default: false
     aliases: [tls_verify]
+  tls_hostname:
+    description:
+      - The name that the engine's certificate has to be made out to, where that is not the host of O(docker_host).
+      - If not set, the environment variable E(DOCKER_TLS_HOSTNAME) is used.
+    type: str
   ca_path:
     description:
       - File with the certificates of the authorities that the engine's certificate is verified with.
+      - If not set, it is C(ca.pem) in the folder that the environment variable E(DOCKER_CERT_PATH) names.
     type: path
     aliases: [ca_cert, tls_ca_cert, cacert_path]
   client_cert:
     description:
-      - File with the client's TLS certificate.
+      - File with the client's TLS certificate. It is used with O(tls) or O(validate_certs).
+      - If not set, it is C(cert.pem) in the folder that the environment variable E(DOCKER_CERT_PATH) names.
     type: path
     aliases: [tls_client_cert, cert_path]
   client_key:
     description:
       - File with the private key of O(client_cert).
+      - If not set, it is C(key.pem) in the folder that the environment variable E(DOCKER_CERT_PATH) names.
     type: path
     aliases: [tls_client_key, key_path]
   api_version:

@@ -11,6 +11,7 @@ engine's own JSON, since the SDK's keyword arguments lag behind the API (``Enabl
 
 from __future__ import annotations
 
+import os
 import re
 import traceback
 import typing as t
@@ -23,6 +24,7 @@ try:
     import docker
     import docker.errors
     import docker.tls
+    from requests.adapters import HTTPAdapter
     from requests.exceptions import RequestException
 
     DOCKER_IMPORT_ERROR = None
@@ -32,6 +34,11 @@ except ImportError:
 Json = t.Dict[str, t.Any]
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+
+
+def _in_cert_folder(name: str) -> str:
+    """The file ``name`` where Docker's own client looks for it: a fallback, as ``env_fallback`` is one."""
+    return os.path.join(str(env_fallback("DOCKER_CERT_PATH")), name)
 
 
 def engine_argument_spec() -> Json:
@@ -50,9 +57,22 @@ def engine_argument_spec() -> Json:
             "fallback": (env_fallback, ["DOCKER_TLS_VERIFY"]),
             "aliases": ["tls_verify"],
         },
-        "ca_path": {"type": "path", "aliases": ["ca_cert", "tls_ca_cert", "cacert_path"]},
-        "client_cert": {"type": "path", "aliases": ["tls_client_cert", "cert_path"]},
-        "client_key": {"type": "path", "aliases": ["tls_client_key", "key_path"]},
+        "tls_hostname": {"type": "str", "fallback": (env_fallback, ["DOCKER_TLS_HOSTNAME"])},
+        "ca_path": {
+            "type": "path",
+            "fallback": (_in_cert_folder, ["ca.pem"]),
+            "aliases": ["ca_cert", "tls_ca_cert", "cacert_path"],
+        },
+        "client_cert": {
+            "type": "path",
+            "fallback": (_in_cert_folder, ["cert.pem"]),
+            "aliases": ["tls_client_cert", "cert_path"],
+        },
+        "client_key": {
+            "type": "path",
+            "fallback": (_in_cert_folder, ["key.pem"]),
+            "aliases": ["tls_client_key", "key_path"],
+        },
         "api_version": {
             "type": "str",
             "default": "auto",
@@ -159,19 +179,44 @@ def connect(params: Json) -> SdkEngine:
         )
         client.version()  # with a fixed api_version nothing has been asked yet
     except (docker.errors.DockerException, RequestException) as error:
-        raise EngineError(
-            f"cannot reach the Docker engine at {docker_host}: {error}; is it running (systemctl status docker)?"
-        ) from error
+        raise EngineError(f"cannot reach the Docker engine at {docker_host}: {error}; {_hint(params)}") from error
     return SdkEngine(client, docker_host)
 
 
+def _hint(params: Json) -> str:
+    if not params["docker_host"].startswith("tcp:"):
+        return "is it running (systemctl status docker)?"
+    if _tls_wanted(params):
+        return "does it listen there, and does it know the authority of client_cert?"
+    return "does it want TLS (validate_certs, ca_path, client_cert, client_key)?"
+
+
+def _tls_wanted(params: Json) -> bool:
+    return bool(params["tls"] or params["validate_certs"])
+
+
 def _tls(params: Json) -> t.Any:
-    wanted = params["tls"] or params["validate_certs"] or params["client_cert"] or params["ca_path"]
-    if not wanted:
+    if not _tls_wanted(params):
         return None
     pair = (params["client_cert"], params["client_key"])
-    return docker.tls.TLSConfig(
+    config = docker.tls.TLSConfig(
         client_cert=pair if all(pair) else None,
         ca_cert=params["ca_path"],
         verify=params["validate_certs"],
     )
+    if params["tls_hostname"]:
+        _expect(params["tls_hostname"], config)
+    return config
+
+
+def _expect(hostname: str, config: t.Any) -> None:
+    """Let the engine's certificate be one for ``hostname``: SDK 7 has no option for that any more."""
+    configure = config.configure_client
+
+    def configure_client(client: t.Any) -> None:
+        configure(client)
+        adapter = HTTPAdapter()
+        adapter.init_poolmanager(10, 10, assert_hostname=hostname)
+        client.mount("https://", adapter)
+
+    config.configure_client = configure_client
