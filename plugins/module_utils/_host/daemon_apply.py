@@ -69,7 +69,7 @@ class Host:
         bridge = _get(engine, "/networks/bridge")
         links = read_links(self._commands)
         pending = self._state.pending()
-        running = _running(engine)
+        running = running_containers(engine)
         awaited = pending.containers if pending else ()
         observed = Observed(
             version=version,
@@ -146,7 +146,7 @@ class Host:
             self._daemon.delete_link(plan.leave)
         self._take_up(plan, plan.after, plan.own_unit)
         if plan.resume:
-            _resume(self._connect(), plan.resume)
+            resume_containers(self._connect(), plan.resume)
         if plan.signal:
             self._verify(plan, desired)
 
@@ -184,7 +184,7 @@ class Host:
                 _put(plan.path, plan.before)
             self._take_up(plan, plan.before, plan.own_unit_before)
             if plan.resume:
-                _resume(self._connect(), plan.resume)
+                resume_containers(self._connect(), plan.resume)
         except (FleetnetError, OSError) as second:
             # What is pending stays so: the next run tries again.
             return FleetnetError(f"{error}.{said} Putting the former {plan.path} back failed as well: {second}")
@@ -208,7 +208,7 @@ def _get(engine: Engine, path: str) -> t.Any:
         return None
 
 
-def _running(engine: Engine) -> tuple[Container, ...]:
+def running_containers(engine: Engine) -> tuple[Container, ...]:
     """The containers that run, oldest first, so that one which shares another's network comes after it.
 
     Swarm's tasks are left out: the swarm replaces them by itself, under other names.
@@ -231,7 +231,7 @@ def _stopped(engine: Engine, container: Container) -> bool:
     return detail is not None and not detail["State"]["Running"]
 
 
-def _resume(engine: Engine, containers: t.Sequence[Container]) -> None:
+def resume_containers(engine: Engine, containers: t.Sequence[Container]) -> None:
     """Start again what does not run, and see that all of them do; a container that is gone is not awaited."""
     for container in containers:
         if _stopped(engine, container):
