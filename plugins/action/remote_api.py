@@ -1,0 +1,88 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificates on the controller, then the host's part. See plugins/modules/remote_api.py for the documentation."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.certificates import Lifetimes, check_lifetimes
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api import Material, parse_listen
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.remote_api_spec import ARGUMENT_SPEC
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.authority import (
+    Authority,
+    Folder,
+    check_brought,
+    require_cryptography,
+)
+
+Json = t.Dict[str, t.Any]
+
+CONTENTS = ("ca_certificate", "certificate", "private_key")
+OURS = ("authority", "names")  # options that end here
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """The action."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
+        result: Json = super().run(tmp, task_vars)
+        given = {name: value for name, value in self._task.args.items() if value is not None}
+        host_args = {name: value for name, value in given.items() if name not in OURS}
+        host = str((task_vars or {})["inventory_hostname"])
+        try:
+            issued, contents = self._contents(given, host)
+        except (FleetnetError, OSError) as error:
+            raise AnsibleActionFail(str(error)) from None
+        result.update(
+            self._execute_module("fleetnet.docker.remote_api", {**host_args, **contents}, task_vars=task_vars)
+        )
+        result["issued"] = issued
+        result["changed"] = bool(result.get("changed") or issued)
+        return result
+
+    def _contents(self, given: Json, host: str) -> tuple[list[str], Json]:
+        """What was issued, and the PEM texts for the host."""
+        known = {name: value for name, value in given.items() if name in ARGUMENT_SPEC}
+        validated = ArgumentSpecValidator(ARGUMENT_SPEC).validate(known)
+        if validated.error_messages:
+            raise FleetnetError("; ".join(validated.error_messages))
+        options = validated.validated_parameters
+        if options["state"] == "absent":
+            return [], {}
+        require_cryptography()
+        listen = parse_listen(options["listen"] or [], options["port"], options["mutual_tls"])
+        brought = [options[name] for name in CONTENTS if options[name]]
+        now = datetime.datetime.now(datetime.timezone.utc)
+        if options["authority"] and not brought:
+            names = [*(options["names"] or [host]), *(text for text in listen if not _anything(text))]
+            return self._issue(options["authority"], host, names, now)
+        if options["authority"] or len(brought) != len(CONTENTS):
+            raise FleetnetError(f"either authority is needed, or all of {', '.join(CONTENTS)}")
+        check_brought(Material(*brought), now)
+        return [], {}
+
+    def _issue(self, options: Json, host: str, names: list[str], now: datetime.datetime) -> tuple[list[str], Json]:
+        lifetimes = Lifetimes(options["ca_days"], options["days"], options["renew_days"])
+        check_lifetimes(lifetimes)
+        folder = Folder(self._loader.path_dwim(options["folder"]), write=not self._task.check_mode)
+        with folder.locked():
+            authority = Authority(folder, options["generation"], lifetimes, now)
+            material = authority.server(host, names)
+            for client in options["clients"]:
+                authority.client(client)
+        return authority.reasons, dict(zip(CONTENTS, material))
+
+
+def _anything(address: str) -> bool:
+    return ipaddress.ip_address(address).is_unspecified

@@ -1,0 +1,359 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A small certificate authority in a folder on the controller, made with the library cryptography.
+
+``ca.pem`` and ``ca-key.pem``; for each host ``hosts/NAME/cert.pem`` and ``key.pem``; for each client
+``clients/NAME/ca.pem``, ``cert.pem`` and ``key.pem``, as Docker's own client expects them in DOCKER_CERT_PATH. Each
+renewal makes a new key, but for the authority: it keeps its key, so that what it has signed stays valid, until its
+generation is raised.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import ipaddress
+import os
+import tempfile
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.certificates import (
+    CLIENT,
+    SERVER,
+    Found,
+    Lifetimes,
+    Wanted,
+    canonical_names,
+    is_address,
+    reason_of_age,
+    reason_to_issue,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api import Material
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    HAS_CRYPTOGRAPHY = True
+except ImportError:
+    HAS_CRYPTOGRAPHY = False
+
+CA_FILE, CA_KEY_FILE = "ca.pem", "ca-key.pem"
+CERT_FILE, KEY_FILE = "cert.pem", "key.pem"
+SKEW = datetime.timedelta(hours=1)  # clocks of hosts differ
+_IGNORE = "# Private keys: not for version control.\n*\n"
+
+
+def require_cryptography() -> None:
+    """Raise FleetnetError where the controller lacks the library."""
+    if not HAS_CRYPTOGRAPHY:
+        raise FleetnetError(
+            "the controller's Python lacks the library cryptography (Debian and Ubuntu: python3-cryptography)"
+        )
+
+
+class Folder:
+    """Files in a folder; with ``write=False`` (check mode) what would be written is only remembered."""
+
+    def __init__(self, path: str, write: bool) -> None:
+        self._path = path
+        self._write = write
+        self._pending: dict[str, bytes] = {}
+        self.written: list[str] = []
+
+    @contextlib.contextmanager
+    def locked(self) -> t.Iterator[None]:
+        """Hosts are worked on at the same time, and all of them have one authority."""
+        if not self._write:
+            yield
+            return
+        os.makedirs(self._path, mode=0o700, exist_ok=True)
+        with open(os.path.join(self._path, ".lock"), "w", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self.protect()
+            yield
+
+    def protect(self) -> None:
+        """Modes of what is there already, which a copy of the folder may have lost."""
+        for folder, _folders, files in os.walk(self._path):
+            os.chmod(folder, 0o700)
+            for name in files:
+                os.chmod(os.path.join(folder, name), 0o600)
+
+    def path(self, name: str) -> str:
+        return os.path.join(self._path, name)
+
+    def read(self, name: str) -> bytes | None:
+        if name in self._pending:
+            return self._pending[name]
+        try:
+            with open(self.path(name), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace the file in one step; only its owner ever can read it."""
+        if self.read(name) == content:
+            return
+        self.written.append(name)
+        if not self._write:
+            self._pending[name] = content
+            return
+        path = self.path(name)
+        folder = self._path
+        for part in ["", *name.split("/")[:-1]]:
+            folder = os.path.join(folder, part)
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new.")  # mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+class Authority:
+    """Issues what is missing, was made for others, or ends soon. ``reasons`` has a line for each."""
+
+    def __init__(self, folder: Folder, generation: int, lifetimes: Lifetimes, now: datetime.datetime) -> None:
+        self._folder = folder
+        self._name = f"fleetnet.docker remote API, generation {generation}"
+        self._lifetimes = lifetimes
+        self._now = now.replace(microsecond=0)
+        self.reasons: list[str] = []
+        self._key, self._certificate = self._load()
+
+    @property
+    def pem(self) -> str:
+        return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def server(self, host: str, names: t.Iterable[str]) -> Material:
+        """The certificate and key of a host's engine."""
+        _check_name(host)
+        pair = self._pair(f"hosts/{host}", self._wanted(host, SERVER, canonical_names(names)))
+        return Material(self.pem, *pair)
+
+    def client(self, name: str) -> None:
+        """The certificate and key of a client, with the authority beside them."""
+        _check_name(name)
+        self._pair(f"clients/{name}", self._wanted(name, CLIENT, ()))
+        self._folder.write(f"clients/{name}/{CA_FILE}", self.pem.encode())
+
+    def _wanted(self, name: str, usage: str, names: tuple[str, ...]) -> Wanted:
+        return Wanted(name, usage, names, self._lifetimes.certificate, self._lifetimes.renew)
+
+    def _load(self) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+        key = self._read_key(CA_KEY_FILE)
+        certificate = self._read_certificate(CA_FILE)
+        if certificate is not None and _common_name(certificate) == self._name:
+            if key is None:
+                raise FleetnetError(
+                    f"{self._folder.path(CA_KEY_FILE)} is missing beside {CA_FILE}: put it back, or have another "
+                    f"authority made, which every host and client has to learn, by another generation"
+                )
+            if certificate.public_key() != key.public_key():
+                raise FleetnetError(f"{self._folder.path(CA_KEY_FILE)} is not the key of {CA_FILE} beside it")
+            # Early enough that no certificate has to end sooner than it should.
+            reason = reason_of_age(_not_after(certificate), self._lifetimes.certificate, self._now)
+            if reason is None:
+                return key, certificate
+        else:
+            reason = "there is none" if certificate is None else "its generation is another one"
+            key = ec.generate_private_key(ec.SECP256R1())
+        self.reasons.append(f"authority: {reason}")
+        certificate = self._sign_itself(key)
+        self._folder.write(".gitignore", _IGNORE.encode())
+        self._folder.write(CA_KEY_FILE, _key_bytes(key))
+        self._folder.write(CA_FILE, certificate.public_bytes(serialization.Encoding.PEM))
+        return key, certificate
+
+    def _sign_itself(self, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+        name = _name(self._name)
+        usage = _key_usage(digital_signature=False, certificates=True)
+        builder = (
+            self._builder(name, name, key, self._lifetimes.authority)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
+        )
+        return builder.sign(key, hashes.SHA256())
+
+    def _pair(self, folder: str, wanted: Wanted) -> tuple[str, str]:
+        cert_name, key_name = f"{folder}/{CERT_FILE}", f"{folder}/{KEY_FILE}"
+        certificate, key = self._read_certificate(cert_name), self._read_key(key_name)
+        reason = reason_to_issue(self._found(certificate, key), wanted, self._now)
+        if certificate is None or key is None or reason is not None:
+            self.reasons.append(f"{wanted.usage} {wanted.common_name}: {reason}")
+            key = ec.generate_private_key(ec.SECP256R1())
+            certificate = self._issue(key, wanted)
+            # The key first: where the second does not come about, the pair does not fit, and is made anew.
+            self._folder.write(key_name, _key_bytes(key))
+            self._folder.write(cert_name, certificate.public_bytes(serialization.Encoding.PEM))
+        return certificate.public_bytes(serialization.Encoding.PEM).decode(), _key_bytes(key).decode()
+
+    def _issue(self, key: ec.EllipticCurvePrivateKey, wanted: Wanted) -> x509.Certificate:
+        usage = ExtendedKeyUsageOID.SERVER_AUTH if wanted.usage == SERVER else ExtendedKeyUsageOID.CLIENT_AUTH
+        builder = (
+            self._builder(_name(wanted.common_name), self._certificate.subject, key, wanted.days)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(digital_signature=True, certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        )
+        if wanted.names:
+            names: list[x509.GeneralName] = [
+                x509.IPAddress(ipaddress.ip_address(name)) if is_address(name) else x509.DNSName(name)
+                for name in wanted.names
+            ]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+    def _builder(
+        self, subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
+    ) -> x509.CertificateBuilder:
+        public = self._key.public_key() if subject != issuer else key.public_key()
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self._now - SKEW)
+            .not_valid_after(self._now + datetime.timedelta(days=days))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
+        )
+
+    def _found(self, certificate: x509.Certificate | None, key: ec.EllipticCurvePrivateKey | None) -> Found | None:
+        if certificate is None or key is None:
+            return None
+        usages = _extension(certificate, x509.ExtendedKeyUsage)
+        server = usages is not None and ExtendedKeyUsageOID.SERVER_AUTH in usages
+        return Found(
+            common_name=_common_name(certificate),
+            usage=SERVER if server else CLIENT,
+            names=_names(certificate),
+            not_after=_not_after(certificate),
+            ours=self._signed(certificate),
+            key_fits=certificate.public_key() == key.public_key(),
+        )
+
+    def _signed(self, certificate: x509.Certificate) -> bool:
+        if certificate.issuer != self._certificate.subject or certificate.signature_hash_algorithm is None:
+            return False
+        try:
+            self._key.public_key().verify(
+                certificate.signature,
+                certificate.tbs_certificate_bytes,
+                ec.ECDSA(certificate.signature_hash_algorithm),
+            )
+        except Exception:  # InvalidSignature, and whatever a signature of another kind is
+            return False
+        return True
+
+    def _read_certificate(self, name: str) -> x509.Certificate | None:
+        content = self._folder.read(name)
+        return None if content is None else load_certificates(content, self._folder.path(name))[0]
+
+    def _read_key(self, name: str) -> ec.EllipticCurvePrivateKey | None:
+        content = self._folder.read(name)
+        if content is None:
+            return None
+        key = load_key(content, self._folder.path(name))
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise FleetnetError(f"{self._folder.path(name)} was not made here: it is no elliptic curve key")
+        return key
+
+
+def check_brought(material: Material, now: datetime.datetime) -> None:
+    """Raise FleetnetError where certificates that the user brings do not fit each other or have expired."""
+    for certificate in load_certificates(material.ca.encode(), "ca_certificate"):
+        reason = reason_of_age(_not_after(certificate), 0, now)
+        if reason:
+            raise FleetnetError(f"ca_certificate ({_common_name(certificate)}): {reason}: bring another one")
+    own = load_certificates(material.certificate.encode(), "certificate")[0]
+    reason = reason_of_age(_not_after(own), 0, now)
+    if reason:
+        raise FleetnetError(f"certificate ({_common_name(own)}): {reason}: bring another one")
+    key = load_key(material.key.encode(), "private_key")
+    if key.public_key() != own.public_key():
+        raise FleetnetError(f"private_key is not the key of certificate ({_common_name(own)})")
+
+
+def load_certificates(content: bytes, where: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(content)
+    except ValueError:
+        raise FleetnetError(f"{where} holds no certificate in PEM form") from None
+
+
+def load_key(content: bytes, where: str) -> t.Any:
+    """The text of a failure has nothing of the content."""
+    try:
+        return serialization.load_pem_private_key(content, password=None)
+    except (ValueError, TypeError):
+        raise FleetnetError(f"{where} holds no private key in PEM form without a password") from None
+
+
+def _check_name(name: str) -> None:
+    if not name or name.startswith(".") or "/" in name or "\0" in name or len(name) > 64:
+        raise FleetnetError(f"{name!r} cannot be the name of a host or client here: up to 64 characters without '/'")
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else ""
+
+
+def _not_after(certificate: x509.Certificate) -> datetime.datetime:
+    if hasattr(certificate, "not_valid_after_utc"):  # cryptography 42
+        return certificate.not_valid_after_utc
+    return certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)
+
+
+def _extension(certificate: x509.Certificate, kind: t.Any) -> t.Any:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    names = _extension(certificate, x509.SubjectAlternativeName)
+    if names is None:
+        return ()
+    addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+    return canonical_names(addresses + names.get_values_for_type(x509.DNSName))
+
+
+def _key_usage(digital_signature: bool, certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=certificates,
+        crl_sign=certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
