@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import traceback
 import typing as t
 
-from ansible.module_utils.basic import env_fallback, missing_required_lib
+from ansible.module_utils.basic import env_fallback
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 
@@ -168,7 +169,10 @@ def _error_text(answer: t.Any) -> str:
 def connect(params: Json) -> SdkEngine:
     """Connect with a module's parameters (:func:`engine_argument_spec`); failures are one line that says what to do."""
     if DOCKER_IMPORT_ERROR is not None:
-        raise EngineError(missing_required_lib("docker") + " On Debian and Ubuntu it is the package python3-docker.")
+        raise EngineError(
+            f"the Docker SDK for Python is missing from the host's {sys.executable}: install the package python3-docker "
+            "(Debian, Ubuntu) or docker (PyPI), or set ansible_python_interpreter to a Python that has it"
+        )
     docker_host = params["docker_host"]
     try:
         client = docker.APIClient(
