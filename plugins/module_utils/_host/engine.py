@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import traceback
 import typing as t
 
 from ansible.module_utils.basic import env_fallback
@@ -28,9 +27,9 @@ try:
     from requests.adapters import HTTPAdapter
     from requests.exceptions import RequestException
 
-    DOCKER_IMPORT_ERROR = None
+    HAS_DOCKER = True
 except ImportError:
-    DOCKER_IMPORT_ERROR = traceback.format_exc()
+    HAS_DOCKER = False
 
 Json = t.Dict[str, t.Any]
 
@@ -168,9 +167,9 @@ def _error_text(answer: t.Any) -> str:
 
 def connect(params: Json) -> SdkEngine:
     """Connect with a module's parameters (:func:`engine_argument_spec`); failures are one line that says what to do."""
-    if DOCKER_IMPORT_ERROR is not None:
+    if not HAS_DOCKER:
         raise EngineError(
-            f"the Docker SDK for Python is missing from the host's {sys.executable}: install the package python3-docker "
+            f"the Docker SDK for Python is missing from the host's {sys.executable}: install python3-docker "
             "(Debian, Ubuntu) or docker (PyPI), or set ansible_python_interpreter to a Python that has it"
         )
     docker_host = params["docker_host"]
