@@ -13,6 +13,8 @@ options:
   docker_host:
     description:
       - The URL of the Docker engine's API. V(unix://), V(tcp://) with TLS and V(ssh://) URLs are understood.
+      - V(ssh://) goes by the host's own C(ssh), with the keys and known hosts of the user there. The Docker SDK needs
+        the Python library C(paramiko) for it all the same.
       - If not set, the environment variable E(DOCKER_HOST) is used.
     type: str
     default: unix:///var/run/docker.sock

@@ -179,6 +179,8 @@ def connect(params: Json) -> SdkEngine:
             version=params["api_version"],
             timeout=params["timeout"],
             tls=_tls(params),
+            # the system's ssh knows its user's keys, agents and known hosts, and needs no paramiko beside the SDK
+            use_ssh_client=docker_host.startswith("ssh://"),
         )
         client.version()  # with a fixed api_version nothing has been asked yet
     except (docker.errors.DockerException, RequestException) as error:
@@ -187,6 +189,8 @@ def connect(params: Json) -> SdkEngine:
 
 
 def _hint(params: Json) -> str:
+    if params["docker_host"].startswith("ssh:"):
+        return "is paramiko there (Debian: python3-paramiko), and does ssh to that host work from here without a password?"
     if not params["docker_host"].startswith("tcp:"):
         return "is it running (systemctl status docker)?"
     if _tls_wanted(params):
