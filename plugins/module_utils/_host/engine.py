@@ -190,7 +190,7 @@ def connect(params: Json) -> SdkEngine:
 
 def _hint(params: Json) -> str:
     if params["docker_host"].startswith("ssh:"):
-        return "is paramiko there (Debian: python3-paramiko), and does ssh to that host work from here without a password?"
+        return "is paramiko here (Debian: python3-paramiko), and does ssh to that host work without a password?"
     if not params["docker_host"].startswith("tcp:"):
         return "is it running (systemctl status docker)?"
     if _tls_wanted(params):
