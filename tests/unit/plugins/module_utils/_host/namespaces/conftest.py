@@ -16,7 +16,9 @@ import contextlib
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
+import time
 import typing as t
 
 import pytest
@@ -71,6 +73,23 @@ def ip(*arguments: str, commands: t.Iterable[str] = ()) -> None:
     subprocess.run(["ip", *arguments], input="\n".join(commands), text=True, check=True)
 
 
+def await_path(source: Namespace, address: str) -> None:
+    """Wait until an address answers: on links that were just set up, IPv6 takes up to a second."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with source.entered():
+            probe = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        with probe:
+            probe.settimeout(0.2)
+            try:
+                probe.connect((address, 1))
+            except ConnectionRefusedError:
+                return
+            except OSError:
+                time.sleep(0.02)
+    raise TimeoutError(f"{address} does not answer in the tests' namespaces")
+
+
 @pytest.fixture(scope="session")
 def path() -> t.Iterator[Path]:
     if os.geteuid() != 0 or shutil.which("ip") is None:
@@ -87,6 +106,8 @@ def path() -> t.Iterator[Path]:
             for role, lines in commands.items():
                 ip("-n", names[role], "-batch", "-", commands=["link set lo up", *lines])
         here, there = (Namespace(f"/run/netns/{names[role]}") for role in ("here", "there"))
+        for address in ("10.2.0.2", "fd02::2"):
+            await_path(here, address)
         yield Path(here, there)
         here.close()
         there.close()
