@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
@@ -18,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files
     Part,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
 
 
 class Agent:
@@ -59,7 +59,7 @@ class Agent:
             self._remove(plan)
             return
         for path, file in plan.write.items():
-            write_atomically(path, file.text, file.mode)
+            write_atomically(path, file.text, mode=file.mode)
         for path in plan.delete:
             os.unlink(path)
         units = [path for path in plan.write if path.startswith("/etc/systemd/")]
@@ -104,29 +104,3 @@ class Agent:
             if (properties["ActiveState"], properties["UnitFileState"]) != ("active", "enabled"):
                 idle.append(properties["Id"])
         return tuple(idle)
-
-
-def read_text(path: str) -> str | None:
-    """A file's text, None where there is none."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-
-
-def write_atomically(path: str, text: str, mode: int) -> None:
-    """Replace a file in one step: a reader, or a crash, sees the old text or the new one, never a part."""
-    folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".fleetnet-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import shlex
-import stat
 import tempfile
 import time
 import typing as t
@@ -18,6 +17,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import own_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import remove, write_atomically
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import ip_program
 
 CONFIG_FILE = "/etc/docker/daemon.json"
@@ -183,70 +183,3 @@ def _flags(argv: t.Sequence[str]) -> list[str]:
         elif not word.startswith("--config-file="):
             flags.append(word)
     return flags
-
-
-def read_text(path: str) -> str | None:
-    """The file's text, None where it does not exist."""
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError as error:
-        raise FleetnetError(f"{path} is not UTF-8 text (byte {error.start}): repair it by hand") from error
-
-
-def back_up(path: str) -> str | None:
-    """Copy the file beside itself, named as Ansible names its backups; returns the copy's path, None without a file."""
-    text = read_text(path)
-    if text is None:
-        return None
-    copy = f"{path}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S')}~"
-    write_atomically(copy, text, like=path)
-    return copy
-
-
-def remove(path: str) -> None:
-    """Delete the file, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-def write_atomically(path: str, text: str, like: str | None = None) -> None:
-    """Replace the file by ``text`` in one step, on disk before it shows; keeps mode, owner and security label.
-
-    ``like`` is the file whose mode, owner and label are taken, ``path`` itself unless given; a file that is new gets
-    mode 0644. A symbolic link stays one. Raises OSError, and then nothing has changed.
-    """
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", dir=folder)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            _take_attributes(os.path.realpath(like or target), temporary)
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)  # the name, too, has to survive a power cut
-    finally:
-        os.close(descriptor)
-
-
-def _take_attributes(source: str, target: str) -> None:
-    try:
-        status = os.stat(source)
-    except FileNotFoundError:
-        os.chmod(target, 0o644)
-        return
-    os.chown(target, status.st_uid, status.st_gid)
-    os.chmod(target, stat.S_IMODE(status.st_mode))
-    with contextlib.suppress(OSError):  # only where SELinux labels files
-        os.setxattr(target, "security.selinux", os.getxattr(source, "security.selinux"))

@@ -19,16 +19,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.pla
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import Link
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import Commands
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import (
-    POLL_SECONDS,
-    Daemon,
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import POLL_SECONDS, Daemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_state import State
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
     back_up,
     read_text,
     remove,
     write_atomically,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_state import State
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine, EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.host_state import read_control_path, read_resolver
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import ip_program, read_links, read_routes
 

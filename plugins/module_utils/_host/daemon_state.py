@@ -21,7 +21,8 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import config
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import Container
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import Unit, read_text, write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import Unit
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
 
 Json = t.Dict[str, t.Any]
 

@@ -34,19 +34,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api
     fingerprint,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import Commands
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import (
-    POLL_SECONDS,
-    Daemon,
-    read_text,
-    remove,
-    write_atomically,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import POLL_SECONDS, Daemon
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_apply import (
     resume_containers,
     running_containers,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_state import State
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, remove, write_atomically
 
 RELOAD_SECONDS = 10.0
 HANDSHAKE_SECONDS = 10.0

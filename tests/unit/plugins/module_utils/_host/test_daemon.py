@@ -18,12 +18,8 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host import daemon as daemon_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import (
-    Daemon,
-    back_up,
-    read_text,
-    write_atomically,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import Daemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import back_up, read_text, write_atomically
 
 ACTIVE = """\
 MainPID=0

@@ -1,0 +1,85 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files on a host: reading them, and replacing them in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+import time
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+
+
+def read_text(path: str) -> str | None:
+    """The file's text, None where it does not exist."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise FleetnetError(f"{path} is not UTF-8 text (byte {error.start}): repair it by hand") from error
+
+
+def back_up(path: str) -> str | None:
+    """Copy the file beside itself, named as Ansible names its backups; returns the copy's path, None without a file."""
+    text = read_text(path)
+    if text is None:
+        return None
+    copy = f"{path}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S')}~"
+    write_atomically(copy, text, like=path)
+    return copy
+
+
+def remove(path: str) -> None:
+    """Delete the file, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def write_atomically(path: str, text: str, like: str | None = None, mode: int | None = None) -> None:
+    """Replace the file by ``text`` in one step, on disk before it shows; keeps mode, owner and security label.
+
+    ``like`` is the file whose mode, owner and label are taken, ``path`` itself unless given; a file that is new gets
+    mode 0644. ``mode`` is for a file whose mode is ours to say. A symbolic link stays one. Raises OSError, and then
+    nothing has changed.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", dir=folder)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            _take_attributes(os.path.realpath(like or target), temporary)
+            if mode is not None:
+                os.chmod(temporary, mode)
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)  # the name, too, has to survive a power cut
+    finally:
+        os.close(descriptor)
+
+
+def _take_attributes(source: str, target: str) -> None:
+    try:
+        status = os.stat(source)
+    except FileNotFoundError:
+        os.chmod(target, 0o644)
+        return
+    os.chown(target, status.st_uid, status.st_gid)
+    os.chmod(target, stat.S_IMODE(status.st_mode))
+    with contextlib.suppress(OSError):  # only where SELinux labels files
+        os.setxattr(target, "security.selinux", os.getxattr(source, "security.selinux"))
