@@ -6,7 +6,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/fleetnet
 
 # Files that belong to this checkout and are no part of it. The path is short: sockets of SSH connections live below it.
 work=$(printf %s "$root" | sha256sum)
-work=$cache/work/${work:0:8}
+work=$cache/checkouts/${work:0:8}
 
 # use_environment run|test: puts the environment's programs first on PATH and lets Ansible find this checkout as the
 # installed collection. Sets `tree`, the folder that holds ansible_collections/fleetnet/docker.
