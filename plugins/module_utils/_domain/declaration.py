@@ -10,19 +10,17 @@ between policy and networks, addresses within their subnets. Where blocks lie is
 from __future__ import annotations
 
 import dataclasses
-import re
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import (
-    ANY,
-    DEFAULT_BRIDGE,
     LENGTH_V6,
     Network,
     parse_networks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, nearest
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy_line import PolicyLine, parse_policy
 
 PREFIX = "docker_fleet_"
 
@@ -65,28 +63,6 @@ RUN_KEYS = (
     "state",
     "verify",
 )
-
-_POLICY_KEYS = ("from", "ports", "protocol", "to")
-
-
-@dataclasses.dataclass(frozen=True)
-class PolicyLine:
-    """One permission: new flows of ``protocol`` from any of ``sources`` to ``ports`` of any of ``targets``.
-
-    ``protocol`` is tcp, udp, icmp or any; ``ports`` are inclusive ranges, empty for all. Replies always pass.
-    """
-
-    sources: tuple[str, ...]
-    targets: tuple[str, ...]
-    protocol: str
-    ports: tuple[tuple[int, int], ...]
-    path: str
-
-    def __str__(self) -> str:
-        what = self.protocol
-        if self.ports:
-            what += "/" + ",".join(str(low) if low == high else f"{low}-{high}" for low, high in self.ports)
-        return f"{', '.join(self.sources)} -> {', '.join(self.targets)}: {what}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,10 +147,8 @@ def parse_fleet(
         lambda name: leased_length(name) or default_length,
         [scheme.supernet.version for scheme in schemes],
     )
-    policy = tuple(
-        _parse_policy_line(line, f"{PREFIX}policy[{number}]", networks)
-        for number, line in enumerate(fields.items(PREFIX + "policy"))
-    )
+    supernets = [scheme.supernet for scheme in schemes]
+    policy = parse_policy(fields.items(PREFIX + "policy"), PREFIX + "policy", networks, supernets)
     return Fleet(
         schemes=schemes,
         networks=networks,
@@ -257,50 +231,6 @@ def _parse_reservations(fields: Fields, schemes: tuple[Scheme, ...]) -> dict[str
                 raise inner.refuse(host, str(block), f"lies outside of the supernet {scheme.supernet}")
         reservations[host] = tuple(blocks)
     return reservations
-
-
-def _parse_policy_line(item: t.Any, path: str, networks: tuple[Network, ...]) -> PolicyLine:
-    fields = Fields(item, path, _POLICY_KEYS)
-    known = [*(network.name for network in networks), ANY, DEFAULT_BRIDGE]
-    anything = tuple(network.name for network in networks if not network.internal)
-    ends = []
-    for key in ("from", "to"):
-        names = fields.names(key)
-        for name in names:
-            if name not in known:
-                raise fields.fail(key, f"no network {name!r} is declared; {nearest(name, known)}")
-        ends.append(anything if ANY in names else names)
-    ports = _parse_ports(fields)
-    protocol = fields.choice("protocol", ("any", "icmp", "tcp", "udp"), "tcp" if ports else "any")
-    if ports and protocol not in ("tcp", "udp"):
-        raise fields.fail("ports", f"go with protocol tcp or udp, not with {protocol}")
-    return PolicyLine(ends[0], ends[1], protocol, ports, path)
-
-
-def _parse_ports(fields: Fields) -> tuple[tuple[int, int], ...]:
-    value = fields.raw("ports")
-    if value is None:
-        return ()
-    entries = value if isinstance(value, (list, tuple)) else [value]
-    ranges = []
-    for entry in entries:
-        found = re.match(r"^(\d+)(?:-(\d+))?$", str(entry)) if not isinstance(entry, bool) else None
-        low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-        if not 1 <= low <= high <= 65535:
-            raise fields.fail("ports", f"{entry!r} is no port (1 to 65535) and no range (8000-8010)")
-        ranges.append((low, high))
-    return _merged(ranges)
-
-
-def _merged(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Sorted, overlapping and adjoining ranges joined."""
-    merged: list[tuple[int, int]] = []
-    for low, high in sorted(ranges):
-        if merged and low <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-        else:
-            merged.append((low, high))
-    return tuple(merged)
 
 
 _HOST_VARIABLES = tuple(PREFIX + key for key in HOST_KEYS)

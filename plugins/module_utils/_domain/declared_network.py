@@ -26,7 +26,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields imp
 # The name that policy and lock file use for the default bridge; Docker's own name for that network is "bridge".
 DEFAULT_BRIDGE = "docker0"
 ANY = "any"
-RESERVED_NAMES = (ANY, DEFAULT_BRIDGE, "bridge", "host", "none", "default", "world", "ingress", "docker_gwbridge")
+# The ends of policy lines that are no networks. Cilium calls them so, too.
+HOST = "host"
+WORLD = "world"
+RESERVED_NAMES = (ANY, DEFAULT_BRIDGE, "bridge", HOST, "none", "default", WORLD, "ingress", "docker_gwbridge")
 # Docker's own rule for names (moby, daemon/names).
 _NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
 NETWORK_KEYS = (
@@ -35,13 +38,17 @@ NETWORK_KEYS = (
     "bridge_name",
     "driver",
     "driver_options",
+    "egress",
     "gateway",
     "hosts",
+    "ingress",
     "internal",
     "ip_range",
     "labels",
+    "local",
     "mtu",
     "name",
+    "open",
     "prefix_length",
     "subnet",
 )
@@ -49,6 +56,8 @@ NETWORK_KEYS = (
 BRIDGE_NAME_MAX = 15
 # A network's share of an IPv6 block: what address autoconfiguration and everybody's habits expect.
 LENGTH_V6 = 64
+# What decides about traffic with the outside: Docker's ways alone, or policy lines alone.
+_OUTSIDE = ("docker", "policy")
 # Drivers that put containers on the host's own segment: their subnet is the LAN's, on as many hosts as wanted.
 ON_THE_LAN = ("ipvlan", "macvlan")
 
@@ -60,6 +69,10 @@ class Network:
     ``prefix_length`` is that of its IPv4 slot; in IPv6 every slot is a /64. ``subnets`` are pinned ones, at most one of
     each IP version, instead of slots. ``gateways``, ``ip_ranges`` and ``aux`` (by name) are offsets by IP version,
     negative ones counted from the subnet's end.
+
+    Any declared network may open flows to one that is ``open``. Containers on one that is ``local`` reach those on the
+    same host only. ``ingress_by_policy`` and ``egress_by_policy``: nothing comes in from, or goes out to, what is
+    outside of the fleet's networks unless a policy line says so.
     """
 
     name: str
@@ -77,6 +90,10 @@ class Network:
     labels: tuple[tuple[str, str], ...] = ()
     driver_options: tuple[tuple[str, str], ...] = ()
     hosts: tuple[str, ...] | None = None
+    open: bool = False
+    local: bool = False
+    ingress_by_policy: bool = False
+    egress_by_policy: bool = False
 
     @property
     def subnet(self) -> Prefix | None:
@@ -139,6 +156,8 @@ def _parse_network(
         raise fields.fail("name", "has to begin with a letter or digit and hold only letters, digits, '_', '.', '-'")
     if name in RESERVED_NAMES:
         raise fields.fail("name", "is reserved; choose another name")
+    if _is_address(name):
+        raise fields.fail("name", "is an address, and policy lines name outside addresses so; choose another name")
     driver = fields.text("driver", "bridge")
     if driver in ("host", "null", "none"):
         raise fields.fail("driver", "is the engine's own and has one network only; choose another")
@@ -153,6 +172,8 @@ def _parse_network(
         raise fields.fail("subnet", f"is required: hosts' blocks hold bridge networks, and the driver is {driver}")
     pinned = next((subnet for subnet in subnets if subnet.version == 4), None)
     length = pinned.length if pinned else fields.integer("prefix_length", default_length(name), 9, 30)
+    internal = fields.boolean("internal", False)
+    _check_policed(fields, driver, internal, host)
     return Network(
         name=name,
         path=path,
@@ -166,13 +187,38 @@ def _parse_network(
             str(key): _parse_places(fields, f"aux_addresses.{key}", value, subnets, length)
             for key, value in sorted(fields.mapping("aux_addresses").items())
         },
-        internal=fields.boolean("internal", False),
+        internal=internal,
         attachable=fields.boolean("attachable", False),
         mtu=fields.integer("mtu", None, 68, 65535),
         labels=_texts(fields, "labels"),
         driver_options=_texts(fields, "driver_options"),
         hosts=(host,) if host else fields.names("hosts", None),
+        open=fields.boolean("open", False),
+        local=fields.boolean("local", False),
+        ingress_by_policy=fields.choice("ingress", _OUTSIDE, "docker") == "policy",
+        egress_by_policy=fields.choice("egress", _OUTSIDE, "docker") == "policy",
     )
+
+
+def _check_policed(fields: Fields, driver: str, internal: bool, host: str | None) -> None:
+    """The keys that our rules bring about are for networks that these rules are made for."""
+    for key in ("open", "local", "ingress", "egress"):
+        if fields.raw(key) in (None, False, "docker"):
+            continue
+        if driver != "bridge":
+            raise fields.fail(key, f"goes with driver bridge, and the driver is {driver}; leave it out")
+        if internal:
+            raise fields.fail(key, "does not go with internal: the engine itself cuts such a network off; leave it out")
+        if host:
+            raise fields.fail(key, "is for networks of the whole fleet; declare it there, with this host in hosts")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        parse_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_bridge_name(fields: Fields, name: str, driver: str) -> str:

@@ -17,8 +17,8 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import (
     FORWARD_CHAIN,
     RAW_CHAIN,
-    TABLE,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.nft_table import TABLE
 
 FOLDER = "/etc/fleetnet"
 STATE_FOLDER = "/var/lib/fleetnet"

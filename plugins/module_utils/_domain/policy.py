@@ -17,10 +17,28 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     format_address,
     parse_address,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import Fleet, PolicyLine
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import DEFAULT_BRIDGE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import Fleet
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import (
+    DEFAULT_BRIDGE,
+    HOST,
+    WORLD,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook, Leases
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy_line import (
+    PolicyLine,
+    is_block,
+    is_outside,
+)
+
+# Ways between a network and what is no network, as seen from the network. Each is as Docker has it until it is limited.
+INGRESS, EGRESS, FROM_HOST, TO_HOST = DIRECTIONS = ("ingress", "egress", "from_host", "to_host")
+_AS_DOCKER_DOES = {
+    INGRESS: "published ports, as Docker does; no line limits it",
+    EGRESS: "to the world, as Docker does; no line limits it",
+    FROM_HOST: "a host reaches its own containers; no line limits it",
+    TO_HOST: "containers reach the host that they run on; no line limits it",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,10 +98,16 @@ class Family:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """The fleet's policy: the networks in each IP version, and the lines that hold for all versions."""
+    """The fleet's policy: the networks in each IP version, and the lines that hold for all versions.
+
+    ``local`` networks are one on each host and not one on all hosts. ``limited`` has, by direction, the networks where
+    only what a line says may pass.
+    """
 
     families: tuple[Family, ...]
     lines: tuple[PolicyLine, ...]
+    local: frozenset[str] = frozenset()
+    limited: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
 
     def network_of(self, address: str) -> str | None:
         """The network that an address belongs to; None for one that is no declared network's."""
@@ -94,24 +118,41 @@ class Policy:
                 return next((name for name, member in family.members.items() if member.has(masked, number)), None)
         return None
 
-    def allowing(self, source: str | None, target: str | None, protocol: str, port: int | None = None) -> str | None:
-        """Why a new flow between two networks may pass, as text for a person; None where it may not.
+    def allowing(
+        self, source: str | None, target: str | None, protocol: str, port: int | None = None, same_host: bool = False
+    ) -> str | None:
+        """Why a new flow may pass, as text for a person; None where it may not.
 
-        docker0 is not one network across hosts: what has a docker0 at both ends needs a line that says so.
+        Ends are networks, ``host``, ``world`` or an outside address; None is an address of a network that nobody
+        declared. ``port`` is the container's own where one is published. What begins and ends in one network of one
+        host (``same_host``) stays on its bridge, where Docker's ``icc`` decides and no policy. docker0, like a local
+        network, is not one network across hosts: between hosts it needs a line that says so.
         """
         if source is None or target is None:
             return None
-        if source == target and source != DEFAULT_BRIDGE:
-            return f"{source} is one network on all hosts"
+        inside = self.is_network(source), self.is_network(target)
+        if source == target and all(inside):
+            if same_host:
+                return f"{source} is one bridge on a host"
+            if self.spans_hosts(source):
+                return f"{source} is one network on all hosts"
+        if not any(inside):
+            return None
+        way = _direction(source, target, *inside)
+        if way is not None and (source if inside[0] else target) not in self.limited.get(way, ()):
+            return _AS_DOCKER_DOES[way]
         for line in self.lines:
-            if (
-                source in line.sources
-                and target in line.targets
-                and line.protocol in ("any", protocol)
-                and (not line.ports or (port is not None and any(low <= port <= high for low, high in line.ports)))
-            ):
+            if line.covers(protocol, port) and _names(line.sources, source) and _names(line.targets, target):
                 return f"{line.path}: {line}"
         return None
+
+    def is_network(self, end: str) -> bool:
+        """Whether an end is a network of the policy, docker0 among them."""
+        return any(end in family.members for family in self.families)
+
+    def spans_hosts(self, network: str) -> bool:
+        """Whether the network's containers on all hosts reach each other without a line."""
+        return network != DEFAULT_BRIDGE and network not in self.local
 
     def services_of(self, target: str) -> list[tuple[str, int]]:
         """Every (protocol, first port) that some line names for a target; what a verifier should try."""
@@ -137,6 +178,8 @@ class Policy:
                 }
                 for line in self.lines
             ],
+            "local": sorted(self.local),
+            "limited": {direction: sorted(names) for direction, names in self.limited.items() if names},
         }
 
     @classmethod
@@ -155,6 +198,8 @@ class Policy:
                     )
                     for line in data["lines"]
                 ),
+                local=frozenset(data["local"]),
+                limited={direction: frozenset(data["limited"].get(direction, ())) for direction in DIRECTIONS},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidValue(
@@ -182,7 +227,54 @@ def make_policy(fleet: Fleet, book: LeaseBook, carriers: t.Mapping[str, t.Collec
                         "is an internal network, which the engine itself cuts off from everything else; take the "
                         "network out of the line, or internal out of the network",
                     )
-    return Policy(tuple(_family(fleet, leases, carriers) for leases in book.families), fleet.policy)
+    return Policy(
+        families=tuple(_family(fleet, leases, carriers) for leases in book.families),
+        lines=fleet.policy,
+        local=frozenset(network.name for network in fleet.networks if network.local),
+        limited=_limited(fleet),
+    )
+
+
+def _limited(fleet: Fleet) -> dict[str, frozenset[str]]:
+    """A line about an outside end limits that direction of its networks to lines, as the network's own word does."""
+    found: dict[str, set[str]] = {direction: set() for direction in DIRECTIONS}
+    for network in fleet.networks:
+        for declared, directions in (
+            (network.ingress_by_policy, (INGRESS, FROM_HOST)),
+            (network.egress_by_policy, (EGRESS, TO_HOST)),
+        ):
+            if declared:
+                for direction in directions:
+                    found[direction].add(network.name)
+    for line in fleet.policy:
+        for ends, others, of_host, of_world in (
+            (line.sources, line.targets, FROM_HOST, INGRESS),
+            (line.targets, line.sources, TO_HOST, EGRESS),
+        ):
+            for end in filter(is_outside, ends):
+                found[of_host if end == HOST else of_world].update(others)
+    return {direction: frozenset(names) for direction, names in found.items()}
+
+
+def _direction(source: str, target: str, source_inside: bool, target_inside: bool) -> str | None:
+    """Which way a flow takes that has a network at one end only; None for one between networks."""
+    if source_inside and target_inside:
+        return None
+    if target_inside:
+        return FROM_HOST if source == HOST else INGRESS
+    return TO_HOST if target == HOST else EGRESS
+
+
+def _names(ends: t.Collection[str], end: str) -> bool:
+    """Whether a line's ends name this one: by name, as the world, or by a block that an address lies in."""
+    if end in ends:
+        return True
+    try:
+        version, number = parse_address(end)
+    except ValueError:
+        return False
+    blocks = (Prefix.parse(block) for block in ends if is_block(block))
+    return WORLD in ends or any(block.version == version and block.has(number) for block in blocks)
 
 
 def _family(fleet: Fleet, leases: Leases, carriers: t.Mapping[str, t.Collection[str]]) -> Family:

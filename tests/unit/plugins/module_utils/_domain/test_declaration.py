@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import (
-    _POLICY_KEYS,
     FLEET_KEYS,
     HOST_KEYS,
     PREFIX,
@@ -19,6 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import NETWORK_KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy_line import POLICY_KEYS
 
 from .planning import GOLDEN, plan_of
 
@@ -57,6 +57,6 @@ def test_every_key_is_documented_once_and_only_what_is_there():
     documented = {name for name in options if not name.startswith("docker_fleet_plan_")}
     assert documented == {PREFIX + key for key in (*FLEET_KEYS, *HOST_KEYS)}
     assert {name[len(PREFIX) :] for name in options} - {*FLEET_KEYS, *HOST_KEYS} <= set(RUN_KEYS)
-    assert set(options["docker_fleet_policy"]["options"]) == set(_POLICY_KEYS)
+    assert set(options["docker_fleet_policy"]["options"]) == set(POLICY_KEYS)
     for variable in ("docker_fleet_networks", "docker_fleet_host_networks"):
         assert set(options[variable]["options"]) == set(NETWORK_KEYS)

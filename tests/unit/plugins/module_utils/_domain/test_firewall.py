@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 
 import pytest
 import yaml
@@ -50,6 +51,50 @@ def test_golden(case):
         assert text == (folder / name).read_text(encoding="utf-8")
 
 
+# Every release that changed what the rules have to be, and some between; what the test bed has is among them.
+RELEASES = (
+    "20.10.24",
+    "23.0.6",
+    "24.0.9",
+    "25.0.6",
+    "26.1.5",
+    "27.5.1",
+    "28.0.4",
+    "28.2.2",
+    "28.5.2",
+    "29.0.0",
+    "29.6.0",
+)
+ENGINES = [(release, firewall) for release in RELEASES for firewall in ("iptables", "nftables")]
+
+
+@pytest.mark.parametrize("case", sorted(path.name for path in (GOLDEN / "firewall_engines").iterdir()))
+def test_every_engine(case):
+    """``engines.yml`` says for each engine why it is refused, or the first engine that gets the same rules."""
+    folder = GOLDEN / "firewall_engines" / case
+    fleet = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
+    engines, seen = {}, {}
+    for release, firewall in ENGINES:
+        name = f"{release} {firewall}"
+        try:
+            rules = compiled(fleet, {"version": map(int, release.split(".")), "firewall": firewall})
+        except Unsupported as refusal:
+            engines[name] = f"refused: {refusal}"
+        else:
+            engines[name] = seen.setdefault(rules, name.replace(" ", "_"))
+    files = {"engines.yml": yaml.safe_dump(engines, sort_keys=False, width=1000)}
+    for rules, name in seen.items():
+        files.update({f"{name}.{kind}": text for kind, text in outputs(rules).items() if text})
+    if os.environ.get("WRITE_GOLDEN"):
+        for path in folder.iterdir():
+            if path.name != "input.yml":
+                path.unlink()
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    found = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.name != "input.yml"}
+    assert files == found
+
+
 FLEET = {
     "supernet": "10.64.0.0/12",
     "networks": ["web", "db"],
@@ -64,5 +109,26 @@ def test_rules_do_not_grow_with_the_fleet():
 
 def test_the_nftables_backend_cannot_route_to_the_default_bridge():
     fleet = {**FLEET, "policy": [{"from": "web", "to": "docker0"}]}
-    with pytest.raises(Unsupported, match="policy names docker0, and an engine with the nftables firewall backend"):
+    with pytest.raises(Unsupported, match="routes to or from docker0, and an engine with the nftables firewall"):
         compiled(fleet, {"version": (29, 0, 0), "firewall": "nftables"})
+
+
+def test_what_lines_have_in_common_stands_in_the_map_once():
+    """nft loads no two ranges of one key that overlap."""
+    policy = [{"from": "web", "to": "db", "ports": ports} for ports in ("80-90", [85, "88-95"], "96-99", 70)]
+    elements = compiled({**FLEET, "policy": policy}, {"version": (26, 1, 5)}).nft.splitlines()
+    found = [line.split(" comment")[0].strip() for line in elements if " tcp . " in line]
+    assert found == ["0.0.1.0 . 0.0.2.0 . tcp . 70", "0.0.1.0 . 0.0.2.0 . tcp . 80-99"]
+
+
+def test_comments_fit():
+    long = ["a" * 100, "b" * 100]
+    nft = compiled(
+        {
+            "supernet": "10.64.0.0/12",
+            "networks": [{"name": name, "bridge_name": name[:4]} for name in long],
+            "policy": [{"from": long[0], "to": [long[1]]}, {"from": long[0], "to": "world"}],
+        },
+        {"version": (26, 1, 5)},
+    ).nft
+    assert max(len(comment) for comment in re.findall(r'comment "([^"]*)"', nft)) == 127
