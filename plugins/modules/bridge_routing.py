@@ -19,6 +19,9 @@ description:
     engine.
   - The rules are one nftables table of our own, C(ip fleetnet), replaced in one transaction, and an accept rule for
     what that table allows in C(DOCKER-USER), which is the place that Docker leaves to its users.
+  - Where firewalld is installed it gets a policy C(fleetnet), which lets through what that table judges; it is reloaded
+    where the policy is new or has changed. With ufw nothing is needed. An engine that writes no iptables rules is
+    refused where iptables drops what is forwarded, as ufw has it unless C(DEFAULT_FORWARD_POLICY) says otherwise.
   - Everything is written to C(/etc/fleetnet) and applied from there, by this module, at boot, whenever Docker restarts,
     and by a timer that puts back what got lost. IPv4 forwarding is switched on in C(/etc/sysctl.d/60-fleetnet.conf).
   - Nobody else's rules, tables and chains are changed.
@@ -47,6 +50,7 @@ options:
     elements: str
 requirements:
   - nftables, iptables (where the engine uses it), procps and systemd on the host
+  - firewalld 0.9 or newer, where it is used
   - Linux 5.6 or newer on the host
 seealso:
   - module: fleetnet.docker.fleet_plan
@@ -87,6 +91,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine impor
     connect,
     engine_argument_spec,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.iptables import read_forward_drops
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import read_engine
 
@@ -97,6 +102,14 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     **engine_argument_spec(),
 }
 
+MODULE_FILES = (
+    host_files.SYSCTL,
+    host_files.IPTABLES,
+    host_files.IP6TABLES,
+    host_files.FIREWALLD,
+    host_files.FIREWALL,
+)
+
 
 def desired_files(module: AnsibleModule) -> dict[str, host_files.File | None]:
     """The files that the policy compiles to on this host's engine."""
@@ -105,6 +118,7 @@ def desired_files(module: AnsibleModule) -> dict[str, host_files.File | None]:
         version=EngineVersion.parse(info["version"]),
         # "iptables+firewalld" where firewalld runs
         firewall="none" if info["iptables"] is False else str(info["firewall_backend"]).split("+", maxsplit=1)[0],
+        forward_drops=read_forward_drops(ModuleCommands(module)),
     )
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(module.params["subnets"]))
     rules = firewall.compile_rules(Policy.from_data(module.params["policy"]), subnets, engine)
@@ -114,6 +128,7 @@ def desired_files(module: AnsibleModule) -> dict[str, host_files.File | None]:
             (host_files.SYSCTL, rules.sysctl),
             (host_files.IPTABLES, rules.iptables),
             (host_files.IP6TABLES, rules.ip6tables),
+            (host_files.FIREWALLD, rules.firewalld),
             (host_files.FIREWALL, rules.nft),
         )
     }
@@ -122,7 +137,7 @@ def desired_files(module: AnsibleModule) -> dict[str, host_files.File | None]:
 def apply(module: AnsibleModule) -> dict[str, t.Any]:
     """Read, compile, plan, execute unless in check mode."""
     agent = Agent(ModuleCommands(module), host_files.FIREWALL_PART)
-    desired = agent.absent([host_files.SYSCTL, host_files.IPTABLES, host_files.IP6TABLES, host_files.FIREWALL])
+    desired = agent.absent(MODULE_FILES)
     if module.params["state"] == "present":
         desired = agent.desired(desired_files(module))
     plan = host_files.plan_files(desired, agent.observe(desired))

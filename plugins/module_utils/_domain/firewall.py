@@ -25,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_n
     WORLD,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewalld import policy_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.nft_table import (
     MARK,
     TABLE,
@@ -41,10 +42,14 @@ RAW_CHAIN = "FLEETNET-RAW"
 
 @dataclasses.dataclass(frozen=True)
 class Engine:
-    """What of the engine decides the rules: release, and which firewall it writes (iptables, nftables or none)."""
+    """What of the engine decides the rules: release, and which firewall it writes (iptables, nftables or none).
+
+    ``forward_drops`` are the IP versions in which iptables drops what it forwards by default, as ufw wants it.
+    """
 
     version: tuple[int, int, int]
     firewall: str = "iptables"
+    forward_drops: tuple[int, ...] = ()
 
 
 # dockerd switches forwarding on itself, but not where ip-forward is off, and the nftables backend never does.
@@ -56,13 +61,14 @@ class Ruleset:
     """What a host has to load; an empty text is no file.
 
     ``nft`` is for ``nft -f``, ``iptables`` and ``ip6tables`` are for ``iptables-restore --noflush`` and its sister,
-    ``sysctl`` is for ``sysctl -p``.
+    ``sysctl`` is for ``sysctl -p``, ``firewalld`` is a policy for firewalld, where there is one.
     """
 
     nft: str
     iptables: str
     ip6tables: str
     sysctl: str
+    firewalld: str
 
 
 def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: Engine) -> Ruleset:
@@ -83,11 +89,23 @@ def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: Engine) -> Ru
         ip6tables=accepts.get(6, ""),
         sysctl="# Written by fleetnet.docker: hosts of the fleet route between their bridges and to each other.\n"
         + "".join(_SYSCTL[family.version] for family in policy.families),
+        firewalld=policy_file(policy, own),
     )
 
 
 def _check(policy: Policy, engine: Engine) -> None:
     """Unsupported where this engine cannot do what the policy asks."""
+    if engine.firewall == "iptables":
+        return
+    for family in policy.families:
+        if family.version in engine.forward_drops:
+            program = "iptables" if family.version == 4 else "ip6tables"
+            raise Unsupported(
+                f"{program} drops what the host forwards (its chain FORWARD has policy DROP), and an engine that writes "
+                'no iptables rules leaves it at that. Where ufw is on, set DEFAULT_FORWARD_POLICY="ACCEPT" in '
+                f"/etc/default/ufw and run 'ufw reload'; otherwise run '{program} -P FORWARD ACCEPT'. The policy's own "
+                "rules drop what is not declared"
+            )
     if engine.firewall != "nftables":
         return
     if engine.version < NFTABLES_SINCE:

@@ -25,6 +25,7 @@ STATE_FOLDER = "/var/lib/fleetnet"
 FIREWALL = f"{FOLDER}/firewall.nft"
 IPTABLES = f"{FOLDER}/iptables.rules"
 IP6TABLES = f"{FOLDER}/ip6tables.rules"
+FIREWALLD = f"{FOLDER}/firewalld.xml"
 ROUTES = f"{FOLDER}/routes"
 SYSCTL = "/etc/sysctl.d/60-fleetnet.conf"
 # Not in /etc/iproute2/rt_protos and not used by bird (12), FRR (186 to 196), babel (42) or openr (99).
@@ -91,9 +92,13 @@ list_chain() { "$1" -w -t "$2" -S "$3" 2>/dev/null; } # IPTABLES TABLE CHAIN
 wanted_chain() { grep -qs "^:$2 " "$etc/$1.rules"; } # IPTABLES CHAIN
 hooked() { [ "$("$1" -w -t "$2" -S "$3" 1 2>/dev/null)" = "-A $3 -j $4" ]; } # IPTABLES TABLE HOOK CHAIN
 unhook() { while "$1" -w -t "$2" -D "$3" -j "$4" 2>/dev/null; do :; done; }
-# Somebody who flushes all of iptables takes DOCKER-USER too, and only a restart of Docker brings it back. For IPv6
-# there is none where the engine writes no rules for it.
-forward_hook() { list_chain "$1" filter DOCKER-USER >/dev/null && echo DOCKER-USER || echo FORWARD; }
+# DOCKER-USER, where it comes first. Somebody who flushes all of iptables takes it too, and only a restart of Docker
+# brings it back; after a reload of firewalld, engines before 27 put their isolation before it. For IPv6 there is none
+# where the engine writes no rules for it.
+forward_hook() {
+    list_chain "$1" filter DOCKER-USER >/dev/null && hooked "$1" filter FORWARD DOCKER-USER && echo DOCKER-USER ||
+        echo FORWARD
+}
 each_chain() { # COMMAND; runs it with IPTABLES TABLE HOOK CHAIN
     for iptables in iptables ip6tables; do
         command -v $iptables >/dev/null || continue
@@ -117,13 +122,14 @@ apply_chain() {
     ! hooked "$1" "$2" "$3" "$4" || return 0
     unhook "$1" "$2" "$3" "$4"
     [ "$3" != DOCKER-USER ] || unhook "$1" filter FORWARD "$4"
-    [ "$1 $3" != "iptables FORWARD" ] || echo "Docker's rules are gone: published ports need a restart of Docker"
+    [ "$1 $3" != "iptables FORWARD" ] || list_chain "$1" filter DOCKER-USER >/dev/null ||
+        echo "Docker's rules are gone: published ports need a restart of Docker"
     "$1" -w -t "$2" -I "$3" 1 -j "$4"
 }
 remove_chain() {
     list_chain "$1" "$2" "$4" >/dev/null || return 0
     unhook "$1" "$2" "$3" "$4"
-    [ "$2" != filter ] || unhook "$1" filter FORWARD "$4"
+    [ "$2" != filter ] || { unhook "$1" filter FORWARD "$4"; unhook "$1" filter DOCKER-USER "$4"; }
     "$1" -w -t "$2" -F "$4" && "$1" -w -t "$2" -X "$4"
 }
 trace_chain() { ! list_chain "$1" "$2" "$4" >/dev/null || echo "$1: chain $4"; }
@@ -131,16 +137,31 @@ load_chains() { # IPTABLES
     [ ! -f "$etc/$1.rules" ] || "$1-restore" -w --noflush < "$etc/$1.rules"
 }
 
+# firewalld reads its policies when it starts and when it is told to. A reload makes dockerd write its rules anew, at
+# its own pace, so ours come after that.
+policy=/etc/firewalld/policies/fleetnet.xml
+has_firewalld() { command -v firewall-cmd >/dev/null; }
+policy_differs() { has_firewalld && ! cmp -s "$etc/firewalld.xml" $policy; }
+reload_firewalld() { ! systemctl -q is-active firewalld || { firewall-cmd -q --reload && sleep 2; }; }
+apply_policy() {
+    policy_differs || return 0
+    mkdir -p ${policy%/*} && cp "$etc/firewalld.xml" $policy.new && chmod 0644 $policy.new && mv $policy.new $policy &&
+        reload_firewalld
+}
+remove_policy() { [ ! -f $policy ] || { rm $policy && reload_firewalld; }; }
+
 traces() {
     list_tables | grep '^table'
     each_chain trace_chain
+    [ ! -f $policy ] || echo "firewalld: policy fleetnet"
 }
 remove() {
     # the accepts first: what they let through is judged by the tables
-    each_chain remove_chain && drop_table ip && drop_table ip6
+    remove_policy && each_chain remove_chain && drop_table ip && drop_table ip6
 }
 check() {
     check_sysctl
+    ! policy_differs || echo "firewalld: policy fleetnet differs"
     list_tables | cmp -s - "$state/firewall" || echo "nftables: table @TABLE@ differs"
     each_chain check_chain
 }
@@ -152,7 +173,7 @@ apply() {
         grep -q "^table $ip " "$etc/firewall.nft" || drop_table $ip || return
     done
     list_tables > "$state/firewall.new"
-    mv "$state/firewall.new" "$state/firewall" && load_chains iptables && load_chains ip6tables &&
+    mv "$state/firewall.new" "$state/firewall" && apply_policy && load_chains iptables && load_chains ip6tables &&
         each_chain apply_chain
 }
 """

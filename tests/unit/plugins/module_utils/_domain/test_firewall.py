@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import xml.etree.ElementTree
 
 import pytest
 import yaml
@@ -32,7 +33,11 @@ def compiled(fleet, engine, hosts=3):
     # the way to a module and back is part of what is tested
     policy = Policy.from_data(plan.policy.to_data())
     assert policy == plan.policy
-    return compile_rules(policy, own, Engine(tuple(engine["version"]), engine.get("firewall", "iptables")))
+    return compile_rules(
+        policy,
+        own,
+        Engine(tuple(engine["version"]), engine.get("firewall", "iptables"), tuple(engine.get("forward_drops", ()))),
+    )
 
 
 def outputs(rules):
@@ -132,3 +137,31 @@ def test_comments_fit():
         {"version": (26, 1, 5)},
     ).nft
     assert max(len(comment) for comment in re.findall(r'comment "([^"]*)"', nft)) == 127
+
+
+@pytest.mark.parametrize("firewall", ["nftables", "none"])
+def test_an_engine_without_iptables_rules_is_refused_where_iptables_drops(firewall):
+    engine = {"version": (29, 0, 0), "firewall": firewall, "forward_drops": [4]}
+    with pytest.raises(Unsupported, match=r"iptables drops what the host forwards.*DEFAULT_FORWARD_POLICY"):
+        compiled(FLEET, engine)
+    assert compiled(FLEET, {**engine, "forward_drops": [6]}), "IPv6 is not routed in a fleet without an IPv6 supernet"
+
+
+def test_an_engine_that_writes_iptables_rules_does_not_mind_what_is_dropped_behind_them():
+    engine = {"version": (26, 1, 5), "forward_drops": [4, 6]}
+    assert compiled(FLEET, engine) == compiled(FLEET, {**engine, "forward_drops": []})
+
+
+def test_firewalld_is_told_of_this_hosts_networks_and_of_the_fleet_but_not_of_other_hosts_networks():
+    text = compiled({**FLEET, "networks": ["web", {"name": "pinned", "subnet": "192.0.2.0/24", "hosts": ["h2"]}],
+                     "policy": []}, {"version": (28, 5, 2)}).firewalld  # fmt: skip
+    ends = [(rule.get("source"), rule.get("destination")) for rule in rules_of(text)]
+    fleet, web, pinned = "10.64.0.0/12", "10.64.1.0/24", "192.0.2.0/24"
+    assert ends == [(fleet, fleet), (fleet, pinned), (pinned, fleet), (web, None), (None, web)]
+
+
+def rules_of(text):
+    """The accepting rules of a firewalld policy, as a mapping of each one's ends to addresses."""
+    rules = xml.etree.ElementTree.fromstring(text.encode()).findall("rule")
+    assert all(rule.find("accept") is not None for rule in rules)
+    return [{end.tag: end.get("address") for end in rule if end.tag != "accept"} for rule in rules]
