@@ -101,8 +101,8 @@ def _check(policy: Policy, engine: Engine) -> None:
         if family.version in engine.forward_drops:
             program = "iptables" if family.version == 4 else "ip6tables"
             raise Unsupported(
-                f"{program} drops what the host forwards (its chain FORWARD has policy DROP), and an engine that writes "
-                'no iptables rules leaves it at that. Where ufw is on, set DEFAULT_FORWARD_POLICY="ACCEPT" in '
+                f"{program} drops what the host forwards (chain FORWARD has policy DROP), and an engine that writes no "
+                'iptables rules leaves it at that. Where ufw is on, set DEFAULT_FORWARD_POLICY="ACCEPT" in '
                 f"/etc/default/ufw and run 'ufw reload'; otherwise run '{program} -P FORWARD ACCEPT'. The policy's own "
                 "rules drop what is not declared"
             )
