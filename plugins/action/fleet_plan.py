@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
 from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import lockfile, text
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import parse_fleet, parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import (
+    PREFIX,
+    parse_fleet,
+    parse_host,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan, make_plan
@@ -27,6 +33,7 @@ ARGUMENT_SPEC: Result = {
     "lock_file": {"type": "path", "required": True},
     "observed": {"type": "str"},
     "reclaim": {"type": "list", "elements": "str", "default": []},
+    "without": {"type": "list", "elements": "str", "default": []},
     "write_lock": {"type": "bool", "default": True},
     "slices": {"type": "bool", "default": True},
     "show": {"type": "bool", "default": False},
@@ -49,7 +56,7 @@ class ActionModule(FleetAction):
             if held is not None and arguments["reclaim"]:
                 warnings += _not_departed(held, arguments["reclaim"])
                 held = held.without(arguments["reclaim"])
-            plan = plan_fleet(inventory, held)
+            plan = plan_fleet(inventory, held, frozenset(arguments["without"]))
             if arguments["observed"]:
                 reports = inventory.registered(arguments["observed"])
                 unproven = prove(plan, {host: report["network_info"] for host, report in reports.items()})
@@ -88,12 +95,26 @@ class ActionModule(FleetAction):
         return result
 
 
-def plan_fleet(inventory: Inventory, held: LeaseBook | None) -> FleetPlan:
-    """The plan of the inventory's declaration with the leases that are held."""
+def plan_fleet(inventory: Inventory, held: LeaseBook | None, without: frozenset[str] = frozenset()) -> FleetPlan:
+    """The plan of the inventory's declaration with the leases that are held.
+
+    Hosts ``without`` which it is made are in the inventory still, or have departed already.
+    """
     book = held or LeaseBook()
+    departed = book.departed()
+    for name in sorted(without):
+        if name not in inventory.hosts and name not in departed:
+            raise InvalidValue(
+                PREFIX + "remove",
+                name,
+                f"the fleet has no such host, and none of this name has left it; {nearest(name, inventory.hosts)}",
+            )
     fleet = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
-    hosts = [parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts]
-    return make_plan(fleet, hosts, inventory.groups, held)
+    # What still speaks of a host that leaves does not hinder it.
+    reservations = {host: blocks for host, blocks in fleet.reservations.items() if host not in without}
+    groups = {**inventory.groups, **dict.fromkeys(without, ())}
+    hosts = [parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts if name not in without]
+    return make_plan(dataclasses.replace(fleet, reservations=reservations), hosts, groups, held)
 
 
 def _not_departed(held: LeaseBook, names: list[str]) -> list[str]:

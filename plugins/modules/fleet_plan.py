@@ -54,6 +54,13 @@ options:
     type: list
     elements: str
     default: []
+  without:
+    description:
+      - Names of hosts that are planned as if they were not in the group any more. Their leases are kept as departed.
+      - C(playbooks/remove_host.yml) uses it. A name that is neither in the group nor has departed is refused.
+    type: list
+    elements: str
+    default: []
   write_lock:
     description:
       - Whether new leases are written to the lock file. With V(false) the plan is a question, and the result is not

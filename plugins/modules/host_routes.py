@@ -26,6 +26,13 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  backend:
+    description:
+      - How the other hosts are reached. V(host_gw) is a kernel route to each, and needs all hosts on one link; a peer
+        on another link is refused. With V(none) somebody else does it, and there is no route of ours.
+    type: str
+    choices: [host_gw, none]
+    default: host_gw
   host:
     description:
       - This host's name in O(peers); its own entry is left out. Required with O(state=present).
@@ -48,7 +55,7 @@ options:
             Required with O(peers[].blocks).
         type: str
       link:
-        description: The L2 segment that the host lies on.
+        description: The L2 segment that the host lies on. With backend V(host_gw) it has to be the same for all.
         type: str
         default: default
       blocks:
@@ -110,6 +117,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import host_files, routes
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.backends import BACKENDS
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import ModuleCommands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import read_links
@@ -117,6 +125,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.module impor
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "backend": {"type": "str", "choices": sorted(BACKENDS), "default": "host_gw"},
     "host": {"type": "str"},
     "peers": {
         "type": "list",
@@ -140,8 +149,8 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
     ways: list[routes.Way] = []
     desired = agent.absent([host_files.ROUTES])
     if module.params["state"] == "present":
-        ways = routes.parse_peers(module.params["peers"], module.params["host"])
-        routes.check_on_link(ways, (address for link in read_links(commands) for address in link["addresses"]))
+        addresses = [address for link in read_links(commands) for address in link["addresses"]]
+        ways = BACKENDS[module.params["backend"]].ways(module.params["peers"], module.params["host"], addresses)
         desired = agent.desired({host_files.ROUTES: host_files.File(routes.routes_text(ways))})
     plan = host_files.plan_files(desired, agent.observe(desired))
     if not module.check_mode and plan.changed:

@@ -14,6 +14,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     single,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.backends import BACKENDS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import PREFIX, Fleet, Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import (
     DEFAULT_BRIDGE,
@@ -92,7 +93,7 @@ def make_plan(
             )
     carriers = {network.name: _carriers(network, known, groups) for network in fleet.networks}
     _check_underlay(hosts)
-    _check_links(fleet, hosts)
+    BACKENDS[fleet.backend].check(fleet, hosts)
     book = lease(fleet, names, held)
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
     plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)
@@ -132,37 +133,6 @@ def _check_underlay(hosts: t.Sequence[Host]) -> None:
             other = seen.setdefault(address, host.name) if address else host.name
             if other != host.name:
                 raise InvalidValue(PREFIX + key, address, f"is the address of host {other} too", host.name)
-
-
-def _check_links(fleet: Fleet, hosts: t.Sequence[Host]) -> None:
-    if fleet.backend != "host_gw" or len(hosts) == 1:
-        return
-    versions = {scheme.supernet.version for scheme in fleet.schemes}
-    for host in hosts:
-        if host.link != hosts[0].link:
-            raise InvalidValue(
-                PREFIX + "link",
-                host.link,
-                f"backend host_gw needs all hosts on one link, and host {hosts[0].name} is on {hosts[0].link!r}: a "
-                "host can be a gateway only for its direct neighbours. Give both the same link if they share a "
-                "segment, or plan them as two fleets",
-                host.name,
-            )
-        if 6 in versions and host.underlay_v6 is None:
-            raise InvalidValue(
-                PREFIX + "underlay_address_v6",
-                None,
-                "is missing; backend host_gw reaches a host's IPv6 block by way of its IPv6 address on the link",
-                host.name,
-            )
-        if 4 in versions and ":" in host.underlay:
-            raise InvalidValue(
-                PREFIX + "underlay_address",
-                host.underlay,
-                "is an IPv6 address, and backend host_gw reaches a host's IPv4 block by way of its IPv4 address; set "
-                f"that one here, and this one as {PREFIX}underlay_address_v6",
-                host.name,
-            )
 
 
 class _Owner(t.NamedTuple):

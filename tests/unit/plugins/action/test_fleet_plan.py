@@ -153,6 +153,27 @@ def test_reclaim(controller):
     assert controller.held()["hosts"]["h4"] == "10.64.0.0/20"
 
 
+def test_a_host_that_leaves_keeps_its_lease_and_is_asked_for_by_name(controller):
+    """A reservation or a network's hosts may still speak of it; leaving twice changes nothing."""
+    networks = ["web", {"name": "own", "hosts": ["h2"]}]
+    reservations = {"h2": "10.64.48.0/20"}
+    controller.declare(
+        ["h1", "h2"], {**FLEET, "docker_fleet_networks": networks, "docker_fleet_reservations": reservations}
+    )
+    controller.run()
+    leaves = json.dumps({"docker_fleet_plan_without": ["h2"]})
+    controller.run("-e", leaves)
+    text = controller.lock.read_text()
+    assert controller.held()["hosts"] == {"h1": "10.64.0.0/20"}
+    assert controller.held()["departed"]["hosts"] == {"h2": "10.64.48.0/20"}
+    controller.run("-e", leaves)
+    assert controller.lock.read_text() == text
+    controller.declare(["h1"])
+    controller.run("-e", leaves)  # it is out of the inventory, and has departed
+    output = controller.run("-e", json.dumps({"docker_fleet_plan_without": ["h3"]}), fails=True)
+    assert "docker_fleet_remove: 'h3': the fleet has no such host, and none of this name has left it" in output
+
+
 def test_two_controllers_at_once_never_lease_the_same_block(controller):
     names = [f"a{number}" for number in range(20)], [f"b{number}" for number in range(20)]
     for number, hosts in enumerate(names):
