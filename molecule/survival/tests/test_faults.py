@@ -5,6 +5,9 @@
 
 Each fault is done to all engines at once. Probes are made by ping and nc in the containers, and share no code with what
 is tested. In the time between, what is denied is tried too; where it passes for a while, the table at the end says so.
+
+A clock that is set back is not among the faults: hosts of the test bed share their machine's clock. Nothing here looks
+at it; that the timers count monotonic time is a unit test (test_host_files.py).
 """
 
 from __future__ import annotations
@@ -18,6 +21,23 @@ import pytest
 from .conftest import DEADLINE, HOSTS, Round
 
 RESTART = "systemctl reset-failed docker; systemctl restart docker"
+# Engines from 28 on notice firewalld only when they start, and lose their own rules to it until then.
+FIREWALLD_OFF = f"systemctl stop firewalld; {RESTART}"
+# networkd takes the uplink over with the addresses that it has, and removes all routes on it that it did not make.
+NETWORKD = """
+set -e
+cat > /etc/systemd/network/10-uplink.network << END
+[Match]
+Name=eth0
+[Network]
+Address=$(ip -4 -o address show dev eth0 | awk '{ print $4 }')
+Gateway=$(ip route show default | awk '{ print $3; exit }')
+END
+systemctl restart systemd-networkd
+"""
+# Or it would close the door that the test comes in by.
+UFW = "ufw allow ssh; ufw --force enable"
+NETWORKD_OFF = "systemctl stop systemd-networkd systemd-networkd.socket; rm /etc/systemd/network/10-uplink.network"
 
 
 class Fault(t.NamedTuple):
@@ -48,7 +68,14 @@ FAULTS = {
         "docker network create --subnet $subnet -o com.docker.network.bridge.name=fn-web web; "
         "docker network connect --ip $address web web"
     ),
+    "firewalld started": Fault("systemctl start firewalld", repair=RESTART),
+    "firewall-cmd --reload": Fault("firewall-cmd --reload"),
+    "firewalld restarted": Fault("systemctl restart firewalld", repair=FIREWALLD_OFF),
+    "ufw enable": Fault(UFW),
+    "ufw reload": Fault("ufw reload", repair="ufw --force disable"),
+    "networkd restarted": Fault(NETWORKD, repair=NETWORKD_OFF),
     "two at once": Fault("ip route flush proto 213; nft flush ruleset", may_leak=True, repair=RESTART),
+    "ufw and networkd": Fault(f"{UFW}; {NETWORKD}", repair=f"ufw --force disable; {NETWORKD_OFF}"),
     "host rebooted": Fault("systemctl reboot"),
 }
 

@@ -119,9 +119,9 @@ apply_chain() {
     wanted_chain "$1" "$4" || { remove_chain "$@" && rm -f "$state/firewall.$1.$4"; return; }
     saved=$state/firewall.$1.$4
     list_chain "$1" "$2" "$4" > "$saved.new" && mv "$saved.new" "$saved" || return
+    [ "$3" != DOCKER-USER ] || unhook "$1" filter FORWARD "$4"
     ! hooked "$1" "$2" "$3" "$4" || return 0
     unhook "$1" "$2" "$3" "$4"
-    [ "$3" != DOCKER-USER ] || unhook "$1" filter FORWARD "$4"
     [ "$1 $3" != "iptables FORWARD" ] || list_chain "$1" filter DOCKER-USER >/dev/null ||
         echo "Docker's rules are gone: published ports need a restart of Docker"
     "$1" -w -t "$2" -I "$3" 1 -j "$4"

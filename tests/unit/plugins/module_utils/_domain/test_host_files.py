@@ -60,3 +60,11 @@ def test_scripts_are_complete(part):
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
     checked = subprocess.run(["shellcheck", "-"], input=script, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("part", [FIREWALL_PART, ROUTES_PART], ids=lambda part: part.name)
+def test_timers_do_not_look_at_the_clock(part):
+    """A clock that is set back holds up calendar timers; those that count monotonic time go on."""
+    timer = part.files()[f"/etc/systemd/system/{part.timer}"].text
+    triggers = [line.partition("=")[0] for line in timer.splitlines() if line.startswith("On")]
+    assert triggers == ["OnActiveSec", "OnUnitActiveSec"]
