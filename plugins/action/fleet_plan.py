@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan, make_plan
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.proof import named_hosts, prove
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.slices import peers, slices
@@ -58,8 +59,10 @@ class ActionModule(FleetAction):
                 held = held.without(arguments["reclaim"])
             plan = plan_fleet(inventory, held, frozenset(arguments["without"]))
             if arguments["observed"]:
-                reports = inventory.registered(arguments["observed"])
-                unproven = prove(plan, {host: report["network_info"] for host, report in reports.items()})
+                registered = inventory.registered(arguments["observed"])
+                reports = {host: result["network_info"] for host, result in registered.items()}
+                unproven = prove(plan, reports)
+                plan = fit_to_underlay(plan, reports)
             after = lockfile.render(plan.leases)
             # Without write_lock nothing is leased yet: the plan is a question, and no change is told twice.
             changed = after != before and arguments["write_lock"]

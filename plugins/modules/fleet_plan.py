@@ -21,6 +21,8 @@ description:
   - A declaration that cannot be is refused before any host is contacted, with host, variable and value.
   - With O(observed) the plan is proven against what the hosts report; any overlap with their links, routes, other
     Docker networks, name servers or the address that Ansible comes in from is refused before any host is changed.
+  - With O(observed), networks and docker0 also get the MTU of the link that holds the host's underlay address, unless
+    they name one, or it is Docker's default of 1500 bytes.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
 attributes:

@@ -29,7 +29,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy imp
 
 @dataclasses.dataclass(frozen=True)
 class FleetPlan:
-    """Everything that the fleet's hosts shall be. ``held`` is what was leased before."""
+    """Everything that the fleet's hosts shall be.
+
+    ``held`` is what was leased before. ``mtus`` are the MTUs (bytes), by host, of networks that name none, where it is
+    another than Docker's default.
+    """
 
     fleet: Fleet
     hosts: tuple[Host, ...]
@@ -37,6 +41,7 @@ class FleetPlan:
     carriers: t.Mapping[str, frozenset[str]]
     policy: Policy
     held: LeaseBook | None = None
+    mtus: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def subnets(self, host: Host, network: Network) -> list[Prefix]:
         """The network's subnets on a host that carries it, IPv4 first."""

@@ -38,6 +38,8 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
         item = items.get(network.name)
         if item is None:
             item = {**(common.get(id(network)) or _common_item(network)), "ipam_config": []}
+            if network.routed and network.mtu is None and host.name in plan.mtus:
+                item["mtu"] = plan.mtus[host.name]
             items[network.name] = item
         if subnet.version == 6:
             item["enable_ipv6"] = True
@@ -67,6 +69,8 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
 def _default_bridge(plan: FleetPlan, host: Host) -> Data:
     """docker0 and the engine's pools, as options of module ``default_bridge``."""
     config: Data = {**plan.fleet.default_bridge}
+    if host.name in plan.mtus:
+        config.setdefault("mtu", plan.mtus[host.name])
     for subnet in plan.default_bridge(host):
         if subnet.version == 4:
             config["bip"] = f"{subnet.host(1)}/{subnet.length}"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import overlapping
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.slices import peers, slices
 
 from .planning import GOLDEN, plan_of
@@ -26,6 +27,7 @@ def test_golden(case):
     given_ = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
     held = lockfile.parse(given_["lock"], "lock") if "lock" in given_ else None
     plan = plan_of(given_["fleet"], given_["hosts"], given_.get("groups"), held)
+    plan = fit_to_underlay(plan, given_.get("observed", {}))
     outputs = {
         "lock.yml": lockfile.render(plan.leases),
         "plan.yml": yaml.safe_dump(
