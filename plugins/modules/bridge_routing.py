@@ -19,9 +19,10 @@ description:
     engine.
   - The rules are one nftables table of our own, C(ip fleetnet), replaced in one transaction, and an accept rule for
     what that table allows in C(DOCKER-USER), which is the place that Docker leaves to its users.
-  - Where firewalld is installed it gets a policy C(fleetnet), which lets through what that table judges; it is reloaded
-    where the policy is new or has changed. With ufw nothing is needed. An engine that writes no iptables rules is
-    refused where iptables drops what is forwarded, as ufw has it unless C(DEFAULT_FORWARD_POLICY) says otherwise.
+  - Where firewalld is installed it gets a policy C(fleetnet) and a zone C(fleetnet-own), which let through what that
+    table judges; it is reloaded where one of them is new or has changed.
+  - With ufw nothing is needed. An engine that writes no iptables rules is refused where iptables drops what is
+    forwarded, as ufw has it unless C(DEFAULT_FORWARD_POLICY) says otherwise.
   - Everything is written to C(/etc/fleetnet) and applied from there, by this module, at boot, whenever Docker restarts,
     and by a timer that puts back what got lost. IPv4 forwarding is switched on in C(/etc/sysctl.d/60-fleetnet.conf).
   - Nobody else's rules, tables and chains are changed.
@@ -81,7 +82,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import firewall, host_files
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import firewall, firewalld, host_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import parse_block
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
@@ -106,7 +107,9 @@ MODULE_FILES = (
     host_files.SYSCTL,
     host_files.IPTABLES,
     host_files.IP6TABLES,
-    host_files.FIREWALLD,
+    host_files.FIREWALLD_POLICY,
+    host_files.FIREWALLD_ZONE,
+    *host_files.FIREWALLD_IPSETS.values(),
     host_files.FIREWALL,
 )
 
@@ -128,7 +131,10 @@ def desired_files(module: AnsibleModule) -> dict[str, host_files.File | None]:
             (host_files.SYSCTL, rules.sysctl),
             (host_files.IPTABLES, rules.iptables),
             (host_files.IP6TABLES, rules.ip6tables),
-            (host_files.FIREWALLD, rules.firewalld),
+            (host_files.FIREWALLD_POLICY, rules.firewalld),
+            (host_files.FIREWALLD_ZONE, firewalld.ZONE_FILE),
+            (host_files.FIREWALLD_IPSETS[4], rules.firewalld_own4),
+            (host_files.FIREWALLD_IPSETS[6], rules.firewalld_own6),
             (host_files.FIREWALL, rules.nft),
         )
     }

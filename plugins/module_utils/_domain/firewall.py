@@ -25,7 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_n
     WORLD,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewalld import policy_file
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewalld import ipset_file, policy_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.nft_table import (
     MARK,
     TABLE,
@@ -61,7 +61,8 @@ class Ruleset:
     """What a host has to load; an empty text is no file.
 
     ``nft`` is for ``nft -f``, ``iptables`` and ``ip6tables`` are for ``iptables-restore --noflush`` and its sister,
-    ``sysctl`` is for ``sysctl -p``, ``firewalld`` is a policy for firewalld, where there is one.
+    ``sysctl`` is for ``sysctl -p``, ``firewalld`` is a policy for firewalld and
+    ``firewalld_own4`` and ``firewalld_own6`` are its sets of this host's networks, where there is firewalld.
     """
 
     nft: str
@@ -69,6 +70,8 @@ class Ruleset:
     ip6tables: str
     sysctl: str
     firewalld: str
+    firewalld_own4: str
+    firewalld_own6: str
 
 
 def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: Engine) -> Ruleset:
@@ -90,6 +93,8 @@ def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: Engine) -> Ru
         sysctl="# Written by fleetnet.docker: hosts of the fleet route between their bridges and to each other.\n"
         + "".join(_SYSCTL[family.version] for family in policy.families),
         firewalld=policy_file(policy, own),
+        firewalld_own4=ipset_file(4, own),
+        firewalld_own6=ipset_file(6, own),
     )
 
 

@@ -25,7 +25,10 @@ STATE_FOLDER = "/var/lib/fleetnet"
 FIREWALL = f"{FOLDER}/firewall.nft"
 IPTABLES = f"{FOLDER}/iptables.rules"
 IP6TABLES = f"{FOLDER}/ip6tables.rules"
-FIREWALLD = f"{FOLDER}/firewalld.xml"
+# Copied to where firewalld looks for them; see _domain/firewalld.py.
+FIREWALLD_POLICY = f"{FOLDER}/firewalld.fleetnet.xml"
+FIREWALLD_ZONE = f"{FOLDER}/firewalld.fleetnet-own.xml"
+FIREWALLD_IPSETS = {4: f"{FOLDER}/firewalld.fleetnet-own4.xml", 6: f"{FOLDER}/firewalld.fleetnet-own6.xml"}
 ROUTES = f"{FOLDER}/routes"
 SYSCTL = "/etc/sysctl.d/60-fleetnet.conf"
 # Not in /etc/iproute2/rt_protos and not used by bird (12), FRR (186 to 196), babel (42) or openr (99).
@@ -137,31 +140,39 @@ load_chains() { # IPTABLES
     [ ! -f "$etc/$1.rules" ] || "$1-restore" -w --noflush < "$etc/$1.rules"
 }
 
-# firewalld reads its policies when it starts and when it is told to. A reload makes dockerd write its rules anew, at
-# its own pace, so ours come after that.
-policy=/etc/firewalld/policies/fleetnet.xml
+# firewalld reads its files when it starts and when it is told to. A reload makes dockerd write its rules anew, at its
+# own pace, so ours come after that.
 has_firewalld() { command -v firewall-cmd >/dev/null; }
-policy_differs() { has_firewalld && ! cmp -s "$etc/firewalld.xml" $policy; }
-reload_firewalld() { ! systemctl -q is-active firewalld || { firewall-cmd -q --reload && sleep 2; }; }
-apply_policy() {
-    policy_differs || return 0
-    mkdir -p ${policy%/*} && cp "$etc/firewalld.xml" $policy.new && chmod 0644 $policy.new && mv $policy.new $policy &&
-        reload_firewalld
+each_firewalld_file() { # COMMAND; runs it with our file and firewalld's
+    for file in ipsets/fleetnet-own4 ipsets/fleetnet-own6 zones/fleetnet-own policies/fleetnet; do
+        "$1" "$etc/firewalld.${file#*/}.xml" "/etc/firewalld/$file.xml" || return
+    done
 }
-remove_policy() { [ ! -f $policy ] || { rm $policy && reload_firewalld; }; }
+reload_firewalld() { ! systemctl -q is-active firewalld || { firewall-cmd -q --reload && sleep 2; }; }
+tell_difference() { cmp -s "$1" "$2" || echo "firewalld: ${2##*/} differs"; }
+tell_file() { [ ! -f "$2" ] || echo "firewalld: ${2##*/}"; }
+put_file() {
+    mkdir -p "${2%/*}" && cp "$1" "$2.new" && chmod 0644 "$2.new" && mv "$2.new" "$2"
+}
+drop_file() { rm -f "$2"; }
+check_firewalld() { ! has_firewalld || each_firewalld_file tell_difference; }
+apply_firewalld() { [ -z "$(check_firewalld)" ] || { each_firewalld_file put_file && reload_firewalld; }; }
+remove_firewalld() {
+    [ -z "$(each_firewalld_file tell_file)" ] || { each_firewalld_file drop_file && reload_firewalld; }
+}
 
 traces() {
     list_tables | grep '^table'
     each_chain trace_chain
-    [ ! -f $policy ] || echo "firewalld: policy fleetnet"
+    each_firewalld_file tell_file
 }
 remove() {
     # the accepts first: what they let through is judged by the tables
-    remove_policy && each_chain remove_chain && drop_table ip && drop_table ip6
+    remove_firewalld && each_chain remove_chain && drop_table ip && drop_table ip6
 }
 check() {
     check_sysctl
-    ! policy_differs || echo "firewalld: policy fleetnet differs"
+    check_firewalld
     list_tables | cmp -s - "$state/firewall" || echo "nftables: table @TABLE@ differs"
     each_chain check_chain
 }
@@ -173,7 +184,7 @@ apply() {
         grep -q "^table $ip " "$etc/firewall.nft" || drop_table $ip || return
     done
     list_tables > "$state/firewall.new"
-    mv "$state/firewall.new" "$state/firewall" && apply_policy && load_chains iptables && load_chains ip6tables &&
+    mv "$state/firewall.new" "$state/firewall" && apply_firewalld && load_chains iptables && load_chains ip6tables &&
         each_chain apply_chain
 }
 """
@@ -308,7 +319,8 @@ FIREWALL_PART = Part(
     _FIREWALL_BODY,
     ("nft", "sysctl", "systemctl"),
     after="nftables.service firewalld.service ufw.service",
-    part_of="nftables.service firewalld.service",
+    # Not of nftables.service, which firewalld conflicts with: a restart of firewalld would both stop and restart us.
+    part_of="firewalld.service",
 )
 ROUTES_PART = Part("routes", _ROUTES_BODY, ("ip", "systemctl"))
 
