@@ -76,13 +76,38 @@ drift:
   type: list
   elements: str
   sample: ["nftables: table ip fleetnet differs"]
+kernel:
+  description:
+    - The kernel's switches that decide whether the host forwards, as they were found. What has to be set is set, and
+      kept so in C(/etc/sysctl.d/60-fleetnet.conf); the others are told since people wonder about them.
+  returned: O(state=present)
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The switch. For C(FORWARD policy) it is that of iptables' chain.
+      type: str
+    value:
+      description: Its value when the module came; V(null) where the kernel has no such switch.
+      type: str
+    needed:
+      description: What it has to be; V(null) where any value will do.
+      type: str
+    why:
+      description: Why.
+      type: str
+  sample:
+    - name: net.ipv4.ip_forward
+      value: "0"
+      needed: "1"
+      why: containers reach other networks and hosts only where the host forwards; kept so in /etc/sysctl.d
 """
 
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import firewall, firewalld, host_files
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import firewall, firewalld, host_files, kernel
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import parse_block
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
@@ -92,6 +117,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine impor
     connect,
     engine_argument_spec,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.host_state import read_forwarding
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iptables import read_forward_drops
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import read_engine
@@ -114,17 +140,21 @@ MODULE_FILES = (
 )
 
 
-def desired_files(module: AnsibleModule) -> dict[str, host_files.File | None]:
-    """The files that the policy compiles to on this host's engine."""
+def read_firewall(module: AnsibleModule) -> firewall.Engine:
+    """What the host has that decides the rules."""
     info = read_engine(connect(module.params))
-    engine = firewall.Engine(
+    return firewall.Engine(
         version=EngineVersion.parse(info["version"]),
         # "iptables+firewalld" where firewalld runs
         firewall="none" if info["iptables"] is False else str(info["firewall_backend"]).split("+", maxsplit=1)[0],
         forward_drops=read_forward_drops(ModuleCommands(module)),
     )
+
+
+def desired_files(module: AnsibleModule, policy: Policy, engine: firewall.Engine) -> dict[str, host_files.File | None]:
+    """The files that the policy compiles to on this host's engine."""
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(module.params["subnets"]))
-    rules = firewall.compile_rules(Policy.from_data(module.params["policy"]), subnets, engine)
+    rules = firewall.compile_rules(policy, subnets, engine)
     return {
         path: host_files.File(text) if text else None
         for path, text in (
@@ -144,8 +174,12 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
     """Read, compile, plan, execute unless in check mode."""
     agent = Agent(ModuleCommands(module), host_files.FIREWALL_PART)
     desired = agent.absent(MODULE_FILES)
+    switches: list[kernel.Setting] = []
     if module.params["state"] == "present":
-        desired = agent.desired(desired_files(module))
+        policy, engine = Policy.from_data(module.params["policy"]), read_firewall(module)
+        desired = agent.desired(desired_files(module, policy, engine))
+        versions = [family.version for family in policy.families]
+        switches = kernel.settings(versions, read_forwarding(), engine.forward_drops, engine.firewall)
     plan = host_files.plan_files(desired, agent.observe(desired))
     if not module.check_mode and plan.changed:
         agent.execute(plan)
@@ -154,6 +188,7 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
         "changed": plan.changed,
         "diff": plan.diff(),
         "drift": list(plan.drift),
+        "kernel": switches,
         "rules": rules.text if rules else "",
     }
 
