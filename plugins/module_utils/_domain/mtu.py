@@ -57,11 +57,12 @@ def fit_to_underlay(plan: FleetPlan, reports: t.Mapping[str, Report]) -> FleetPl
 
 
 def _check_declared(plan: FleetPlan, host: Host, underlay: Underlay) -> None:
-    for network, _subnet in plan.networks_of(host):
-        if network.routed and network.mtu is not None and network.mtu > underlay.mtu:
+    declared = [(f"{network.path}.mtu", network.mtu) for network, _subnet in plan.networks_of(host) if network.routed]
+    for path, mtu in [(f"{PREFIX}default_bridge.mtu", plan.fleet.default_bridge.get("mtu")), *declared]:
+        if isinstance(mtu, int) and mtu > underlay.mtu:
             raise InvalidValue(
-                f"{network.path}.mtu",
-                network.mtu,
+                path,
+                mtu,
                 f"is more than the {underlay.mtu} bytes that link {underlay.link} carries, by which the host's "
                 f"containers reach other hosts; set it to {underlay.mtu} or less, or leave it out",
                 host.name,

@@ -60,3 +60,5 @@ def test_a_network_cannot_have_more_than_the_underlay_carries():
         InvalidValue, match=r"^host h2: docker_fleet_networks\[0\].mtu: 1450: is more than the 1400 bytes"
     ):
         fitted(1500, 1400, [{"name": "web", "mtu": 1450}])
+    with pytest.raises(InvalidValue, match=r"^host h1: docker_fleet_default_bridge.mtu: 1450: is more than the 1400"):
+        fitted(1400, 1400, default_bridge={"mtu": 1450})
