@@ -1,0 +1,85 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A change of the policy acts on flows that are established."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+
+import testinfra
+
+from .conftest import HOSTS
+
+DEADLINE = 30
+# A flow that says something every second, and a file that grows as the other end hears it. Either nc ends where its
+# standard input does.
+SERVER = "docker exec -d {target} sh -c 'sleep 3600 | nc -l -p {port} >/tmp/{name}'"
+CLIENT = "docker exec -d {source} sh -c 'while sleep 1; do echo tick; done | nc {address} {port}'"
+LISTENS = "docker exec {target} sh -c 'until netstat -ltn | grep -q :{port}; do sleep 1; done'"
+HEARD = "docker exec {target} sh -c 'cat /tmp/{name} 2>/dev/null | wc -c'"
+
+
+class Flow:
+    """A flow from a container of one host to one of another."""
+
+    def __init__(self, source, target, source_host, target_host, address, port, name):
+        self._hosts = source_host, target_host
+        self._words = {"source": source, "target": target, "address": address, "port": port, "name": name}
+
+    def start(self):
+        self._hosts[1].check_output(SERVER.format(**self._words))
+        self._hosts[1].check_output(LISTENS.format(**self._words))
+        self._hosts[0].check_output(CLIENT.format(**self._words))
+
+    def heard(self):
+        return int(self._hosts[1].check_output(HEARD.format(**self._words)))
+
+    def goes_on(self):
+        before, deadline = self.heard(), time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
+            if self.heard() > before:
+                return True
+        return False
+
+    def has_ended(self):
+        """Nothing comes for long enough that several ticks would have."""
+        before, deadline = self.heard(), time.monotonic() + DEADLINE
+        quiet_since = time.monotonic()
+        while time.monotonic() < deadline:
+            heard = self.heard()
+            if heard > before:
+                before, quiet_since = heard, time.monotonic()
+            elif time.monotonic() > quiet_since + 5:
+                return True
+        return False
+
+
+def test_a_line_that_is_gone_ends_its_flows(request, addresses):
+    """web -> db goes on while its line stands, and ends with it; web -> cache goes on, since cache stays open."""
+    inventory = request.config.getoption("--ansible-inventory")
+    hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in HOSTS}
+    ended, kept = [], []
+    for number, source in enumerate(HOSTS):
+        target = HOSTS[(number + 1) % len(HOSTS)]
+        ends = hosts[source], hosts[target]
+        ended.append(Flow("web", "db", *ends, addresses[target, "db"], 5440 + number, f"ended{number}"))
+        kept.append(Flow("web", "cache", *ends, addresses[target, "cache"], 6390 + number, f"kept{number}"))
+
+    def converge(**variables):
+        variables["docker_fleet_verify"] = False
+        command = ["ansible-playbook", "--inventory", inventory, "fleetnet.docker.site", "-e", json.dumps(variables)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    try:
+        converge(docker_fleet_policy=[{"from": "web", "to": "db", "protocol": "tcp"}])
+        for flow in (*ended, *kept):
+            flow.start()
+        assert [flow.goes_on() for flow in (*ended, *kept)] == [True] * 6
+        converge(docker_fleet_policy=[])
+        assert [flow.has_ended() for flow in ended] == [True] * 3
+        assert [flow.goes_on() for flow in kept] == [True] * 3
+    finally:
+        converge()
