@@ -55,6 +55,9 @@ class Fault(t.NamedTuple):
 FAULTS = {
     "docker restarted": Fault(RESTART),
     "nft flush ruleset": Fault("nft flush ruleset", may_leak=True, repair=RESTART),
+    "nftables restarted": Fault(
+        "systemctl restart nftables", may_leak=True, repair=f"systemctl stop nftables; {RESTART}"
+    ),
     "our table deleted": Fault("nft delete table ip fleetnet", may_leak=True),
     "iptables -F": Fault("iptables -F; iptables -t nat -F; iptables -t raw -F", repair=RESTART),
     "iptables-restore": Fault("printf '*filter\\n:FORWARD DROP\\nCOMMIT\\n' | iptables-restore", repair=RESTART),

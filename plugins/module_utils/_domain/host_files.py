@@ -232,11 +232,18 @@ WantedBy=multi-user.target docker.service
 _REASSERT = """# Written by fleetnet.docker.
 [Unit]
 Description=Fleet of Docker hosts: re-assert the @PART@
-After=@SERVICE@
+After=@SERVICE@ @FLUSHED_BY@
 
 [Service]
 Type=oneshot
 ExecStart=@SCRIPT@ --reassert
+"""
+
+# A unit that others' starts pull in, and that itself is started for a moment only, is no part of a conflict between
+# these others (firewalld's with nftables).
+_REASSERT_INSTALL = """
+[Install]
+WantedBy=@FLUSHED_BY@
 """
 
 _TIMER = """# Written by fleetnet.docker.
@@ -268,6 +275,8 @@ class Part(t.NamedTuple):
     needs: tuple[str, ...]
     after: str = ""
     part_of: str = ""
+    # units whose start takes the part away
+    flushed_by: str = ""
 
     @property
     def script(self) -> str:
@@ -280,8 +289,18 @@ class Part(t.NamedTuple):
         return f"fleetnet-{self.name}.service"
 
     @property
+    def reassert(self) -> str:
+        """The unit that puts back what got lost, once."""
+        return f"fleetnet-{self.name}-reassert.service"
+
+    @property
+    def enabled(self) -> tuple[str, ...]:
+        """What has to be enabled, beside :attr:`service` and :attr:`timer`, which also have to be active."""
+        return (self.reassert,) if self.flushed_by else ()
+
+    @property
     def timer(self) -> str:
-        """The unit that re-asserts it."""
+        """The unit that re-asserts it every few seconds."""
         return f"fleetnet-{self.name}-reassert.timer"
 
     def files(self) -> dict[str, File]:
@@ -290,13 +309,14 @@ class Part(t.NamedTuple):
         return {
             self.script: File(self._filled(_HEAD + self.body + _TAIL), 0o755),
             f"{units}/{self.service}": File(self._filled(_SERVICE)),
-            f"{units}/fleetnet-{self.name}-reassert.service": File(self._filled(_REASSERT)),
+            f"{units}/{self.reassert}": File(self._filled(_REASSERT + (_REASSERT_INSTALL if self.flushed_by else ""))),
             f"{units}/{self.timer}": File(self._filled(_TIMER)),
         }
 
     def _filled(self, text: str) -> str:
         for name, value in {
             "AFTER": self.after,
+            "FLUSHED_BY": self.flushed_by,
             "FOLDER": FOLDER,
             "FORWARD_CHAIN": FORWARD_CHAIN,
             "PART": self.name,
@@ -321,6 +341,7 @@ FIREWALL_PART = Part(
     after="nftables.service firewalld.service ufw.service",
     # Not of nftables.service, which firewalld conflicts with: a restart of firewalld would both stop and restart us.
     part_of="firewalld.service",
+    flushed_by="nftables.service",
 )
 ROUTES_PART = Part("routes", _ROUTES_BODY, ("ip", "systemctl"))
 
