@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import PREFIX, Fleet, Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import Way, check_on_link, parse_peers
@@ -75,8 +76,33 @@ def _host_gw(peers: Peers, host: str, link_addresses: t.Iterable[str]) -> list[W
                 "same link if they do share a segment",
             )
     ways = parse_peers(peers, host)
-    check_on_link(ways, link_addresses)
+    addresses = list(link_addresses)
+    check_on_link(ways, addresses)
+    if own is not None:
+        _check_symmetric(ways, own, {Prefix.holding(text) for text in addresses})
     return ways
+
+
+def _check_symmetric(ways: t.Sequence[Way], own: t.Mapping[str, t.Any], subnets: t.Collection[Prefix]) -> None:
+    """Packets to a peer have to leave by the link that the peer answers to, or strict reverse path filters, which are
+    many distributions' default, drop them."""
+    for version, suffix in ((4, ""), (6, "_v6")):
+        address = own.get(f"underlay_address{suffix}")
+        if not address or parse_address(address)[0] != version:
+            continue
+        mine = [subnet for subnet in subnets if subnet.version == version and subnet.has(parse_address(address)[1])]
+        if not mine:  # the peers know this host by an address that is translated on the way
+            continue
+        for way in ways:
+            gateway = parse_address(way.gateway)
+            if gateway[0] == version and not any(subnet.has(gateway[1]) for subnet in mine):
+                raise InvalidValue(
+                    "peers",
+                    way.gateway,
+                    f"host {way.host} is reached by another link than the one that it reaches this host by "
+                    f"({address}); packets would come back another way than they went, which reverse path filters "
+                    f"drop. Give both an underlay address{suffix.replace('_', ' ')} of one subnet",
+                )
 
 
 BACKENDS: t.Mapping[str, Backend] = {

@@ -14,7 +14,7 @@ _BRIDGE_NF = (
 )
 _STRICT = (
     "strict (1) drops what comes in by another link than its source is routed to. With backend host_gw both are the "
-    "underlay's, so any value will do"
+    "underlay's, or the routes are refused, so any value will do"
 )
 _POLICY = {
     "iptables": "either will do: what is declared is accepted before it, in DOCKER-USER",

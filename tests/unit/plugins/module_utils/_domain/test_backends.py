@@ -53,3 +53,11 @@ def test_ways():
     found = {name: backend.ways(PEERS, "h1", ["192.0.2.1/24"]) for name, backend in BACKENDS.items()}
     assert [f"{way.block} via {way.gateway}" for way in found["host_gw"]] == ["10.64.32.0/20 via 192.0.2.2"]
     assert found["none"] == []
+
+
+def test_host_gw_refuses_a_way_that_packets_come_back_another_way_from():
+    links = ["192.0.2.1/24", "198.51.100.1/24"]
+    peers = [PEERS[0], {**PEERS[1], "underlay_address": "198.51.100.2"}]
+    with pytest.raises(InvalidValue, match=r"'198.51.100.2': host h2 is reached by another link .*\(192.0.2.1\)"):
+        BACKENDS["host_gw"].ways(peers, "h1", links)
+    assert BACKENDS["host_gw"].ways(PEERS, "h1", links)
