@@ -16,7 +16,9 @@ description:
     other.
   - Traffic inside the fleet keeps its source address; traffic to the outside is masqueraded.
   - From outside of the fleet, containers on declared networks are reached through published ports only, on every
-    engine.
+    engine. What a network sends to and receives from the outside, and from and to the host itself, is as Docker has it
+    unless a line of the policy limits it. See role C(docker_fleet_plan) for what a line can say.
+  - A change of the policy ends the flows that it no longer allows.
   - The rules are one nftables table of our own, C(ip fleetnet), replaced in one transaction, and an accept rule for
     what that table allows in C(DOCKER-USER), which is the place that Docker leaves to its users.
   - Where firewalld is installed it gets a policy C(fleetnet) and a zone C(fleetnet-own), which let through what that

@@ -24,7 +24,10 @@ def compiled(fleet, engine, hosts=3):
     plan = plan_of(
         fleet,
         {
-            f"h{number}": {"ansible_host": f"198.18.0.{number}", "underlay_address_v6": f"fd00::{number}"}
+            f"h{number}": {
+                "ansible_host": f"198.18.{number >> 8}.{number & 255}",
+                "underlay_address_v6": f"fd00::{number:x}",
+            }
             for number in range(1, hosts + 1)
         },
     )
@@ -109,7 +112,14 @@ FLEET = {
 
 def test_rules_do_not_grow_with_the_fleet():
     engine = {"version": (28, 5, 2)}
-    assert compiled(FLEET, engine, hosts=3) == compiled(FLEET, engine, hosts=200)
+    fleet = {
+        **FLEET,
+        "supernet": "10.0.0.0/8",
+        "host_prefix_length": 22,
+        "network_prefix_length": 26,
+        "policy": [*FLEET["policy"], {"from": "world", "to": "web", "ports": 80}, {"from": "db", "to": "host"}],
+    }
+    assert compiled(fleet, engine, hosts=3) == compiled(fleet, engine, hosts=10_000)
 
 
 def test_the_nftables_backend_cannot_route_to_the_default_bridge():
