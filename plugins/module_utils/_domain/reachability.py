@@ -87,14 +87,15 @@ def make_probes(policy: Policy, nodes: t.Sequence[Node]) -> list[Probe]:
     for target in nodes:
         tokens: dict[str, int] = {}
         for source in nodes:
+            same_host = source.host == target.host
             # docker0 to docker0 on one host never leaves the bridge; Docker's icc decides, which is no policy of ours
-            same_bridge = source.network == target.network == DEFAULT_BRIDGE and source.host == target.host
+            same_bridge = source.network == target.network == DEFAULT_BRIDGE and same_host
             if source[:2] == target[:2] or same_bridge or (":" in source.address) != (":" in target.address):
                 continue
             for protocol, port in services[target.network]:
                 key = f"{protocol}/{port}"
                 tokens[key] = tokens.get(key, -1) + 1
-                intended = policy.allowing(source.network, target.network, protocol, port)
+                intended = policy.allowing(source.network, target.network, protocol, port, same_host)
                 probes.append(Probe(source, target, protocol, port, tokens[key], intended))
     return probes
 
@@ -193,12 +194,13 @@ def report_lines(verdicts: t.Sequence[Verdict], most_problems: int = 20) -> list
         "",
     ]
     rows = []
-    groups: dict[tuple[str, str, str], list[Verdict]] = {}
+    groups: dict[tuple[str, str, str, str], list[Verdict]] = {}
     for verdict in verdicts:
         probe = verdict.probe
-        groups.setdefault((probe.source.network, probe.target.network, probe.service), []).append(verdict)
-    for (source, target, service), group in sorted(groups.items()):
-        intended = "passes" if group[0].probe.intended else "denied"
+        # a local network has both: it passes on a host, and not between hosts
+        intended = "passes" if probe.intended else "denied"
+        groups.setdefault((probe.source.network, probe.target.network, probe.service, intended), []).append(verdict)
+    for (source, target, service, intended), group in sorted(groups.items()):
         passed = sum(verdict.passed for verdict in group)
         observed = "passes" if passed == len(group) else "denied" if not passed else f"{passed} of {len(group)} pass"
         good = sum(verdict.problem is None for verdict in group)

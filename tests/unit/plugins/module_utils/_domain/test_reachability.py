@@ -154,3 +154,20 @@ def test_the_report_tells_what_is_wrong():
         "  web on h1 (web, 10.64.1.2) -> db on h2 (db, 10.64.18.2) tcp/5432: "
         "does not pass (timeout), and should: a line"
     ) in text
+
+
+def test_a_local_network_passes_on_a_host_and_is_denied_between_hosts():
+    fleet = {"supernet": "10.64.0.0/12", "networks": [{"name": "lab", "local": True}]}
+    hosts = {"h1": {"ansible_host": "192.0.2.1"}, "h2": {"ansible_host": "192.0.2.2"}}
+    policy = plan_of(fleet, hosts).policy
+    first, second = Node("h1", "one", "lab", "10.64.1.2"), Node("h1", "two", "lab", "10.64.1.3")
+    other = Node("h2", "one", "lab", "10.64.17.2")
+    probes = make_probes(policy, [first, second, other])
+    assert {(probe.source, probe.target): probe.intended for probe in probes} == {
+        **dict.fromkeys([(first, second), (second, first)], "lab is one bridge on a host"),
+        **dict.fromkeys([(first, other), (other, first), (second, other), (other, second)], None),
+    }
+    verdicts = [judge(probe, {"outcome": "no answer", "reached": False}, []) for probe in probes]
+    text = "\n".join(report_lines(verdicts))
+    assert "passes    denied    0 of 2       WRONG" in text
+    assert "denied    denied    4 of 4       ok" in text
