@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.utils.display import Display
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import reachability
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import junit, reachability
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
@@ -76,3 +76,4 @@ class ActionModule(FleetAction):
         write_atomically(os.path.join(folder, "report.txt"), "\n".join(lines) + "\n")
         document = json.dumps([verdict.to_data() for verdict in verdicts], indent=1)
         write_atomically(os.path.join(folder, "reachability.json"), document + "\n")
+        write_atomically(os.path.join(folder, "reachability.xml"), junit.render(verdicts))

@@ -51,7 +51,8 @@ options:
     default: []
   report_dir:
     description:
-      - A folder on the controller for C(report.txt) and C(reachability.json). Without it no file is written.
+      - A folder on the controller for C(report.txt), C(reachability.json) and C(reachability.xml), which is JUnit XML
+        for CI servers. Without it no file is written.
     type: path
 seealso:
   - module: fleetnet.docker.fleet_probes
