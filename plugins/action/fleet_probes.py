@@ -26,8 +26,8 @@ class ActionModule(FleetAction):
     def work(self, inventory: Inventory, arguments: Result) -> Result:
         policy = Policy.from_data(arguments["policy"])
         reports = inventory.registered(arguments["observed"])
-        containers = {host: report["network_info"]["containers"] for host, report in reports.items()}
-        nodes = find_nodes(policy, containers, arguments["containers_per_network"])
+        looked = {host: report["network_info"] for host, report in reports.items()}
+        nodes = find_nodes(policy, looked, arguments["containers_per_network"])
         probes = make_probes(policy, nodes)
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
         for probe in probes:

@@ -15,6 +15,8 @@ description:
     protocol and on what port. Every container on a declared network tries every other one with a ping, with each
     service that the policy opens at the other end, and on a port that no line opens, so that what must not pass is
     tried too.
+  - For each two hosts and networks between which a ping may pass, one more ping is as large as the smaller MTU of the
+    two networks, and may not be fragmented. So the path is proven to carry what the networks promise.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
@@ -30,7 +32,7 @@ options:
   observed:
     description:
       - The name of the variable under which each host's result of M(fleetnet.docker.network_info) is registered, with
-        C(containers) gathered.
+        C(containers) gathered, and C(networks) for their MTU.
     type: str
     required: true
   containers_per_network:
@@ -45,7 +47,7 @@ seealso:
 EXAMPLES = r"""
 - name: Look for containers
   fleetnet.docker.network_info:
-    gather: [containers]
+    gather: [containers, networks]
   register: looked
 
 - name: Decide what to probe
@@ -75,4 +77,5 @@ nodes:
       container: web1
       network: web
       address: 10.64.1.2
+      mtu: 1500
 """

@@ -18,13 +18,21 @@ Data = t.Dict[str, t.Any]
 UNDECLARED_PORT = 9
 
 
+# What an echo request has besides its payload: the headers of IP and ICMP, in bytes.
+_HEADERS = {4: 28, 6: 48}
+# Docker's own, where a network's options say nothing.
+_MTU_DEFAULT = 1500
+MTU_OPTION = "com.docker.network.driver.mtu"
+
+
 class Node(t.NamedTuple):
-    """A container's attachment to a network that the plan knows."""
+    """A container's attachment to a network that the plan knows; ``mtu`` is the network's, in bytes."""
 
     host: str
     container: str
     network: str
     address: str
+    mtu: int = _MTU_DEFAULT
 
     def __str__(self) -> str:
         return f"{self.container} on {self.host} ({self.network}, {self.address})"
@@ -32,7 +40,10 @@ class Node(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """One probe; ``intended`` is why it should pass, None if it should not. ``token`` tells it at the far end."""
+    """One probe; ``intended`` is why it should pass, None if it should not. ``token`` tells it at the far end.
+
+    With ``packet``, a ping is a packet of so many bytes that nobody may fragment, and asks for the path's MTU.
+    """
 
     source: Node
     target: Node
@@ -40,9 +51,12 @@ class Probe:
     port: int | None
     token: int
     intended: str | None
+    packet: int | None = None
 
     @property
     def service(self) -> str:
+        if self.packet is not None:
+            return f"{self.protocol} of {self.packet} bytes"
         return self.protocol if self.port is None else f"{self.protocol}/{self.port}"
 
     def to_data(self) -> Data:
@@ -55,19 +69,23 @@ class Probe:
         }
         if self.port is not None:
             data["port"] = self.port
+        if self.packet is not None:
+            data["size"] = self.packet - _HEADERS[6 if ":" in self.target.address else 4]
         return data
 
 
-def find_nodes(policy: Policy, containers: t.Mapping[str, t.Sequence[Data]], most: int) -> list[Node]:
-    """The containers to probe: by host what ``network_info`` tells, at most ``most`` of each network on each host.
+def find_nodes(policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence[Data]]], most: int) -> list[Node]:
+    """The containers to probe: by host what ``network_info`` tells of containers and, for their MTU, networks; at most
+    ``most`` containers of each network on each host.
 
     A container has a node for each IP version that it has an address of. One with several networks is left out: its
     routing decides which of its addresses it speaks from.
     """
     nodes = []
-    for host, found in containers.items():
+    for host, report in reports.items():
+        mtus = {item["name"]: item["options"].get(MTU_OPTION) for item in report.get("networks", ())}
         counts: dict[str, int] = {}
-        for container in sorted(found, key=lambda item: str(item["name"])):
+        for container in sorted(report["containers"], key=lambda item: str(item["name"])):
             if len(container["networks"]) != 1:
                 continue
             for version in ("ipv4", "ipv6"):
@@ -76,14 +94,19 @@ def find_nodes(policy: Policy, containers: t.Mapping[str, t.Sequence[Data]], mos
                 key = f"{network} {version}"
                 if network is not None and counts.get(key, 0) < most:
                     counts[key] = counts.get(key, 0) + 1
-                    nodes.append(Node(host, container["name"], network, address))
+                    mtu = int(mtus.get(container["networks"][0]["network"]) or _MTU_DEFAULT)
+                    nodes.append(Node(host, container["name"], network, address, mtu))
     return nodes
 
 
 def make_probes(policy: Policy, nodes: t.Sequence[Node]) -> list[Probe]:
-    """Every node to every other: ping, each service that the policy opens there, and one port that it does not."""
+    """Every node to every other: ping, each service that the policy opens there, and one port that it does not.
+
+    Where ping may pass, the first pair of each two hosts and two networks also tries the path's MTU.
+    """
     probes = []
     services = {network: _services(policy, network) for network in {node.network for node in nodes}}
+    paths = set()
     for target in nodes:
         tokens: dict[str, int] = {}
         for source in nodes:
@@ -92,11 +115,16 @@ def make_probes(policy: Policy, nodes: t.Sequence[Node]) -> list[Probe]:
             same_bridge = source.network == target.network == DEFAULT_BRIDGE and same_host
             if source[:2] == target[:2] or same_bridge or (":" in source.address) != (":" in target.address):
                 continue
-            for protocol, port in services[target.network]:
+            asked: list[tuple[str, int | None, int | None]] = [(*service, None) for service in services[target.network]]
+            path = source.host, target.host, source.network, target.network, ":" in target.address
+            if path not in paths and policy.allowing(source.network, target.network, "icmp", None, same_host):
+                paths.add(path)
+                asked.append(("icmp", None, min(source.mtu, target.mtu)))
+            for protocol, port, packet in asked:
                 key = f"{protocol}/{port}"
                 tokens[key] = tokens.get(key, -1) + 1
                 intended = policy.allowing(source.network, target.network, protocol, port, same_host)
-                probes.append(Probe(source, target, protocol, port, tokens[key], intended))
+                probes.append(Probe(source, target, protocol, port, tokens[key], intended, packet))
     return probes
 
 
@@ -122,6 +150,7 @@ class Verdict:
             "target": self.probe.target._asdict(),
             "protocol": self.probe.protocol,
             "port": self.probe.port,
+            "packet": self.probe.packet,
             "intended": self.probe.intended is not None,
             "declared_by": self.probe.intended,
             "passed": self.passed,
@@ -144,7 +173,8 @@ def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str]) -> Verdi
             return Verdict(probe, True, "arrives at the target, and no line of the policy allows it")
         return Verdict(probe, False, None)
     if not passed and not arrivals:
-        return Verdict(probe, False, f"does not pass ({result['outcome']}), and should: {probe.intended}")
+        found = result["outcome"] if probe.packet is None else f"{result['outcome']} {result['detail'] or ''}".strip()
+        return Verdict(probe, False, f"does not pass ({found}), and should: {probe.intended}")
     if not passed and probe.protocol != "udp":  # a UDP service need not answer
         return Verdict(probe, False, f"arrives, but no answer comes back ({result['outcome']})")
     foreign = sorted(set(arrivals) - {probe.source.address})

@@ -47,20 +47,25 @@ def test_nodes_are_containers_with_one_address_that_the_plan_knows():
     found = find_nodes(
         POLICY,
         {
-            "h1": [
-                container("web", "10.64.1.2/24"),
-                container("two-homed", "10.64.1.3/24", "10.64.2.3/24"),
-                container("host-mode"),
-                container("no-address", None),
-                container("foreign", "172.17.0.2/16"),
-                container("from the pool", "10.64.8.2/24"),
-                {"name": "of no network", "networks": []},
-            ],
-            "h2": [container("b", "10.64.17.3/24"), container("a", "10.64.17.2/24")],
+            "h1": {
+                "containers": [
+                    container("web", "10.64.1.2/24"),
+                    container("two-homed", "10.64.1.3/24", "10.64.2.3/24"),
+                    container("host-mode"),
+                    container("no-address", None),
+                    container("foreign", "172.17.0.2/16"),
+                    container("from the pool", "10.64.8.2/24"),
+                    {"name": "of no network", "networks": []},
+                ]
+            },
+            "h2": {
+                "containers": [container("b", "10.64.17.3/24"), container("a", "10.64.17.2/24")],
+                "networks": [{"name": "any", "options": {"com.docker.network.driver.mtu": "1400"}}],
+            },
         },
         1,
     )
-    assert found == [WEB1, Node("h2", "a", "web", "10.64.17.2")]
+    assert found == [WEB1, Node("h2", "a", "web", "10.64.17.2", 1400)]
 
 
 def test_every_pair_is_tried_with_what_is_open_there_and_with_what_is_not():
@@ -82,7 +87,7 @@ def test_ip_versions_are_told_apart():
     nodes = [WEB1, WEB2, *(node._replace(address="fd64::" + node.host[1]) for node in (WEB1, WEB2))]
     probes = make_probes(POLICY, nodes)
     assert all((":" in probe.source.address) == (":" in probe.target.address) for probe in probes)
-    assert len({arrival(probe) for probe in probes}) == len(probes) == 8
+    assert len({arrival(probe) for probe in probes}) == len(probes) == 12
 
 
 def test_docker0_is_left_to_docker_within_a_host_and_denied_across_hosts():
@@ -167,7 +172,29 @@ def test_a_local_network_passes_on_a_host_and_is_denied_between_hosts():
         **dict.fromkeys([(first, second), (second, first)], "lab is one bridge on a host"),
         **dict.fromkeys([(first, other), (other, first), (second, other), (other, second)], None),
     }
-    verdicts = [judge(probe, {"outcome": "no answer", "reached": False}, []) for probe in probes]
+    verdicts = [judge(probe, TIMEOUT, []) for probe in probes]
     text = "\n".join(report_lines(verdicts))
     assert "passes    denied    0 of 2       WRONG" in text
     assert "denied    denied    4 of 4       ok" in text
+
+
+def test_the_first_pair_of_two_hosts_and_networks_tries_the_paths_mtu():
+    narrow = Node("h2", "narrow", "web", "10.64.17.3", 1400)
+    sized = [probe for probe in make_probes(POLICY, [WEB1, WEB2, narrow, DB2]) if probe.packet]
+    assert [(str(probe.source), str(probe.target), probe.service, probe.to_data()["size"]) for probe in sized] == [
+        (str(WEB2), str(WEB1), "icmp of 1500 bytes", 1472),
+        (str(WEB1), str(WEB2), "icmp of 1500 bytes", 1472),
+        (str(narrow), str(WEB2), "icmp of 1400 bytes", 1372),
+    ]
+    # the observer tells probes apart by their tokens
+    arrivals = [arrival(probe) for probe in make_probes(POLICY, [WEB1, WEB2, narrow, DB2])]
+    assert len(set(arrivals)) == len(arrivals)
+
+
+def test_a_path_that_is_too_narrow_is_told_with_what_the_way_said():
+    probe = Probe(WEB1, WEB2, "icmp", None, 1, "web is one network on all hosts", 1500)
+    told = {"reached": False, "outcome": "unreachable", "detail": "ICMP too big from 192.0.2.9, the MTU there is 1400"}
+    assert judge(probe, told, []).problem == (
+        "does not pass (unreachable ICMP too big from 192.0.2.9, the MTU there is 1400), and should: "
+        "web is one network on all hosts"
+    )
