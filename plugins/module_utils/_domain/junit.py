@@ -10,7 +10,7 @@ own reports, which Jenkins and GitLab read.
 from __future__ import annotations
 
 import typing as t
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import Verdict
 

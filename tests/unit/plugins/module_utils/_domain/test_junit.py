@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.junit import render
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import Node, Probe, Verdict
