@@ -5,23 +5,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 
 from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import lockfile, text
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import (
-    PREFIX,
-    parse_fleet,
-    parse_host,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import parse_fleet, parse_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.mtu import fit_to_underlay
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan, make_plan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan, make_plan, take_out
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.proof import named_hosts, prove
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.slices import peers, slices
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import lock_file
@@ -104,20 +98,10 @@ def plan_fleet(inventory: Inventory, held: LeaseBook | None, without: frozenset[
     Hosts ``without`` which it is made are in the inventory still, or have departed already.
     """
     book = held or LeaseBook()
-    departed = book.departed()
-    for name in sorted(without):
-        if name not in inventory.hosts and name not in departed:
-            raise InvalidValue(
-                PREFIX + "remove",
-                name,
-                f"the fleet has no such host, and none of this name has left it; {nearest(name, inventory.hosts)}",
-            )
-    fleet = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
-    # What still speaks of a host that leaves does not hinder it.
-    reservations = {host: blocks for host, blocks in fleet.reservations.items() if host not in without}
-    groups = {**inventory.groups, **dict.fromkeys(without, ())}
+    declared = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
+    fleet, groups = take_out(without, declared, inventory.hosts, inventory.groups, held)
     hosts = [parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts if name not in without]
-    return make_plan(dataclasses.replace(fleet, reservations=reservations), hosts, groups, held)
+    return make_plan(fleet, hosts, groups, held)
 
 
 def _not_departed(held: LeaseBook, names: list[str]) -> list[str]:

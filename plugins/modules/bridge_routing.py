@@ -131,15 +131,17 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     **engine_argument_spec(),
 }
 
-MODULE_FILES = (
-    host_files.SYSCTL,
-    host_files.IPTABLES,
-    host_files.IP6TABLES,
-    host_files.FIREWALLD_POLICY,
-    host_files.FIREWALLD_ZONE,
-    *host_files.FIREWALLD_IPSETS.values(),
-    host_files.FIREWALL,
-)
+# Where the compiled rules go.
+FILES: dict[str, t.Callable[[firewall.Ruleset], str]] = {
+    host_files.SYSCTL: lambda rules: rules.sysctl,
+    host_files.IPTABLES: lambda rules: rules.iptables,
+    host_files.IP6TABLES: lambda rules: rules.ip6tables,
+    host_files.FIREWALLD_POLICY: lambda rules: rules.firewalld,
+    host_files.FIREWALLD_ZONE: lambda _rules: firewalld.ZONE_FILE,
+    host_files.FIREWALLD_IPSETS[4]: lambda rules: rules.firewalld_own4,
+    host_files.FIREWALLD_IPSETS[6]: lambda rules: rules.firewalld_own6,
+    host_files.FIREWALL: lambda rules: rules.nft,
+}
 
 
 def read_firewall(module: AnsibleModule) -> firewall.Engine:
@@ -157,25 +159,14 @@ def desired_files(module: AnsibleModule, policy: Policy, engine: firewall.Engine
     """The files that the policy compiles to on this host's engine."""
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(module.params["subnets"]))
     rules = firewall.compile_rules(policy, subnets, engine)
-    return {
-        path: host_files.File(text) if text else None
-        for path, text in (
-            (host_files.SYSCTL, rules.sysctl),
-            (host_files.IPTABLES, rules.iptables),
-            (host_files.IP6TABLES, rules.ip6tables),
-            (host_files.FIREWALLD_POLICY, rules.firewalld),
-            (host_files.FIREWALLD_ZONE, firewalld.ZONE_FILE),
-            (host_files.FIREWALLD_IPSETS[4], rules.firewalld_own4),
-            (host_files.FIREWALLD_IPSETS[6], rules.firewalld_own6),
-            (host_files.FIREWALL, rules.nft),
-        )
-    }
+    texts = {path: text(rules) for path, text in FILES.items()}
+    return {path: host_files.File(text) if text else None for path, text in texts.items()}
 
 
 def apply(module: AnsibleModule) -> dict[str, t.Any]:
     """Read, compile, plan, execute unless in check mode."""
     agent = Agent(ModuleCommands(module), host_files.FIREWALL_PART)
-    desired = agent.absent(MODULE_FILES)
+    desired = agent.absent(FILES)
     switches: list[kernel.Setting] = []
     if module.params["state"] == "present":
         policy, engine = Policy.from_data(module.params["policy"]), read_firewall(module)

@@ -67,7 +67,7 @@ def _host_gw(peers: Peers, host: str, link_addresses: t.Iterable[str]) -> list[W
     """A route a block, by way of the peer's underlay address."""
     own = next((peer for peer in peers if peer["host"] == host), None)
     for number, peer in enumerate(peers):
-        if own is not None and peer.get("link", "default") != own.get("link", "default"):
+        if own is not None and peer["link"] != own["link"]:
             raise InvalidValue(
                 f"peers[{number}].link",
                 peer["link"],

@@ -61,8 +61,8 @@ class Ruleset:
     """What a host has to load; an empty text is no file.
 
     ``nft`` is for ``nft -f``, ``iptables`` and ``ip6tables`` are for ``iptables-restore --noflush`` and its sister,
-    ``sysctl`` is for ``sysctl -p``, ``firewalld`` is a policy for firewalld and
-    ``firewalld_own4`` and ``firewalld_own6`` are its sets of this host's networks, where there is firewalld.
+    ``sysctl`` is for ``sysctl -p``. Where there is firewalld, ``firewalld`` is a policy for it, and ``firewalld_own4``
+    and ``firewalld_own6`` are its sets of this host's networks.
     """
 
     nft: str

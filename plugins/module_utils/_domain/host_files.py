@@ -294,14 +294,25 @@ class Part(t.NamedTuple):
         return f"fleetnet-{self.name}-reassert.service"
 
     @property
-    def enabled(self) -> tuple[str, ...]:
-        """What has to be enabled, beside :attr:`service` and :attr:`timer`, which also have to be active."""
-        return (self.reassert,) if self.flushed_by else ()
-
-    @property
     def timer(self) -> str:
         """The unit that re-asserts it every few seconds."""
         return f"fleetnet-{self.name}-reassert.timer"
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What has to be enabled."""
+        return (self.service, self.timer, *((self.reassert,) if self.flushed_by else ()))
+
+    def idle(self, states: t.Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
+        """Those units that are not as they have to be; ``states`` are (unit, ActiveState, UnitFileState) of systemd.
+
+        All are enabled, and the service and the timer active: the other service runs for a moment only.
+        """
+        return tuple(
+            unit
+            for unit, active, enabled in states
+            if enabled != "enabled" or (active != "active" and unit != self.reassert)
+        )
 
     def files(self) -> dict[str, File]:
         """The part's script and units by path."""

@@ -28,7 +28,7 @@ def render(verdicts: t.Sequence[Verdict]) -> str:
         suite = ElementTree.SubElement(root, "testsuite", {"name": name, **_counts(members)})
         for verdict in members:
             _add_case(suite, name, verdict)
-    _indent(root)
+    ElementTree.indent(root, space=" ")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
@@ -54,14 +54,3 @@ def _add_case(suite: ElementTree.Element, suite_name: str, verdict: Verdict) -> 
             f"{probe.source} -> {probe.target} {probe.service}: {verdict.problem}\n"
             f"intended: {probe.intended or 'denied, no line of the policy allows it'}"
         )
-
-
-def _indent(element: ElementTree.Element, depth: int = 0) -> None:
-    """One element a line, as ElementTree.indent does from Python 3.9 on."""
-    if not len(element):
-        return
-    element.text = "\n" + " " * (depth + 1)
-    for child in element:
-        _indent(child, depth + 1)
-        child.tail = "\n" + " " * (depth + 1)
-    element[-1].tail = "\n" + " " * depth

@@ -4,7 +4,7 @@
 """MTUs, in bytes: what the hosts' underlay links carry, and what containers' links may have. Pure.
 
 A network that names no MTU gets its host's, so that a plan of some hosts (``--limit``) says the same as one of all.
-Docker's own 1500 is never written out: networks cannot be changed, and one that has it would be made anew for nothing.
+Docker's own default is not written out: it is what a network has that asks for none.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import PREFIX, Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan
-
-DOCKER_DEFAULT = 1500
 
 Report = t.Mapping[str, t.Any]
 
@@ -52,7 +51,7 @@ def fit_to_underlay(plan: FleetPlan, reports: t.Mapping[str, Report]) -> FleetPl
         if host.name in found:
             _check_declared(plan, host, found[host.name])
     _check_alike(plan, found)
-    mtus = {name: underlay.mtu for name, underlay in found.items() if underlay.mtu != DOCKER_DEFAULT}
+    mtus = {name: underlay.mtu for name, underlay in found.items() if underlay.mtu != MTU_DEFAULT}
     return dataclasses.replace(plan, mtus=mtus)
 
 

@@ -78,6 +78,31 @@ class FleetPlan:
         return subnets
 
 
+def take_out(
+    leaving: t.Collection[str],
+    fleet: Fleet,
+    names: t.Collection[str],
+    groups: t.Mapping[str, t.Collection[str]],
+    held: LeaseBook | None,
+) -> tuple[Fleet, dict[str, t.Collection[str]]]:
+    """The declaration and the groups as they are without hosts that leave, for a plan of the others.
+
+    What still speaks of them there does not hinder it. InvalidValue for a host that is neither among the fleet's
+    ``names`` nor has left it before.
+    """
+    departed = held.departed() if held else {}
+    for name in sorted(leaving):
+        if name not in names and name not in departed:
+            raise InvalidValue(
+                PREFIX + "remove",
+                name,
+                f"the fleet has no such host, and none of this name has left it; {nearest(name, names)}",
+            )
+    reservations = {host: blocks for host, blocks in fleet.reservations.items() if host not in leaving}
+    # A host that leaves counts as a group of no hosts, where a network names it as a carrier.
+    return dataclasses.replace(fleet, reservations=reservations), {**groups, **dict.fromkeys(leaving, ())}
+
+
 def make_plan(
     fleet: Fleet, hosts: t.Sequence[Host], groups: t.Mapping[str, t.Collection[str]], held: LeaseBook | None
 ) -> FleetPlan:

@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import DEFAULT_BRIDGE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import MTU, MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.text import table
 
@@ -20,9 +21,6 @@ UNDECLARED_PORT = 9
 
 # What an echo request has besides its payload: the headers of IP and ICMP, in bytes.
 _HEADERS = {4: 28, 6: 48}
-# Docker's own, where a network's options say nothing.
-_MTU_DEFAULT = 1500
-MTU_OPTION = "com.docker.network.driver.mtu"
 
 
 class Node(t.NamedTuple):
@@ -32,7 +30,7 @@ class Node(t.NamedTuple):
     container: str
     network: str
     address: str
-    mtu: int = _MTU_DEFAULT
+    mtu: int = MTU_DEFAULT
 
     def __str__(self) -> str:
         return f"{self.container} on {self.host} ({self.network}, {self.address})"
@@ -83,7 +81,7 @@ def find_nodes(policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence
     """
     nodes = []
     for host, report in reports.items():
-        mtus = {item["name"]: item["options"].get(MTU_OPTION) for item in report.get("networks", ())}
+        mtus = {item["name"]: item["options"].get(MTU) for item in report.get("networks", ())}
         counts: dict[str, int] = {}
         for container in sorted(report["containers"], key=lambda item: str(item["name"])):
             if len(container["networks"]) != 1:
@@ -94,7 +92,7 @@ def find_nodes(policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence
                 key = f"{network} {version}"
                 if network is not None and counts.get(key, 0) < most:
                     counts[key] = counts.get(key, 0) + 1
-                    mtu = int(mtus.get(container["networks"][0]["network"]) or _MTU_DEFAULT)
+                    mtu = int(mtus.get(container["networks"][0]["network"]) or MTU_DEFAULT)
                     nodes.append(Node(host, container["name"], network, address, mtu))
     return nodes
 

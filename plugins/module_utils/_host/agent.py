@@ -67,12 +67,12 @@ class Agent:
             self._commands.run("systemctl", "daemon-reload")
         self._commands.run(self._part.script)
         if units or plan.enable:
-            self._commands.run("systemctl", "enable", "--now", *self._units())
+            self._commands.run("systemctl", "enable", "--now", *self._part.units)
 
     def _remove(self, plan: FilesPlan) -> None:
         units = [path for path in plan.delete if path.startswith("/etc/systemd/")]
         if units:
-            self._commands.run("systemctl", "disable", "--now", *reversed(self._units()))
+            self._commands.run("systemctl", "disable", "--now", *reversed(self._part.units))
         self._script("--remove")
         for path in plan.delete:
             os.unlink(path)
@@ -94,15 +94,9 @@ class Agent:
             return tuple(failure.output.splitlines())
         return ()
 
-    def _units(self) -> tuple[str, ...]:
-        return (self._part.service, self._part.timer, *self._part.enabled)
-
     def _idle_units(self) -> tuple[str, ...]:
-        shown = self._commands.run("systemctl", "show", "--property=Id,ActiveState,UnitFileState", *self._units())
-        idle = []
-        for block in shown.strip().split("\n\n"):
-            properties = dict(line.split("=", maxsplit=1) for line in block.splitlines())
-            active = properties["ActiveState"] == "active" or properties["Id"] in self._part.enabled
-            if not active or properties["UnitFileState"] != "enabled":
-                idle.append(properties["Id"])
-        return tuple(idle)
+        shown = self._commands.run(
+            "systemctl", "show", "--property=Id,ActiveState,UnitFileState", *self._part.units
+        ).strip()
+        states = [dict(line.split("=", maxsplit=1) for line in block.splitlines()) for block in shown.split("\n\n")]
+        return self._part.idle((state["Id"], state["ActiveState"], state["UnitFileState"]) for state in states)

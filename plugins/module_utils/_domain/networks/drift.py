@@ -12,6 +12,8 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     BRIDGE_NAME,
     FLAG_OPTIONS,
+    MTU,
+    MTU_DEFAULT,
     OWNER_LABEL,
     OWNER_VALUE,
     SHORT_NAME_OF,
@@ -33,7 +35,7 @@ _OPTION_DEFAULTS = {
     _BRIDGE + "inhibit_ipv4": "false",
     _BRIDGE + "gateway_mode_ipv4": "nat",
     _BRIDGE + "gateway_mode_ipv6": "nat",
-    "com.docker.network.driver.mtu": "1500",
+    MTU: str(MTU_DEFAULT),
 }
 # Plain fields of Item and Definition, compared where the item gives them.
 _PLAIN = ("driver", "ipam_driver", "enable_ipv4", "enable_ipv6", "internal", "attachable", "ingress", "scope")

@@ -35,6 +35,9 @@ DRIVER_OPTION_OF = {
 }
 SHORT_NAME_OF = {long: short for short, long in DRIVER_OPTION_OF.items()}
 BRIDGE_NAME = DRIVER_OPTION_OF["bridge_name"]
+MTU = DRIVER_OPTION_OF["mtu"]
+# What the engine gives to networks that ask for none, in bytes.
+MTU_DEFAULT = 1500
 FLAG_OPTIONS = frozenset(
     f"com.docker.network.bridge.{name}" for name in ("enable_ip_masquerade", "enable_icc", "inhibit_ipv4")
 )

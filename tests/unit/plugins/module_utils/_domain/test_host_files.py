@@ -68,3 +68,17 @@ def test_timers_do_not_look_at_the_clock(part):
     timer = part.files()[f"/etc/systemd/system/{part.timer}"].text
     triggers = [line.partition("=")[0] for line in timer.splitlines() if line.startswith("On")]
     assert triggers == ["OnActiveSec", "OnUnitActiveSec"]
+
+
+@pytest.mark.parametrize(
+    ("states", "idle"),
+    [
+        ([("active", "enabled"), ("active", "enabled"), ("inactive", "enabled")], []),
+        ([("inactive", "enabled"), ("active", "disabled"), ("inactive", "disabled")], [0, 1, 2]),
+    ],
+)
+def test_units_that_do_not_run(states, idle):
+    """The unit that is started for a moment only need not be active."""
+    units = FIREWALL_PART.units
+    found = FIREWALL_PART.idle((unit, *state) for unit, state in zip(units, states, strict=True))
+    assert found == tuple(units[number] for number in idle)
