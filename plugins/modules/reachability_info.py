@@ -69,7 +69,7 @@ options:
         type: int
   probe_timeout:
     description:
-      - How long to wait for an answer to each attempt, in seconds.
+      - How long to wait for an answer, in seconds. The attempts are spread evenly over this time.
     type: float
     default: 1.0
   attempts:

@@ -120,11 +120,12 @@ def _all_bits_but(numbers: t.Iterable[int], width: int) -> int:
 
 
 class ProbeRun:
-    """One run over a list of probes. ``timeout`` is in seconds and holds for each of the ``attempts``."""
+    """One run over a list of probes. A probe has ``timeout`` seconds, in which it is sent ``attempts`` times."""
 
     def __init__(self, timeout: float, attempts: int, concurrency: int) -> None:
         self._timeout = timeout
         self._attempts = attempts
+        self._interval = timeout / attempts
         self._concurrency = concurrency
         self._selector = selectors.DefaultSelector()
         self._echoes: dict[tuple[Namespace, int], _Echoes] = {}
@@ -168,7 +169,7 @@ class ProbeRun:
         """Make one attempt; the namespace has been entered."""
         flight.attempts -= 1
         self._in_flight += 1
-        self._waiting.append((time.monotonic() + self._timeout, flight))
+        self._waiting.append((time.monotonic() + self._interval, flight))
         try:
             self._hear(flight.namespace, flight.probe.version)
             self._send(flight)
@@ -298,7 +299,7 @@ class ProbeRun:
                 self._in_flight -= 1
                 again.append(flight)
             else:
-                self._settle(flight, Verdict(TIMEOUT, f"no answer to {self._attempts} attempts of {self._timeout:g} s"))
+                self._settle(flight, Verdict(TIMEOUT, f"no answer to {self._attempts} attempts within {self._timeout:g} s"))
         return again
 
     def _close(self) -> None:

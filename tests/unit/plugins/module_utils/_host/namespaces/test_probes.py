@@ -80,7 +80,7 @@ def test_what_is_dropped_or_rejected_on_the_way_is_not_reached(path: Path, net: 
     ]
     dropped, rejected = _halves(send(path.here, *probes, attempts=2))
     assert {verdict.outcome for verdict in dropped} == {"timeout"}
-    assert {verdict.detail for verdict in dropped} == {"no answer to 2 attempts of 0.4 s"}
+    assert {verdict.detail for verdict in dropped} == {"no answer to 2 attempts within 0.4 s"}
     assert {verdict.outcome for verdict in rejected} == {"unreachable"}
     assert all("administratively prohibited from" in verdict.detail for verdict in rejected)
 
