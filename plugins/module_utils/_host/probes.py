@@ -299,7 +299,9 @@ class ProbeRun:
                 self._in_flight -= 1
                 again.append(flight)
             else:
-                self._settle(flight, Verdict(TIMEOUT, f"no answer to {self._attempts} attempts within {self._timeout:g} s"))
+                self._settle(
+                    flight, Verdict(TIMEOUT, f"no answer to {self._attempts} attempts within {self._timeout:g} s")
+                )
         return again
 
     def _close(self) -> None:
