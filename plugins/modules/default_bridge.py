@@ -218,129 +218,17 @@ backup_file:
   sample: /etc/docker/daemon.json.4711.2026-01-31@12:00:00~
 """
 
-import ipaddress
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import Desired, plan_daemon
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import ModuleCommands
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import Daemon
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_apply import Host
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_state import State
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
-
-ARGUMENT_SPEC = {
-    "bip": {"type": "str"},
-    "bip6": {"type": "str"},
-    "fixed_cidr": {"type": "str"},
-    "fixed_cidr_v6": {"type": "str"},
-    "mtu": {"type": "int"},
-    "default_gateway": {"type": "str"},
-    "default_gateway_v6": {"type": "str"},
-    "icc": {"type": "bool"},
-    "ip": {"type": "str"},
-    "ip_masq": {"type": "bool"},
-    "ip_forward": {"type": "bool"},
-    "ip_forward_no_drop": {"type": "bool"},
-    "ipv6": {"type": "bool"},
-    "iptables": {"type": "bool"},
-    "ip6tables": {"type": "bool"},
-    "userland_proxy": {"type": "bool"},
-    "default_address_pools": {
-        "type": "list",
-        "elements": "dict",
-        "options": {"base": {"type": "str", "required": True}, "size": {"type": "int", "required": True}},
-    },
-    "default_network_opts": {"type": "dict"},
-    "allow_direct_routing": {"type": "bool"},
-    "bridge_accept_fwmark": {"type": "str"},
-    "firewall_backend": {"type": "str", "choices": ["iptables", "nftables"]},
-    "dns": {"type": "list", "elements": "str"},
-    "dns_opts": {"type": "list", "elements": "str"},
-    "dns_search": {"type": "list", "elements": "str"},
-    "live_restore": {"type": "bool"},
-    "bridge": {"type": "str"},
-    "allow_overlap": {"type": "list", "elements": "str", "default": []},
-    "unset": {"type": "list", "elements": "str", "default": []},
-    "allow_restart": {"type": "bool", "default": False},
-    "restart_timeout": {"type": "int", "default": 90},
-    "service": {"type": "str", "default": "docker.service"},
-}
-
-
-def desired_state(params: dict[str, t.Any]) -> Desired:
-    """The declared options; InvalidValue for an option that is declared and unset at once, or that does not exist."""
-    values = {option: params[option] for option in BY_OPTION if params.get(option) is not None}
-    for option in params["unset"]:
-        if option not in BY_OPTION:
-            raise InvalidValue("unset", option, "there is no such key; it takes names of this module's options")
-        if option in values:
-            raise InvalidValue("unset", option, f"it is declared as well ({option}: {values[option]!r})")
-    if "default_network_opts" in values:
-        values["default_network_opts"] = _text_values(values["default_network_opts"])
-    for network in params["allow_overlap"]:
-        _check_network(network)
-    return Desired(values, tuple(params["unset"]), tuple(params["allow_overlap"]))
-
-
-def _check_network(network: str) -> None:
-    try:
-        ipaddress.ip_network(network)
-    except ValueError as error:
-        raise InvalidValue("allow_overlap", network, f"it has to be a network ({error})") from None
-
-
-def _text_values(drivers: dict[str, t.Any]) -> dict[str, dict[str, str]]:
-    """dockerd takes only strings as values of driver options, YAML makes numbers and booleans of some."""
-    texts: dict[str, dict[str, str]] = {}
-    for driver, options in drivers.items():
-        if not isinstance(options, dict):
-            raise InvalidValue(f"default_network_opts.{driver}", options, "it has to be a mapping of driver options")
-        texts[driver] = {
-            name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items()
-        }
-    return texts
-
-
-def default_bridge(module: AnsibleModule) -> dict[str, t.Any]:
-    params = module.params
-    desired = desired_state(params)
-    commands = ModuleCommands(module)
-    state = State(params["service"])
-    host = Host(
-        commands, Daemon(commands, params["service"]), state, lambda: connect(params), params["restart_timeout"]
-    )
-    if module.check_mode:
-        return _run(host, desired, params["allow_restart"], check_mode=True)
-    with state.locked():
-        return _run(host, desired, params["allow_restart"], check_mode=False)
-
-
-def _run(host: Host, desired: Desired, allow_restart: bool, check_mode: bool) -> dict[str, t.Any]:
-    recovered = None if check_mode else host.recover()
-    observed = host.observe()
-    plan = plan_daemon(desired, observed, allow_restart)
-    host.validate(plan, observed)
-    result: dict[str, t.Any] = {
-        "changed": plan.changed or recovered is not None,
-        "diff": plan.diff(),
-        "operations": ([recovered] if recovered else []) + plan.operations(),
-        "restarted": plan.signal == "restart",
-        "interrupted": [container.name for container in plan.interrupted],
-    }
-    if not check_mode:
-        backup = host.execute(plan, desired, observed)
-        if backup:
-            result["backup_file"] = backup
-    return result
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import default_bridge
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
 def main() -> None:
-    run_module(default_bridge, argument_spec={**engine_argument_spec(), **ARGUMENT_SPEC})
+    run_module(
+        lambda module: default_bridge.apply(Task.of(module)),
+        argument_spec={**engine_argument_spec(), **default_bridge.OPTIONS},
+    )
 
 
 if __name__ == "__main__":

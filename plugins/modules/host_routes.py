@@ -112,59 +112,17 @@ drift:
   sample: ["routes: missing 10.64.16.0/20 via 192.0.2.2"]
 """
 
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import host_files, routes
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.backends import BACKENDS
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import ModuleCommands
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import read_links
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
-
-ARGUMENT_SPEC: dict[str, t.Any] = {
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "backend": {"type": "str", "choices": sorted(BACKENDS), "default": "host_gw"},
-    "host": {"type": "str"},
-    "peers": {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "host": {"type": "str", "required": True},
-            "underlay_address": {"type": "str"},
-            "link": {"type": "str", "default": "default"},
-            "blocks": {"type": "list", "elements": "str", "default": []},
-            "underlay_address_v6": {"type": "str"},
-            "blocks_v6": {"type": "list", "elements": "str", "default": []},
-        },
-    },
-}
-
-
-def apply(module: AnsibleModule) -> dict[str, t.Any]:
-    """Read, plan, execute unless in check mode."""
-    commands = ModuleCommands(module)
-    agent = Agent(commands, host_files.ROUTES_PART)
-    ways: list[routes.Way] = []
-    desired = agent.absent([host_files.ROUTES])
-    if module.params["state"] == "present":
-        addresses = [address for link in read_links(commands) for address in link["addresses"]]
-        ways = BACKENDS[module.params["backend"]].ways(module.params["peers"], module.params["host"], addresses)
-        desired = agent.desired({host_files.ROUTES: host_files.File(routes.routes_text(ways))})
-    plan = host_files.plan_files(desired, agent.observe(desired))
-    if not module.check_mode and plan.changed:
-        agent.execute(plan)
-    return {
-        "changed": plan.changed,
-        "diff": plan.diff(),
-        "drift": list(plan.drift),
-        "routes": sorted(f"{way.block} via {way.gateway}" for way in ways),
-    }
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import host_routes
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
 def main() -> None:
-    run_module(apply, argument_spec=ARGUMENT_SPEC, required_if=[("state", "present", ("host", "peers"))])
+    run_module(
+        lambda module: host_routes.apply(Task.of(module)),
+        argument_spec=host_routes.OPTIONS,
+        required_if=host_routes.REQUIRED_IF,
+    )
 
 
 if __name__ == "__main__":

@@ -314,70 +314,17 @@ networks:
       managed: true
 """
 
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import plan_networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.spec import parse_items
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import network_facts
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Request, survey_networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.network_executor import NetworkExecutor
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.network_reader import (
-    read_links,
-    read_networks,
-    read_snapshot,
-)
-
-
-def handle(module: AnsibleModule) -> dict[str, t.Any]:
-    params = module.params
-    # Ansible checks the task's own options; those of the items are checked here, with errors that name the item.
-    items = parse_items(params["networks"])
-    engine = connect(params)
-    request = Request(
-        items=items,
-        version=engine.version,
-        state=params["state"],
-        prune=params["prune"],
-        on_drift=params["on_drift"],
-        allow_disconnect=params["allow_disconnect"],
-        strict=params["strict"],
-        links=read_links(params["docker_host"]),
-    )
-    observed = read_networks(engine)
-    survey = survey_networks(request, observed)
-    plan = plan_networks(request, survey, read_snapshot(engine, survey))
-    warnings = list(plan.warnings)
-    if plan.changed and not module.check_mode:
-        executor = NetworkExecutor(engine, allow_disconnect=request.allow_disconnect)
-        executor.execute(plan)
-        warnings += executor.warnings
-        observed = read_networks(engine)
-    for warning in warnings:
-        module.warn(warning)
-    return {
-        "changed": plan.changed,
-        "diff": plan.diff(),
-        "operations": plan.operations,
-        "interrupted": plan.interrupted,
-        "networks": network_facts(observed, {item.name for item in items}),
-    }
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
 def main() -> None:
-    argument_spec: dict[str, t.Any] = {
-        **engine_argument_spec(),
-        "networks": {"type": "list", "elements": "dict", "required": True},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "prune": {"type": "bool", "default": False},
-        "on_drift": {"type": "str", "choices": ["recreate", "warn", "fail"], "default": "recreate"},
-        "allow_disconnect": {"type": "bool", "default": False},
-        "strict": {"type": "bool", "default": False},
-    }
-    run_module(handle, argument_spec=argument_spec)
+    run_module(
+        lambda module: networks.apply(Task.of(module)),
+        argument_spec={**engine_argument_spec(), **networks.OPTIONS},
+    )
 
 
 if __name__ == "__main__":

@@ -13,10 +13,15 @@ Result = t.Mapping[str, t.Any]
 
 def change_lines(result: Result) -> list[str]:
     """What one task would change on one host; that it would fail is told as well."""
+    before = [line for part in result.get("parts", {}).values() for line in change_lines(part)]
+    return before + _own_lines(result)
+
+
+def _own_lines(result: Result) -> list[str]:
     if result.get("failed") or result.get("unreachable"):
         text = str(result.get("msg") or "no reason was given").strip().splitlines()
         return [f"{'cannot be reached' if result.get('unreachable') else 'would fail'}: {text[0]}", *text[1:]]
-    if not result.get("changed"):
+    if "parts" in result or not result.get("changed"):
         return []
     lines = list(result.get("operations") or ())
     if not lines:

@@ -6,9 +6,16 @@
 
 from __future__ import annotations
 
+import typing as t
+
 
 class FleetnetError(Exception):
-    """An expected failure: its text is the whole message for the user, in one line where it can be."""
+    """An expected failure: its text is the whole message for the user, in one line where it can be.
+
+    ``result`` is what a module returns beside the message, because it was done before.
+    """
+
+    result: t.Mapping[str, t.Any] = {}
 
 
 class InvalidValue(FleetnetError):

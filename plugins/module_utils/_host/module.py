@@ -17,12 +17,12 @@ def run_module(handler: t.Callable[[AnsibleModule], dict[str, t.Any]], **module_
     """Run ``handler`` and exit with the result it returns; ``module_options`` go to AnsibleModule.
 
     Check mode is supported by every module: a handler that changes something asks ``module.check_mode`` at the one
-    place where its plan would be executed. A FleetnetError becomes the module's one-line failure; anything else is a
-    bug and keeps its traceback.
+    place where its plan would be executed. A FleetnetError becomes the module's one-line failure, with what its
+    ``result`` says was done before; anything else is a bug and keeps its traceback.
     """
     module = AnsibleModule(supports_check_mode=True, **module_options)
     try:
         result = handler(module)
     except FleetnetError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), **error.result)
     module.exit_json(**result)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.desired import desired_state
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.modules.default_bridge import ARGUMENT_SPEC, desired_state
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.default_bridge import OPTIONS
 
 ROLE = Path(__file__).parents[4] / "roles" / "docker_default_bridge" / "tasks" / "main.yml"
 
@@ -24,12 +25,12 @@ def params(**given: t.Any) -> dict[str, t.Any]:
 
 
 def test_there_is_an_option_for_every_key_of_the_table() -> None:
-    assert set(BY_OPTION) <= set(ARGUMENT_SPEC)
+    assert set(BY_OPTION) <= set(OPTIONS)
 
 
 def test_the_role_hands_every_option_on() -> None:
     handed_on = set(re.findall(r"^    (\w+):", ROLE.read_text(), re.MULTILINE))
-    assert handed_on == set(ARGUMENT_SPEC)
+    assert handed_on == set(OPTIONS)
 
 
 def test_what_is_not_given_is_not_desired() -> None:

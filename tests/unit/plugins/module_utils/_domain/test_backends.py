@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.backends import BACKENDS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.modules.host_routes import ARGUMENT_SPEC
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.host_routes import OPTIONS
 
 from .planning import plan_of
 
@@ -30,7 +30,7 @@ def hosts(*links):
 
 
 def test_every_backend_can_be_declared_and_given_to_the_module():
-    assert ARGUMENT_SPEC["backend"]["choices"] == sorted(BACKENDS)
+    assert OPTIONS["backend"]["choices"] == sorted(BACKENDS)
     for backend in BACKENDS:
         assert plan_of({**FLEET, "backend": backend}, hosts("a", "a")).fleet.backend == backend
     with pytest.raises(InvalidValue, match="host_gw"):

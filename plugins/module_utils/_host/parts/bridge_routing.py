@@ -1,0 +1,80 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Forwarding, policy and NAT between bridges: read, compile, plan, execute."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import firewall, firewalld, host_files, kernel
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import parse_block
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import EngineVersion, connect
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.host_state import read_forwarding
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.iptables import read_forward_drops
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import read_engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
+
+OPTIONS: dict[str, t.Any] = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "policy": {"type": "dict"},
+    "subnets": {"type": "list", "elements": "str"},
+}
+REQUIRED_IF = [("state", "present", ("policy", "subnets"))]
+
+# Where the compiled rules go.
+FILES: dict[str, t.Callable[[firewall.Ruleset], str]] = {
+    host_files.SYSCTL: lambda rules: rules.sysctl,
+    host_files.IPTABLES: lambda rules: rules.iptables,
+    host_files.IP6TABLES: lambda rules: rules.ip6tables,
+    host_files.FIREWALLD_POLICY: lambda rules: rules.firewalld,
+    host_files.FIREWALLD_ZONE: lambda _rules: firewalld.ZONE_FILE,
+    host_files.FIREWALLD_IPSETS[4]: lambda rules: rules.firewalld_own4,
+    host_files.FIREWALLD_IPSETS[6]: lambda rules: rules.firewalld_own6,
+    host_files.FIREWALL: lambda rules: rules.nft,
+}
+
+
+def read_firewall(task: Task) -> firewall.Engine:
+    """What the host has that decides the rules."""
+    info = read_engine(connect(task.params))
+    return firewall.Engine(
+        version=EngineVersion.parse(info["version"]),
+        # "iptables+firewalld" where firewalld runs
+        firewall="none" if info["iptables"] is False else str(info["firewall_backend"]).split("+", maxsplit=1)[0],
+        forward_drops=read_forward_drops(task.commands),
+    )
+
+
+def desired_files(task: Task, policy: Policy, engine: firewall.Engine) -> dict[str, host_files.File | None]:
+    """The files that the policy compiles to on this host's engine."""
+    subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(task.params["subnets"]))
+    rules = firewall.compile_rules(policy, subnets, engine)
+    texts = {path: text(rules) for path, text in FILES.items()}
+    return {path: host_files.File(text) if text else None for path, text in texts.items()}
+
+
+def apply(task: Task) -> Result:
+    """Read, compile, plan, execute unless in check mode."""
+    agent = Agent(task.commands, host_files.FIREWALL_PART)
+    desired = agent.absent(FILES)
+    switches: list[kernel.Setting] = []
+    if task.params["state"] == "present":
+        policy, engine = Policy.from_data(task.params["policy"]), read_firewall(task)
+        desired = agent.desired(desired_files(task, policy, engine))
+        versions = [family.version for family in policy.families]
+        switches = kernel.settings(versions, read_forwarding(), engine.forward_drops, engine.firewall)
+    plan = host_files.plan_files(desired, agent.observe(desired))
+    if not task.check_mode and plan.changed:
+        agent.execute(plan)
+    rules = desired[host_files.FIREWALL]
+    return {
+        "changed": plan.changed,
+        "diff": plan.diff(),
+        "drift": list(plan.drift),
+        "kernel": switches,
+        "rules": rules.text if rules else "",
+    }

@@ -1,0 +1,104 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All parts of a host, one after the other in one go: what their modules do, with one start of Python for all."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import (
+    bridge_routing,
+    default_bridge,
+    host_routes,
+    networks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
+
+
+class Part(t.NamedTuple):
+    """A part goes by the name of its module."""
+
+    name: str
+    options: Result
+    required_if: t.Sequence[t.Any]
+    apply: t.Callable[[Task], Result]
+
+
+# The policy comes before the networks: on engines from 28 on they are open to whatever is routed in.
+PARTS = (
+    Part("default_bridge", default_bridge.OPTIONS, (), default_bridge.apply),
+    Part("bridge_routing", bridge_routing.OPTIONS, bridge_routing.REQUIRED_IF, bridge_routing.apply),
+    Part("networks", networks.OPTIONS, (), networks.apply),
+    Part("host_routes", host_routes.OPTIONS, host_routes.REQUIRED_IF, host_routes.apply),
+)
+# The networks go first, since a container on one stops it all before anything is gone; the rules go last, since until
+# then what is not declared is denied. docker0 stays as it is: a change there would interrupt what runs on the host.
+_REMOVAL: t.Mapping[str, Result] = {
+    "networks": {"networks": [], "prune": True},
+    "host_routes": {"state": "absent"},
+    "bridge_routing": {"state": "absent"},
+}
+
+
+def apply(task: Task, common: t.Mapping[str, t.Any]) -> Result:
+    """Apply the parts that ``task`` has options for; ``common`` are those that connect to the engine.
+
+    Options of all parts are checked before the first one is applied. A FleetnetError names the part, and its
+    ``result`` tells what those before it did.
+    """
+    results: dict[str, Result] = {}
+    for part, params in _wanted(task.params, common):
+        results[part.name] = _apply(part, dataclasses.replace(task, params=params), results)
+    return _together(results)
+
+
+def _apply(part: Part, task: Task, before: t.Mapping[str, Result]) -> Result:
+    try:
+        return part.apply(task)
+    except FleetnetError as error:
+        raise _failed(part, str(error), _together(before)) from error
+
+
+def _wanted(params: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> list[tuple[Part, Result]]:
+    """The parts to apply in their order, with their options, defaults filled in."""
+    by_name = {part.name: part for part in PARTS}
+    if params["state"] == "absent":
+        given = {name: {**(params[name] or {}), **removal} for name, removal in _REMOVAL.items()}
+    else:
+        given = {name: params[name] for name in by_name if params[name] is not None}
+    return [(by_name[name], {**common, **_checked(by_name[name], options)}) for name, options in given.items()]
+
+
+def _checked(part: Part, given: Result) -> Result:
+    validator = ArgumentSpecValidator(part.options, required_if=list(part.required_if))
+    validated = validator.validate(given)
+    if validated.error_messages:
+        raise _failed(part, "; ".join(validated.error_messages), _together({}))
+    return dict(validated.validated_parameters)
+
+
+def _failed(part: Part, reason: str, result: Result) -> FleetnetError:
+    failure = FleetnetError(f"{part.name}: {reason}")
+    failure.result = result
+    return failure
+
+
+def _together(results: t.Mapping[str, Result]) -> Result:
+    """One result: what each part returned, and of all of them whether something changed, and all that is told of it."""
+    return {
+        "changed": any(result.get("changed", False) for result in results.values()),
+        "diff": [entry for result in results.values() for entry in _as_list(result.get("diff"))],
+        "operations": [line for result in results.values() for line in result.get("operations", ())],
+        "interrupted": [what for result in results.values() for what in result.get("interrupted", ())],
+        "parts": dict(results),
+    }
+
+
+def _as_list(diff: t.Any) -> list[t.Any]:
+    return diff if isinstance(diff, list) else [diff] if diff else []

@@ -1,0 +1,116 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All parts of a host in one task: their order, their options, and what is told where one of them fails."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.changes import change_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
+
+NAMES = [part.name for part in whole.PARTS]
+PRESENT = {
+    "default_bridge": {"mtu": "1450"},
+    "bridge_routing": {"policy": {}, "subnets": []},
+    "networks": {"networks": [{"name": "web"}]},
+    "host_routes": {"host": "h1", "peers": []},
+}
+
+
+class Host:
+    """Stands for what the parts do; ``failing`` is the part that does not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.applied: list[tuple[str, dict[str, t.Any]]] = []
+        self.failing = ""
+        parts = [part._replace(apply=lambda task, part=part: self._apply(part.name, task)) for part in whole.PARTS]
+        monkeypatch.setattr(whole, "PARTS", parts)
+
+    def _apply(self, name: str, task: Task) -> dict[str, t.Any]:
+        if name == self.failing:
+            raise FleetnetError("the engine does not answer")
+        self.applied.append((name, task.params))
+        return {"changed": name == "networks", "diff": {"before": name}, "operations": [f"do {name}"]}
+
+    def apply(self, state: str = "present", **given: dict[str, t.Any]) -> dict[str, t.Any]:
+        params = {"state": state, **dict.fromkeys(NAMES), **given}
+        task = Task(params, check_mode=False, commands=t.cast(t.Any, None), warn=print)
+        return whole.apply(task, {"docker_host": "unix:///there"})
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(monkeypatch)
+
+
+def test_the_policy_is_there_before_the_networks(host: Host) -> None:
+    result = host.apply(**PRESENT)
+    assert [name for name, _params in host.applied] == ["default_bridge", "bridge_routing", "networks", "host_routes"]
+    assert result["changed"]
+    assert result["operations"] == [f"do {name}" for name in NAMES]
+    assert [entry["before"] for entry in result["diff"]] == NAMES
+    assert set(result["parts"]) == set(NAMES)
+
+
+def test_options_are_converted_and_get_their_defaults_and_the_connection(host: Host) -> None:
+    host.apply(**PRESENT)
+    params = dict(host.applied)
+    assert params["default_bridge"]["mtu"] == 1450
+    assert params["networks"]["on_drift"] == "recreate"
+    assert {each["docker_host"] for each in params.values()} == {"unix:///there"}
+
+
+def test_a_part_that_is_not_given_is_left_alone(host: Host) -> None:
+    assert host.apply(default_bridge={"mtu": 1450}) == {
+        "changed": False,
+        "diff": [{"before": "default_bridge"}],
+        "operations": ["do default_bridge"],
+        "interrupted": [],
+        "parts": {
+            "default_bridge": {
+                "changed": False, "diff": {"before": "default_bridge"}, "operations": ["do default_bridge"],
+            },
+        },
+    }  # fmt: skip
+
+
+def test_the_rules_go_last_and_docker0_stays(host: Host) -> None:
+    host.apply(state="absent", default_bridge={"mtu": 1450}, networks={"allow_disconnect": True})
+    assert [name for name, _params in host.applied] == ["networks", "host_routes", "bridge_routing"]
+    networks, *others = (params for _name, params in host.applied)
+    assert (networks["networks"], networks["prune"], networks["allow_disconnect"]) == ([], True, True)
+    assert [params["state"] for params in others] == ["absent", "absent"]
+
+
+@pytest.mark.parametrize(
+    ("part", "options", "message"),
+    [
+        ("networks", {"network": []}, "networks: missing required arguments: networks; network. Supported"),
+        ("default_bridge", {"mtu": "wide"}, "default_bridge: argument 'mtu' is of type"),
+        ("host_routes", {"host": "h1"}, "host_routes: state is present but all of the following are missing: peers"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_part_is_applied(host, part, options, message):
+    with pytest.raises(FleetnetError, match=message.replace(".", r"\.")):
+        host.apply(**{**PRESENT, part: options})
+    assert not host.applied
+
+
+def test_a_failure_names_the_part_and_tells_what_was_done_before(host: Host) -> None:
+    host.failing = "host_routes"
+    with pytest.raises(FleetnetError, match=r"^host_routes: the engine does not answer$") as failure:
+        host.apply(**PRESENT)
+    result = failure.value.result
+    assert result["changed"]
+    assert list(result["parts"]) == ["default_bridge", "bridge_routing", "networks"]
+    assert change_lines({**result, "failed": True, "msg": str(failure.value)}) == [
+        "do networks",
+        "would fail: host_routes: the engine does not answer",
+    ]
