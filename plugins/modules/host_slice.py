@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 module: host_slice
 short_description: Bring a host to its part of the fleet's plan in one task
 version_added: 0.1.0
+author: The fleetnet maintainers (@fleetnet)
 description:
   - Does what M(fleetnet.docker.default_bridge), M(fleetnet.docker.bridge_routing), M(fleetnet.docker.networks) and
     M(fleetnet.docker.host_routes) do, in this order, in one task. On a host where nothing is to be changed, that is a
