@@ -8,7 +8,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/fleetnet
 work=$(printf %s "$root" | sha256sum)
 work=$cache/checkouts/${work:0:8}
 
-# use_environment run|test: puts the environment's programs first on PATH and lets Ansible find this checkout as the
+# use_environment run|topology|test: puts the environment's programs first on PATH and lets Ansible find this checkout as the
 # installed collection. Sets `tree`, the folder that holds ansible_collections/fleetnet/docker.
 use_environment() {
     local venv

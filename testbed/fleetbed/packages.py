@@ -1,12 +1,15 @@
-"""Installs what the test bed needs and the machine lacks."""
+"""Installs what the test bed needs and the machine lacks; `python -m fleetbed.packages PROGRAM=PACKAGE ...` what a test
+needs."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from . import console, locks, process
 from .errors import FleetError
+from .paths import Paths
 
 
 def require(locks_folder: Path, *wanted: tuple[str, str]) -> None:
@@ -39,3 +42,21 @@ def _install(packages: list[str]) -> None:
     if process.run(install, env=environment, timeout=600, check=False).returncode:
         process.run(["apt-get", "update", "-q"], env=environment, timeout=300)
         process.run(install, env=environment, timeout=600)
+
+
+def main(arguments: list[str]) -> int:
+    """Makes sure that programs are there; each argument is a program and, after `=`, the Debian package that has it."""
+    wanted = []
+    for argument in arguments:
+        program, _, package = argument.partition("=")
+        wanted.append((program, package or program))
+    try:
+        require(Paths.of(os.environ, os.geteuid()).locks, *wanted)
+    except FleetError as error:
+        console.failure(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

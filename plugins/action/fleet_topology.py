@@ -1,0 +1,102 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draw the fleet. See plugins/modules/fleet_topology.py for its documentation."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import dot, mermaid, page
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.build import build
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import Topology
+from ansible_collections.fleetnet.docker.plugins.plugin_utils import graph_library
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
+
+_PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "roles", "docker_topology", "files")
+_SCRIPTS = ("layout.js", "drawing.js", "controls.js", "paper.js")
+_FILES = {"html": "topology.html", "mermaid": "topology.mmd", "dot": "topology.dot", "json": "topology.json"}
+
+
+class NoPage(FleetnetError):
+    """The page was asked for and cannot be made."""
+
+
+class ActionModule(FleetAction):
+    """The action."""
+
+    ARGUMENT_SPEC: t.ClassVar[Result] = {
+        "group": {"type": "str", "default": "docker_fleet"},
+        "hosts": {"type": "dict", "required": True},
+        "peers": {"type": "list", "elements": "dict", "required": True},
+        "observed": {"type": "str", "required": True},
+        "reachability_file": {"type": "path"},
+        "dest": {"type": "path", "required": True},
+        "formats": {"type": "list", "elements": "str", "choices": list(_FILES)},
+    }
+
+    def work(self, inventory: Inventory, arguments: Result) -> Result:
+        reports = {
+            host: found["network_info"]
+            for host, found in inventory.registered(arguments["observed"]).items()
+            if "network_info" in found
+        }
+        verdicts, verified_at = _read_verdicts(arguments["reachability_file"])
+        topology = build(arguments["hosts"], arguments["peers"], reports, verdicts, verified_at)
+        warnings = []
+        formats = arguments["formats"] or list(_FILES)
+        library: list[str] = []
+        try:
+            library = graph_library.scripts() if "html" in formats else []
+        except graph_library.LibraryMissing as missing:
+            if arguments["formats"]:
+                raise NoPage(f"formats: the HTML page cannot be written: {missing}") from None
+            warnings.append(f"the HTML page was not written, the other formats were: {missing}")
+            formats.remove("html")
+        texts = {name: render(name, topology, library) for name in formats}
+        os.makedirs(arguments["dest"], exist_ok=True)
+        files = {name: os.path.join(os.path.abspath(arguments["dest"]), _FILES[name]) for name in texts}
+        for name, text in texts.items():
+            write_atomically(files[name], text)
+        result: Result = {"changed": False, "files": files, "summary": topology.summary()}
+        if warnings:
+            result["warnings"] = warnings
+        return result
+
+
+def _read_verdicts(path: str | None) -> tuple[list[Result] | None, str | None]:
+    """The verdicts of the last verification and when they were written; None where there was none."""
+    if not path:
+        return None, None
+    try:
+        with open(path, encoding="utf-8") as file:
+            verdicts = json.load(file)
+        written = datetime.datetime.fromtimestamp(os.stat(path).st_mtime, tz=datetime.timezone.utc)
+    except FileNotFoundError:
+        return None, None
+    except ValueError as error:
+        raise InvalidValue(
+            "reachability_file", path, f"is no report of fleet_report ({error}); run playbooks/verify.yml again"
+        ) from None
+    return verdicts, written.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def render(name: str, topology: Topology, library: list[str]) -> str:
+    """The topology in a format; the page needs the scripts of the graph library."""
+    if name == "html":
+        own = [_own(script) for script in _SCRIPTS]
+        return page.render(topology, page.Parts(_own("page.html"), _own("page.css"), library + own))
+    if name == "mermaid":
+        return mermaid.render(topology)
+    return dot.render(topology) if name == "dot" else json.dumps(topology.to_data(), indent=1) + "\n"
+
+
+def _own(name: str) -> str:
+    with open(os.path.join(_PAGE, name), encoding="utf-8") as file:
+        return file.read()

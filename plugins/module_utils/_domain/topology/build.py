@@ -1,0 +1,203 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Intended against observed: plan, reports of ``network_info`` and verdicts of ``fleet_report`` to a topology. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import DEFAULT_BRIDGE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import verified
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.containers import containers_of
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
+    AS_DECLARED,
+    DRIFTED,
+    HOST,
+    MISSING,
+    NETWORK,
+    NEUTRAL,
+    SEGMENT,
+    UNDECLARED,
+    UNDERLAY,
+    UNKNOWN,
+    Data,
+    Edge,
+    Node,
+    Topology,
+    node_id,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.ways import route_edges
+
+# The engine's own networks have no addresses, and containers on them none of Docker's.
+_WITHOUT_ADDRESSES = ("host", "null")
+# What the engine calls docker0's network.
+_BRIDGE = "bridge"
+
+
+def build(
+    hosts: t.Mapping[str, Data],
+    peers: t.Sequence[Data],
+    reports: t.Mapping[str, Data],
+    verdicts: t.Sequence[Data] | None = None,
+    verified_at: str | None = None,
+) -> Topology:
+    """The topology of the plan's ``hosts`` (slices by name) and ``peers``.
+
+    ``reports`` are what ``network_info`` tells, by host; a host without one is drawn as planned, and as not looked at.
+    ``verdicts`` are the entries of ``reachability.json``; ``verified_at`` is when they were written, as text.
+    """
+    nodes: list[Node] = [
+        Node(node_id(SEGMENT, link), SEGMENT, link, None, NEUTRAL, (f"underlay {link}",))
+        for link in sorted({_segment(part) for part in hosts.values()})
+    ]
+    edges: list[Edge] = []
+    routes = route_edges(hosts, peers, reports)
+    routes_of: dict[str, list[Edge]] = {}
+    for edge in routes:
+        routes_of.setdefault(edge.source, []).append(edge)
+    for name, part in hosts.items():
+        report = reports.get(name)
+        host = _host(name, part, report)
+        networks = _networks(host, part, report)
+        inner, joined = containers_of(host, networks, report) if report else ([], [])
+        nodes += [host, *(network for network in networks if _worth_drawing(network, inner)), *inner]
+        edges += [_underlay(host, part, report), *joined]
+        if host.id in routes_of:
+            host.label += (_routes_label(routes_of[host.id]),)
+        _take_drift(host, networks, (report or {}).get("drift") or ())
+    topology = Topology(nodes, [*edges, *routes])
+    if verdicts is not None:
+        verified.add(topology, verdicts, verified_at or "")
+    return topology
+
+
+def _segment(part: Data) -> str:
+    return str(part.get("link") or "default")
+
+
+def _host(name: str, part: Data, report: Data | None) -> Node:
+    declared = {key: part[key] for key in ("underlay_address", "link", "block", "block_v6") if part.get(key)}
+    host = Node(node_id(HOST, name), HOST, name, None, AS_DECLARED, (name, str(part["underlay_address"])), [], declared)
+    if report is None:
+        host.state = UNKNOWN
+        return host
+    engine = report.get("engine") or {}
+    host.observed = {
+        "engine": engine.get("version"),
+        "firewall_backend": engine.get("firewall_backend"),
+        "forwarding": report.get("forwarding"),
+        "firewall": report.get("firewall"),
+        "links": [
+            " ".join([link["name"], link["state"], f"mtu {link['mtu']}", *link["addresses"]])
+            for link in report.get("links", ())
+            if link["kind"] != "veth" or link["addresses"]
+        ],
+        "routes": [
+            " ".join(
+                [route["destination"], *(["via", route["gateway"]] if route["gateway"] else []),
+                 "dev", str(route["device"]), f"protocol {route['protocol']}"]
+            )
+            for route in report.get("routes", ())
+        ],
+    }  # fmt: skip
+    host.observed = {key: value for key, value in host.observed.items() if value not in (None, [], {})}
+    if engine.get("version"):
+        host.label += (f"engine {str(engine['version']).split('+', maxsplit=1)[0]}",)
+    return host
+
+
+def _underlay(host: Node, part: Data, report: Data | None) -> Edge:
+    edge = Edge(f"{UNDERLAY}/{host.name}", UNDERLAY, host.id, node_id(SEGMENT, _segment(part)), UNKNOWN)
+    address = str(part["underlay_address"])
+    edge.label = address
+    if report is None:
+        return edge
+    for link in report.get("links", ()):
+        if address in (own.split("/", maxsplit=1)[0] for own in link["addresses"]):
+            edge.label = f"{link['name']} {address}"
+            edge.state = AS_DECLARED if link["state"] != "down" else DRIFTED
+            edge.details = [f"link {link['name']}, {link['state']}, MTU {link['mtu']} bytes"]
+            return edge
+    edge.state = MISSING
+    edge.details = [f"no link of {host.name} has the underlay address {address}"]
+    return edge
+
+
+def _networks(host: Node, part: Data, report: Data | None) -> list[Node]:
+    """The host's networks: docker0, then the others as declared, then those that nobody declared, by name."""
+    declared = {_BRIDGE: _default_bridge(part["default_bridge"])}
+    declared.update((item["name"], item) for item in part["networks"])
+    found = {item["name"]: item for item in (report or {}).get("networks", ())}
+    nodes = []
+    for name in [*declared, *sorted(found.keys() - declared.keys())]:
+        wanted, have = declared.get(name), found.get(name)
+        shown = DEFAULT_BRIDGE if name == _BRIDGE else name
+        node = Node(node_id(NETWORK, host.name, name), NETWORK, shown, host.id, UNKNOWN, (), [], wanted, have)
+        if report is not None and have is None:
+            node.state = MISSING
+            node.differences.append(f"network {shown} is declared for {host.name} and not there")
+        elif have is not None and wanted is None:
+            node.state = NEUTRAL if have["driver"] in _WITHOUT_ADDRESSES else UNDECLARED
+        elif have is not None and wanted is not None:
+            node.differences += _other_subnets(wanted, have)
+            node.state = DRIFTED if node.differences else AS_DECLARED
+        node.label = _network_label(node)
+        nodes.append(node)
+    return nodes
+
+
+def _default_bridge(options: Data) -> Data:
+    """docker0's options in the form of a declared network. The address is the bridge's own, so it tells the subnet."""
+    blocks = []
+    if options.get("bip"):
+        blocks.append({"gateway": str(options["bip"]).split("/", maxsplit=1)[0]})
+    if options.get("fixed_cidr_v6"):
+        blocks.append({"subnet": options["fixed_cidr_v6"]})
+    return {**options, "name": DEFAULT_BRIDGE, "driver": "bridge", "ipam_config": blocks}
+
+
+def _other_subnets(wanted: Data, have: Data) -> list[str]:
+    """How the addresses differ, which are drawn. Other options are compared on the host, see ``_take_drift``."""
+    found = []
+    for key in ("subnet", "gateway"):
+        declared = [block[key] for block in wanted.get("ipam_config", ()) if block.get(key)]
+        observed = [block[key] for block in have["subnets"] if block[key]]
+        there = ", ".join(observed) or "none"
+        found += [f"{key}: declared {value}, observed {there}" for value in declared if value not in observed]
+    if wanted.get("driver", "bridge") != have["driver"]:
+        found.append(f"driver: declared {wanted['driver']}, observed {have['driver']}")
+    return found
+
+
+def _network_label(node: Node) -> tuple[str, ...]:
+    have, wanted = node.observed, node.declared
+    bridge = (have or {}).get("bridge") or (wanted or {}).get("bridge_name") or ""
+    blocks = have["subnets"] if have else (wanted or {}).get("ipam_config", ())
+    subnets = [str(block.get("subnet") or block.get("gateway")) for block in blocks]
+    title = node.name if bridge in ("", node.name) else f"{node.name} ({bridge})"
+    return (title, *subnets)
+
+
+def _worth_drawing(network: Node, containers: t.Sequence[Node]) -> bool:
+    """Docker's own ``host`` and ``none`` only where a container is in them."""
+    return network.state != NEUTRAL or any(container.parent == network.id for container in containers)
+
+
+def _routes_label(edges: t.Sequence[Edge]) -> str:
+    right = sum(edge.state == AS_DECLARED for edge in edges)
+    declared = sum(edge.state != UNDECLARED for edge in edges)
+    return f"routes {right} of {declared}"
+
+
+def _take_drift(host: Node, networks: t.Sequence[Node], drift: t.Iterable[Data]) -> None:
+    """What ``network_info`` itself found to differ from the plan; it compares every option, on the host."""
+    by_name = {node.name: node for node in networks}
+    for entry in drift:
+        node = by_name.get(entry["name"], host) if entry["what"] == "network" else host
+        name = "" if entry["what"] == "network" and node is not host else f"{entry['what']} {entry['name']} "
+        line = f"{name}{entry['key']}: declared {entry['declared']}, observed {entry['observed']}"
+        if line not in node.differences:
+            node.differences.append(line)
+        if node.state == AS_DECLARED:
+            node.state = DRIFTED

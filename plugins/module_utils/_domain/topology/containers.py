@@ -1,0 +1,97 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host's containers as nodes in their networks, with edges to other networks and to namespaces that they share."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
+    ATTACHMENT,
+    CONTAINER,
+    DRIFTED,
+    NAMESPACE,
+    NETWORK,
+    NEUTRAL,
+    Data,
+    Edge,
+    Node,
+    node_id,
+)
+
+_SHARED = "container:"
+
+
+def containers_of(host: Node, networks: t.Sequence[Node], report: Data) -> tuple[list[Node], list[Edge]]:
+    """The containers of a host's report, by name.
+
+    One lies in the first of its networks, by name, and has an edge to each other one. One that shares another's
+    namespace lies where that one does. Without any network it lies in Docker's own ``none`` or ``host``.
+    """
+    known = {network.id: network for network in networks}
+    nodes: dict[str, Node] = {}
+    edges: list[Edge] = []
+    for item in sorted(report.get("containers", ()), key=lambda item: str(item["name"])):
+        attached = sorted(item["networks"], key=lambda end: str(end["network"]))
+        node = Node(
+            node_id(CONTAINER, host.name, item["name"]), CONTAINER, item["name"], host.id, NEUTRAL, observed=item
+        )
+        places = [node_id(NETWORK, host.name, end["network"]) for end in attached]
+        home = places[0] if places else node_id(NETWORK, host.name, item["mode"])
+        if home in known:
+            node.parent = home
+        for end, place in zip(attached, places):  # one each
+            node.differences += _misplaced(end, known.get(place))
+            if place != node.parent and place in known:
+                edges.append(Edge(f"{ATTACHMENT}/{node.id}/{end['network']}", ATTACHMENT, node.id, place,
+                                  NEUTRAL, _address(end)))  # fmt: skip
+        if node.differences:
+            node.state = DRIFTED
+        published = [_published(port) for port in item.get("ports") or ()]
+        addresses = [_address(end) for end in attached[:1]] or [item["mode"]]
+        node.label = (item["name"], *addresses, *_few(published))
+        nodes[item["name"]] = node
+    for node in nodes.values():
+        mode = str((node.observed or {})["mode"])
+        owner = nodes.get(mode[len(_SHARED) :]) if mode.startswith(_SHARED) else None
+        if owner is not None:
+            node.parent = owner.parent
+            edges.append(Edge(f"{NAMESPACE}/{node.id}", NAMESPACE, node.id, owner.id, NEUTRAL, "shares namespace"))
+    return list(nodes.values()), edges
+
+
+def _address(end: Data) -> str:
+    return str(end.get("ipv4") or end.get("ipv6") or "no address").split("/", maxsplit=1)[0]
+
+
+def _published(port: Data) -> str:
+    """``8080→80/tcp``, with the host's address where it is not every one."""
+    address = str(port.get("host_address") or "")
+    place = "" if address in ("", "0.0.0.0", "::") else f"[{address}]:" if ":" in address else f"{address}:"
+    return f"{place}{port['host_port']}→{port['port']}/{port['protocol']}"
+
+
+def _few(published: t.Sequence[str]) -> list[str]:
+    texts = list(dict.fromkeys(published))  # IPv4 and IPv6 publish the same
+    if len(texts) > 2:
+        texts = [*texts[:1], f"and {len(texts) - 1} more ports"]
+    return texts
+
+
+def _misplaced(end: Data, network: Node | None) -> list[str]:
+    """Addresses that lie in no declared subnet of the network."""
+    blocks = ((network.declared or {}) if network else {}).get("ipam_config", ())
+    subnets = [Prefix.parse(block["subnet"]) for block in blocks if block.get("subnet")]
+    found = []
+    for key in ("ipv4", "ipv6"):
+        if not end.get(key):
+            continue
+        version, number = parse_address(end[key].split("/", maxsplit=1)[0])
+        own = [subnet for subnet in subnets if subnet.version == version]
+        if own and not any(subnet.has(number) for subnet in own):
+            found.append(
+                f"address {end[key]} is not in {', '.join(map(str, own))}, which {end['network']} is declared with"
+            )
+    return found

@@ -1,0 +1,66 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The topology as one HTML page that needs nothing else: libraries, script, style and data are all inside of it.
+
+Names and labels come from hosts and from the engine, so nothing of them is ever markup: they travel as JSON in an
+element that no browser executes, and the page's content security policy lets only the scripts run that are put in here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import MEANINGS, SIGNS, Topology
+
+_PLACE = re.compile(r"\{\{(policy|style|data|scripts)\}\}")
+_END_OF_SCRIPT = re.compile("</(script)", re.IGNORECASE)
+
+
+class Parts(t.NamedTuple):
+    """What a page is made of: the template, its style, and the scripts in the order in which they run."""
+
+    template: str
+    style: str
+    scripts: t.Sequence[str]
+
+
+def render(topology: Topology, parts: Parts) -> str:
+    """The page; the same bytes for the same topology and parts."""
+    scripts = [safe_script(text) for text in parts.scripts]
+    policy = (
+        "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+        f"script-src {' '.join(_hash(text) for text in scripts)}"
+    )
+    data = {**topology.to_data(), "states": [[state, SIGNS[state], text] for state, text in MEANINGS.items()]}
+    values = {
+        "policy": policy,
+        "style": parts.style,
+        "data": safe_json(data),
+        "scripts": "\n".join(f"<script>{text}</script>" for text in scripts),
+    }
+    # In one pass: a value may hold what looks like another one's place.
+    return _PLACE.sub(lambda found: values[found[1]], parts.template)
+
+
+def safe_json(data: t.Any) -> str:
+    """JSON for the inside of a script element: no character in it can end the element or begin a comment."""
+    text = json.dumps(data, separators=(",", ":"))
+    for char in "<>&":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def safe_script(text: str) -> str:
+    """A script for the inside of its element. What would end it there can stand only in strings and comments, in which
+    a backslash before the slash changes nothing."""
+    return _END_OF_SCRIPT.sub(r"<\\/\1", text)
+
+
+def _hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,0 +1,145 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fleets for the topology's tests: a real plan, and reports and verdicts as hosts would give them, damage included."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import (
+    Probe,
+    find_nodes,
+    judge,
+    make_probes,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.slices import peers, slices
+
+from ..planning import plan_of
+
+Data = dict[str, t.Any]
+
+
+class Fleet:
+    """Hosts ``h1``, ``h2`` ... with networks ``web`` and ``db``, and ``containers`` on each host, by turns on one and
+    the other. What is done to it by hand shows in its reports, and in which probes pass."""
+
+    def __init__(self, hosts: int = 3, containers: int = 2) -> None:
+        plan = plan_of(
+            {
+                "supernet": "10.64.0.0/10",
+                "networks": ["web", "db"],
+                "policy": [{"from": "web", "to": "db", "ports": [5432]}],
+            },
+            {f"h{number}": {"ansible_host": f"198.51.100.{number}", "link": "l1"} for number in range(1, hosts + 1)},
+        )
+        self.policy = plan.policy
+        self.hosts = slices(plan)
+        self.peers = peers(plan)
+        self.reports = {name: _report(part, self.peers, name, containers) for name, part in self.hosts.items()}
+        self.leaks: set[tuple[str, str]] = set()
+
+    # --- damage -------------------------------------------------------------------------------------------------------
+
+    def delete_route(self, host: str, towards: str) -> None:
+        block = self.hosts[towards]["block"]
+        routes = self.reports[host]["routes"]
+        routes[:] = [route for route in routes if route["destination"] != block]
+
+    def leak(self, source: str, target: str) -> None:
+        """Whatever a host's containers send to another host's passes, declared or not."""
+        self.leaks.add((source, target))
+
+    def remove_network(self, host: str, name: str) -> None:
+        report = self.reports[host]
+        report["networks"] = [item for item in report["networks"] if item["name"] != name]
+        report["containers"] = [item for item in report["containers"] if item["networks"][0]["network"] != name]
+
+    def add_network(self, host: str, name: str, subnet: str) -> None:
+        self.reports[host]["networks"].append(_network(name, [{"subnet": subnet, "gateway": None}], managed=False))
+
+    def stop_container(self, host: str, name: str) -> None:
+        report = self.reports[host]
+        report["containers"] = [item for item in report["containers"] if item["name"] != name]
+
+    def network(self, host: str, name: str) -> Data:
+        return next(item for item in self.reports[host]["networks"] if item["name"] == name)
+
+    def container(self, host: str, name: str) -> Data:
+        return next(item for item in self.reports[host]["containers"] if item["name"] == name)
+
+    # --- verification -------------------------------------------------------------------------------------------------
+
+    def verdicts(self, most: int = 3) -> list[Data]:
+        """What ``reachability.json`` holds, for at most so many containers of a network on each host."""
+        found = []
+        for probe in make_probes(self.policy, find_nodes(self.policy, self.reports, most)):
+            passes = self._passes(probe)
+            outcome = {"outcome": "reply" if passes else "timeout", "reached": passes, "detail": None}
+            found.append(judge(probe, outcome, [probe.source.address] if passes else []).to_data())
+        return found
+
+    def _passes(self, probe: Probe) -> bool:
+        ends = probe.source.host, probe.target.host
+        if ends[0] != ends[1] and not (self._has_route(*ends) and self._has_route(*reversed(ends))):
+            return False
+        return probe.intended is not None or ends in self.leaks
+
+    def _has_route(self, host: str, towards: str) -> bool:
+        block = self.hosts[towards]["block"]
+        return any(route["destination"] == block for route in self.reports[host]["routes"])
+
+
+def _report(part: Data, every_peer: t.Sequence[Data], name: str, containers: int) -> Data:
+    """What ``network_info`` tells of a host that is as planned."""
+    gateway, _slash, length = part["default_bridge"]["bip"].partition("/")
+    networks = [_network("bridge", [{"subnet": f"{gateway[:-1]}0/{length}", "gateway": gateway}], managed=False)]
+    networks += [_network(item["name"], item["ipam_config"], managed=True) for item in part["networks"]]
+    found = []
+    for number in range(containers):
+        item = part["networks"][number % 2]
+        place = item["ipam_config"][0]["gateway"].rpartition(".")[0]
+        found.append(
+            {
+                "name": f"{item['name']}-{number // 2 + 1}", "id": f"{number:064x}", "pid": 1000 + number,
+                "mode": "user-defined",
+                "networks": [
+                    {"network": item["name"], "ipv4": f"{place}.{number // 2 + 2}/24", "ipv6": None,
+                     "mac": "02:42:00:00:00:00", "gateway": f"{place}.1", "ipv6_gateway": None, "aliases": []}
+                ],
+            }
+        )  # fmt: skip
+    return {
+        "engine": {"version": "28.5.2", "firewall_backend": "iptables"},
+        "networks": networks,
+        "containers": found,
+        "links": [
+            {"name": "eth0", "index": 2, "kind": None, "mtu": 1500, "state": "up", "master": None, "mac": None,
+             "addresses": [f"{part['underlay_address']}/24"]}
+        ],
+        "routes": [
+            {"destination": block, "gateway": peer["underlay_address"], "device": "eth0", "protocol": 213,
+             "table": 254, "type": "unicast", "metric": None}
+            for peer in every_peer if peer["host"] != name for block in peer["blocks"]
+        ],
+        "forwarding": {"ipv4": True, "ipv6": False},
+    }  # fmt: skip
+
+
+def _network(name: str, blocks: t.Sequence[Data], managed: bool) -> Data:
+    return {
+        "name": name, "driver": "bridge", "bridge": "docker0" if name == "bridge" else f"fn-{name}", "managed": managed,
+        "internal": False, "options": {}, "labels": {},
+        "subnets": [{"subnet": block["subnet"], "gateway": block["gateway"]} for block in blocks],
+    }  # fmt: skip
+
+
+def damaged() -> Fleet:
+    """Three hosts with one of each damage that the topology tells apart."""
+    fleet = Fleet(hosts=3, containers=4)
+    fleet.delete_route("h2", towards="h1")
+    fleet.leak("h1", "h3")
+    fleet.remove_network("h3", "db")
+    fleet.add_network("h1", "compose_default", "172.20.0.0/16")
+    fleet.network("h2", "web")["subnets"][0]["subnet"] = "10.99.0.0/24"
+    return fleet
