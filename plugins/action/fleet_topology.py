@@ -10,6 +10,8 @@ import json
 import os
 import typing as t
 
+from ansible.utils.display import Display
+
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import dot, mermaid, page
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.build import build
@@ -64,6 +66,8 @@ class ActionModule(FleetAction):
         files = {name: os.path.join(os.path.abspath(arguments["dest"]), _FILES[name]) for name in texts}
         for name, text in texts.items():
             write_atomically(files[name], text)
+        lines = ["Topology: " + "; ".join(topology.summary()), *(f"  {path}" for path in files.values())]
+        Display().display("\n" + "\n".join(lines) + "\n")
         result: Result = {"changed": False, "files": files, "summary": topology.summary()}
         if warnings:
             result["warnings"] = warnings
