@@ -13,14 +13,14 @@ import pytest
 from .expected import NETWORKS, SUPERNET
 
 
-def test_docker0(host, me):
+def test_docker0(host, me, docker_network):
     assert me.docker0.split("/")[0] in host.interface("docker0").addresses
     link = json.loads(host.check_output("ip -json -4 address show dev docker0"))[0]
     assert [address["prefixlen"] for address in link["addr_info"]] == [24]
-    network = json.loads(host.check_output("docker network inspect bridge"))[0]
-    assert network["IPAM"]["Config"][0]["Subnet"] == f"10.64.{me.octet}.0/24"
-    assert network["Options"]["com.docker.network.driver.mtu"] == "1450"
-    assert network["Options"]["com.docker.network.bridge.enable_icc"] == "false"
+    network = docker_network("bridge")
+    assert network.subnet == f"10.64.{me.octet}.0/24"
+    assert network.options["com.docker.network.driver.mtu"] == "1450"
+    assert network.options["com.docker.network.bridge.enable_icc"] == "false"
 
 
 def test_a_container_on_docker0_gets_its_address_and_mtu_from_there(host, me):
@@ -42,13 +42,12 @@ def test_networks_that_nobody_declares_come_from_the_hosts_own_pool(host, me):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_network(host, me, name):
-    network = json.loads(host.check_output("docker network inspect %s", name))[0]
-    [pool] = network["IPAM"]["Config"]
-    assert pool["Subnet"] == me.subnet(name)
-    assert pool["Gateway"] == me.gateway(name)
-    assert network["Labels"]["io.fleetnet.managed"] == "true"
-    assert network["Options"]["com.docker.network.bridge.name"] == f"fn-{name}"
+def test_network(host, me, docker_network, name):
+    network = docker_network(name)
+    assert (network.subnet, network.gateway) == (me.subnet(name), me.gateway(name))
+    assert network.managed
+    assert network.bridge == f"fn-{name}"
+    assert network.has(name)
     assert me.gateway(name) in host.interface(f"fn-{name}").addresses
 
 

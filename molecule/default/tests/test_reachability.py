@@ -11,70 +11,64 @@ from .expected import FLEET
 
 IMAGE = "fleetnet/workload:latest"
 WORLD = "198.51.100.1"
-# Seconds that busybox' nc and ping wait; what is denied is dropped, and has to be waited for.
-PATIENCE = 2
-
-
-def ping(host, source, address):
-    return host.run("docker exec %s ping -c 1 -W %s %s", source, str(PATIENCE), address).rc == 0
-
-
-def ask(host, source, address, port):
-    """What a server answers, None where no connection comes about."""
-    result = host.run("docker exec %s sh -c %s", source, f"nc -w {PATIENCE} {address} {port} </dev/null")
-    return result.stdout if result.rc == 0 else None
 
 
 @pytest.mark.parametrize("target", FLEET)
 @pytest.mark.parametrize("network", ["web", "db"])
-def test_containers_of_a_network_reach_each_other(host, addresses, network, target):
-    assert ping(host, network, addresses[target, network])
+def test_containers_of_a_network_reach_each_other(probes, container, network, target):
+    assert probes.ping(network, container(network, target).address)
 
 
 @pytest.mark.parametrize("target", FLEET)
-def test_what_is_declared_passes_with_its_source_address(host, me, addresses, target):
+def test_what_is_declared_passes_with_its_source_address(probes, container, target):
     """The server on 5432 answers with its connections as it sees them: local address, then the client's."""
-    answer = ask(host, "web", addresses[target, "db"], 5432)
+    answer = probes.ask("web", container("db", target).address, 5432)
     assert answer is not None
-    assert f"{addresses[me.name, 'web']}:" in answer
+    assert f"{container('web').address}:" in answer
 
 
 @pytest.mark.parametrize("target", FLEET)
-def test_what_is_not_declared_does_not_pass(host, addresses, target):
-    assert not ping(host, "web", addresses[target, "db"])
-    assert not ping(host, "db", addresses[target, "web"])
+def test_what_is_not_declared_does_not_pass(probes, container, target):
+    web, db = container("web", target).address, container("db", target).address
+    assert not probes.ping("web", db)
+    assert not probes.ping("db", web)
     # there is a server on web's port 80, which web itself reaches
-    assert ask(host, "web", addresses[target, "web"], 80) is not None
-    assert ask(host, "db", addresses[target, "web"], 80) is None
+    assert probes.ask("web", web, 80) is not None
+    assert probes.ask("db", web, 80) is None
 
 
 @pytest.mark.parametrize("target", FLEET)
-def test_docker0_and_undeclared_networks_stay_apart(host, addresses, target):
-    """docker0's containers reach no declared network, here or on another host."""
-    command = f"ping -c 1 -W {PATIENCE} {addresses[target, 'db']}"
-    assert host.run("docker run --rm %s sh -c %s", IMAGE, command).rc != 0
+def test_the_collections_own_probes_tell_the_same(container, target):
+    web, db = container("web", target), container("db", target)
+    assert container("web").connects(db, 5432)
+    assert container("web").reaches(web)
+    assert not container("web").reaches(db)
+    assert not container("db").reaches(web, 80)
+
+
+@pytest.mark.parametrize("target", FLEET)
+def test_docker0_and_undeclared_networks_stay_apart(host, me, probes, container, target):
+    """docker0's containers reach their gateway, but no declared network, here or on another host."""
+    ping = f"ping -c 1 -W {probes.patience}"
+    command = f"{ping} {me.docker0.split('/')[0]} && ! {ping} {container('db', target).address}"
+    assert host.run("docker run --rm %s sh -c %s", IMAGE, command).rc == 0
 
 
 def test_egress_is_masqueraded(host, me, underlay):
     """The world's page is the address that it is asked from."""
-    page = host.check_output("docker exec web wget -q -T %s -O - http://%s/", str(PATIENCE), WORLD)
+    page = host.check_output("docker exec web wget -q -T 2 -O - http://%s/", WORLD)
     assert page.strip() == underlay[me.name]
 
 
-def connect(address, port):
-    """A command that succeeds where a connection comes about; the world has Python and no busybox."""
-    return f"python3 -c 'import socket; socket.create_connection((\"{address}\", {port}), {PATIENCE})'"
-
-
-def test_from_outside_only_published_ports_are_reached(host, me, underlay, addresses, world):
+def test_from_outside_only_published_ports_are_reached(host, me, probes, underlay, container, world, world_connects):
     """Even by somebody who has a route to the containers' addresses, which engines before 28 would let in."""
     host.check_output("docker run -d --rm --name published --network web -p 8080:80 %s httpd -f -p 80", IMAGE)
     try:
-        address = underlay[me.name]
-        assert world(f"ip route replace {me.block} via {address}")
-        assert world(connect(address, 8080))
-        assert not world(connect(addresses[me.name, "web"], 80))
-        assert not world(f"ping -c 1 -W {PATIENCE} {addresses[me.name, 'web']}")
+        web = container("web").address
+        assert world(f"ip route replace {me.block} via {underlay[me.name]}")
+        assert world_connects(underlay[me.name], 8080)
+        assert not world_connects(web, 80)
+        assert not world(f"ping -c 1 -W {probes.patience} {web}")
     finally:
         world(f"ip route del {me.block}")
         host.run("docker rm -f published")

@@ -6,20 +6,7 @@
 
 from __future__ import annotations
 
-import json
-import typing as t
-
 from testinfra.host import Host
-
-
-def network(host: Host, name: str) -> dict[str, t.Any]:
-    (found,) = json.loads(host.check_output("docker network inspect %s", name))
-    return dict(found)
-
-
-def endpoint(host: Host, container: str, name: str) -> dict[str, t.Any]:
-    (found,) = json.loads(host.check_output("docker container inspect %s", container))
-    return dict(found["NetworkSettings"]["Networks"][name])
 
 
 def test_the_declared_networks_and_foreign_ones_are_there_and_no_other(host: Host) -> None:
@@ -27,9 +14,9 @@ def test_the_declared_networks_and_foreign_ones_are_there_and_no_other(host: Hos
     assert sorted(names) == sorted(["bridge", "host", "none", "theirs", "web", "dual", "config", "made", "auto"])
 
 
-def test_web_is_as_declared(host: Host) -> None:
-    web = network(host, "web")
-    assert web["IPAM"]["Config"] == [{"Subnet": "10.67.3.0/24", "Gateway": "10.67.3.1"}]
+def test_web_is_as_declared(host: Host, docker_network) -> None:
+    web = docker_network("web")
+    assert (web.subnet, web.gateway) == ("10.67.3.0/24", "10.67.3.1")
     expected = {
         "com.docker.network.bridge.enable_ip_masquerade": "false",
         "com.docker.network.bridge.name": "fn-web",
@@ -37,32 +24,32 @@ def test_web_is_as_declared(host: Host) -> None:
     }
     if int(host.check_output("docker version -f '{{.Server.Version}}'").split(".")[0]) >= 28:
         expected["com.docker.network.bridge.gateway_mode_ipv4"] = "nat-unprotected"
-    assert {key: value for key, value in web["Options"].items() if "enable_ipv" not in key} == expected
-    assert web["Labels"] == {"io.fleetnet.managed": "true"}
+    assert {key: value for key, value in web.options.items() if "enable_ipv" not in key} == expected
+    assert web.labels == {"io.fleetnet.managed": "true"}
     assert host.interface("fn-web").addresses[0] == "10.67.3.1"
     assert "10.67.3.0/24" not in host.check_output("iptables-save -t nat | grep MASQUERADE || true")
 
 
-def test_dual_and_made_are_as_declared(host: Host) -> None:
-    dual = network(host, "dual")
-    assert dual["EnableIPv6"]
-    assert dual["Internal"]
-    assert sorted(block["Subnet"] for block in dual["IPAM"]["Config"]) == ["10.67.4.0/24", "fd00:67:4::/64"]
-    assert dual["Labels"] == {"io.fleetnet.managed": "true", "team": "a"}
-    made = network(host, "made")
-    assert made["ConfigFrom"] == {"Network": "config"}
-    assert made["Options"]["com.docker.network.driver.mtu"] == "1450"
+def test_dual_and_made_are_as_declared(host: Host, docker_network) -> None:
+    dual = docker_network("dual")
+    assert dual.ipv6
+    assert dual.internal
+    assert (dual.subnet, dual.subnet_v6) == ("10.67.4.0/24", "fd00:67:4::/64")
+    assert dual.labels == {"io.fleetnet.managed": "true", "team": "a"}
+    assert host.check_output("docker network inspect -f '{{.ConfigFrom.Network}}' made") == "config"
+    assert docker_network("made").options["com.docker.network.driver.mtu"] == "1450"
 
 
-def test_endpoints_came_back_as_they_were(host: Host) -> None:
-    fixed = endpoint(host, "fixed", "web")
-    assert fixed["IPAddress"] == "10.67.3.50"
-    assert "www" in fixed["Aliases"]
-    dynamic = endpoint(host, "dynamic", "web")
-    assert dynamic["IPAddress"] == "10.67.3.2"
-    assert "api" in dynamic["Aliases"]
-    assert dynamic["Links"] == ["fixed:peer"]
-    assert endpoint(host, "stopped", "web")["IPAMConfig"]["IPv4Address"] == "10.67.3.60"
+def test_endpoints_came_back_as_they_were(host: Host, container) -> None:
+    fixed = container("fixed")
+    assert fixed.address_on("web") == "10.67.3.50"
+    assert "www" in fixed.endpoint("web")["aliases"]
+    dynamic = container("dynamic")
+    assert dynamic.address_on("web") == "10.67.3.2"
+    assert "api" in dynamic.endpoint("web")["aliases"]
+    links, configured = "{{.NetworkSettings.Networks.web.Links}}", "{{.NetworkSettings.Networks.web.IPAMConfig}}"
+    assert host.check_output("docker inspect -f %s dynamic", links) == "[fixed:peer]"
+    assert "10.67.3.60" in host.check_output("docker inspect -f %s stopped", configured)
 
 
 def test_names_resolve_and_packets_pass(host: Host) -> None:
@@ -71,11 +58,12 @@ def test_names_resolve_and_packets_pass(host: Host) -> None:
     assert host.run("docker exec fixed ping -c1 -W2 api").rc == 0
 
 
-def test_a_stopped_container_starts_on_the_network_made_anew(host: Host) -> None:
+def test_a_stopped_container_starts_on_the_network_made_anew(host: Host, container, network_info) -> None:
     host.check_output("docker start stopped")
-    assert endpoint(host, "stopped", "web")["IPAddress"] == "10.67.3.60"
+    network_info.forget()
+    assert container("stopped").address == "10.67.3.60"
     assert host.run("docker exec dynamic ping -c1 -W2 10.67.3.60").rc == 0
 
 
-def test_connected_is_done(host: Host) -> None:
-    assert endpoint(host, "dynamic", "auto")["IPAddress"]
+def test_connected_is_done(docker_network) -> None:
+    assert docker_network("auto").has("dynamic")

@@ -57,16 +57,16 @@ class Flow:
         return False
 
 
-def test_a_line_that_is_gone_ends_its_flows(request, addresses):
+def test_a_line_that_is_gone_ends_its_flows(inventory, observed_fleet):
     """web -> db goes on while its line stands, and ends with it; web -> cache goes on, since cache stays open."""
-    inventory = request.config.getoption("--ansible-inventory")
     hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in HOSTS}
     ended, kept = [], []
     for number, source in enumerate(HOSTS):
         target = HOSTS[(number + 1) % len(HOSTS)]
         ends = hosts[source], hosts[target]
-        ended.append(Flow("web", "db", *ends, addresses[target, "db"], 5440 + number, f"ended{number}"))
-        kept.append(Flow("web", "cache", *ends, addresses[target, "cache"], 6390 + number, f"kept{number}"))
+        db, cache = (observed_fleet.host(target).container(name).address for name in ("db", "cache"))
+        ended.append(Flow("web", "db", *ends, db, 5440 + number, f"ended{number}"))
+        kept.append(Flow("web", "cache", *ends, cache, 6390 + number, f"kept{number}"))
 
     def converge(**variables):
         variables["docker_fleet_verify"] = False

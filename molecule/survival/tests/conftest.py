@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
 import pytest
 import testinfra
@@ -36,10 +37,14 @@ class Round:
 class Fleet:
     """The hosts under test."""
 
-    def __init__(self, inventory: str) -> None:
+    def __init__(self, inventory: str, observed: t.Any) -> None:
         self._hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in HOSTS}
         # asked for before anything is broken
-        self._addresses = {(name, network): self._ask(name, network) for name in HOSTS for network in ("web", "db")}
+        self._addresses = {
+            (name, container): observed.host(name).container(container).address
+            for name in HOSTS
+            for container in ("web", "db")
+        }
 
     def run(self, name: str, command: str) -> str:
         """What a shell command prints; nothing, where the host reboots under it or is not back yet."""
@@ -47,11 +52,6 @@ class Fleet:
             return self._hosts[name].run(command).stdout
         except RuntimeError:  # testinfra's word for an SSH connection that does not come about
             return ""
-
-    def _ask(self, name: str, network: str) -> str:
-        """The address of the container on a network of a host, as its engine tells."""
-        form = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
-        return self._hosts[name].check_output("docker inspect --format %s %s", form, network)
 
     def probe(self, name: str) -> Round:
         """Everything that containers of one host may do to all others, and may not."""
@@ -72,10 +72,10 @@ class Fleet:
         )
 
 
-@pytest.fixture(scope="session")
-def fleet(request) -> Fleet:
+@pytest.fixture(scope="module")
+def fleet(inventory, observed_fleet) -> Fleet:
     """The fleet."""
-    return Fleet(request.config.getoption("--ansible-inventory"))
+    return Fleet(inventory, observed_fleet)
 
 
 _table: dict[str, dict[str, tuple]] = {}
