@@ -78,7 +78,7 @@ def probes(host) -> Probes:
 
 @pytest.fixture(scope="session")
 def world_connects(world) -> t.Callable[..., bool]:
-    """``world_connects(address, port)``: whether a TCP connection from outside comes about; ``source`` is an address."""
+    """``world_connects(address, port, source="")``: whether a TCP connection from outside comes about."""
 
     def connects(address: str, port: int, source: str = "") -> bool:
         options = f'timeout={Probes.patience}, source_address=("{source}", 0)'

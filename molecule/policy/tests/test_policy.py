@@ -13,7 +13,7 @@ WORLD = "198.51.100.1"
 
 
 @pytest.mark.parametrize("target", HOSTS)
-def test_any_declared_network_reaches_an_open_one(probes, container, me, target):
+def test_any_declared_network_reaches_an_open_one(probes, container, target):
     for source in ("web", "db", "lab"):
         seen = probes.ask(source, container("cache", target).address, 6379)
         assert seen is not None
@@ -85,7 +85,7 @@ def test_from_containers_to_their_host(probes, underlay, me, source, pings, conn
     assert (probes.ask(source, underlay[me], 22) is not None) == connects
 
 
-def test_from_the_host_to_its_containers(probes, container, me):
+def test_from_the_host_to_its_containers(probes, container):
     assert probes.ask(None, container("db").address, 5432) is not None
     assert not probes.ping(None, container("db").address)
     assert probes.ping(None, container("web").address)
