@@ -109,25 +109,3 @@ def test_a_user_defined_network_and_the_default_bridge_are_apart(container):
     assert not container("con6").reaches("con1")
     assert not container("con6").reaches("con1", 80)
     assert not container("con1").reaches("con5", 80)
-
-
-def test_network_info_tells_the_interfaces_as_they_are(links, inode, container):
-    here = links()
-    for name in ("con1", "con2", "con3", "con5", "con12"):
-        seen, told = links(name), container(name).entry["interfaces"]
-        assert [link["name"] for link in told] == list(seen)
-        for link in told:
-            real = seen[link["name"]]
-            assert link["index"] == real["ifindex"]
-            assert link["mtu"] == real["mtu"]
-            assert link["mac"] == real["address"]
-            peer = next((each for each in here.values() if each["ifindex"] == real.get("link_index")), None)
-            assert link["peer"] == (peer["ifname"] if peer else None)
-            assert link["bridge"] == (peer["master"] if peer else None)
-        assert f"net:[{container(name).entry['namespace']}]" == inode(name)
-    assert container("con1").entry["shares_namespace_with"] == ["con3"]
-    assert container("con3").entry["shares_namespace_with"] == ["con1"]
-    assert container("con7").entry["shares_namespace_with"] == []
-    assert container("con4").entry["interfaces"] == []
-    assert container("con1").interface("eth0")["gateway"] == container("con1").endpoint("bridge")["gateway"]
-    assert container("con12").interface("eth0")["gateway_v6"] == "fd00:67:8::1"

@@ -158,36 +158,20 @@ def test_the_rule_goes_with_the_container(host, ports, network_info, container):
     assert not container("passing").is_running
 
 
-def test_a_restarted_container_is_found_wherever_it_is_published(host, ports, network_info, container):
+def test_a_restarted_container_is_found_wherever_it_is_published(host, ports):
     """A port that Docker chooses may be another one after a restart, and what held it then is closed."""
     before = published(host, "con8", 80)
-    # a port that comes free makes no difference to engines that count on; another taken one does to those that do not
+    # taken by another one meanwhile, so that it has to be another one
     host.check_output("docker stop --time 0 con8")
     host.check_output(
         "docker run -d --name taker -p %s:80 fleetnet/workload:latest nc -ll -p 80 -e echo taker", str(before)
     )
     try:
         host.check_output("docker start con8")
-        network_info.forget()
         after = published(host, "con8", 80)
         assert after != before
         assert ports.here(after) == "con8"
         assert ports.world(after, "con8")
         assert ports.here(before) == "taker"
-        assert {entry["host_port"] for entry in container("con8").published(80)} >= {after}
-        assert before not in {entry["host_port"] for entry in container("con8").published(80)}
     finally:
         host.run("docker rm --force taker")
-
-
-@pytest.mark.parametrize("name", ["con1", "con2", "con3", "con4", "con8", "con9", "con10", "con11", "con12"])
-def test_network_info_tells_what_docker_port_tells(host, container, network_info, name):
-    network_info.forget()
-    told = container(name).entry["ports"]
-    assert {
-        (entry["port"], entry["protocol"], entry["host_address"], entry["host_port"]) for entry in told
-    } == docker_port(host, name)
-    for entry in told:
-        program = "ip6tables" if ":" in entry["host_address"] else "iptables"
-        assert entry["nat_rules"] == nat_rules(host, entry["host_port"], entry["protocol"], program)
-        assert "docker-proxy" in host.file(f"/proc/{entry['proxy_pid']}/cmdline").content_string
