@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people do with the page: look, search, filter, click, print."""
+"""What people do with the page: look, search, filter, click, print; and that Graphviz draws its form."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.action import fleet_topology
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import dot
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.build import build
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import graph_library
 
@@ -191,7 +192,7 @@ def test_each_state_has_a_look_of_its_own(open_page):
     assert page.look("container/h1/web-1")[2] == "dashed"  # it was probed, and is gone
     lines = page.tab.evaluate(
         """cy.edges(".probe").map((edge) => [edge.style("line-style"), edge.style("target-arrow-shape"),
-        edge.data("text")[0]])"""
+        edge.data("all")[0]])"""
     )
     assert {tuple(line) for line in lines} == {("solid", "tee", "✗"), ("dashed", "triangle", "!")}
 
@@ -267,7 +268,7 @@ def test_a_click_shows_the_details(open_page, pictures):
 
 def test_a_failed_pair_says_what_failed(open_page):
     page = open_page(damaged_with_a_stopped_container)
-    page.tab.evaluate("show(cy.edges('.probe').filter((edge) => edge.data('text').startsWith('✗'))[0].id())")
+    page.tab.evaluate("show(cy.edges('.probe').filter((edge) => edge.data('all').startsWith('✗'))[0].id())")
     assert "does not pass (timeout), and should" in page.details
 
 
@@ -324,3 +325,13 @@ def test_the_same_fleet_gives_the_same_picture(open_page):
         for _time in range(2)
     ]
     assert places[0] == places[1]
+
+
+@pytest.mark.parametrize("fleet_of", [sound, damaged_with_a_stopped_container, large, large_and_damaged])
+def test_graphviz_draws_it_without_a_word(pictures, fleet_of):
+    fleet, verdicts = fleet_of()
+    text = dot.render(build(fleet.hosts, fleet.peers, fleet.reports, verdicts, ""))
+    path = pictures / f"{fleet_of.__name__}.dot.png"
+    command = ["dot", "-Tpng", "-Gdpi=50", "-o", path]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -155,8 +155,14 @@ function show(id, move = false) {
 
 function titleOf(item) {
   if (!item.source) return `${signOf(item.state)} ${item.name}`.trim();
-  const end = (id) => (byId.get(id) ? ancestors(byId.get(id)).reverse().map((at) => at.name).join(" / ") : nameOf(id));
-  return `${signOf(item.state)} ${item.kind} ${item.label}: ${end(item.source)} → ${end(item.target)}`.trim();
+  const what = item.label ? `${item.kind} ${item.label}` : item.kind;
+  const arrow = item.both_ways ? "↔" : "→";
+  return `${signOf(item.state)} ${what}: ${pathOf(item.source)} ${arrow} ${pathOf(item.target)}`.trim();
+}
+
+// A node's name with those that it lies in before it.
+function pathOf(id) {
+  return byId.has(id) ? ancestors(byId.get(id)).reverse().map((at) => at.name).join(" / ") : nameOf(id);
 }
 
 function list(place, title, lines) {
@@ -173,7 +179,7 @@ function links(place, title, items) {
   place.append(element("h2", title));
   const made = element("ul");
   for (const item of items.slice(0, 100)) {
-    const button = element("button", titleOf(item));
+    const button = element("button", item.source || title === "Holds" ? titleOf(item) : pathOf(item.id));
     button.type = "button";
     button.addEventListener("click", () => show(item.id, true));
     const line = element("li");

@@ -69,6 +69,8 @@ function styleSheet() {
     } },
     { selector: "edge.probe", style: {
       "curve-style": "unbundled-bezier", "control-point-distances": "data(bend)", "control-point-weights": 0.5,
+      label: "data(middle)", "source-label": "data(start)", "target-label": "data(end)", "source-text-offset": 55,
+      "target-text-offset": 55,
     } },
     { selector: "edge.attachment, edge.namespace", style: { "z-index": 4, "font-weight": "normal", "font-size": 9 } },
     { selector: ".faded", style: { opacity: 0.18 } },
@@ -110,8 +112,13 @@ function elementsOf(topology, visible, showRoute) {
   for (const edge of topology.edges) {
     const element = drawnEdge(edge, boxes, barOf, showRoute);
     if (!element) continue;
-    // Each failed pair bends a little more than the one before, to one side and the other, so that labels lie apart.
-    if (edge.kind === "probe") element.data.bend = (pairs % 2 ? -1 : 1) * (30 + 26 * (pairs++ % 6));
+    // Failed pairs bend to one side and the other and have their labels at other places, so that these lie apart.
+    if (edge.kind === "probe") {
+      element.data.bend = (pairs % 2 ? -1 : 1) * (30 + 26 * (pairs % 6));
+      const slot = ["middle", "start", "end"][pairs % 3];
+      Object.assign(element.data, { text: "", start: "", end: "", middle: "", [slot]: element.data.text, all: element.data.text });
+      pairs += 1;
+    }
     elements.push(element);
   }
   return elements;

@@ -37,7 +37,7 @@ function preparePaper() {
   }
 
   function place(item) {
-    return item.source ? titleOf(item) : `${item.kind} ${ancestors(item).reverse().map((at) => at.name).join(" / ")}`;
+    return item.source ? titleOf(item) : `${item.kind} ${pathOf(item.id)}`;
   }
 }
 

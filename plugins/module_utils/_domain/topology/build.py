@@ -175,7 +175,9 @@ def _network_label(node: Node) -> tuple[str, ...]:
     bridge = (have or {}).get("bridge") or (wanted or {}).get("bridge_name") or ""
     blocks = have["subnets"] if have else (wanted or {}).get("ipam_config", ())
     subnets = [str(block.get("subnet") or block.get("gateway")) for block in blocks]
-    title = node.name if bridge in ("", node.name) else f"{node.name} ({bridge})"
+    # The engine's own names for bridges hold the network's id, which tells a reader nothing.
+    plain = bridge in ("", node.name) or bridge.startswith("br-")
+    title = node.name if plain else f"{node.name} ({bridge})"
     return (title, *subnets)
 
 

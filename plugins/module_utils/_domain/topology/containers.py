@@ -45,12 +45,12 @@ def containers_of(host: Node, networks: t.Sequence[Node], report: Data) -> tuple
         for end, place in zip(attached, places):  # one each
             node.differences += _misplaced(end, known.get(place))
             if place != node.parent and place in known:
-                edges.append(Edge(f"{ATTACHMENT}/{node.id}/{end['network']}", ATTACHMENT, node.id, place,
-                                  NEUTRAL, _address(end)))  # fmt: skip
+                edges.append(Edge(f"{ATTACHMENT}/{node.id}/{end['network']}", ATTACHMENT, node.id, place, NEUTRAL))
         if node.differences:
             node.state = DRIFTED
         published = [_published(port) for port in item.get("ports") or ()]
-        addresses = [_address(end) for end in attached[:1]] or [item["mode"]]
+        addresses = [address for end in attached[:1] for address in _addresses(end)] or [item["mode"]]
+        addresses += [f"{end['network']} {address}" for end in attached[1:] for address in _addresses(end)]
         node.label = (item["name"], *addresses, *_few(published))
         nodes[item["name"]] = node
     for node in nodes.values():
@@ -58,12 +58,12 @@ def containers_of(host: Node, networks: t.Sequence[Node], report: Data) -> tuple
         owner = nodes.get(mode[len(_SHARED) :]) if mode.startswith(_SHARED) else None
         if owner is not None:
             node.parent = owner.parent
-            edges.append(Edge(f"{NAMESPACE}/{node.id}", NAMESPACE, node.id, owner.id, NEUTRAL, "shares namespace"))
+            edges.append(Edge(f"{NAMESPACE}/{node.id}", NAMESPACE, node.id, owner.id, NEUTRAL))
     return list(nodes.values()), edges
 
 
-def _address(end: Data) -> str:
-    return str(end.get("ipv4") or end.get("ipv6") or "no address").split("/", maxsplit=1)[0]
+def _addresses(end: Data) -> list[str]:
+    return [str(end[key]).split("/", maxsplit=1)[0] for key in ("ipv4", "ipv6") if end.get(key)]
 
 
 def _published(port: Data) -> str:

@@ -1,10 +1,15 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The topology as a Graphviz graph: ``dot -Tsvg topology.dot``."""
+"""The topology as a Graphviz graph: ``dot -Tsvg topology.dot``.
+
+A host is a cluster, a network in it a table with a row for each container. Clusters in clusters, with edges from one to
+another, are more than dot lays out on many hosts.
+"""
 
 from __future__ import annotations
 
+import html
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
@@ -12,8 +17,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
     BLOCKED,
     CHANGED,
     DRIFTED,
+    HOST,
     LEAKING,
     MISSING,
+    NAMESPACE,
     NEUTRAL,
     ROUTE,
     SEGMENT,
@@ -22,85 +29,112 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
     UNDERLAY,
     UNKNOWN,
     UNTRIED,
+    Edge,
     Node,
     Topology,
 )
 
 # Colour, line style and width of each state.
 _LOOKS: dict[str, tuple[str, str, int]] = {
-    BLOCKED: ("#b91c1c", "bold", 3),
-    LEAKING: ("#c2410c", "bold,dashed", 3),
-    CHANGED: ("#a16207", "dashed", 2),
+    BLOCKED: ("#b91c1c", "solid", 3),
+    LEAKING: ("#c2410c", "dashed", 3),
+    CHANGED: ("#a16207", "dotted", 3),
     UNTRIED: ("#4b5563", "dotted", 2),
     MISSING: ("#b91c1c", "dashed", 2),
-    DRIFTED: ("#a16207", "bold", 3),
+    DRIFTED: ("#92400e", "solid", 4),
     UNDECLARED: ("#6d28d9", "dotted", 2),
     UNKNOWN: ("#4b5563", "dashed", 1),
     AS_DECLARED: ("#374151", "solid", 1),
-    NEUTRAL: ("#374151", "solid", 1),
+    NEUTRAL: ("#6b7280", "solid", 1),
 }
+_PROVEN = "#e7f6ec"
 _HEAD = """\
-graph [compound=true, rankdir=TB, newrank=true, fontname="sans-serif", nodesep=0.2, ranksep=0.9]
-  node [shape=box, fontname="sans-serif", fontsize=11]
-  edge [fontname="sans-serif", fontsize=10]"""
+  graph [rankdir=TB, fontname="sans-serif", nodesep=0.15, ranksep=0.5]
+  node [shape=plain, fontname="sans-serif", fontsize=11]
+  edge [fontname="sans-serif", fontsize=10, arrowsize=0.8]"""
 
 
 def render(topology: Topology) -> str:
     """The document; the same bytes for the same topology. Routes that are as declared are left out, since on many hosts
     they would cover everything else: a host's label counts them."""
     inside = topology.inside()
-    lines = ["digraph topology {", *(f"  // {line}" for line in topology.summary()), f"  {_HEAD}"]
-
-    def draw(node: Node, indent: str) -> None:
-        if node.kind == SEGMENT or node.id not in inside:
-            lines.append(f"{indent}{quote(node.id)} [{_attributes(_look(node, cluster=False))}];")
-            return
-        lines.append(f"{indent}subgraph {quote('cluster ' + node.id)} {{")
-        lines.append(f"{indent}  {'; '.join(_attributes(_look(node, cluster=True)).split(chr(10)))};")
-        # An edge needs a node to end at: an unseen one, at the border of its cluster.
-        lines.append(f"{indent}  {quote(node.id)} [shape=point, style=invis, width=0];")
-        for child in inside[node.id]:
-            draw(child, indent + "  ")
-        lines.append(f"{indent}}}")
-
-    for node in inside.get(None, ()):
-        draw(node, "  ")
-    for edge in topology.edges:
-        if edge.kind == ROUTE and edge.state == AS_DECLARED:
+    # Where an edge to a node ends: at the node, or at a row of a table.
+    places = {node.id: quote(node.id) for node in topology.nodes}
+    lines = ["digraph topology {", *(f"  // {line}" for line in topology.summary()), _HEAD]
+    for top in inside.get(None, ()):
+        if top.kind == SEGMENT:
+            lines.append(f"  {quote(top.id)} [shape=box, style=filled, width=6, label={quote(_text(top))}];")
             continue
-        colour, style, width = _LOOKS[edge.state]
-        text = " ".join(filter(None, (SIGNS[edge.state], edge.label)))
-        look = {"color": colour, "style": style, "penwidth": str(width), "label": text, "fontcolor": colour}
-        source, target = edge.source, edge.target
-        if edge.kind == UNDERLAY:
-            source, target = target, source  # so that the segment stands above its hosts
-            look["dir"] = "none"
-        else:
-            look.update(constraint="false", dir="both" if edge.both_ways else "forward")
-        if source in inside:
-            look["ltail"] = "cluster " + source
-        if target in inside:
-            look["lhead"] = "cluster " + target
-        lines.append(f"  {quote(source)} -> {quote(target)} [{_attributes(look)}];")
+        colour, style, width = _look(top)
+        lines += [
+            f"  subgraph {quote('cluster ' + top.id)} {{",
+            f"    graph [color={quote(colour)}, style={quote('' if style == 'solid' else style)}, penwidth={width}];",
+            f"    {quote(top.id)} [fontsize=14, label={quote(_text(top))}];",
+        ]
+        for inner in inside.get(top.id, ()):
+            rows = inside.get(inner.id, ())
+            places.update((row.id, f"{quote(inner.id)}:row{number}") for number, row in enumerate(rows))
+            lines.append(f"    {quote(inner.id)} [label=<{_table(inner, rows)}>];")
+            lines.append(f"    {quote(top.id)} -> {quote(inner.id)} [style=invis];")
+        lines.append("  }")
+    lines += [_edge(edge, places) for edge in topology.edges if _worth_drawing(edge)]
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _look(node: Node, cluster: bool) -> dict[str, str]:
-    state = BLOCKED if node.wrong and node.state in (AS_DECLARED, NEUTRAL) else node.state
-    colour, style, width = _LOOKS[state]
-    text = [node.title(), *node.label[1:]]
+def _worth_drawing(edge: Edge) -> bool:
+    if edge.kind == NAMESPACE:  # stands in the label; a line from row to row of one table would only cover it
+        return False
+    return edge.kind != ROUTE or edge.wrong or edge.state == UNDECLARED
+
+
+def _look(node: Node) -> tuple[str, str, int]:
+    """A node's colour, style and width; one that is as declared and whose probes are not looks like these."""
+    quiet = node.state in (AS_DECLARED, NEUTRAL)
+    return _LOOKS[BLOCKED if quiet and node.wrong and node.kind != HOST else node.state]
+
+
+def _text(node: Node) -> str:
+    lines = [node.title(), *node.label[1:]]
     if node.probes:
-        text.append(f"{node.passed} of {node.probes} probes")
-    look = {"label": "\n".join(text), "color": colour, "penwidth": str(width), "style": style.split(",", maxsplit=1)[0]}
-    if node.kind == SEGMENT:
-        look.update(shape="box", style="filled", fillcolor="#e5e7eb", width="6")
-    elif not cluster and node.probes and not node.wrong:
-        look.update(style="filled", fillcolor="#e7f6ec")
-    return look
+        lines.append(f"probes {node.passed} of {node.probes}")
+    if node.state not in (AS_DECLARED, NEUTRAL):
+        lines.append(node.state)
+    return "\n".join(lines)
 
 
-def _attributes(look: t.Mapping[str, str]) -> str:
-    return ", ".join(f"{key}={quote(value)}" for key, value in look.items() if value)
+def _table(node: Node, rows: t.Sequence[Node]) -> str:
+    """A network with its containers, or a container on its own, as an HTML-like label."""
+    cells = [_cell(node, "", _LOOKS[node.state] if rows else _look(node), 0)]
+    cells += [_cell(row, f' port="row{number}"', _look(row), 1) for number, row in enumerate(rows)]
+    colour, style, width = _LOOKS[node.state]
+    return (
+        f'<table border="{width}" color="{colour}" style="{style}" cellborder="0" cellspacing="4" cellpadding="3">'
+        f"{''.join(f'<tr>{cell}</tr>' for cell in cells)}</table>"
+    )
+
+
+def _cell(node: Node, port: str, look: tuple[str, str, int], least: int) -> str:
+    colour, style, width = look
+    fill = f' bgcolor="{_PROVEN}"' if least and node.probes and not node.wrong else ""
+    border = f'border="{max(least * width, 0)}" color="{colour}" style="{style}"'
+    text = "<br/>".join(html.escape(line) for line in _text(node).split("\n"))
+    return f"<td{port} {border}{fill}>{text}</td>"
+
+
+def _edge(edge: Edge, places: t.Mapping[str, str]) -> str:
+    colour, style, width = _LOOKS[edge.state]
+    text = f"{SIGNS[edge.state]} {edge.label}".strip()
+    look = {"color": colour, "fontcolor": colour, "style": style, "penwidth": str(width), "label": text}
+    source, target = edge.source, edge.target
+    if edge.kind == UNDERLAY:
+        source, target = target, source  # so that the segment stands above its hosts
+        look["dir"] = "none"
+    else:
+        look.update(constraint="false", dir="both" if edge.both_ways else "forward")
+        if edge.state in (BLOCKED, MISSING):
+            look.update(arrowhead="tee", arrowtail="tee")
+    attributes = ", ".join(f"{key}={quote(value)}" for key, value in look.items() if value)
+    return f"  {places[source]} -> {places[target]} [{attributes}];"
 
 
 def quote(text: str) -> str:

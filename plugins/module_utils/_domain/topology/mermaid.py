@@ -8,9 +8,11 @@ from __future__ import annotations
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
     AS_DECLARED,
     CONTAINER,
+    DRIFTED,
     HOST,
     MISSING,
     NETWORK,
+    NEUTRAL,
     ROUTE,
     SEGMENT,
     SIGNS,
@@ -27,6 +29,7 @@ _CLASSES = """\
   classDef wrong fill:#fde8e8,stroke:#b91c1c,stroke-width:4px
   classDef missing fill:#fff,stroke:#b91c1c,stroke-width:3px,stroke-dasharray:8 5
   classDef undeclared fill:#f3e8ff,stroke:#6d28d9,stroke-width:3px,stroke-dasharray:2 3
+  classDef drifted fill:#fef3c7,stroke:#92400e,stroke-width:6px
   classDef proven fill:#e7f6ec,stroke:#166534
 """
 
@@ -40,7 +43,8 @@ def render(topology: Topology) -> str:
     classes: dict[str, list[str]] = {}
 
     def draw(node: Node, indent: str) -> None:
-        label = _label(node)
+        # Mermaid leaves room for one line above what lies in a box.
+        label = _label(node, " · " if node.id in inside else "<br/>")
         name = _class(node)
         if name:
             classes.setdefault(name, []).append(short[node.id])
@@ -56,7 +60,7 @@ def render(topology: Topology) -> str:
     for node in inside.get(None, ()):
         draw(node, "  ")
     for edge in topology.edges:
-        if edge.kind != ROUTE or edge.state != AS_DECLARED:
+        if edge.kind != ROUTE or edge.wrong or edge.state == UNDECLARED:
             # An underlay link is drawn from the segment, which then stands above its hosts.
             ends = (edge.target, edge.source) if edge.kind == UNDERLAY else (edge.source, edge.target)
             lines.append(f"  {short[ends[0]]} {_arrow(edge)} {short[ends[1]]}")
@@ -65,13 +69,13 @@ def render(topology: Topology) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _label(node: Node) -> str:
+def _label(node: Node, between: str) -> str:
     text = [node.title(), *node.label[1:]]
     if node.probes:
         text.append(f"{node.passed} of {node.probes} probes")
-    if node.state in (MISSING, UNDECLARED):
+    if node.state not in (AS_DECLARED, NEUTRAL):
         text.append(node.state)
-    return '"' + "<br/>".join(escape(line) for line in text) + '"'
+    return '"' + between.join(escape(line) for line in text) + '"'
 
 
 def escape(text: str) -> str:
@@ -84,6 +88,10 @@ def _class(node: Node) -> str:
         return "missing"
     if node.state == UNDECLARED:
         return "undeclared"
+    if node.state == DRIFTED:
+        return "drifted"
+    if node.kind != CONTAINER:  # what its containers' probes say is drawn at these
+        return ""
     if node.wrong:
         return "wrong"
     return "proven" if node.probes else ""
