@@ -32,4 +32,4 @@ class ActionModule(FleetAction):
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
         for probe in probes:
             by_host[probe.source.host].append(probe.to_data())
-        return {"changed": False, "hosts": by_host, "nodes": [node._asdict() for node in nodes]}
+        return {"changed": False, "hosts": by_host, "probes": len(probes), "nodes": [node._asdict() for node in nodes]}

@@ -46,8 +46,9 @@ class ActionModule(FleetAction):
         nodes = [reachability.Node(**node) for node in arguments["nodes"]]
         results = inventory.registered(arguments["results"])
         arrivals = inventory.registered(arguments["arrivals"])
-        seen = reachability.index_arrivals({host: found["arrivals"] for host, found in arrivals.items()})
-        pending = {host: iter(found["results"]) for host, found in results.items()}
+        seen = reachability.index_arrivals({host: found.get("arrivals", ()) for host, found in arrivals.items()})
+        # A task that had nothing to do was skipped, and returned nothing.
+        pending = {host: iter(found.get("results", ())) for host, found in results.items()}
         verdicts = []
         # The same nodes give the same probes in the same order as fleet_probes gave out, so results need no names.
         for probe in reachability.make_probes(policy, nodes):

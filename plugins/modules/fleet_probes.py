@@ -67,6 +67,10 @@ hosts:
   description: For each host its probes, as M(fleetnet.docker.reachability_info) takes them.
   returned: success
   type: dict
+probes:
+  description: How many probes all hosts have together.
+  returned: success
+  type: int
 nodes:
   description: The containers that take part.
   returned: success

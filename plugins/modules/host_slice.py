@@ -45,6 +45,13 @@ options:
   host_routes:
     description: The options of M(fleetnet.docker.host_routes).
     type: dict
+  gather:
+    description:
+      - What to return in RV(network_info), as the host has it afterwards.
+      - It saves a task of M(fleetnet.docker.network_info), where all of its parts and what is in them are described.
+    type: list
+    elements: str
+    default: []
 notes:
   - Has to run as root, on the host that the engine runs on.
 seealso:
@@ -78,6 +85,10 @@ parts:
   type: dict
   sample:
     default_bridge: {changed: false, operations: [], restarted: false, interrupted: []}
+network_info:
+  description: The parts of the host's truth that O(gather) names.
+  returned: if O(gather) names some
+  type: dict
 operations:
   description: What was done to docker0 and to networks, or would be.
   returned: always
@@ -90,23 +101,41 @@ interrupted:
   elements: raw
 """
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.whole import PARTS, apply
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import ENGINE_PARTS, survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import PARTS as SURVEY_PARTS
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
+def host_slice(module: AnsibleModule) -> dict[str, t.Any]:
+    task = Task.of(module)
+    wanted = task.params["gather"]
+    for part in wanted:
+        if part not in SURVEY_PARTS:
+            raise InvalidValue("gather", part, f"network_info has no such part; {nearest(part, SURVEY_PARTS)}")
+    result = apply(task, {name: task.params[name] for name in engine_argument_spec()})
+    if wanted:
+        engine = connect(task.params) if ENGINE_PARTS.intersection(wanted) else None
+        result["network_info"] = survey(wanted, task.commands, engine)
+    return result
+
+
 def main() -> None:
-    engine = engine_argument_spec()
     argument_spec = {
-        **engine,
+        **engine_argument_spec(),
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         **{part.name: {"type": "dict"} for part in PARTS},
+        "gather": {"type": "list", "elements": "str", "default": []},
     }
-    run_module(
-        lambda module: apply(Task.of(module), {name: module.params[name] for name in engine}),
-        argument_spec=argument_spec,
-    )
+    run_module(host_slice, argument_spec=argument_spec)
 
 
 if __name__ == "__main__":
