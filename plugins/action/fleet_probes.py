@@ -8,7 +8,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import find_nodes, make_probes
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import (
+    MOST_PAIRS,
+    find_nodes,
+    make_probes,
+)
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
@@ -21,6 +25,7 @@ class ActionModule(FleetAction):
         "policy": {"type": "dict", "required": True},
         "observed": {"type": "str", "required": True},
         "containers_per_network": {"type": "int", "default": 3},
+        "pairs_at_most": {"type": "int", "default": MOST_PAIRS},
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
@@ -28,7 +33,7 @@ class ActionModule(FleetAction):
         reports = inventory.registered(arguments["observed"])
         looked = {host: report["network_info"] for host, report in reports.items()}
         nodes = find_nodes(policy, looked, arguments["containers_per_network"])
-        probes = make_probes(policy, nodes)
+        probes = make_probes(policy, nodes, arguments["pairs_at_most"])
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
         for probe in probes:
             by_host[probe.source.host].append(probe.to_data())

@@ -37,6 +37,7 @@ class ActionModule(FleetAction):
         "nodes": {"type": "list", "elements": "dict", "required": True},
         "results": {"type": "str", "required": True},
         "arrivals": {"type": "str", "required": True},
+        "pairs_at_most": {"type": "int", "default": reachability.MOST_PAIRS},
         "summary": {"type": "list", "elements": "str", "default": []},
         "report_dir": {"type": "path"},
     }
@@ -51,12 +52,12 @@ class ActionModule(FleetAction):
         pending = {host: iter(found.get("results", ())) for host, found in results.items()}
         verdicts = []
         # The same nodes give the same probes in the same order as fleet_probes gave out, so results need no names.
-        for probe in reachability.make_probes(policy, nodes):
+        for probe in reachability.make_probes(policy, nodes, arguments["pairs_at_most"]):
             result = next(pending.get(probe.source.host, iter(())), None)
             verdicts.append(reachability.judge(probe, result, reachability.arrivals_of(seen, probe, result)))
         wrong = [verdict for verdict in verdicts if verdict.problem]
         lines = [*arguments["summary"], ""] if arguments["summary"] else []
-        lines += reachability.report_lines(verdicts) if verdicts else [_NOTHING]
+        lines += reachability.report_lines(verdicts, reachability.count_pairs(nodes)) if verdicts else [_NOTHING]
         left_out = [host for host in inventory.hosts if host not in results]
         if left_out:
             lines += [

@@ -39,6 +39,13 @@ options:
     description: How many containers of each network are taken on each host, by the order of their names.
     type: int
     default: 3
+  pairs_at_most:
+    description:
+      - How many pairs of containers to try, about. Of more, a sample is taken, which is the same for the same fleet.
+      - In the sample are every two hosts, by a pair between which something may pass where there is one, and every two
+        networks, between hosts and on one host. Where these are more, they are all tried all the same.
+    type: int
+    default: 20000
 seealso:
   - module: fleetnet.docker.reachability_info
   - module: fleetnet.docker.fleet_report

@@ -44,6 +44,10 @@ options:
       - The name of the variable under which each host's result of M(fleetnet.docker.probe_observer) is registered.
     type: str
     required: true
+  pairs_at_most:
+    description: What M(fleetnet.docker.fleet_probes) was given, so that the same pairs are compared.
+    type: int
+    default: 20000
   summary:
     description: Lines of text to show above the matrix.
     type: list

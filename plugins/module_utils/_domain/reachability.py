@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import MTU, MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.sampling import Place, Sampler
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.text import table
 
 Data = t.Dict[str, t.Any]
+# A protocol and its port, None for ICMP.
+Service = t.Tuple[str, t.Optional[int]]
 
 # A port that policy lines hardly ever name (discard): what a network does not open has to be closed.
 UNDECLARED_PORT = 9
-
+# How many pairs of containers are tried unless somebody says otherwise: all of 140 containers.
+MOST_PAIRS = 20_000
 
 # What an echo request has besides its payload: the headers of IP and ICMP, in bytes.
 _HEADERS = {4: 28, 6: 48}
@@ -31,6 +36,11 @@ class Node(t.NamedTuple):
     network: str
     address: str
     mtu: int = MTU_DEFAULT
+
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.address else 4
 
     def __str__(self) -> str:
         return f"{self.container} on {self.host} ({self.network}, {self.address})"
@@ -68,7 +78,7 @@ class Probe:
         if self.port is not None:
             data["port"] = self.port
         if self.packet is not None:
-            data["size"] = self.packet - _HEADERS[6 if ":" in self.target.address else 4]
+            data["size"] = self.packet - _HEADERS[self.target.version]
         return data
 
 
@@ -97,38 +107,62 @@ def find_nodes(policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence
     return nodes
 
 
-def make_probes(policy: Policy, nodes: t.Sequence[Node]) -> list[Probe]:
+def make_probes(policy: Policy, nodes: t.Sequence[Node], most_pairs: int = MOST_PAIRS) -> list[Probe]:
     """Every node to every other: ping, each service that the policy opens there, and one port that it does not.
 
-    Where ping may pass, the first pair of each two hosts and two networks also tries the path's MTU.
+    Where there are more than ``most_pairs`` pairs, a sample of them. Where ping may pass, the first pair of each two
+    hosts and two networks also tries the path's MTU.
     """
     probes = []
     services = {network: _services(policy, network) for network in {node.network for node in nodes}}
     paths = set()
-    for target in nodes:
-        tokens: dict[str, int] = {}
-        for source in nodes:
-            same_host = source.host == target.host
-            # docker0 to docker0 on one host never leaves the bridge; Docker's icc decides, which is no policy of ours
-            same_bridge = source.network == target.network == DEFAULT_BRIDGE and same_host
-            if source[:2] == target[:2] or same_bridge or (":" in source.address) != (":" in target.address):
-                continue
-            asked: list[tuple[str, int | None, int | None]] = [(*service, None) for service in services[target.network]]
-            path = source.host, target.host, source.network, target.network, ":" in target.address
-            if path not in paths and policy.allowing(source.network, target.network, "icmp", None, same_host):
-                paths.add(path)
-                asked.append(("icmp", None, min(source.mtu, target.mtu)))
-            for protocol, port, packet in asked:
-                key = f"{protocol}/{port}"
-                tokens[key] = tokens.get(key, -1) + 1
-                intended = policy.allowing(source.network, target.network, protocol, port, same_host)
-                probes.append(Probe(source, target, protocol, port, tokens[key], intended, packet))
+    tokens: dict[tuple[Node, str], int] = {}
+    for source, target in _pairs(policy, nodes, services, most_pairs):
+        same_host = source.host == target.host
+        asked: list[tuple[str, int | None, int | None]] = [(*service, None) for service in services[target.network]]
+        path = source.host, target.host, source.network, target.network, target.version
+        if path not in paths and policy.allowing(source.network, target.network, "icmp", None, same_host):
+            paths.add(path)
+            asked.append(("icmp", None, min(source.mtu, target.mtu)))
+        for protocol, port, packet in asked:
+            key = target, f"{protocol}/{port}"
+            tokens[key] = tokens.get(key, -1) + 1
+            intended = policy.allowing(source.network, target.network, protocol, port, same_host)
+            probes.append(Probe(source, target, protocol, port, tokens[key], intended, packet))
     return probes
 
 
-def _services(policy: Policy, network: str) -> list[tuple[str, int | None]]:
+def _pairs(
+    policy: Policy, nodes: t.Sequence[Node], services: t.Mapping[str, t.Sequence[Service]], most: int
+) -> list[tuple[Node, Node]]:
+    def passes(source: t.Any, target: t.Any) -> bool:
+        return any(policy.allowing(source[0], target[0], *service) for service in services[target[0]])
+
+    sampler = Sampler(nodes, lambda node: Place(node.host, (node.network, node.version)), _is_pair, passes)
+    return sampler.choose(most)
+
+
+def _is_pair(source: Node, target: Node) -> bool:
+    """Whether there is anything to try.
+
+    docker0 to docker0 on one host never leaves the bridge; Docker's icc decides, which is no policy of ours.
+    """
+    same_bridge = source.network == target.network == DEFAULT_BRIDGE and source.host == target.host
+    return source[:2] != target[:2] and not same_bridge and source.version == target.version
+
+
+def count_pairs(nodes: t.Sequence[Node]) -> int:
+    """How many pairs there are to try. A container has one node in an IP version, so nodes can be counted."""
+    of_version = collections.Counter(node.version for node in nodes)
+    on_docker0 = collections.Counter((node.version, node.host) for node in nodes if node.network == DEFAULT_BRIDGE)
+    return sum(count * (count - 1) for count in of_version.values()) - sum(
+        count * (count - 1) for count in on_docker0.values()
+    )
+
+
+def _services(policy: Policy, network: str) -> list[Service]:
     named = policy.services_of(network)
-    services: list[tuple[str, int | None]] = [("icmp", None), *named]
+    services: list[Service] = [("icmp", None), *named]
     if ("tcp", UNDECLARED_PORT) not in named:
         services.append(("tcp", UNDECLARED_PORT))
     return services
@@ -210,8 +244,11 @@ def arrivals_of(index: Arrivals, probe: Probe, result: Data | None) -> list[str]
     return index.get((*place, "token", probe.token), [])
 
 
-def report_lines(verdicts: t.Sequence[Verdict], most_problems: int = 20) -> list[str]:
-    """The reachability matrix as text: by networks and service, by hosts, and what is wrong."""
+def report_lines(verdicts: t.Sequence[Verdict], pairs: int | None = None, most_problems: int = 20) -> list[str]:
+    """The reachability matrix as text: by networks and service, by hosts, and what is wrong.
+
+    ``pairs`` is how many there are, of which a sample may have been tried.
+    """
     nodes = {verdict.probe.source for verdict in verdicts} | {verdict.probe.target for verdict in verdicts}
     containers = {(node.host, node.container) for node in nodes}
     wrong = [verdict for verdict in verdicts if verdict.problem]
@@ -219,8 +256,13 @@ def report_lines(verdicts: t.Sequence[Verdict], most_problems: int = 20) -> list
     lines = [
         f"Reachability: {len(verdicts)} probes between {len(containers)} containers on {len(hosts)} hosts, "
         f"{len(verdicts) - len(wrong)} as declared, {len(wrong)} not",
-        "",
     ]
+    tried = len({(verdict.probe.source, verdict.probe.target) for verdict in verdicts})
+    if pairs is not None and tried < pairs:
+        lines.append(
+            f"{tried} of {pairs} pairs of containers were tried: of every two hosts, of every two networks, and others"
+        )
+    lines.append("")
     rows = []
     groups: dict[tuple[str, str, str, str], list[Verdict]] = {}
     for verdict in verdicts:
