@@ -13,7 +13,7 @@ import typing as t
 from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import dot, mermaid, page
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import dot, mermaid, page, verified
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.build import build
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import Topology
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import graph_library
@@ -80,7 +80,7 @@ def _read_verdicts(path: str | None) -> tuple[list[Result] | None, str | None]:
         return None, None
     try:
         with open(path, encoding="utf-8") as file:
-            verdicts = json.load(file)
+            verdicts = verified.parse(json.load(file))
         written = datetime.datetime.fromtimestamp(os.stat(path).st_mtime, tz=datetime.timezone.utc)
     except FileNotFoundError:
         return None, None

@@ -49,6 +49,24 @@ _PLAIN_KEYS = frozenset(
 )
 
 
+def parse(document: t.Any) -> list[Data]:
+    """The entries of ``reachability.json``; ValueError where something else is in it."""
+    if not isinstance(document, list) or not all(_is_verdict(entry) for entry in document):
+        raise ValueError("its entries are no verdicts on probes")
+    return document
+
+
+def _is_verdict(entry: t.Any) -> bool:
+    if not isinstance(entry, dict) or not all(key in entry for key in ("protocol", "intended", "passed", "problem")):
+        return False
+    ends = [entry.get("source"), entry.get("target")]
+    return all(
+        isinstance(end, dict)
+        and all(isinstance(end.get(key), str) for key in ("host", "container", "network", "address"))
+        for end in ends
+    )
+
+
 def add(topology: Topology, verdicts: t.Sequence[Data], verified_at: str) -> None:
     """Count the probes on every node that took part, and add edges for the pairs that are not as declared.
 

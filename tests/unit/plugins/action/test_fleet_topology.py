@@ -1,0 +1,116 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files are drawn, also without the graph library: real ansible-playbook runs that contact no host."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+import yaml
+
+INVENTORY = {
+    "docker_fleet": {
+        "hosts": {"h1": {"ansible_host": "192.0.2.1"}, "h2": {"ansible_host": "192.0.2.2"}},
+        "vars": {"docker_fleet_supernet": "10.64.0.0/12", "docker_fleet_networks": ["web"]},
+    }
+}
+PLAN = {
+    "fleetnet.docker.fleet_plan": {"lock_file": "{{ inventory_dir }}/lock.yml", "write_lock": False},
+    "register": "plan",
+    "run_once": True,
+}
+ALL = {"topology.html", "topology.mmd", "topology.dot", "topology.json"}
+
+
+class Controller:
+    """A folder with an inventory; ``draw`` runs the action on it, ``files`` are what it wrote."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.report = folder / "report"
+        (folder / "hosts.yml").write_text(yaml.safe_dump(INVENTORY))
+
+    def draw(self, fails=False, library=True, **options):
+        action = {
+            "hosts": "{{ plan.hosts }}", "peers": "{{ plan.peers }}", "observed": "looked", "dest": str(self.report),
+            **options,
+        }  # fmt: skip
+        play = {
+            "hosts": "docker_fleet",
+            "gather_facts": False,
+            "tasks": [PLAN, {"fleetnet.docker.fleet_topology": action, "run_once": True}],
+        }
+        (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+        if not library:
+            (self.folder / "sitecustomize.py").write_text("import sys\nsys.modules['dash_cytoscape'] = None\n")
+            environment["PYTHONPATH"] = str(self.folder)
+        done = subprocess.run(
+            ["ansible-playbook", "-i", self.folder / "hosts.yml", self.folder / "play.yml"],
+            env=environment, check=False, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        output = " ".join((done.stdout + done.stderr).split())  # warnings are wrapped
+        assert bool(done.returncode) == fails, output
+        return output
+
+    @property
+    def files(self):
+        return {path.name for path in self.report.iterdir()} if self.report.exists() else set()
+
+
+@pytest.fixture
+def controller(tmp_path):
+    return Controller(tmp_path)
+
+
+def test_all_formats_are_written_and_told(controller):
+    output = controller.draw()
+    assert controller.files == ALL
+    assert "2 hosts not looked at" in output
+    assert "not verified: no results of probes were found" in output
+    assert f"{controller.report}/topology.html" in output
+    page = (controller.report / "topology.html").read_text()
+    assert "cytoscape" in page
+    assert '"name":"h2"' in page
+
+
+def test_without_the_library_a_warning_and_the_other_formats(controller):
+    output = controller.draw(library=False)
+    assert controller.files == ALL - {"topology.html"}
+    assert "the HTML page was not written, the other formats were: dash-cytoscape is not installed" in output
+    assert "python3 -m pip install dash-cytoscape" in output
+
+
+def test_the_page_is_an_error_where_it_was_asked_for(controller):
+    output = controller.draw(library=False, formats=["json", "html"], fails=True)
+    assert "formats: the HTML page cannot be written: dash-cytoscape is not installed" in output
+    assert controller.files == set()
+    controller.draw(library=False, formats=["json"])
+    assert controller.files == {"topology.json"}
+
+
+def test_results_of_a_verification_are_read(controller):
+    ends = {
+        end: {"host": host, "container": "web", "network": "web", "address": address}
+        for end, host, address in (("source", "h1", "10.64.1.2"), ("target", "h2", "10.64.17.2"))
+    }
+    verdict = {**ends, "protocol": "tcp", "port": 80, "intended": True, "passed": False, "problem": "does not pass"}
+    results = controller.folder / "reachability.json"
+    results.write_text(json.dumps([verdict]))
+    output = controller.draw(reachability_file=str(results), formats=["json"])
+    assert "0 of 1 probe as declared" in output
+    document = json.loads((controller.report / "topology.json").read_text())
+    assert [edge["state"] for edge in document["edges"] if edge["kind"] == "probe"] == ["does not pass"]
+
+
+@pytest.mark.parametrize("text", ["no JSON", '{"a": 1}', '[{"source": "h1"}]'])
+def test_a_file_that_is_no_report_is_refused(controller, text):
+    results = controller.folder / "reachability.json"
+    results.write_text(text)
+    output = controller.draw(reachability_file=str(results), fails=True)
+    assert f"reachability_file: '{results}': is no report of fleet_report" in output
+    assert controller.files == set()
