@@ -44,13 +44,11 @@ class ActionModule(FleetAction):
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
-        reports = {
-            host: found["network_info"]
-            for host, found in inventory.registered(arguments["observed"]).items()
-            if "network_info" in found
-        }
+        looked = inventory.registered(arguments["observed"], with_failures=True)
+        reports = {host: found["network_info"] for host, found in looked.items() if "network_info" in found}
+        failures = {host: str(found.get("msg") or "") for host, found in looked.items() if host not in reports}
         verdicts, verified_at = _read_verdicts(arguments["reachability_file"])
-        topology = build(arguments["hosts"], arguments["peers"], reports, verdicts, verified_at)
+        topology = build(arguments["hosts"], arguments["peers"], reports, verdicts, verified_at, failures)
         warnings = []
         formats = arguments["formats"] or list(_FILES)
         library: list[str] = []

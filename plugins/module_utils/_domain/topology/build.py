@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import verified
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.containers import containers_of
@@ -41,11 +42,13 @@ def build(
     reports: t.Mapping[str, Data],
     verdicts: t.Sequence[Data] | None = None,
     verified_at: str | None = None,
+    failures: t.Mapping[str, str] | None = None,
 ) -> Topology:
     """The topology of the plan's ``hosts`` (slices by name) and ``peers``.
 
     ``reports`` are what ``network_info`` tells, by host; a host without one is drawn as planned, and as not looked at.
     ``verdicts`` are the entries of ``reachability.json``; ``verified_at`` is when they were written, as text.
+    ``failures`` say why a host gave no report.
     """
     nodes: list[Node] = [
         Node(node_id(SEGMENT, link), SEGMENT, link, None, NEUTRAL, (f"underlay {link}",))
@@ -59,6 +62,10 @@ def build(
     for name, part in hosts.items():
         report = reports.get(name)
         host = _host(name, part, report)
+        if host.state == UNKNOWN:
+            host.differences.append(
+                f"no report: {(failures or {}).get(name) or 'left out by --limit, or failed before'}"
+            )
         networks = _networks(host, part, report)
         inner, joined = containers_of(host, networks, report) if report else ([], [])
         nodes += [host, *(network for network in networks if _worth_drawing(network, inner)), *inner]
@@ -151,7 +158,8 @@ def _default_bridge(options: Data) -> Data:
     """docker0's options in the form of a declared network. The address is the bridge's own, so it tells the subnet."""
     blocks = []
     if options.get("bip"):
-        blocks.append({"gateway": str(options["bip"]).split("/", maxsplit=1)[0]})
+        gateway = str(options["bip"])
+        blocks.append({"subnet": str(Prefix.holding(gateway)), "gateway": gateway.split("/", maxsplit=1)[0]})
     if options.get("fixed_cidr_v6"):
         blocks.append({"subnet": options["fixed_cidr_v6"]})
     return {**options, "name": DEFAULT_BRIDGE, "driver": "bridge", "ipam_config": blocks}
@@ -174,7 +182,7 @@ def _network_label(node: Node) -> tuple[str, ...]:
     have, wanted = node.observed, node.declared
     bridge = (have or {}).get("bridge") or (wanted or {}).get("bridge_name") or ""
     blocks = have["subnets"] if have else (wanted or {}).get("ipam_config", ())
-    subnets = [str(block.get("subnet") or block.get("gateway")) for block in blocks]
+    subnets = [str(block["subnet"]) for block in blocks]
     # The engine's own names for bridges hold the network's id, which tells a reader nothing.
     plain = bridge in ("", node.name) or bridge.startswith("br-")
     title = node.name if plain else f"{node.name} ({bridge})"
@@ -189,6 +197,8 @@ def _worth_drawing(network: Node, containers: t.Sequence[Node]) -> bool:
 def _routes_label(edges: t.Sequence[Edge]) -> str:
     right = sum(edge.state == AS_DECLARED for edge in edges)
     declared = sum(edge.state != UNDECLARED for edge in edges)
+    if all(edge.state == UNKNOWN for edge in edges):
+        return f"routes {declared} declared"
     return f"routes {right} of {declared}"
 
 

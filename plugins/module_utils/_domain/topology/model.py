@@ -143,12 +143,13 @@ class Topology:
         for state in MEANINGS:
             if state in (AS_DECLARED, NEUTRAL):
                 continue
-            for kind in (HOST, NETWORK, CONTAINER):
-                number = sum(node.state == state for node in self.of_kind(kind))
-                parts += [f"{_count(number, kind)} {state}"] if number else []
-            for kind, noun in ((UNDERLAY, "underlay link"), (ROUTE, "route")):
-                number = sum(edge.state == state for edge in self.edges if edge.kind == kind)
-                parts += [f"{_count(number, noun)} {state}"] if number else []
+            numbers = {kind: sum(node.state == state for node in self.of_kind(kind)) for kind in counts}
+            if state == UNKNOWN:  # with a host all that is on it
+                numbers = {HOST: numbers[HOST]}
+            else:
+                for kind, noun in ((UNDERLAY, "underlay link"), (ROUTE, "route")):
+                    numbers[noun] = sum(edge.state == state for edge in self.edges if edge.kind == kind)
+            parts += [f"{_count(number, noun)} {state}" for noun, number in numbers.items() if number]
         lines.append("; ".join(parts) or "everything that was looked at is as declared")
         tried = sum(node.probes for node in self.of_kind(HOST))
         if self.verified is None:

@@ -18,6 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
     MISSING,
     NETWORK,
     PROBE,
+    UNKNOWN,
     UNTRIED,
     Data,
     Edge,
@@ -105,6 +106,8 @@ def _chain(topology: Topology, by_id: dict[str, Node], end: Data) -> tuple[str, 
         label = (end["container"], end["address"])
         node = Node(place, CONTAINER, end["container"], (network or host).id, MISSING, label)
         node.differences.append("was probed, and does not run now")
+        if host.state == UNKNOWN:
+            node.state, node.differences = UNKNOWN, ["was probed; whether it runs now was not looked at"]
         by_id[place] = node
         topology.nodes.append(node)
     chain = [node.id]

@@ -17,8 +17,8 @@ from ..planning import GOLDEN
 from .fleets import Fleet, damaged
 
 
-def drawn(fleet, verdicts=None):
-    return build(fleet.hosts, fleet.peers, fleet.reports, verdicts, "2026-01-02 03:04 UTC")
+def drawn(fleet, verdicts=None, **more):
+    return build(fleet.hosts, fleet.peers, fleet.reports, verdicts, "2026-01-02 03:04 UTC", **more)
 
 
 def state(topology, item_id):
@@ -66,10 +66,14 @@ def test_without_verification_nothing_is_called_proven(fleet):
 
 
 def test_a_host_without_a_report_is_drawn_as_planned(fleet):
+    verdicts = fleet.verdicts()
     del fleet.reports["h2"]
-    topology = drawn(fleet)
-    for item in ("host/h2", "network/h2/web", "underlay/h2"):
+    topology = drawn(fleet, verdicts, failures={"h2": "connection refused"})
+    for item in ("host/h2", "network/h2/web", "underlay/h2", "container/h2/web-1"):
         assert state(topology, item) == "not looked at"
+    host = next(node for node in topology.nodes if node.id == "host/h2")
+    assert host.differences == ["no report: connection refused"]
+    assert topology.summary()[1] == "1 host not looked at"
     assert not [item.id for item in [*topology.nodes, *topology.edges] if item.wrong]
 
 
