@@ -148,8 +148,8 @@ function drawnEdge(edge, boxes, barOf, showRoute) {
                  back: edge.both_ways ? ARROWS[edge.state] || "triangle" : "none",
                  text: `${signOf(edge.state)} ${edge.label}`.trim() };
   if (data.style === "double") data.style = "solid";  // edges know no double line; the sign and the width are left
+  const bar = barOf.get(edge.source);
   if (edge.kind === "underlay") {
-    const bar = barOf.get(edge.source);
     if (!bar) return null;
     const host = boxes.get(edge.source);
     Object.assign(data, { target: bar.id, endpoint: `${host.x - bar.x}px ${bar.height / 2}px`, thick: Math.max(data.thick, 2) });
@@ -159,7 +159,7 @@ function drawnEdge(edge, boxes, barOf, showRoute) {
     Object.assign(data, { line: "#4b5563", style: edge.kind === "namespace" ? "dotted" : "dashed", arrow: "none" });
   }
   // A route out of the fleet leads to a segment, whose bar stands for it.
-  if (!boxes.has(data.target) && edge.kind === "route" && barOf.get(edge.source)) data.target = barOf.get(edge.source).id;
+  if (edge.kind === "route" && bar && edge.target === bar.segment) data.target = bar.id;
   const [from, to] = [boxes.get(edge.source), boxes.get(edge.target)];
   data.bend = from && to ? bend(from, to) : 0;
   const drawn = boxes.has(data.source) && (boxes.has(data.target) || data.target.includes("#"));

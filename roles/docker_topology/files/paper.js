@@ -20,7 +20,7 @@ function preparePaper() {
     paper.append(figure(`Hosts ${some[0].name} to ${some[some.length - 1].name}`, part));
   }
   paper.append(...paperTable("Not as declared", ["what", "state", "why"], topology.nodes.concat(topology.edges)
-    .filter((item) => !QUIET.has(item.state) && item.kind !== "attachment")
+    .filter((item) => !QUIET.has(item.state) && (item.state !== "not looked at" || item.kind === "host"))
     .map((item) => [place(item), item.state, why(item)])));
   paper.append(...paperTable("Containers", ["host", "network", "container", "addresses and ports", "probes"],
     visible.filter((node) => node.kind === "container").map((node) => {
