@@ -11,8 +11,6 @@ import subprocess
 
 import pytest
 
-from .expected import FLEET
-
 # Or it would have mended the route before it is drawn.
 TIMER = "fleetnet-routes-reassert.timer"
 
