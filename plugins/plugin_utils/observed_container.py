@@ -134,7 +134,7 @@ class Container:
         return Reach(self, target if destination is None else destination, result, result["outcome"] in good)
 
     def _sent(self, probe: Json) -> Json:
-        result: Json = self.host.run("reachability_info", "results", probes=[probe])[0]
+        result: Json = self.host.run("reachability_info", "results", probes=[probe])["results"][0]
         if result["outcome"] == "error":
             raise AssertionError(f"{self} cannot probe {probe['destination']}: {result['detail']}")
         return result
@@ -154,9 +154,13 @@ class Container:
         try:
             result = self._sent(probe)
         finally:
-            arrivals = destination.host.run("probe_observer", "arrivals", state="stopped")
-        if any(arrival["token"] == probe["token"] for arrival in arrivals):
+            seen = destination.host.run("probe_observer", "arrivals", state="stopped")
+        if any(arrival["token"] == probe["token"] for arrival in seen["arrivals"]):
             result.update(outcome="arrived", detail="")
+        elif not seen["complete"]:
+            raise AssertionError(
+                f"whether {self} reaches {destination} by UDP cannot be told: its observer was ended too early"
+            )
         return result
 
     def _destination(self, target: str | Container, network: str | None) -> tuple[Container | None, str]:

@@ -31,7 +31,7 @@ class ObservedHost:
     def info(self) -> Json:
         """RETURN of network_info, all parts."""
         if self._info is None:
-            self._info = self.run("network_info", "network_info")
+            self._info = self.run("network_info", "network_info")["network_info"]
         return self._info
 
     def forget(self) -> None:
@@ -44,14 +44,14 @@ class ObservedHost:
     def container(self, name: str) -> Container:
         return Container(self, name)
 
-    def run(self, module: str, answer: str, **options: t.Any) -> t.Any:
-        """The part ``answer`` of what one of the collection's modules returns. AssertionError where it failed."""
+    def run(self, module: str, answer: str, **options: t.Any) -> Json:
+        """What one of the collection's modules returns. AssertionError where it failed: ``answer`` is not in it."""
         backend = self._way.backend
         arguments = json.dumps(options) if options else None
-        result = backend.run_ansible(f"fleetnet.docker.{module}", arguments, check=False, become=backend.sudo)
+        result: Json = backend.run_ansible(f"fleetnet.docker.{module}", arguments, check=False, become=backend.sudo)
         if answer not in result:
             raise AssertionError(f"host {self.name}: {module} failed: {result.get('msg', result)}")
-        return result[answer]
+        return result
 
     def entry(self, part: str, what: str, name: str) -> Json:
         """The entry of that name in a list of network_info."""

@@ -29,6 +29,7 @@ class Way:
 
     def __init__(self, name, containers=(), outcome="reply", arrives=False):
         self.asked = []
+        self.observes = True
         self._containers = list(containers)
         self._outcome = outcome
         self._arrives = arrives
@@ -61,7 +62,8 @@ class Way:
     def probe_observer(self, state):
         if state == "started":
             return {"observed": []}
-        return {"arrivals": [{"token": token} for token in range(40000)] if self._arrives else []}
+        tokens = range(40000) if self._arrives else ()
+        return {"arrivals": [{"token": token} for token in tokens], "complete": self.observes}
 
 
 WEB = a_container("web", endpoint("web", "10.64.1.2/24", "fd00:1::2/64"))
@@ -189,6 +191,13 @@ def test_datagrams_are_watched_for_where_they_go(arrives, target):
         "started",
         "stopped",
     ]
+
+
+def test_an_observer_that_was_ended_has_seen_nothing():
+    fleet, (way, _other) = a_fleet("timeout", arrives=False)
+    way.observes = False
+    with pytest.raises(AssertionError, match=r"its observer was ended too early"):
+        fleet.host("h1").container("web").reaches("db", 53, "udp")
 
 
 def test_datagrams_to_nobody_known_prove_nothing():
