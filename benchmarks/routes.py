@@ -15,20 +15,13 @@ controller, and of `ip -batch`, as a script on the host has them. A task's own c
 from __future__ import annotations
 
 import argparse
-import datetime
 import ipaddress
 import json
-import os
 import pathlib
-import statistics
-import subprocess
 import sys
 import tempfile
-import typing as t
 
-from networks import community_docker, shown
-
-Task = dict[str, t.Any]
+import plays
 
 # A gateway on the host's own segment that need not be there: routes are made, and nothing is sent.
 BARE = """
@@ -45,20 +38,12 @@ print(json.dumps(seconds))
 
 
 class Bench:
-    """One host, and tasks on it."""
+    """Routes to peers on the host's own segment."""
 
-    def __init__(self, host: str, inventory: str, collections: str, folder: pathlib.Path, count: int) -> None:
+    def __init__(self, host: plays.Host, count: int) -> None:
         self._host = host
-        self._folder = folder
-        self._environment = {
-            **os.environ,
-            "ANSIBLE_INVENTORY": inventory,
-            "ANSIBLE_COLLECTIONS_PATH": collections,
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            "ANSIBLE_PIPELINING": "1",
-        }
-        (folder / "bare.py").write_text(BARE, encoding="utf-8")
-        own = ipaddress.ip_address(json.loads(self._output("ip -json -4 route get 198.51.100.1"))[0]["prefsrc"])
+        ((_seconds, result),) = host.play({"ansible.builtin.command": "ip -json -4 route get 198.51.100.1"})
+        own = ipaddress.ip_address(json.loads(result["stdout"])[0]["prefsrc"])
         segment = ipaddress.ip_network(f"{own}/24", strict=False)
         gateways = [str(segment[number]) for number in range(2, 250) if segment[number] != own]
         self._peers = [
@@ -67,38 +52,20 @@ class Bench:
             for number in range(count)
         ]  # fmt: skip
 
-    def _output(self, command: str) -> str:
-        ((_seconds, result),) = self._play({"ansible.builtin.command": command})
-        return str(result["stdout"])
-
-    def _play(self, *tasks: Task) -> list[tuple[float, dict[str, t.Any]]]:
-        """Run tasks on the host; the seconds and the result of each."""
-        path = self._folder / "play.json"
-        path.write_text(json.dumps([{"hosts": self._host, "gather_facts": False, "tasks": list(tasks)}]))
-        command = ["ansible-playbook", str(path)]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-        answers = []
-        for task in json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"]:
-            duration = task["task"]["duration"]
-            start, end = (datetime.datetime.fromisoformat(duration[key].rstrip("Z")) for key in ("start", "end"))
-            answers.append(((end - start).total_seconds(), next(iter(task["hosts"].values()))))
-        return answers
-
     def bare(self) -> float:
-        lines = json.dumps([f"{peer['blocks'][0]} via {peer['underlay_address']}" for peer in self._peers])
-        script = f"{self._folder / 'bare.py'} '{lines}'"
-        ((_seconds, result),) = self._play({"ansible.builtin.script": script, "args": {"executable": "python3"}})
-        return float(result["stdout"].strip().splitlines()[-1])
+        return float(
+            self._host.script(
+                BARE, json.dumps([f"{peer['blocks'][0]} via {peer['underlay_address']}" for peer in self._peers])
+            )
+        )
 
     def round(self, runs: int) -> dict[str, list[float]]:
         """A warm connection, the part's files in place with one route, then all of them, and runs without a change."""
-        routes: Task = {"fleetnet.docker.host_routes": {"host": "me", "peers": self._peers}}
-        ping: Task = {"ansible.builtin.ping": {}}
-        one: Task = {"fleetnet.docker.host_routes": {"host": "me", "peers": self._peers[:1]}}
-        gone: Task = {"fleetnet.docker.host_routes": {"state": "absent"}}
-        answers = self._play(ping, one, ping, routes, *((ping, routes) * runs), gone)
+        routes: plays.Task = {"fleetnet.docker.host_routes": {"host": "me", "peers": self._peers}}
+        ping: plays.Task = {"ansible.builtin.ping": {}}
+        one: plays.Task = {"fleetnet.docker.host_routes": {"host": "me", "peers": self._peers[:1]}}
+        gone: plays.Task = {"fleetnet.docker.host_routes": {"state": "absent"}}
+        answers = self._host.play(ping, one, ping, routes, *((ping, routes) * runs), gone)
         assert answers[3][1]["changed"], "the routes were there already"
         again = answers[4:-1]
         assert not any(result["changed"] for _seconds, result in again)
@@ -113,42 +80,33 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000, help="how many routes (default: 1000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often all is done (default: 3)")
     parser.add_argument("--no-change-runs", type=int, default=3, help="how often in each round (default: 3)")
-    parser.add_argument("--ansible", default="12.3.0", help="the release of `ansible` that ansible.posix comes from")
-    parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path.home() / ".cache/fleetnet/benchmarks")
+    plays.add_options(parser)
     options = parser.parse_args()
 
-    deps = community_docker(options.cache, options.ansible)
-    collections = f"{os.environ.get('ANSIBLE_COLLECTIONS_PATH', '')}:{deps}".lstrip(":")
-    times: dict[str, list[float]] = {}
+    times = plays.Times()
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(options.host, options.inventory, collections, pathlib.Path(folder), options.count)
+        host = plays.Host(options.host, options.inventory, plays.collections_path(options), pathlib.Path(folder))
+        bench = Bench(host, options.count)
         for number in range(1, options.rounds + 1):
             print(f"round {number} of {options.rounds}", flush=True)
             for what, seconds in {"ip -batch": [bench.bare()], **bench.round(options.no_change_runs)}.items():
-                times.setdefault(what, []).extend(seconds)
-                print(f"  {what}: {', '.join(f'{each:.2f}' for each in seconds)} s", flush=True)
+                times.note(what, *seconds)
 
-    middle = {what: statistics.median(seconds) for what, seconds in times.items()}
     print(f"\n{options.count} routes on {options.host}, seconds, median (lowest to highest)\n")
-    for what, seconds in times.items():
-        print(f"{what:14}{shown(seconds):>24}")
+    for what in times.all:
+        print(f"{what:14}{times.shown(what):>24}")
     # "One task" is what the module costs that only reads.
-    allowed = 1.5 * middle["ip -batch"] + middle["no change"]
+    apply, idle, ping = (times.middle(what) for what in ("apply", "no change", "ping"))
+    allowed = 1.5 * times.middle("ip -batch") + idle
     targets = (
         (
-            f"apply within 1.5 x ip -batch + one task that has nothing to change = {allowed:.2f} s: "
-            f"{middle['apply']:.2f} s, {middle['apply'] / middle['ping']:.2f} x ping",
-            middle["apply"] <= allowed,
+            f"apply within 1.5 x ip -batch + one task that has nothing to change = {allowed:.2f} s: {apply:.2f} s, "
+            f"{apply / ping:.2f} x ping",
+            apply <= allowed,
         ),
-        (
-            f"no change is one read: {middle['no change']:.2f} s, {middle['no change'] / middle['ping']:.2f} x ping",
-            middle["no change"] <= 2.5 * middle["ping"],
-        ),
+        (f"no change is one read: {idle:.2f} s, {idle / ping:.2f} x ping", idle <= 2.5 * ping),
     )
-    print()
-    for text, met in targets:
-        print(f"{'met   ' if met else 'MISSED'} {text}")
-    return 0 if all(met for _text, met in targets) else 1
+    return plays.tell_targets(targets)
 
 
 if __name__ == "__main__":
