@@ -13,7 +13,9 @@ author: The fleetnet maintainers (@fleetnet)
 description:
   - Sends probes from inside containers' network namespaces and tells what became of each.
   - Nothing is needed in a container's image, its file system is not entered, and no process is started in it.
-  - All probes of a task are under way at the same time, so those that get no answer cost their time once for all.
+  - All probes of a task are under way at the same time, so those that get no answer cost their time once for all. Only
+    where they are to more neighbours than the kernel's table holds (C(net.ipv4.neigh.default.gc_thresh3), which all
+    containers of a host share), they are sent in batches, and the entries that they made are deleted in between.
   - Each probe carries a number, its token, by which M(fleetnet.docker.probe_observer) on the destination's host tells
     which one it has seen arrive, and from which address.
 extends_documentation_fragment:
@@ -181,6 +183,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing import parse_probes, report
+from ansible_collections.fleetnet.docker.plugins.module_utils._host import neighbours
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import require_root
@@ -195,8 +198,12 @@ def probe(module: AnsibleModule) -> dict[str, t.Any]:
             raise InvalidValue(option, params[option], f"has to be at least {lowest}")
     probes = parse_probes(params["probes"])
     require_root()
-    run = ProbeRun(params["probe_timeout"], params["attempts"], params["concurrency"])
-    verdicts = probe_all(probes, Residents(connect(params)), run)
+    verdicts = probe_all(
+        probes,
+        Residents(connect(params)),
+        lambda: ProbeRun(params["probe_timeout"], params["attempts"], params["concurrency"]),
+        neighbours.room(),
+    )
     results = [report(sent, verdict) for sent, verdict in zip(probes, verdicts)]
     # Thousands of probes would go back to the controller twice: as results, and as the arguments that Ansible adds.
     invocation = {"module_args": dict(params, probes=f"{len(probes)} probes, those of the results")}

@@ -68,6 +68,20 @@ class Verdict:
         return self.outcome in (REPLY, REFUSED)
 
 
+def in_batches(neighbours: t.Sequence[t.Hashable | None], most: int) -> list[list[int]]:
+    """Positions of probes, in batches of at most ``most`` different neighbours; None is a probe to none."""
+    batches: list[list[int]] = [[]]
+    seen: set[t.Hashable] = set()
+    for position, neighbour in enumerate(neighbours):
+        if neighbour is not None and neighbour not in seen:
+            if len(seen) == most:
+                batches.append([])
+                seen = set()
+            seen.add(neighbour)
+        batches[-1].append(position)
+    return batches
+
+
 def parse_probes(items: t.Sequence[dict[str, t.Any]]) -> list[Probe]:
     """The option ``probes`` of reachability_info, types already checked; InvalidValue for what makes no sense."""
     return [_parse_probe(f"probes[{position}]", item) for position, item in enumerate(items)]

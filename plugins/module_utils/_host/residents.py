@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from urllib.parse import quote
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing import ERROR, Probe, Verdict
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing import ERROR, Probe, Verdict, in_batches
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.neighbours import Forgetter
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import (
     Namespace,
     NamespaceGone,
@@ -33,15 +36,30 @@ class Residents:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._namespaces: dict[NamespaceId, Namespace] = {}
+        self._subnets: dict[str, list[Prefix]] = {}
 
     def find(self, container: str) -> Namespace | Absent:
         detail = inspect(self._engine, quote(container, safe=""))
         if detail is None:
             return Absent(f"container {container} does not exist on this host")
+        self._subnets[container] = [
+            Prefix.holding(f"{network[address]}/{network[length]}")
+            for network in detail["NetworkSettings"]["Networks"].values()
+            for address, length in (("IPAddress", "IPPrefixLen"), ("GlobalIPv6Address", "GlobalIPv6PrefixLen"))
+            if network.get(address)
+        ]
         pid = int(detail["State"]["Pid"])
         if not pid:
             return Absent(f"container {container} does not run (it is {detail['State']['Status']})")
         return self._shared(pid, container)
+
+    def neighbour(self, probe: Probe) -> tuple[str, str] | None:
+        """Source and destination, where the destination is on one of the source's own links; None behind a router."""
+        version, address = parse_address(probe.destination)
+        on_link = any(
+            subnet.version == version and subnet.has(address) for subnet in self._subnets.get(probe.source, ())
+        )
+        return (probe.source, probe.destination) if on_link else None
 
     def observable(self) -> dict[str, Namespace]:
         """The namespaces of all running containers, each once, by the name of the container that it belongs to.
@@ -72,8 +90,13 @@ def _borrows(container: t.Mapping[str, t.Any]) -> bool:
     return str(container["mode"]).startswith("container:")
 
 
-def probe_all(probes: t.Sequence[Probe], residents: Residents, run: ProbeRun) -> list[Verdict]:
-    """Send ``probes`` from their containers; those whose container does not run are errors, the others go on."""
+def probe_all(
+    probes: t.Sequence[Probe], residents: Residents, new_run: t.Callable[[], ProbeRun], most_neighbours: int
+) -> list[Verdict]:
+    """Send ``probes`` from their containers; those whose container does not run are errors, the others go on.
+
+    All at once, unless they are to more than ``most_neighbours``: the kernel's table has no room for more.
+    """
     homes = {source: residents.find(source) for source in dict.fromkeys(probe.source for probe in probes)}
     verdicts: list[Verdict | None] = []
     sent = []
@@ -84,5 +107,11 @@ def probe_all(probes: t.Sequence[Probe], residents: Residents, run: ProbeRun) ->
         else:
             verdicts.append(None)
             sent.append((probe, home))
-    answers = iter(run.run(sent))
+    batches = in_batches([residents.neighbour(probe) for probe, _home in sent], most_neighbours)
+    found: dict[int, Verdict] = {}
+    with contextlib.closing(Forgetter(residents.observable().values() if len(batches) > 1 else ())) as forgetter:
+        for batch in batches:
+            found.update(zip(batch, new_run().run([sent[position] for position in batch])))
+            forgetter.forget()
+    answers = (found[position] for position in range(len(sent)))
     return [next(answers) if verdict is None else verdict for verdict in verdicts]

@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.packets im
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing import (
     Probe,
     Verdict,
+    in_batches,
     of_errno,
     of_icmp,
     parse_probes,
@@ -110,3 +111,15 @@ def test_the_report_of_a_probe() -> None:
         "source_port": 20003,
         "mtu": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "most", "batches"),
+    [
+        ([], 2, [[]]),
+        ([None, None, None], 1, [[0, 1, 2]]),
+        (["a", "a", "b", None, "c", "a", "d"], 2, [[0, 1, 2, 3], [4, 5], [6]]),
+    ],
+)
+def test_batches_hold_at_most_so_many_different_neighbours(neighbours, most, batches):
+    assert in_batches(neighbours, most) == batches

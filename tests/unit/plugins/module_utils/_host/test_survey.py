@@ -150,7 +150,7 @@ def test_probes_of_containers_that_do_not_run_are_errors_among_the_others() -> N
     sources = ("idle", "web1", "nobody", "web1", "gone")
     engine.answers["/containers/gone/json"] = inspected(SIDE, 2**22)
     probes = [Probe(source, "10.0.0.1", "icmp", None, token) for token, source in enumerate(sources)]
-    verdicts = probe_all(probes, Residents(engine), FakeRun())  # type: ignore[arg-type]
+    verdicts = probe_all(probes, Residents(engine), FakeRun, 100)  # type: ignore[arg-type]
     assert [(verdict.outcome, verdict.detail) for verdict in verdicts] == [
         ("error", "container idle does not run (it is exited)"),
         ("reply", "1"),
