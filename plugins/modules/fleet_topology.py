@@ -14,6 +14,8 @@ description:
   - Draws hosts, networks, containers and the routes between hosts, what is declared beside what is there, and the
     results of the last verification. Writes an HTML page that needs no network, Mermaid, Graphviz and JSON.
   - Runs on the controller and contacts no host. Use it with C(run_once).
+requirements:
+  - The Python package C(dash-cytoscape) on the controller, for O(formats=html).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
 attributes:

@@ -225,6 +225,21 @@ def test_search_finds_a_container_and_shows_it(open_page, pictures):
     assert page.tab.evaluate("cy.nodes('.faded').length") == 0
 
 
+def test_zoom_goes_in_and_out_and_back_to_the_whole(open_page):
+    page = open_page(large)
+    page.tab.click("#fit")
+    whole = page.tab.evaluate("cy.zoom()")
+    page.tab.click("#closer")
+    closer = page.tab.evaluate("cy.zoom()")
+    page.tab.mouse.move(400, 400)
+    page.tab.mouse.wheel(0, -300)
+    page.tab.wait_for_function("(before) => cy.zoom() > before", arg=closer)
+    page.tab.click("#fit")
+    assert page.tab.evaluate("cy.zoom()") == pytest.approx(whole)
+    page.tab.click("#farther")
+    assert page.tab.evaluate("cy.zoom()") < whole
+
+
 def test_filters_leave_out_everything_else(open_page, pictures):
     page = open_page(large_and_damaged)
     page.tab.select_option("#filter-host", "h4")

@@ -271,5 +271,10 @@ control("search").addEventListener("keydown", (event) => {
   if (event.key === "Enter") { event.preventDefault(); nextHit(); }
 });
 control("controls").addEventListener("submit", (event) => event.preventDefault());
+for (const [id, factor] of [["closer", 1.4], ["farther", 1 / 1.4]]) {
+  control(id).addEventListener("click", () => cy.zoom({
+    level: cy.zoom() * factor, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 },
+  }));
+}
 control("fit").addEventListener("click", fitAll);
 window.addEventListener("resize", () => cy.resize());

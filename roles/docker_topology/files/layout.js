@@ -82,10 +82,16 @@ function hostBox(host, children, aspect) {
   return {
     width: inner + 2 * SIZE.host.gap,
     height: SIZE.host.head + packed.height + SIZE.host.gap,
-    inner: packed.boxes.map((box) => ({
-      ...box, width: box.width + wider, left: box.left + SIZE.host.gap + box.column * wider, top: box.top + SIZE.host.head,
-    })),
+    inner: packed.boxes.map((box) => widen({
+      ...box, left: box.left + SIZE.host.gap + box.column * wider, top: box.top + SIZE.host.head,
+    }, box.width + wider)),
   };
+}
+
+// The box with what is in it kept in its middle.
+function widen(box, width) {
+  const shift = (width - box.width) / 2;
+  return { ...box, width, inner: box.inner.map((child) => ({ ...child, left: child.left + shift })) };
 }
 
 // Boxes in columns of one width, each box in the column that is the lowest so far; as many columns as come closest to
@@ -99,7 +105,7 @@ function columns(boxes, gap, aspect) {
       const column = tops.indexOf(Math.min(...tops));
       const top = tops[column];
       tops[column] += box.height + gap;
-      return { ...box, width, column, left: column * (width + gap), top };
+      return { ...widen(box, width), column, left: column * (width + gap), top };
     });
     const all = { boxes: placed, count, width: Math.max(0, count * (width + gap) - gap), height: Math.max(gap, ...tops) - gap };
     const size = Math.max(all.width, all.height * aspect);
