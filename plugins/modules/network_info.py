@@ -12,7 +12,9 @@ version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
   - Returns, in one task, what a host's networking is made of. This is the engine, its networks and its running
-    containers, the kernel's links and routes, forwarding switches, name servers, and the path that Ansible came in by.
+    containers with their links and published ports, the kernel's links and routes, forwarding switches, what filters
+    packets, name servers, and the path that Ansible came in by.
+  - Tells how the host differs from its part of the fleet's plan, if it is given that.
   - Nothing is changed on the host.
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
@@ -21,14 +23,59 @@ options:
   gather:
     description:
       - The parts to return. Fewer parts cost less.
-      - V(engine), V(networks), V(containers) and V(container_details) ask the engine, the others do not, and work on a
-        host without Docker.
+      - V(engine), V(networks), V(containers), V(container_details), V(interfaces) and V(ports) ask the engine, the
+        others do not, and work on a host without Docker.
       - V(container_details) includes V(containers), and asks the engine about each running container, which gives its
         process id and its aliases.
+      - V(interfaces) includes V(container_details), and looks into the network namespace of each container. This needs
+        root.
+      - V(ports) includes V(containers), and finds what carries their published ports. This needs root.
     type: list
     elements: str
-    choices: [engine, networks, containers, container_details, links, routes, forwarding, resolver, control_path]
-    default: [engine, networks, containers, container_details, links, routes, forwarding, resolver, control_path]
+    choices:
+      - engine
+      - networks
+      - containers
+      - container_details
+      - interfaces
+      - ports
+      - links
+      - routes
+      - forwarding
+      - firewall
+      - resolver
+      - control_path
+    default:
+      - engine
+      - networks
+      - containers
+      - container_details
+      - interfaces
+      - ports
+      - links
+      - routes
+      - forwarding
+      - firewall
+      - resolver
+      - control_path
+  slice:
+    description:
+      - The host's part of the plan, as M(fleetnet.docker.host_slice) takes it.
+      - With it, RV(network_info.drift) tells how the host differs from it, as that module finds in check mode.
+    type: dict
+    suboptions:
+      default_bridge:
+        description: The options of M(fleetnet.docker.default_bridge).
+        type: dict
+      bridge_routing:
+        description: The options of M(fleetnet.docker.bridge_routing).
+        type: dict
+      networks:
+        description: The options of M(fleetnet.docker.networks).
+        type: dict
+      host_routes:
+        description: The options of M(fleetnet.docker.host_routes).
+        type: dict
 notes:
   - The engine must run on the host that the module runs on, or links, routes and process ids do not belong to it.
 seealso:
@@ -48,6 +95,24 @@ EXAMPLES = r"""
   fleetnet.docker.network_info:
     gather: [networks, links, routes, resolver, control_path]
   register: looked
+
+- name: Tell where the ports of containers are published, and by what rules
+  ansible.builtin.debug:
+    msg: "{{ item.name }}: {{ item.ports }}"
+  loop: "{{ looked.network_info.containers | selectattr('ports') }}"
+  loop_control:
+    label: "{{ item.name }}"
+
+- name: Fail where a network is not what was declared
+  fleetnet.docker.network_info:
+    gather: []
+    slice:
+      networks:
+        networks:
+          - name: web
+            ipam_config: [{subnet: 10.64.1.0/24}]
+  register: compared
+  failed_when: compared.network_info.drift | length > 0
 
 - name: Tell the networks that this collection owns
   ansible.builtin.debug:
@@ -183,7 +248,8 @@ network_info:
           returned: success
           type: str
         pid:
-          description: Process id of the container's first process. V(none) without V(container_details).
+          description:
+            - Process id of the container's first process. V(none) without V(container_details) and V(interfaces).
           returned: success
           type: int
         mode:
@@ -227,6 +293,99 @@ network_info:
               returned: success
               type: list
               elements: str
+        namespace:
+          description: The inode of the container's network namespace. Those that share one have the same.
+          returned: if O(gather) has V(interfaces)
+          type: int
+        shares_namespace_with:
+          description: The names of other containers in the same network namespace.
+          returned: if O(gather) has V(interfaces)
+          type: list
+          elements: str
+        interfaces:
+          description:
+            - The links inside of the container's network namespace, by index, as the kernel has them there.
+            - Empty for mode V(host), whose links are those of the host.
+          returned: if O(gather) has V(interfaces)
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: The link's name.
+              returned: success
+              type: str
+            index:
+              description: The link's index.
+              returned: success
+              type: int
+            mac:
+              description: The MAC address. V(none) for C(lo).
+              returned: success
+              type: str
+            mtu:
+              description: The link's MTU, in bytes.
+              returned: success
+              type: int
+            state:
+              description: The operational state, in lower case.
+              returned: success
+              type: str
+            addresses:
+              description: Addresses with their prefix lengths.
+              returned: success
+              type: list
+              elements: str
+            network:
+              description: The Docker network by which the link came. V(none) for one that Docker did not make.
+              returned: success
+              type: str
+            gateway:
+              description: The gateway of the IPv4 default route by this link. V(none) without one.
+              returned: success
+              type: str
+            gateway_v6:
+              description: The gateway of the IPv6 default route by this link. V(none) without one.
+              returned: success
+              type: str
+            peer:
+              description: The name of the other end of the veth pair, on the host. V(none) for another kind of link.
+              returned: success
+              type: str
+            bridge:
+              description: The bridge that the other end is a port of.
+              returned: success
+              type: str
+        ports:
+          description: The published ports, one entry for each address and port of the host.
+          returned: if O(gather) has V(ports)
+          type: list
+          elements: dict
+          contains:
+            port:
+              description: The container's port.
+              returned: success
+              type: int
+            protocol:
+              description: V(tcp), V(udp) or V(sctp).
+              returned: success
+              type: str
+            host_address:
+              description: The host's address. V(0.0.0.0) and V(::) are all of them.
+              returned: success
+              type: str
+            host_port:
+              description: The host's port.
+              returned: success
+              type: int
+            nat_rules:
+              description: The rules that send what comes for it to the container, as C(iptables -S) has them.
+              returned: success
+              type: list
+              elements: str
+            proxy_pid:
+              description: The process id of the userland proxy. V(none) without one.
+              returned: success
+              type: int
     links:
       description: The links of the host's own network namespace, by index.
       returned: if O(gather) has V(links)
@@ -328,6 +487,66 @@ network_info:
             - What holds on a link is the larger of its own and that of V(all).
           returned: success
           type: dict
+    firewall:
+      description: What filters packets on the host.
+      returned: if O(gather) has V(firewall)
+      type: dict
+      contains:
+        forward_policy:
+          description: The policy of iptables' chain FORWARD, by V(ipv4) and V(ipv6). V(none) without iptables.
+          returned: success
+          type: dict
+        tables:
+          description: The tables of nftables, those of iptables-nft included.
+          returned: success
+          type: list
+          elements: str
+        owned:
+          description: Whether a table of this collection is loaded.
+          returned: success
+          type: bool
+        rules:
+          description: The rules of iptables that are this collection's or jump to them, with C(family) and C(table).
+          returned: success
+          type: list
+          elements: dict
+        services:
+          description: Whether other writers of rules are active, by name.
+          returned: success
+          type: dict
+        units:
+          description: The units of this collection, with C(name), C(active) and C(enabled).
+          returned: success
+          type: list
+          elements: dict
+    drift:
+      description: How the host differs from O(slice). Empty where it does not.
+      returned: if O(slice) is given
+      type: list
+      elements: dict
+      contains:
+        what:
+          description:
+            - V(network) or V(daemon) for an option of theirs, V(file) for a file of this collection, V(kernel) for what
+              is not in the kernel as the files say, V(units) for what does not run, V(plan) for a plan that is refused.
+          returned: success
+          type: str
+        name:
+          description: The network, option, file or part.
+          returned: success
+          type: str
+        key:
+          description: What of it.
+          returned: success
+          type: str
+        declared:
+          description: What it has to be. V(none) for what must not be there.
+          returned: success
+          type: str
+        observed:
+          description: What it is. V(none) for what is not there.
+          returned: success
+          type: str
     resolver:
       description: Addresses of the host's name servers, with those behind the stub of systemd-resolved.
       returned: if O(gather) has V(resolver)
@@ -352,21 +571,28 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import ModuleCommands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import ENGINE_PARTS, PARTS, survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
 def look(module: AnsibleModule) -> dict[str, t.Any]:
-    parts = module.params["gather"]
-    engine = connect(module.params) if ENGINE_PARTS.intersection(parts) else None
-    return {"changed": False, "network_info": survey(parts, ModuleCommands(module), engine)}
+    task = Task.of(module)
+    parts = task.params["gather"]
+    engine = connect(task.params) if ENGINE_PARTS.intersection(parts) else None
+    found = survey(parts, task.commands, engine)
+    if task.params["slice"] is not None:
+        connection = {name: task.params[name] for name in engine_argument_spec()}
+        found["drift"] = whole.drift(task, connection, task.params["slice"])
+    return {"changed": False, "network_info": found}
 
 
 def main() -> None:
     gather = {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)}
-    run_module(look, argument_spec=dict(engine_argument_spec(), gather=gather))
+    part = {"type": "dict", "options": {part.name: {"type": "dict"} for part in whole.PARTS}}
+    run_module(look, argument_spec=dict(engine_argument_spec(), gather=gather, slice=part))
 
 
 if __name__ == "__main__":

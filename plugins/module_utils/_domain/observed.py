@@ -80,12 +80,18 @@ class Endpoint(t.TypedDict):
     aliases: list[str] | None
 
 
-class Container(t.TypedDict):
+class Container(t.TypedDict, total=False):
+    """``namespace``, ``shares_namespace_with``, ``interfaces`` and ``ports`` are there where they were asked for."""
+
     name: str
     id: str
     pid: int | None
     mode: str
     networks: list[Endpoint]
+    namespace: int | None
+    shares_namespace_with: list[str]
+    interfaces: list[t.Any]
+    ports: list[t.Any]
 
 
 class Link(t.TypedDict):

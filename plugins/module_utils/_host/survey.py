@@ -17,13 +17,20 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed i
     parse_engine,
     parse_networks,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.published import published_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.firewall_state import read_firewall
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.host_state import (
     read_control_path,
     read_forwarding,
     read_manages_firewall,
     read_resolver,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.interiors import (
+    add_interfaces,
+    read_dnat,
+    read_proxies,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import read_links, read_routes
 
@@ -34,14 +41,19 @@ PARTS = (
     "networks",
     "containers",
     "container_details",
+    "interfaces",
+    "ports",
     "links",
     "routes",
     "forwarding",
+    "firewall",
     "resolver",
     "control_path",
 )
 
-ENGINE_PARTS = frozenset(("engine", "networks", "containers", "container_details"))
+# Each has those before it.
+_CONTAINER_PARTS = ("containers", "ports", "container_details", "interfaces")
+ENGINE_PARTS = frozenset(("engine", "networks", *_CONTAINER_PARTS))
 
 
 def survey(parts: t.Sequence[str], commands: Commands, engine: Engine | None) -> Json:
@@ -53,6 +65,7 @@ def survey(parts: t.Sequence[str], commands: Commands, engine: Engine | None) ->
         "links": lambda: read_links(commands),
         "routes": lambda: read_routes(commands),
         "forwarding": read_forwarding,
+        "firewall": lambda: read_firewall(commands),
         "resolver": read_resolver,
         "control_path": read_control_path,
     }
@@ -66,9 +79,22 @@ def _survey_engine(parts: t.Sequence[str], commands: Commands, engine: Engine) -
         found["engine"] = read_engine(engine)
     if "networks" in parts:
         found["networks"] = read_networks(engine, commands)
-    if "containers" in parts or "container_details" in parts:
-        found["containers"] = read_containers(engine, "container_details" in parts)
+    if any(part in parts for part in _CONTAINER_PARTS):
+        found["containers"] = _survey_containers(parts, commands, engine)
     return found
+
+
+def _survey_containers(parts: t.Sequence[str], commands: Commands, engine: Engine) -> list[Container]:
+    listed = engine.get("/containers/json")
+    containers = read_containers(engine, "container_details" in parts or "interfaces" in parts, listed)
+    if "interfaces" in parts:
+        add_interfaces(containers, read_links(commands))
+    if "ports" in parts:
+        rules, proxies = read_dnat(commands), read_proxies()
+        by_id = {container["Id"]: container for container in listed}
+        for container in containers:
+            container["ports"] = published_ports(by_id[container["id"]], rules, proxies)
+    return containers
 
 
 def read_networks(engine: Engine, commands: Commands) -> list[Network]:
@@ -83,9 +109,12 @@ def read_engine(engine: Engine) -> EngineInfo:
     return parse_engine(engine.get("/version"), engine.get("/info"), read_manages_firewall())
 
 
-def read_containers(engine: Engine, details: bool) -> list[Container]:
-    """The running containers; with ``details`` each is asked about, for its PID and aliases: one call each, some ms."""
-    listed = engine.get("/containers/json")
+def read_containers(engine: Engine, details: bool, listed: list[Json] | None = None) -> list[Container]:
+    """The running containers; with ``details`` each is asked about, for its PID and aliases: one call each, some ms.
+
+    ``listed`` is what the engine has just said of them.
+    """
+    listed = engine.get("/containers/json") if listed is None else listed
     inspected = {container["Id"]: inspect(engine, container["Id"]) for container in listed if details}
     return parse_containers(listed, {key: detail for key, detail in inspected.items() if detail is not None})
 

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.deviations import Deviation, deviations, refusal
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import (
     bridge_routing,
@@ -37,6 +38,10 @@ PARTS = (
     Part("networks", networks.OPTIONS, (), networks.apply),
     Part("host_routes", host_routes.OPTIONS, host_routes.REQUIRED_IF, host_routes.apply),
 )
+_CONSENTS: t.Mapping[str, Result] = {
+    "default_bridge": {"allow_restart": True},
+    "networks": {"allow_disconnect": True, "on_drift": "recreate"},
+}
 # The networks go first, since a container on one stops it all before anything is gone; the rules go last, since until
 # then what is not declared is denied. docker0 stays as it is: a change there would interrupt what runs on the host.
 _REMOVAL: t.Mapping[str, Result] = {
@@ -63,6 +68,27 @@ def _apply(part: Part, task: Task, before: t.Mapping[str, Result]) -> Result:
         return part.apply(task)
     except FleetnetError as error:
         raise _failed(part, str(error), _together(before)) from error
+
+
+def drift(task: Task, common: t.Mapping[str, t.Any], parts: t.Mapping[str, Result]) -> list[Deviation]:
+    """How the host differs from ``parts``, options by part: what :func:`apply` would change. Changes nothing.
+
+    Whether somebody consents to an interruption does not matter to that.
+    """
+    given: Result = {part.name: parts.get(part.name) for part in PARTS}
+    for name, consents in _CONSENTS.items():
+        if given[name] is not None:
+            given[name] = {**given[name], **consents}
+    params = {"state": "present", **given}
+    try:
+        results = apply(dataclasses.replace(task, params=params, check_mode=True, warn=_say_nothing), common)
+    except FleetnetError as error:
+        return [*deviations(error.result.get("parts", {})), refusal(str(error))]
+    return deviations(results["parts"])
+
+
+def _say_nothing(_warning: str) -> None:
+    """For warnings about what is not going to be done."""
 
 
 def _wanted(params: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> list[tuple[Part, Result]]:

@@ -73,6 +73,8 @@ class FakeCommands:
 
     def run(self, *argv: str, stdin: str | None = None) -> str:  # noqa: ARG002
         self.ran.append(argv)
+        if argv[0] == "systemctl":
+            return "Id=fleetnet-routes.service\nActiveState=active\nUnitFileState=enabled\n"
         if "address" in argv:
             return json.dumps(LINKS)
         return json.dumps([{"dst": "default", "dev": "eth0"}]) if "-4" in argv else ""

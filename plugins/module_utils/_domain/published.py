@@ -1,0 +1,114 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Published ports: what the engine says, the NAT rules that carry them, and the userland proxies behind them. Pure."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+Json = t.Dict[str, t.Any]
+
+PROXY_PROGRAM = "docker-proxy"
+# What DNAT sends to, as iptables -S and nft list it: 172.17.0.2:80 or [fd00::2]:80.
+_DESTINATION = re.compile(r"(?:--to-destination |dnat (?:ip6? )?to )\[?([0-9a-fA-F.:]+?)\]?:(\d+)(?:\s|$)")
+_PORT = re.compile(r"(?:-p|--protocol|\b)\s*\b(tcp|udp|sctp)\b.*?(?:--dport|dport) (\d+)\b")
+_ADDRESS = re.compile(r"(?:-d|ip6? daddr) ([0-9a-fA-F.:]+)(?:/\d+)?\s")
+_ANY = ("0.0.0.0", "::")
+
+
+class Port(t.TypedDict):
+    """One binding of a container's port to an address and port of the host."""
+
+    port: int
+    protocol: str
+    host_address: str
+    host_port: int
+    nat_rules: list[str]
+    proxy_pid: int | None
+
+
+class Dnat(t.NamedTuple):
+    """A rule that sends what comes for an address (None for any) and port of the host to a container."""
+
+    text: str
+    protocol: str
+    host_address: str | None
+    host_port: int
+    address: str
+    port: int
+
+
+class Proxy(t.NamedTuple):
+    """A userland proxy of the engine."""
+
+    pid: int
+    protocol: str
+    host_address: str
+    host_port: int
+
+
+def parse_dnat(line: str) -> Dnat | None:
+    """A line of ``iptables -t nat -S``, or of ``nft list`` where the engine writes nftables; None for another rule."""
+    to, what = _DESTINATION.search(line), _PORT.search(line)
+    if to is None or what is None:
+        return None
+    where = _ADDRESS.search(line)
+    return Dnat(line.strip(), what[1], where[1] if where else None, int(what[2]), to[1], int(to[2]))
+
+
+def parse_proxy(pid: int, arguments: t.Sequence[str]) -> Proxy | None:
+    """A process with these arguments, ``-proto tcp -host-ip 0.0.0.0 -host-port 8080 ...``; None for another one."""
+    if not arguments or arguments[0].rpartition("/")[2] != PROXY_PROGRAM:
+        return None
+    found = dict(zip(arguments[1::2], arguments[2::2]))
+    try:
+        return Proxy(pid, found["-proto"], found["-host-ip"], int(found["-host-port"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def published_ports(container: Json, rules: t.Sequence[Dnat], proxies: t.Sequence[Proxy]) -> list[Port]:
+    """Of an entry of ``/containers/json``, by port, protocol and the host's address and port."""
+    addresses = [
+        endpoint[key]
+        for endpoint in ((container.get("NetworkSettings") or {}).get("Networks") or {}).values()
+        for key in ("IPAddress", "GlobalIPv6Address")
+        if endpoint.get(key)
+    ]
+    found: list[Port] = []
+    for entry in container.get("Ports") or []:
+        if not entry.get("PublicPort"):
+            continue  # exposed, and not published
+        address, host_port = entry.get("IP") or _ANY[0], int(entry["PublicPort"])
+        carriers = [
+            rule.text
+            for rule in rules
+            if (rule.protocol, rule.host_port, rule.port) == (entry["Type"], host_port, entry["PrivatePort"])
+            and rule.address in addresses
+            and _meets(rule, address)
+        ]
+        processes = [
+            proxy.pid
+            for proxy in proxies
+            if (proxy.protocol, proxy.host_address, proxy.host_port) == (entry["Type"], address, host_port)
+        ]
+        found.append(
+            {
+                "port": int(entry["PrivatePort"]),
+                "protocol": entry["Type"],
+                "host_address": address,
+                "host_port": host_port,
+                "nat_rules": carriers,
+                "proxy_pid": processes[0] if processes else None,
+            }
+        )
+    return sorted(found, key=lambda port: (port["port"], port["protocol"], port["host_address"], port["host_port"]))
+
+
+def _meets(rule: Dnat, address: str) -> bool:
+    """Whether a rule is for what comes to this address of the host, of the same IP version."""
+    if (":" in rule.address) != (":" in address):
+        return False
+    return rule.host_address == address or (rule.host_address in (None, *_ANY) and address in _ANY)

@@ -1,0 +1,67 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Links inside of containers' namespaces, matched with Docker's networks and with the host's ends."""
+
+from __future__ import annotations
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interiors import (
+    Interior,
+    endpoints_of,
+    interfaces,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink import Address, DefaultRoute, Link
+
+INSIDE = Interior(
+    links=[
+        Link(5, "eth1", "02:00:00:00:00:05", 1500, "up", 12),
+        Link(1, "lo", "00:00:00:00:00:00", 65536, "unknown", None),
+        Link(4, "eth0", "02:00:00:00:00:04", 1450, "up", 11),
+        Link(6, "tun0", "", 1420, "up", 2),
+    ],
+    addresses=[
+        Address(1, "127.0.0.1/8"), Address(4, "10.64.1.2/24"), Address(4, "fd00::2/64"), Address(5, "10.64.2.2/24"),
+    ],
+    default_routes=[
+        DefaultRoute(5, "10.64.2.1", 100), DefaultRoute(4, "10.64.1.9", 50), DefaultRoute(4, "10.64.1.1", 0),
+        DefaultRoute(4, "fd00::1", 1024),
+    ],
+)  # fmt: skip
+HOST = {
+    2: {"name": "eth0", "kind": "bridge", "master": None},
+    11: {"name": "veth11", "kind": "veth", "master": "fn-web"},
+    12: {"name": "veth12", "kind": "veth", "master": None},
+}
+
+
+def endpoint(network, mac=None, ipv4=None):
+    return {"network": network, "mac": mac, "ipv4": ipv4, "ipv6": None}
+
+
+def test_links_have_their_network_gateways_and_the_hosts_ends():
+    # Engines of some generations tell no MAC address of a network that was joined later.
+    attached = [endpoint("web", "02:00:00:00:00:04"), endpoint("db", None, "10.64.2.2/24")]
+    lo, eth0, eth1, tun0 = interfaces(INSIDE, attached, HOST)
+    assert (lo["name"], lo["mac"], lo["addresses"], lo["network"], lo["peer"]) == (
+        "lo",
+        None,
+        ["127.0.0.1/8"],
+        None,
+        None,
+    )
+    assert eth0 == {
+        "name": "eth0", "index": 4, "mac": "02:00:00:00:00:04", "mtu": 1450, "state": "up",
+        "addresses": ["10.64.1.2/24", "fd00::2/64"], "network": "web", "gateway": "10.64.1.1", "gateway_v6": "fd00::1",
+        "peer": "veth11", "bridge": "fn-web",
+    }  # fmt: skip
+    assert (eth1["network"], eth1["gateway"], eth1["peer"], eth1["bridge"]) == ("db", "10.64.2.1", "veth12", None)
+    # A link of the host that happens to have the index of its other end is no end of it.
+    assert (tun0["network"], tun0["peer"]) == (None, None)
+
+
+def test_who_shares_a_namespace_has_its_owners_attachments():
+    web = {"name": "web", "mode": "user-defined", "networks": [endpoint("web")]}
+    side = {"name": "side", "mode": "container:web", "networks": []}
+    by_name = {"web": web, "side": side}
+    assert endpoints_of(side, by_name) == endpoints_of(web, by_name) == [endpoint("web")]
+    assert endpoints_of({**side, "mode": "container:4711"}, by_name) == []
