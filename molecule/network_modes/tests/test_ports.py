@@ -158,7 +158,7 @@ def test_the_rule_goes_with_the_container(host, ports, network_info, container):
     assert not container("passing").is_running
 
 
-def test_a_restarted_container_is_found_wherever_it_is_published(host, ports):
+def test_a_restarted_container_is_found_wherever_it_is_published(host, ports, network_info, container):
     """A port that Docker chooses may be another one after a restart, and what held it then is closed."""
     before = published(host, "con8", 80)
     # taken by another one meanwhile, so that it has to be another one
@@ -173,5 +173,9 @@ def test_a_restarted_container_is_found_wherever_it_is_published(host, ports):
         assert ports.here(after) == "con8"
         assert ports.world(after, "con8")
         assert ports.here(before) == "taker"
+        network_info.forget()
+        told = {entry["host_port"] for entry in container("con8").published(80)}
+        assert after in told
+        assert before not in told
     finally:
         host.run("docker rm --force taker")
