@@ -37,18 +37,26 @@ class ActionModule(FleetAction):
         "group": {"type": "str", "default": "docker_fleet"},
         "hosts": {"type": "dict", "required": True},
         "peers": {"type": "list", "elements": "dict", "required": True},
-        "observed": {"type": "str", "required": True},
+        "observed": {"type": "list", "elements": "str", "required": True},
         "reachability_file": {"type": "path"},
         "dest": {"type": "path", "required": True},
         "formats": {"type": "list", "elements": "str", "choices": list(_FILES)},
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
-        looked = inventory.registered(arguments["observed"], with_failures=True)
-        reports = {host: found["network_info"] for host, found in looked.items() if "network_info" in found}
-        failures = {host: str(found.get("msg") or "") for host, found in looked.items() if host not in reports}
+        reports: dict[str, Result] = {}
+        failures: dict[str, str] = {}
+        parts: dict[str, Result] = {}
+        for name in arguments["observed"]:
+            for host, found in inventory.registered(name, with_failures=True).items():
+                if "network_info" in found:
+                    reports.setdefault(host, found["network_info"])
+                if found.get("failed") or found.get("unreachable"):
+                    failures.setdefault(host, str(found.get("msg") or ""))
+                else:
+                    parts.update({host: found["parts"]} if "parts" in found else {})
         verdicts, verified_at = _read_verdicts(arguments["reachability_file"])
-        topology = build(arguments["hosts"], arguments["peers"], reports, verdicts, verified_at, failures)
+        topology = build(arguments["hosts"], arguments["peers"], reports, verdicts, verified_at, failures, parts)
         warnings = []
         formats = arguments["formats"] or list(_FILES)
         library: list[str] = []

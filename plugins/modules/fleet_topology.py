@@ -38,9 +38,14 @@ options:
     required: true
   observed:
     description:
-      - The name of the variable under which each host's result of M(fleetnet.docker.network_info) is registered. A host
-        without one, or whose task failed, is drawn as planned, and as not looked at.
-    type: str
+      - The names of variables under which each host's results of M(fleetnet.docker.host_slice) in check mode, with all
+        that the drawing is to show in its O(fleetnet.docker.host_slice#module:gather), or of
+        M(fleetnet.docker.network_info) are registered.
+      - The first result of a host that has a report counts. One of M(fleetnet.docker.host_slice) also tells what
+        differs from the plan; without one only networks, their addresses and routes are compared.
+      - A host without a report is drawn as planned, and as not looked at.
+    type: list
+    elements: str
     required: true
   reachability_file:
     description:
@@ -63,6 +68,7 @@ options:
     choices: [html, mermaid, dot, json]
 seealso:
   - module: fleetnet.docker.fleet_plan
+  - module: fleetnet.docker.host_slice
   - module: fleetnet.docker.network_info
   - module: fleetnet.docker.fleet_report
 """
@@ -78,7 +84,7 @@ EXAMPLES = r"""
   fleetnet.docker.fleet_topology:
     hosts: "{{ docker_fleet_plan.hosts }}"
     peers: "{{ docker_fleet_plan.peers }}"
-    observed: looked
+    observed: [looked]
     dest: "{{ inventory_dir }}/report"
   run_once: true
 """

@@ -57,4 +57,9 @@ def test_damage_is_drawn_where_it_was_done(host, draw, damaged):
     name = host.backend.get_hostname()
     items = draw()
     wrong = {place: item["state"] for place, item in items.items() if item["wrong"] or item["state"] == "not declared"}
-    assert wrong == {f"route/{name}/{damaged}": "missing", f"network/{name}/by_hand": "not declared"}
+    assert wrong == {
+        f"host/{name}": "drifted",
+        f"route/{name}/{damaged}": "missing",
+        f"network/{name}/by_hand": "not declared",
+    }
+    assert items[f"host/{name}"]["differences"] == [f"{TIMER} does not run"]

@@ -11,6 +11,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import verified
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.containers import containers_of
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.drift import (
+    DEFAULT_BRIDGE_NETWORK,
+    Drift,
+    drift_of,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
     AS_DECLARED,
     DRIFTED,
@@ -32,8 +37,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.w
 
 # The engine's own networks have no addresses, and containers on them none of Docker's.
 _WITHOUT_ADDRESSES = ("host", "null")
-# What the engine calls docker0's network.
-_BRIDGE = "bridge"
 
 
 def build(
@@ -43,12 +46,13 @@ def build(
     verdicts: t.Sequence[Data] | None = None,
     verified_at: str | None = None,
     failures: t.Mapping[str, str] | None = None,
+    parts: t.Mapping[str, t.Mapping[str, Data]] | None = None,
 ) -> Topology:
     """The topology of the plan's ``hosts`` (slices by name) and ``peers``.
 
     ``reports`` are what ``network_info`` tells, by host; a host without one is drawn as planned, and as not looked at.
     ``verdicts`` are the entries of ``reachability.json``; ``verified_at`` is when they were written, as text.
-    ``failures`` say why a host gave no report.
+    ``failures`` say why a host gave no report, ``parts`` what ``host_slice`` would change on it.
     """
     nodes: list[Node] = [
         Node(node_id(SEGMENT, link), SEGMENT, link, None, NEUTRAL, (f"underlay {link}",))
@@ -62,6 +66,10 @@ def build(
     for name, part in hosts.items():
         report = reports.get(name)
         host = _host(name, part, report)
+        failure = (failures or {}).get(name)
+        if report is not None and failure:
+            host.state = DRIFTED
+            host.differences.append(f"what would be changed cannot be told: {failure}")
         if host.state == UNKNOWN:
             host.differences.append(
                 f"no report: {(failures or {}).get(name) or 'left out by --limit, or failed before'}"
@@ -72,7 +80,7 @@ def build(
         edges += [_underlay(host, part, report), *joined]
         if host.id in routes_of:
             host.label += (_routes_label(routes_of[host.id]),)
-        _take_drift(host, networks, (report or {}).get("drift") or ())
+        _take_drift(host, networks, drift_of((parts or {}).get(name, {})))
     topology = Topology(nodes, [*edges, *routes])
     if verdicts is not None:
         verified.add(topology, verdicts, verified_at or "")
@@ -133,13 +141,13 @@ def _underlay(host: Node, part: Data, report: Data | None) -> Edge:
 
 def _networks(host: Node, part: Data, report: Data | None) -> list[Node]:
     """The host's networks: docker0, then the others as declared, then those that nobody declared, by name."""
-    declared = {_BRIDGE: _default_bridge(part["default_bridge"])}
+    declared = {DEFAULT_BRIDGE_NETWORK: _default_bridge(part["default_bridge"])}
     declared.update((item["name"], item) for item in part["networks"])
     found = {item["name"]: item for item in (report or {}).get("networks", ())}
     nodes = []
     for name in [*declared, *sorted(found.keys() - declared.keys())]:
         wanted, have = declared.get(name), found.get(name)
-        shown = DEFAULT_BRIDGE if name == _BRIDGE else name
+        shown = DEFAULT_BRIDGE if name == DEFAULT_BRIDGE_NETWORK else name
         node = Node(node_id(NETWORK, host.name, name), NETWORK, shown, host.id, UNKNOWN, (), [], wanted, have)
         if report is not None and have is None:
             node.state = MISSING
@@ -202,14 +210,11 @@ def _routes_label(edges: t.Sequence[Edge]) -> str:
     return f"routes {right} of {declared}"
 
 
-def _take_drift(host: Node, networks: t.Sequence[Node], drift: t.Iterable[Data]) -> None:
-    """What ``network_info`` itself found to differ from the plan; it compares every option, on the host."""
-    by_name = {node.name: node for node in networks}
-    for entry in drift:
-        node = by_name.get(entry["name"], host) if entry["what"] == "network" else host
-        name = "" if entry["what"] == "network" and node is not host else f"{entry['what']} {entry['name']} "
-        line = f"{name}{entry['key']}: declared {entry['declared']}, observed {entry['observed']}"
-        if line not in node.differences:
-            node.differences.append(line)
-        if node.state == AS_DECLARED:
+def _take_drift(host: Node, networks: t.Sequence[Node], drift: Drift) -> None:
+    """What would be changed on the host; every option is compared there, and here only what is drawn."""
+    places = [(host, drift.host)]
+    places += [(network, drift.networks.get(network.id.rpartition("/")[2], [])) for network in networks]
+    for node, lines in places:
+        node.differences += [line for line in lines if line not in node.differences]
+        if lines and node.state == AS_DECLARED:
             node.state = DRIFTED

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import DEFAULT_BRIDGE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.drift import DEFAULT_BRIDGE_NETWORK
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
     BLOCKED,
     CHANGED,
@@ -29,8 +30,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
 
 # More lines than these nobody can follow: then they go from network to network, then from host to host.
 MOST_EDGES = 12
-# What the engine calls docker0's network.
-_BRIDGE = "bridge"
 _WORST = (BLOCKED, LEAKING, CHANGED, UNTRIED)
 # What a verdict always has. Anything else in it explains why, and is shown as it is.
 _PLAIN_KEYS = frozenset(
@@ -101,7 +100,7 @@ def _chain(topology: Topology, by_id: dict[str, Node], end: Data) -> tuple[str, 
                         ["was probed, and is not in the fleet now"])  # fmt: skip
             by_id[host.id] = host
             topology.nodes.append(host)
-        own_name = _BRIDGE if end["network"] == DEFAULT_BRIDGE else end["network"]
+        own_name = DEFAULT_BRIDGE_NETWORK if end["network"] == DEFAULT_BRIDGE else end["network"]
         network = by_id.get(node_id(NETWORK, end["host"], own_name))
         label = (end["container"], end["address"])
         node = Node(place, CONTAINER, end["container"], (network or host).id, MISSING, label)

@@ -36,7 +36,7 @@ class Controller:
 
     def draw(self, fails=False, library=True, **options):
         action = {
-            "hosts": "{{ plan.hosts }}", "peers": "{{ plan.peers }}", "observed": "looked", "dest": str(self.report),
+            "hosts": "{{ plan.hosts }}", "peers": "{{ plan.peers }}", "observed": ["looked"], "dest": str(self.report),
             **options,
         }  # fmt: skip
         play = {

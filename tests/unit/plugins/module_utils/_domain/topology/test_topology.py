@@ -114,17 +114,53 @@ def test_networks_missing_undeclared_and_drifted_are_told_apart(fleet):
     assert state(topology, "network/h2/web") == "as declared"
 
 
-def test_what_the_host_found_to_differ_is_shown_where_it_belongs(fleet):
-    fleet.reports["h1"]["drift"] = [
-        {"what": "network", "name": "web", "key": "mtu", "declared": "1450", "observed": "1500"},
-        {"what": "forwarding", "name": "ipv4", "key": "ipv4", "declared": True, "observed": False},
-    ]
-    topology = drawn(fleet)
-    nodes = {node.id: node for node in topology.nodes}
+def test_what_would_be_changed_is_shown_where_it_belongs(fleet):
+    parts = {
+        "networks": {
+            "diff": {
+                "before": {"web": {"mtu": "1500"}, "old": {"driver": "bridge"}},
+                "after": {"web": {"mtu": "1450"}, "db": {"driver": "bridge"}},
+            }
+        },
+        "default_bridge": {
+            "diff": [
+                {"before": '{"mtu": 1400, "icc": false}', "after": '{"mtu": 1450, "icc": false}',
+                 "before_header": "/etc/docker/daemon.json"}
+            ]
+        },
+        "bridge_routing": {
+            "diff": [
+                {"before_header": "kernel", "before": "sysctl: net.ipv4.ip_forward is 0, not 1\n", "after": ""},
+                {"before_header": "/etc/fleetnet/firewall.nft", "before": "", "after": "table"},
+            ]
+        },
+        "host_routes": {
+            "diff": [
+                {"before_header": "kernel", "before": "routes: missing 10.64.16.0/20 via 198.51.100.2\n", "after": ""},
+                {"before_header": "units", "before": "fleetnet-routes-reassert.timer does not run\n", "after": ""},
+            ]
+        },
+    }  # fmt: skip
+    fleet.add_network("h1", "old", "10.64.9.0/24")
+    nodes = {node.id: node for node in drawn(fleet, parts={"h1": parts}).nodes}
     assert nodes["network/h1/web"].differences == ["mtu: declared 1450, observed 1500"]
-    assert nodes["host/h1"].differences == ["forwarding ipv4 ipv4: declared True, observed False"]
-    assert nodes["network/h1/web"].state == nodes["host/h1"].state == "drifted"
-    assert nodes["host/h2"].state == "as declared"
+    assert nodes["network/h1/bridge"].differences == ["mtu: declared 1450, observed 1400"]
+    assert nodes["host/h1"].differences == [
+        "sysctl: net.ipv4.ip_forward is 0, not 1",
+        "/etc/fleetnet/firewall.nft is missing",
+        "fleetnet-routes-reassert.timer does not run",
+    ]
+    for place in ("network/h1/web", "network/h1/bridge", "host/h1"):
+        assert nodes[place].state == "drifted"
+    assert nodes["network/h1/old"].state == "not declared"
+    assert nodes["network/h1/old"].differences == ["carries the label of this collection, and no declaration names it"]
+    assert nodes["host/h2"].state == nodes["network/h2/web"].state == "as declared"
+
+
+def test_a_host_that_only_says_what_is_there(fleet):
+    host = next(node for node in drawn(fleet, failures={"h1": "refused"}).nodes if node.id == "host/h1")
+    assert host.state == "drifted"
+    assert host.differences == ["what would be changed cannot be told: refused"]
 
 
 def test_leaks_and_blocks_differ(fleet):
