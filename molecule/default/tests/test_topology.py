@@ -62,4 +62,5 @@ def test_damage_is_drawn_where_it_was_done(host, draw, damaged):
         f"route/{name}/{damaged}": "missing",
         f"network/{name}/by_hand": "not declared",
     }
+    assert damaged not in host.check_output("ip route show proto 213")  # nothing was mended by the way
     assert items[f"host/{name}"]["differences"] == [f"{TIMER} does not run"]
