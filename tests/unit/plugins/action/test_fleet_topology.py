@@ -114,3 +114,18 @@ def test_a_file_that_is_no_report_is_refused(controller, text):
     output = controller.draw(reachability_file=str(results), fails=True)
     assert f"reachability_file: '{results}': is no report of fleet_report" in output
     assert controller.files == set()
+
+
+def test_a_fleet_that_cannot_be_reached_is_drawn_as_planned(controller):
+    nobody = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_common_args": "-o ControlMaster=no"}
+    hosts = {f"h{number}": {**nobody, "docker_fleet_underlay_address": f"192.0.2.{number}"} for number in (1, 2)}
+    fleet = {"docker_fleet": {**INVENTORY["docker_fleet"], "hosts": hosts}}
+    (controller.folder / "hosts.yml").write_text(yaml.safe_dump(fleet))
+    command = ["ansible-playbook", "-i", controller.folder / "hosts.yml", "fleetnet.docker.topology"]
+    options = ["-e", f"docker_fleet_report_dir={controller.report}"]
+    subprocess.run([*command, *options], check=True, capture_output=True, timeout=300)
+    assert controller.files == ALL
+    nodes = json.loads((controller.report / "topology.json").read_text())["nodes"]
+    drawn = {node["name"]: node for node in nodes if node["kind"] == "host"}
+    assert {node["state"] for node in drawn.values()} == {"not looked at"}
+    assert "Connection refused" in drawn["h2"]["differences"][0]
