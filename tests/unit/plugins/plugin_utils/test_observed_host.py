@@ -69,6 +69,12 @@ class Way:
 WEB = a_container("web", endpoint("web", "10.64.1.2/24", "fd00:1::2/64"))
 DB = a_container("db", endpoint("db", "10.64.2.3/24"), endpoint("web", "10.64.1.3/24"))
 REMOTE = a_container("far", endpoint("web", "10.64.17.2/24"))
+WEB["interfaces"] = [{"name": "lo", "peer": None}, {"name": "eth0", "peer": "veth1"}]
+WEB["ports"] = [
+    {"port": 80, "protocol": "tcp", "host_port": 8080},
+    {"port": 80, "protocol": "tcp", "host_port": 8081},
+    {"port": 53, "protocol": "udp", "host_port": 5353},
+]
 ALONE = a_container("alone", mode="none")
 SIDECAR = a_container("sidecar", mode="container:web")
 V6 = a_container("six", endpoint("web", None, "fd00:1::6/64"))
@@ -112,6 +118,17 @@ def test_what_is_not_there_is_told_with_what_is():
         host.container("db").address_on("lab")
     with pytest.raises(AssertionError, match=r"is on 2 networks \(db, web\): ask for address_on"):
         assert host.container("db").address
+
+
+def test_links_and_ports_of_a_container():
+    fleet, _ways = a_fleet()
+    web = fleet.host("h1").container("web")
+    assert web.interface("eth0")["peer"] == "veth1"
+    assert [entry["host_port"] for entry in web.published(80)] == [8080, 8081]
+    assert [entry["host_port"] for entry in web.published(53, "udp")] == [5353]
+    assert web.published(53) == []
+    with pytest.raises(AssertionError, match=r"container web on h1 has no interface 'eth1', but: lo, eth0$"):
+        web.interface("eth1")
 
 
 def test_a_module_that_fails_is_told_with_its_message():
