@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import typing as t
@@ -13,7 +14,9 @@ from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import junit, reachability
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.explain.evidence import End, Evidence
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.explain.explain import explain
+from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
@@ -33,31 +36,21 @@ class ActionModule(FleetAction):
 
     ARGUMENT_SPEC: t.ClassVar[Result] = {
         "group": {"type": "str", "default": "docker_fleet"},
-        "policy": {"type": "dict", "required": True},
-        "nodes": {"type": "list", "elements": "dict", "required": True},
-        "results": {"type": "str", "required": True},
-        "arrivals": {"type": "str", "required": True},
-        "pairs_at_most": {"type": "int", "default": reachability.MOST_PAIRS},
+        **verdicts.ARGUMENT_SPEC,
+        "traces": {"type": "str"},
         "summary": {"type": "list", "elements": "str", "default": []},
         "report_dir": {"type": "path"},
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
-        policy = Policy.from_data(arguments["policy"])
         nodes = [reachability.Node(**node) for node in arguments["nodes"]]
         results = inventory.registered(arguments["results"])
-        arrivals = inventory.registered(arguments["arrivals"])
-        seen = reachability.index_arrivals({host: found.get("arrivals", ()) for host, found in arrivals.items()})
-        # A task that had nothing to do was skipped, and returned nothing.
-        pending = {host: iter(found.get("results", ())) for host, found in results.items()}
-        verdicts = []
-        # The same nodes give the same probes in the same order as fleet_probes gave out, so results need no names.
-        for probe in reachability.make_probes(policy, nodes, arguments["pairs_at_most"]):
-            result = next(pending.get(probe.source.host, iter(())), None)
-            verdicts.append(reachability.judge(probe, result, reachability.arrivals_of(seen, probe, result)))
-        wrong = [verdict for verdict in verdicts if verdict.problem]
+        found = verdicts.read_verdicts(inventory, arguments, nodes)
+        if arguments["traces"]:
+            found = _explained(found, inventory.registered(arguments["traces"]))
+        wrong = [verdict for verdict in found if verdict.problem]
         lines = [*arguments["summary"], ""] if arguments["summary"] else []
-        lines += reachability.report_lines(verdicts, reachability.count_pairs(nodes)) if verdicts else [_NOTHING]
+        lines += reachability.report_lines(found, reachability.count_pairs(nodes)) if found else [_NOTHING]
         left_out = [host for host in inventory.hosts if host not in results]
         if left_out:
             lines += [
@@ -66,16 +59,31 @@ class ActionModule(FleetAction):
             ]
         Display().display("\n" + "\n".join(lines) + "\n")
         if arguments["report_dir"]:
-            self._write(arguments["report_dir"], lines, verdicts)
+            self._write(arguments["report_dir"], lines, found)
         if wrong:
             # Ansible prints all of a failed result, and the report has been printed already.
-            raise NotAsDeclared(f"{len(wrong)} of {len(verdicts)} probes are not as declared, see the report above")
-        return {"changed": False, "probes": len(verdicts), "report": lines}
+            raise NotAsDeclared(f"{len(wrong)} of {len(found)} probes are not as declared, see the report above")
+        return {"changed": False, "probes": len(found), "report": lines}
 
     @staticmethod
-    def _write(folder: str, lines: list[str], verdicts: list[reachability.Verdict]) -> None:
+    def _write(folder: str, lines: list[str], found: list[reachability.Verdict]) -> None:
         os.makedirs(folder, exist_ok=True)
         write_atomically(os.path.join(folder, "report.txt"), "\n".join(lines) + "\n")
-        document = json.dumps([verdict.to_data() for verdict in verdicts], indent=1)
+        document = json.dumps([verdict.to_data() for verdict in found], indent=1)
         write_atomically(os.path.join(folder, "reachability.json"), document + "\n")
-        write_atomically(os.path.join(folder, "reachability.xml"), junit.render(verdicts))
+        write_atomically(os.path.join(folder, "reachability.xml"), junit.render(found))
+
+
+def _explained(found: t.Sequence[reachability.Verdict], traced: t.Mapping[str, Result]) -> list[reachability.Verdict]:
+    """The verdicts, each failure with what the hosts tell about it."""
+    hosts = {host: Evidence.from_data(result) for host, result in traced.items() if "flows" in result}
+    return [
+        verdict if verdict.problem is None else dataclasses.replace(verdict, explanation=_explanation(verdict, hosts))
+        for verdict in found
+    ]
+
+
+def _explanation(verdict: reachability.Verdict, hosts: t.Mapping[str, Evidence]) -> str | None:
+    probe = verdict.probe
+    source, target = (End(*node) for node in (probe.source, probe.target))
+    return explain(str(verdict.problem), source, target, probe.packet, hosts)

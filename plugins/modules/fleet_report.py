@@ -44,6 +44,11 @@ options:
       - The name of the variable under which each host's result of M(fleetnet.docker.probe_observer) is registered.
     type: str
     required: true
+  traces:
+    description:
+      - The name of the variable under which each host's result of M(fleetnet.docker.packet_trace) is registered, if
+        there was anything to explain.
+    type: str
   pairs_at_most:
     description: What M(fleetnet.docker.fleet_probes) was given, so that the same pairs are compared.
     type: int

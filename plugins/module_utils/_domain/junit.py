@@ -52,5 +52,6 @@ def _add_case(suite: ElementTree.Element, suite_name: str, verdict: Verdict) -> 
         failure = ElementTree.SubElement(case, "failure", {"type": "NotAsDeclared", "message": verdict.problem})
         failure.text = (
             f"{probe.source} -> {probe.target} {probe.service}: {verdict.problem}\n"
-            f"intended: {probe.intended or 'denied, no line of the policy allows it'}"
+            + (f"because: {verdict.explanation}\n" if verdict.explanation else "")
+            + f"intended: {probe.intended or 'denied, no line of the policy allows it'}"
         )

@@ -170,11 +170,12 @@ def _services(policy: Policy, network: str) -> list[Service]:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """A probe and what became of it; ``problem`` is None where reality is as declared."""
+    """A probe and what became of it; ``problem`` is None where reality is as declared, ``explanation`` is its cause."""
 
     probe: Probe
     passed: bool
     problem: str | None
+    explanation: str | None = None
 
     def to_data(self) -> Data:
         return {
@@ -187,6 +188,7 @@ class Verdict:
             "declared_by": self.probe.intended,
             "passed": self.passed,
             "problem": self.problem,
+            "explanation": self.explanation,
         }
 
 
@@ -244,6 +246,25 @@ def arrivals_of(index: Arrivals, probe: Probe, result: Data | None) -> list[str]
     return index.get((*place, "token", probe.token), [])
 
 
+def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
+    """Of the failures the first of each two hosts, two networks, protocol and direction to fail in, ``most`` of all."""
+    chosen: dict[tuple[t.Any, ...], Verdict] = {}
+    for verdict in verdicts:
+        probe = verdict.probe
+        if verdict.problem is not None:
+            kind = probe.protocol, probe.packet is None, verdict.passed, probe.intended is None
+            path = probe.source.host, probe.source.network, probe.target.host, probe.target.network
+            chosen.setdefault((*path, *kind), verdict)
+    # One of each pair of hosts comes first, so that no host's trouble hides behind another's.
+    turns: dict[tuple[str, str], int] = collections.Counter()
+    order = []
+    for number, verdict in enumerate(chosen.values()):
+        hosts = verdict.probe.source.host, verdict.probe.target.host
+        order.append((turns[hosts], number, verdict))
+        turns[hosts] += 1
+    return [verdict for _turn, _number, verdict in sorted(order, key=lambda each: each[:2])[:most]]
+
+
 def report_lines(verdicts: t.Sequence[Verdict], pairs: int | None = None, most_problems: int = 20) -> list[str]:
     """The reachability matrix as text: by networks and service, by hosts, and what is wrong.
 
@@ -280,12 +301,18 @@ def report_lines(verdicts: t.Sequence[Verdict], pairs: int | None = None, most_p
     lines += ["", "By hosts (probes as declared, from row to column)", "", *_host_matrix(hosts, verdicts)]
     if wrong:
         lines += ["", "Not as declared:"]
-        lines += [
-            f"  {verdict.probe.source} -> {verdict.probe.target} {verdict.probe.service}: {verdict.problem}"
-            for verdict in wrong[:most_problems]
-        ]
+        for verdict in wrong[:most_problems]:
+            lines.append(
+                f"  {verdict.probe.source} -> {verdict.probe.target} {verdict.probe.service}: {verdict.problem}"
+            )
         if len(wrong) > most_problems:
             lines.append(f"  ... and {len(wrong) - most_problems} more")
+        causes = collections.Counter(verdict.explanation for verdict in wrong if verdict.explanation)
+        if causes:
+            lines += ["", "Because:"]
+            lines += [
+                f"  {cause} ({count} {'probe' if count == 1 else 'probes'})" for cause, count in causes.most_common()
+            ]
     return lines
 
 

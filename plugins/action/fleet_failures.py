@@ -1,0 +1,38 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pick the probes whose failure is to be explained. See plugins/modules/fleet_failures.py for its documentation."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import reachability
+from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
+
+
+class ActionModule(FleetAction):
+    """The action."""
+
+    ARGUMENT_SPEC: t.ClassVar[Result] = {
+        "group": {"type": "str", "default": "docker_fleet"},
+        "most": {"type": "int", "default": 24},
+        **verdicts.ARGUMENT_SPEC,
+    }
+
+    def work(self, inventory: Inventory, arguments: Result) -> Result:
+        nodes = [reachability.Node(**node) for node in arguments["nodes"]]
+        found = verdicts.read_verdicts(inventory, arguments, nodes)
+        chosen = reachability.to_explain(found, arguments["most"])
+        by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
+        for verdict in chosen:
+            by_host[verdict.probe.source.host].append(verdict.probe.to_data())
+        flows = dict.fromkeys((verdict.probe.source.address, verdict.probe.target.address) for verdict in chosen)
+        return {
+            "changed": False,
+            "failures": len(chosen),
+            "hosts": by_host,
+            "flows": [{"source": source, "destination": destination} for source, destination in flows],
+        }

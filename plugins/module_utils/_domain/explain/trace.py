@@ -1,0 +1,101 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ``nft monitor trace`` prints, by flow: which rules packets met, and what these said. Pure.
+
+iptables-nft's rules are among them, since the kernel has them in tables of nftables (``ip filter``, ``ip raw``).
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+# Ours, that does the tracing; it says nothing about packets.
+TRACE_TABLE = "inet fleetnet_trace"
+
+_LINE = re.compile(r"trace id (\w+) (\w+ \S+) (\S+) (packet:|rule|unknown rule handle|policy|verdict) ?(.*)")
+_VERDICT = re.compile(r"(.*?) ?\(verdict (.*)\)$")
+_ENDS = re.compile(r"\bip6? saddr (\S+) ip6? daddr (\S+)")
+_LINKS = {"iif": re.compile(r'\biif "([^"]+)"'), "oif": re.compile(r'\boif "([^"]+)"')}
+_COUNTERS = re.compile(r"counter packets \d+ bytes \d+ ?")
+
+
+class Flow(t.NamedTuple):
+    """Source and destination address of packets."""
+
+    source: str
+    destination: str
+
+
+class Step(t.NamedTuple):
+    """A rule or policy that a packet met. ``verdict`` is nftables' word, with its target where it has one."""
+
+    table: str
+    chain: str
+    rule: str
+    verdict: str
+    iif: str | None
+    oif: str | None
+
+    def __str__(self) -> str:
+        what = f"rule '{self.rule}'" if self.rule else "the policy"
+        return f"{what} of table {self.table}, chain {self.chain}"
+
+
+def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dict[Flow, list[Step]]:
+    """The steps of each flow, in their order, of however many packets.
+
+    A rule that was made after the monitor began is told by its handle only; ``handles`` has the text of rules by table,
+    chain and handle. A flow whose packets were seen and met no rule has an empty list.
+    """
+    flows: dict[str, Flow] = {}
+    links: dict[str, dict[str, str | None]] = {}
+    found: dict[Flow, list[Step]] = {}
+    for line in text.splitlines():
+        match = _LINE.match(line.strip())
+        if match is None:
+            continue
+        number, table, chain, kind, rest = match.groups()
+        if kind == "packet:":
+            ends = _ENDS.search(rest)
+            if ends is not None:
+                flows[number] = Flow(*ends.groups())
+                links[number] = {name: _first(pattern, rest) for name, pattern in _LINKS.items()}
+                found.setdefault(flows[number], [])
+        elif number in flows and table != TRACE_TABLE:
+            rule, verdict = _said(kind, rest)
+            if kind == "unknown rule handle":
+                rule = handles.get((table, chain, rule), f"handle {rule}")
+            found[flows[number]].append(Step(table, chain, rule, verdict, **links[number]))
+    return found
+
+
+def _said(kind: str, rest: str) -> tuple[str, str]:
+    """The rule, empty for a policy, and its verdict."""
+    if kind in ("policy", "verdict"):
+        return "", rest.strip()
+    match = _VERDICT.match(rest)
+    rule, verdict = match.groups() if match else (rest, "")
+    return _COUNTERS.sub("", rule).strip(), verdict
+
+
+def _first(pattern: t.Pattern[str], text: str) -> str | None:
+    match = pattern.search(text)
+    return match[1] if match else None
+
+
+def parse_handles(listing: str) -> dict[tuple[str, str, str], str]:
+    """From ``nft -a list ruleset``: the text of rules by table, chain and handle."""
+    found = {}
+    table = chain = ""
+    for line in listing.splitlines():
+        words = line.split()
+        if line.startswith("table "):
+            table = f"{words[1]} {words[2]}"
+        elif words[:1] == ["chain"]:
+            chain = words[1]
+        elif " # handle " in line and chain:
+            rule, _sign, handle = line.strip().rpartition(" # handle ")
+            found[table, chain, handle] = _COUNTERS.sub("", rule).strip()
+    return found

@@ -1,0 +1,214 @@
+#!/usr/bin/python
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: packet_trace
+short_description: Tell which rules and routes packets meet on a host
+version_added: 0.1.0
+author: The fleetnet maintainers (@fleetnet)
+description:
+  - Traces the packets of some flows on a host, while something else sends them, and tells which rules of nftables and
+    iptables each met and what these said, how the kernel routes them, and what else may keep them from arriving.
+  - Role P(fleetnet.docker.docker_network_verify#role) uses it to explain probes that went otherwise than declared.
+  - For the time of the trace there is a table C(inet fleetnet_trace) that marks these flows, and a transient unit
+    C(fleetnet-trace.service). Both are gone when it ends, or when its lifetime is over. No packet is changed, kept from
+    its way, or recorded.
+extends_documentation_fragment:
+  - fleetnet.docker.attributes.reading
+  - fleetnet.docker.engine
+attributes:
+  check_mode:
+    details:
+      - In check mode nothing is traced.
+  diff_mode:
+    details:
+      - This module changes nothing of the host's configuration.
+  idempotent:
+    details:
+      - RV(ignore:changed) is always V(false). The trace is passing, and no part of the host's configuration.
+options:
+  state:
+    description:
+      - V(started) begins to trace. A trace that runs already is ended first.
+      - V(stopped) ends it and returns what it has seen.
+    type: str
+    choices: [started, stopped]
+    required: true
+  flows:
+    description: Whose packets to trace, in both directions.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      source:
+        description: The address that packets come from, IPv4 or IPv6.
+        type: str
+        required: true
+      destination:
+        description: The address that packets go to.
+        type: str
+        required: true
+  lifetime:
+    description: The trace ends by itself after so many seconds.
+    type: int
+    default: 60
+notes:
+  - Has to run as root, on a host with nftables and systemd.
+seealso:
+  - module: fleetnet.docker.reachability_info
+"""
+
+EXAMPLES = r"""
+- name: Trace what goes from one container to another
+  fleetnet.docker.packet_trace:
+    state: started
+    flows: [{source: 10.64.1.2, destination: 10.64.17.2}]
+
+- name: Send something
+  fleetnet.docker.reachability_info:
+    probes: [{source: web, destination: 10.64.17.2, token: 0}]
+
+- name: Tell what it met
+  fleetnet.docker.packet_trace:
+    state: stopped
+    flows: [{source: 10.64.1.2, destination: 10.64.17.2}]
+  register: traced
+"""
+
+RETURN = r"""
+flows:
+  description: The flows and those back, with what their packets met.
+  returned: if O(state=stopped)
+  type: list
+  elements: dict
+  contains:
+    source:
+      description: The address that the packets come from.
+      returned: success
+      type: str
+    destination:
+      description: The address that they go to.
+      returned: success
+      type: str
+    steps:
+      description:
+        - The rules and policies that they met, with C(table), C(chain), C(rule), C(verdict), C(iif) and C(oif).
+        - V(none) where no packet of the flow was seen.
+      returned: success
+      type: list
+      elements: dict
+    lookup:
+      description: How the kernel routes it here, as C(ip route get) tells, or C(error).
+      returned: success
+      type: dict
+checks:
+  description: What of this collection got lost on the host, a line each.
+  returned: if O(state=stopped)
+  type: list
+  elements: str
+neighbours:
+  description: The host's neighbour table, as C(ip -json neigh) tells.
+  returned: if O(state=stopped)
+  type: list
+  elements: dict
+queues:
+  description: Queueing disciplines that may lose packets.
+  returned: if O(state=stopped)
+  type: list
+  elements: dict
+network_info:
+  description: Parts of what M(fleetnet.docker.network_info) returns.
+  returned: if O(state=stopped)
+  type: dict
+"""
+
+import ipaddress
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.explain.trace import (
+    Flow,
+    parse_handles,
+    parse_trace,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import ModuleCommands
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import require_root
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.packet_trace import PacketTrace
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import survey
+
+PARTS = ("networks", "interfaces", "links", "forwarding", "firewall")
+
+
+def parse_flows(items: t.Sequence[dict[str, str]]) -> list[Flow]:
+    return [
+        Flow(*(_address(f"flows[{position}].{end}", item[end]) for end in ("source", "destination")))
+        for position, item in enumerate(items)
+    ]
+
+
+def _address(option: str, text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise InvalidValue(option, text, "it has to be an IP address") from None
+
+
+def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> dict[str, t.Any]:
+    text, rules = trace.stop()
+    found = parse_trace(text, parse_handles(rules))
+    both = list(dict.fromkeys([*flows, *(Flow(flow.destination, flow.source) for flow in flows)]))
+    told = []
+    for flow, lookup in zip(both, trace.lookups(both)):
+        steps = found.get(flow)
+        told.append(
+            {
+                "source": flow.source,
+                "destination": flow.destination,
+                "steps": None if steps is None else [step._asdict() for step in steps],
+                "lookup": lookup,
+            }
+        )
+    return {
+        "changed": False,
+        "flows": told,
+        "checks": trace.checks(),
+        "neighbours": trace.neighbours(),
+        "queues": trace.queues(),
+        "network_info": survey(PARTS, ModuleCommands(module), connect(module.params)),
+    }
+
+
+def trace_packets(module: AnsibleModule) -> dict[str, t.Any]:
+    flows = parse_flows(module.params["flows"])
+    if module.params["lifetime"] < 1:
+        raise InvalidValue("lifetime", module.params["lifetime"], "has to be at least 1 second")
+    require_root()
+    if module.check_mode:
+        return {"changed": False}
+    trace = PacketTrace(ModuleCommands(module))
+    if module.params["state"] == "stopped":
+        return stop(module, trace, flows)
+    trace.start(flows, module.params["lifetime"])
+    return {"changed": False}
+
+
+def main() -> None:
+    ends = {"source": {"type": "str", "required": True}, "destination": {"type": "str", "required": True}}
+    options = {
+        "state": {"type": "str", "choices": ["started", "stopped"], "required": True},
+        "flows": {"type": "list", "elements": "dict", "required": True, "options": ends},
+        "lifetime": {"type": "int", "default": 60},
+    }
+    run_module(trace_packets, argument_spec=dict(engine_argument_spec(), **options))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a fleet's probes proved: the hosts' results and what arrived, put together."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import reachability
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "policy": {"type": "dict", "required": True},
+    "nodes": {"type": "list", "elements": "dict", "required": True},
+    "results": {"type": "str", "required": True},
+    "arrivals": {"type": "str", "required": True},
+    "pairs_at_most": {"type": "int", "default": reachability.MOST_PAIRS},
+}
+
+
+def read_verdicts(
+    inventory: Inventory, arguments: t.Mapping[str, t.Any], nodes: t.Sequence[reachability.Node]
+) -> list[reachability.Verdict]:
+    """A verdict on each probe. ``arguments`` are those of ARGUMENT_SPEC."""
+    policy = Policy.from_data(arguments["policy"])
+    results = inventory.registered(arguments["results"])
+    arrivals = inventory.registered(arguments["arrivals"])
+    seen = reachability.index_arrivals({host: found.get("arrivals", ()) for host, found in arrivals.items()})
+    # A task that had nothing to do was skipped, and returned nothing.
+    pending = {host: iter(found.get("results", ())) for host, found in results.items()}
+    verdicts = []
+    # The same nodes give the same probes in the same order as fleet_probes gave out, so results need no names.
+    for probe in reachability.make_probes(policy, nodes, arguments["pairs_at_most"]):
+        result = next(pending.get(probe.source.host, iter(())), None)
+        verdicts.append(reachability.judge(probe, result, reachability.arrivals_of(seen, probe, result)))
+    return verdicts
