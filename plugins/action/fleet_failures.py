@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import reachability
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.packets import TOKENS
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
@@ -27,8 +28,10 @@ class ActionModule(FleetAction):
         found = verdicts.read_verdicts(inventory, arguments, nodes)
         chosen = reachability.to_explain(found, arguments["most"])
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
-        for verdict in chosen:
-            by_host[verdict.probe.source.host].append(verdict.probe.to_data())
+        for number, verdict in enumerate(chosen):
+            # With a token that it has not had, or the rules that judge new connections would not meet it again.
+            data = {**verdict.probe.to_data(), "token": TOKENS - reachability.SPARE_TOKENS + number}
+            by_host[verdict.probe.source.host].append(data)
         flows = dict.fromkeys((verdict.probe.source.address, verdict.probe.target.address) for verdict in chosen)
         return {
             "changed": False,

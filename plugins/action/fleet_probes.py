@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import secrets
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.packets import TOKENS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import (
     MOST_PAIRS,
+    SPARE_TOKENS,
     find_nodes,
     make_probes,
 )
@@ -33,8 +36,17 @@ class ActionModule(FleetAction):
         reports = inventory.registered(arguments["observed"])
         looked = {host: report["network_info"] for host, report in reports.items()}
         nodes = find_nodes(policy, looked, arguments["containers_per_network"])
-        probes = make_probes(policy, nodes, arguments["pairs_at_most"])
+        # Other ports and identifiers than last time: the kernel tracks connections for a while, and what it knows of
+        # one that was made before something changed says nothing about new ones.
+        first_token = secrets.randbelow(max(1, TOKENS - SPARE_TOKENS - len(nodes)))
+        probes = make_probes(policy, nodes, arguments["pairs_at_most"], first_token)
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
         for probe in probes:
             by_host[probe.source.host].append(probe.to_data())
-        return {"changed": False, "hosts": by_host, "probes": len(probes), "nodes": [node._asdict() for node in nodes]}
+        return {
+            "changed": False,
+            "hosts": by_host,
+            "probes": len(probes),
+            "first_token": first_token,
+            "nodes": [node._asdict() for node in nodes],
+        }

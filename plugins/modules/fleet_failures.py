@@ -38,6 +38,10 @@ options:
     description: The name of the variable under which is registered what each host saw arrive.
     type: str
     required: true
+  first_token:
+    description: What M(fleetnet.docker.fleet_probes) returned.
+    type: int
+    default: 0
   pairs_at_most:
     description: What M(fleetnet.docker.fleet_probes) was given.
     type: int

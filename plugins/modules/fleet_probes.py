@@ -78,6 +78,12 @@ probes:
   description: How many probes all hosts have together.
   returned: success
   type: int
+first_token:
+  description:
+    - The token that the probes of each container and service count from. It is another one in each run, so that no
+      probe belongs to a connection that the kernel tracks since the run before.
+  returned: success
+  type: int
 nodes:
   description: The containers that take part.
   returned: success

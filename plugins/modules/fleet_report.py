@@ -49,6 +49,10 @@ options:
       - The name of the variable under which each host's result of M(fleetnet.docker.packet_trace) is registered, if
         there was anything to explain.
     type: str
+  first_token:
+    description: What M(fleetnet.docker.fleet_probes) returned.
+    type: int
+    default: 0
   pairs_at_most:
     description: What M(fleetnet.docker.fleet_probes) was given, so that the same pairs are compared.
     type: int

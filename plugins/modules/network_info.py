@@ -327,7 +327,7 @@ network_info:
               returned: success
               type: int
             state:
-              description: The operational state, in lower case.
+              description: V(up), V(down) where the link is set down, V(lowerlayerdown) where its other end is, V(unknown).
               returned: success
               type: str
             addresses:

@@ -166,7 +166,8 @@ def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> 
     found = parse_trace(text, parse_handles(rules))
     both = list(dict.fromkeys([*flows, *(Flow(flow.destination, flow.source) for flow in flows)]))
     told = []
-    for flow, lookup in zip(both, trace.lookups(both)):
+    links = {flow: next((step.iif for step in found.get(flow, ()) if step.iif), None) for flow in both}
+    for flow, lookup in zip(both, trace.lookups(links)):
         steps = found.get(flow)
         told.append(
             {

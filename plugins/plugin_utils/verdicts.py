@@ -17,6 +17,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "results": {"type": "str", "required": True},
     "arrivals": {"type": "str", "required": True},
     "pairs_at_most": {"type": "int", "default": reachability.MOST_PAIRS},
+    "first_token": {"type": "int", "default": 0},
 }
 
 
@@ -32,7 +33,7 @@ def read_verdicts(
     pending = {host: iter(found.get("results", ())) for host, found in results.items()}
     verdicts = []
     # The same nodes give the same probes in the same order as fleet_probes gave out, so results need no names.
-    for probe in reachability.make_probes(policy, nodes, arguments["pairs_at_most"]):
+    for probe in reachability.make_probes(policy, nodes, arguments["pairs_at_most"], arguments["first_token"]):
         result = next(pending.get(probe.source.host, iter(())), None)
         verdicts.append(reachability.judge(probe, result, reachability.arrivals_of(seen, probe, result)))
     return verdicts

@@ -32,10 +32,14 @@ _NEIGHBOUR = struct.Struct("=BxxxiHBB")
 _OPERATIONAL_STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 _UNICAST, _MAIN = 1, 254
 _PERMANENT = 0x80
+_UP = 0x1
 
 
 class Link(t.NamedTuple):
-    """A link; ``peer`` is the index of the other end of a veth pair (in whatever namespace it is), None without one."""
+    """A link; ``peer`` is the index of the other end of a veth pair (in whatever namespace it is), None without one.
+
+    ``state`` is down where the link itself is, and lowerlayerdown where its other end is.
+    """
 
     number: int
     name: str
@@ -102,15 +106,18 @@ def is_last(kind: int) -> bool:
 
 
 def parse_link(body: bytes) -> Link:
-    _family, _type, index, _flags, _change = _LINK.unpack_from(body)
+    _family, _type, index, flags, _change = _LINK.unpack_from(body)
     found = _attributes(body[_LINK.size :])
-    state = found.get(16, b"\0")[0]
+    number = found.get(16, b"\0")[0]
+    state = _OPERATIONAL_STATES[number] if number < len(_OPERATIONAL_STATES) else "unknown"
+    if state in ("down", "lowerlayerdown"):  # of a pair in two namespaces, the kernel does not tell which end it is
+        state = "lowerlayerdown" if flags & _UP else "down"
     return Link(
         number=index,
         name=found[3].rstrip(b"\0").decode(errors="replace"),
         mac=":".join(f"{byte:02x}" for byte in found.get(1, b"")),
         mtu=_number(found[4]),
-        state=_OPERATIONAL_STATES[state] if state < len(_OPERATIONAL_STATES) else "unknown",
+        state=state,
         peer=_number(found[5]) if 5 in found else None,
     )
 

@@ -23,6 +23,8 @@ Service = t.Tuple[str, t.Optional[int]]
 UNDECLARED_PORT = 9
 # How many pairs of containers are tried unless somebody says otherwise: all of 140 containers.
 MOST_PAIRS = 20_000
+# Tokens that no run begins with: they are for probes that are sent once more.
+SPARE_TOKENS = 1_000
 
 # What an echo request has besides its payload: the headers of IP and ICMP, in bytes.
 _HEADERS = {4: 28, 6: 48}
@@ -107,11 +109,13 @@ def find_nodes(policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence
     return nodes
 
 
-def make_probes(policy: Policy, nodes: t.Sequence[Node], most_pairs: int = MOST_PAIRS) -> list[Probe]:
+def make_probes(
+    policy: Policy, nodes: t.Sequence[Node], most_pairs: int = MOST_PAIRS, first_token: int = 0
+) -> list[Probe]:
     """Every node to every other: ping, each service that the policy opens there, and one port that it does not.
 
     Where there are more than ``most_pairs`` pairs, a sample of them. Where ping may pass, the first pair of each two
-    hosts and two networks also tries the path's MTU.
+    hosts and two networks also tries the path's MTU. Tokens count from ``first_token``, for each target and service.
     """
     probes = []
     services = {network: _services(policy, network) for network in {node.network for node in nodes}}
@@ -126,7 +130,7 @@ def make_probes(policy: Policy, nodes: t.Sequence[Node], most_pairs: int = MOST_
             asked.append(("icmp", None, min(source.mtu, target.mtu)))
         for protocol, port, packet in asked:
             key = target, f"{protocol}/{port}"
-            tokens[key] = tokens.get(key, -1) + 1
+            tokens[key] = tokens.get(key, first_token - 1) + 1
             intended = policy.allowing(source.network, target.network, protocol, port, same_host)
             probes.append(Probe(source, target, protocol, port, tokens[key], intended, packet))
     return probes

@@ -59,11 +59,14 @@ class PacketTrace:
             os.unlink(_FILE)
         return text, self._commands.run("nft", "-a", "list", "ruleset") if text else ""
 
-    def lookups(self, flows: t.Sequence[Flow]) -> list[dict[str, t.Any]]:
-        """For each flow, how the kernel routes it here: ``route`` as ``ip route get`` tells, or ``error``."""
+    def lookups(self, flows: t.Mapping[Flow, str | None]) -> list[dict[str, t.Any]]:
+        """For each flow, how the kernel routes it here: what ``ip route get`` tells, or ``error``.
+
+        The flows' values are the links that they come in by; None where that is not known, and the way back is taken.
+        """
         found = []
-        for flow in flows:
-            back = self._route_get(flow.source)
+        for flow, seen in flows.items():
+            back = {"dev": seen} if seen else self._route_get(flow.source)
             link = back.get("dev")
             found.append(
                 self._route_get(flow.destination, "from", flow.source, "iif", link)

@@ -32,7 +32,7 @@ def explain(problem: str, source: End, target: End, packet: int | None, hosts: H
     if there not in hosts[source.host].lookups:  # it was not traced; another one of its kind was
         return None
     if problem.startswith(REWRITTEN):
-        return _rewritten(there, source, target, hosts)
+        return _rewritten(there, source, target, hosts) or _checks(hosts, source, target)
     if problem.startswith((DENIED, ARRIVES, "is answered, but")):
         found = causes.of_size(source, target, packet, hosts) if packet is not None else None
         if found is None and problem.startswith("is answered, but"):
@@ -51,6 +51,7 @@ def _follow(flow: Flow, source: End, target: End, hosts: Hosts) -> str | None:
     found = (
         causes.in_container(source, first)
         or causes.at_bridge(source, first)
+        or _changed_on_the_way(flow, source, target, hosts)
         or causes.on_host(source.host, flow, first)
         or (causes.between(source, target, flow, first, last) if source.host != target.host else None)
         or (causes.on_host(target.host, flow, last) if source.host != target.host else None)
@@ -80,12 +81,17 @@ def _lost(source: End, target: End, hosts: Hosts) -> str | None:
     return f"{seen[-1]}: it was seen here last, and met nothing that drops it"
 
 
+def _changed_on_the_way(flow: Flow, source: End, target: End, hosts: Hosts) -> str | None:
+    """A rule that makes another flow of it, which then is judged, routed and answered as such."""
+    return _sent_elsewhere(flow, source, target, hosts) or _rewritten(flow, source, target, hosts)
+
+
 def _rewritten(flow: Flow, source: End, target: End, hosts: Hosts) -> str | None:
     for name in dict.fromkeys((source.host, target.host)):
         for step in hosts[name].traces.get(flow, ()):
             if causes.rewrites_source(step):
                 return f"{name}: {step} changes the source address; {causes.whose(step)}"
-    return _checks(hosts, source, target)
+    return None
 
 
 def _sent_elsewhere(flow: Flow, source: End, target: End, hosts: Hosts) -> str | None:

@@ -1,0 +1,111 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fleet under other people's hands: damaging hosts, verifying, and the table of what was told."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import pathlib
+import subprocess
+import typing as t
+
+import pytest
+import testinfra
+
+from .damages import PRELUDE, Damage
+
+HOSTS = ("h1", "h2", "h3")
+# What would mend the damage before anybody looks.
+HEALERS = "fleetnet-routes-reassert.timer fleetnet-firewall-reassert.timer"
+
+
+class Fleet:
+    """The hosts under test, with nothing that heals them."""
+
+    def __init__(self, inventory: str, observed: t.Any, underlay: t.Mapping[str, str], folder: pathlib.Path) -> None:
+        self._inventory = inventory
+        self._hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in HOSTS}
+        self._web = {name: observed.host(name).container("web").address for name in HOSTS}
+        self._underlay = underlay
+        self._folder = folder
+
+    def each(self, command: str) -> None:
+        for name in HOSTS:
+            self._hosts[name].check_output(command)
+
+    def words(self, name: str) -> dict[str, str]:
+        """What commands and expectations speak of, seen from one host."""
+        other, third = HOSTS[(HOSTS.index(name) + 1) % 3], HOSTS[(HOSTS.index(name) + 2) % 3]
+        own = self._web[name]
+        # Blocks are of 16 networks, and web has the second one.
+        first = self._web[other].rsplit(".", 2)
+        return {
+            "host": name, "own": own, "other": self._web[other], "third": self._web[third],
+            "other_host": self._underlay[other], "third_host": self._underlay[third],
+            "block": f"{first[0]}.{int(first[1]) // 16 * 16}.0/20", "gateway": own.rsplit(".", 1)[0] + ".1",
+        }  # fmt: skip
+
+    @contextlib.contextmanager
+    def damaged(self, damages: t.Mapping[str, Damage]) -> t.Iterator[None]:
+        """Do the damage on each host, and undo it."""
+        try:
+            self._run({name: damage.command for name, damage in damages.items()})
+            yield
+        finally:
+            self._run({name: damage.repair for name, damage in damages.items()})
+
+    def _run(self, commands: t.Mapping[str, str]) -> None:
+        def run(name: str) -> None:
+            result = self._hosts[name].run(PRELUDE.format(**self.words(name)) + commands[name])
+            assert result.rc == 0, f"{name}: {commands[name]}: {result.stderr}"
+
+        with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
+            list(pool.map(run, commands))
+
+    def verify(self) -> list[str] | None:
+        """Run the playbook; the causes that it names, None where it finds all as declared.
+
+        Where it does not come to a report, what it says instead.
+        """
+        report = self._folder / "reachability.json"
+        report.unlink(missing_ok=True)
+        command = ["ansible-playbook", "--inventory", self._inventory, "fleetnet.docker.verify"]
+        command += ["--extra-vars", f"docker_fleet_report_dir={self._folder}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not report.exists():
+            assert done.returncode != 0
+            return done.stdout.splitlines() + done.stderr.splitlines()
+        verdicts = json.loads(report.read_text(encoding="utf-8"))
+        wrong = [verdict for verdict in verdicts if verdict["problem"]]
+        assert (done.returncode != 0) == bool(wrong), done.stdout[-3000:]
+        if not wrong:
+            return None
+        return list(dict.fromkeys(verdict["explanation"] for verdict in wrong if verdict["explanation"]))
+
+
+@pytest.fixture(scope="module")
+def fleet(inventory, observed_fleet, underlay, tmp_path_factory) -> t.Iterator[Fleet]:
+    """The fleet."""
+    found = Fleet(inventory, observed_fleet, underlay, tmp_path_factory.mktemp("report"))
+    found.each(f"systemctl stop {HEALERS}")
+    yield found
+    found.each(f"systemctl start {HEALERS}")
+
+
+_table: dict[str, str] = {}
+
+
+@pytest.fixture(scope="session")
+def table() -> dict[str, str]:
+    """damage -> the cause that was told."""
+    return _table
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Each damage, and what verification said of it."""
+    terminalreporter.section("damage, and how it was told")
+    for damage, cause in _table.items():
+        terminalreporter.line(f"{damage:38}{cause}")

@@ -1,0 +1,173 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Damage done to a host by hand: how it is done, how it is undone, and what verification has to say about it.
+
+Commands know: OWN, OTHER and THIRD, addresses of the containers ``web`` here and on the two other hosts; OTHER_HOST and
+THIRD_HOST, their hosts' addresses; BLOCK, the other host's block; GATEWAY and VETH, of the container here; and
+``inside``, which runs a command in its network namespace.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+PRELUDE = r"""
+pid=$(docker inspect -f '{{{{.State.Pid}}}}' web)
+inside() {{ nsenter -t "$pid" -n "$@"; }}
+index=$(inside ip -o link show dev eth0 | sed 's/.*eth0@if\([0-9]*\):.*/\1/')
+VETH=$(ip -o link | awk -v i="$index:" '$1 == i {{ sub("@.*", "", $2); print $2 }}')
+OWN={own} OTHER={other} THIRD={third} OTHER_HOST={other_host} THIRD_HOST={third_host} BLOCK={block} GATEWAY={gateway}
+"""
+
+
+class Damage(t.NamedTuple):
+    """``says`` is a regular expression of a cause that the report has to name; ``{host}`` is where it was done.
+
+    What makes the plan itself wrong stops verification before it probes, and is done ``alone``.
+    """
+
+    command: str
+    repair: str
+    says: str
+    alone: bool = False
+
+
+def _table(name: str, chain: str, rule: str) -> tuple[str, str]:
+    """A table of somebody else with one rule, and its end."""
+    family, _blank, own = name.partition(" ")
+    text = f"table {family} {own} {{ chain c {{ {chain}; policy accept; {rule}; }}; }}"
+    return f'nft "{text}"', f"nft delete table {family} {own}"
+
+
+def _rule(table: str, chain: str, rule: str) -> tuple[str, str]:
+    """A rule on top of a chain of iptables, and its end."""
+    return f"iptables -t {table} -I {chain} {rule}", f"iptables -t {table} -D {chain} {rule}"
+
+
+NOT_OURS = "dropped it; it is not ours"
+ROUTES = "ip -force -batch /etc/fleetnet/routes"
+RULES = "/etc/fleetnet/apply-firewall"
+BACK = "inside ip route replace default via $GATEWAY"
+
+DAMAGES = {
+    "route deleted": Damage(
+        "ip route del $BLOCK", ROUTES,
+        r"{host}: the route to \S+ leads by way of \S+, which is not \w+ \(routes: missing",
+    ),
+    "route by a wrong next hop": Damage(
+        "ip route replace $BLOCK via $THIRD_HOST proto 213", ROUTES,
+        r"{host}: the route to \S+ leads by way of {third_host}, which is not",
+    ),
+    "blackhole route": Damage(
+        "ip route add blackhole $OTHER/32 proto 213", "ip route del blackhole $OTHER/32",
+        r"{host}: no way to {other}: a blackhole route drops it",
+    ),
+    "prohibiting rule": Damage(
+        "ip rule add to $OTHER/32 prohibit", "ip rule del to $OTHER/32 prohibit",
+        r"{host}: no way to {other}: a prohibit route drops it",
+    ),
+    "drop in raw": Damage(
+        *_rule("raw", "PREROUTING", "-s $OWN -j DROP"),
+        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip raw, chain PREROUTING {NOT_OURS}",
+    ),
+    "drop in mangle": Damage(
+        *_rule("mangle", "FORWARD", "-s $OWN -j DROP"),
+        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip mangle, chain FORWARD {NOT_OURS}",
+    ),
+    "drop in FORWARD": Damage(
+        *_rule("filter", "FORWARD", "-s $OWN -j DROP"),
+        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip filter, chain FORWARD {NOT_OURS}",
+    ),
+    "drop in DOCKER-USER": Damage(
+        *_rule("filter", "DOCKER-USER", "-s $OWN -j DROP"),
+        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip filter, chain DOCKER-USER {NOT_OURS}",
+    ),
+    "reject in FORWARD": Damage(
+        *_rule("filter", "FORWARD", "-s $OWN -j REJECT"),
+        r"{host}: rule .* of table ip filter, chain FORWARD dropped it; it is not ours",
+    ),
+    "drop in an earlier table": Damage(
+        *_table("ip foreign", "type filter hook prerouting priority -500", "ip saddr $OWN drop"),
+        rf"{{host}}: rule 'ip saddr {{own}} drop' of table ip foreign, chain c {NOT_OURS}",
+    ),
+    "source rewritten": Damage(
+        *_table("ip foreign", "type nat hook postrouting priority 50", "ip saddr $OWN masquerade"),
+        r"{host}: rule 'ip saddr {own} masquerade' of table ip foreign, chain c changes the source address",
+    ),
+    "source rewritten to a wrong address": Damage(
+        *_table("ip foreign", "type nat hook postrouting priority 50", "ip saddr $OWN snat to $GATEWAY"),
+        r"{host}: rule 'ip saddr {own} snat to {gateway}' of table ip foreign, chain c changes the source address",
+    ),
+    "sent to another container": Damage(
+        *_table("ip foreign", "type nat hook prerouting priority -150", "ip saddr $OWN ip daddr $OTHER dnat to $THIRD"),
+        r"{host}: rule 'ip saddr {own} ip daddr {other} dnat to {third}' of table ip foreign, chain c sends it",
+    ),
+    "bridge down": Damage("ip link set fn-web down", "ip link set fn-web up", r"{host}: link fn-web is down"),
+    "veth down": Damage("ip link set $VETH down", "ip link set $VETH up", r"{host}: link veth\w+ is down"),
+    "container's link down": Damage(
+        "inside ip link set eth0 down", f"inside ip link set eth0 up; {BACK}",
+        r"{host}: container web: its link eth0 is down",
+    ),
+    "veth off its bridge": Damage(
+        "ip link set $VETH nomaster", "ip link set $VETH master fn-web",
+        r"{host}: link veth\w+ of container web is no port of bridge fn-web",
+    ),
+    "veth on a wrong bridge": Damage(
+        "ip link set $VETH master fn-db", "ip link set $VETH master fn-web",
+        r"{host}: link veth\w+ of container web is a port of bridge fn-db, not of fn-web",
+    ),
+    "MTU of the bridge": Damage(
+        "ip link set fn-web mtu 1300", "ip link set fn-web mtu 1500", r"{host}: link fn-web has MTU 1300"
+    ),
+    "MTU of the container": Damage(
+        "inside ip link set eth0 mtu 1300", "inside ip link set eth0 mtu 1500",
+        r"{host}: container web's link eth0 has MTU 1300",
+    ),
+    "MTU of the underlay": Damage(
+        "ip link set eth0 mtu 1300", "ip link set eth0 mtu 1500", r"{host}.*1300", alone=True
+    ),
+    "a verdict deleted": Damage(
+        'nft delete element ip fleetnet pairs "{ 0.0.1.0 . 0.0.1.0 }"', RULES,
+        r"{host}: our rule .* of table ip fleetnet, chain between dropped it \(.*nftables: table fleetnet differs",
+    ),
+    "our table deleted": Damage(
+        "nft delete table ip fleetnet", RULES, r"{host}: .*nftables: table fleetnet differs"
+    ),
+    "our jump deleted": Damage(
+        "iptables -D DOCKER-USER -j FLEETNET-FORWARD", RULES,
+        r"{host}: .*iptables: the jump to FLEETNET-FORWARD is not the first rule",
+    ),
+    "what is denied let through": Damage(
+        "nft insert rule ip fleetnet between accept", RULES, r"{host}: .*nftables: table fleetnet differs"
+    ),
+    "address changed in the container": Damage(
+        "inside ip addr add ${OWN%.*}.250/24 dev eth0; inside ip addr del $OWN/24 dev eth0",
+        f"inside ip addr flush dev eth0; inside ip addr add $OWN/24 dev eth0; {BACK}",
+        r"{host}: container web: its link eth0 has lost address {own}, and has: ",
+    ),
+    "no default route in the container": Damage(
+        "inside ip route del default", BACK, r"{host}: container web has no default route"
+    ),
+    "rp_filter and another way back": Damage(
+        "sysctl -qw net.ipv4.conf.eth0.rp_filter=1; ip route add $OTHER/32 dev docker0",
+        "sysctl -qw net.ipv4.conf.eth0.rp_filter=0; ip route del $OTHER/32 dev docker0",
+        r"{host}: (no way to \S+: rp_filter drops it|the route to {other} leads out of docker0)",
+    ),
+    "stale neighbour": Damage(
+        "ip neigh replace $OTHER_HOST lladdr 02:00:00:00:00:99 dev eth0 nud permanent",
+        "ip neigh del $OTHER_HOST dev eth0",
+        r"{host}: neighbour {other_host} is 02:00:00:00:00:99, which \w+ is not",
+    ),
+    "stale neighbour in the network": Damage(
+        "ip neigh replace $OWN lladdr 02:00:00:00:00:98 dev fn-web nud permanent", "ip neigh del $OWN dev fn-web",
+        r"{host}: neighbour {own} is 02:00:00:00:00:98, and container web is",
+    ),
+    "forwarding off": Damage(
+        "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1", r"{host}: .*the host does not forward"
+    ),
+    "frames dropped": Damage(
+        *_table("bridge foreign", "type filter hook prerouting priority 0", "ip saddr $OWN drop"),
+        r"{host}: table bridge foreign may drop frames; it is not ours",
+    ),
+}  # fmt: skip

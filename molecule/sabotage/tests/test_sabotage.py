@@ -1,0 +1,41 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever is damaged by hand, playbooks/verify.yml fails and names where, and what is behind it.
+
+Three hosts, with three engines, are damaged at a time, each in another way, and one report has to tell of all three.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .conftest import HOSTS
+from .damages import DAMAGES
+
+NAMES = [name for name, damage in DAMAGES.items() if not damage.alone]
+ROUNDS = [
+    *(
+        {host: NAMES[(first + place) % len(NAMES)] for place, host in enumerate(HOSTS)}
+        for first in range(0, len(NAMES), 3)
+    ),
+    *({HOSTS[1]: name} for name, damage in DAMAGES.items() if damage.alone),
+]
+
+
+@pytest.mark.parametrize("damages", ROUNDS, ids=lambda damages: ", ".join(damages.values()).replace(" ", "-"))
+def test_each_damage_is_named(fleet, table, damages):
+    with fleet.damaged({host: DAMAGES[name] for host, name in damages.items()}):
+        causes = fleet.verify()
+    assert causes is not None, "verification found nothing wrong"
+    for host, name in damages.items():
+        pattern = re.compile(DAMAGES[name].says.format(**fleet.words(host)))
+        named = [cause for cause in causes if pattern.search(cause)]
+        table[name] = named[0] if named else "NOT NAMED"
+        assert named, f"{name} on {host} was to be told as {pattern.pattern!r}; told is:\n" + "\n".join(causes)
+
+
+def test_all_is_as_declared_in_the_end(fleet):
+    assert fleet.verify() is None
