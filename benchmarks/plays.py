@@ -88,7 +88,8 @@ def output(command: t.Sequence[str], environment: t.Mapping[str, str] | None = N
     """What a command prints; a failure ends the benchmark."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        told = "\n".join(line for line in done.stdout.splitlines() if line.startswith(("fatal", "failed")))
+        sys.exit(f"{' '.join(command)}\n{told or done.stdout[-3000:]}\n{done.stderr[-3000:]}")
     return done.stdout
 
 

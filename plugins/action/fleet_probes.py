@@ -14,6 +14,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachabili
     MOST_PAIRS,
     SPARE_TOKENS,
     find_nodes,
+    listeners,
+    make_name_probes,
     make_probes,
 )
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
@@ -40,6 +42,7 @@ class ActionModule(FleetAction):
         # one that was made before something changed says nothing about new ones.
         first_token = secrets.randbelow(max(1, TOKENS - SPARE_TOKENS - len(nodes)))
         probes = make_probes(policy, nodes, arguments["pairs_at_most"], first_token)
+        probes += make_name_probes(nodes, first_token)
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
         for probe in probes:
             by_host[probe.source.host].append(probe.to_data())
@@ -47,6 +50,7 @@ class ActionModule(FleetAction):
             "changed": False,
             "hosts": by_host,
             "probes": len(probes),
+            "listen": {**dict.fromkeys(inventory.hosts, ()), **listeners(policy, nodes)},
             "first_token": first_token,
             "nodes": [node._asdict() for node in nodes],
         }

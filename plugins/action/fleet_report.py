@@ -43,7 +43,7 @@ class ActionModule(FleetAction):
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
-        nodes = [reachability.Node(**node) for node in arguments["nodes"]]
+        nodes = [reachability.Node.from_data(node) for node in arguments["nodes"]]
         results = inventory.registered(arguments["results"])
         found = verdicts.read_verdicts(inventory, arguments, nodes)
         if arguments["traces"]:
@@ -85,5 +85,5 @@ def _explained(found: t.Sequence[reachability.Verdict], traced: t.Mapping[str, R
 
 def _explanation(verdict: reachability.Verdict, hosts: t.Mapping[str, Evidence]) -> str | None:
     probe = verdict.probe
-    source, target = (End(*node) for node in (probe.source, probe.target))
+    source, target = (End(*node[:5]) for node in (probe.source, probe.target))
     return explain(str(verdict.problem), source, target, probe.packet, hosts)

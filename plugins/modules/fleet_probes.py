@@ -78,6 +78,10 @@ probes:
   description: How many probes all hosts have together.
   returned: success
   type: int
+listen:
+  description: For each host where somebody has to listen, as M(fleetnet.docker.probe_observer) takes it.
+  returned: success
+  type: dict
 first_token:
   description:
     - The token that the probes of each container and service count from. It is another one in each run, so that no

@@ -327,7 +327,7 @@ network_info:
               returned: success
               type: int
             state:
-              description: V(up), V(down) where the link is set down, V(lowerlayerdown) where its other end is, V(unknown).
+              description: V(up), V(unknown), V(down) where the link is set down, V(lowerlayerdown) where its peer is.
               returned: success
               type: str
             addresses:

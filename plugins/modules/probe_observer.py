@@ -14,7 +14,7 @@ description:
   - Observes which probes of M(fleetnet.docker.reachability_info) arrive in the network namespaces of a host's
     containers, and from which address, whether the port that they go to is open or closed.
   - It is a process on the host that only listens, by packet sockets with a filter that lets nothing but probes through.
-    It opens no port, sends nothing, and needs nothing in a container.
+    It needs nothing in a container, sends nothing, and opens no port but those of O(listen).
   - A probe that arrived without an answer getting back, or whose source address was rewritten on its way, is told from
     one that never arrived.
 extends_documentation_fragment:
@@ -41,6 +41,29 @@ options:
     type: str
     choices: [started, stopped]
     required: true
+  listen:
+    description:
+      - Ports to listen on for as long as the observer runs, in the network namespace that has the address, so that
+        probes to a port without a server get a whole answer. TCP connections are accepted and closed, UDP datagrams
+        sent back.
+      - A port that the container itself listens on is left to it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: The address of a container.
+        type: str
+        required: true
+      protocol:
+        description: The protocol.
+        type: str
+        choices: [tcp, udp]
+        required: true
+      port:
+        description: The port.
+        type: int
+        required: true
   lifetime:
     description:
       - The observer ends by itself after so many seconds.
@@ -148,8 +171,9 @@ def start(module: AnsibleModule) -> dict[str, t.Any]:
     lifetime = module.params["lifetime"]
     if lifetime < 1:
         raise InvalidValue("lifetime", lifetime, "has to be at least 1 second")
+    ports = [(each["address"], each["protocol"], each["port"]) for each in module.params["listen"]]
     containers = Residents(connect(module.params)).observable()
-    pid = None if module.check_mode else Observer().start(containers, lifetime)
+    pid = None if module.check_mode else Observer().start(containers, lifetime, ports)
     return {"changed": False, "pid": pid, "observed": sorted(containers)}
 
 
@@ -170,6 +194,16 @@ def observe(module: AnsibleModule) -> dict[str, t.Any]:
 def main() -> None:
     options = {
         "state": {"type": "str", "choices": ["started", "stopped"], "required": True},
+        "listen": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "address": {"type": "str", "required": True},
+                "protocol": {"type": "str", "choices": ["tcp", "udp"], "required": True},
+                "port": {"type": "int", "required": True},
+            },
+        },
         "lifetime": {"type": "int", "default": 120},
     }
     run_module(observe, argument_spec=dict(engine_argument_spec(), **options))

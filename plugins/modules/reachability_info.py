@@ -49,12 +49,13 @@ options:
           - V(tcp) begins a connection and resets it at once.
           - V(udp) sends one datagram. Most servers do not answer what they do not understand, and closed ports answer
             only so often, so that no answer means little. M(fleetnet.docker.probe_observer) knows.
+          - V(dns) asks the name server at the destination for the IPv4 addresses of O(probes[].name), by UDP.
         type: str
-        choices: [icmp, tcp, udp]
+        choices: [icmp, tcp, udp, dns]
         default: icmp
       port:
         description:
-          - The port to send to. Required for V(tcp) and V(udp), not allowed for V(icmp).
+          - The port to send to. Required for V(tcp) and V(udp), 53 by default for V(dns), not allowed for V(icmp).
         type: int
       token:
         description:
@@ -63,6 +64,12 @@ options:
           - It becomes the source port, V(20000) + token, and is in the payload of ICMP and UDP.
         type: int
         required: true
+      name:
+        description:
+          - For V(dns), the name whose IPv4 addresses are asked for.
+          - Docker's embedded name server at C(127.0.0.11) forwards what it does not know to the host's name servers, so
+            that asking it for a name that no container has sends a packet out of the host.
+        type: str
       size:
         description:
           - For V(icmp), the size of the payload in bytes, from 10 to 65507. The packet is larger by 28 bytes with IPv4
@@ -171,6 +178,15 @@ results:
           uses that.
       returned: success
       type: int
+    name:
+      description: The name that was asked for, V(none) for all but DNS.
+      returned: success
+      type: str
+    answer:
+      description: The addresses that a name server told. V(none) where there was no answer, or no question.
+      returned: success
+      type: list
+      elements: str
     mtu:
       description: For a packet that was too big, the MTU that the router told, in bytes.
       returned: success
@@ -214,10 +230,11 @@ def main() -> None:
     suboptions = {
         "source": {"type": "str", "required": True},
         "destination": {"type": "str", "required": True},
-        "protocol": {"type": "str", "choices": ["icmp", "tcp", "udp"], "default": "icmp"},
+        "protocol": {"type": "str", "choices": ["icmp", "tcp", "udp", "dns"], "default": "icmp"},
         "port": {"type": "int"},
         "token": {"type": "int", "required": True, "no_log": False},
         "size": {"type": "int"},
+        "name": {"type": "str"},
     }
     options = {
         "probes": {"type": "list", "elements": "dict", "required": True, "options": suboptions},

@@ -31,9 +31,12 @@ def read_verdicts(
     seen = reachability.index_arrivals({host: found.get("arrivals", ()) for host, found in arrivals.items()})
     # A task that had nothing to do was skipped, and returned nothing.
     pending = {host: iter(found.get("results", ())) for host, found in results.items()}
+    first_token = arguments["first_token"]
+    probes = reachability.make_probes(policy, nodes, arguments["pairs_at_most"], first_token)
+    probes += reachability.make_name_probes(nodes, first_token)
     verdicts = []
     # The same nodes give the same probes in the same order as fleet_probes gave out, so results need no names.
-    for probe in reachability.make_probes(policy, nodes, arguments["pairs_at_most"], arguments["first_token"]):
+    for probe in probes:
         result = next(pending.get(probe.source.host, iter(())), None)
         verdicts.append(reachability.judge(probe, result, reachability.arrivals_of(seen, probe, result)))
     return verdicts

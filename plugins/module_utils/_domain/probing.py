@@ -28,13 +28,18 @@ TIMEOUT = "timeout"
 UNREACHABLE = "unreachable"
 ERROR = "error"
 
+DNS_PORT = 53
+
 # The largest payload whose packet IPv4 can carry: 65535 less the headers of IP and ICMP.
 SIZE_MAX = 65507
 
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """One packet to be answered. ``port`` is None for ICMP, ``size`` is in bytes and None for the smallest."""
+    """One packet to be answered. ``port`` is None for ICMP, ``size`` is in bytes and None for the smallest.
+
+    ``name`` is what a DNS server is asked for.
+    """
 
     source: str
     destination: str
@@ -42,6 +47,7 @@ class Probe:
     port: int | None
     token: int
     size: int | None = None
+    name: str | None = None
 
     @property
     def version(self) -> int:
@@ -62,6 +68,7 @@ class Verdict:
     rtt: float | None = None
     source_port: int | None = None
     mtu: int | None = None
+    answer: tuple[str, ...] | None = None
 
     @property
     def reached(self) -> bool:
@@ -89,6 +96,11 @@ def parse_probes(items: t.Sequence[dict[str, t.Any]]) -> list[Probe]:
 
 def _parse_probe(where: str, item: dict[str, t.Any]) -> Probe:
     protocol, port, token, size = item["protocol"], item.get("port"), item["token"], item.get("size")
+    name = item.get("name")
+    if protocol == "dns" and port is None:
+        port = DNS_PORT
+    if (protocol == "dns") != (name is not None):
+        raise InvalidValue(f"{where}.name", name, "a DNS probe needs a name, and no other probe has one")
     try:
         destination = str(ipaddress.ip_address(item["destination"]))
     except ValueError:
@@ -103,7 +115,7 @@ def _parse_probe(where: str, item: dict[str, t.Any]) -> Probe:
         raise InvalidValue(f"{where}.size", size, "only ICMP probes have a size")
     if size is not None and not PAYLOAD_MIN <= size <= SIZE_MAX:
         raise InvalidValue(f"{where}.size", size, f"has to be from {PAYLOAD_MIN} to {SIZE_MAX} bytes")
-    return Probe(item["source"], destination, protocol, port, token, size)
+    return Probe(item["source"], destination, protocol, port, token, size, name)
 
 
 # Errors of the source's own kernel that mean "there is no way", as opposed to a probe that could not be made.
@@ -170,4 +182,6 @@ def report(probe: Probe, verdict: Verdict) -> dict[str, t.Any]:
         "rtt": verdict.rtt,
         "source_port": verdict.source_port,
         "mtu": verdict.mtu,
+        "name": probe.name,
+        "answer": None if verdict.answer is None else list(verdict.answer),
     }

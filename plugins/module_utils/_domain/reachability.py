@@ -21,6 +21,8 @@ Service = t.Tuple[str, t.Optional[int]]
 
 # A port that policy lines hardly ever name (discard): what a network does not open has to be closed.
 UNDECLARED_PORT = 9
+# Docker's embedded name server, as containers on user-defined networks have it.
+NAME_SERVER = "127.0.0.11"
 # How many pairs of containers are tried unless somebody says otherwise: all of 140 containers.
 MOST_PAIRS = 20_000
 # Tokens that no run begins with: they are for probes that are sent once more.
@@ -38,6 +40,12 @@ class Node(t.NamedTuple):
     network: str
     address: str
     mtu: int = MTU_DEFAULT
+    aliases: tuple[str, ...] = ()
+
+    @classmethod
+    def from_data(cls, data: Data) -> Node:
+        """From ``_asdict``, as it comes back from Ansible."""
+        return cls(**{**data, "aliases": tuple(data.get("aliases", ()))})
 
     @property
     def version(self) -> int:
@@ -52,7 +60,8 @@ class Node(t.NamedTuple):
 class Probe:
     """One probe; ``intended`` is why it should pass, None if it should not. ``token`` tells it at the far end.
 
-    With ``packet``, a ping is a packet of so many bytes that nobody may fragment, and asks for the path's MTU.
+    With ``packet``, a ping is a packet of so many bytes that nobody may fragment, and asks for the path's MTU. With
+    ``name``, the source asks its name server for the target by this name.
     """
 
     source: Node
@@ -62,15 +71,26 @@ class Probe:
     token: int
     intended: str | None
     packet: int | None = None
+    name: str | None = None
 
     @property
     def service(self) -> str:
         if self.packet is not None:
             return f"{self.protocol} of {self.packet} bytes"
+        if self.name is not None:
+            return "name"
         return self.protocol if self.port is None else f"{self.protocol}/{self.port}"
 
     def to_data(self) -> Data:
         """The form in which module ``reachability_info`` takes it."""
+        if self.name is not None:
+            return {
+                "source": self.source.container,
+                "destination": NAME_SERVER,
+                "protocol": "dns",
+                "name": self.name,
+                "token": self.token,
+            }
         data: Data = {
             "source": self.source.container,
             "destination": self.target.address,
@@ -105,7 +125,8 @@ def find_nodes(policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence
                 if network is not None and counts.get(key, 0) < most:
                     counts[key] = counts.get(key, 0) + 1
                     mtu = int(mtus.get(container["networks"][0]["network"]) or MTU_DEFAULT)
-                    nodes.append(Node(host, container["name"], network, address, mtu))
+                    aliases = tuple(container["networks"][0].get("aliases") or ())
+                    nodes.append(Node(host, container["name"], network, address, mtu, aliases))
     return nodes
 
 
@@ -134,6 +155,36 @@ def make_probes(
             intended = policy.allowing(source.network, target.network, protocol, port, same_host)
             probes.append(Probe(source, target, protocol, port, tokens[key], intended, packet))
     return probes
+
+
+def make_name_probes(nodes: t.Sequence[Node], first_token: int = 0) -> list[Probe]:
+    """On each network of each host, every container asks for the next one's name and aliases, the last for the first's.
+
+    Docker knows names within a host, on user-defined networks. Only names that there are get asked for, since the
+    embedded server forwards the others to servers outside of the host.
+    """
+    together: dict[tuple[str, str], list[Node]] = {}
+    for node in nodes:
+        if node.version == 4 and node.network != DEFAULT_BRIDGE:
+            together.setdefault((node.host, node.network), []).append(node)
+    probes = []
+    for (_host, network), members in together.items():
+        for source, target in zip(members, members[1:] + members[:1]):
+            # A container that is alone on its network asks for itself.
+            for number, name in enumerate((target.container, *target.aliases)):
+                intended = f"containers on {network} find each other by name"
+                probes.append(Probe(source, target, "dns", None, first_token + number, intended, None, name))
+    return probes
+
+
+def listeners(policy: Policy, nodes: t.Sequence[Node]) -> dict[str, list[Data]]:
+    """By host, where somebody has to listen for the time of the probes: the ports that the policy opens at nodes."""
+    found: dict[str, list[Data]] = {}
+    for node in nodes:
+        for protocol, port in policy.services_of(node.network):
+            if port is not None:
+                found.setdefault(node.host, []).append({"address": node.address, "protocol": protocol, "port": port})
+    return found
 
 
 def _pairs(
@@ -188,6 +239,7 @@ class Verdict:
             "protocol": self.probe.protocol,
             "port": self.probe.port,
             "packet": self.probe.packet,
+            "name": self.probe.name,
             "intended": self.probe.intended is not None,
             "declared_by": self.probe.intended,
             "passed": self.passed,
@@ -203,6 +255,8 @@ def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str]) -> Verdi
         return Verdict(probe, False, f"not tried: host {probe.source.host} did not run its probes")
     if result["outcome"] == "error":
         return Verdict(probe, False, f"not tried: {result['detail']}")
+    if probe.name is not None:
+        return _judge_name(probe, result)
     passed = bool(result["reached"])
     if probe.intended is None:
         if passed:
@@ -221,6 +275,18 @@ def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str]) -> Verdi
     if not arrivals:
         return Verdict(probe, True, "is answered, but by somebody else: nothing arrived at the target")
     return Verdict(probe, True, None)
+
+
+def _judge_name(probe: Probe, result: Data) -> Verdict:
+    answer = result["answer"]
+    if answer is None:
+        problem = f"name {probe.name} does not resolve ({result['outcome']}), and should: {probe.intended}"
+    elif probe.target.address not in answer:
+        told = ", ".join(answer) or result["detail"]
+        problem = f"name {probe.name} resolves to {told}, and should to {probe.target.address}"
+    else:
+        return Verdict(probe, True, None)
+    return Verdict(probe, False, problem)
 
 
 Arrivals = t.Dict[t.Tuple[t.Any, ...], t.List[str]]
@@ -255,7 +321,7 @@ def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
     chosen: dict[tuple[t.Any, ...], Verdict] = {}
     for verdict in verdicts:
         probe = verdict.probe
-        if verdict.problem is not None:
+        if verdict.problem is not None and probe.name is None:
             kind = probe.protocol, probe.packet is None, verdict.passed, probe.intended is None
             path = probe.source.host, probe.source.network, probe.target.host, probe.target.network
             chosen.setdefault((*path, *kind), verdict)

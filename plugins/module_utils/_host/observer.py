@@ -5,7 +5,7 @@
 """The observer's life on a host: starting it as a process of its own, and ending it for what it has seen.
 
 It is a fork of the module, since the module's code is gone from the host once the module ends. It listens by packet
-sockets and opens no port; :mod:`observer_process` is what it does.
+sockets, and opens ports only where it is told to; :mod:`observer_process` is what it does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observer_process import (
     END_MARK,
     Ear,
+    Listener,
     listen,
+    listener,
     packet_sockets,
 )
 
@@ -50,29 +52,35 @@ class Observer:
         self._process_file = os.path.join(folder, "observer.json")
         self._arrivals_file = os.path.join(folder, "arrivals.jsonl")
 
-    def start(self, containers: t.Mapping[str, Namespace], lifetime: float) -> int:
+    def start(
+        self, containers: t.Mapping[str, Namespace], lifetime: float, ports: t.Sequence[tuple[str, str, int]] = ()
+    ) -> int:
         """Observe the namespaces of ``containers`` for ``lifetime`` seconds at most; the process id.
 
-        An observer that runs already is ended first. On return the new one hears.
+        It also listens on ``ports``, each an address, a protocol and a port, where that is an address in one of the
+        namespaces and the port is free. An observer that runs already is ended first. On return the new one hears.
         """
         self.stop()
         _private_folder(self._folder)
-        allow_descriptors(2 * len(containers) + 256)
+        allow_descriptors(2 * len(containers) + len(ports) + 256)
         ears = []
+        listeners: list[Listener] = []
         for name, namespace in containers.items():
             with namespace.entered():
                 ears += [Ear(opened, name) for opened in packet_sockets()]
+                listeners += filter(None, (listener(*port) for port in ports))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         arrivals = os.open(self._arrivals_file, flags, 0o600)
-        kept = [arrivals] + [ear.socket.fileno() for ear in ears]
-        pid = _detach(lambda ready: listen(ears, arrivals, lifetime, ready), kept)
+        sockets = [ear.socket for ear in ears] + [each.socket for each in listeners]
+        kept = [arrivals] + [opened.fileno() for opened in sockets]
+        pid = _detach(lambda ready: listen(ears, listeners, arrivals, lifetime, ready), kept)
         start_time = _start_time(pid)
         if start_time is None:
             raise FleetnetError("the observer of probes has ended as soon as it was started")
         with open(self._process_file, "w", encoding="utf-8") as file:
             json.dump({"pid": pid, "start_time": start_time}, file)
-        for ear in ears:
-            ear.socket.close()
+        for opened in sockets:
+            opened.close()
         os.close(arrivals)
         return pid
 

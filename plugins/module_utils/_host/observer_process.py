@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import json
@@ -37,6 +38,8 @@ _SO_RCVBUFFORCE = 33
 _PACKET_HOST = 0
 
 _RECEIVE_BUFFER = 4 << 20
+_DATAGRAM = 4096
+_BACKLOG = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +48,37 @@ class Ear:
 
     socket: socket.socket
     container: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Listener:
+    """A socket on a port that nobody else listens on: connections are accepted and closed, datagrams sent back."""
+
+    socket: socket.socket
+
+    def serve(self) -> None:
+        """Answer all that has come in."""
+        with contextlib.suppress(OSError):  # nothing more
+            while True:
+                if self.socket.type == socket.SOCK_STREAM:
+                    self.socket.accept()[0].close()
+                else:
+                    self.socket.sendto(*self.socket.recvfrom(_DATAGRAM))
+
+
+def listener(address: str, protocol: str, port: int) -> Listener | None:
+    """In the namespace that the caller is in; None where it has not this address, or somebody listens there."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+    try:
+        opened.bind((address, port))
+        if protocol == "tcp":
+            opened.listen(_BACKLOG)
+    except OSError:
+        opened.close()
+        return None
+    opened.setblocking(False)
+    return Listener(opened)
 
 
 def packet_sockets() -> list[socket.socket]:
@@ -71,8 +105,16 @@ def _packet_socket(protocol: int) -> socket.socket:
     return opened
 
 
-def listen(ears: t.Sequence[Ear], arrivals: int, lifetime: float, ready: t.Callable[[], None]) -> None:
-    """Write what is heard to the descriptor ``arrivals``, until SIGTERM comes or ``lifetime`` seconds are over.
+def listen(
+    ears: t.Sequence[Ear],
+    listeners: t.Sequence[Listener],
+    arrivals: int,
+    lifetime: float,
+    ready: t.Callable[[], None],
+) -> None:
+    """Let ``listeners`` serve, and write what is heard to the descriptor ``arrivals``.
+
+    Until SIGTERM comes, or ``lifetime`` seconds are over.
 
     ``ready`` is called once SIGTERM is understood.
     """
@@ -87,12 +129,17 @@ def listen(ears: t.Sequence[Ear], arrivals: int, lifetime: float, ready: t.Calla
     selector = selectors.DefaultSelector()
     for ear in ears:
         selector.register(ear.socket, selectors.EVENT_READ, ear)
+    for each in listeners:
+        selector.register(each.socket, selectors.EVENT_READ, each)
     selector.register(told.reader, selectors.EVENT_READ)
     seen: set[tuple[str, Arrival]] = set()
     with os.fdopen(arrivals, "w", encoding="utf-8") as file:
         while not told.by_signal and time.monotonic() < deadline:
             events = selector.select(max(0.0, deadline - time.monotonic()))
-            _write(file, [key.data for key, _mask in events if key.data is not None], seen)
+            for key, _mask in events:
+                if isinstance(key.data, Listener):
+                    key.data.serve()
+            _write(file, [key.data for key, _mask in events if isinstance(key.data, Ear)], seen)
         _write(file, ears, seen)  # what has come in before the signal
         if told.by_signal:
             file.write(END_MARK)

@@ -17,6 +17,7 @@ import struct
 import time
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import dns
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.packets import (
     ICMP_WANTED,
     ICMPV6_WANTED,
@@ -51,6 +52,9 @@ _ICMP_FILTER = 1
 _ICMPV6_FILTER = 1
 
 _RECEIVE_BUFFER = 4 << 20
+_DATAGRAM = 4096
+# Of the addresses that names are asked for.
+ADDRESS_VERSION = 4
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 # How many probes are sent before answers are looked at again: answers must not overrun the buffers meanwhile.
@@ -196,6 +200,8 @@ class ProbeRun:
         flight.sent = time.monotonic()
         if probe.protocol == "udp":
             opened.send(payload(probe.token))
+        elif probe.name is not None:
+            opened.send(dns.question(probe.token, probe.name, ADDRESS_VERSION))
 
     def _open(self, flight: _Flight) -> socket.socket:
         probe = flight.probe
@@ -254,8 +260,20 @@ class ProbeRun:
         number = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             self._failed(flight, number)
+        elif flight.probe.name is not None:
+            self._told(flight, opened)
         else:
             self._settle(flight, Verdict(REPLY))
+
+    def _told(self, flight: _Flight, opened: socket.socket) -> None:
+        """A name server has said something; what is no answer to the question is waited on for longer."""
+        try:
+            answer = dns.parse_answer(opened.recv(_DATAGRAM), flight.probe.token, ADDRESS_VERSION)
+        except OSError as error:
+            self._failed(flight, error.errno or errno.EIO)
+            return
+        if answer is not None:
+            self._settle(flight, Verdict(REPLY, answer.code, answer=answer.addresses))
 
     def _failed(self, flight: _Flight, number: int) -> None:
         """The kernel reports an error, behind which may be an ICMP message that says more.

@@ -110,7 +110,20 @@ def test_the_report_of_a_probe() -> None:
         "rtt": 0.5,
         "source_port": 20003,
         "mtu": None,
+        "name": None,
+        "answer": None,
     }
+    told = report(Probe("web1", "127.0.0.11", "dns", 53, 3, None, "db"), Verdict("reply", answer=("10.64.1.2",)))
+    assert (told["name"], told["answer"]) == ("db", ["10.64.1.2"])
+
+
+def test_dns_has_a_name_and_a_port_and_nothing_else_has_a_name() -> None:
+    (probe,) = parse_probes([item(protocol="dns", port=None, name="db")])
+    assert (probe.port, probe.name) == (53, "db")
+    with pytest.raises(InvalidValue, match="a DNS probe needs a name"):
+        parse_probes([item(protocol="dns")])
+    with pytest.raises(InvalidValue, match="no other probe has one"):
+        parse_probes([item(name="db")])
 
 
 @pytest.mark.parametrize(

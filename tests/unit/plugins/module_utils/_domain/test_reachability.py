@@ -14,6 +14,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachabili
     find_nodes,
     index_arrivals,
     judge,
+    listeners,
+    make_name_probes,
     make_probes,
     report_lines,
 )
@@ -198,3 +200,48 @@ def test_a_path_that_is_too_narrow_is_told_with_what_the_way_said():
         "does not pass (unreachable ICMP too big from 192.0.2.9, the MTU there is 1400), and should: "
         "web is one network on all hosts"
     )
+
+
+def test_containers_of_a_network_of_a_host_ask_for_the_next_one_and_its_aliases():
+    first, second = Node("h1", "a", "web", "10.64.1.2"), Node("h1", "b", "web", "10.64.1.3", 1500, ("www",))
+    nodes = [first, second, Node("h1", "a", "web", "fd00::2"), WEB2, Node("h1", "old", "docker0", "10.64.0.2")]
+    probes = make_name_probes(nodes, 7)
+    assert [(probe.source, probe.target, probe.name) for probe in probes] == [
+        (first, second, "b"),
+        (first, second, "www"),
+        (second, first, "a"),
+        (WEB2, WEB2, "web"),
+    ]
+    assert probes[1].service == "name"
+    assert probes[1].to_data() == {
+        "source": "a", "destination": "127.0.0.11", "protocol": "dns", "name": "www", "token": 8,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("result", "passed", "problem"),
+    [
+        ({"outcome": "reply", "answer": ["10.64.17.2"], "detail": "NOERROR"}, True, None),
+        ({"outcome": "reply", "answer": ["10.64.9.9"], "detail": "NOERROR"}, False,
+         "name web resolves to 10.64.9.9, and should to 10.64.17.2"),
+        ({"outcome": "reply", "answer": [], "detail": "NXDOMAIN"}, False,
+         "name web resolves to NXDOMAIN, and should to 10.64.17.2"),
+        ({"outcome": "refused", "answer": None, "detail": ""}, False,
+         "name web does not resolve (refused), and should: containers on web find each other by name"),
+    ],
+)  # fmt: skip
+def test_a_name_has_to_resolve_to_its_container(result, passed, problem):
+    (probe,) = make_name_probes([WEB2])
+    verdict = judge(probe, result, [])
+    assert (verdict.passed, verdict.problem) == (passed, problem)
+
+
+def test_somebody_listens_where_the_policy_opens_ports():
+    assert listeners(POLICY, [WEB1, WEB2]) == {}
+    ports = {(each["protocol"], each["port"]) for each in listeners(POLICY, [DB2])["h2"]}
+    assert {("tcp", 5432), ("tcp", 8000)} <= ports
+
+
+def test_nodes_come_back_from_ansible_as_they_were():
+    node = Node("h1", "b", "web", "10.64.1.3", 1500, ("www",))
+    assert Node.from_data({**node._asdict(), "aliases": ["www"]}) == node

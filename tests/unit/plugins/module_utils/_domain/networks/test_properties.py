@@ -136,7 +136,9 @@ def test_the_order_and_spelling_of_the_engine_do_not_matter(old: Json, new: Json
     assert comparable(made(old, one)) == comparable(made(old, other))
     item = parse_item(new, "networks[0]")
     found = [{each.option for each in differences(item, made(old, seed), False)} for seed in (one, other)]
-    if len(old["ipam_config"]) <= 1:
+    # Where an engine does not tell the gateway that it took for a range, it may be any of several.
+    unsaid = any("ip_range" in block and "gateway" not in block for block in old["ipam_config"])
+    if len(old["ipam_config"]) <= 1 and not unsaid:
         assert found[0] == found[1]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import socket
 import time
 import typing as t
 
@@ -132,3 +133,29 @@ def test_a_folder_that_others_may_write_to_is_refused(path: Path, tmp_path: path
     tmp_path.chmod(0o777)
     with pytest.raises(FleetnetError, match="not a folder that belongs to root alone"):
         Observer(str(tmp_path)).start({"there": path.there}, 5)
+
+
+def test_it_listens_where_nobody_else_does_and_as_long_as_it_runs(path: Path, observer: Observer) -> None:
+    with path.there.entered(), socket.socket() as taken:
+        taken.bind(("10.2.0.2", 7002))
+        taken.listen()
+        ports = [
+            ("10.2.0.2", "tcp", 7001),
+            ("10.2.0.2", "tcp", 7002),
+            ("10.2.0.2", "udp", 7003),
+            ("fd02::2", "tcp", 7001),
+        ]
+        observer.start({"there": path.there}, 30, [*ports, ("10.2.0.3", "tcp", 7001)])
+        probes = [
+            Probe("here", address, protocol, port, number) for number, (address, protocol, port) in enumerate(ports)
+        ]
+
+        def outcomes() -> list[str]:
+            verdicts = ProbeRun(0.4, 2, 100).run([(probe, path.here) for probe in probes])
+            return [verdict.outcome for verdict in verdicts]
+
+        assert outcomes() == ["reply", "reply", "reply", "reply"]
+        taken.settimeout(1)
+        taken.accept()[0].close()  # the container's own server got it
+        assert observer.stop().complete
+        assert outcomes() == ["refused", "reply", "refused", "refused"]

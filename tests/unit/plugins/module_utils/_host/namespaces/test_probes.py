@@ -154,3 +154,24 @@ def test_from_several_namespaces(path: Path) -> None:
 
 def test_nothing_to_do() -> None:
     assert ProbeRun(1, 1, 1).run([]) == []
+
+
+def test_a_name_server_is_asked_and_its_answer_is_told(path: Path) -> None:
+    with path.there.entered():
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(("10.2.0.2", 53))
+
+    def serve() -> None:
+        asked, sender = server.recvfrom(512)
+        server.sendto(b"no answer", sender)
+        record = bytes.fromhex("c00c 0001 0001 00000258 0004 0a400102")
+        server.sendto(asked[:2] + bytes.fromhex("8180 0001 0001 0000 0000") + asked[12:] + record, sender)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    questions = [Probe("here", "10.2.0.2", "dns", port, port, None, "web") for port in (53, 54)]
+    found, refused = send(path.here, *questions)
+    thread.join()
+    server.close()
+    assert (found.outcome, found.detail, found.answer) == ("reply", "NOERROR", ("10.64.1.2",))
+    assert (refused.outcome, refused.answer) == ("refused", None)
