@@ -8,6 +8,7 @@ Three hosts, with three engines, are damaged at a time, each in another way, and
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -39,3 +40,18 @@ def test_each_damage_is_named(fleet, table, damages):
 
 def test_all_is_as_declared_in_the_end(fleet):
     assert fleet.verify() is None
+
+
+def test_nothing_is_left_of_the_traces(host):
+    assert "fleetnet_trace" not in host.check_output("nft list tables")
+    assert not host.file("/run/fleetnet/trace").exists
+
+
+def test_a_trace_that_nobody_ends_ends_by_itself(host):
+    flows = [{"source": "10.64.1.2", "destination": "10.64.17.2"}]
+    options = json.dumps({"state": "started", "flows": flows, "lifetime": 2})
+    result = host.ansible("fleetnet.docker.packet_trace", options, check=False)
+    assert "msg" not in result, result
+    assert "inet fleetnet_trace" in host.check_output("nft list tables")
+    host.check_output("timeout 30 sh -c 'while systemctl -q is-active fleetnet-trace; do sleep 0.1; done'")
+    assert "fleetnet_trace" not in host.check_output("nft list tables")

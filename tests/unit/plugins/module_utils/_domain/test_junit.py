@@ -43,5 +43,12 @@ def test_what_a_person_wrote_is_escaped():
     assert failure.text.endswith('intended: policy[0]: web -> db: "tcp" & <5432>')
 
 
+def test_what_is_behind_a_failure_is_told():
+    wrong = Verdict(PASSES.probe, False, "does not pass", "h2: link fn-db is down")
+    failure = ElementTree.fromstring(render([wrong]).encode()).find(".//failure")
+    assert failure is not None
+    assert "because: h2: link fn-db is down\n" in failure.text
+
+
 def test_nothing_to_prove_is_a_report_as_well():
     assert ElementTree.fromstring(render([]).encode()).attrib["tests"] == "0"

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import (
     Node,
     Probe,
+    Verdict,
     arrivals_of,
     find_nodes,
     index_arrivals,
@@ -18,6 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachabili
     make_name_probes,
     make_probes,
     report_lines,
+    to_explain,
 )
 
 from .planning import plan_of
@@ -245,3 +249,36 @@ def test_somebody_listens_where_the_policy_opens_ports():
 def test_nodes_come_back_from_ansible_as_they_were():
     node = Node("h1", "b", "web", "10.64.1.3", 1500, ("www",))
     assert Node.from_data({**node._asdict(), "aliases": ["www"]}) == node
+
+
+FAILURES = [
+    Verdict(Probe(source, target, protocol, port, 0, "because"), False, "does not pass")
+    for source, target in ((WEB1, WEB2), (WEB2, WEB1), (WEB1, DB2))
+    for protocol, port in (("icmp", None), ("tcp", 80), ("tcp", 81))
+]
+
+
+def test_of_failures_one_of_each_kind_is_explained_and_each_two_hosts_come_first():
+    chosen = to_explain(FAILURES, 100)
+    assert [(verdict.probe.source, verdict.probe.target, verdict.probe.protocol) for verdict in chosen] == [
+        (WEB1, WEB2, "icmp"),
+        (WEB2, WEB1, "icmp"),
+        (WEB1, WEB2, "tcp"),
+        (WEB2, WEB1, "tcp"),
+        (WEB1, DB2, "icmp"),
+        (WEB1, DB2, "tcp"),
+    ]
+    assert to_explain(FAILURES, 2) == chosen[:2]
+
+
+def test_what_is_as_declared_and_names_are_not_explained_by_packets():
+    good = Verdict(Probe(WEB1, WEB2, "icmp", None, 0, "because"), True, None)
+    (name,) = make_name_probes([WEB2])
+    assert to_explain([good, Verdict(name, False, "name web does not resolve")], 100) == []
+
+
+def test_the_report_ends_with_what_is_behind_it():
+    explained = [dataclasses.replace(verdict, explanation="h1: link fn-web is down") for verdict in FAILURES[:2]]
+    lines = report_lines([*explained, *FAILURES[2:]])
+    assert lines[-2:] == ["Because:", "  h1: link fn-web is down (2 probes)"]
+    assert "Because:" not in report_lines(FAILURES)
