@@ -29,7 +29,8 @@ options:
         process id and its aliases.
       - V(interfaces) includes V(container_details), and looks into the network namespace of each container. This needs
         root.
-      - V(ports) includes V(containers), and finds what carries their published ports. This needs root.
+      - V(ports) includes V(containers), and finds what carries their published ports. This needs root, and so does
+        V(firewall).
     type: list
     elements: str
     choices:
@@ -235,7 +236,7 @@ network_info:
           type: bool
     containers:
       description: The running containers, by name.
-      returned: if O(gather) has V(containers) or V(container_details)
+      returned: if O(gather) has V(containers), V(container_details), V(interfaces) or V(ports)
       type: list
       elements: dict
       contains:
@@ -573,14 +574,20 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import ENGINE_PARTS, PARTS, survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
+
+PRIVILEGED_PARTS = frozenset(("interfaces", "ports", "firewall"))
 
 
 def look(module: AnsibleModule) -> dict[str, t.Any]:
     task = Task.of(module)
     parts = task.params["gather"]
+    if PRIVILEGED_PARTS.intersection(parts):
+        # Without, namespaces and rules would look like none at all.
+        require_root()
     engine = connect(task.params) if ENGINE_PARTS.intersection(parts) else None
     found = survey(parts, task.commands, engine)
     if task.params["slice"] is not None:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink import Address, DefaultRoute
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink import Link as InnerLink
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import Container, Endpoint, Link
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink import Address, DefaultRoute, Link
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import Container, Endpoint
 
 
 class Interface(t.TypedDict):
@@ -31,7 +30,7 @@ class Interface(t.TypedDict):
 class Interior(t.NamedTuple):
     """What rtnetlink tells inside of a namespace."""
 
-    links: t.Sequence[InnerLink]
+    links: t.Sequence[Link]
     addresses: t.Sequence[Address]
     default_routes: t.Sequence[DefaultRoute]
 
@@ -43,10 +42,8 @@ def interfaces(
     found: list[Interface] = []
     for link in sorted(interior.links, key=lambda each: each.number):
         own = [address.text for address in interior.addresses if address.link == link.number]
-        # The peer's index is of the namespace that the peer is in; only a port of a bridge is surely the host's.
-        peer = host_links.get(link.peer) if link.peer is not None else None
-        if peer is not None and peer["kind"] != "veth":
-            peer = None
+        peer = _peer(link, host_links)
+        bridge = host_links.get(peer.master) if peer is not None and peer.master is not None else None
         found.append(
             {
                 "name": link.name,
@@ -58,14 +55,23 @@ def interfaces(
                 "network": _network(link, own, endpoints),
                 "gateway": _gateway(interior, link, ipv6=False),
                 "gateway_v6": _gateway(interior, link, ipv6=True),
-                "peer": peer["name"] if peer else None,
-                "bridge": peer["master"] if peer else None,
+                "peer": peer.name if peer else None,
+                "bridge": bridge.name if bridge else None,
             }
         )
     return found
 
 
-def _network(link: InnerLink, addresses: t.Sequence[str], endpoints: t.Sequence[Endpoint]) -> str | None:
+def _peer(link: Link, host_links: t.Mapping[int, Link]) -> Link | None:
+    """The host's end of a veth pair; None where the other end is in yet another namespace.
+
+    Indexes are of a namespace, so one that leads to the host's has to lead back.
+    """
+    peer = host_links.get(link.peer) if link.kind == "veth" and link.peer is not None else None
+    return peer if peer is not None and peer.kind == "veth" and peer.peer == link.number else None
+
+
+def _network(link: Link, addresses: t.Sequence[str], endpoints: t.Sequence[Endpoint]) -> str | None:
     """The Docker network by which the link came: of its MAC address, else of one of its addresses."""
     for endpoint in endpoints:
         if endpoint["mac"] is not None and endpoint["mac"].lower() == link.mac:
@@ -76,7 +82,7 @@ def _network(link: InnerLink, addresses: t.Sequence[str], endpoints: t.Sequence[
     return None
 
 
-def _gateway(interior: Interior, link: InnerLink, ipv6: bool) -> str | None:
+def _gateway(interior: Interior, link: Link, ipv6: bool) -> str | None:
     ways = [way for way in interior.default_routes if way.link == link.number and (":" in way.gateway) == ipv6]
     return min(ways, key=lambda way: way.metric).gateway if ways else None
 

@@ -38,7 +38,8 @@ _UP = 0x1
 class Link(t.NamedTuple):
     """A link; ``peer`` is the index of the other end of a veth pair (in whatever namespace it is), None without one.
 
-    ``state`` is down where the link itself is, and lowerlayerdown where its other end is.
+    ``state`` is down where the link itself is, and lowerlayerdown where its other end is. ``master`` is the index of
+    the bridge that it is a port of.
     """
 
     number: int
@@ -47,6 +48,8 @@ class Link(t.NamedTuple):
     mtu: int
     state: str
     peer: int | None
+    kind: str | None = None
+    master: int | None = None
 
 
 class Address(t.NamedTuple):
@@ -119,6 +122,8 @@ def parse_link(body: bytes) -> Link:
         mtu=_number(found[4]),
         state=state,
         peer=_number(found[5]) if 5 in found else None,
+        kind=_attributes(found.get(18, b"")).get(1, b"").rstrip(b"\0").decode(errors="replace") or None,
+        master=_number(found[10]) if 10 in found else None,
     )
 
 

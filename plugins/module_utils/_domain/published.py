@@ -16,6 +16,7 @@ _DESTINATION = re.compile(r"(?:--to-destination |dnat (?:ip6? )?to )\[?([0-9a-fA
 _PORT = re.compile(r"(?:-p|--protocol|\b)\s*\b(tcp|udp|sctp)\b.*?(?:--dport|dport) (\d+)\b")
 _ADDRESS = re.compile(r"(?:-d|ip6? daddr) ([0-9a-fA-F.:]+)(?:/\d+)?\s")
 _ANY = ("0.0.0.0", "::")
+_COUNTERS = re.compile(r"counter packets \d+ bytes \d+ ?")
 
 
 class Port(t.TypedDict):
@@ -55,7 +56,7 @@ def parse_dnat(line: str) -> Dnat | None:
     if to is None or what is None:
         return None
     where = _ADDRESS.search(line)
-    return Dnat(line.strip(), what[1], where[1] if where else None, int(what[2]), to[1], int(to[2]))
+    return Dnat(_COUNTERS.sub("", line).strip(), what[1], where[1] if where else None, int(what[2]), to[1], int(to[2]))
 
 
 def parse_proxy(pid: int, arguments: t.Sequence[str]) -> Proxy | None:

@@ -88,9 +88,11 @@ def _nft_tables(commands: Commands) -> list[str]:
 def _unit_states(commands: Commands) -> dict[str, tuple[bool, bool]]:
     """Whether units are active and enabled; those that are not there are neither."""
     units = [*(f"{name}.service" for name in _SERVICES), *FIREWALL_PART.units, *ROUTES_PART.units]
+    found = dict.fromkeys(units, (False, False))
+    if commands.find("systemctl") is None:
+        return found
     shown = commands.run("systemctl", "show", "--property=Id,ActiveState,UnitFileState", *units)
     states = [dict(line.split("=", maxsplit=1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
-    found = dict.fromkeys(units, (False, False))
     for state in states:
         found[state["Id"]] = (state["ActiveState"] == "active", state["UnitFileState"] == "enabled")
     return found

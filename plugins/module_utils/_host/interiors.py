@@ -15,7 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interiors 
     endpoints_of,
     interfaces,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import Container, Link
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import Container
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.published import (
     PROXY_PROGRAM,
     Dnat,
@@ -37,12 +37,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import
 _ENGINE_TABLE = "docker-bridges"
 
 
-def add_interfaces(containers: t.Sequence[Container], host_links: t.Sequence[Link]) -> None:
+def add_interfaces(containers: t.Sequence[Container]) -> None:
     """Give each running container ``namespace``, ``shares_namespace_with`` and ``interfaces``.
 
     One that ends meanwhile gets None and nothing. What lives in the host's own namespace has no interfaces of its own.
     """
-    by_index = {link["index"]: link for link in host_links}
+    with opened() as host:
+        by_index = {link.number: link for link in host.links()}
     by_name = {container["name"]: container for container in containers}
     interiors: dict[NamespaceId, Interior] = {}
     homes: dict[str, NamespaceId | None] = {}

@@ -88,7 +88,7 @@ def _survey_containers(parts: t.Sequence[str], commands: Commands, engine: Engin
     listed = engine.get("/containers/json")
     containers = read_containers(engine, "container_details" in parts or "interfaces" in parts, listed)
     if "interfaces" in parts:
-        add_interfaces(containers, read_links(commands))
+        add_interfaces(containers)
     if "ports" in parts:
         rules, proxies = read_dnat(commands), read_proxies()
         by_id = {container["Id"]: container for container in listed}

@@ -14,10 +14,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink im
 
 INSIDE = Interior(
     links=[
-        Link(5, "eth1", "02:00:00:00:00:05", 1500, "up", 12),
+        Link(5, "eth1", "02:00:00:00:00:05", 1500, "up", 12, "veth"),
         Link(1, "lo", "00:00:00:00:00:00", 65536, "unknown", None),
-        Link(4, "eth0", "02:00:00:00:00:04", 1450, "up", 11),
-        Link(6, "tun0", "", 1420, "up", 2),
+        Link(4, "eth0", "02:00:00:00:00:04", 1450, "up", 11, "veth"),
+        Link(6, "macvlan", "02:00:00:00:00:06", 1420, "up", 12, "macvlan"),
+        Link(7, "inner", "02:00:00:00:00:07", 1500, "up", 11, "veth"),
     ],
     addresses=[
         Address(1, "127.0.0.1/8"), Address(4, "10.64.1.2/24"), Address(4, "fd00::2/64"), Address(5, "10.64.2.2/24"),
@@ -28,9 +29,9 @@ INSIDE = Interior(
     ],
 )  # fmt: skip
 HOST = {
-    2: {"name": "eth0", "kind": "bridge", "master": None},
-    11: {"name": "veth11", "kind": "veth", "master": "fn-web"},
-    12: {"name": "veth12", "kind": "veth", "master": None},
+    3: Link(3, "fn-web", "02:00:00:00:00:ff", 1500, "up", None, "bridge"),
+    11: Link(11, "veth11", "02:00:00:00:01:11", 1500, "up", 4, "veth", 3),
+    12: Link(12, "veth12", "02:00:00:00:01:12", 1500, "up", 5, "veth"),
 }
 
 
@@ -41,7 +42,7 @@ def endpoint(network, mac=None, ipv4=None):
 def test_links_have_their_network_gateways_and_the_hosts_ends():
     # Engines of some generations tell no MAC address of a network that was joined later.
     attached = [endpoint("web", "02:00:00:00:00:04"), endpoint("db", None, "10.64.2.2/24")]
-    lo, eth0, eth1, tun0 = interfaces(INSIDE, attached, HOST)
+    lo, eth0, eth1, *others = interfaces(INSIDE, attached, HOST)
     assert (lo["name"], lo["mac"], lo["addresses"], lo["network"], lo["peer"]) == (
         "lo",
         None,
@@ -55,8 +56,8 @@ def test_links_have_their_network_gateways_and_the_hosts_ends():
         "peer": "veth11", "bridge": "fn-web",
     }  # fmt: skip
     assert (eth1["network"], eth1["gateway"], eth1["peer"], eth1["bridge"]) == ("db", "10.64.2.1", "veth12", None)
-    # A link of the host that happens to have the index of its other end is no end of it.
-    assert (tun0["network"], tun0["peer"]) == (None, None)
+    # Links of the host that happen to have the index of their other end are no ends of theirs.
+    assert [(other["network"], other["peer"], other["bridge"]) for other in others] == [(None, None, None)] * 2
 
 
 def test_who_shares_a_namespace_has_its_owners_attachments():

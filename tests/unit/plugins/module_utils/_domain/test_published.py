@@ -37,7 +37,7 @@ def container(*ports):
         (TO_WEB_6, (TO_WEB_6, "tcp", None, 8080, "fd00::2", 80)),
         (LOCAL, (LOCAL, "tcp", "127.0.0.1", 8080, "172.17.0.2", 80)),
         (NAME, (NAME, "udp", None, 5353, "172.17.0.2", 53)),
-        (NFT, (NFT, "tcp", None, 8080, "172.17.0.2", 80)),
+        (NFT, (NFT.replace("counter packets 0 bytes 0 ", ""), "tcp", None, 8080, "172.17.0.2", 80)),
         ("-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE", None),
         ("-A DOCKER -i docker0 -j RETURN", None),
         ("-P PREROUTING ACCEPT", None),
