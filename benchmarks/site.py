@@ -26,7 +26,10 @@ import plays
 ROOT = pathlib.Path(__file__).parent.parent
 BY_HAND = pathlib.Path(__file__).parent / "by_hand"
 FLEET = "bench-site"
-WORKLOADS = {"workload_networks": ["web", "db"]}
+WORKLOADS = {
+    "workload_networks": ["web", "app"],
+    "workload_commands": {"web": "httpd -f -v -p 80", "app": "httpd -f -v -p 8080"},
+}
 
 
 class Fleet:
