@@ -107,7 +107,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.whole import PARTS, apply
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import ENGINE_PARTS, survey
@@ -123,7 +123,7 @@ def host_slice(module: AnsibleModule) -> dict[str, t.Any]:
             raise InvalidValue("gather", part, f"network_info has no such part; {nearest(part, SURVEY_PARTS)}")
     result = apply(task, {name: task.params[name] for name in engine_argument_spec()})
     if wanted:
-        engine = connect(task.params) if ENGINE_PARTS.intersection(wanted) else None
+        engine = task.engine() if ENGINE_PARTS.intersection(wanted) else None
         result["network_info"] = survey(wanted, task.commands, engine)
     return result
 

@@ -572,13 +572,14 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import require_root
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import ENGINE_PARTS, PARTS, survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
+# Those of _host/parts/whole.py.
+SLICE_PARTS = ("default_bridge", "bridge_routing", "networks", "host_routes")
 PRIVILEGED_PARTS = frozenset(("interfaces", "ports", "firewall"))
 
 
@@ -588,9 +589,12 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
     if PRIVILEGED_PARTS.intersection(parts):
         # Without, namespaces and rules would look like none at all.
         require_root()
-    engine = connect(task.params) if ENGINE_PARTS.intersection(parts) else None
+    engine = task.engine() if ENGINE_PARTS.intersection(parts) else None
     found = survey(parts, task.commands, engine)
     if task.params["slice"] is not None:
+        # The code of all parts is more than what a look at a host needs, and Python compiles it on each run.
+        from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
+
         connection = {name: task.params[name] for name in engine_argument_spec()}
         found["drift"] = whole.drift(task, connection, task.params["slice"])
     return {"changed": False, "network_info": found}
@@ -598,7 +602,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
 
 def main() -> None:
     gather = {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)}
-    part = {"type": "dict", "options": {part.name: {"type": "dict"} for part in whole.PARTS}}
+    part = {"type": "dict", "options": {name: {"type": "dict"} for name in SLICE_PARTS}}
     run_module(look, argument_spec=dict(engine_argument_spec(), gather=gather, slice=part))
 
 

@@ -20,6 +20,7 @@ description:
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
   - fleetnet.docker.engine
+  - fleetnet.docker.residents
 attributes:
   check_mode:
     details:
@@ -161,10 +162,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import invoked, run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observer import Observer
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.residents import Residents
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.residents import OPTIONS, Residents
 
 
 def start(module: AnsibleModule) -> dict[str, t.Any]:
@@ -172,9 +173,10 @@ def start(module: AnsibleModule) -> dict[str, t.Any]:
     if lifetime < 1:
         raise InvalidValue("lifetime", lifetime, "has to be at least 1 second")
     ports = [(each["address"], each["protocol"], each["port"]) for each in module.params["listen"]]
-    containers = Residents(connect(module.params)).observable()
+    containers = Residents(lambda: connect(module.params), module.params["containers"]).observable()
     pid = None if module.check_mode else Observer().start(containers, lifetime, ports)
-    return {"changed": False, "pid": pid, "observed": sorted(containers)}
+    invocation = invoked(module.params, containers="as they were told")
+    return {"changed": False, "pid": pid, "observed": sorted(containers), "invocation": invocation}
 
 
 def stop(module: AnsibleModule) -> dict[str, t.Any]:
@@ -206,7 +208,7 @@ def main() -> None:
         },
         "lifetime": {"type": "int", "default": 120},
     }
-    run_module(observe, argument_spec=dict(engine_argument_spec(), **options))
+    run_module(observe, argument_spec=dict(engine_argument_spec(), **OPTIONS, **options))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
   - fleetnet.docker.engine
+  - fleetnet.docker.residents
 attributes:
   check_mode:
     details:
@@ -201,10 +202,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing import parse_probes, report
 from ansible_collections.fleetnet.docker.plugins.module_utils._host import neighbours
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import invoked, run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes import ProbeRun
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.residents import Residents, probe_all
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.probing import probe_all
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.residents import OPTIONS, Residents
 
 
 def probe(module: AnsibleModule) -> dict[str, t.Any]:
@@ -216,13 +218,12 @@ def probe(module: AnsibleModule) -> dict[str, t.Any]:
     require_root()
     verdicts = probe_all(
         probes,
-        Residents(connect(params)),
+        Residents(lambda: connect(params), params["containers"]),
         lambda: ProbeRun(params["probe_timeout"], params["attempts"], params["concurrency"]),
         neighbours.room(),
     )
     results = [report(sent, verdict) for sent, verdict in zip(probes, verdicts)]
-    # Thousands of probes would go back to the controller twice: as results, and as the arguments that Ansible adds.
-    invocation = {"module_args": dict(params, probes=f"{len(probes)} probes, those of the results")}
+    invocation = invoked(params, probes=f"{len(probes)} probes, those of the results", containers="as they were told")
     return {"changed": False, "results": results, "invocation": invocation}
 
 
@@ -242,7 +243,7 @@ def main() -> None:
         "attempts": {"type": "int", "default": 2},
         "concurrency": {"type": "int", "default": 4096},
     }
-    run_module(probe, argument_spec=dict(engine_argument_spec(), **options))
+    run_module(probe, argument_spec=dict(engine_argument_spec(), **OPTIONS, **options))
 
 
 if __name__ == "__main__":

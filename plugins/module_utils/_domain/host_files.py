@@ -18,10 +18,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall i
     FORWARD_CHAIN,
     RAW_CHAIN,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import (
+    FOLDER,
+    ROUTE_PROTOCOL,
+    STATE_FOLDER,
+    Part,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.nft_table import TABLE
 
-FOLDER = "/etc/fleetnet"
-STATE_FOLDER = "/var/lib/fleetnet"
 FIREWALL = f"{FOLDER}/firewall.nft"
 IPTABLES = f"{FOLDER}/iptables.rules"
 IP6TABLES = f"{FOLDER}/ip6tables.rules"
@@ -31,8 +35,6 @@ FIREWALLD_ZONE = f"{FOLDER}/firewalld.fleetnet-own.xml"
 FIREWALLD_IPSETS = {4: f"{FOLDER}/firewalld.fleetnet-own4.xml", 6: f"{FOLDER}/firewalld.fleetnet-own6.xml"}
 ROUTES = f"{FOLDER}/routes"
 SYSCTL = "/etc/sysctl.d/60-fleetnet.conf"
-# Not in /etc/iproute2/rt_protos and not used by bird (12), FRR (186 to 196), babel (42) or openr (99).
-ROUTE_PROTOCOL = 213
 REASSERT_SECONDS = 15
 
 _HEAD = r"""#!/bin/sh
@@ -267,94 +269,41 @@ class File(t.NamedTuple):
     mode: int = 0o644
 
 
-class Part(t.NamedTuple):
-    """A part of what stays on a host. ``needs`` are the programs that its script runs."""
-
-    name: str
-    body: str
-    needs: tuple[str, ...]
-    after: str = ""
-    part_of: str = ""
-    # units whose start takes the part away
-    flushed_by: str = ""
-
-    @property
-    def script(self) -> str:
-        """Path of the part's script."""
-        return f"{FOLDER}/apply-{self.name}"
-
-    @property
-    def service(self) -> str:
-        """The unit that applies the part at boot and whenever Docker restarts."""
-        return f"fleetnet-{self.name}.service"
-
-    @property
-    def reassert(self) -> str:
-        """The unit that puts back what got lost, once."""
-        return f"fleetnet-{self.name}-reassert.service"
-
-    @property
-    def timer(self) -> str:
-        """The unit that re-asserts it every few seconds."""
-        return f"fleetnet-{self.name}-reassert.timer"
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """What has to be enabled."""
-        return (self.service, self.timer, *((self.reassert,) if self.flushed_by else ()))
-
-    def idle(self, states: t.Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
-        """Those units that are not as they have to be; ``states`` are (unit, ActiveState, UnitFileState) of systemd.
-
-        All are enabled, and the service and the timer active: the other service runs for a moment only.
-        """
-        return tuple(
-            unit
-            for unit, active, enabled in states
-            if enabled != "enabled" or (active != "active" and unit != self.reassert)
-        )
-
-    def files(self) -> dict[str, File]:
-        """The part's script and units by path."""
-        units = "/etc/systemd/system"
-        return {
-            self.script: File(self._filled(_HEAD + self.body + _TAIL), 0o755),
-            f"{units}/{self.service}": File(self._filled(_SERVICE)),
-            f"{units}/{self.reassert}": File(self._filled(_REASSERT + (_REASSERT_INSTALL if self.flushed_by else ""))),
-            f"{units}/{self.timer}": File(self._filled(_TIMER)),
-        }
-
-    def _filled(self, text: str) -> str:
-        for name, value in {
-            "AFTER": self.after,
-            "FLUSHED_BY": self.flushed_by,
-            "FOLDER": FOLDER,
-            "FORWARD_CHAIN": FORWARD_CHAIN,
-            "PART": self.name,
-            "PART_OF": self.part_of,
-            "RAW_CHAIN": RAW_CHAIN,
-            "ROUTE_PROTOCOL": str(ROUTE_PROTOCOL),
-            "SCRIPT": self.script,
-            "SECONDS": str(REASSERT_SECONDS),
-            "SERVICE": self.service,
-            "STATE_FOLDER": STATE_FOLDER,
-            "SYSCTL": SYSCTL,
-            "TABLE": TABLE,
-        }.items():
-            text = text.replace(f"@{name}@", value)
-        return text
+_BODIES = {"firewall": _FIREWALL_BODY, "routes": _ROUTES_BODY}
 
 
-FIREWALL_PART = Part(
-    "firewall",
-    _FIREWALL_BODY,
-    ("nft", "sysctl", "systemctl"),
-    after="nftables.service firewalld.service ufw.service",
-    # Not of nftables.service, which firewalld conflicts with: a restart of firewalld would both stop and restart us.
-    part_of="firewalld.service",
-    flushed_by="nftables.service",
-)
-ROUTES_PART = Part("routes", _ROUTES_BODY, ("ip", "systemctl"))
+def part_files(part: Part) -> dict[str, File]:
+    """The part's script and units by path."""
+    units = "/etc/systemd/system"
+    install = _REASSERT_INSTALL if part.flushed_by else ""
+    texts = {
+        part.script: _HEAD + _BODIES[part.name] + _TAIL,
+        f"{units}/{part.service}": _SERVICE,
+        f"{units}/{part.reassert}": _REASSERT + install,
+        f"{units}/{part.timer}": _TIMER,
+    }
+    return {path: File(_filled(text, part), 0o755 if path == part.script else 0o644) for path, text in texts.items()}
+
+
+def _filled(text: str, part: Part) -> str:
+    for name, value in {
+        "AFTER": part.after,
+        "FLUSHED_BY": part.flushed_by,
+        "FOLDER": FOLDER,
+        "FORWARD_CHAIN": FORWARD_CHAIN,
+        "PART": part.name,
+        "PART_OF": part.part_of,
+        "RAW_CHAIN": RAW_CHAIN,
+        "ROUTE_PROTOCOL": str(ROUTE_PROTOCOL),
+        "SCRIPT": part.script,
+        "SECONDS": str(REASSERT_SECONDS),
+        "SERVICE": part.service,
+        "STATE_FOLDER": STATE_FOLDER,
+        "SYSCTL": SYSCTL,
+        "TABLE": TABLE,
+    }.items():
+        text = text.replace(f"@{name}@", value)
+    return text
 
 
 @dataclasses.dataclass(frozen=True)

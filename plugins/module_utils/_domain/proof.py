@@ -21,7 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import PREFIX, Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files import ROUTE_PROTOCOL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import ROUTE_PROTOCOL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import Leases
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan
 

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files import ROUTE_PROTOCOL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import ROUTE_PROTOCOL
 
 _HEAD = """\
 # Written by fleetnet.docker: routes to the other hosts' blocks, for ip -batch.

@@ -14,8 +14,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files
     File,
     FilesPlan,
     Observed,
-    Part,
+    part_files,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import Part
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
 
@@ -35,11 +36,11 @@ class Agent:
 
     def desired(self, files: t.Mapping[str, File | None]) -> dict[str, File | None]:
         """The module's files together with the part's own."""
-        return {**self._part.files(), **files}
+        return {**part_files(self._part), **files}
 
     def absent(self, files: t.Iterable[str]) -> dict[str, File | None]:
         """Nothing of it: neither the part's own files nor the module's ``files`` (paths)."""
-        return dict.fromkeys([*files, *self._part.files()])
+        return dict.fromkeys([*files, *part_files(self._part)])
 
     def observe(self, desired: t.Mapping[str, File | None]) -> Observed:
         """Read the files, and let the script tell what differs in the kernel.
@@ -83,7 +84,7 @@ class Agent:
 
     def _script(self, option: str) -> str:
         """Run the part's script from here: whatever lies on the host, or does not."""
-        return self._commands.run("sh", "-s", "--", option, stdin=self._part.files()[self._part.script].text)
+        return self._commands.run("sh", "-s", "--", option, stdin=part_files(self._part)[self._part.script].text)
 
     def _drift(self) -> tuple[str, ...]:
         try:

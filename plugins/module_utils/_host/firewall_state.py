@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files import FIREWALL_PART, ROUTES_PART
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iptables import list_rules
 

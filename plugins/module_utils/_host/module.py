@@ -13,6 +13,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 
 
+def invoked(params: dict[str, t.Any], **short: str) -> dict[str, t.Any]:
+    """For a result: the options that Ansible adds to it, with ``short`` words for those that would double its size."""
+    return {"module_args": {**params, **short}}
+
+
 def run_module(handler: t.Callable[[AnsibleModule], dict[str, t.Any]], **module_options: t.Any) -> None:
     """Run ``handler`` and exit with the result it returns; ``module_options`` go to AnsibleModule.
 

@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.explain.trace import TRACE_TABLE, Flow
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files import FIREWALL_PART, ROUTES_PART
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text
 

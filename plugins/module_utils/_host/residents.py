@@ -2,26 +2,30 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which network namespace a container lives in, and probing from there."""
+"""Which network namespace a container lives in."""
 
 from __future__ import annotations
 
-import contextlib
+import pathlib
 import typing as t
 from urllib.parse import quote
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing import ERROR, Probe, Verdict, in_batches
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import Container
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing import Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.containers import inspect, read_containers
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.neighbours import Forgetter
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import (
     Namespace,
     NamespaceGone,
     NamespaceId,
     own_id,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes import ProbeRun
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import inspect, read_containers
+
+OPTIONS: dict[str, t.Any] = {"containers": {"type": "list", "elements": "dict"}}
+CGROUPS = "/proc/{pid}/cgroup"
+_NEEDED = ("name", "id", "pid", "mode", "networks")
 
 
 class Absent(t.NamedTuple):
@@ -31,15 +35,39 @@ class Absent(t.NamedTuple):
 
 
 class Residents:
-    """Containers' namespaces, asked for by name or id; containers that share one get the same object."""
+    """Containers' namespaces, asked for by name or id; containers that share one get the same object.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    ``told`` are the running containers, as network_info with their details has told them a moment ago. Without, and
+    about those that have another process by now, the engine is asked. InvalidValue for what network_info does not tell.
+    """
+
+    def __init__(self, connect: t.Callable[[], Engine], told: t.Sequence[Container] | None = None) -> None:
+        for number, container in enumerate(told or ()):
+            for key in _NEEDED:
+                if key not in container:
+                    raise InvalidValue(
+                        f"containers[{number}]",
+                        container,
+                        f"has no {key!r}; give what network_info returns with container_details",
+                    )
+        self._connect = connect
+        self._connected: Engine | None = None
+        self._told = told
+        self._by_name = {key: each for each in told or () for key in (each["id"], each["name"])}
         self._namespaces: dict[NamespaceId, Namespace] = {}
         self._subnets: dict[str, list[Prefix]] = {}
 
     def find(self, container: str) -> Namespace | Absent:
-        detail = inspect(self._engine, quote(container, safe=""))
+        told = self._by_name.get(container)
+        if told is not None and _still_there(told):
+            self._subnets[container] = [
+                Prefix.holding(address)
+                for endpoint in told["networks"]
+                for address in (endpoint["ipv4"], endpoint["ipv6"])
+                if address
+            ]
+            return self._shared(int(told["pid"] or 0), container)
+        detail = inspect(self._engine(), quote(container, safe=""))
         if detail is None:
             return Absent(f"container {container} does not exist on this host")
         self._subnets[container] = [
@@ -68,12 +96,22 @@ class Residents:
         """
         found: dict[NamespaceId, tuple[str, Namespace]] = {}
         # Those that live in another's namespace come last, so that it goes by the name of its owner.
-        for container in sorted(read_containers(self._engine, details=True), key=_borrows):
+        for container in sorted(self._running(), key=_borrows):
             namespace = self._shared(container["pid"], container["name"]) if container["pid"] else None
             if isinstance(namespace, Namespace):
                 found.setdefault(namespace.id, (container["name"], namespace))
         found.pop(own_id(), None)
         return dict(found.values())
+
+    def _running(self) -> t.Sequence[Container]:
+        if self._told is not None and all(map(_still_there, self._told)):
+            return self._told
+        return read_containers(self._engine(), details=True)
+
+    def _engine(self) -> Engine:
+        if self._connected is None:
+            self._connected = self._connect()
+        return self._connected
 
     def _shared(self, pid: int, container: str) -> Namespace | Absent:
         try:
@@ -86,32 +124,14 @@ class Residents:
         return known
 
 
-def _borrows(container: t.Mapping[str, t.Any]) -> bool:
-    return str(container["mode"]).startswith("container:")
+def _borrows(container: Container) -> bool:
+    return container["mode"].startswith("container:")
 
 
-def probe_all(
-    probes: t.Sequence[Probe], residents: Residents, new_run: t.Callable[[], ProbeRun], most_neighbours: int
-) -> list[Verdict]:
-    """Send ``probes`` from their containers; those whose container does not run are errors, the others go on.
-
-    All at once, unless they are to more than ``most_neighbours``: the kernel's table has no room for more.
-    """
-    homes = {source: residents.find(source) for source in dict.fromkeys(probe.source for probe in probes)}
-    verdicts: list[Verdict | None] = []
-    sent = []
-    for probe in probes:
-        home = homes[probe.source]
-        if isinstance(home, Absent):
-            verdicts.append(Verdict(ERROR, home.reason))
-        else:
-            verdicts.append(None)
-            sent.append((probe, home))
-    batches = in_batches([residents.neighbour(probe) for probe, _home in sent], most_neighbours)
-    found: dict[int, Verdict] = {}
-    with contextlib.closing(Forgetter(residents.observable().values() if len(batches) > 1 else ())) as forgetter:
-        for batch in batches:
-            found.update(zip(batch, new_run().run([sent[position] for position in batch])))
-            forgetter.forget()
-    answers = (found[position] for position in range(len(sent)))
-    return [next(answers) if verdict is None else verdict for verdict in verdicts]
+def _still_there(container: Container) -> bool:
+    """Whether the container's process is still its own: then its cgroup is called by the container's id."""
+    try:
+        cgroups = pathlib.Path(CGROUPS.format(pid=container["pid"])).read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return container["id"] in cgroups

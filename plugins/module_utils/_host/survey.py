@@ -13,13 +13,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed i
     EngineInfo,
     Network,
     fill_gateways,
-    parse_containers,
     parse_engine,
     parse_networks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.published import published_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import Commands
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.containers import read_containers
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.firewall_state import read_firewall
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.host_state import (
     read_control_path,
@@ -107,24 +107,3 @@ def read_networks(engine: Engine, commands: Commands) -> list[Network]:
 
 def read_engine(engine: Engine) -> EngineInfo:
     return parse_engine(engine.get("/version"), engine.get("/info"), read_manages_firewall())
-
-
-def read_containers(engine: Engine, details: bool, listed: list[Json] | None = None) -> list[Container]:
-    """The running containers; with ``details`` each is asked about, for its PID and aliases: one call each, some ms.
-
-    ``listed`` is what the engine has just said of them.
-    """
-    listed = engine.get("/containers/json") if listed is None else listed
-    inspected = {container["Id"]: inspect(engine, container["Id"]) for container in listed if details}
-    return parse_containers(listed, {key: detail for key, detail in inspected.items() if detail is not None})
-
-
-def inspect(engine: Engine, container: str) -> Json | None:
-    """All that the engine knows of a container, by name or id; None where there is none, or none any more."""
-    try:
-        detail: Json = engine.get(f"/containers/{container}/json")
-    except EngineError as error:
-        if error.status != 404:
-            raise
-        return None
-    return detail

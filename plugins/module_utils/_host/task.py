@@ -12,8 +12,27 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import Commands, ModuleCommands
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine, connect
 
 Result = t.Dict[str, t.Any]
+
+
+class Connection:
+    """The connection to the engine that all parts of a task share, made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+
+    def engine(self, params: Result) -> Engine:
+        return self._engine or self.anew(params)
+
+    def anew(self, params: Result) -> Engine:
+        self._engine = connect(params)
+        return self._engine
+
+    def forget(self) -> None:
+        """After a restart of the daemon, which may be another release by then."""
+        self._engine = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +43,12 @@ class Task:
     check_mode: bool
     commands: Commands
     warn: t.Callable[[str], None]
+    connection: Connection = dataclasses.field(default_factory=Connection)
 
     @classmethod
     def of(cls, module: AnsibleModule) -> Task:
         """The task that a module runs for."""
         return cls(module.params, module.check_mode, ModuleCommands(module), module.warn)
+
+    def engine(self) -> Engine:
+        return self.connection.engine(self.params)

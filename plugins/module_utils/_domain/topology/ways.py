@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files import ROUTE_PROTOCOL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import ROUTE_PROTOCOL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import parse_peers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
     AS_DECLARED,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import firewall, firewalld, host_files, kernel
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import FIREWALL_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import parse_block
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import EngineVersion, connect
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.host_state import read_forwarding
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iptables import read_forward_drops
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import read_engine
@@ -40,7 +41,7 @@ FILES: dict[str, t.Callable[[firewall.Ruleset], str]] = {
 
 def read_firewall(task: Task) -> firewall.Engine:
     """What the host has that decides the rules."""
-    info = read_engine(connect(task.params))
+    info = read_engine(task.engine())
     return firewall.Engine(
         version=EngineVersion.parse(info["version"]),
         # "iptables+firewalld" where firewalld runs
@@ -59,7 +60,7 @@ def desired_files(task: Task, policy: Policy, engine: firewall.Engine) -> dict[s
 
 def apply(task: Task) -> Result:
     """Read, compile, plan, execute unless in check mode."""
-    agent = Agent(task.commands, host_files.FIREWALL_PART)
+    agent = Agent(task.commands, FIREWALL_PART)
     desired = agent.absent(FILES)
     switches: list[kernel.Setting] = []
     if task.params["state"] == "present":

@@ -13,7 +13,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.pla
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import Daemon
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_apply import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_state import State
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {
@@ -63,19 +62,19 @@ def apply(task: Task) -> Result:
         task.commands,
         Daemon(task.commands, params["service"]),
         state,
-        lambda: connect(params),
+        lambda: task.connection.anew(params),
         params["restart_timeout"],
     )
     if task.check_mode:
-        return _run(host, desired, params["allow_restart"], check_mode=True)
+        return _run(host, desired, task)
     with state.locked():
-        return _run(host, desired, params["allow_restart"], check_mode=False)
+        return _run(host, desired, task)
 
 
-def _run(host: Host, desired: Desired, allow_restart: bool, check_mode: bool) -> Result:
-    recovered = None if check_mode else host.recover()
+def _run(host: Host, desired: Desired, task: Task) -> Result:
+    recovered = None if task.check_mode else host.recover()
     observed = host.observe()
-    plan = plan_daemon(desired, observed, allow_restart)
+    plan = plan_daemon(desired, observed, task.params["allow_restart"])
     host.validate(plan, observed)
     result: Result = {
         "changed": plan.changed or recovered is not None,
@@ -84,8 +83,10 @@ def _run(host: Host, desired: Desired, allow_restart: bool, check_mode: bool) ->
         "restarted": plan.signal == "restart",
         "interrupted": [container.name for container in plan.interrupted],
     }
-    if not check_mode:
+    if not task.check_mode:
         backup = host.execute(plan, desired, observed)
+        if result["restarted"]:
+            task.connection.forget()
         if backup:
             result["backup_file"] = backup
     return result

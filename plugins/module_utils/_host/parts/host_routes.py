@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain import host_files, routes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.backends import BACKENDS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import read_links
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
@@ -36,7 +37,7 @@ REQUIRED_IF = [("state", "present", ("host", "peers"))]
 
 def apply(task: Task) -> Result:
     """Read, plan, execute unless in check mode."""
-    agent = Agent(task.commands, host_files.ROUTES_PART)
+    agent = Agent(task.commands, ROUTES_PART)
     ways: list[routes.Way] = []
     desired = agent.absent([host_files.ROUTES])
     if task.params["state"] == "present":

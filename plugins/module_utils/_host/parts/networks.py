@@ -12,7 +12,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.p
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.spec import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import network_facts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Request, survey_networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.network_executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.network_reader import (
     read_links,
@@ -35,7 +34,7 @@ OPTIONS: dict[str, t.Any] = {
 def apply(task: Task) -> Result:
     params = task.params
     items = parse_items(params["networks"])
-    engine = connect(params)
+    engine = task.engine()
     request = Request(
         items=items,
         version=engine.version,

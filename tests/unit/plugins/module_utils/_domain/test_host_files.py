@@ -10,12 +10,12 @@ import subprocess
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files import (
-    FIREWALL_PART,
-    ROUTES_PART,
     File,
     Observed,
+    part_files,
     plan_files,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import FIREWALL_PART, ROUTES_PART
 
 NEW, OLD = File("new\n"), "old\n"
 
@@ -52,7 +52,7 @@ def test_the_diff_has_every_file_and_what_differs_in_the_kernel():
 
 @pytest.mark.parametrize("part", [FIREWALL_PART, ROUTES_PART], ids=lambda part: part.name)
 def test_scripts_are_complete(part):
-    files = part.files()
+    files = part_files(part)
     assert files[part.script].mode == 0o755
     for path, file in files.items():
         assert "@" not in file.text.replace('"$@"', ""), f"{path} has a placeholder left"
@@ -65,7 +65,7 @@ def test_scripts_are_complete(part):
 @pytest.mark.parametrize("part", [FIREWALL_PART, ROUTES_PART], ids=lambda part: part.name)
 def test_timers_do_not_look_at_the_clock(part):
     """A clock that is set back holds up calendar timers; those that count monotonic time go on."""
-    timer = part.files()[f"/etc/systemd/system/{part.timer}"].text
+    timer = part_files(part)[f"/etc/systemd/system/{part.timer}"].text
     triggers = [line.partition("=")[0] for line in timer.splitlines() if line.startswith("On")]
     assert triggers == ["OnActiveSec", "OnUnitActiveSec"]
 

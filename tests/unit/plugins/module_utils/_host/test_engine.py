@@ -13,7 +13,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import set_fallbacks
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host import engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host import engine, sdk_engine
 
 Json = dict[str, t.Any]
 
@@ -49,8 +49,8 @@ class Adapter:
 @pytest.fixture(autouse=True)
 def sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = types.SimpleNamespace(tls=types.SimpleNamespace(TLSConfig=TlsConfig))
-    monkeypatch.setattr(engine, "docker", fake, raising=False)
-    monkeypatch.setattr(engine, "HTTPAdapter", Adapter, raising=False)
+    monkeypatch.setattr(sdk_engine, "docker", fake, raising=False)
+    monkeypatch.setattr(sdk_engine, "HTTPAdapter", Adapter, raising=False)
     for name in ("HOST", "TLS", "TLS_VERIFY", "TLS_HOSTNAME", "CERT_PATH", "API_VERSION", "TIMEOUT"):
         monkeypatch.delenv(f"DOCKER_{name}", raising=False)
 
@@ -65,11 +65,11 @@ def parameters(**given: t.Any) -> Json:
 
 
 def test_files_alone_do_not_mean_tls() -> None:
-    assert engine._tls(parameters(ca_path="/ca.pem")) is None
+    assert sdk_engine._tls(parameters(ca_path="/ca.pem")) is None
 
 
 def test_options_reach_the_sdk() -> None:
-    config = engine._tls(parameters(validate_certs=True, ca_path="/a", client_cert="/b", client_key="/c"))
+    config = sdk_engine._tls(parameters(validate_certs=True, ca_path="/a", client_cert="/b", client_key="/c"))
     assert config.options == {"client_cert": ("/b", "/c"), "ca_cert": "/a", "verify": True}
 
 
@@ -86,7 +86,7 @@ def test_docker_s_own_variables_are_understood(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_name_is_expected_of_the_certificate() -> None:
-    config = engine._tls(parameters(validate_certs=True, tls_hostname="h1"))
+    config = sdk_engine._tls(parameters(validate_certs=True, tls_hostname="h1"))
     client = Client()
     config.configure_client(client)
     assert client.mounted["https://"].options == {"assert_hostname": "h1"}
@@ -101,4 +101,4 @@ def test_the_name_is_expected_of_the_certificate() -> None:
     ],
 )
 def test_what_to_look_at(given: Json, hint: str) -> None:
-    assert hint in engine._hint(parameters(**given))
+    assert hint in sdk_engine._hint(parameters(**given))

@@ -17,7 +17,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing im
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import EngineError, EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import read_links, read_routes
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import Namespace
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.residents import Absent, Residents, probe_all
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.probing import probe_all
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.residents import Absent, Residents
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import ENGINE_PARTS, PARTS, survey
 
 WEB = {"Id": "aa" * 32, "Names": ["/web1"], "HostConfig": {"NetworkMode": "web"}}
@@ -152,7 +153,7 @@ def test_probes_of_containers_that_do_not_run_are_errors_among_the_others() -> N
     sources = ("idle", "web1", "nobody", "web1", "gone")
     engine.answers["/containers/gone/json"] = inspected(SIDE, 2**22)
     probes = [Probe(source, "10.0.0.1", "icmp", None, token) for token, source in enumerate(sources)]
-    verdicts = probe_all(probes, Residents(engine), FakeRun, 100)  # type: ignore[arg-type]
+    verdicts = probe_all(probes, Residents(lambda: engine), FakeRun, 100)  # type: ignore[arg-type]
     assert [(verdict.outcome, verdict.detail) for verdict in verdicts] == [
         ("error", "container idle does not run (it is exited)"),
         ("reply", "1"),
@@ -165,7 +166,7 @@ def test_probes_of_containers_that_do_not_run_are_errors_among_the_others() -> N
 
 def test_a_strange_name_stays_one_name() -> None:
     engine = FakeEngine()
-    assert isinstance(Residents(engine).find("../networks"), Absent)
+    assert isinstance(Residents(lambda: engine).find("../networks"), Absent)
     assert engine.asked == ["/containers/..%2Fnetworks/json"]
 
 
@@ -173,4 +174,4 @@ def test_the_hosts_own_namespace_is_not_observed() -> None:
     engine = FakeEngine(
         **{"_containers_json": [WEB], f"_containers_{WEB['Id']}_json": inspected(WEB, os.getpid())},
     )
-    assert Residents(engine).observable() == {}
+    assert Residents(lambda: engine).observable() == {}
