@@ -21,6 +21,7 @@ def test_web_reaches_the_database_and_nothing_else_of_it(container):
     assert container("web").connects("db", 5432)
     assert not container("web").reaches("db")
     assert not container("db").reaches("web", 80)
+    assert container("web").resolves("web") == [container("web").address_on("web")]
 
 
 def test_it_is_the_same_between_hosts(container, observed_fleet):

@@ -9,6 +9,8 @@ import ipaddress
 import itertools
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import NAME_SERVER
+
 if t.TYPE_CHECKING:
     from ansible_collections.fleetnet.docker.plugins.plugin_utils.observed_host import ObservedHost
 
@@ -112,6 +114,14 @@ class Container:
     def connects(self, target: str | Container, port: int, network: str | None = None) -> Reach:
         """Whether a TCP connection comes about: packets pass, and a server listens."""
         return self._probe(target, port, "tcp", network, None, ("reply",))
+
+    def resolves(self, name: str) -> list[str]:
+        """The IPv4 addresses that Docker's name server in its network namespace tells for ``name``; else none.
+
+        What is no container's name or alias, the name server asks those of the host.
+        """
+        probe = {"destination": NAME_SERVER, "protocol": "dns", "name": name}
+        return list(self._sent({"source": self.name, "token": next(_tokens), **probe})["answer"] or ())
 
     def _probe(
         self,

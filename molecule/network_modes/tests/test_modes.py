@@ -92,6 +92,7 @@ def test_a_user_defined_network_knows_names_and_aliases(host, container, docker_
     assert web.has("con5")
     assert web.has("con6")
     assert "www" in container("con5").endpoint("web")["aliases"]
+    assert container("con6").resolves(name) == [container("con5").address]
     said = host.check_output("docker exec con6 ping -c 1 -W 1 %s", name)
     assert f"({container('con5').address})" in said
     assert host.check_output("docker exec con6 nc %s 80 </dev/null", name) == "con5"
@@ -99,6 +100,7 @@ def test_a_user_defined_network_knows_names_and_aliases(host, container, docker_
 
 def test_the_default_bridge_knows_addresses_only(host, container):
     assert container("con7").connects("con1", 80)
+    assert container("con7").resolves("con1") == []
     asked = host.run("docker exec con7 sh -c 'ping -c 1 -W 1 con1 || ping -c 1 -W 1 www'")
     assert asked.rc != 0
     assert asked.stderr.split("\n")[:2] == ["ping: bad address 'con1'", "ping: bad address 'www'"]

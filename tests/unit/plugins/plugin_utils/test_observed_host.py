@@ -34,6 +34,7 @@ class Way:
         self._outcome = outcome
         self._arrives = arrives
         self.sent = []
+        self.answers = {}
         self.backend = SimpleNamespace(
             HAS_RUN_ANSIBLE=True, get_hostname=lambda: name, run_ansible=self.run_ansible, **OPTIONS
         )
@@ -57,7 +58,8 @@ class Way:
 
     def reachability_info(self, probes):
         self.sent += probes
-        return {"results": [{"port": None, **probe, "outcome": self._outcome, "detail": ""} for probe in probes]}
+        results = [{"port": None, **probe, "outcome": self._outcome, "detail": ""} for probe in probes]
+        return {"results": [{**result, "answer": self.answers.get(result.get("name"))} for result in results]}
 
     def probe_observer(self, state):
         if state == "started":
@@ -184,6 +186,16 @@ def test_what_counts(outcome, reaches, connects):
     web = a_fleet(outcome)[0].host("h1").container("web")
     assert bool(web.reaches("db", 80)) == reaches
     assert bool(web.connects("db", 80)) == connects
+
+
+def test_names_are_asked_of_the_containers_own_name_server():
+    fleet, (way, _other) = a_fleet()
+    web = fleet.host("h1").container("web")
+    way.answers = {"db": ["10.64.1.3"], "x": None}
+    assert web.resolves("db") == ["10.64.1.3"]
+    assert web.resolves("x") == []
+    (probe, _other) = way.sent
+    assert (probe["source"], probe["destination"], probe["protocol"]) == ("web", "127.0.0.11", "dns")
 
 
 def test_a_probe_reads_as_what_became_of_it():

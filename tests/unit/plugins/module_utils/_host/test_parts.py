@@ -29,20 +29,28 @@ class Host:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.applied: list[tuple[str, dict[str, t.Any]]] = []
+        self.checked: list[bool] = []
         self.failing = ""
+        self.warned: list[str] = []
         parts = [part._replace(apply=lambda task, part=part: self._apply(part.name, task)) for part in whole.PARTS]
         monkeypatch.setattr(whole, "PARTS", parts)
 
     def _apply(self, name: str, task: Task) -> dict[str, t.Any]:
+        self.checked.append(task.check_mode)
         if name == self.failing:
             raise FleetnetError("the engine does not answer")
         self.applied.append((name, task.params))
-        return {"changed": name == "networks", "diff": {"before": name}, "operations": [f"do {name}"]}
+        return {"changed": name == "networks", "diff": {"before": name, "after": ""}, "operations": [f"do {name}"]}
 
     def apply(self, state: str = "present", **given: dict[str, t.Any]) -> dict[str, t.Any]:
         params = {"state": state, **dict.fromkeys(NAMES), **given}
-        task = Task(params, check_mode=False, commands=t.cast(t.Any, None), warn=print)
-        return whole.apply(task, {"docker_host": "unix:///there"})
+        return whole.apply(self._task(params), {"docker_host": "unix:///there"})
+
+    def drift(self, **given: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+        return [dict(each) for each in whole.drift(self._task({}), {"docker_host": "unix:///there"}, given)]
+
+    def _task(self, params: dict[str, t.Any]) -> Task:
+        return Task(params, check_mode=False, commands=t.cast(t.Any, None), warn=self.warned.append)
 
 
 @pytest.fixture
@@ -70,15 +78,17 @@ def test_options_are_converted_and_get_their_defaults_and_the_connection(host: H
 def test_a_part_that_is_not_given_is_left_alone(host: Host) -> None:
     assert host.apply(default_bridge={"mtu": 1450}) == {
         "changed": False,
-        "diff": [{"before": "default_bridge"}],
+        "diff": [{"before": "default_bridge", "after": ""}],
         "operations": ["do default_bridge"],
         "interrupted": [],
         "parts": {
             "default_bridge": {
-                "changed": False, "diff": {"before": "default_bridge"}, "operations": ["do default_bridge"],
+                "changed": False,
+                "diff": {"before": "default_bridge", "after": ""},
+                "operations": ["do default_bridge"],
             },
         },
-    }  # fmt: skip
+    }
 
 
 def test_the_rules_go_last_and_docker0_stays(host: Host) -> None:
@@ -114,3 +124,30 @@ def test_a_failure_names_the_part_and_tells_what_was_done_before(host: Host) -> 
         "do networks",
         "would fail: host_routes: the engine does not answer",
     ]
+
+
+def test_drift_is_what_would_change_and_changes_nothing(host: Host) -> None:
+    found = host.drift(**PRESENT)
+    assert [name for name, _params in host.applied] == ["default_bridge", "bridge_routing", "networks", "host_routes"]
+    assert host.checked == [True] * 4
+    assert [(each["what"], each["name"], each["observed"]) for each in found] == [(name, name, name) for name in NAMES]
+
+
+def test_drift_does_not_ask_for_consent_to_an_interruption(host: Host) -> None:
+    host.drift(**{**PRESENT, "networks": {"networks": [], "on_drift": "fail"}})
+    params = dict(host.applied)
+    assert params["default_bridge"]["allow_restart"]
+    assert (params["networks"]["allow_disconnect"], params["networks"]["on_drift"]) == (True, "recreate")
+
+
+def test_a_part_that_nobody_wants_has_not_drifted(host: Host) -> None:
+    host.drift(networks=PRESENT["networks"])
+    assert [name for name, _params in host.applied] == ["networks"]
+
+
+def test_a_plan_that_cannot_be_carried_out_is_drift_too(host: Host) -> None:
+    host.failing = "networks"
+    *before, refused = host.drift(**PRESENT)
+    assert [each["name"] for each in before] == ["default_bridge", "bridge_routing"]
+    assert (refused["key"], refused["observed"]) == ("refused", "networks: the engine does not answer")
+    assert host.warned == []

@@ -114,3 +114,24 @@ def path() -> t.Iterator[Path]:
     finally:
         for name in names.values():
             subprocess.run(["ip", "netns", "delete", name], check=False)
+
+
+@pytest.fixture
+def apart() -> t.Iterator[t.Callable[[str], int]]:
+    """``apart(text)``: the PID of a process in a network namespace of its own, with ``text`` among its arguments."""
+    with contextlib.ExitStack() as stack:
+
+        def start(text: str) -> int:
+            process = stack.enter_context(
+                subprocess.Popen(
+                    ["unshare", "--net", "sh", "-c", "echo in; read ended", text],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            stack.callback(process.communicate)
+            assert process.stdout
+            process.stdout.readline()
+            return process.pid
+
+        yield start

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import typing as t
 
 import pytest
@@ -36,17 +35,16 @@ class Engine:
         return {"Id": ID, "State": {"Pid": self._pid, "Status": "running"}, "NetworkSettings": {"Networks": {}}}
 
 
+@pytest.fixture(autouse=True)
+def cgroups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a process's cgroup is called by its container's id, its arguments stand for."""
+    monkeypatch.setattr(residents, "CGROUPS", "/proc/{pid}/cmdline")
+
+
 @pytest.fixture
-def process(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[int]:
-    """The PID of a container's process. That its cgroup is called by the container's id, its arguments stand for."""
-    with subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", "echo in; read ended", ID], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as running:
-        assert running.stdout
-        running.stdout.readline()
-        monkeypatch.setattr(residents, "CGROUPS", "/proc/{pid}/cmdline")
-        yield running.pid
-        running.communicate()
+def process(apart: t.Callable[[str], int]) -> int:
+    """The PID of the container's process."""
+    return apart(ID)
 
 
 def told(pid: int | None) -> Json:
