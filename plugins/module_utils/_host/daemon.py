@@ -90,13 +90,17 @@ class Daemon:
         # Not blocking: Debian's unit has no limit of time for the start, so a daemon that hangs would hang us.
         self._commands.run("systemctl", "--no-block", "restart", self.name)
         deadline = time.monotonic() + seconds
+        # Of a daemon that has failed before, systemd may try one more start between the two commands, and have it fail.
+        restarts = self.unit().restarts
         while True:
             time.sleep(POLL_SECONDS)
-            unit = self.unit()
-            if unit.active == "failed" or unit.restarts:
+            # The job is looked for first: as long as there is one, the state may be that of the daemon before.
+            waiting, unit = self._jobs(), self.unit()
+            if unit.restarts > restarts or (unit.active == "failed" and not waiting):
                 raise FleetnetError(f"{self.name} does not start")
-            if unit.active == "active" and not self._jobs():
+            if unit.active == "active" and not waiting:
                 return
+            restarts = min(restarts, unit.restarts)
             if time.monotonic() > deadline:
                 raise FleetnetError(f"{self.name} has not started within {seconds:.0f} s (it is {unit.active})")
 

@@ -79,17 +79,35 @@ def test_a_restart_waits_for_the_job() -> None:
     ]
 
 
+FAILED = ACTIVE.replace("=active", "=failed")
+STARTING = ACTIVE.replace("=active", "=activating")
+STARTING_AGAIN = STARTING.replace("NRestarts=0", "NRestarts=1")
+
+
 @pytest.mark.parametrize(
-    ("answer", "message"),
+    ("answers", "message"),
     [
-        (ACTIVE.replace("=active", "=failed"), "does not start"),
-        (ACTIVE.replace("NRestarts=0", "NRestarts=1").replace("=active", "=activating"), "does not start"),
-        (ACTIVE.replace("=active", "=activating"), r"has not started within 0 s \(it is activating\)"),
+        ([STARTING, FAILED], "does not start"),
+        ([STARTING, STARTING_AGAIN], "does not start"),
+        ([STARTING], r"has not started within 0 s \(it is activating\)"),
     ],
 )
-def test_a_daemon_that_does_not_come_back_is_an_error(answer: str, message: str) -> None:
+def test_a_daemon_that_does_not_come_back_is_an_error(answers: list[str], message: str) -> None:
     with pytest.raises(FleetnetError, match=message):
-        Daemon(FakeCommands({"systemctl show": answer}), "docker.service").restart(0)
+        Daemon(FakeCommands({"systemctl show": answers}), "docker.service").restart(0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "jobs"),
+    [
+        # systemd's own attempt, which fell between the two commands, failed: that one is not ours
+        ([STARTING_AGAIN, STARTING_AGAIN, ACTIVE.replace("NRestarts=0", "NRestarts=1")], ["1 docker.service", ""]),
+        ([STARTING_AGAIN, STARTING, ACTIVE], ["1 docker.service", ""]),
+        ([STARTING, FAILED, ACTIVE], ["1 docker.service", "1 docker.service", ""]),
+    ],
+)
+def test_what_became_of_the_daemon_before_does_not_count(answers: list[str], jobs: list[str]) -> None:
+    Daemon(FakeCommands({"systemctl show": answers, "systemctl list-jobs": jobs}), "docker.service").restart(5)
 
 
 def test_validation_tells_the_last_line_and_keeps_the_units_flags() -> None:
