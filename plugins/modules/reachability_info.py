@@ -71,6 +71,11 @@ options:
           - Docker's embedded name server at C(127.0.0.11) forwards what it does not know to the host's name servers, so
             that asking it for a name that no container has sends a packet out of the host.
         type: str
+      attempts:
+        description:
+          - How often to try this probe, in the intervals of the others. O(attempts) by default.
+          - Patience with a probe that should pass costs nothing as long as it does.
+        type: int
       size:
         description:
           - For V(icmp), the size of the payload in bytes, from 10 to 65507. The packet is larger by 28 bytes with IPv4
@@ -235,6 +240,7 @@ def main() -> None:
         "port": {"type": "int"},
         "token": {"type": "int", "required": True, "no_log": False},
         "size": {"type": "int"},
+        "attempts": {"type": "int"},
         "name": {"type": "str"},
     }
     options = {

@@ -38,7 +38,7 @@ SIZE_MAX = 65507
 class Probe:
     """One packet to be answered. ``port`` is None for ICMP, ``size`` is in bytes and None for the smallest.
 
-    ``name`` is what a DNS server is asked for.
+    ``name`` is what a DNS server is asked for, ``attempts`` how often it is tried, None for as often as the others.
     """
 
     source: str
@@ -48,6 +48,7 @@ class Probe:
     token: int
     size: int | None = None
     name: str | None = None
+    attempts: int | None = None
 
     @property
     def version(self) -> int:
@@ -96,7 +97,7 @@ def parse_probes(items: t.Sequence[dict[str, t.Any]]) -> list[Probe]:
 
 def _parse_probe(where: str, item: dict[str, t.Any]) -> Probe:
     protocol, port, token, size = item["protocol"], item.get("port"), item["token"], item.get("size")
-    name = item.get("name")
+    name, attempts = item.get("name"), item.get("attempts")
     if protocol == "dns" and port is None:
         port = DNS_PORT
     if (protocol == "dns") != (name is not None):
@@ -115,7 +116,9 @@ def _parse_probe(where: str, item: dict[str, t.Any]) -> Probe:
         raise InvalidValue(f"{where}.size", size, "only ICMP probes have a size")
     if size is not None and not PAYLOAD_MIN <= size <= SIZE_MAX:
         raise InvalidValue(f"{where}.size", size, f"has to be from {PAYLOAD_MIN} to {SIZE_MAX} bytes")
-    return Probe(item["source"], destination, protocol, port, token, size, name)
+    if attempts is not None and attempts < 1:
+        raise InvalidValue(f"{where}.attempts", attempts, "has to be at least 1")
+    return Probe(item["source"], destination, protocol, port, token, size, name, attempts)
 
 
 # Errors of the source's own kernel that mean "there is no way", as opposed to a probe that could not be made.

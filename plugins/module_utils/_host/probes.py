@@ -124,10 +124,12 @@ def _all_bits_but(numbers: t.Iterable[int], width: int) -> int:
 
 
 class ProbeRun:
-    """One run over a list of probes. A probe has ``timeout`` seconds, in which it is sent ``attempts`` times."""
+    """One run over a list of probes. A probe has ``timeout`` seconds, in which it is sent ``attempts`` times.
+
+    One with a number of attempts of its own is sent as often, in the same intervals.
+    """
 
     def __init__(self, timeout: float, attempts: int, concurrency: int) -> None:
-        self._timeout = timeout
         self._attempts = attempts
         self._interval = timeout / attempts
         self._concurrency = concurrency
@@ -144,7 +146,7 @@ class ProbeRun:
 
     def run(self, probes: t.Sequence[tuple[Probe, Namespace]]) -> list[Verdict]:
         """What became of each probe, in the same order."""
-        flights = [_Flight(probe, namespace, self._attempts) for probe, namespace in probes]
+        flights = [_Flight(probe, namespace, probe.attempts or self._attempts) for probe, namespace in probes]
         # Those of one namespace one after the other, so that it is entered once a burst.
         queue = collections.deque(sorted(flights, key=lambda flight: flight.namespace.id))
         spare = _SPARE_DESCRIPTORS + 3 * len({flight.namespace for flight in flights})
@@ -317,9 +319,9 @@ class ProbeRun:
                 self._in_flight -= 1
                 again.append(flight)
             else:
-                self._settle(
-                    flight, Verdict(TIMEOUT, f"no answer to {self._attempts} attempts within {self._timeout:g} s")
-                )
+                attempts = flight.probe.attempts or self._attempts
+                seconds = attempts * self._interval
+                self._settle(flight, Verdict(TIMEOUT, f"no answer to {attempts} attempts within {seconds:g} s"))
         return again
 
     def _close(self) -> None:

@@ -218,8 +218,17 @@ def test_containers_of_a_network_of_a_host_ask_for_the_next_one_and_its_aliases(
     ]
     assert probes[1].service == "name"
     assert probes[1].to_data() == {
-        "source": "a", "destination": "127.0.0.11", "protocol": "dns", "name": "www", "token": 8,
+        "source": "a", "destination": "127.0.0.11", "protocol": "dns", "name": "www", "token": 8, "attempts": 6,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("protocol", "intended", "attempts"),
+    [("tcp", "line", 6), ("icmp", "line", 6), ("tcp", None, None), ("icmp", None, None), ("udp", "line", None)],
+)
+def test_only_with_what_should_be_answered_there_is_patience(protocol, intended, attempts):
+    probe = Probe(WEB1, WEB2, protocol, None if protocol == "icmp" else 80, 1, intended)
+    assert probe.to_data().get("attempts") == attempts
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,33 @@ def test_what_is_dropped_or_rejected_on_the_way_is_not_reached(path: Path, net: 
     assert all("administratively prohibited from" in verdict.detail for verdict in rejected)
 
 
+def test_who_is_tried_more_often_is_waited_for_longer(path: Path) -> None:
+    probes = [Probe("here", "10.3.0.9", "tcp", 80, 1, attempts=4), Probe("here", "10.3.0.9", "tcp", 80, 2)]
+    assert [verdict.detail for verdict in send(path.here, *probes, attempts=2)] == [
+        "no answer to 4 attempts within 0.8 s",
+        "no answer to 2 attempts within 0.4 s",
+    ]
+
+
+def test_a_server_that_is_slow_to_accept_is_reached_with_patience(path: Path) -> None:
+    with path.there.entered():
+        server = socket.create_server(("", 0), backlog=0)
+    port = server.getsockname()[1]
+    with server:
+        with path.here.entered():
+            first = socket.create_connection((THERE[4], port))  # fills the queue
+        later = threading.Timer(0.6, lambda: server.accept()[0].close())
+        with first:
+            hasty, patient = (
+                Probe("here", THERE[4], "tcp", port, 1),
+                Probe("here", THERE[4], "tcp", port, 2, attempts=30),
+            )
+            assert [verdict.outcome for verdict in send(path.here, hasty)] == ["timeout"]
+            later.start()
+            assert [verdict.outcome for verdict in send(path.here, patient)] == ["reply"]
+            later.join()
+
+
 def _halves(verdicts: list[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
     middle = len(verdicts) // 2
     return verdicts[:middle], verdicts[middle:]
