@@ -100,7 +100,12 @@ def test_a_server_that_is_slow_to_accept_is_reached_with_patience(path: Path) ->
     with server:
         with path.here.entered():
             first = socket.create_connection((THERE[4], port))  # fills the queue
-        later = threading.Timer(0.6, lambda: server.accept()[0].close())
+
+        def accept() -> None:
+            connection, _address = server.accept()
+            connection.close()
+
+        later = threading.Timer(0.6, accept)
         with first:
             hasty, patient = (
                 Probe("here", THERE[4], "tcp", port, 1),
