@@ -12,7 +12,7 @@ import typing as t
 
 from ansible.utils.display import Display
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import junit, reachability
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import junit, matrix, reachability
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.explain.evidence import End, Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.explain.explain import explain
@@ -50,7 +50,7 @@ class ActionModule(FleetAction):
             found = _explained(found, inventory.registered(arguments["traces"]))
         wrong = [verdict for verdict in found if verdict.problem]
         lines = [*arguments["summary"], ""] if arguments["summary"] else []
-        lines += reachability.report_lines(found, reachability.count_pairs(nodes)) if found else [_NOTHING]
+        lines += matrix.report_lines(found, reachability.count_pairs(nodes)) if found else [_NOTHING]
         left_out = [host for host in inventory.hosts if host not in results]
         if left_out:
             lines += [

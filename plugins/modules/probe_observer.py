@@ -161,11 +161,12 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import invoked, run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observer import Observer
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.residents import OPTIONS, Residents
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
 def start(module: AnsibleModule) -> dict[str, t.Any]:
@@ -173,7 +174,7 @@ def start(module: AnsibleModule) -> dict[str, t.Any]:
     if lifetime < 1:
         raise InvalidValue("lifetime", lifetime, "has to be at least 1 second")
     ports = [(each["address"], each["protocol"], each["port"]) for each in module.params["listen"]]
-    containers = Residents(lambda: connect(module.params), module.params["containers"]).observable()
+    containers = Residents(Task.of(module).engine, module.params["containers"]).observable()
     pid = None if module.check_mode else Observer().start(containers, lifetime, ports)
     invocation = invoked(module.params, containers="as they were told")
     return {"changed": False, "pid": pid, "observed": sorted(containers), "invocation": invocation}

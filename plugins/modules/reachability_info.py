@@ -206,12 +206,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing import parse_probes, report
 from ansible_collections.fleetnet.docker.plugins.module_utils._host import neighbours
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import invoked, run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes import ProbeRun
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probing import probe_all
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.residents import OPTIONS, Residents
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
 def probe(module: AnsibleModule) -> dict[str, t.Any]:
@@ -223,7 +224,7 @@ def probe(module: AnsibleModule) -> dict[str, t.Any]:
     require_root()
     verdicts = probe_all(
         probes,
-        Residents(lambda: connect(params), params["containers"]),
+        Residents(Task.of(module).engine, params["containers"]),
         lambda: ProbeRun(params["probe_timeout"], params["attempts"], params["concurrency"]),
         neighbours.room(),
     )

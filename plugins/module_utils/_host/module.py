@@ -15,7 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 
 def invoked(params: dict[str, t.Any], **short: str) -> dict[str, t.Any]:
     """For a result: the options that Ansible adds to it, with ``short`` words for those that would double its size."""
-    return {"module_args": {**params, **short}}
+    return {"module_args": {name: short.get(name, value) if value else value for name, value in params.items()}}
 
 
 def run_module(handler: t.Callable[[AnsibleModule], dict[str, t.Any]], **module_options: t.Any) -> None:

@@ -51,7 +51,6 @@ class Residents:
                         f"has no {key!r}; give what network_info returns with container_details",
                     )
         self._connect = connect
-        self._connected: Engine | None = None
         self._told = told
         self._by_name = {key: each for each in told or () for key in (each["id"], each["name"])}
         self._namespaces: dict[NamespaceId, Namespace] = {}
@@ -67,7 +66,7 @@ class Residents:
                 if address
             ]
             return self._shared(int(told["pid"] or 0), container)
-        detail = inspect(self._engine(), quote(container, safe=""))
+        detail = inspect(self._connect(), quote(container, safe=""))
         if detail is None:
             return Absent(f"container {container} does not exist on this host")
         self._subnets[container] = [
@@ -106,12 +105,7 @@ class Residents:
     def _running(self) -> t.Sequence[Container]:
         if self._told is not None and all(map(_still_there, self._told)):
             return self._told
-        return read_containers(self._engine(), details=True)
-
-    def _engine(self) -> Engine:
-        if self._connected is None:
-            self._connected = self._connect()
-        return self._connected
+        return read_containers(self._connect(), details=True)
 
     def _shared(self, pid: int, container: str) -> Namespace | Absent:
         try:

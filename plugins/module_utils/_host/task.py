@@ -30,10 +30,6 @@ class Connection:
         self._engine = connect(params)
         return self._engine
 
-    def forget(self) -> None:
-        """After a restart of the daemon, which may be another release by then."""
-        self._engine = None
-
 
 @dataclasses.dataclass(frozen=True)
 class Task:

@@ -62,7 +62,7 @@ def apply(task: Task) -> Result:
         task.commands,
         Daemon(task.commands, params["service"]),
         state,
-        lambda: task.connection.anew(params),
+        lambda: task.connection.anew(params),  # also after a restart, with what may be another release
         params["restart_timeout"],
     )
     if task.check_mode:
@@ -85,8 +85,6 @@ def _run(host: Host, desired: Desired, task: Task) -> Result:
     }
     if not task.check_mode:
         backup = host.execute(plan, desired, observed)
-        if result["restarted"]:
-            task.connection.forget()
         if backup:
             result["backup_file"] = backup
     return result

@@ -9,6 +9,7 @@ import dataclasses
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.matrix import report_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import (
     Node,
     Probe,
@@ -20,7 +21,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachabili
     listeners,
     make_name_probes,
     make_probes,
-    report_lines,
     to_explain,
 )
 

@@ -10,12 +10,12 @@ import itertools
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.matrix import report_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import (
     Node,
     Verdict,
     count_pairs,
     make_probes,
-    report_lines,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.sampling import Place, Sampler
 

@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.changes import change_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host import task as task_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
+from ansible_collections.fleetnet.docker.plugins.modules import network_info
 
 NAMES = [part.name for part in whole.PARTS]
 PRESENT = {
@@ -151,3 +154,16 @@ def test_a_plan_that_cannot_be_carried_out_is_drift_too(host: Host) -> None:
     assert [each["name"] for each in before] == ["default_bridge", "bridge_routing"]
     assert (refused["key"], refused["observed"]) == ("refused", "networks: the engine does not answer")
     assert host.warned == []
+
+
+def test_all_parts_share_a_connection_until_one_connects_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(task_file, "connect", lambda _params: made.append(object()) or made[-1])
+    whole_task = Task({}, check_mode=False, commands=t.cast(t.Any, None), warn=print)
+    part_task = dataclasses.replace(whole_task, params={"mtu": 1450})
+    assert whole_task.engine() is part_task.engine() is made[0]
+    assert part_task.connection.anew({}) is whole_task.engine() is made[1]
+
+
+def test_network_info_takes_all_parts_that_there_are() -> None:
+    assert [part.name for part in whole.PARTS] == list(network_info.SLICE_PARTS)
