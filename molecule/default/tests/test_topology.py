@@ -11,8 +11,9 @@ import subprocess
 
 import pytest
 
-# Or it would have mended the route before it is drawn.
+# Or they would have mended the route before it is drawn: the timer, then what it may have started just now.
 TIMER = "fleetnet-routes-reassert.timer"
+QUIET = f"systemctl stop {TIMER} && systemctl stop fleetnet-routes-reassert.service"
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def draw(inventory, tmp_path):
 def damaged(host):
     """A route deleted, and a network made by hand; put back afterwards."""
     route = host.check_output("ip route show proto 213").splitlines()[0].strip()
-    host.check_output(f"systemctl stop {TIMER} && ip route del {route} proto 213 && docker network create by_hand")
+    host.check_output(f"{QUIET} && ip route del {route} proto 213 && docker network create by_hand")
     yield route.split()[0]
     host.check_output(f"docker network rm by_hand && ip route replace {route} proto 213 && systemctl start {TIMER}")
 

@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import Part
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.units import show_units
 
 
 class Agent:
@@ -71,9 +72,14 @@ class Agent:
             self._commands.run("systemctl", "enable", "--now", *self._part.units)
 
     def _remove(self, plan: FilesPlan) -> None:
-        units = [path for path in plan.delete if path.startswith("/etc/systemd/")]
-        if units:
-            self._commands.run("systemctl", "disable", "--now", *reversed(self._part.units))
+        # A removal that was broken off may have left some of them.
+        units = [os.path.basename(path) for path in plan.delete if path.startswith("/etc/systemd/")]
+        enabled = [unit for unit in reversed(self._part.units) if unit in units]
+        if enabled:
+            self._commands.run("systemctl", "disable", "--now", *enabled)
+        if self._part.reassert in units:
+            # What the timer has just started would take what it finds gone for lost, and put it back.
+            self._commands.run("systemctl", "stop", self._part.reassert)
         self._script("--remove")
         for path in plan.delete:
             os.unlink(path)
@@ -96,8 +102,5 @@ class Agent:
         return ()
 
     def _idle_units(self) -> tuple[str, ...]:
-        shown = self._commands.run(
-            "systemctl", "show", "--property=Id,ActiveState,UnitFileState", *self._part.units
-        ).strip()
-        states = [dict(line.split("=", maxsplit=1) for line in block.splitlines()) for block in shown.split("\n\n")]
+        states = show_units(self._commands, ("Id", "ActiveState", "UnitFileState"), *self._part.units)
         return self._part.idle((state["Id"], state["ActiveState"], state["UnitFileState"]) for state in states)

@@ -19,12 +19,16 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import remove, write_atomically
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import ip_program
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.units import show_units
 
 CONFIG_FILE = "/etc/docker/daemon.json"
 POLL_SECONDS = 0.25
 LOG_LINES = 300  # enough for a start that fails a few times
 
-_PROPERTIES = "LoadState,ActiveState,SubState,MainPID,NRestarts,InvocationID,ExecMainStartTimestampMonotonic,ExecStart"
+_PROPERTIES = (
+    "LoadState", "ActiveState", "SubState", "MainPID", "NRestarts", "InvocationID",
+    "ExecMainStartTimestampMonotonic", "ExecStart",
+)  # fmt: skip
 
 
 class Unit(t.NamedTuple):
@@ -62,8 +66,7 @@ class Daemon:
         """FleetnetError where systemd does not run the host or does not know the unit."""
         if not self._commands.find("systemctl"):
             raise FleetnetError(f"there is no systemctl on this host: {self.name} can only be restarted by systemd")
-        text = self._commands.run("systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", self.name)
-        shown = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        (shown,) = show_units(self._commands, _PROPERTIES, self.name)
         if shown.get("LoadState") != "loaded":
             state = shown.get("LoadState", "unknown")
             raise FleetnetError(

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iptables import list_rules
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.units import show_units
 
 # Who else writes rules on hosts.
 _SERVICES = ("firewalld", "ufw", "nftables")
@@ -91,8 +92,6 @@ def _unit_states(commands: Commands) -> dict[str, tuple[bool, bool]]:
     found = dict.fromkeys(units, (False, False))
     if commands.find("systemctl") is None:
         return found
-    shown = commands.run("systemctl", "show", "--property=Id,ActiveState,UnitFileState", *units)
-    states = [dict(line.split("=", maxsplit=1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
-    for state in states:
+    for state in show_units(commands, ("Id", "ActiveState", "UnitFileState"), *units):
         found[state["Id"]] = (state["ActiveState"] == "active", state["UnitFileState"] == "enabled")
     return found
