@@ -33,6 +33,12 @@ def underlay(inventory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def underlay_v6(underlay) -> dict[str, str]:
+    """The same for IPv6, where the scenario gives its hosts that (shared/ipv6.yml)."""
+    return {name: f"fd00:67:9::{address.split('.')[-1]}" for name, address in underlay.items()}
+
+
+@pytest.fixture(scope="session")
 def world(inventory) -> t.Callable[[str], bool]:
     """Runs a shell command on the machine outside of the fleet; True where it succeeded."""
     # create.yml has linked the test bed's inventory, which is in a folder of the fleet's name
@@ -44,44 +50,69 @@ def world(inventory) -> t.Callable[[str], bool]:
 class Probes:
     """Probes from the host under test, from one of its containers or from itself (``source`` None), by busybox.
 
-    They share no code with the collection, so that its own probes are proven too.
+    They share no code with the collection, so that its own probes are proven too. Each attempt waits a second; there is
+    another one where it fails, since a busy machine may lose a packet that is let through.
     """
 
-    # Seconds that they wait; what is denied is dropped, and has to be waited for.
-    patience = 1
-
-    def __init__(self, host) -> None:
+    def __init__(self, host, attempts: int) -> None:
         self._host = host
+        self._attempts = " ".join(map(str, range(attempts)))
 
     def ping(self, source: str | None, address: str) -> bool:
-        return self._run(source, f"ping -c 1 -W {self.patience} {address}").rc == 0
+        return self._run(source, f"ping -c 1 -W 1 {address}").rc == 0
 
     def ask(self, source: str | None, address: str, port: int) -> str | None:
         """What a server answers: the addresses of its connections. None where no connection comes about."""
-        result = self._run(source, f"nc -w {self.patience} {address} {port} </dev/null")
+        result = self._run(source, f"nc -w 1 {address} {port} </dev/null")
         return result.stdout if result.rc == 0 else None
 
-    def fetch(self, source: str | None, url: str) -> bool:
-        return self._run(source, f"wget -q -T {self.patience} -O - {url}").rc == 0
+    def fetch(self, source: str | None, url: str) -> str | None:
+        """The page, None where there is none to be had."""
+        result = self._run(source, f"wget -q -T 1 -O - {url}")
+        return result.stdout if result.rc == 0 else None
 
     def _run(self, source: str | None, command: str) -> t.Any:
         # the host has the containers' busybox, and no nc of its own
         where = "docker run --rm --network host fleetnet/workload" if source is None else f"docker exec {source}"
-        return self._host.run(f"{where} sh -c %s", command)
+        return self._host.run(
+            f"{where} sh -c %s", f"for attempt in {self._attempts}; do {command} && exit; done; exit 1"
+        )
 
 
 @pytest.fixture
 def probes(host) -> Probes:
-    """Probes from the host under test."""
-    return Probes(host)
+    """Probes from the host under test, of what should pass."""
+    return Probes(host, attempts=5)
+
+
+@pytest.fixture
+def once(host) -> Probes:
+    """Probes of what should not pass, which is dropped and has to be waited for."""
+    return Probes(host, attempts=1)
 
 
 @pytest.fixture(scope="session")
 def world_connects(world) -> t.Callable[..., bool]:
     """``world_connects(address, port, source="")``: whether a TCP connection from outside comes about."""
 
-    def connects(address: str, port: int, source: str = "") -> bool:
-        options = f'timeout={Probes.patience}, source_address=("{source}", 0)'
-        return world(f"python3 -c 'import socket; socket.create_connection((\"{address}\", {port}), {options})'")
+    def connects(address: str, port: int, source: str = "", attempts: int = 5) -> bool:
+        call = f'socket.create_connection(("{address}", {port}), timeout=1, source_address=("{source}", 0))'
+        attempt = f"python3 -c 'import socket; {call}'"
+        return any(world(attempt) for _attempt in range(attempts))
 
     return connects
+
+
+@pytest.fixture
+def world_is_denied(world_connects) -> t.Callable[..., bool]:
+    """The contrary, tried once."""
+    return lambda *where, **options: not world_connects(*where, **options, attempts=1)
+
+
+@pytest.fixture
+def wait_for_server(host) -> t.Callable[[str, int], None]:
+    """``wait_for_server("web", 80)``: until a container that was just started listens on a TCP port of its own."""
+    script = "until netstat -ltn | grep -q :{}; do sleep 0.1; done"
+    return lambda container, port: host.check_output(
+        "timeout 20 docker exec %s sh -c %s", container, script.format(port)
+    )

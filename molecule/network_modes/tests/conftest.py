@@ -11,10 +11,18 @@ import typing as t
 
 import pytest
 
-# Prints the name of the container that answers at an address and port; fails where none does.
-TCP = (
-    "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 1).makefile().read().strip())"
-)
+# Prints the name of the container that answers at an address and port; fails where none does. A connection that is
+# refused is an answer; one that only gets none is tried again, since a busy machine may lose a packet.
+TCP = """
+import socket, sys
+for attempt in range(5):
+    try:
+        print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 1).makefile().read().strip())
+        break
+    except socket.timeout:
+        if attempt == 4:
+            raise
+"""
 UDP = """
 import socket, sys
 asker = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
@@ -69,11 +77,11 @@ class Ports:
 
 
 @pytest.fixture
-def ports(host, underlay, world) -> Ports:
+def ports(host, underlay, underlay_v6, world) -> Ports:
     me = host.backend.get_hostname()
     other = next(name for name in sorted(underlay) if name != me)
     way = host.get_host(f"ansible://{other}", ansible_inventory=host.backend.ansible_inventory)
-    return Ports(host, underlay[me], f"fd00:67:9::{underlay[me].split('.')[-1]}", way, world)
+    return Ports(host, underlay[me], underlay_v6[me], way, world)
 
 
 @pytest.fixture
