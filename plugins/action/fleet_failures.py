@@ -19,7 +19,7 @@ class ActionModule(FleetAction):
 
     ARGUMENT_SPEC: t.ClassVar[Result] = {
         "group": {"type": "str", "default": "docker_fleet"},
-        "most": {"type": "int", "default": 24},
+        "most": {"type": "int", "default": 48},
         **verdicts.ARGUMENT_SPEC,
     }
 

@@ -49,7 +49,7 @@ options:
   most:
     description: How many probes to pick at most.
     type: int
-    default: 24
+    default: 48
 seealso:
   - module: fleetnet.docker.fleet_probes
   - module: fleetnet.docker.fleet_report

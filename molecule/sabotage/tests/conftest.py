@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import ipaddress
 import json
 import pathlib
 import subprocess
@@ -26,11 +27,14 @@ HEALING = HEALERS.replace(".timer", ".service")
 class Fleet:
     """The hosts under test, with nothing that heals them."""
 
-    def __init__(self, inventory: str, observed: t.Any, underlay: t.Mapping[str, str], folder: pathlib.Path) -> None:
+    def __init__(
+        self, inventory: str, observed: t.Any, underlays: t.Sequence[t.Mapping[str, str]], folder: pathlib.Path
+    ) -> None:
         self._inventory = inventory
         self._hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in HOSTS}
-        self._web = {name: observed.host(name).container("web").address for name in HOSTS}
-        self._underlay = underlay
+        web = {name: observed.host(name).container("web") for name in HOSTS}
+        self._web = [{name: web[name].address_on("web", version) for name in HOSTS} for version in (4, 6)]
+        self._underlays = underlays
         self._folder = folder
 
     def each(self, command: str) -> None:
@@ -38,16 +42,22 @@ class Fleet:
             self._hosts[name].check_output(command)
 
     def words(self, name: str) -> dict[str, str]:
-        """What commands and expectations speak of, seen from one host."""
+        """What commands and expectations speak of, seen from one host; those of IPv6 end in a 6."""
         other, third = HOSTS[(HOSTS.index(name) + 1) % 3], HOSTS[(HOSTS.index(name) + 2) % 3]
-        own = self._web[name]
-        # Blocks are of 16 networks, and web has the second one.
-        first = self._web[other].rsplit(".", 2)
-        return {
-            "host": name, "own": own, "other": self._web[other], "third": self._web[third],
-            "other_host": self._underlay[other], "third_host": self._underlay[third],
-            "block": f"{first[0]}.{int(first[1]) // 16 * 16}.0/20", "gateway": own.rsplit(".", 1)[0] + ".1",
-        }  # fmt: skip
+        found = {"host": name}
+        for suffix, web, underlay, length, own_length in (
+            ("", self._web[0], self._underlays[0], 20, 24),
+            ("6", self._web[1], self._underlays[1], 56, 64),
+        ):
+            block = ipaddress.ip_network(f"{web[other]}/{length}", strict=False)
+            own = ipaddress.ip_network(f"{web[name]}/{own_length}", strict=False)
+            words = {
+                "own": web[name], "other": web[other], "third": web[third],
+                "other_host": underlay[other], "third_host": underlay[third],
+                "block": str(block), "gateway": str(own[1]),
+            }  # fmt: skip
+            found.update((f"{word}{suffix}", value) for word, value in words.items())
+        return found
 
     @contextlib.contextmanager
     def damaged(self, damages: t.Mapping[str, Damage]) -> t.Iterator[None]:
@@ -88,9 +98,9 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def fleet(inventory, observed_fleet, underlay, tmp_path_factory) -> t.Iterator[Fleet]:
+def fleet(inventory, observed_fleet, underlay, underlay_v6, tmp_path_factory) -> t.Iterator[Fleet]:
     """The fleet."""
-    found = Fleet(inventory, observed_fleet, underlay, tmp_path_factory.mktemp("report"))
+    found = Fleet(inventory, observed_fleet, (underlay, underlay_v6), tmp_path_factory.mktemp("report"))
     found.each(f"systemctl stop {HEALERS} && systemctl stop {HEALING}")
     yield found
     found.each(f"systemctl start {HEALERS}")

@@ -5,7 +5,7 @@
 
 Commands know: OWN, OTHER and THIRD, addresses of the containers ``web`` here and on the two other hosts; OTHER_HOST and
 THIRD_HOST, their hosts' addresses; BLOCK, the other host's block; GATEWAY and VETH, of the container here; and
-``inside``, which runs a command in its network namespace.
+``inside``, which runs a command in its network namespace. Those of IPv6 end in a 6: OWN6, BLOCK6.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ inside() {{ nsenter -t "$pid" -n "$@"; }}
 index=$(inside ip -o link show dev eth0 | sed 's/.*eth0@if\([0-9]*\):.*/\1/')
 VETH=$(ip -o link | awk -v i="$index:" '$1 == i {{ sub("@.*", "", $2); print $2 }}')
 OWN={own} OTHER={other} THIRD={third} OTHER_HOST={other_host} THIRD_HOST={third_host} BLOCK={block} GATEWAY={gateway}
+OWN6={own6} OTHER6={other6} THIRD6={third6} OTHER_HOST6={other_host6} THIRD_HOST6={third_host6} BLOCK6={block6}
+GATEWAY6={gateway6}
 """
 
 
@@ -40,15 +42,18 @@ def _table(name: str, chain: str, rule: str) -> tuple[str, str]:
     return f'nft "{text}"', f"nft delete table {family} {own}"
 
 
-def _rule(table: str, chain: str, rule: str) -> tuple[str, str]:
+def _rule(table: str, chain: str, rule: str, iptables: str = "iptables") -> tuple[str, str]:
     """A rule on top of a chain of iptables, and its end."""
-    return f"iptables -t {table} -I {chain} {rule}", f"iptables -t {table} -D {chain} {rule}"
+    return f"{iptables} -t {table} -I {chain} {rule}", f"{iptables} -t {table} -D {chain} {rule}"
 
 
 NOT_OURS = "dropped it; it is not ours"
 ROUTES = "ip -force -batch /etc/fleetnet/routes"
 RULES = "/etc/fleetnet/apply-firewall"
-BACK = "inside ip route replace default via $GATEWAY"
+BACK = "inside ip route replace default via $GATEWAY; inside ip route replace default via $GATEWAY6"
+# What the kernel takes away with a link that goes down.
+BRIDGE_BACK = "ip address replace $GATEWAY6/64 dev fn-web nodad"
+INSIDE_BACK = f"inside ip address replace $OWN6/64 dev eth0 nodad; {BACK}"
 
 DAMAGES = {
     "route deleted": Damage(
@@ -103,10 +108,12 @@ DAMAGES = {
         *_table("ip foreign", "type nat hook prerouting priority -150", "ip saddr $OWN ip daddr $OTHER dnat to $THIRD"),
         r"{host}: rule 'ip saddr {own} ip daddr {other} dnat to {third}' of table ip foreign, chain c sends it",
     ),
-    "bridge down": Damage("ip link set fn-web down", "ip link set fn-web up", r"{host}: link fn-web is down"),
+    "bridge down": Damage(
+        "ip link set fn-web down", f"ip link set fn-web up; {BRIDGE_BACK}", r"{host}: link fn-web is down"
+    ),
     "veth down": Damage("ip link set $VETH down", "ip link set $VETH up", r"{host}: link veth\w+ is down"),
     "container's link down": Damage(
-        "inside ip link set eth0 down", f"inside ip link set eth0 up; {BACK}",
+        "inside ip link set eth0 down", f"inside ip link set eth0 up; {INSIDE_BACK}",
         r"{host}: container web: its link eth0 is down",
     ),
     "veth off its bridge": Damage(
@@ -143,7 +150,7 @@ DAMAGES = {
     ),
     "address changed in the container": Damage(
         "inside ip addr add ${OWN%.*}.250/24 dev eth0; inside ip addr del $OWN/24 dev eth0",
-        f"inside ip addr flush dev eth0; inside ip addr add $OWN/24 dev eth0; {BACK}",
+        f"inside ip -4 addr flush dev eth0; inside ip addr add $OWN/24 dev eth0; {BACK}",
         r"{host}: container web: its link eth0 has lost address {own}, and has: ",
     ),
     "no default route in the container": Damage(
@@ -169,5 +176,51 @@ DAMAGES = {
     "frames dropped": Damage(
         *_table("bridge foreign", "type filter hook prerouting priority 0", "ip saddr $OWN drop"),
         r"{host}: table bridge foreign may drop frames; it is not ours",
+    ),
+    "IPv6 route deleted": Damage(
+        "ip route del $BLOCK6", ROUTES, r"{host}: no way to {other6}: there is no route.* \(routes: missing {block6}"
+    ),
+    "IPv6 route by a wrong next hop": Damage(
+        "ip route replace $BLOCK6 via $THIRD_HOST6 proto 213", ROUTES,
+        r"{host}: the route to \S+ leads by way of {third_host6}, which is not",
+    ),
+    "IPv6 blackhole route": Damage(
+        "ip route add blackhole $OTHER6/128 proto 213", "/etc/fleetnet/apply-routes",
+        r"{host}: no way to {other6}: a blackhole route drops it",
+    ),
+    "drop in raw of ip6tables": Damage(
+        *_rule("raw", "PREROUTING", "-s $OWN6 -j DROP", "ip6tables"),
+        rf"{{host}}: rule 'ip6 saddr {{own6}} .*drop' of table ip6 raw, chain PREROUTING {NOT_OURS}",
+    ),
+    "drop in FORWARD of ip6tables": Damage(
+        *_rule("filter", "FORWARD", "-s $OWN6 -j DROP", "ip6tables"),
+        rf"{{host}}: rule 'ip6 saddr {{own6}} .*drop' of table ip6 filter, chain FORWARD {NOT_OURS}",
+    ),
+    "IPv6 source rewritten": Damage(
+        *_table("ip6 foreign", "type nat hook postrouting priority 50", "ip6 saddr $OWN6 masquerade"),
+        r"{host}: rule 'ip6 saddr {own6} masquerade' of table ip6 foreign, chain c changes the source address",
+    ),
+    "an IPv6 verdict deleted": Damage(
+        'nft delete element ip6 fleetnet pairs "{ 0:0:0:1:: . 0:0:0:1:: }"', RULES,
+        r"{host}: our rule .* of table ip6 fleetnet, chain between dropped it \(.*nftables: table fleetnet differs",
+    ),
+    "our IPv6 table deleted": Damage(
+        "nft delete table ip6 fleetnet", RULES, r"{host}: .*nftables: table fleetnet differs"
+    ),
+    "IPv6 address lost in the container": Damage(
+        "inside ip addr del $OWN6/64 dev eth0", INSIDE_BACK,
+        r"{host}: container web: its link eth0 has lost address {own6}, and has: ",
+    ),
+    "no IPv6 default route in the container": Damage(
+        "inside ip -6 route del default", BACK, r"{host}: container web has no default route"
+    ),
+    "stale IPv6 neighbour": Damage(
+        "ip neigh replace $OTHER_HOST6 lladdr 02:00:00:00:00:97 dev eth0 nud permanent",
+        "ip neigh del $OTHER_HOST6 dev eth0",
+        r"{host}: neighbour {other_host6} is 02:00:00:00:00:97, which \w+ is not",
+    ),
+    "IPv6 forwarding off": Damage(
+        "sysctl -qw net.ipv6.conf.all.forwarding=0", "sysctl -qw net.ipv6.conf.all.forwarding=1",
+        r"{host}: .*the host does not forward",
     ),
 }  # fmt: skip

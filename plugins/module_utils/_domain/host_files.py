@@ -195,7 +195,8 @@ _ROUTES_BODY = r"""
 list_routes() { for family in -4 -6; do ip $family route show proto @ROUTE_PROTOCOL@; done; }
 compare() { # prints "missing ROUTE" and "unwanted ROUTE"
     { awk '$1 == "route" { print "wanted", $3, $4, $5 }' "$etc/routes" && list_routes | sed 's/^/found /'; } | awk '
-        { route = $2 " " $3 " " $4 }
+        # a route that leads nowhere has no more than type and destination; for IPv6 a link is printed besides
+        { route = $2 " " $3 ($2 ~ /^(blackhole|unreachable|prohibit)$/ ? "" : " " $4) }
         $1 == "wanted" { wanted[route] = 1 }
         $1 == "found" { found[route] = 1 }
         END {

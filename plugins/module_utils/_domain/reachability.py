@@ -323,19 +323,22 @@ def arrivals_of(index: Arrivals, probe: Probe, result: Data | None) -> list[str]
 
 
 def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
-    """Of the failures the first of each two hosts, two networks, protocol and direction to fail in, ``most`` of all."""
+    """Of the failures, the first of each two hosts and networks, IP version, protocol and direction to fail in.
+
+    At most ``most`` of these, in turns of each two hosts and IP version.
+    """
     chosen: dict[tuple[t.Any, ...], Verdict] = {}
     for verdict in verdicts:
         probe = verdict.probe
         if verdict.problem is not None and probe.name is None:
-            kind = probe.protocol, probe.packet is None, verdict.passed, probe.intended is None
+            kind = probe.target.version, probe.protocol, probe.packet is None, verdict.passed, probe.intended is None
             path = probe.source.host, probe.source.network, probe.target.host, probe.target.network
             chosen.setdefault((*path, *kind), verdict)
-    # One of each pair of hosts comes first, so that no host's trouble hides behind another's.
-    turns: dict[tuple[str, str], int] = collections.Counter()
+    # So that no host's trouble hides behind another's, and none of IPv6 behind that of IPv4.
+    turns: dict[tuple[str, str, int], int] = collections.Counter()
     order = []
     for number, verdict in enumerate(chosen.values()):
-        hosts = verdict.probe.source.host, verdict.probe.target.host
-        order.append((turns[hosts], number, verdict))
-        turns[hosts] += 1
+        between = verdict.probe.source.host, verdict.probe.target.host, verdict.probe.target.version
+        order.append((turns[between], number, verdict))
+        turns[between] += 1
     return [verdict for _turn, _number, verdict in sorted(order, key=lambda each: each[:2])[:most]]

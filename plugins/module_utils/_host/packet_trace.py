@@ -109,10 +109,10 @@ class PacketTrace:
 
 def _table(flows: t.Sequence[Flow]) -> str:
     rules = [
-        f"{'ip6' if ':' in source else 'ip'} saddr {source} {'ip6' if ':' in source else 'ip'} daddr {destination} "
-        "meta nftrace set 1"
+        f"{family} saddr {source} {family} daddr {destination} meta nftrace set 1"
         for flow in flows
-        for source, destination in ((flow.source, flow.destination), (flow.destination, flow.source))
+        for family in ("ip6" if flow.version == 6 else "ip",)
+        for source, destination in (flow, flow[::-1])
     ]
     body = "; ".join(rules)
     chains = "\n".join(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.explain.evidence import End, Evidence, holds
@@ -22,7 +23,11 @@ _NO_ROUTE = {
     "Invalid argument": "a blackhole route drops it",
     "Permission denied": "a prohibit route drops it",
 }
+_KEEPS_SOURCE = re.compile(r"snat to ip6? saddr")
 _LOSING = ("FAILED", "INCOMPLETE")
+# By IP version: the switch, and how neighbours are found.
+_FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
+_RESOLUTION = {4: "ARP", 6: "neighbour solicitations"}
 
 
 def in_container(end: End, evidence: Evidence) -> str | None:
@@ -40,7 +45,7 @@ def in_container(end: End, evidence: Evidence) -> str | None:
     if not holds(interface["addresses"], end.address):
         found = ", ".join(interface["addresses"]) or "none"
         return f"{where}: its link {name} has lost address {end.address}, and has: {found}"
-    if interface["gateway" if "." in end.address else "gateway_v6"] is None:
+    if interface["gateway" if end.version == 4 else "gateway_v6"] is None:
         return f"{where} has no default route"
     return None
 
@@ -79,15 +84,16 @@ def on_host(host: str, flow: Flow, evidence: Evidence) -> str | None:
         return None
     # Rules see a packet that is forwarded; this one has only come in.
     lookup = evidence.lookups.get(flow, {})
+    forwards = evidence.info["forwarding"][f"ipv{flow.version}"]
     lost = [line for line in evidence.checks if line.startswith(("routes:", "sysctl:"))]
     also = f" ({'; '.join(lost)})" if lost else ""
     if "error" in lookup:
         reason = _NO_ROUTE.get(lookup["error"], lookup["error"])
-        if not evidence.info["forwarding"]["ipv4" if "." in flow.source else "ipv6"]:
+        if not forwards:
             reason = "the host does not forward"
         return f"{host}: no way to {flow.destination}: {reason}{also}"
-    if not evidence.info["forwarding"]["ipv4" if "." in flow.source else "ipv6"]:
-        return f"{host}: the host does not forward: net.ipv4.ip_forward is 0{also}"
+    if not forwards:
+        return f"{host}: the host does not forward: {_FORWARDING[flow.version]} is 0{also}"
     if lookup.get("type") in ("blackhole", "unreachable", "prohibit"):
         return f"{host}: a {lookup['type']} route drops what is for {flow.destination}{also}"
     return None
@@ -144,7 +150,10 @@ def to_neighbour(target: End, evidence: Evidence) -> str | None:
                 f"{interface['mac']}"
             )
         if set(entry.get("state", ())) & set(_LOSING):
-            return unseen(target.host, evidence) or f"{target.host}: neighbour {target.address} does not answer ARP"
+            return (
+                unseen(target.host, evidence)
+                or f"{target.host}: neighbour {target.address} does not answer {_RESOLUTION[target.version]}"
+            )
     return None
 
 
@@ -183,4 +192,4 @@ def of_size(source: End, target: End, packet: int, hosts: t.Mapping[str, Evidenc
 def rewrites_source(step: Step) -> bool:
     """Whether a rule gives a packet another source address; ours keeps it, by giving it its own."""
     text = step.rule.lower()
-    return ("masquerade" in text or "snat" in text) and "snat to ip saddr" not in text
+    return ("masquerade" in text or "snat" in text) and _KEEPS_SOURCE.search(text) is None

@@ -22,6 +22,11 @@ class End(t.NamedTuple):
     address: str
     mtu: int
 
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.address else 4
+
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:

@@ -27,6 +27,11 @@ class Flow(t.NamedTuple):
     source: str
     destination: str
 
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.source else 4
+
 
 class Step(t.NamedTuple):
     """A rule or policy that a packet met. ``verdict`` is nftables' word, with its target where it has one."""

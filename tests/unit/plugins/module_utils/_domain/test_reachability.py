@@ -280,6 +280,12 @@ def test_of_failures_one_of_each_kind_is_explained_and_each_two_hosts_come_first
     assert to_explain(FAILURES, 2) == chosen[:2]
 
 
+def test_each_ip_version_is_explained():
+    ends = [node._replace(address=address) for node, address in ((WEB1, "fd00:64:0:1::2"), (WEB2, "fd00:64:0:101::2"))]
+    failed = Verdict(Probe(*ends, "icmp", None, 0, "because"), False, FAILURES[0].problem)
+    assert to_explain([FAILURES[0], failed], 100) == [FAILURES[0], failed]
+
+
 def test_what_is_as_declared_and_names_are_not_explained_by_packets():
     good = Verdict(Probe(WEB1, WEB2, "icmp", None, 0, "because"), True, None)
     (name,) = make_name_probes([WEB2])

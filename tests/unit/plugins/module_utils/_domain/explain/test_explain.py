@@ -83,11 +83,39 @@ def links(data: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
 
 def told(problem: str, packet: int | None = None, **damage: t.Callable[[dict[str, t.Any]], object]) -> str | None:
     """What is told where hosts (h1, h2) are damaged so."""
+    evidence = {host: Evidence.from_data(data) for host, data in damaged(**damage).items()}
+    return explain(problem, WEB1, WEB2, packet, evidence)
+
+
+def damaged(**damage: t.Callable[[dict[str, t.Any]], object]) -> dict[str, dict[str, t.Any]]:
     hosts = {"h1": copy.deepcopy(good(WEB1, WEB2)), "h2": copy.deepcopy(good(WEB2, WEB1))}
     for host, do in damage.items():
         do(hosts[host])
-    evidence = {host: Evidence.from_data(data) for host, data in hosts.items()}
-    return explain(problem, WEB1, WEB2, packet, evidence)
+    return hosts
+
+
+# What is another word in IPv6, in what hosts tell and in what is made of it.
+IN_IPV6 = {
+    "10.64.": "fd00:64::", "192.0.2.": "2001:db8::", ".1.2": ":1:2", ".17.2": ":17:2", ".1.9": ":1:9",
+    "ip fleetnet": "ip6 fleetnet", "ip filter": "ip6 filter", "ip raw": "ip6 raw", "ip saddr": "ip6 saddr",
+    "net.ipv4.ip_forward": "net.ipv6.conf.all.forwarding", "does not answer ARP":
+    "does not answer neighbour solicitations", "ipv4": "ipv6", "ipv6": "ipv4",
+}  # fmt: skip
+
+
+def in_ipv6(value: t.Any) -> t.Any:
+    """The same of IPv6."""
+    if isinstance(value, str):
+        if value in ("ipv4", "ipv6"):
+            return IN_IPV6[value]
+        for one, other in IN_IPV6.items():
+            value = value.replace(one, other) if not one.startswith("ipv") else value
+        return value
+    if isinstance(value, dict):
+        # A link of a container has a gateway for each version, a route the one that it is for.
+        renamed = {"gateway": "gateway_v6"} if "peer" in value else {}
+        return {renamed.get(key, in_ipv6(key)): in_ipv6(each) for key, each in value.items()}
+    return [in_ipv6(each) for each in value] if isinstance(value, list) else value
 
 
 def drop(table: str, chain: str, rule: str) -> t.Callable[[dict[str, t.Any]], object]:
@@ -155,6 +183,13 @@ def test_what_should_pass_and_does_not(damage, text):
     assert told(FAILS, **damage) == text
 
 
+@pytest.mark.parametrize(("damage", "text"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_the_same_is_told_of_ipv6(damage, text):
+    evidence = {host: Evidence.from_data(in_ipv6(data)) for host, data in damaged(**damage).items()}
+    ends = (end._replace(address=in_ipv6(end.address)) for end in (WEB1, WEB2))
+    assert explain(FAILS, *ends, None, evidence) == in_ipv6(text)
+
+
 def test_an_answer_that_gets_lost_is_looked_for_on_the_way_back():
     def damage(data):
         back = next(flow for flow in data["flows"] if flow["source"] == WEB2.address)
@@ -169,9 +204,10 @@ def test_a_packet_that_is_too_big_names_the_links_that_are_too_small():
     assert text == "h1: container web's link eth0 has MTU 1400"
 
 
-def test_a_source_that_was_rewritten_names_the_rule():
+@pytest.mark.parametrize("family", ["ip", "ip6"])
+def test_a_source_that_was_rewritten_names_the_rule(family):
     masquerade = step("ip nat", "POSTROUTING", "ip saddr 10.64.0.0/12 masquerade", "accept", "eth0")
-    own = step("ip fleetnet", "postrouting", "ip saddr 10.64.0.0/12 snat to ip saddr", "accept", "eth0")
+    own = step(f"{family} fleetnet", "postrouting", f"{family} saddr X snat to {family} saddr", "accept", "eth0")
     text = told(REWRITTEN, h1=lambda data: there(data).update(steps=[own, masquerade]))
     assert text == (
         "h1: rule 'ip saddr 10.64.0.0/12 masquerade' of table ip nat, chain POSTROUTING changes the source address; it "
