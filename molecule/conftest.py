@@ -56,7 +56,7 @@ class Probes:
 
     def __init__(self, host, attempts: int) -> None:
         self._host = host
-        self._attempts = " ".join(map(str, range(attempts)))
+        self._attempts = attempts
 
     def ping(self, source: str | None, address: str) -> bool:
         return self._run(source, f"ping -c 1 -W 1 {address}").rc == 0
@@ -75,7 +75,7 @@ class Probes:
         # the host has the containers' busybox, and no nc of its own
         where = "docker run --rm --network host fleetnet/workload" if source is None else f"docker exec {source}"
         return self._host.run(
-            f"{where} sh -c %s", f"for attempt in {self._attempts}; do {command} && exit; done; exit 1"
+            f"{where} sh -c %s", f"for attempt in $(seq {self._attempts}); do {command} && exit; done; exit 1"
         )
 
 
@@ -109,10 +109,10 @@ def world_is_denied(world_connects) -> t.Callable[..., bool]:
     return lambda *where, **options: not world_connects(*where, **options, attempts=1)
 
 
-@pytest.fixture
-def wait_for_server(host) -> t.Callable[[str, int], None]:
-    """``wait_for_server("web", 80)``: until a container that was just started listens on a TCP port of its own."""
-    script = "until netstat -ltn | grep -q :{}; do sleep 0.1; done"
-    return lambda container, port: host.check_output(
+@pytest.fixture(scope="session")
+def wait_for_server() -> t.Callable[[t.Any, str, int], None]:
+    """``wait_for_server(host, "web", 80)``: until something in a container listens on a TCP port, as it was told to."""
+    script = "until netstat -ltn | grep -q ':{} '; do sleep 0.1; done"
+    return lambda host, container, port: host.check_output(
         "timeout 20 docker exec %s sh -c %s", container, script.format(port)
     )

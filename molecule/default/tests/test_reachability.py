@@ -65,7 +65,7 @@ def test_from_outside_only_published_ports_are_reached(
     """Even by somebody who has a route to the containers' addresses, which engines before 28 would let in."""
     host.check_output("docker run -d --rm --name published --network web -p 8080:80 %s httpd -f -p 80", IMAGE)
     try:
-        wait_for_server("published", 80)
+        wait_for_server(host, "published", 80)
         web = container("web").address
         assert world(f"ip route replace {me.block} via {underlay[me.name]}")
         assert world_connects(underlay[me.name], 8080)

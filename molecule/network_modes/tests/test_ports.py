@@ -145,7 +145,7 @@ def test_a_host_mode_containers_port_needs_no_publishing(host, ports):
 def test_the_rule_goes_with_the_container(host, ports, network_info, container, wait_for_server):
     host.check_output("docker run -d --name passing -p 8099:80 fleetnet/workload:latest nc -ll -p 80 -e echo passing")
     try:
-        wait_for_server("passing", 80)
+        wait_for_server(host, "passing", 80)
         network_info.forget()
         assert ports.here(8099) == "passing"
         assert len(nat_rules(host, 8099)) == 1
@@ -170,7 +170,7 @@ def test_a_restarted_container_is_found_wherever_it_is_published(host, ports, ne
     try:
         host.check_output("docker start con8")
         for name in ("taker", "con8"):
-            wait_for_server(name, 80)
+            wait_for_server(host, name, 80)
         after = published(host, "con8", 80)
         assert after != before
         assert ports.here(after) == "con8"

@@ -18,7 +18,6 @@ DEADLINE = 30
 # standard input does.
 SERVER = "docker exec -d {target} sh -c 'sleep 3600 | nc -l -p {port} >/tmp/{name}'"
 CLIENT = "docker exec -d {source} sh -c 'while sleep 1; do echo tick; done | nc {address} {port}'"
-LISTENS = "docker exec {target} sh -c 'until netstat -ltn | grep -q :{port}; do sleep 1; done'"
 HEARD = "docker exec {target} sh -c 'cat /tmp/{name} 2>/dev/null | wc -c'"
 
 
@@ -29,9 +28,9 @@ class Flow:
         self._hosts = source_host, target_host
         self._words = {"source": source, "target": target, "address": address, "port": port, "name": name}
 
-    def start(self):
+    def start(self, wait_for_server):
         self._hosts[1].check_output(SERVER.format(**self._words))
-        self._hosts[1].check_output(LISTENS.format(**self._words))
+        wait_for_server(self._hosts[1], self._words["target"], self._words["port"])
         self._hosts[0].check_output(CLIENT.format(**self._words))
 
     def heard(self):
@@ -57,7 +56,7 @@ class Flow:
         return False
 
 
-def test_a_line_that_is_gone_ends_its_flows(inventory, observed_fleet):
+def test_a_line_that_is_gone_ends_its_flows(inventory, observed_fleet, wait_for_server):
     """web -> db goes on while its line stands, and ends with it; web -> cache goes on, since cache stays open."""
     hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in HOSTS}
     ended, kept = [], []
@@ -76,7 +75,7 @@ def test_a_line_that_is_gone_ends_its_flows(inventory, observed_fleet):
     try:
         converge(docker_fleet_policy=[{"from": "web", "to": "db", "protocol": "tcp"}])
         for flow in (*ended, *kept):
-            flow.start()
+            flow.start(wait_for_server)
         assert [flow.goes_on() for flow in (*ended, *kept)] == [True] * 6
         converge(docker_fleet_policy=[])
         assert [flow.has_ended() for flow in ended] == [True] * 3

@@ -221,6 +221,6 @@ DAMAGES = {
     ),
     "IPv6 forwarding off": Damage(
         "sysctl -qw net.ipv6.conf.all.forwarding=0", "sysctl -qw net.ipv6.conf.all.forwarding=1",
-        r"{host}: .*the host does not forward",
+        r"{host}: .*the host does not forward.*net\.ipv6\.conf\.all\.forwarding is 0",
     ),
 }  # fmt: skip

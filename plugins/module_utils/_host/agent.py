@@ -19,7 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import Part
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.units import show_units
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.units import unit_states
 
 
 class Agent:
@@ -102,5 +102,4 @@ class Agent:
         return ()
 
     def _idle_units(self) -> tuple[str, ...]:
-        states = show_units(self._commands, ("Id", "ActiveState", "UnitFileState"), *self._part.units)
-        return self._part.idle((state["Id"], state["ActiveState"], state["UnitFileState"]) for state in states)
+        return self._part.idle(unit_states(self._commands, *self._part.units))

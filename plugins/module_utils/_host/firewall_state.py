@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.iptables import list_rules
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.units import show_units
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.units import unit_states
 
 # Who else writes rules on hosts.
 _SERVICES = ("firewalld", "ufw", "nftables")
@@ -92,6 +92,6 @@ def _unit_states(commands: Commands) -> dict[str, tuple[bool, bool]]:
     found = dict.fromkeys(units, (False, False))
     if commands.find("systemctl") is None:
         return found
-    for state in show_units(commands, ("Id", "ActiveState", "UnitFileState"), *units):
-        found[state["Id"]] = (state["ActiveState"] == "active", state["UnitFileState"] == "enabled")
+    for name, active, enabled in unit_states(commands, *units):
+        found[name] = (active == "active", enabled == "enabled")
     return found

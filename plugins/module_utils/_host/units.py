@@ -12,6 +12,20 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands imp
 UnitProperties = t.Dict[str, str]
 
 
+class UnitState(t.NamedTuple):
+    """systemd's ActiveState and UnitFileState of a unit; the latter is empty for one that is not there."""
+
+    name: str
+    active: str
+    enabled: str
+
+
+def unit_states(commands: Commands, *units: str) -> list[UnitState]:
+    """Whether units run, and whether they start with the host."""
+    shown = show_units(commands, ("Id", "ActiveState", "UnitFileState"), *units)
+    return [UnitState(each["Id"], each["ActiveState"], each["UnitFileState"]) for each in shown]
+
+
 def show_units(commands: Commands, properties: t.Sequence[str], *units: str) -> list[UnitProperties]:
     """The properties of each unit, in the order asked for; a unit that is not there has LoadState ``not-found``.
 

@@ -172,6 +172,14 @@ def test_containers_of_other_hosts():
     assert (way.sent[0]["protocol"], way.sent[0]["port"]) == ("tcp", 80)
 
 
+def test_a_lost_packet_is_no_denial_and_datagrams_are_sent_as_often_as_the_module_does():
+    fleet, (way, _other) = a_fleet(arrives=True)
+    web = fleet.host("h1").container("web")
+    assert web.reaches("db")
+    assert web.reaches("db", 53, "udp")
+    assert [probe.get("attempts") for probe in way.sent] == [4, None]
+
+
 def test_who_has_no_address_cannot_be_probed():
     web = a_fleet()[0].host("h1").container("web")
     with pytest.raises(AssertionError, match=r"container alone on h1 \(mode none\) has no address of its own"):

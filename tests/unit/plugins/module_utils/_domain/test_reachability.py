@@ -284,6 +284,8 @@ def test_each_ip_version_is_explained():
     ends = [node._replace(address=address) for node, address in ((WEB1, "fd00:64:0:1::2"), (WEB2, "fd00:64:0:101::2"))]
     failed = Verdict(Probe(*ends, "icmp", None, 0, "because"), False, FAILURES[0].problem)
     assert to_explain([FAILURES[0], failed], 100) == [FAILURES[0], failed]
+    # before the second one of IPv4, which is TCP's
+    assert to_explain([*FAILURES[:2], failed], 2) == [FAILURES[0], failed]
 
 
 def test_what_is_as_declared_and_names_are_not_explained_by_packets():

@@ -99,18 +99,17 @@ IN_IPV6 = {
     "10.64.": "fd00:64::", "192.0.2.": "2001:db8::", ".1.2": ":1:2", ".17.2": ":17:2", ".1.9": ":1:9",
     "ip fleetnet": "ip6 fleetnet", "ip filter": "ip6 filter", "ip raw": "ip6 raw", "ip saddr": "ip6 saddr",
     "net.ipv4.ip_forward": "net.ipv6.conf.all.forwarding", "does not answer ARP":
-    "does not answer neighbour solicitations", "ipv4": "ipv6", "ipv6": "ipv4",
+    "does not answer neighbour solicitations",
 }  # fmt: skip
+SWAPPED = {"ipv4": "ipv6", "ipv6": "ipv4"}
 
 
 def in_ipv6(value: t.Any) -> t.Any:
     """The same of IPv6."""
     if isinstance(value, str):
-        if value in ("ipv4", "ipv6"):
-            return IN_IPV6[value]
         for one, other in IN_IPV6.items():
-            value = value.replace(one, other) if not one.startswith("ipv") else value
-        return value
+            value = value.replace(one, other)
+        return SWAPPED.get(value, value)
     if isinstance(value, dict):
         # A link of a container has a gateway for each version, a route the one that it is for.
         renamed = {"gateway": "gateway_v6"} if "peer" in value else {}
