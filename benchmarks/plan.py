@@ -97,12 +97,16 @@ def report(slice_: dict[str, t.Any], number: int) -> dict[str, t.Any]:
 def core(hosts: int) -> None:
     """In a process of its own: plan, prove against reports, and print the CPU seconds."""
     sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"])
-    from ansible_collections.fleetnet.docker.plugins.module_utils._domain import lockfile, text
-    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import parse_fleet, parse_host
-    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook
-    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import make_plan
-    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.proof import prove
-    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.slices import peers, slices
+    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
+        parse_fleet,
+        parse_host,
+    )
+    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
+    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import address_table
+    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import prove
+    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import make_plan
+    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
 
     def plan(held: LeaseBook) -> t.Any:
         fleet = parse_fleet(declaration(), held.host_length, held.slot_length)
@@ -117,7 +121,7 @@ def core(hosts: int) -> None:
     gc.disable()  # as the action does
     second = plan(lockfile.parse(lock, "lock"))
     unproven = prove(second, reports)
-    result = slices(second), peers(second), second.policy.to_data(), text.address_plan(second)
+    result = slices(second), peers(second), second.policy.to_data(), address_table.address_plan(second)
     same = lockfile.render(second.leases) == lock
     spent = time.process_time() - started
     if unproven or not same or len(result[0]) != hosts:

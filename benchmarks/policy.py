@@ -28,10 +28,10 @@ import typing as t
 import plays
 
 sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":", maxsplit=1)[0])
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import parse_fleet, parse_host
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import Engine, compile_rules
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan, make_plan
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet, parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import Engine, compile_rules
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan
 
 # What issue 6 allows for compiling and loading, in seconds.
 MOST = 1.0

@@ -13,7 +13,7 @@ import sys
 
 sys.path[:0] = os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.certificates import Lifetimes  # noqa: E402
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.certificates import Lifetimes  # noqa: E402
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.authority import Authority, Folder  # noqa: E402
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.utils.display import Display
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import changes
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift import preview
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
@@ -26,7 +26,7 @@ class ActionModule(FleetAction):
         found: dict[str, list[str]] = {}
         for name in arguments["results"]:
             for host, result in inventory.registered(name, with_failures=True).items():
-                found.setdefault(host, []).extend(changes.change_lines(result))
-        lines = changes.report_lines(found)
+                found.setdefault(host, []).extend(preview.change_lines(result))
+        lines = preview.report_lines(found)
         Display().display("\n" + "\n".join(lines) + "\n")
         return {"changed": False, "hosts": found, "report": lines}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import reachability
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.packets import TOKENS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import probe_plan
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
@@ -24,13 +24,13 @@ class ActionModule(FleetAction):
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
-        nodes = [reachability.Node.from_data(node) for node in arguments["nodes"]]
+        nodes = [probe_plan.Node.from_data(node) for node in arguments["nodes"]]
         found = verdicts.read_verdicts(inventory, arguments, nodes)
-        chosen = reachability.to_explain(found, arguments["most"])
+        chosen = probe_plan.to_explain(found, arguments["most"])
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
         for number, verdict in enumerate(chosen):
             # With a token that it has not had, or the rules that judge new connections would not meet it again.
-            data = {**verdict.probe.to_data(), "token": TOKENS - reachability.SPARE_TOKENS + number}
+            data = {**verdict.probe.to_data(), "token": TOKENS - probe_plan.SPARE_TOKENS + number}
             by_host[verdict.probe.source.host].append(data)
         flows = dict.fromkeys((verdict.probe.source.address, verdict.probe.target.address) for verdict in chosen)
         return {

@@ -10,14 +10,15 @@ import os
 
 from ansible.utils.display import Display
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import lockfile, text
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import parse_fleet, parse_host
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.mtu import fit_to_underlay
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan, make_plan, take_out
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.proof import named_hosts, prove
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.slices import peers, slices
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import nearest
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet, parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import address_table
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import named_hosts, prove
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan, take_out
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import lock_file
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
@@ -62,7 +63,7 @@ class ActionModule(FleetAction):
             changed = after != before and arguments["write_lock"]
             if changed and not self._task.check_mode:
                 write_atomically(path, after)
-        summary = text.address_plan(plan)
+        summary = address_table.address_plan(plan)
         if unproven:
             warning = f"not compared with {named_hosts(unproven)}: no report of links, routes and networks from there"
             summary += ["", f"The plan was {warning}"]
@@ -82,7 +83,7 @@ class ActionModule(FleetAction):
             document = {"hosts": hosts, "peers": result["peers"], "policy": result["policy"]}
             write_atomically(arguments["json_file"], json.dumps(document, indent=1) + "\n")
         if arguments["markdown_file"]:
-            write_atomically(arguments["markdown_file"], text.markdown(plan))
+            write_atomically(arguments["markdown_file"], address_table.markdown(plan))
         if arguments["slices"]:
             result["hosts"] = hosts
         if changed:

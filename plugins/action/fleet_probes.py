@@ -8,9 +8,9 @@ from __future__ import annotations
 import secrets
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.packets import TOKENS
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     MOST_PAIRS,
     SPARE_TOKENS,
     find_nodes,

@@ -12,10 +12,10 @@ import typing as t
 
 from ansible.utils.display import Display
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import junit, matrix, reachability
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.explain.evidence import End, Evidence
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.explain.explain import explain
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import junit, matrix, probe_plan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import End, Evidence
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
@@ -43,14 +43,14 @@ class ActionModule(FleetAction):
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
-        nodes = [reachability.Node.from_data(node) for node in arguments["nodes"]]
+        nodes = [probe_plan.Node.from_data(node) for node in arguments["nodes"]]
         results = inventory.registered(arguments["results"])
         found = verdicts.read_verdicts(inventory, arguments, nodes)
         if arguments["traces"]:
             found = _explained(found, inventory.registered(arguments["traces"]))
         wrong = [verdict for verdict in found if verdict.problem]
         lines = [*arguments["summary"], ""] if arguments["summary"] else []
-        lines += matrix.report_lines(found, reachability.count_pairs(nodes)) if found else [_NOTHING]
+        lines += matrix.report_lines(found, probe_plan.count_pairs(nodes)) if found else [_NOTHING]
         left_out = [host for host in inventory.hosts if host not in results]
         if left_out:
             lines += [
@@ -66,7 +66,7 @@ class ActionModule(FleetAction):
         return {"changed": False, "probes": len(found), "report": lines}
 
     @staticmethod
-    def _write(folder: str, lines: list[str], found: list[reachability.Verdict]) -> None:
+    def _write(folder: str, lines: list[str], found: list[probe_plan.Verdict]) -> None:
         os.makedirs(folder, exist_ok=True)
         write_atomically(os.path.join(folder, "report.txt"), "\n".join(lines) + "\n")
         document = json.dumps([verdict.to_data() for verdict in found], indent=1)
@@ -74,7 +74,7 @@ class ActionModule(FleetAction):
         write_atomically(os.path.join(folder, "reachability.xml"), junit.render(found))
 
 
-def _explained(found: t.Sequence[reachability.Verdict], traced: t.Mapping[str, Result]) -> list[reachability.Verdict]:
+def _explained(found: t.Sequence[probe_plan.Verdict], traced: t.Mapping[str, Result]) -> list[probe_plan.Verdict]:
     """The verdicts, each failure with what the hosts tell about it."""
     hosts = {host: Evidence.from_data(result) for host, result in traced.items() if "flows" in result}
     return [
@@ -83,7 +83,7 @@ def _explained(found: t.Sequence[reachability.Verdict], traced: t.Mapping[str, R
     ]
 
 
-def _explanation(verdict: reachability.Verdict, hosts: t.Mapping[str, Evidence]) -> str | None:
+def _explanation(verdict: probe_plan.Verdict, hosts: t.Mapping[str, Evidence]) -> str | None:
     probe = verdict.probe
     source, target = (End(*node[:5]) for node in (probe.source, probe.target))
     return explain(str(verdict.problem), source, target, probe.packet, hosts)

@@ -13,10 +13,13 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.certificates import Lifetimes, check_lifetimes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api import Material, parse_listen
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.remote_api_spec import ARGUMENT_SPEC
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.certificates import (
+    Lifetimes,
+    check_lifetimes,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import Material, parse_listen
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.remote_api_spec import ARGUMENT_SPEC
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.authority import (
     Authority,
     Folder,

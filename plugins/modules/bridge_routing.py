@@ -105,7 +105,7 @@ kernel:
       why: containers reach other networks and hosts only where the host forwards; kept so in /etc/sysctl.d
 """
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import bridge_routing
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task

@@ -218,7 +218,7 @@ backup_file:
   sample: /etc/docker/daemon.json.4711.2026-01-31@12:00:00~
 """
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import default_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task

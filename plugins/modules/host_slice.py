@@ -105,13 +105,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import PARTS as SURVEY_PARTS
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.whole import PARTS, apply
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import ENGINE_PARTS, survey
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import PARTS as SURVEY_PARTS
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 

@@ -164,10 +164,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
     Plan,
     describe_attachment,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.network_executor import NetworkExecutor
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.network_reader import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
     read_container,
     read_networks,
     read_taken,

@@ -572,10 +572,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import require_root
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import ENGINE_PARTS, PARTS, survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import require_root
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, PARTS, survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 # Those of _host/parts/whole.py.

@@ -314,7 +314,7 @@ networks:
       managed: true
 """
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task

@@ -132,17 +132,20 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.explain.trace import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import (
     Flow,
     parse_handles,
     parse_trace,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import ModuleCommands
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import require_root
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.packet_trace import PacketTrace
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import require_root
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.packet_trace import PacketTrace
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import ModuleCommands
 
 PARTS = ("networks", "interfaces", "links", "forwarding", "firewall")
 

@@ -204,14 +204,14 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing import parse_probes, report
-from ansible_collections.fleetnet.docker.plugins.module_utils._host import neighbours
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import parse_probes, report
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import invoked, run_module
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import require_root
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes import ProbeRun
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.probing import probe_all
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.residents import OPTIONS, Residents
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import neighbours
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import OPTIONS, Residents
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import require_root
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.batches import probe_all
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sender import ProbeRun
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 

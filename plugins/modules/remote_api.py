@@ -184,19 +184,22 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import (
     Desired,
     Material,
     parse_listen,
     plan_remote_api,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import ModuleCommands
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import Daemon
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_state import State
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.remote_api import Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.remote_api_spec import ARGUMENT_SPEC
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import Daemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.remote_api import Host
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.remote_api_spec import ARGUMENT_SPEC
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import ModuleCommands
 
 
 def desired_state(params: dict[str, t.Any]) -> Desired:

@@ -20,7 +20,8 @@ import os
 import tempfile
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.certificates import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.certificates import (
     CLIENT,
     SERVER,
     Found,
@@ -31,8 +32,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.certificat
     reason_of_age,
     reason_to_issue,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api import Material
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import Material
 
 try:
     from cryptography import x509

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
     FLEET_KEYS,
     HOST_KEYS,
     PREFIX,

@@ -10,8 +10,8 @@ import fcntl
 import os
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import lockfile
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 
 
 @contextlib.contextmanager

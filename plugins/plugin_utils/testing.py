@@ -27,8 +27,8 @@ except ImportError:  # Ansible's sanity tests import every plugin, where neither
 else:
     HAS_PYTEST = True
 
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.observed_container import Container
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.observed_host import (
+from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.container import Container
+from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.host import (
     DockerNetwork,
     Fleet,
     Json,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import reachability
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import probe_plan
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -16,27 +16,27 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "nodes": {"type": "list", "elements": "dict", "required": True},
     "results": {"type": "str", "required": True},
     "arrivals": {"type": "str", "required": True},
-    "pairs_at_most": {"type": "int", "default": reachability.MOST_PAIRS},
+    "pairs_at_most": {"type": "int", "default": probe_plan.MOST_PAIRS},
     "first_token": {"type": "int", "default": 0},
 }
 
 
 def read_verdicts(
-    inventory: Inventory, arguments: t.Mapping[str, t.Any], nodes: t.Sequence[reachability.Node]
-) -> list[reachability.Verdict]:
+    inventory: Inventory, arguments: t.Mapping[str, t.Any], nodes: t.Sequence[probe_plan.Node]
+) -> list[probe_plan.Verdict]:
     """A verdict on each probe. ``arguments`` are those of ARGUMENT_SPEC."""
     policy = Policy.from_data(arguments["policy"])
     results = inventory.registered(arguments["results"])
     arrivals = inventory.registered(arguments["arrivals"])
-    seen = reachability.index_arrivals({host: found.get("arrivals", ()) for host, found in arrivals.items()})
+    seen = probe_plan.index_arrivals({host: found.get("arrivals", ()) for host, found in arrivals.items()})
     # A task that had nothing to do was skipped, and returned nothing.
     pending = {host: iter(found.get("results", ())) for host, found in results.items()}
     first_token = arguments["first_token"]
-    probes = reachability.make_probes(policy, nodes, arguments["pairs_at_most"], first_token)
-    probes += reachability.make_name_probes(nodes, first_token)
+    probes = probe_plan.make_probes(policy, nodes, arguments["pairs_at_most"], first_token)
+    probes += probe_plan.make_name_probes(nodes, first_token)
     verdicts = []
     # The same nodes give the same probes in the same order as fleet_probes gave out, so results need no names.
     for probe in probes:
         result = next(pending.get(probe.source.host, iter(())), None)
-        verdicts.append(reachability.judge(probe, result, reachability.arrivals_of(seen, probe, result)))
+        verdicts.append(probe_plan.judge(probe, result, probe_plan.arrivals_of(seen, probe, result)))
     return verdicts

@@ -11,8 +11,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.commands import Commands, ModuleCommands
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import Engine, connect
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, connect
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands, ModuleCommands
 
 Result = t.Dict[str, t.Any]
 

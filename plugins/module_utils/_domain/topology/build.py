@@ -8,14 +8,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declared_network import DEFAULT_BRIDGE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import verified
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.containers import containers_of
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.drift import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import DEFAULT_BRIDGE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.drawn import (
     DEFAULT_BRIDGE_NETWORK,
     Drift,
     drift_of,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import verified
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.containers import containers_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
     AS_DECLARED,
     DRIFTED,
@@ -33,7 +33,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
     Topology,
     node_id,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.ways import route_edges
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.route_edges import route_edges
 
 # The engine's own networks have no addresses, and containers on them none of Docker's.
 _WITHOUT_ADDRESSES = ("host", "null")

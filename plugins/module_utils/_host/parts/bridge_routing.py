@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import firewall, firewalld, host_files, kernel
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import FIREWALL_PART
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import parse_block
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import EngineVersion
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.host_state import read_forwarding
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.iptables import read_forward_drops
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.survey import read_engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, firewalld, sysctl
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence import files as host_files
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.routes import parse_block
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import read_forwarding
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import Agent
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import read_forward_drops
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {
@@ -27,7 +28,7 @@ OPTIONS: dict[str, t.Any] = {
 REQUIRED_IF = [("state", "present", ("policy", "subnets"))]
 
 # Where the compiled rules go.
-FILES: dict[str, t.Callable[[firewall.Ruleset], str]] = {
+FILES: dict[str, t.Callable[[compiler.Ruleset], str]] = {
     host_files.SYSCTL: lambda rules: rules.sysctl,
     host_files.IPTABLES: lambda rules: rules.iptables,
     host_files.IP6TABLES: lambda rules: rules.ip6tables,
@@ -39,10 +40,10 @@ FILES: dict[str, t.Callable[[firewall.Ruleset], str]] = {
 }
 
 
-def read_firewall(task: Task) -> firewall.Engine:
+def read_firewall(task: Task) -> compiler.Engine:
     """What the host has that decides the rules."""
     info = read_engine(task.engine())
-    return firewall.Engine(
+    return compiler.Engine(
         version=EngineVersion.parse(info["version"]),
         # "iptables+firewalld" where firewalld runs
         firewall="none" if info["iptables"] is False else str(info["firewall_backend"]).split("+", maxsplit=1)[0],
@@ -50,10 +51,10 @@ def read_firewall(task: Task) -> firewall.Engine:
     )
 
 
-def desired_files(task: Task, policy: Policy, engine: firewall.Engine) -> dict[str, host_files.File | None]:
+def desired_files(task: Task, policy: Policy, engine: compiler.Engine) -> dict[str, host_files.File | None]:
     """The files that the policy compiles to on this host's engine."""
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(task.params["subnets"]))
-    rules = firewall.compile_rules(policy, subnets, engine)
+    rules = compiler.compile_rules(policy, subnets, engine)
     texts = {path: text(rules) for path, text in FILES.items()}
     return {path: host_files.File(text) if text else None for path, text in texts.items()}
 
@@ -62,12 +63,12 @@ def apply(task: Task) -> Result:
     """Read, compile, plan, execute unless in check mode."""
     agent = Agent(task.commands, FIREWALL_PART)
     desired = agent.absent(FILES)
-    switches: list[kernel.Setting] = []
+    switches: list[sysctl.Setting] = []
     if task.params["state"] == "present":
         policy, engine = Policy.from_data(task.params["policy"]), read_firewall(task)
         desired = agent.desired(desired_files(task, policy, engine))
         versions = [family.version for family in policy.families]
-        switches = kernel.settings(versions, read_forwarding(), engine.forward_drops, engine.firewall)
+        switches = sysctl.settings(versions, read_forwarding(), engine.forward_drops, engine.firewall)
     plan = host_files.plan_files(desired, agent.observe(desired))
     if not task.check_mode and plan.changed:
         agent.execute(plan)

@@ -10,9 +10,9 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.desired import desired_state
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import Desired, plan_daemon
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import Daemon
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_apply import Host
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon_state import State
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.default_bridge import Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import Daemon
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain import host_files, routes
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.backends import BACKENDS
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.host_parts import ROUTES_PART
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.agent import Agent
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.iproute import read_links
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence import files as host_files
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import ROUTES_PART
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import routes
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import Agent
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_links
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {

@@ -12,8 +12,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.p
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.spec import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import network_facts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Request, survey_networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.network_executor import NetworkExecutor
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.network_reader import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
     read_links,
     read_networks,
     read_snapshot,

@@ -11,7 +11,11 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.deviations import Deviation, deviations, refusal
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.deviations import (
+    Deviation,
+    deviations,
+    refusal,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import (
     bridge_routing,

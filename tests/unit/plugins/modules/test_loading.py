@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host import engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connection
 
 COLLECTION = "ansible_collections.fleetnet.docker.plugins"
 LOOK = f"import {COLLECTION}.modules.%s, sys; print(*sys.modules)"
@@ -23,17 +23,17 @@ LOOK = f"import {COLLECTION}.modules.%s, sys; print(*sys.modules)"
     ("module", "spared"),
     [
         ("host_slice", ()),
-        ("network_info", ("_host.parts", "_domain.policy")),
-        ("probe_observer", ("_host.parts", "_domain.policy", "_host.survey", "_host.probes")),
-        ("reachability_info", ("_host.parts", "_domain.policy", "_host.survey")),
+        ("network_info", ("_host.parts", "_domain.firewall.policy")),
+        ("probe_observer", ("_host.parts", "_domain.firewall.policy", "_host.observe.survey", "_host.probes.sender")),
+        ("reachability_info", ("_host.parts", "_domain.firewall.policy", "_host.observe.survey")),
     ],
 )
 def test_what_is_not_needed_is_not_loaded(module, spared):
     # The folder that the collection is in, since only Ansible's loader looks for collections elsewhere.
-    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(str(engine.__file__)).parents[6])}
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(str(connection.__file__)).parents[7])}
     command = [sys.executable, "-c", LOOK % module]
     loaded = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.split()
-    assert f"{COLLECTION}.module_utils._host.engine" in loaded
+    assert f"{COLLECTION}.module_utils._host.engine.connection" in loaded
     # The engine's adapter brings the Docker SDK.
-    unwanted = tuple(f"{COLLECTION}.module_utils.{each}" for each in ("_host.sdk_engine", *spared))
+    unwanted = tuple(f"{COLLECTION}.module_utils.{each}" for each in ("_host.engine.sdk", *spared))
     assert not [name for name in loaded if name.startswith(unwanted)]

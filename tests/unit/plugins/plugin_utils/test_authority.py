@@ -16,9 +16,12 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.certificates import Lifetimes, check_lifetimes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api import Material
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.certificates import (
+    Lifetimes,
+    check_lifetimes,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import Material
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.authority import Authority, Folder, check_brought
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.lockfile import BrokenLockFile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.lockfile import BrokenLockFile
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import lock_file
 
 # Another controller: reads a number, takes its time, and writes the next one.

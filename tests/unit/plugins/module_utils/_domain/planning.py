@@ -8,9 +8,9 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import parse_fleet, parse_host
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import LeaseBook
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import FleetPlan, make_plan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet, parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan
 
 GOLDEN = pathlib.Path(__file__).parents[3] / "golden"
 

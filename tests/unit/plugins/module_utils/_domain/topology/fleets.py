@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reachability import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     Probe,
     find_nodes,
     judge,
     make_probes,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.slices import peers, slices
 
 from ..planning import plan_of
 

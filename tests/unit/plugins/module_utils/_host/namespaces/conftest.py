@@ -23,7 +23,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import Namespace
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace
 
 SCRIPT = """
 link add eth0 netns {here} type veth peer name left netns {router}

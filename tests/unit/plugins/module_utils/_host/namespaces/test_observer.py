@@ -16,9 +16,9 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probing import Probe
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.observer import Observer
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes import ProbeRun
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.observer import Observer
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sender import ProbeRun
 
 if t.TYPE_CHECKING:
     from conftest import Path

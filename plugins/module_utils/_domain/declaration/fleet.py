@@ -1,0 +1,273 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The declaration: what a person writes in inventory variables, parsed to frozen records.
+
+Reading checks everything that can be said without knowing leases or hosts' state: keys, types, names, references
+between policy and networks, addresses within their subnets. Where blocks lie is the plan's business.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import Fields, nearest
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
+    LENGTH_V6,
+    Network,
+    parse_networks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
+    PolicyLine,
+    parse_policy,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+
+PREFIX = "docker_fleet_"
+
+# The variables that make the declaration, without their prefix.
+FLEET_KEYS = (
+    "backend",
+    "default_bridge",
+    "host_prefix_length",
+    "host_prefix_length_v6",
+    "network_prefix_length",
+    "networks",
+    "policy",
+    "reservations",
+    "supernet",
+    "supernet_v6",
+)
+HOST_KEYS = ("host_networks", "link", "underlay_address", "underlay_address_v6")
+# Variables with the prefix that steer a run and are no part of the declaration.
+RUN_KEYS = (
+    "allow_disconnect",
+    "allow_restart",
+    "group",
+    "lock_file",
+    "observed",
+    "on_drift",
+    "plan",
+    "plan_group",
+    "plan_json_file",
+    "plan_lock_file",
+    "plan_markdown_file",
+    "plan_observed",
+    "plan_reclaim",
+    "plan_show",
+    "plan_without",
+    "plan_write_lock",
+    "probes",
+    "prune",
+    "reclaim",
+    "remove",
+    "remove_unreachable",
+    "report_dir",
+    "state",
+    "verify",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A host of the fleet. ``underlay`` is its address for the other hosts, ``link`` the L2 segment it lies on.
+
+    ``underlay_v6`` is where the others reach its IPv6 blocks by; None where it has no IPv6 address.
+    """
+
+    name: str
+    underlay: str
+    link: str = "default"
+    networks: tuple[Network, ...] = ()
+    underlay_v6: str | None = None
+
+
+class Scheme(t.NamedTuple):
+    """How one IP version is shared out: the fleet's supernet to hosts' blocks, these to networks (prefix lengths)."""
+
+    supernet: Prefix
+    host_prefix_length: int
+    network_prefix_length: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Fleet:
+    """The fleet-wide declaration. ``schemes`` has one entry a supernet, IPv4 first."""
+
+    schemes: tuple[Scheme, ...]
+    networks: tuple[Network, ...] = ()
+    policy: tuple[PolicyLine, ...] = ()
+    backend: str = "host_gw"
+    default_bridge: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    reservations: t.Mapping[str, tuple[Prefix, ...]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def supernet(self) -> Prefix:
+        """The IPv4 supernet; that of IPv6 in a fleet without IPv4."""
+        return self.schemes[0].supernet
+
+    @property
+    def host_prefix_length(self) -> int:
+        """Of a host's block of :attr:`supernet`."""
+        return self.schemes[0].host_prefix_length
+
+    @property
+    def network_prefix_length(self) -> int:
+        """Of docker0 and of networks that name none, in :attr:`supernet`."""
+        return self.schemes[0].network_prefix_length
+
+
+_KNOWN_VARIABLES = frozenset(PREFIX + key for key in FLEET_KEYS + HOST_KEYS + RUN_KEYS)
+
+
+def unknown_variables(names: t.Iterable[str]) -> list[str]:
+    """Those of the variables' names that begin like ours but are none of ours: typos, nearly always."""
+    return [name for name in names if name.startswith(PREFIX) and name not in _KNOWN_VARIABLES]
+
+
+def refuse_unknown_variable(name: str, value: object, host: str | None) -> InvalidValue:
+    """The error for a variable that :func:`unknown_variables` found."""
+    return InvalidValue(name, value, f"unknown variable; {nearest(name, _KNOWN_VARIABLES)}", host)
+
+
+def parse_fleet(
+    variables: t.Mapping[str, t.Any],
+    leased_host_length: t.Callable[[int], int | None] = lambda _: None,
+    leased_length: t.Callable[[str], int | None] = lambda _: None,
+) -> Fleet:
+    """The fleet-wide variables (without prefix: ``supernet``, ...) to a Fleet, or InvalidValue.
+
+    A length that is not declared is the one that is leased already (``leased_host_length`` for hosts' blocks of an IP
+    version, ``leased_length`` for a network's IPv4 subnets), so that a changed default moves nothing.
+    """
+    prefixed = {PREFIX + key: value for key, value in variables.items()}
+    fields = Fields(prefixed, "", [PREFIX + key for key in FLEET_KEYS])
+    schemes = _parse_schemes(fields, leased_host_length)
+    default_length = fields.integer(PREFIX + "network_prefix_length", 24, 9, 30)
+    networks = parse_networks(
+        fields.items(PREFIX + "networks"),
+        PREFIX + "networks",
+        lambda name: leased_length(name) or default_length,
+        [scheme.supernet.version for scheme in schemes],
+    )
+    supernets = [scheme.supernet for scheme in schemes]
+    policy = parse_policy(fields.items(PREFIX + "policy"), PREFIX + "policy", networks, supernets)
+    return Fleet(
+        schemes=schemes,
+        networks=networks,
+        policy=policy,
+        backend=fields.choice(PREFIX + "backend", ("host_gw", "none"), "host_gw"),
+        default_bridge=_parse_default_bridge(fields),
+        reservations=_parse_reservations(fields, schemes),
+    )
+
+
+def _parse_schemes(fields: Fields, leased_host_length: t.Callable[[int], int | None]) -> tuple[Scheme, ...]:
+    schemes = []
+    if fields.has(PREFIX + "supernet") or not fields.has(PREFIX + "supernet_v6"):
+        supernet = fields.prefix(PREFIX + "supernet", version=4)
+        host_length = fields.integer(PREFIX + "host_prefix_length", leased_host_length(4) or 20, 8, 28)
+        network_length = fields.integer(PREFIX + "network_prefix_length", 24, 9, 30)
+        # docker0, at least one network, and as much again for the engine's own pools
+        if network_length < host_length + 2:
+            raise InvalidValue(
+                PREFIX + "network_prefix_length",
+                network_length,
+                f"a host's block of /{host_length} holds fewer than four networks of this length; use "
+                f"/{host_length + 2} or longer, or a shorter {PREFIX}host_prefix_length",
+            )
+        schemes.append(Scheme(supernet, host_length, network_length))
+    if fields.has(PREFIX + "supernet_v6"):
+        supernet = fields.prefix(PREFIX + "supernet_v6", version=6)
+        host_length = fields.integer(PREFIX + "host_prefix_length_v6", leased_host_length(6) or 56, 16, LENGTH_V6 - 2)
+        schemes.append(Scheme(supernet, host_length, LENGTH_V6))
+    elif fields.has(PREFIX + "host_prefix_length_v6"):
+        raise fields.fail(PREFIX + "host_prefix_length_v6", f"goes with {PREFIX}supernet_v6, which is missing")
+    for scheme in schemes:
+        suffix = "_v6" if scheme.supernet.version == 6 else ""
+        if scheme.host_prefix_length < scheme.supernet.length:
+            raise fields.fail(
+                f"{PREFIX}supernet{suffix}",
+                f"is too small: it holds no block of /{scheme.host_prefix_length} ({PREFIX}host_prefix_length{suffix})",
+            )
+    return tuple(schemes)
+
+
+# What the plan itself says about docker0 and the daemon's pools.
+_PLANNED_BRIDGE_KEYS = ("bip", "bip6", "default_address_pools", "fixed_cidr_v6")
+
+
+def _parse_default_bridge(fields: Fields) -> dict[str, t.Any]:
+    config = fields.mapping(PREFIX + "default_bridge")
+    for key in _PLANNED_BRIDGE_KEYS:
+        if key in config:
+            raise InvalidValue(
+                f"{PREFIX}default_bridge.{key}",
+                config[key],
+                "comes from the host's block of the supernet and cannot be given here",
+            )
+    return config
+
+
+def _parse_reservations(fields: Fields, schemes: tuple[Scheme, ...]) -> dict[str, tuple[Prefix, ...]]:
+    key = PREFIX + "reservations"
+    values = fields.mapping(key)
+    inner = Fields(values, key, list(values))
+    by_version = {scheme.supernet.version: scheme for scheme in schemes}
+    reservations = {}
+    for host in sorted(values):
+        blocks = inner.prefixes(host)
+        if len({block.version for block in blocks}) < len(blocks):
+            raise inner.fail(host, "holds two blocks of one IP version; a host has one of each at most")
+        for block in blocks:
+            scheme = by_version.get(block.version)
+            if scheme is None:
+                raise inner.refuse(host, str(block), f"the fleet has no IPv{block.version} supernet; leave it out")
+            suffix = "_v6" if block.version == 6 else ""
+            if block.length != scheme.host_prefix_length:
+                raise inner.refuse(
+                    host,
+                    str(block),
+                    f"has to be a block of /{scheme.host_prefix_length} ({PREFIX}host_prefix_length{suffix})",
+                )
+            if not scheme.supernet.contains(block):
+                raise inner.refuse(host, str(block), f"lies outside of the supernet {scheme.supernet}")
+        reservations[host] = tuple(blocks)
+    return reservations
+
+
+_HOST_VARIABLES = tuple(PREFIX + key for key in HOST_KEYS)
+
+
+def parse_host(name: str, variables: t.Mapping[str, t.Any], ansible_host: object) -> Host:
+    """One host's variables (without prefix) to a Host; its address for the others defaults to ``ansible_host``."""
+    fields = Fields({PREFIX + key: value for key, value in variables.items()}, "", _HOST_VARIABLES, name)
+    key = PREFIX + "underlay_address"
+    if fields.has(key):
+        fields.address(key)
+        underlay = str(fields.raw(key))
+    else:
+        underlay = str(ansible_host) if ansible_host is not None else ""
+        try:
+            parse_address(underlay)
+        except ValueError:
+            raise InvalidValue(
+                key,
+                None,
+                f"is missing, and ansible_host ({ansible_host!r}) is no IP address to take in its place; "
+                "set the address at which the other hosts reach this one",
+                name,
+            ) from None
+    underlay_v6 = underlay if ":" in underlay else None
+    key = PREFIX + "underlay_address_v6"
+    if fields.has(key):
+        if fields.address(key)[0] != 6:
+            raise fields.fail(key, "has to be an IPv6 address")
+        underlay_v6 = str(fields.raw(key))
+    own: tuple[Network, ...] = ()
+    if fields.has(PREFIX + "host_networks"):
+        # their subnets are pinned, so no length is ever taken from a default
+        own = parse_networks(fields.items(PREFIX + "host_networks"), PREFIX + "host_networks", lambda _: 24, host=name)
+    return Host(name, underlay, fields.text(PREFIX + "link", "default"), own, underlay_v6)

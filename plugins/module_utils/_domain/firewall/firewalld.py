@@ -1,0 +1,80 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our files for firewalld: a policy, a zone, and the sets of addresses that the zone is made of. Pure.
+
+firewalld rejects what is forwarded from or to a zone that it does not know, such as a container's answer to another
+host, after Docker's chains and ours. What our own table judges it has to let through: all that is between the fleet's
+addresses, and all from or to the declared networks of this host. What our table drops never gets there.
+
+The policy says so, and the zone, whose sources are this host's networks, puts it in force: firewalld 2 asks policies
+only between zones that are in use, and Docker's own zone is not where firewalld came up after dockerd. As Docker's zone
+does, it lets containers reach the host.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+
+ZONE = "fleetnet-own"
+# By IP version: names of the sets.
+IPSETS = {4: "fleetnet-own4", 6: "fleetnet-own6"}
+
+_HEAD = """\
+<?xml version="1.0" encoding="utf-8"?>
+<!-- Written by fleetnet.docker: what its own nftables table judges. -->
+<policy priority="-100" target="CONTINUE">
+  <short>fleetnet</short>
+  <description>Traffic of the fleet's containers, which nftables table fleetnet judges.</description>
+  <ingress-zone name="ANY"/>
+  <egress-zone name="ANY"/>
+"""
+_TAIL = "</policy>\n"
+
+ZONE_FILE = f"""\
+<?xml version="1.0" encoding="utf-8"?>
+<!-- Written by fleetnet.docker: the declared networks of this host. -->
+<zone target="ACCEPT">
+  <short>{ZONE}</short>
+  <description>Containers on the declared networks of this host.</description>
+  <source ipset="{IPSETS[4]}"/>
+  <source ipset="{IPSETS[6]}"/>
+</zone>
+"""
+
+
+def ipset_file(version: int, own: t.Sequence[Prefix]) -> str:
+    """The text of ``/etc/firewalld/ipsets/fleetnet-own4.xml``, or of its sister: the host's declared subnets."""
+    entries = [f"  <entry>{subnet}</entry>\n" for subnet in sorted(own) if subnet.version == version]
+    return f"""\
+<?xml version="1.0" encoding="utf-8"?>
+<!-- Written by fleetnet.docker: the declared networks of this host. -->
+<ipset type="hash:net">
+  <option name="family" value="{"inet" if version == 4 else "inet6"}"/>
+{"".join(entries)}</ipset>
+"""
+
+
+def policy_file(policy: Policy, own: t.Sequence[Prefix]) -> str:
+    """The text of ``/etc/firewalld/policies/fleetnet.xml``; two rules a network of the host (``own`` subnets)."""
+    rules: list[str] = []
+    for family in policy.families:
+        supernet = family.supernet
+        rules.append(_rule(supernet, supernet))
+        # a pinned subnet of another host, and what this host has besides its declared networks: docker0
+        for subnet in sorted(subnet for member in family.members.values() for subnet in member.subnets):
+            if subnet not in own:
+                rules += [_rule(supernet, subnet), _rule(subnet, supernet)]
+        for subnet in sorted(own):
+            if subnet.version == family.version:
+                rules += [_rule(subnet, None), _rule(None, subnet)]
+    return _HEAD + "".join(rules) + _TAIL
+
+
+def _rule(source: Prefix | None, target: Prefix | None) -> str:
+    version = (source or target or Prefix(4, 0, 0)).version
+    ends = [f'    <{name} address="{end}"/>\n' for name, end in (("source", source), ("destination", target)) if end]
+    return f'  <rule family="ipv{version}">\n{"".join(ends)}    <accept/>\n  </rule>\n'

@@ -1,0 +1,352 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our nftables table of one IP version, as text for ``nft -f``. Pure; see firewall.py for the whole.
+
+What goes between networks is looked up in verdict maps that are keyed by the masked addresses of both ends (the bits
+that tell the network). What goes between a network and the outside is for a chain of its own, which only networks have
+that some line limits, and which is found by one masked lookup as well.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, format_address
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import HOST, WORLD
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
+    PolicyLine,
+    is_block,
+    merged,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import (
+    EGRESS,
+    FROM_HOST,
+    INGRESS,
+    TO_HOST,
+    Family,
+    Member,
+    Policy,
+)
+
+TABLE = "fleetnet"
+# One bit that neither Kubernetes (0x4000, 0x8000), Tailscale (0xff0000) nor Cilium (0x0f00) uses.
+MARK = 0x2000000
+# nftables keeps a comment of 128 bytes, its end included.
+_COMMENT_MAX = 127
+# A source that would not be routed back to where it came from is forged.
+_FORGED = 'ct state new fib saddr . iif oif missing counter drop comment "forged source"'
+
+Range = t.Tuple[int, int]
+
+
+class Table:
+    """The table of one IP version. ``own`` are the subnets of the host's declared networks that are not internal."""
+
+    def __init__(self, policy: Policy, family: Family, own: t.Sequence[Prefix]) -> None:
+        self._policy = policy
+        self._family = family
+        self._own = own
+        self._ip = "ip" if family.version == 4 else "ip6"
+        self._pinned = sorted(subnet for member in family.members.values() for subnet in member.subnets)
+        self._fleet = _set([family.supernet, *self._pinned])
+
+    def text(self) -> str:
+        """What ``nft -f`` takes: the old table goes and the new one comes in one transaction."""
+        ip = self._ip
+        maps, lookups = self._maps()
+        lines = [
+            f"add table {ip} {TABLE}",
+            f"delete table {ip} {TABLE}",
+            f"table {ip} {TABLE} {{",
+            *maps,
+            *self._direction_chains(),
+            *self._forward(),
+            *self._host_hook("input", TO_HOST),
+            *self._host_hook("output", FROM_HOST),
+            "\tchain between {",
+            f"\t\t{_FORGED}",
+            *self._pinned_rules(),
+            *(self._guarded(lookup) for lookup in lookups),
+            # br_netfilter shows frames within one bridge to this hook; they are not routed and not ours to judge.
+            "\t\tfib daddr . iif oif exists accept",
+            '\t\tcounter drop comment "not declared"',
+            "\t}",
+            "\tchain allowed {",
+            f"\t\tmeta mark set meta mark or {MARK:#x} accept",
+            "\t}",
+            *self._postrouting(),
+            "}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    # --- chains at the hooks ------------------------------------------------------------------------------------------
+
+    def _forward(self) -> list[str]:
+        """Only replies pass because of their flow: what goes forward is judged packet by packet, so that a line that is
+        taken out of the policy ends the flows that it allowed."""
+        inside = f"{self._ip} saddr {self._fleet} {self._ip} daddr {self._fleet}"
+        lines = [
+            "\tchain forward {",
+            "\t\ttype filter hook forward priority filter - 2; policy accept;",
+            f"\t\t{inside} ct state established ct direction reply goto allowed",
+            f"\t\t{inside} ct state related goto allowed",
+            f"\t\t{inside} goto between",
+        ]
+        blocks = outside_blocks(self._policy, self._family.version)
+        if blocks:
+            # A block may be that of a network which is not ours: Docker isolates these, replies included.
+            named = _set(blocks)
+            for one, other in (("saddr", "daddr"), ("daddr", "saddr")):
+                ends = f"{self._ip} {one} {self._fleet} {self._ip} {other} {named}"
+                lines.append(f"\t\t{ends} ct state established ct direction reply goto allowed")
+                lines.append(f"\t\t{ends} ct state related goto allowed")
+        lines += ["\t\tct state established ct direction reply accept", "\t\tct state related accept"]
+        egress = self._dispatch(EGRESS, "saddr")
+        if egress:
+            lines.append(f"\t\t{self._ip} saddr {self._fleet} {_FORGED}")
+        lines += [*egress, *self._dispatch(INGRESS, "daddr")]
+        if self._own:
+            # From outside of the fleet: published ports only, as engines from 28 on do by themselves.
+            own = f"{self._ip} daddr {_set(self._own)}"
+            lines.append(f'\t\t{own} ct status ! dnat counter drop comment "not published"')
+        return [*lines, "\t}"]
+
+    def _host_hook(self, hook: str, direction: str) -> list[str]:
+        """Between the host itself and containers; no chain where nothing is limited."""
+        dispatch = self._dispatch(direction, "saddr" if direction == TO_HOST else "daddr")
+        if not dispatch:
+            return []
+        lines = [
+            f"\tchain {hook} {{",
+            f"\t\ttype filter hook {hook} priority filter - 2; policy accept;",
+            "\t\tct state established ct direction reply accept",
+            "\t\tct state related accept",
+        ]
+        if self._family.version == 6:
+            # Without neighbour discovery nothing has a way at all. IPv4 has ARP for it, which does not come here.
+            kinds = "nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert"
+            lines.append(f"\t\ticmpv6 type {{ {kinds} }} accept")
+        if direction == TO_HOST:
+            lines.append(f"\t\t{self._ip} saddr {self._fleet} {_FORGED}")
+        return [*lines, *dispatch, "\t}"]
+
+    def _postrouting(self) -> list[str]:
+        ip, fleet = self._ip, self._fleet
+        lines = [
+            "\tchain postrouting {",
+            "\t\ttype nat hook postrouting priority srcnat - 1; policy accept;",
+            "\t\tct status dnat return",
+            # Binds the flow to its own address, so that a MASQUERADE which Docker inserts later does not apply.
+            f"\t\t{ip} saddr {fleet} {ip} daddr {fleet} snat to {ip} saddr",
+        ]
+        sources = outside_blocks(self._policy, self._family.version, sources_only=True)
+        if sources:
+            lines.append(f"\t\t{ip} saddr {_set(sources)} {ip} daddr {fleet} snat to {ip} saddr")
+        if self._own:
+            lines.append(f"\t\t{ip} saddr {_set(self._own)} {ip} daddr != {fleet} masquerade")
+        return [*lines, "\t}"]
+
+    # --- between a network and the outside ----------------------------------------------------------------------------
+
+    def _limited(self, direction: str) -> list[tuple[str, Member]]:
+        limited = self._policy.limited.get(direction, frozenset())
+        return [(name, member) for name, member in self._family.members.items() if name in limited]
+
+    def _dispatch(self, direction: str, end: str) -> list[str]:
+        """Rules that send a limited network's packets to its chain; ``end`` is where the network stands."""
+        limited = self._limited(direction)
+        lines = [
+            f"\t\t{self._ip} {end} {_set(member.subnets)} goto {direction}_{name}"
+            for name, member in limited
+            if member.subnets
+        ]
+        entries = [
+            f"{self._address(value)} : goto {direction}_{name}" for name, member in limited for value in member.values
+        ]
+        if entries:
+            field = f"{self._ip} {end}"
+            key = f"{field} & {self._address(self._family.mask)}"
+            lines.append(f"\t\t{field} {self._family.supernet} {key} vmap {{ {', '.join(entries)} }}")
+        return lines
+
+    def _direction_chains(self) -> list[str]:
+        lines: list[str] = []
+        for direction in (EGRESS, INGRESS, TO_HOST, FROM_HOST):
+            for name, _member in self._limited(direction):
+                lines += [
+                    f"\tchain {direction}_{name} {{",
+                    *(rule for line in self._policy.lines for rule in self._outside_rules(line, direction, name)),
+                    f'\t\tcounter drop comment "{_comment(f"not declared: {_way(direction, name)}")}"',
+                    "\t}",
+                ]
+        return lines
+
+    def _outside_rules(self, line: PolicyLine, direction: str, network: str) -> t.Iterator[str]:
+        """What a line allows between a network and the outside, in one direction.
+
+        The world gets in by published ports alone, which Docker lets pass by itself; a block of addresses also by being
+        routed. A host's own address may lie in such a block.
+        """
+        coming = direction in (INGRESS, FROM_HOST)
+        mine, others = (line.targets, line.sources) if coming else (line.sources, line.targets)
+        if network not in mine:
+            return
+        end = "saddr" if coming else "daddr"
+        blocks = [block for block in map(Prefix.parse, filter(is_block, others)) if self._speaks(block)]
+        if blocks:
+            match = f"{self._ip} {end} {_set(sorted(blocks))} {self._service(line)}"
+            verdict = "goto allowed" if direction in (INGRESS, EGRESS) else "accept"
+            yield f'\t\t{match}{verdict} comment "{_comment(f"{line.path}: {line}")}"'
+        name = HOST if direction in (TO_HOST, FROM_HOST) else WORLD
+        if name in others:
+            match = f"{'ct status dnat ' if direction == INGRESS else ''}{self._service(line)}"
+            yield f'\t\t{match}accept comment "{_comment(f"{line.path}: {line}")}"'
+
+    def _speaks(self, block: Prefix) -> bool:
+        return block.version == self._family.version
+
+    # --- between networks ---------------------------------------------------------------------------------------------
+
+    def _address(self, number: int) -> str:
+        return format_address(self._family.version, number)
+
+    def _protocol(self, name: str) -> str:
+        return "ipv6-icmp" if name == "icmp" and self._family.version == 6 else name
+
+    def _maps(self) -> tuple[list[str], list[str]]:
+        """The verdict maps (definition lines) and the expressions that look them up, most general first."""
+        pairs: dict[str, str] = {}
+        protocols: dict[str, str] = {}
+        services: dict[str, dict[Range, str]] = {}
+        members = self._family.members
+        for name, member in members.items():
+            if self._policy.spans_hosts(name):
+                for pair in self._value_pairs(member, member):
+                    pairs.setdefault(pair, name)
+        for line in self._policy.lines:
+            protocol = self._protocol(line.protocol)
+            for source in line.sources:
+                for target in line.targets:
+                    why = f"{source} -> {target}"
+                    for pair in self._value_pairs(members.get(source), members.get(target)):
+                        if line.protocol == "any":
+                            pairs.setdefault(pair, why)
+                        elif not line.ports:
+                            protocols.setdefault(f"{pair} . {protocol}", why)
+                        else:
+                            services.setdefault(f"{pair} . {protocol}", {}).update(dict.fromkeys(line.ports, why))
+        ports = {
+            # What one line names and another one, too, has to stand here once.
+            f"{key} . {_port(joined)}": next(iter(ranges.values()))
+            for key, ranges in services.items()
+            for joined in merged(ranges)
+        }
+        ranged = any(low != high for ranges in services.values() for low, high in merged(ranges))
+        mask = self._address(self._family.mask)
+        pair = f"ipv{self._family.version}_addr . ipv{self._family.version}_addr"
+        key = f"{self._ip} saddr & {mask} . {self._ip} daddr & {mask}"
+        definitions: list[str] = []
+        lookups: list[str] = []
+        for name, kind, expression, entries in (
+            ("pairs", pair, key, pairs),
+            ("protocols", f"{pair} . inet_proto", f"{key} . meta l4proto", protocols),
+            ("services", f"{pair} . inet_proto . inet_service", f"{key} . meta l4proto . th dport", ports),
+        ):
+            if entries:
+                definitions += _map(name, kind, entries, interval=name == "services" and ranged)
+                lookups.append(f"{expression} vmap @{name}")
+        return definitions, lookups
+
+    def _value_pairs(self, source: Member | None, target: Member | None) -> t.Iterator[str]:
+        for first in source.values if source else ():
+            for second in target.values if target else ():
+                yield f"{self._address(first)} . {self._address(second)}"
+
+    def _guarded(self, lookup: str) -> str:
+        """Masked lookups are for addresses of the supernet; without pinned subnets there are no others here."""
+        supernet = self._family.supernet
+        guard = f"{self._ip} saddr {supernet} {self._ip} daddr {supernet} " if self._pinned else ""
+        return f"\t\t{guard}{lookup}"
+
+    def _pinned_rules(self) -> list[str]:
+        """One rule a line and pair of networks of which one is pinned; there are few."""
+        rules = []
+        members = self._family.members
+        for name, member in members.items():
+            if member.subnets and self._policy.spans_hosts(name):
+                subnets = _set(member.subnets)
+                rules.append(
+                    f'\t\t{self._ip} saddr {subnets} {self._ip} daddr {subnets} goto allowed comment "{_comment(name)}"'
+                )
+        for line in self._policy.lines:
+            for source in line.sources:
+                for target in line.targets:
+                    first, second = members.get(source), members.get(target)
+                    if first is None or second is None or not (first.subnets or second.subnets):
+                        continue
+                    match = f"{self._match(first, 'saddr')} {self._match(second, 'daddr')} {self._service(line)}"
+                    rules.append(f'\t\t{match}goto allowed comment "{_comment(f"{source} -> {target}")}"')
+        return rules
+
+    def _match(self, member: Member, end: str) -> str:
+        field = f"{self._ip} {end}"
+        if member.subnets:
+            return f"{field} {_set(member.subnets)}"
+        values = _braced([self._address(value) for value in member.values])
+        return f"{field} {self._family.supernet} {field} & {self._address(self._family.mask)} {values}"
+
+    def _service(self, line: PolicyLine) -> str:
+        if line.protocol == "any":
+            return ""
+        if not line.ports:
+            return f"meta l4proto {self._protocol(line.protocol)} "
+        return f"{line.protocol} dport {{ {', '.join(_port(ports) for ports in line.ports)} }} "
+
+
+def outside_blocks(policy: Policy, version: int, sources_only: bool = False) -> list[Prefix]:
+    """The blocks of outside addresses that lines name, sorted, each only once and none inside of another."""
+    ends = {end for line in policy.lines for end in (line.sources if sources_only else (*line.sources, *line.targets))}
+    found: list[Prefix] = []
+    for block in sorted(Prefix.parse(end) for end in ends if is_block(end)):
+        if block.version == version and not (found and found[-1].contains(block)):
+            found.append(block)
+    return found
+
+
+def _way(direction: str, network: str) -> str:
+    return {
+        EGRESS: f"{network} -> {WORLD}",
+        INGRESS: f"{WORLD} -> {network}",
+        TO_HOST: f"{network} -> {HOST}",
+        FROM_HOST: f"{HOST} -> {network}",
+    }[direction]
+
+
+def _comment(text: str) -> str:
+    return text if len(text) <= _COMMENT_MAX else f"{text[: _COMMENT_MAX - 3]}..."
+
+
+def _port(ports: Range) -> str:
+    return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
+
+
+def _braced(texts: t.Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else "{ " + ", ".join(texts) + " }"
+
+
+def _set(prefixes: t.Sequence[Prefix]) -> str:
+    return _braced([str(prefix) for prefix in prefixes])
+
+
+def _map(name: str, kind: str, entries: t.Mapping[str, str], interval: bool) -> list[str]:
+    elements = [f'\t\t\t{key} comment "{_comment(why)}" : goto allowed,' for key, why in sorted(entries.items())]
+    return [
+        f"\tmap {name} {{",
+        f"\t\ttype {kind} : verdict",
+        *(["\t\tflags interval"] if interval else []),
+        "\t\telements = {",
+        *elements,
+        "\t\t}",
+        "\t}",
+    ]

@@ -1,0 +1,266 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Leases: which block of the supernet a host holds, and which offset in every host's block a network holds.
+
+A lease is for good. Nothing that is leased moves: a host or network that leaves the declaration keeps its lease as
+``departed`` and gets it back when it returns, until somebody reclaims it. IPv4 and IPv6 are leased side by side, by the
+same rules. The lock file beside the inventory is these records as text.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
+    Prefix,
+    aligned_blocks,
+    block_size,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Fleet, Scheme
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
+    DEFAULT_BRIDGE,
+    LENGTH_V6,
+    Network,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+
+
+class Slot(t.NamedTuple):
+    """A network's place in every host's block: offset in addresses from the block's first, prefix length in bits."""
+
+    offset: int
+    length: int
+    version: int = 4
+
+    @property
+    def end(self) -> int:
+        """The offset after the slot's last address."""
+        return self.offset + block_size(self.version, self.length)
+
+
+@dataclasses.dataclass(frozen=True)
+class Leases:
+    """The leases of one IP version. ``slots`` hold docker0 and the networks, ``pools`` is left to the engines' own."""
+
+    supernet: Prefix
+    host_prefix_length: int
+    pools: Slot
+    slots: t.Mapping[str, Slot]
+    blocks: t.Mapping[str, Prefix]
+    departed_slots: t.Mapping[str, Slot] = dataclasses.field(default_factory=dict)
+    departed_blocks: t.Mapping[str, Prefix] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaseBook:
+    """All leases of a fleet: those of IPv4, of IPv6, or both."""
+
+    families: tuple[Leases, ...] = ()
+
+    def of(self, version: int) -> Leases | None:
+        """The leases of an IP version."""
+        return next((leases for leases in self.families if leases.supernet.version == version), None)
+
+    def host_length(self, version: int) -> int | None:
+        """The prefix length that hosts' blocks are leased with; None where nothing is leased yet."""
+        leases = self.of(version)
+        return leases.host_prefix_length if leases else None
+
+    def slot_length(self, network: str) -> int | None:
+        """The IPv4 prefix length that the network is leased with, departed or not; None for a new one."""
+        leases = self.of(4)
+        slot = (leases.slots.get(network) or leases.departed_slots.get(network)) if leases else None
+        return slot.length if slot else None
+
+    def departed(self) -> frozenset[str]:
+        """Names of hosts and networks that are no longer declared."""
+        return frozenset(name for leases in self.families for name in (*leases.departed_slots, *leases.departed_blocks))
+
+    def without(self, names: t.Collection[str]) -> LeaseBook:
+        """The book without what has departed under one of these names; what is still declared keeps its lease."""
+        families = []
+        for leases in self.families:
+            slots = {name: slot for name, slot in leases.departed_slots.items() if name not in names}
+            blocks = {name: block for name, block in leases.departed_blocks.items() if name not in names}
+            families.append(dataclasses.replace(leases, departed_slots=slots, departed_blocks=blocks))
+        return LeaseBook(tuple(families))
+
+
+def lease(fleet: Fleet, hosts: t.Sequence[str], held: LeaseBook | None) -> LeaseBook:
+    """The leases that the declaration needs, with everything that is ``held`` where it was.
+
+    ``hosts`` are inventory names in the order in which new ones get their blocks. InvalidValue where there is no room
+    or the declaration contradicts what is held. O(hosts + networks log networks).
+    """
+    held = held or LeaseBook()
+    declared = {scheme.supernet.version for scheme in fleet.schemes}
+    for leases in held.families:
+        if leases.supernet.version not in declared:
+            raise InvalidValue(
+                PREFIX + _suffixed("supernet", leases.supernet.version),
+                None,
+                f"the lock file holds leases from {leases.supernet}; set it back, or move the lock file away to give "
+                "every host and network new addresses",
+            )
+    return LeaseBook(tuple(_lease_family(fleet, scheme, hosts, held) for scheme in fleet.schemes))
+
+
+def _suffixed(key: str, version: int) -> str:
+    return key if version == 4 else key + "_v6"
+
+
+def _lease_family(fleet: Fleet, scheme: Scheme, hosts: t.Sequence[str], book: LeaseBook) -> Leases:
+    held = book.of(scheme.supernet.version)
+    if held is not None:
+        _check_held(scheme, held)
+    slots, departed_slots, pools = _lease_slots(fleet, scheme, held)
+    blocks, departed_blocks = _lease_blocks(fleet, scheme, hosts, held)
+    return Leases(scheme.supernet, scheme.host_prefix_length, pools, slots, blocks, departed_slots, departed_blocks)
+
+
+def _check_held(scheme: Scheme, held: Leases) -> None:
+    version = scheme.supernet.version
+    if scheme.supernet != held.supernet:
+        raise InvalidValue(
+            PREFIX + _suffixed("supernet", version),
+            str(scheme.supernet),
+            f"the lock file holds leases made with {held.supernet}; set it back, or move the lock file away to give "
+            "every host and network new addresses",
+        )
+    if scheme.host_prefix_length != held.host_prefix_length:
+        raise InvalidValue(
+            PREFIX + _suffixed("host_prefix_length", version),
+            scheme.host_prefix_length,
+            f"hosts hold blocks of /{held.host_prefix_length}, side by side, and a lease does not move; set it back to "
+            f"{held.host_prefix_length}. Networks that do not fit can be pinned outside of the supernet (subnet), or "
+            "move the lock file away to give every host and network new addresses",
+        )
+
+
+def _lease_slots(fleet: Fleet, scheme: Scheme, held: Leases | None) -> tuple[dict[str, Slot], dict[str, Slot], Slot]:
+    version = scheme.supernet.version
+    block = block_size(version, scheme.host_prefix_length)
+    # The upper half is the engines' own from the first day: if a later network ate into it, every engine of the fleet
+    # would have to restart, since default-address-pools is read at start only.
+    pools = held.pools if held else Slot(block // 2, scheme.host_prefix_length + 1, version)
+    known: dict[str, Slot] = {**held.departed_slots, **held.slots} if held else {}
+    slots: dict[str, Slot] = {}
+    taken = sorted([*known.values(), pools])
+    docker0 = Network(DEFAULT_BRIDGE, PREFIX + "default_bridge", DEFAULT_BRIDGE, scheme.network_prefix_length)
+    for network in (docker0, *fleet.networks):
+        if network.subnets:
+            continue
+        length = network.prefix_length if version == 4 else LENGTH_V6
+        slot = known.get(network.name)
+        if slot is None:
+            slot = _first_free(length, taken, block, version)
+            if slot is None:
+                raise _no_room(network, length, taken, block, held)
+            known[network.name] = slot
+            bisect.insort(taken, slot)
+        elif slot.length != length and network is not docker0:
+            raise InvalidValue(
+                f"{network.path}.prefix_length",
+                length,
+                f"network {network.name!r} is leased as /{slot.length}, and a lease does not move; declare a new "
+                f"network of /{length} beside it, or set prefix_length to {slot.length}",
+            )
+        slots[network.name] = slot
+    return slots, {name: slot for name, slot in known.items() if name not in slots}, pools
+
+
+def _first_free(length: int, taken: list[Slot], block: int, version: int) -> Slot | None:
+    size = block_size(version, length)
+    offset = 0
+    for slot in taken:
+        if offset + size <= slot.offset:
+            break
+        offset = max(offset, -(-slot.end // size) * size)
+    return Slot(offset, length, version) if offset + size <= block else None
+
+
+def _no_room(network: Network, length: int, taken: list[Slot], block: int, held: Leases | None) -> InvalidValue:
+    """The error for a network that fits nowhere, with the exact change that makes room."""
+    version = taken[0].version
+    free: list[Prefix] = []
+    offset = 0
+    for slot in taken:
+        free += aligned_blocks(version, offset, slot.offset)
+        offset = slot.end
+    free += aligned_blocks(version, offset, block)
+    ways = []
+    if free and version == 4:
+        longest = min(gap.length for gap in free)
+        if longest <= 30:
+            ways.append(f"set its prefix_length to {longest} (or longer), the most that is free")
+    departed = sorted(held.departed_slots) if held else []
+    if departed:
+        ways.append(
+            f"free the slot of a network that has departed ({', '.join(departed)}): run once with "
+            f"-e {PREFIX}reclaim={departed[0]}"
+        )
+    ways.append("pin it outside of the supernet with subnet and hosts")
+    return InvalidValue(
+        network.path,
+        network.name,
+        f"a host's block has no room for another /{length} beside the {len(taken) - 1} networks that hold a slot and "
+        f"the engine's own pools; {', or '.join(ways)}",
+    )
+
+
+def _lease_blocks(
+    fleet: Fleet, scheme: Scheme, hosts: t.Sequence[str], held: Leases | None
+) -> tuple[dict[str, Prefix], dict[str, Prefix]]:
+    version = scheme.supernet.version
+    known: dict[str, Prefix] = {**held.departed_blocks, **held.blocks} if held else {}
+    holders = {block.address: host for host, block in known.items()}
+    reserved: dict[str, Prefix] = {}
+    for host, blocks_of_host in fleet.reservations.items():
+        variable = f"{PREFIX}reservations.{host}"
+        for block in blocks_of_host:
+            if block.version != version:
+                continue
+            reserved[host] = block
+            if known.get(host, block) != block:
+                raise InvalidValue(
+                    variable, str(block), f"the host holds {known[host]} already, and a lease does not move", host
+                )
+            holder = holders.setdefault(block.address, host)
+            if holder != host:
+                raise InvalidValue(variable, str(block), f"is leased to host {holder}; reserve another block", host)
+    blocks: dict[str, Prefix] = {}
+    step = block_size(version, scheme.host_prefix_length)
+    address = scheme.supernet.address
+    for host in hosts:
+        found = known.get(host) or reserved.get(host)
+        if found is None:
+            while address in holders:
+                address += step
+            if not scheme.supernet.has(address):
+                raise _no_block(scheme, host, held)
+            found = Prefix(version, address, scheme.host_prefix_length)
+            holders[address] = host
+        blocks[host] = found
+    return blocks, {host: block for host, block in known.items() if host not in blocks}
+
+
+def _no_block(scheme: Scheme, host: str, held: Leases | None) -> InvalidValue:
+    version = scheme.supernet.version
+    count = 1 << (scheme.host_prefix_length - scheme.supernet.length)
+    departed = sorted(held.departed_blocks) if held else []
+    way = (
+        f"free the block of a host that has departed ({', '.join(departed[:5])}): run once with "
+        f"-e {PREFIX}reclaim={departed[0]}; or "
+        if departed
+        else ""
+    )
+    return InvalidValue(
+        PREFIX + _suffixed("supernet", version),
+        str(scheme.supernet),
+        f"is too small: all its {count} blocks of /{scheme.host_prefix_length} are leased or reserved; {way}take a "
+        f"larger supernet or a longer {PREFIX}{_suffixed('host_prefix_length', version)} for a new fleet",
+        host,
+    )

@@ -1,0 +1,99 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What containers have inside of their network namespaces, put together with what the host has of it. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import Container, Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.rtnetlink import (
+    Address,
+    DefaultRoute,
+    Link,
+)
+
+
+class Interface(t.TypedDict):
+    """A link in a container's namespace; ``peer`` and ``bridge`` are links of the host."""
+
+    name: str
+    index: int
+    mac: str | None
+    mtu: int
+    state: str
+    addresses: list[str]
+    network: str | None
+    gateway: str | None
+    gateway_v6: str | None
+    peer: str | None
+    bridge: str | None
+
+
+class Interior(t.NamedTuple):
+    """What rtnetlink tells inside of a namespace."""
+
+    links: t.Sequence[Link]
+    addresses: t.Sequence[Address]
+    default_routes: t.Sequence[DefaultRoute]
+
+
+def interfaces(
+    interior: Interior, endpoints: t.Sequence[Endpoint], host_links: t.Mapping[int, Link]
+) -> list[Interface]:
+    """The links by index. ``host_links`` are the host's by index; ``endpoints`` are the container's attachments."""
+    found: list[Interface] = []
+    for link in sorted(interior.links, key=lambda each: each.number):
+        own = [address.text for address in interior.addresses if address.link == link.number]
+        peer = _peer(link, host_links)
+        bridge = host_links.get(peer.master) if peer is not None and peer.master is not None else None
+        found.append(
+            {
+                "name": link.name,
+                "index": link.number,
+                "mac": link.mac if link.name != "lo" else None,
+                "mtu": link.mtu,
+                "state": link.state,
+                "addresses": own,
+                "network": _network(link, own, endpoints),
+                "gateway": _gateway(interior, link, ipv6=False),
+                "gateway_v6": _gateway(interior, link, ipv6=True),
+                "peer": peer.name if peer else None,
+                "bridge": bridge.name if bridge else None,
+            }
+        )
+    return found
+
+
+def _peer(link: Link, host_links: t.Mapping[int, Link]) -> Link | None:
+    """The host's end of a veth pair; None where the other end is in yet another namespace.
+
+    Indexes are of a namespace, so one that leads to the host's has to lead back.
+    """
+    peer = host_links.get(link.peer) if link.kind == "veth" and link.peer is not None else None
+    return peer if peer is not None and peer.kind == "veth" and peer.peer == link.number else None
+
+
+def _network(link: Link, addresses: t.Sequence[str], endpoints: t.Sequence[Endpoint]) -> str | None:
+    """The Docker network by which the link came: of its MAC address, else of one of its addresses."""
+    for endpoint in endpoints:
+        if endpoint["mac"] is not None and endpoint["mac"].lower() == link.mac:
+            return endpoint["network"]
+    for endpoint in endpoints:
+        if endpoint["ipv4"] in addresses or endpoint["ipv6"] in addresses:
+            return endpoint["network"]
+    return None
+
+
+def _gateway(interior: Interior, link: Link, ipv6: bool) -> str | None:
+    ways = [way for way in interior.default_routes if way.link == link.number and (":" in way.gateway) == ipv6]
+    return min(ways, key=lambda way: way.metric).gateway if ways else None
+
+
+def endpoints_of(container: Container, by_name: t.Mapping[str, Container]) -> list[Endpoint]:
+    """The attachments that a container's namespace has: its own, or those of the container that it shares it with."""
+    mode = container["mode"]
+    if mode.startswith("container:") and mode[len("container:") :] in by_name:
+        return by_name[mode[len("container:") :]]["networks"]
+    return container["networks"]

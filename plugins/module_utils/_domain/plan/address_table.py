@@ -1,0 +1,100 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables for a terminal and for Markdown. Plain text: it has to survive logs, mail and CI."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
+
+# A terminal table of thousands of hosts helps nobody; the lock file, the JSON and the Markdown have them all.
+MAX_ROWS = 40
+
+Rows = t.List[t.List[str]]
+
+
+def table(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], indent: str = "  ") -> list[str]:
+    """Lines of a table with columns as wide as their widest cell."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    return [
+        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip()  # all rows are alike
+        for row in [head, *rows]
+    ]
+
+
+def markdown_table(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> list[str]:
+    """Lines of a table in Markdown."""
+    lines = [list(head), ["---"] * len(head), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines]
+
+
+def address_plan(plan: FleetPlan) -> list[str]:
+    """The address plan: a line a host, a column a network; then what may talk to what."""
+    head, rows = _addresses(plan, MAX_ROWS)
+    lines = [_title(plan), "", *table(head, rows)]
+    if len(plan.hosts) > MAX_ROWS:
+        lines.append(f"  ... and {len(plan.hosts) - MAX_ROWS} more hosts, all in the lock file")
+    lines += [f"  {line}" for line in _own_networks(plan, MAX_ROWS)]
+    lines += ["", f"{_POLICY_TITLE}, but"]
+    lines += [f"  {line}" for line in plan.fleet.policy] or ["  (no line: nothing at all)"]
+    return lines
+
+
+def markdown(plan: FleetPlan) -> str:
+    """The whole plan as a Markdown document."""
+    lines = ["# Address plan", "", f"{_title(plan)}.", "", *markdown_table(*_addresses(plan, len(plan.hosts)))]
+    own = _own_networks(plan, len(plan.hosts))
+    if own:
+        lines += ["", *(f"- {line}" for line in own)]
+    lines += ["", "## Policy", "", f"{_POLICY_TITLE} but what stands here. Replies always pass.", ""]
+    rows = [[", ".join(line.sources), ", ".join(line.targets), str(line).rsplit(": ", maxsplit=1)[-1]]
+            for line in plan.fleet.policy]  # fmt: skip
+    lines += markdown_table(["from", "to", "what"], rows) if rows else ["Nothing passes between networks."]
+    departed = sorted(plan.leases.departed())
+    if departed:
+        lines += ["", "## Departed", "", f"Leases that nobody uses and that are kept: {', '.join(departed)}."]
+    return "\n".join(lines) + "\n"
+
+
+_POLICY_TITLE = "Policy: within a network all hosts' containers reach each other; between networks nothing passes"
+
+
+def _title(plan: FleetPlan) -> str:
+    parts = [f"{scheme.supernet}, a block of /{scheme.host_prefix_length}" for scheme in plan.fleet.schemes]
+    return f"Address plan of {' and of '.join(parts)} for each host"
+
+
+def _addresses(plan: FleetPlan, most: int) -> tuple[list[str], Rows]:
+    fleet = plan.fleet
+    head = ["host", "underlay", "block", "docker0", *(network.name for network in fleet.networks), "engine's own pools"]
+    rows = []
+    for host in plan.hosts[:most]:
+        subnets: dict[str, list[Prefix]] = {}
+        for network, subnet in plan.networks_of(host):
+            subnets.setdefault(network.name, []).append(subnet)
+        rows.append(
+            [
+                host.name,
+                host.underlay,
+                _joined(plan.blocks(host)),
+                _joined(plan.default_bridge(host)),
+                *(_joined(subnets.get(network.name, ())) for network in fleet.networks),
+                _joined(plan.pools(host)),
+            ]
+        )
+    return head, rows
+
+
+def _own_networks(plan: FleetPlan, most: int) -> list[str]:
+    return [
+        f"{host.name} also has {network.name} {_joined(network.subnets)}"
+        for host in plan.hosts[:most]
+        for network in host.networks
+    ]
+
+
+def _joined(blocks: t.Iterable[Prefix]) -> str:
+    return " ".join(str(block) for block in blocks) or "-"

@@ -1,0 +1,335 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proof of disjointness: the plan against what the hosts report, before any of them is changed.
+
+A host reports what ``network_info`` returns. Everything there that lies in an address block which the plan gives to
+containers is a conflict, unless it is the plan's own: a declared network or its bridge, docker0, a network that the
+engine made from the host's own pools, one that we made and that is declared no more, a route to a peer.
+"""
+
+from __future__ import annotations
+
+import bisect
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
+    Prefix,
+    parse_address,
+    single,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import Leases
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import ROUTE_PROTOCOL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
+
+Report = t.Mapping[str, t.Any]
+# Where another supernet could be, by IP version.
+_PRIVATE = {
+    4: tuple(Prefix.parse(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")),
+    6: (Prefix.parse("fd00::/8"),),
+}
+# Routes this wide are default routes: the two halves of one that VPN clients set, and 2000::/3.
+_DEFAULT_ROUTE_LENGTH = {4: 1, 6: 3}
+# A conflict that a whole fleet has in common is one line; it names this many hosts.
+_MOST_HOSTS = 5
+
+
+class Claim(t.NamedTuple):
+    """A block that the plan gives to containers, whose it is, and the variable that would give another one."""
+
+    block: Prefix
+    owner: str
+    variable: str
+
+
+class Finding(t.NamedTuple):
+    """Something on a host that has addresses: what it is, and where they are."""
+
+    what: str
+    block: Prefix
+
+
+class Conflict(t.NamedTuple):
+    """A finding, the hosts that report it, and the claim that it overlaps. ``others`` counts further such claims."""
+
+    hosts: tuple[str, ...]
+    finding: Finding
+    claim: Claim
+    others: int
+    alternative: str
+
+    def __str__(self) -> str:
+        more = f" and {self.others} more" if self.others else ""
+        return (
+            f"{named_hosts(self.hosts)}: {self.finding.what} ({self.finding.block}) overlaps {self.claim.owner} "
+            f"({self.claim.block}){more}; {self.alternative}"
+        )
+
+
+class Conflicts(FleetnetError):
+    """All conflicts at once."""
+
+    def __init__(self, conflicts: t.Sequence[Conflict]) -> None:
+        self.conflicts = list(conflicts)
+        lines = "\n".join(f"  - {conflict}" for conflict in conflicts)
+        super().__init__(
+            f"the plan's addresses are in use elsewhere, in {len(conflicts)} place(s); no host was changed:\n{lines}"
+        )
+
+
+def named_hosts(hosts: t.Sequence[str]) -> str:
+    """Hosts for a message: the first few by name, the rest counted."""
+    more = f" and {len(hosts) - _MOST_HOSTS} more" if len(hosts) > _MOST_HOSTS else ""
+    return f"host{'s' if len(hosts) > 1 else ''} {', '.join(hosts[:_MOST_HOSTS])}{more}"
+
+
+def prove(plan: FleetPlan, reports: t.Mapping[str, Report]) -> list[str]:
+    """Raise Conflicts if any host's report collides with the plan; the names of the hosts that have reported nothing.
+
+    O(findings x log blocks).
+    """
+    claims = _claims(plan)
+    starts = [(claim.block.version, claim.block.address) for claim in claims]
+    collisions: dict[tuple[Finding, int, int], list[str]] = {}
+    findings: set[Prefix] = set()
+    reader = _Reader(plan)
+    for host in plan.hosts:
+        report = reports.get(host.name)
+        for finding in reader.findings(host, report) if report else ():
+            findings.add(finding.block)
+            hits = _overlapped(claims, starts, finding.block)
+            if hits:
+                collisions.setdefault((finding, hits.start, len(hits)), []).append(host.name)
+    if collisions:
+        offers = _Offers(plan, [*findings, *(claim.block for claim in claims)])
+        raise Conflicts(
+            [
+                Conflict(tuple(hosts), finding, claims[first], count - 1, offers.instead_of(claims[first], finding))
+                for (finding, first, count), hosts in collisions.items()
+            ]
+        )
+    return [host.name for host in plan.hosts if not reports.get(host.name)]
+
+
+def _claims(plan: FleetPlan) -> list[Claim]:
+    """Sorted, and disjoint: the plan has seen to that."""
+    claims = [
+        Claim(block, f"the block of host {host}", f"{PREFIX}reservations.{host}")
+        for leases in plan.leases.families
+        for host, block in leases.blocks.items()
+    ]
+    for network in plan.fleet.networks:
+        if network.driver not in ON_THE_LAN:
+            claims += [
+                Claim(subnet, f"network {network.name}", f"{network.path}.subnet")
+                for subnet in network.subnets
+                if plan.carriers[network.name]
+            ]
+    for host in plan.hosts:
+        for network in host.networks:
+            if network.driver not in ON_THE_LAN:
+                claims += [
+                    Claim(subnet, f"network {network.name} of host {host.name}", f"{network.path}.subnet")
+                    for subnet in network.subnets
+                ]
+    return sorted(claims, key=lambda claim: (claim.block.version, claim.block.address))
+
+
+def _overlapped(claims: list[Claim], starts: list[tuple[int, int]], block: Prefix) -> range:
+    """Indexes of the claims (sorted and disjoint) that share an address with ``block``."""
+    first = bisect.bisect_right(starts, (block.version, block.address)) - 1
+    if first < 0 or not claims[first].block.overlaps(block):
+        first += 1
+    return range(first, bisect.bisect_right(starts, (block.version, block.last)))
+
+
+class _Reader:
+    """Reads reports, with what all hosts have in common worked out once."""
+
+    def __init__(self, plan: FleetPlan) -> None:
+        self._plan = plan
+        # Where a network that we made lies, or lay until it was declared no more.
+        self._slots = [{**leases.departed_slots, **leases.slots} for leases in plan.leases.families]
+        self._peers = {
+            block: host.underlay if block.version == 4 else host.underlay_v6
+            for host in plan.hosts
+            for block in plan.blocks(host)
+        }
+        self._parsed: dict[str, Prefix | None] = {}
+
+    def findings(self, host: Host, report: Report) -> t.Iterator[Finding]:
+        """What a host reports and the plan does not account for."""
+        plan = self._plan
+        networks = [network for network in plan.fleet.networks if host.name in plan.carriers[network.name]]
+        declared = {network.name for network in (*networks, *host.networks)} | {"bridge"}
+        bridges = {network.bridge_name for network in (*networks, *host.networks)} | {"docker0"}
+        for network in report.get("networks", ()):
+            if network["bridge"]:
+                bridges.add(network["bridge"])
+            # A network of ours that is declared no more goes in the same run.
+            if network["name"] in declared or network.get("managed"):
+                continue
+            for subnet in network["subnets"]:
+                block = self._block(subnet["subnet"])
+                if block is not None and not self._ours(host, network["name"], block):
+                    yield Finding(f"Docker network {network['name']}", block)
+        on_link = set()
+        for link in report.get("links", ()):
+            for address in link["addresses"]:
+                block = Prefix.holding(address)
+                on_link.add(block)
+                if link["name"] not in bridges:
+                    yield Finding(f"address {address} of link {link['name']}", block)
+        for route in report.get("routes", ()):
+            # Told already where it is a link's own subnet.
+            if route["protocol"] == ROUTE_PROTOCOL or route["device"] in bridges:
+                continue
+            block = self._block(route["destination"])
+            if (
+                block is None
+                or block.length <= _DEFAULT_ROUTE_LENGTH[block.version]
+                or (route["gateway"] is None and block in on_link)
+                or (route["gateway"] is not None and self._peers.get(block) == route["gateway"])
+            ):
+                continue
+            via = f" via {route['gateway']}" if route["gateway"] else ""
+            device = f" on {route['device']}" if route["device"] else ""
+            yield Finding(f"route to {route['destination']}{via}{device}", block)
+        for server in report.get("resolver", ()):
+            yield Finding(f"name server {server}", _single(server))
+        control = report.get("control_path")
+        if control:
+            yield Finding(f"the address that Ansible comes in from, {control['client']}", _single(control["client"]))
+
+    def _ours(self, host: Host, name: str, block: Prefix) -> bool:
+        """Whether a network that the host does not declare comes from its pools, or from a declaration before."""
+        for leases, slots in zip(self._plan.leases.families, self._slots):  # one each
+            whole = leases.blocks[host.name]
+            if not whole.contains(block):
+                continue
+            slot = slots.get(name)
+            return whole.at(leases.pools.offset, leases.pools.length).contains(block) or (
+                slot is not None and whole.at(slot.offset, slot.length) == block
+            )
+        return False
+
+    def _block(self, text: str | None) -> Prefix | None:
+        """A destination or subnet; most hosts have the same ones."""
+        if text is None or text == "default":
+            return None
+        if text not in self._parsed:
+            self._parsed[text] = Prefix.parse(text) if "/" in text else _single(text)
+        return self._parsed[text]
+
+
+def _single(address: str) -> Prefix:
+    return single(*parse_address(address.split("%", maxsplit=1)[0]))
+
+
+class _Offers:
+    """What a person could do about conflicts, with blocks that are free everywhere we looked.
+
+    No block is offered for two claims, and one claim is offered the same block in every line.
+    """
+
+    def __init__(self, plan: FleetPlan, taken: t.Iterable[Prefix]) -> None:
+        self._plan = plan
+        self._free = FreeBlocks(taken)
+        self._made: dict[Claim, str] = {}
+        self._supernets: dict[int, str] = {}
+
+    def instead_of(self, claim: Claim, finding: Finding) -> str:
+        """The offer for a claim that a finding overlaps."""
+        leases = self._plan.leases.of(claim.block.version)
+        if leases is not None and finding.block.contains(leases.supernet):
+            return self._supernet(leases.supernet)
+        if claim not in self._made:
+            self._made[claim] = self._block(claim, leases)
+        return self._made[claim]
+
+    def _supernet(self, supernet: Prefix) -> str:
+        version = supernet.version
+        if version not in self._supernets:
+            offer = f"nothing of /{supernet.length} is free in private address space"
+            for private in _PRIVATE[version]:
+                found = self._free.take(private, supernet.length)
+                if found is not None:
+                    key = "supernet" if version == 4 else "supernet_v6"
+                    offer = f"{found} is free on all hosts; set {PREFIX}{key} to it"
+                    break
+            self._supernets[version] = offer
+        return self._supernets[version]
+
+    def _block(self, claim: Claim, leases: Leases | None) -> str:
+        of_a_host = claim.variable.startswith(PREFIX + "reservations")
+        if of_a_host and leases is not None:
+            found = self._free.take(leases.supernet, claim.block.length)
+            if found is None:
+                return (
+                    f"nothing of /{claim.block.length} is free in {leases.supernet}; {self._supernet(leases.supernet)}"
+                )
+            first = "delete the host's line in the lock file and set " if self._is_held(claim) else "set "
+            return f"{found} is free on all hosts; {first}{claim.variable} to it"
+        if leases is not None:
+            self._free.add(leases.supernet)  # pinned subnets lie outside of it
+        for private in _PRIVATE[claim.block.version]:
+            found = self._free.take(private, claim.block.length)
+            if found is not None:
+                return f"{found} is free on all hosts; set {claim.variable} to it"
+        return f"nothing of /{claim.block.length} is free in private address space"
+
+    def _is_held(self, claim: Claim) -> bool:
+        """Whether the claim is a host's block that was leased before this run, and so does not move by itself."""
+        held = self._plan.held.of(claim.block.version) if self._plan.held else None
+        host = claim.variable[len(PREFIX + "reservations.") :]
+        return held is not None and held.blocks.get(host) == claim.block
+
+
+class FreeBlocks:
+    """Hands out blocks that overlap nothing that is taken, each only once.
+
+    Walks on from where the last block of the same size was found, so that n blocks cost O(n log n) altogether.
+    """
+
+    def __init__(self, taken: t.Iterable[Prefix]) -> None:
+        self._taken: list[Prefix] = []
+        for block in sorted(set(taken), key=lambda block: (block.version, block.address, block.length)):
+            # What lies inside of the block before it adds nothing.
+            if not self._taken or not self._taken[-1].contains(block):
+                self._taken.append(block)
+        self._reached: dict[tuple[Prefix, int], int] = {}
+
+    def add(self, block: Prefix) -> None:
+        """Take a block out of what may be handed out."""
+        first = bisect.bisect_left(self._taken, (block.version, block.address))
+        if first and self._taken[first - 1].contains(block):
+            return
+        last = first
+        while last < len(self._taken) and block.contains(self._taken[last]):
+            last += 1
+        self._taken[first:last] = [block]
+
+    def take(self, within: Prefix, length: int) -> Prefix | None:
+        """The next free block of ``length`` inside ``within``; None if none is left."""
+        if length < within.length:
+            return None
+        step = within.at(0, length).size
+        address = self._reached.get((within, length), within.address)
+        number = max(0, bisect.bisect_right(self._taken, (within.version, address, 129)) - 1)
+        while number < len(self._taken):
+            block = self._taken[number]
+            number += 1
+            if block.version != within.version or block.last < address:
+                continue
+            if block.address >= address + step:
+                break
+            address += -(-(block.last + 1 - address) // step) * step
+        self._reached[(within, length)] = address
+        if address + step - 1 > within.last:
+            return None
+        found = Prefix(within.version, address, length)
+        self.add(found)
+        return found

@@ -1,0 +1,215 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The planner: declaration and leases to one slice a host. Pure; run once a play on the controller."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
+    Prefix,
+    overlapping,
+    parse_address,
+    single,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import nearest
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Fleet, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
+    DEFAULT_BRIDGE,
+    ON_THE_LAN,
+    Network,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy, make_policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, lease
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS
+
+
+@dataclasses.dataclass(frozen=True)
+class FleetPlan:
+    """Everything that the fleet's hosts shall be.
+
+    ``held`` is what was leased before. ``mtus`` are the MTUs (bytes), by host, of networks that name none, where it is
+    another than Docker's default.
+    """
+
+    fleet: Fleet
+    hosts: tuple[Host, ...]
+    leases: LeaseBook
+    carriers: t.Mapping[str, frozenset[str]]
+    policy: Policy
+    held: LeaseBook | None = None
+    mtus: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def subnets(self, host: Host, network: Network) -> list[Prefix]:
+        """The network's subnets on a host that carries it, IPv4 first."""
+        if network.subnets:
+            return list(network.subnets)
+        return self._slot(host, network.name)
+
+    def networks_of(self, host: Host) -> list[tuple[Network, Prefix]]:
+        """The user-defined networks of a host with each of their subnets, in the order of the declaration."""
+        fleet_wide = (network for network in self.fleet.networks if host.name in self.carriers[network.name])
+        return [
+            (network, subnet) for network in (*fleet_wide, *host.networks) for subnet in self.subnets(host, network)
+        ]
+
+    def blocks(self, host: Host) -> list[Prefix]:
+        """The host's blocks of the supernets, IPv4 first."""
+        return [leases.blocks[host.name] for leases in self.leases.families]
+
+    def default_bridge(self, host: Host) -> list[Prefix]:
+        """docker0's subnets on a host, IPv4 first."""
+        return self._slot(host, DEFAULT_BRIDGE)
+
+    def pools(self, host: Host) -> list[Prefix]:
+        """What the host's engine may give to networks that nobody declared, IPv4 first."""
+        return [
+            leases.blocks[host.name].at(leases.pools.offset, leases.pools.length) for leases in self.leases.families
+        ]
+
+    def _slot(self, host: Host, network: str) -> list[Prefix]:
+        subnets = []
+        for leases in self.leases.families:
+            slot = leases.slots[network]
+            subnets.append(leases.blocks[host.name].at(slot.offset, slot.length))
+        return subnets
+
+
+def take_out(
+    leaving: t.Collection[str],
+    fleet: Fleet,
+    names: t.Collection[str],
+    groups: t.Mapping[str, t.Collection[str]],
+    held: LeaseBook | None,
+) -> tuple[Fleet, dict[str, t.Collection[str]]]:
+    """The declaration and the groups as they are without hosts that leave, for a plan of the others.
+
+    What still speaks of them there does not hinder it. InvalidValue for a host that is neither among the fleet's
+    ``names`` nor has left it before.
+    """
+    departed = held.departed() if held else {}
+    for name in sorted(leaving):
+        if name not in names and name not in departed:
+            raise InvalidValue(
+                PREFIX + "remove",
+                name,
+                f"the fleet has no such host, and none of this name has left it; {nearest(name, names)}",
+            )
+    reservations = {host: blocks for host, blocks in fleet.reservations.items() if host not in leaving}
+    # A host that leaves counts as a group of no hosts, where a network names it as a carrier.
+    return dataclasses.replace(fleet, reservations=reservations), {**groups, **dict.fromkeys(leaving, ())}
+
+
+def make_plan(
+    fleet: Fleet, hosts: t.Sequence[Host], groups: t.Mapping[str, t.Collection[str]], held: LeaseBook | None
+) -> FleetPlan:
+    """Plan the fleet: lease what is new, check everything that needs no look at a host, or InvalidValue.
+
+    ``groups`` are the inventory's groups with their hosts. O(hosts x networks x log).
+    """
+    if not hosts:
+        raise InvalidValue(PREFIX + "group", [], "the fleet has no host; put hosts into the group")
+    names = [host.name for host in hosts]
+    known = frozenset(names)
+    for reserved in fleet.reservations:
+        if reserved not in known and (held is None or reserved not in held.departed()):
+            raise InvalidValue(
+                f"{PREFIX}reservations.{reserved}",
+                reserved,
+                f"the fleet has no such host; {nearest(reserved, names)}",
+            )
+    carriers = {network.name: _carriers(network, known, groups) for network in fleet.networks}
+    _check_underlay(hosts)
+    BACKENDS[fleet.backend].check(fleet, hosts)
+    book = lease(fleet, names, held)
+    policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
+    plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)
+    _check_disjoint(plan)
+    return plan
+
+
+def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.Collection[str]]) -> frozenset[str]:
+    if network.hosts is None:
+        chosen = known
+    else:
+        wanted: set[str] = set()
+        for name in network.hosts:
+            if name in known:
+                wanted.add(name)
+            elif name in groups:
+                wanted.update(groups[name])
+            else:
+                raise InvalidValue(
+                    f"{network.path}.hosts", name, f"no such host or group; {nearest(name, [*known, *groups])}"
+                )
+        chosen = known & wanted
+    if network.subnets and network.driver not in ON_THE_LAN and len(chosen) > 1:
+        raise InvalidValue(
+            f"{network.path}.subnet",
+            str(network.subnets[0]),
+            f"would exist on {len(chosen)} hosts at once; name the one host that carries it with hosts, or leave the "
+            "subnet out so that every host gets its own",
+        )
+    return frozenset(chosen)
+
+
+def _check_underlay(hosts: t.Sequence[Host]) -> None:
+    seen: dict[str, str] = {}
+    for host in hosts:
+        for key, address in (("underlay_address", host.underlay), ("underlay_address_v6", host.underlay_v6)):
+            other = seen.setdefault(address, host.name) if address else host.name
+            if other != host.name:
+                raise InvalidValue(PREFIX + key, address, f"is the address of host {other} too", host.name)
+
+
+class _Owner(t.NamedTuple):
+    """Whose a block is, as the user wrote it: the variable, and the host where it is one's own."""
+
+    variable: str
+    host: str | None = None
+    # what macvlan and ipvlan networks may lie in: they put containers on the host's own segment
+    on_the_lan: bool = False
+
+
+def _check_disjoint(plan: FleetPlan) -> None:
+    """Pinned subnets against each other, the supernets and the underlay; leased blocks are disjoint by construction."""
+    claims: list[tuple[Prefix, _Owner]] = []
+    for scheme in plan.fleet.schemes:
+        suffix = "_v6" if scheme.supernet.version == 6 else ""
+        claims.append((scheme.supernet, _Owner(PREFIX + "supernet" + suffix)))
+    for network in plan.fleet.networks:
+        claims += [
+            (subnet, _Owner(network.path + ".subnet", None, network.driver in ON_THE_LAN)) for subnet in network.subnets
+        ]
+    fleet_wide = {network.name: network for network in plan.fleet.networks}
+    bridges = {network.bridge_name: network for network in plan.fleet.networks if network.bridge_name}
+    for host in plan.hosts:
+        claims.append((_underlay(host.underlay), _Owner(PREFIX + "underlay_address", host.name, True)))
+        if host.underlay_v6 and host.underlay_v6 != host.underlay:
+            claims.append((_underlay(host.underlay_v6), _Owner(PREFIX + "underlay_address_v6", host.name, True)))
+        for network in host.networks:
+            other = fleet_wide.get(network.name) or bridges.get(network.bridge_name)
+            if other is not None:
+                raise InvalidValue(f"{network.path}.name", network.name, f"is taken by {other.path} already", host.name)
+            claims += [
+                (subnet, _Owner(network.path + ".subnet", host.name, network.driver in ON_THE_LAN))
+                for subnet in network.subnets
+            ]
+    for (held, holder), (inner, owner) in overlapping(claims):
+        if holder.on_the_lan and owner.on_the_lan:
+            continue
+        at = f" of host {holder.host}" if holder.host else ""
+        raise InvalidValue(
+            owner.variable,
+            str(inner) if inner.size > 1 else str(inner).split("/", maxsplit=1)[0],
+            f"overlaps {holder.variable}{at} ({held}); every address may belong to one side only. Take a block outside "
+            f"of {held}",
+            owner.host,
+        )
+
+
+def _underlay(address: str) -> Prefix:
+    return single(*parse_address(address))

@@ -1,0 +1,150 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan as plain data: what the modules of each host take, and what all hosts know of each other.
+
+Keys that end in ``_v6`` are there only in a fleet with an IPv6 supernet.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
+
+Data = t.Dict[str, t.Any]
+
+
+def slices(plan: FleetPlan) -> dict[str, Data]:
+    """Every host's slice by name. O(hosts x networks)."""
+    # What a network has on all hosts alike is made once.
+    common = {id(network): _common_item(network) for network in plan.fleet.networks}
+    return {host.name: _slice(plan, host, common) for host in plan.hosts}
+
+
+def host_slice(plan: FleetPlan, host: Host) -> Data:
+    """What the modules of one host take."""
+    return _slice(plan, host, {})
+
+
+def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
+    blocks = plan.blocks(host)
+    items: dict[str, Data] = {}
+    routed: dict[int, list[str]] = {4: [], 6: []}
+    for network, subnet in plan.networks_of(host):
+        item = items.get(network.name)
+        if item is None:
+            item = {**(common.get(id(network)) or _common_item(network)), "ipam_config": []}
+            if network.routed and network.mtu is None and host.name in plan.mtus:
+                item["mtu"] = plan.mtus[host.name]
+            items[network.name] = item
+        if subnet.version == 6:
+            item["enable_ipv6"] = True
+            if "gateway_mode_ipv4" in item:
+                item["gateway_mode_ipv6"] = item["gateway_mode_ipv4"]
+        item["ipam_config"].append(_ipam_block(network, subnet))
+        if network.routed:
+            routed[subnet.version].append(str(subnet))
+    for item in items.values():
+        if item.get("enable_ipv6") and all(":" in block["subnet"] for block in item["ipam_config"]):
+            item["enable_ipv4"] = False
+            item.pop("gateway_mode_ipv4", None)
+    data: Data = {
+        "block": str(blocks[0]),
+        "underlay_address": host.underlay,
+        "link": host.link,
+        "default_bridge": _default_bridge(plan, host),
+        "networks": list(items.values()),
+        "routed_subnets": routed[4],
+    }
+    if blocks[-1].version == 6:
+        data["block_v6"] = str(blocks[-1])
+        data["routed_subnets_v6"] = routed[6]
+    return data
+
+
+def _default_bridge(plan: FleetPlan, host: Host) -> Data:
+    """docker0 and the engine's pools, as options of module ``default_bridge``."""
+    config: Data = {**plan.fleet.default_bridge}
+    if host.name in plan.mtus:
+        config.setdefault("mtu", plan.mtus[host.name])
+    for subnet in plan.default_bridge(host):
+        if subnet.version == 4:
+            config["bip"] = f"{subnet.host(1)}/{subnet.length}"
+        else:
+            # bip6 would do from engine 28 on only; the gateway is the first address either way
+            config["ipv6"] = True
+            config["fixed_cidr_v6"] = str(subnet)
+    if plan.leases.of(4) is not None:  # or compose would find no IPv4 subnet for its networks
+        config["default_address_pools"] = [
+            {"base": str(pool), "size": max(pool.length, scheme.network_prefix_length)}
+            for pool, scheme in zip(plan.pools(host), plan.fleet.schemes)  # one each
+        ]
+    return config
+
+
+def _common_item(network: Network) -> Data:
+    """A network as an item of module ``networks``, but for its address blocks."""
+    item: Data = {"name": network.name, "driver": network.driver, "internal": network.internal}
+    # What is empty is left out: Ansible walks over every value of a result several times, which is most of what the
+    # plan of a large fleet costs.
+    if network.attachable:
+        item["attachable"] = True
+    if network.labels:
+        item["labels"] = dict(network.labels)
+    if network.driver_options:
+        item["driver_options"] = dict(network.driver_options)
+    if network.mtu is not None:
+        item["mtu"] = network.mtu
+    if network.bridge_name:
+        item["bridge_name"] = network.bridge_name
+    if network.routed:
+        # Our own table masquerades and decides what passes, the same on every engine; see _domain/firewall.py.
+        item["masquerade"] = False
+        item["gateway_mode_ipv4"] = "nat-unprotected"
+    return item
+
+
+def _ipam_block(network: Network, subnet: Prefix) -> Data:
+    version = subnet.version
+    block: Data = {"subnet": str(subnet)}
+    if network.driver == "bridge" or version in network.gateways:  # on a LAN the gateway is not ours to say
+        block["gateway"] = subnet.host(network.gateways.get(version, 1))
+    inside = network.ip_ranges.get(version)
+    if inside is not None:
+        block["ip_range"] = str(subnet.at(inside.address, inside.length))
+    aux = {name: subnet.host(places[version]) for name, places in network.aux.items() if version in places}
+    if aux:
+        block["aux_addresses"] = aux
+    return block
+
+
+def peers(plan: FleetPlan) -> list[Data]:
+    """Every host as the others see it: name, addresses, link, and the blocks behind it. One list for the whole fleet.
+
+    One route a block is all that a peer costs, however many networks it has.
+    """
+    pinned: dict[str, list[Prefix]] = {}
+    for network in plan.fleet.networks:
+        if network.subnets and network.routed:
+            for carrier in plan.carriers[network.name]:
+                pinned.setdefault(carrier, []).extend(network.subnets)
+    dual = plan.leases.of(6) is not None
+    found = []
+    for host in plan.hosts:
+        blocks = [*plan.blocks(host), *pinned.get(host.name, ())]
+        peer: Data = {
+            "host": host.name,
+            "underlay_address": host.underlay,
+            "link": host.link,
+            "blocks": [str(block) for block in blocks if block.version == 4],
+        }
+        if dual:
+            peer["blocks_v6"] = [str(block) for block in blocks if block.version == 6]
+            if host.underlay_v6:
+                peer["underlay_address_v6"] = host.underlay_v6
+        found.append(peer)
+    return found

@@ -1,0 +1,63 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes between hosts as edges: those that the plan wants beside those that carry this collection's protocol."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import ROUTE_PROTOCOL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.routes import parse_peers
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
+    AS_DECLARED,
+    DRIFTED,
+    HOST,
+    MISSING,
+    ROUTE,
+    SEGMENT,
+    UNDECLARED,
+    UNKNOWN,
+    Data,
+    Edge,
+    node_id,
+)
+
+
+def route_edges(hosts: t.Mapping[str, Data], peers: t.Sequence[Data], reports: t.Mapping[str, Data]) -> list[Edge]:
+    """An edge a route, from the host that has it to the host that it leads to; O(hosts squared)."""
+    behind: dict[str, str] = {
+        str(peer.get(key)): peer["host"] for peer in peers for key in ("underlay_address", "underlay_address_v6")
+    }
+    edges = []
+    for name, part in hosts.items():
+        report = reports.get(name)
+        own = {
+            route["destination"]: route
+            for route in (report or {}).get("routes", ())
+            if int(route["protocol"] or 0) == int(ROUTE_PROTOCOL)
+        }
+        for way in parse_peers(peers, name):
+            block = str(way.block)
+            edge = Edge(f"{ROUTE}/{name}/{block}", ROUTE, node_id(HOST, name), node_id(HOST, way.host), UNKNOWN, block)
+            wanted = f"declared: {block} via {way.gateway}"
+            if report is not None:
+                found = own.pop(block, None)
+                edge.state = MISSING if found is None else AS_DECLARED
+                edge.details = [wanted, f"observed: {_text(found) if found else 'no such route'}"]
+                if found is not None and found["gateway"] != way.gateway:
+                    edge.state = DRIFTED
+            edges.append(edge)
+        for block, route in own.items():
+            target = behind.get(str(route["gateway"]), "")
+            place = node_id(HOST, target) if target in hosts else node_id(SEGMENT, str(part.get("link") or "default"))
+            edges.append(
+                Edge(f"{ROUTE}/{name}/{block}", ROUTE, node_id(HOST, name), place, UNDECLARED, block,
+                     ["declared: no such route", f"observed: {_text(route)}"])
+            )  # fmt: skip
+    return edges
+
+
+def _text(route: Data) -> str:
+    gateway = f" via {route['gateway']}" if route["gateway"] else ""
+    return f"{route['destination']}{gateway} dev {route['device']}"

@@ -1,0 +1,236 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading the host for ``remote_api``, executing its plan, and putting the former state back where that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import ssl
+import stat
+import tempfile
+import time
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import config
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.journal import errors_in, telling_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import (
+    CA_FILE,
+    CERT_FILE,
+    DROP_IN,
+    FOLDER,
+    KEY_FILE,
+    Desired,
+    File,
+    Observed,
+    Plan,
+    certificates_in,
+    exec_start,
+    fingerprint,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.default_bridge import (
+    resume_containers,
+    running_containers,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import POLL_SECONDS, Daemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, remove, write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
+
+RELOAD_SECONDS = 10.0
+HANDSHAKE_SECONDS = 10.0
+BORROWED = "/run/fleetnet/remote_api/{}.borrowed.json"
+
+
+class Host:
+    """One host: its daemon, its engine's API (connected anew after each restart), its files."""
+
+    def __init__(
+        self, commands: Commands, daemon: Daemon, state: State, connect: t.Callable[[], Engine], seconds: float
+    ) -> None:
+        self._commands = commands
+        self._daemon = daemon
+        self._state = state
+        self._connect = connect
+        self._seconds = seconds
+        self._borrowed = BORROWED.format(daemon.name)
+        self._drop_in = f"/etc/systemd/system/{daemon.name}.d/{DROP_IN}"
+
+    def observe(self) -> Observed:
+        """Raises FleetnetError where the daemon is down: it is compared with, and may have reasons to be down."""
+        unit = self._daemon.unit()
+        if unit.active not in ("active", "activating", "reloading"):
+            raise FleetnetError(f"{unit.name} is {unit.active}: start it first (systemctl start {unit.name})")
+        engine = self._connect()
+        paths = (CA_FILE, CERT_FILE, KEY_FILE, self._drop_in)
+        shown = self._commands.run("systemctl", "cat", "--no-pager", unit.name)
+        return Observed(
+            version=tuple(engine.version),
+            unit=unit.name,
+            drop_in=self._drop_in,
+            argv=unit.argv,
+            exec_start=exec_start(shown, self._drop_in),
+            started=unit.started,
+            files={path: file for path, file in ((path, _file(path)) for path in paths) if file},
+            config_path=unit.config_file,
+            config_text=read_text(unit.config_file),
+            info=engine.get("/info"),
+            containers=running_containers(engine),
+        )
+
+    def validate(self, plan: Plan, desired: Desired, observed: Observed) -> None:
+        """Let the host's own dockerd judge flags and certificates, where it can, before any is in its place."""
+        if observed.version < (23, 0) or not plan.changed:
+            return
+        with tempfile.TemporaryDirectory(prefix="fleetnet-remote-api-", dir="/run") as folder:  # mode 0700
+            for path, text in zip((CA_FILE, CERT_FILE, KEY_FILE), desired.material or ()):
+                write_atomically(path.replace(FOLDER, folder), text)
+            argv = [word.replace(FOLDER, folder) for word in plan.argv]
+            try:
+                self._daemon.validate(observed.config_text or "{}", argv)
+            except FleetnetError as error:
+                raise FleetnetError(str(error).replace(folder, FOLDER)) from None
+
+    def give_back(self) -> str | None:
+        """Put daemon.json back where an earlier run was killed while live restore was on; returns what was done."""
+        saved = read_text(self._borrowed)
+        if saved is None:
+            return None
+        path, before, interim = json.loads(saved)
+        if read_text(path) in interim:
+            self._end_loan(path, before)
+            return f"an earlier run was interrupted: {path} was put back"
+        remove(self._borrowed)
+        return None
+
+    def execute(self, plan: Plan, desired: Desired, observed: Observed) -> None:
+        """Carry the plan out. On failure everything is put back and FleetnetError raised."""
+        began = time.time()
+        try:
+            self._write({item.path: (item.after, item.mode) for item in plan.changes})
+            if plan.reasons:
+                self._restart(plan, observed)
+                self._verify(plan, desired)
+        except (FleetnetError, OSError) as error:
+            raise self._put_back(plan, observed, error, began) from error
+
+    def _write(self, files: t.Mapping[str, tuple[str | None, int]]) -> None:
+        os.makedirs(FOLDER, mode=0o700, exist_ok=True)
+        os.chmod(FOLDER, 0o700)
+        for path, (text, mode) in files.items():
+            if text is None:
+                remove(path)
+                continue
+            write_atomically(path, text)
+            os.chmod(path, mode)
+        if self._drop_in in files:
+            self._commands.run("systemctl", "daemon-reload")
+        with contextlib.suppress(OSError):  # not empty
+            os.rmdir(FOLDER)
+
+    def _restart(self, plan: Plan, observed: Observed) -> None:
+        path, before = observed.config_path, observed.config_text
+        if plan.interim is None:
+            self._daemon.restart(self._seconds)
+        else:
+            self._borrow(path, before, plan.interim)
+            try:
+                self._daemon.restart(self._seconds)
+            finally:
+                self._end_loan(path, before)
+        resume_containers(self._connect(), plan.resume)
+
+    def _borrow(self, path: str, before: str | None, interim: str) -> None:
+        """Switch live restore on in the running daemon; one that is down (a start has failed) finds it so."""
+        write_atomically(self._borrowed, json.dumps([path, before, [interim, self._without(path, before)]]))
+        os.chmod(self._borrowed, 0o600)
+        write_atomically(path, interim)
+        if self._daemon.unit().active == "active":
+            self._daemon.reload()
+            self._await_live_restore(True)
+
+    def _end_loan(self, path: str, before: str | None) -> None:
+        """Switch live restore off again and put daemon.json back as its owner wrote it."""
+        running = self._daemon.unit().active == "active"
+        if running:
+            write_atomically(path, self._without(path, before))  # a missing key would not be taken for false
+            self._daemon.reload()
+            self._await_live_restore(False)
+        if before is None:
+            remove(path)
+        else:
+            write_atomically(path, before)
+        if running:
+            # The file is newer than the daemon's start now, and default_bridge wants to know what was read then.
+            self._state.remember_startup(self._daemon.unit(), config.parse(before or "", path))
+        remove(self._borrowed)
+
+    @staticmethod
+    def _without(path: str, before: str | None) -> str:
+        return config.edit(before or "", {"live-restore": False}, (), path)
+
+    def _await_live_restore(self, wanted: bool) -> None:
+        deadline = time.monotonic() + RELOAD_SECONDS
+        while bool(self._connect().get("/info").get("LiveRestoreEnabled")) != wanted:
+            if time.monotonic() > deadline:
+                raise FleetnetError(f"{self._daemon.name} does not switch live restore {'on' if wanted else 'off'}")
+            time.sleep(POLL_SECONDS)
+
+    def _verify(self, plan: Plan, desired: Desired) -> None:
+        material = desired.material
+        if material is None:
+            return
+        own = fingerprint(certificates_in(material.certificate)[0])
+        for address, port in plan.endpoints:
+            served = fingerprint(_served_certificate(address, port))
+            if served != own:
+                raise FleetnetError(f"{address}:{port} shows the certificate {served} instead of {own}")
+
+    def _put_back(self, plan: Plan, observed: Observed, error: Exception, began: float) -> FleetnetError:
+        lines = self._daemon.log_since(began)
+        log = errors_in(lines) if self._daemon.unit().active == "active" else telling_lines(lines)
+        said = f" {plan.unit} said: {' | '.join(log)}" if log else ""
+        former = {
+            item.path: (item.before, observed.files[item.path].mode if item.before else 0) for item in plan.changes
+        }
+        try:
+            self._write(former)
+            if plan.reasons:
+                self._restart(plan, observed)
+        except (FleetnetError, OSError) as second:
+            return FleetnetError(f"{error}.{said} Putting the former files back failed as well: {second}")
+        return FleetnetError(f"{error}. The former files are back and {plan.unit} runs with them.{said}")
+
+
+def _file(path: str) -> File | None:
+    text = read_text(path)
+    if text is None:
+        return None
+    status = os.stat(path)
+    return File(text, stat.S_IMODE(status.st_mode), status.st_ctime)
+
+
+def _served_certificate(address: str, port: int) -> str:
+    """The certificate that is shown at the address; nothing is sent, so it does not matter that we have none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        plain = socket.create_connection((_reachable(address), port), timeout=HANDSHAKE_SECONDS)
+        with plain, context.wrap_socket(plain) as secured:
+            der = secured.getpeercert(binary_form=True)
+    except OSError as error:
+        raise FleetnetError(f"no TLS at {address}:{port}: {error}") from error
+    if not der:
+        raise FleetnetError(f"{address}:{port} shows no certificate")
+    return ssl.DER_cert_to_PEM_cert(der)
+
+
+def _reachable(address: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)

@@ -1,0 +1,35 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The containers of an engine."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import Container, parse_containers
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, EngineError
+
+Json = t.Dict[str, t.Any]
+
+
+def read_containers(engine: Engine, details: bool, listed: list[Json] | None = None) -> list[Container]:
+    """The running containers; with ``details`` each is asked about, for its PID and aliases: one call each, some ms.
+
+    ``listed`` is what the engine has just said of them.
+    """
+    listed = engine.get("/containers/json") if listed is None else listed
+    inspected = {container["Id"]: inspect(engine, container["Id"]) for container in listed if details}
+    return parse_containers(listed, {key: detail for key, detail in inspected.items() if detail is not None})
+
+
+def inspect(engine: Engine, container: str) -> Json | None:
+    """All that the engine knows of a container, by name or id; None where there is none, or none any more."""
+    try:
+        detail: Json = engine.get(f"/containers/{container}/json")
+    except EngineError as error:
+        if error.status != 404:
+            raise
+        return None
+    return detail

@@ -1,0 +1,136 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The adapter of the engine's port over the Docker SDK for Python.
+
+The SDK gives the transport (unix, TCP with TLS, SSH), API version negotiation and error classes; requests carry the
+engine's own JSON, since the SDK's keyword arguments lag behind the API (``EnableIPv4``, ``GwPriority``,
+``ConfigFrom``). One connection a module run.
+"""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineError, EngineVersion
+
+try:
+    import docker
+    import docker.errors
+    import docker.tls
+    from requests.adapters import HTTPAdapter
+    from requests.exceptions import RequestException
+
+    HAS_DOCKER = True
+except ImportError:
+    HAS_DOCKER = False
+
+Json = t.Dict[str, t.Any]
+
+
+class SdkEngine:
+    """The port's adapter over ``docker.APIClient``."""
+
+    def __init__(self, client: t.Any, docker_host: str) -> None:
+        self._client = client
+        self._docker_host = docker_host
+        self._version: EngineVersion | None = None
+
+    @property
+    def version(self) -> EngineVersion:
+        if self._version is None:
+            self._version = EngineVersion.parse(self.get("/version")["Version"])
+        return self._version
+
+    def get(self, path: str, **query: str) -> t.Any:
+        return self._request("GET", path, None, query)
+
+    def post(self, path: str, body: Json | None = None, **query: str) -> t.Any:
+        return self._request("POST", path, body, query)
+
+    def delete(self, path: str) -> None:
+        self._request("DELETE", path, None, {})
+
+    def _request(self, method: str, path: str, body: Json | None, query: dict[str, str]) -> t.Any:
+        url = f"{self._client.base_url}/v{self._client.api_version}{path}"
+        try:
+            answer = self._client.request(method, url, json=body, params=query, timeout=self._client.timeout)
+        except RequestException as error:
+            raise EngineError(f"the Docker engine at {self._docker_host} does not answer: {error}") from error
+        if answer.status_code >= 400:
+            raise EngineError(_error_text(answer), answer.status_code)
+        return answer.json() if answer.content else None
+
+
+def _error_text(answer: t.Any) -> str:
+    try:
+        return str(answer.json()["message"]).strip()
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP status {answer.status_code}: {answer.text.strip()}"
+
+
+def connect_by_sdk(params: Json) -> SdkEngine:
+    """Connect with a module's parameters (:func:`engine_argument_spec`); failures are one line that says what to do."""
+    if not HAS_DOCKER:
+        raise EngineError(
+            f"the Docker SDK for Python is missing from the host's {sys.executable}: install python3-docker "
+            "(Debian, Ubuntu) or docker (PyPI), or set ansible_python_interpreter to a Python that has it"
+        )
+    docker_host = params["docker_host"]
+    try:
+        client = docker.APIClient(
+            base_url=docker_host,
+            version=params["api_version"],
+            timeout=params["timeout"],
+            tls=_tls(params),
+            # the system's ssh knows its user's keys, agents and known hosts, and needs no paramiko beside the SDK
+            use_ssh_client=docker_host.startswith("ssh://"),
+        )
+        if params["api_version"] != "auto":
+            client.version()  # nothing has been asked yet
+    except (docker.errors.DockerException, RequestException) as error:
+        raise EngineError(f"cannot reach the Docker engine at {docker_host}: {error}; {_hint(params)}") from error
+    return SdkEngine(client, docker_host)
+
+
+def _hint(params: Json) -> str:
+    if params["docker_host"].startswith("ssh:"):
+        return "is paramiko here (Debian: python3-paramiko), and does ssh to that host work without a password?"
+    if not params["docker_host"].startswith("tcp:"):
+        return "is it running (systemctl status docker)?"
+    if _tls_wanted(params):
+        return "does it listen there, and does it know the authority of client_cert?"
+    return "does it want TLS (validate_certs, ca_path, client_cert, client_key)?"
+
+
+def _tls_wanted(params: Json) -> bool:
+    return bool(params["tls"] or params["validate_certs"])
+
+
+def _tls(params: Json) -> t.Any:
+    if not _tls_wanted(params):
+        return None
+    pair = (params["client_cert"], params["client_key"])
+    config = docker.tls.TLSConfig(
+        client_cert=pair if all(pair) else None,
+        ca_cert=params["ca_path"],
+        verify=params["validate_certs"],
+    )
+    if params["tls_hostname"]:
+        _expect(params["tls_hostname"], config)
+    return config
+
+
+def _expect(hostname: str, config: t.Any) -> None:
+    """Let the engine's certificate be one for ``hostname``: SDK 7 has no option for that any more."""
+    configure = config.configure_client
+
+    def configure_client(client: t.Any) -> None:
+        configure(client)
+        adapter = HTTPAdapter()
+        adapter.init_poolmanager(10, 10, assert_hostname=hostname)
+        client.mount("https://", adapter)
+
+    config.configure_client = configure_client

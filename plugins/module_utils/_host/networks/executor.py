@@ -1,0 +1,299 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carrying out a plan for networks: each step entirely, or everything back as it was and an error that tells why."""
+
+from __future__ import annotations
+
+import functools
+import time
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import refit
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Attachment,
+    Definition,
+    NetworkState,
+    ObservedNetwork,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.observed import parse_attachment
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.sameness import same_network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import Plan, Step
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.wire import connection, creation
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
+    inspect_container,
+    read_attachments,
+    read_containers,
+    read_networks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.signals import signals_held
+
+# How often containers that join a network while it is being removed are taken along, before we give up.
+_ROUNDS = 5
+_SWARM_SECONDS = 15.0
+_SETTLE_SECONDS = 0.3
+
+
+class StepFailed(FleetnetError):
+    """A step failed; the text tells whether everything is back as it was."""
+
+
+class NetworkExecutor:
+    """Executes plans on one engine. ``warnings`` collects what a user has to be told beside the plan's own."""
+
+    def __init__(
+        self, engine: Engine, allow_disconnect: bool = False, sleep: t.Callable[[float], None] = time.sleep
+    ) -> None:
+        self._engine = engine
+        self._allow_disconnect = allow_disconnect
+        self._sleep = sleep
+        self._made: dict[str, str] = {}  # id -> name of the networks that the current step has made
+        self._late: dict[str, list[Attachment]] = {}  # network name -> endpoints that came while it was being removed
+        self._joined: set[tuple[str, str]] = set()  # (network id, container id) that the current step has connected
+        self.warnings: list[str] = []
+
+    def execute(self, plan: Plan) -> None:
+        done: list[str] = []
+        created: dict[str, Definition] = {}
+        for step in plan.steps:
+            with signals_held():
+                self._execute(step, done)
+            done += step.lines
+            if step.kind in ("create", "recreate"):
+                created.update({nid: state.definition for state in step.after for nid in self._ids_of(state.name)})
+        if created and self._engine.version < (25,):
+            self._settle_duplicates(created)
+
+    def _ids_of(self, name: str) -> list[str]:
+        return [nid for nid, made in self._made.items() if made == name]
+
+    def _execute(self, step: Step, done: t.Sequence[str]) -> None:
+        self._made, self._late, self._joined = {}, {}, set()
+        try:
+            self._forward(step)
+        except BaseException as error:  # whatever stops us, the endpoints must not stay disconnected
+            problems = self._restore(step)
+            if not isinstance(error, FleetnetError):
+                raise
+            raise StepFailed(_failure(step, error, problems, done)) from error
+
+    # -- forward
+
+    def _forward(self, step: Step) -> None:
+        kept = {state.id: state.attachments for state in step.after if state.id}
+        for state in step.before:
+            for attachment in state.attachments:
+                if attachment not in kept.get(state.id, ()):
+                    self._disconnect(state.id, state.name, attachment.container_id)
+        for state in step.before:
+            if state.id not in kept:
+                self._delete(state)
+        before = {state.id: state.attachments for state in step.before}
+        for state in step.after:
+            network_id = state.id or self._create(state.definition)
+            for attachment in [*state.attachments, *self._late_for(state)]:
+                if attachment not in before.get(network_id, ()):
+                    self._joined.add((network_id, attachment.container_id))
+                    self._connect(network_id, state.name, attachment)
+
+    def _late_for(self, state: NetworkState) -> list[Attachment]:
+        return [refit(attachment, state.definition)[0] for attachment in self._late.get(state.name, ())]
+
+    def _create(self, definition: Definition) -> str:
+        try:
+            answer = self._engine.post("/networks/create", creation(definition, self._engine.version))
+        except EngineError as error:
+            network_id = self._made_by_somebody(definition)
+            if network_id is None:
+                raise EngineError(f"cannot create network {definition.name!r}: {error}", error.status) from error
+        else:
+            network_id = str(answer["Id"])
+            if answer.get("Warning"):
+                self.warnings.append(f"network {definition.name!r}: {answer['Warning']}")
+        self._made[network_id] = definition.name
+        return network_id
+
+    def _made_by_somebody(self, definition: Definition) -> str | None:
+        """The network, if it is there after all: another controller was faster, or the engine's answer got lost."""
+        found = [each for each in read_networks(self._engine) if each.name == definition.name]
+        if len(found) == 1 and same_network(definition, found[0]):
+            return found[0].id
+        return None
+
+    def _delete(self, state: NetworkState) -> None:
+        for attempt in range(_ROUNDS):
+            try:
+                self._engine.delete(f"/networks/{state.id}")
+                break
+            except EngineError as error:
+                if error.status == 404:
+                    return  # somebody else removed it
+                late = self._newcomers(state) if error.status in (403, 409) else 0
+                if not late or attempt == _ROUNDS - 1:
+                    raise EngineError(f"cannot remove network {state.name!r}: {error}", error.status) from error
+        if state.definition.scope == "swarm":
+            self._await_removal(state)
+
+    def _newcomers(self, state: NetworkState) -> int:
+        """Disconnect the containers that joined since the network was read; they come back with the others."""
+        found: dict[str, t.Any] = self._engine.get(f"/networks/{state.id}").get("Containers") or {}
+        network = ObservedNetwork(state.id, state.definition)
+        joined = read_attachments(self._engine, network, [each for each in found if not each.startswith("ep-")])
+        if joined and not self._allow_disconnect:
+            names = ", ".join(str(each) for each in joined)
+            raise FleetnetError(
+                f"{names} joined network {state.name!r} meanwhile: set allow_disconnect: true to have them disconnected"
+            )
+        for attachment in joined:
+            self._late.setdefault(state.name, []).append(attachment)
+            self._disconnect(state.id, state.name, attachment.container_id)
+        # Endpoints whose container is gone: the engine knows them by name only.
+        gone = [entry["Name"] for key, entry in found.items() if key.startswith("ep-")]
+        for name in gone:
+            self._engine.post(f"/networks/{state.id}/disconnect", {"Container": name, "Force": True})
+        return len(joined) + len(gone)
+
+    def _await_removal(self, state: NetworkState) -> None:
+        """A swarm removes its networks by and by; the name is free only then."""
+        for _attempt in range(int(_SWARM_SECONDS / 0.1)):
+            if not any(each.id == state.id for each in read_networks(self._engine)):
+                return
+            self._sleep(0.1)
+        raise FleetnetError(f"network {state.name!r} was not removed by the swarm within {_SWARM_SECONDS:.0f} s")
+
+    # -- endpoints
+
+    def _disconnect(self, network_id: str, name: str, container_id: str) -> None:
+        try:
+            self._engine.post(f"/networks/{network_id}/disconnect", {"Container": container_id, "Force": True})
+        except EngineError:
+            details = inspect_container(self._engine, container_id)
+            if details is not None and _endpoint(details, network_id, name) is not None:
+                raise
+
+    def _connect(self, network_id: str, name: str, attachment: Attachment) -> None:
+        """One that is gone is passed over; one that stopped or started meanwhile, or came by itself, is tried again."""
+        body = connection(attachment)
+        for attempt in (1, 2):
+            try:
+                self._engine.post(f"/networks/{network_id}/connect", body)
+                return
+            except EngineError as error:  # noqa: PERF203 (two rounds)
+                details = inspect_container(self._engine, attachment.container_id)
+                if details is None:
+                    self.warnings.append(f"container {attachment.container!r} vanished and is not put back on {name!r}")
+                    return
+                there = _endpoint(details, network_id, name)
+                if there is not None and set(attachment.addresses) <= set(there.addresses):
+                    return
+                running = bool((details.get("State") or {}).get("Running"))
+                if attempt == 2 or (there is None and running == attachment.running):
+                    raise EngineError(
+                        f"cannot connect {attachment} to network {name!r}: {error}", error.status
+                    ) from error
+                if there is not None:
+                    self._disconnect(network_id, name, attachment.container_id)
+
+    # -- back
+
+    def _restore(self, step: Step) -> list[str]:
+        """Bring the networks and endpoints of ``step.before`` back; what could not be done is returned as text.
+
+        It starts from what is really there, since a request may have failed after it took effect.
+        """
+        problems: list[str] = []
+
+        def attempt(what: str, action: t.Callable[[], t.Any]) -> t.Any:
+            try:
+                return action()
+            except FleetnetError as error:
+                problems.append(f"{what} ({error})")
+                return None
+
+        networks = attempt("reading the networks", lambda: read_networks(self._engine)) or ()
+        made = dict(self._made)
+        for network in networks:
+            if network.id in made:
+                attempt(f"removing the new network {network.name!r}", functools.partial(self._discard, network))
+        present = {network.id for network in networks}
+        for state in step.after:
+            if state.id and state.id in present:
+                self._leave(state, attempt)
+        for state in sorted(step.before, key=lambda each: not each.definition.config_only):
+            network_id = state.id
+            if state.id not in present:
+                network_id = attempt(f"network {state.name!r}", functools.partial(self._create, state.definition))
+                if network_id is None:
+                    problems += [f"{each} on network {state.name!r}" for each in state.attachments]
+                    continue
+            self._reconnect(state, network_id, attempt)
+        return problems
+
+    def _reconnect(self, state: NetworkState, network_id: str, attempt: t.Callable[..., t.Any]) -> None:
+        network = ObservedNetwork(network_id, state.definition)
+        containers = attempt("reading the containers", lambda: read_containers(self._engine)) or ()
+        there = {each.id for each in containers if each.is_on(network)}
+        for attachment in [*state.attachments, *self._late.get(state.name, ())]:
+            if attachment.container_id not in there:
+                attempt(
+                    f"{attachment} on network {state.name!r}",
+                    functools.partial(self._connect, network_id, state.name, attachment),
+                )
+
+    def _leave(self, state: NetworkState, attempt: t.Callable[..., t.Any]) -> None:
+        """Undo the joins of a step that keeps its network."""
+        for attachment in state.attachments:
+            if (state.id, attachment.container_id) in self._joined:
+                attempt(
+                    f"taking {attachment} off network {state.name!r}",
+                    functools.partial(self._disconnect, state.id, state.name, attachment.container_id),
+                )
+
+    def _discard(self, network: ObservedNetwork) -> None:
+        for container in read_containers(self._engine):
+            if container.is_on(network):
+                self._disconnect(network.id, network.name, container.id)
+        self._engine.delete(f"/networks/{network.id}")
+
+    # -- duplicates
+
+    def _settle_duplicates(self, created: t.Mapping[str, Definition]) -> None:
+        """Engines before 25 can make a name twice when two controllers ask at once: both then keep the older one."""
+        self._sleep(_SETTLE_SECONDS)
+        networks = read_networks(self._engine)
+        for network in networks:
+            if network.id not in created:
+                continue
+            same = sorted((each.created, each.id) for each in networks if each.name == network.name)
+            if same[0][1] == network.id:
+                continue
+            keeper = next(each for each in networks if each.id == same[0][1])
+            on_it = [each.id for each in read_containers(self._engine) if each.is_on(network)]
+            moving = read_attachments(self._engine, network, on_it)
+            self._discard(network)
+            if not same_network(created[network.id], keeper):
+                raise FleetnetError(
+                    f"somebody else made a network {network.name!r} with other options at the same time; "
+                    "ours is removed again: run once more"
+                )
+            for attachment in moving:
+                self._connect(keeper.id, keeper.name, refit(attachment, keeper.definition)[0])
+
+
+def _endpoint(details: t.Any, network_id: str, name: str) -> Attachment | None:
+    return parse_attachment(details, ObservedNetwork(network_id, Definition(name)))
+
+
+def _failure(step: Step, error: Exception, problems: t.Sequence[str], done: t.Sequence[str]) -> str:
+    if problems:
+        end = f"NOT put back: {'; '.join(problems)}"
+    elif step.kind == "create":
+        end = "nothing of it is left"
+    else:
+        count = sum(len(state.attachments) for state in step.before)
+        end = f"the old state is back, with {count} endpoint{'' if count == 1 else 's'}"
+    before = f"; done before: {'; '.join(done)}" if done else ""
+    return f"{step.title}: {error}; {end}{before}"

@@ -1,0 +1,143 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading an engine's networks and endpoints: one listing, and beyond it only what the plan asks for."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+import urllib.parse
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import EngineFacts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import ContainerState
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import members, membership
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Attachment,
+    Container,
+    ObservedNetwork,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.observed import (
+    parse_attachment,
+    parse_containers,
+    parse_networks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, EngineError
+
+
+def read_networks(engine: Engine) -> tuple[ObservedNetwork, ...]:
+    return parse_networks(engine.get("/networks"))
+
+
+def read_containers(engine: Engine) -> tuple[Container, ...]:
+    """All containers: a stopped one has endpoints too, and would not start again without its network."""
+    return parse_containers(engine.get("/containers/json", all="1"))
+
+
+def read_snapshot(engine: Engine, survey: Survey) -> Snapshot:
+    """What the survey needs beyond the listing of networks; no request at all where it needs nothing."""
+    facts = read_facts(engine) if survey.needs_facts else EngineFacts()
+    if not survey.needs_containers:
+        return Snapshot(facts=facts)
+    containers = read_containers(engine)
+    leaving = [network for item, network in survey.connecting if membership(item, network, containers).leave]
+    inspected: dict[str, t.Any] = {}
+    attachments: dict[str, tuple[Attachment, ...]] = {}
+    services: dict[str, tuple[str, ...]] = {}
+    for network in {each.id: each for each in [*survey.interrupted, *leaving]}.values():
+        on_it = members(network, containers)
+        attachments[network.id] = _attachments(engine, network, [each.id for each in on_it], inspected)
+        if network.definition.scope == "swarm":
+            details = engine.get(f"/networks/{network.id}", verbose="true")
+            services[network.id] = tuple(sorted(name for name in details.get("Services") or {} if name))
+    return Snapshot(containers, attachments, services, facts)
+
+
+def read_facts(engine: Engine) -> EngineFacts:
+    info = engine.get("/info")
+    pools = [str(pool.get("Base", "")) for pool in info.get("DefaultAddressPools") or ()]
+    return EngineFacts(
+        drivers=frozenset((info.get("Plugins") or {}).get("Network") or ()),
+        swarm_manager=bool((info.get("Swarm") or {}).get("ControlAvailable")),
+        ipv6_pools=any(":" in pool for pool in pools),
+    )
+
+
+def read_attachments(
+    engine: Engine, network: ObservedNetwork, container_ids: t.Iterable[str]
+) -> tuple[Attachment, ...]:
+    """The endpoints that these containers have on the network; containers that are gone have none."""
+    return _attachments(engine, network, container_ids, {})
+
+
+def _attachments(
+    engine: Engine, network: ObservedNetwork, container_ids: t.Iterable[str], inspected: dict[str, t.Any]
+) -> tuple[Attachment, ...]:
+    found: list[Attachment] = []
+    for container_id in container_ids:
+        if container_id not in inspected:
+            inspected[container_id] = inspect_container(engine, container_id)
+        details = inspected[container_id]
+        attachment = None if details is None else parse_attachment(details, network)
+        if attachment is not None:
+            found.append(attachment)
+    return tuple(found)
+
+
+def inspect_container(engine: Engine, container_id: str) -> t.Any:
+    """The engine's JSON of a container; None where it is gone or about to go."""
+    try:
+        details = engine.get(f"/containers/{container_id}/json")
+    except EngineError as error:
+        if error.status == 404:
+            return None
+        raise
+    state = details.get("State") or {}
+    return None if state.get("Dead") or state.get("Status") in ("dead", "removing") else details
+
+
+def read_container(
+    engine: Engine, reference: str, networks: t.Iterable[ObservedNetwork], must_exist: bool
+) -> ContainerState | None:
+    """One container with its endpoints; None where it is gone and need not exist."""
+    details = inspect_container(engine, urllib.parse.quote(reference, safe=""))
+    if details is None:
+        if must_exist:
+            raise FleetnetError(f"container: {reference!r}: there is no such container: create it first")
+        return None
+    found = ((network.id, parse_attachment(details, network)) for network in networks)
+    return ContainerState(
+        id=details["Id"],
+        name=details["Name"].lstrip("/"),
+        running=bool((details.get("State") or {}).get("Running")),
+        network_mode=(details.get("HostConfig") or {}).get("NetworkMode") or "default",
+        attachments={nid: attachment for nid, attachment in found if attachment is not None},
+    )
+
+
+def read_taken(engine: Engine, networks: t.Iterable[ObservedNetwork]) -> dict[str, dict[str, str]]:
+    """The addresses in use on each network, by its id, each with the name of the container that has it."""
+    taken: dict[str, dict[str, str]] = {}
+    for network in networks:
+        endpoints = engine.get(f"/networks/{network.id}").get("Containers") or {}
+        taken[network.id] = {
+            address.partition("/")[0]: endpoint["Name"]
+            for endpoint in endpoints.values()
+            for address in (endpoint.get("IPv4Address"), endpoint.get("IPv6Address"))
+            if address
+        }
+    return taken
+
+
+def read_links(docker_host: str, folder: str = "/sys/class/net") -> frozenset[str]:
+    """The names of the host's network devices, as far as the engine runs on the same host as we do."""
+    if not docker_host.startswith("unix://"):
+        return frozenset()
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return frozenset()

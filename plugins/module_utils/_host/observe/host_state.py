@@ -1,0 +1,131 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading what the host says of itself in files: kernel switches, resolver, the daemon's command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
+    ControlPath,
+    manages_firewall,
+    parse_control_path,
+    parse_name_servers,
+)
+
+RESOLV_CONF = "/etc/resolv.conf"
+SYSTEMD_RESOLV_CONF = "/run/systemd/resolve/resolv.conf"
+DAEMON_JSON = "/etc/docker/daemon.json"
+DAEMON_PID = "/run/docker.pid"
+
+
+class Forwarding(t.TypedDict):
+    """Kernel switches; None where the kernel does not have one (IPv6 off, br_netfilter not loaded)."""
+
+    ipv4: bool | None
+    ipv6: bool | None
+    bridge_nf_call_iptables: bool | None
+    bridge_nf_call_ip6tables: bool | None
+    rp_filter: dict[str, int]
+
+
+def read_forwarding(root: str = "/") -> Forwarding:
+    net = os.path.join(root, "proc/sys/net")
+    configuration = os.path.join(net, "ipv4/conf")
+    return {
+        "ipv4": _switch(os.path.join(net, "ipv4/ip_forward")),
+        "ipv6": _switch(os.path.join(net, "ipv6/conf/all/forwarding")),
+        "bridge_nf_call_iptables": _switch(os.path.join(net, "bridge/bridge-nf-call-iptables")),
+        "bridge_nf_call_ip6tables": _switch(os.path.join(net, "bridge/bridge-nf-call-ip6tables")),
+        "rp_filter": {
+            link: _number(os.path.join(configuration, link, "rp_filter")) or 0 for link in _links(configuration)
+        },
+    }
+
+
+def _links(configuration: str) -> list[str]:
+    try:
+        return sorted(os.listdir(configuration))
+    except OSError:
+        return []
+
+
+def _number(path: str) -> int | None:
+    text = _text(path)
+    return int(text) if text else None
+
+
+def _switch(path: str) -> bool | None:
+    number = _number(path)
+    return None if number is None else number != 0
+
+
+def _text(path: str) -> str:
+    """A file's text, empty where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def read_resolver(root: str = "/") -> list[str]:
+    """The name servers' addresses; behind systemd-resolved's stub (127.0.0.53), also those that it asks itself."""
+    servers = parse_name_servers(_text(os.path.join(root, RESOLV_CONF.lstrip("/"))))
+    if "127.0.0.53" in servers:
+        servers += parse_name_servers(_text(os.path.join(root, SYSTEMD_RESOLV_CONF.lstrip("/"))))
+    return list(dict.fromkeys(servers))
+
+
+def read_control_path(root: str = "/") -> ControlPath | None:
+    """The two ends of the SSH connection that this module came in by.
+
+    sudo takes SSH_CONNECTION out of the environment, so the processes above this one are asked too.
+    """
+    environment: t.Mapping[str, str] = os.environ
+    pid = os.getpid()
+    while pid > 1:
+        found = parse_control_path(environment.get("SSH_CONNECTION"))
+        if found is not None:
+            return found
+        pid = _parent(root, pid)
+        environment = _environment(root, pid)
+    return None
+
+
+def _parent(root: str, pid: int) -> int:
+    """0 where there is none. The second field of stat, the program's name, may hold blanks and brackets."""
+    words = _text(os.path.join(root, "proc", str(pid), "stat")).rpartition(")")[2].split()
+    return int(words[1]) if len(words) > 1 else 0
+
+
+def _environment(root: str, pid: int) -> dict[str, str]:
+    entries = _text(os.path.join(root, "proc", str(pid), "environ")).split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+def read_manages_firewall(root: str = "/") -> bool | None:
+    """Whether the host's dockerd writes firewall rules; None where its command line or daemon.json cannot be read."""
+    pid = _text(os.path.join(root, DAEMON_PID.lstrip("/"))).strip()
+    argv = _text(os.path.join(root, "proc", pid, "cmdline")).split("\0") if pid.isdigit() else []
+    if not argv:
+        return None
+    configuration = _text(os.path.join(root, _configuration_file(argv).lstrip("/")))
+    try:
+        parsed = json.loads(configuration) if configuration.strip() else {}
+    except ValueError:
+        return None
+    return manages_firewall(argv, parsed) if isinstance(parsed, dict) else None
+
+
+def _configuration_file(argv: list[str]) -> str:
+    for position, argument in enumerate(argv):
+        if argument.startswith("--config-file="):
+            return argument[len("--config-file=") :]
+        if argument == "--config-file" and position + 1 < len(argv):
+            return argv[position + 1]
+    return DAEMON_JSON

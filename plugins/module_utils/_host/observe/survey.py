@@ -1,0 +1,109 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host's truth in one go: asks the engine, iproute2 and the kernel for the parts that are wanted, and no others."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
+    Container,
+    EngineInfo,
+    Network,
+    fill_gateways,
+    parse_engine,
+    parse_networks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import published_ports
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.containers import read_containers
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.container_interfaces import (
+    add_interfaces,
+    read_dnat,
+    read_proxies,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.firewall_state import read_firewall
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import (
+    read_control_path,
+    read_forwarding,
+    read_manages_firewall,
+    read_resolver,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_links, read_routes
+
+Json = t.Dict[str, t.Any]
+
+PARTS = (
+    "engine",
+    "networks",
+    "containers",
+    "container_details",
+    "interfaces",
+    "ports",
+    "links",
+    "routes",
+    "forwarding",
+    "firewall",
+    "resolver",
+    "control_path",
+)
+
+# Each has those before it.
+_CONTAINER_PARTS = ("containers", "ports", "container_details", "interfaces")
+ENGINE_PARTS = frozenset(("engine", "networks", *_CONTAINER_PARTS))
+
+
+def survey(parts: t.Sequence[str], commands: Commands, engine: Engine | None) -> Json:
+    """The wanted ``parts`` by name; ``engine`` is None only where none of ENGINE_PARTS is wanted."""
+    found: Json = {}
+    if engine is not None:
+        found.update(_survey_engine(parts, commands, engine))
+    readers: dict[str, t.Callable[[], t.Any]] = {
+        "links": lambda: read_links(commands),
+        "routes": lambda: read_routes(commands),
+        "forwarding": read_forwarding,
+        "firewall": lambda: read_firewall(commands),
+        "resolver": read_resolver,
+        "control_path": read_control_path,
+    }
+    found.update((part, read()) for part, read in readers.items() if part in parts)
+    return found
+
+
+def _survey_engine(parts: t.Sequence[str], commands: Commands, engine: Engine) -> Json:
+    found: Json = {}
+    if "engine" in parts:
+        found["engine"] = read_engine(engine)
+    if "networks" in parts:
+        found["networks"] = read_networks(engine, commands)
+    if any(part in parts for part in _CONTAINER_PARTS):
+        found["containers"] = _survey_containers(parts, commands, engine)
+    return found
+
+
+def _survey_containers(parts: t.Sequence[str], commands: Commands, engine: Engine) -> list[Container]:
+    listed = engine.get("/containers/json")
+    containers = read_containers(engine, "container_details" in parts or "interfaces" in parts, listed)
+    if "interfaces" in parts:
+        add_interfaces(containers)
+    if "ports" in parts:
+        rules, proxies = read_dnat(commands), read_proxies()
+        by_id = {container["Id"]: container for container in listed}
+        for container in containers:
+            container["ports"] = published_ports(by_id[container["id"]], rules, proxies)
+    return containers
+
+
+def read_networks(engine: Engine, commands: Commands) -> list[Network]:
+    """All networks of the engine. Their links are read too where the engine does not tell a bridge's address."""
+    networks = parse_networks(engine.get("/networks"))
+    if any(network["bridge"] and subnet["gateway"] is None for network in networks for subnet in network["subnets"]):
+        fill_gateways(networks, read_links(commands))
+    return networks
+
+
+def read_engine(engine: Engine) -> EngineInfo:
+    return parse_engine(engine.get("/version"), engine.get("/info"), read_manages_firewall())

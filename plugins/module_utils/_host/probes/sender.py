@@ -1,0 +1,334 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Many probes at once, from inside many network namespaces, driven by one selector loop in one thread."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import errno
+import itertools
+import selectors
+import socket
+import struct
+import time
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes import dns
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import (
+    ICMP_WANTED,
+    ICMPV6_WANTED,
+    PAYLOAD_MIN,
+    PROBE_MSS,
+    EchoReply,
+    IcmpError,
+    echo_request,
+    parse_reply,
+    parse_reply_6,
+    payload,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import (
+    ERROR,
+    REPLY,
+    TIMEOUT,
+    Probe,
+    Verdict,
+    of_errno,
+    of_icmp,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace, allow_descriptors
+
+# Constants that Python's socket module lacks (linux/in.h, in6.h, icmp.h, icmpv6.h).
+_SO_RCVBUFFORCE = 33
+_IP_MTU_DISCOVER = 10
+_IPV6_MTU_DISCOVER = 23
+_IPV6_DONTFRAG = 62
+_PMTUDISC_PROBE = 3  # set "don't fragment", and believe no path MTU that was learned earlier
+_SOL_RAW = 255
+_ICMP_FILTER = 1
+_ICMPV6_FILTER = 1
+
+_RECEIVE_BUFFER = 4 << 20
+_DATAGRAM = 4096
+# Of the addresses that names are asked for.
+ADDRESS_VERSION = 4
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+# How many probes are sent before answers are looked at again: answers must not overrun the buffers meanwhile.
+_BURST = 64
+
+# Descriptors that are left for everything but probes: namespaces, raw sockets, the engine's connection.
+_SPARE_DESCRIPTORS = 128
+
+
+class _Flight:
+    """A probe on its way."""
+
+    __slots__ = ("attempts", "namespace", "probe", "sent", "socket", "source_port", "verdict")
+
+    def __init__(self, probe: Probe, namespace: Namespace, attempts: int) -> None:
+        self.probe = probe
+        self.namespace = namespace
+        self.attempts = attempts  # those that are left
+        self.sent = 0.0
+        self.socket: socket.socket | None = None
+        self.source_port: int | None = None
+        self.verdict: Verdict | None = None
+
+
+_NOBODY: tuple[_Flight | None, float] = (None, 0.0)
+
+
+class _Echoes:
+    """The raw socket that all ICMP of one namespace and one family goes through, errors about TCP and UDP included."""
+
+    def __init__(self, namespace: Namespace, version: int) -> None:
+        self.namespace = namespace
+        self.version = version
+        self.socket = _raw_socket(version)
+
+    def read(self) -> t.Iterator[EchoReply | IcmpError]:
+        """All that has come in."""
+        while True:
+            try:
+                packet, sender = self.socket.recvfrom(65535)
+            except OSError:  # nothing more
+                return
+            message = parse_reply(packet) if self.version == 4 else parse_reply_6(packet, sender[0])
+            if message is not None:
+                yield message
+
+
+def _raw_socket(version: int) -> socket.socket:
+    if version == 4:
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        raw.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("I", _all_bits_but(ICMP_WANTED, 32)))
+        raw.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
+    else:
+        raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+        mask = _all_bits_but(ICMPV6_WANTED, 256)
+        words = [mask >> shift & 0xFFFFFFFF for shift in range(0, 256, 32)]
+        raw.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, struct.pack("8I", *words))
+        raw.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE)
+        raw.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, 1)
+    raw.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+    raw.setblocking(False)
+    return raw
+
+
+def _all_bits_but(numbers: t.Iterable[int], width: int) -> int:
+    return (1 << width) - 1 - sum(1 << number for number in numbers)
+
+
+class ProbeRun:
+    """One run over a list of probes. A probe has ``timeout`` seconds, in which it is sent ``attempts`` times.
+
+    One with a number of attempts of its own is sent as often, in the same intervals.
+    """
+
+    def __init__(self, timeout: float, attempts: int, concurrency: int) -> None:
+        self._attempts = attempts
+        self._interval = timeout / attempts
+        self._concurrency = concurrency
+        self._selector = selectors.DefaultSelector()
+        self._echoes: dict[tuple[Namespace, int], _Echoes] = {}
+        self._sequence = itertools.count(1)
+        # Who is waited for, by what an answer tells: namespace, then identifier and sequence, or protocol, source port,
+        # destination and its port.
+        self._pings: dict[tuple[Namespace, int, int], tuple[_Flight, float]] = {}
+        self._ports: dict[tuple[Namespace, str, int, str, int | None], _Flight] = {}
+        # In the order of their deadlines, since all wait equally long. Who is settled stays in until it is the first.
+        self._waiting: collections.deque[tuple[float, _Flight]] = collections.deque()
+        self._in_flight = 0
+
+    def run(self, probes: t.Sequence[tuple[Probe, Namespace]]) -> list[Verdict]:
+        """What became of each probe, in the same order."""
+        flights = [_Flight(probe, namespace, probe.attempts or self._attempts) for probe, namespace in probes]
+        # Those of one namespace one after the other, so that it is entered once a burst.
+        queue = collections.deque(sorted(flights, key=lambda flight: flight.namespace.id))
+        spare = _SPARE_DESCRIPTORS + 3 * len({flight.namespace for flight in flights})
+        room = max(1, min(self._concurrency, allow_descriptors(self._concurrency + spare) - spare))
+        try:
+            while queue or self._waiting:
+                burst = min(_BURST, room - self._in_flight, len(queue))
+                self._launch([queue.popleft() for _position in range(burst)])
+                more = bool(queue) and self._in_flight < room
+                self._listen(0 if more else self._time_left())
+                queue.extendleft(self._expire())
+        finally:
+            self._close()
+        return [flight.verdict or Verdict(ERROR, "was not probed") for flight in flights]
+
+    def _time_left(self) -> float:
+        return max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else 0.0
+
+    def _launch(self, burst: list[_Flight]) -> None:
+        for namespace, group in itertools.groupby(burst, key=lambda flight: flight.namespace):
+            with namespace.entered():
+                for flight in group:
+                    self._start(flight)
+
+    def _start(self, flight: _Flight) -> None:
+        """Make one attempt; the namespace has been entered."""
+        flight.attempts -= 1
+        self._in_flight += 1
+        self._waiting.append((time.monotonic() + self._interval, flight))
+        try:
+            self._hear(flight.namespace, flight.probe.version)
+            self._send(flight)
+        except OSError as error:
+            self._failed(flight, error.errno or errno.EIO)
+
+    def _hear(self, namespace: Namespace, version: int) -> None:
+        if (namespace, version) not in self._echoes:
+            echoes = _Echoes(namespace, version)
+            self._echoes[namespace, version] = echoes
+            self._selector.register(echoes.socket, selectors.EVENT_READ, echoes)
+
+    def _send(self, flight: _Flight) -> None:
+        probe = flight.probe
+        if probe.protocol == "icmp":
+            sequence = next(self._sequence) & 0xFFFF
+            flight.sent = time.monotonic()
+            self._pings[flight.namespace, probe.source_port, sequence] = (flight, flight.sent)
+            raw = self._echoes[flight.namespace, probe.version].socket
+            message = echo_request(probe.version, probe.token, sequence, probe.size or PAYLOAD_MIN)
+            raw.sendto(message, (probe.destination, 0))
+            return
+        opened = flight.socket or self._open(flight)
+        flight.sent = time.monotonic()
+        if probe.protocol == "udp":
+            opened.send(payload(probe.token))
+        elif probe.name is not None:
+            opened.send(dns.question(probe.token, probe.name, ADDRESS_VERSION))
+
+    def _open(self, flight: _Flight) -> socket.socket:
+        probe = flight.probe
+        kind = socket.SOCK_STREAM if probe.protocol == "tcp" else socket.SOCK_DGRAM
+        flight.socket = opened = socket.socket(_FAMILIES[probe.version], kind)
+        opened.setblocking(False)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if probe.protocol == "tcp":
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, PROBE_MSS)
+            # Close by a reset: no TIME_WAIT that would keep the next run from using the same pair of ports.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            opened.bind(("", probe.source_port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            # Something in the container has that port. Any other does; the result says which.
+            opened.bind(("", 0))
+        flight.source_port = opened.getsockname()[1]
+        self._ports[flight.namespace, probe.protocol, flight.source_port, probe.destination, probe.port] = flight
+        flight.sent = time.monotonic()
+        with contextlib.suppress(BlockingIOError):  # under way
+            opened.connect((probe.destination, probe.port))
+        events = selectors.EVENT_WRITE if probe.protocol == "tcp" else selectors.EVENT_READ
+        self._selector.register(opened, events, flight)
+        return opened
+
+    def _listen(self, seconds: float) -> None:
+        for key, _events in self._selector.select(seconds):
+            if isinstance(key.data, _Echoes):
+                self._hear_all(key.data)
+            elif key.data.verdict is None:
+                self._answered(key.data, t.cast(socket.socket, key.fileobj))
+
+    def _hear_all(self, echoes: _Echoes) -> None:
+        for message in echoes.read():
+            if isinstance(message, EchoReply):
+                self._pong(echoes.namespace, message)
+            elif message.protocol == "icmp":
+                flight, _sent = self._pings.get((echoes.namespace, message.identifier, message.sequence), _NOBODY)
+                self._rejected(flight, message)
+            else:
+                ports = (message.identifier, message.destination, message.sequence)
+                self._rejected(self._ports.get((echoes.namespace, message.protocol, *ports)), message)
+
+    def _pong(self, namespace: Namespace, reply: EchoReply) -> None:
+        flight, sent = self._pings.get((namespace, reply.identifier, reply.sequence), _NOBODY)
+        if flight is not None and flight.probe.destination == reply.sender:
+            self._settle(flight, Verdict(REPLY), sent)
+
+    def _rejected(self, flight: _Flight | None, error: IcmpError) -> None:
+        if flight is not None and flight.probe.destination == error.destination:
+            self._settle(flight, of_icmp(error))
+
+    def _answered(self, flight: _Flight, opened: socket.socket) -> None:
+        number = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self._failed(flight, number)
+        elif flight.probe.name is not None:
+            self._told(flight, opened)
+        else:
+            self._settle(flight, Verdict(REPLY))
+
+    def _told(self, flight: _Flight, opened: socket.socket) -> None:
+        """A name server has said something; what is no answer to the question is waited on for longer."""
+        try:
+            answer = dns.parse_answer(opened.recv(_DATAGRAM), flight.probe.token, ADDRESS_VERSION)
+        except OSError as error:
+            self._failed(flight, error.errno or errno.EIO)
+            return
+        if answer is not None:
+            self._settle(flight, Verdict(REPLY, answer.code, answer=answer.addresses))
+
+    def _failed(self, flight: _Flight, number: int) -> None:
+        """The kernel reports an error, behind which may be an ICMP message that says more.
+
+        A firewall's REJECT looks like a closed port without it. The kernel hands the message to raw sockets before it
+        tells the probe's own socket, so it is there already.
+        """
+        echoes = self._echoes.get((flight.namespace, flight.probe.version))
+        if echoes is not None:
+            self._hear_all(echoes)
+        self._settle(flight, of_errno(number))
+
+    def _settle(self, flight: _Flight, verdict: Verdict, sent: float | None = None) -> None:
+        """The first verdict holds; ``sent`` is when the packet that was answered left, by default the last one."""
+        if flight.verdict is not None:
+            return
+        rtt = None if verdict.outcome == TIMEOUT else _milliseconds(flight.sent if sent is None else sent)
+        flight.verdict = dataclasses.replace(verdict, rtt=rtt, source_port=flight.source_port)
+        self._in_flight -= 1
+        self._drop_socket(flight)
+
+    def _drop_socket(self, flight: _Flight) -> None:
+        if flight.socket is None:
+            return
+        with contextlib.suppress(KeyError):  # it failed before it was registered
+            self._selector.unregister(flight.socket)
+        flight.socket.close()
+        flight.socket = None
+
+    def _expire(self) -> list[_Flight]:
+        """Take out those that are settled or have waited long enough; the ones that get another attempt."""
+        now = time.monotonic()
+        again = []
+        while self._waiting and (self._waiting[0][1].verdict is not None or self._waiting[0][0] <= now):
+            flight = self._waiting.popleft()[1]
+            if flight.verdict is not None:
+                continue
+            if flight.attempts:
+                if flight.probe.protocol == "tcp":
+                    self._drop_socket(flight)  # a new socket sends its SYN at once; the old would wait ever longer
+                self._in_flight -= 1
+                again.append(flight)
+            else:
+                attempts = flight.probe.attempts or self._attempts
+                seconds = attempts * self._interval
+                self._settle(flight, Verdict(TIMEOUT, f"no answer to {attempts} attempts within {seconds:g} s"))
+        return again
+
+    def _close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            t.cast(socket.socket, key.fileobj).close()
+        self._selector.close()
+
+
+def _milliseconds(since: float) -> float:
+    return round((time.monotonic() - since) * 1000, 3)

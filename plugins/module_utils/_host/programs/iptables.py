@@ -1,0 +1,28 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading iptables' rules, and what it does with forwarded packets that no rule decides about."""
+
+from __future__ import annotations
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
+
+_PROGRAMS = {4: "iptables", 6: "ip6tables"}
+
+
+def read_forward_drops(commands: Commands) -> tuple[int, ...]:
+    """The IP versions in which the chain FORWARD has policy DROP; none where the host has no iptables."""
+    return tuple(
+        version for version in _PROGRAMS if "-P FORWARD DROP" in list_rules(commands, version, "filter", "FORWARD")
+    )
+
+
+def list_rules(commands: Commands, version: int, table: str, *chain: str) -> list[str]:
+    """The rules of a table, or of one chain of it, as ``-S`` prints them; none where there is no such thing."""
+    path = commands.find(_PROGRAMS[version])
+    if path is None:
+        return []
+    try:
+        return commands.run(path, "-w", "-t", table, "-S", *chain).splitlines()
+    except CommandFailed:  # a kernel without this IP version
+        return []

@@ -1,0 +1,38 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd tells of units."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
+
+UnitProperties = t.Dict[str, str]
+
+
+class UnitState(t.NamedTuple):
+    """systemd's ActiveState and UnitFileState of a unit; the latter is empty for one that is not there."""
+
+    name: str
+    active: str
+    enabled: str
+
+
+def unit_states(commands: Commands, *units: str) -> list[UnitState]:
+    """Whether units run, and whether they start with the host."""
+    shown = show_units(commands, ("Id", "ActiveState", "UnitFileState"), *units)
+    return [UnitState(each["Id"], each["ActiveState"], each["UnitFileState"]) for each in shown]
+
+
+def show_units(commands: Commands, properties: t.Sequence[str], *units: str) -> list[UnitProperties]:
+    """The properties of each unit, in the order asked for; a unit that is not there has LoadState ``not-found``.
+
+    Of a property with several values, which systemctl prints a line each, the last one.
+    """
+    shown = commands.run("systemctl", "show", "--no-pager", f"--property={','.join(properties)}", *units)
+    return [
+        dict(line.split("=", maxsplit=1) for line in block.splitlines() if "=" in line)
+        for block in shown.strip().split("\n\n")
+    ]

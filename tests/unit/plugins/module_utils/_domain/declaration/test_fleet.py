@@ -1,0 +1,62 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad declarations, each with its whole message; the cases are in golden/declaration_errors.yml."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
+    FLEET_KEYS,
+    HOST_KEYS,
+    PREFIX,
+    RUN_KEYS,
+    refuse_unknown_variable,
+    unknown_variables,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import NETWORK_KEYS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import POLICY_KEYS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+
+from ..planning import GOLDEN, plan_of
+
+CASES = yaml.safe_load((GOLDEN / "declaration_errors.yml").read_text(encoding="utf-8"))
+HOSTS = {"h1": {"ansible_host": "192.0.2.1"}, "h2": {"ansible_host": "192.0.2.2"}}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
+def test_bad_declaration(case):
+    fleet = {"supernet": "10.64.0.0/12", **case.get("fleet", {})}
+    with pytest.raises(InvalidValue) as caught:
+        plan_of(fleet, case.get("hosts", HOSTS))
+    assert str(caught.value) == case["message"]
+
+
+def test_the_smallest_declaration_is_complete():
+    plan = plan_of({"supernet": "10.64.0.0/12", "networks": ["web"]}, HOSTS)
+    assert [str(subnet) for host in plan.hosts for _network, subnet in plan.networks_of(host)] == [
+        "10.64.1.0/24",
+        "10.64.17.0/24",
+    ]
+
+
+def test_a_mistyped_variable_is_found():
+    assert unknown_variables(["docker_fleet_suppernet", "docker_fleet_supernet", "other"]) == ["docker_fleet_suppernet"]
+    error = refuse_unknown_variable("docker_fleet_suppernet", "10.64.0.0/12", "h1")
+    assert str(error) == (
+        "host h1: docker_fleet_suppernet: '10.64.0.0/12': unknown variable; did you mean 'docker_fleet_supernet'?"
+    )
+
+
+def test_every_key_is_documented_once_and_only_what_is_there():
+    """The role's argument specs against what the planner takes."""
+    specs = yaml.safe_load((GOLDEN.parents[2] / "roles/docker_fleet_plan/meta/argument_specs.yml").read_text("utf-8"))
+    options = specs["argument_specs"]["main"]["options"]
+    documented = {name for name in options if not name.startswith("docker_fleet_plan_")}
+    assert documented == {PREFIX + key for key in (*FLEET_KEYS, *HOST_KEYS)}
+    assert {name[len(PREFIX) :] for name in options} - {*FLEET_KEYS, *HOST_KEYS} <= set(RUN_KEYS)
+    assert set(options["docker_fleet_policy"]["options"]) == set(POLICY_KEYS)
+    for variable in ("docker_fleet_networks", "docker_fleet_host_networks"):
+        assert set(options[variable]["options"]) == set(NETWORK_KEYS)

@@ -1,0 +1,177 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Golden cases of the compiler (golden/firewall/*): declaration and engine in, rules out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import xml.etree.ElementTree
+
+import pytest
+import yaml
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import Engine, compile_rules
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+
+from ..planning import GOLDEN, plan_of
+
+
+def compiled(fleet, engine, hosts=3):
+    plan = plan_of(
+        fleet,
+        {
+            f"h{number}": {
+                "ansible_host": f"198.18.{number >> 8}.{number & 255}",
+                "underlay_address_v6": f"fd00::{number:x}",
+            }
+            for number in range(1, hosts + 1)
+        },
+    )
+    host = plan.hosts[0]
+    own = [subnet for network, subnet in plan.networks_of(host) if not network.internal]
+    # the way to a module and back is part of what is tested
+    policy = Policy.from_data(plan.policy.to_data())
+    assert policy == plan.policy
+    return compile_rules(
+        policy,
+        own,
+        Engine(tuple(engine["version"]), engine.get("firewall", "iptables"), tuple(engine.get("forward_drops", ()))),
+    )
+
+
+def outputs(rules):
+    """File name to text; what is empty is no file."""
+    return {f"rules.{name}": text for name, text in dataclasses.asdict(rules).items()}
+
+
+@pytest.mark.parametrize("case", sorted(path.name for path in (GOLDEN / "firewall").iterdir()))
+def test_golden(case):
+    folder = GOLDEN / "firewall" / case
+    given = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
+    rules = compiled(given["fleet"], given["engine"])
+    for name, text in outputs(rules).items():
+        if os.environ.get("WRITE_GOLDEN"):  # to make a case's output anew; read the difference before committing it
+            (folder / name).write_text(text, encoding="utf-8")
+        assert text == (folder / name).read_text(encoding="utf-8")
+
+
+# Every release that changed what the rules have to be, and some between; what the test bed has is among them.
+RELEASES = (
+    "20.10.24",
+    "23.0.6",
+    "24.0.9",
+    "25.0.6",
+    "26.1.5",
+    "27.5.1",
+    "28.0.4",
+    "28.2.2",
+    "28.5.2",
+    "29.0.0",
+    "29.6.0",
+)
+ENGINES = [(release, firewall) for release in RELEASES for firewall in ("iptables", "nftables")]
+
+
+@pytest.mark.parametrize("case", sorted(path.name for path in (GOLDEN / "firewall_engines").iterdir()))
+def test_every_engine(case):
+    """``engines.yml`` says for each engine why it is refused, or the first engine that gets the same rules."""
+    folder = GOLDEN / "firewall_engines" / case
+    fleet = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
+    engines, seen = {}, {}
+    for release, firewall in ENGINES:
+        name = f"{release} {firewall}"
+        try:
+            rules = compiled(fleet, {"version": map(int, release.split(".")), "firewall": firewall})
+        except Unsupported as refusal:
+            engines[name] = f"refused: {refusal}"
+        else:
+            engines[name] = seen.setdefault(rules, name.replace(" ", "_"))
+    files = {"engines.yml": yaml.safe_dump(engines, sort_keys=False, width=1000)}
+    for rules, name in seen.items():
+        files.update({f"{name}.{kind}": text for kind, text in outputs(rules).items() if text})
+    if os.environ.get("WRITE_GOLDEN"):
+        for path in folder.iterdir():
+            if path.name != "input.yml":
+                path.unlink()
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    found = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.name != "input.yml"}
+    assert files == found
+
+
+FLEET = {
+    "supernet": "10.64.0.0/12",
+    "networks": ["web", "db"],
+    "policy": [{"from": "web", "to": "db", "ports": 5432}],
+}
+
+
+def test_rules_do_not_grow_with_the_fleet():
+    engine = {"version": (28, 5, 2)}
+    fleet = {
+        **FLEET,
+        "supernet": "10.0.0.0/8",
+        "host_prefix_length": 22,
+        "network_prefix_length": 26,
+        "policy": [*FLEET["policy"], {"from": "world", "to": "web", "ports": 80}, {"from": "db", "to": "host"}],
+    }
+    assert compiled(fleet, engine, hosts=3) == compiled(fleet, engine, hosts=10_000)
+
+
+def test_the_nftables_backend_cannot_route_to_the_default_bridge():
+    fleet = {**FLEET, "policy": [{"from": "web", "to": "docker0"}]}
+    with pytest.raises(Unsupported, match="routes to or from docker0, and an engine with the nftables firewall"):
+        compiled(fleet, {"version": (29, 0, 0), "firewall": "nftables"})
+
+
+def test_what_lines_have_in_common_stands_in_the_map_once():
+    """nft loads no two ranges of one key that overlap."""
+    policy = [{"from": "web", "to": "db", "ports": ports} for ports in ("80-90", [85, "88-95"], "96-99", 70)]
+    elements = compiled({**FLEET, "policy": policy}, {"version": (26, 1, 5)}).nft.splitlines()
+    found = [line.split(" comment")[0].strip() for line in elements if " tcp . " in line]
+    assert found == ["0.0.1.0 . 0.0.2.0 . tcp . 70", "0.0.1.0 . 0.0.2.0 . tcp . 80-99"]
+
+
+def test_comments_fit():
+    long = ["a" * 100, "b" * 100]
+    nft = compiled(
+        {
+            "supernet": "10.64.0.0/12",
+            "networks": [{"name": name, "bridge_name": name[:4]} for name in long],
+            "policy": [{"from": long[0], "to": [long[1]]}, {"from": long[0], "to": "world"}],
+        },
+        {"version": (26, 1, 5)},
+    ).nft
+    assert max(len(comment) for comment in re.findall(r'comment "([^"]*)"', nft)) == 127
+
+
+@pytest.mark.parametrize("firewall", ["nftables", "none"])
+def test_an_engine_without_iptables_rules_is_refused_where_iptables_drops(firewall):
+    engine = {"version": (29, 0, 0), "firewall": firewall, "forward_drops": [4]}
+    with pytest.raises(Unsupported, match=r"iptables drops what the host forwards.*DEFAULT_FORWARD_POLICY"):
+        compiled(FLEET, engine)
+    assert compiled(FLEET, {**engine, "forward_drops": [6]}), "IPv6 is not routed in a fleet without an IPv6 supernet"
+
+
+def test_an_engine_that_writes_iptables_rules_does_not_mind_what_is_dropped_behind_them():
+    engine = {"version": (26, 1, 5), "forward_drops": [4, 6]}
+    assert compiled(FLEET, engine) == compiled(FLEET, {**engine, "forward_drops": []})
+
+
+def test_firewalld_is_told_of_this_hosts_networks_and_of_the_fleet_but_not_of_other_hosts_networks():
+    text = compiled({**FLEET, "networks": ["web", {"name": "pinned", "subnet": "192.0.2.0/24", "hosts": ["h2"]}],
+                     "policy": []}, {"version": (28, 5, 2)}).firewalld  # fmt: skip
+    ends = [(rule.get("source"), rule.get("destination")) for rule in rules_of(text)]
+    fleet, web, pinned = "10.64.0.0/12", "10.64.1.0/24", "192.0.2.0/24"
+    assert ends == [(fleet, fleet), (fleet, pinned), (pinned, fleet), (web, None), (None, web)]
+
+
+def rules_of(text):
+    """The accepting rules of a firewalld policy, as a mapping of each one's ends to addresses."""
+    rules = xml.etree.ElementTree.fromstring(text.encode()).findall("rule")
+    assert all(rule.find("accept") is not None for rule in rules)
+    return [{end.tag: end.get("address") for end in rule if end.tag != "accept"} for rule in rules]

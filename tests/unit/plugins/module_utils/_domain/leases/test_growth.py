@@ -1,0 +1,101 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What contradicts the leases that are held, each with the exact change to make."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+
+from ..planning import plan_of
+
+FLEET = {"supernet": "10.64.0.0/19", "networks": ["web", {"name": "db", "prefix_length": 26}]}
+HOSTS = {"h1": {"ansible_host": "192.0.2.1"}, "h2": {"ansible_host": "192.0.2.2"}}
+HELD = plan_of(FLEET, HOSTS).leases
+# web, h1 have left
+LEFT = plan_of({**FLEET, "networks": ["db"]}, {"h2": HOSTS["h2"]}, held=HELD).leases
+
+CASES = {
+    "a network grows": (
+        {"networks": [{"name": "web", "prefix_length": 23}]},
+        HOSTS,
+        HELD,
+        "docker_fleet_networks[0].prefix_length: 23: network 'web' is leased as /24, and a lease does not move; "
+        "declare a new network of /23 beside it, or set prefix_length to 24",
+    ),
+    "hosts grow": (
+        {"host_prefix_length": 19},
+        HOSTS,
+        HELD,
+        "docker_fleet_host_prefix_length: 19: hosts hold blocks of /20, side by side, and a lease does not move; "
+        "set it back to 20. Networks that do not fit can be pinned outside of the supernet (subnet), or move the "
+        "lock file away to give every host and network new addresses",
+    ),
+    "the supernet grows": (
+        {"supernet": "10.64.0.0/12"},
+        HOSTS,
+        HELD,
+        "docker_fleet_supernet: '10.64.0.0/12': the lock file holds leases made with 10.64.0.0/19; set it back, "
+        "or move the lock file away to give every host and network new addresses",
+    ),
+    "IPv4 leaves": (
+        {"supernet": None, "supernet_v6": "fd00:64::/48"},
+        {"h1": {"ansible_host": "2001:db8::1"}},
+        HELD,
+        "docker_fleet_supernet: None: the lock file holds leases from 10.64.0.0/19; set it back, or move the lock "
+        "file away to give every host and network new addresses",
+    ),
+    "a network that does not fit": (
+        {"networks": ["db", {"name": "wide", "prefix_length": 21}]},
+        HOSTS,
+        LEFT,
+        "docker_fleet_networks[1]: 'wide': a host's block has no room for another /21 beside the 3 networks that "
+        "hold a slot and the engine's own pools; set its prefix_length to 22 (or longer), the most that is free, "
+        "or free the slot of a network that has departed (web): run once with -e docker_fleet_reclaim=web, or pin "
+        "it outside of the supernet with subnet and hosts",
+    ),
+    "a host too many": (
+        {},
+        {"h2": HOSTS["h2"], "h3": {"ansible_host": "192.0.2.3"}},
+        LEFT,
+        "host h3: docker_fleet_supernet: '10.64.0.0/19': is too small: all its 2 blocks of /20 are leased or "
+        "reserved; free the block of a host that has departed (h1): run once with -e docker_fleet_reclaim=h1; or "
+        "take a larger supernet or a longer docker_fleet_host_prefix_length for a new fleet",
+    ),
+    "a reservation for a host that holds another block": (
+        {"reservations": {"h1": "10.64.16.0/20"}},
+        HOSTS,
+        HELD,
+        "host h1: docker_fleet_reservations.h1: '10.64.16.0/20': the host holds 10.64.0.0/20 already, and a lease "
+        "does not move",
+    ),
+    "a reservation of a block that another host holds": (
+        {"reservations": {"h3": "10.64.0.0/20"}},
+        {**HOSTS, "h3": {"ansible_host": "192.0.2.3"}},
+        HELD,
+        "host h3: docker_fleet_reservations.h3: '10.64.0.0/20': is leased to host h1; reserve another block",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_growth(name):
+    fleet, hosts, held, message = CASES[name]
+    with pytest.raises(InvalidValue) as caught:
+        plan_of({**FLEET, **fleet}, hosts, held=held)
+    assert str(caught.value) == message
+
+
+def test_a_changed_default_moves_nothing():
+    """Neither that of networks nor that of hosts, where they are not written down."""
+    plan = plan_of({**FLEET, "network_prefix_length": 25, "networks": ["web", "db", "new"]}, HOSTS, held=HELD)
+    slots = plan.leases.of(4).slots
+    assert {name: slots[name] for name in HELD.of(4).slots} == HELD.of(4).slots
+    assert slots["new"].length == 25
+
+
+def test_a_host_that_returns_gets_its_block_back():
+    assert plan_of(FLEET, HOSTS, held=LEFT).leases.of(4).blocks == HELD.of(4).blocks
+    assert plan_of(FLEET, HOSTS, held=LEFT).leases == HELD

@@ -1,0 +1,79 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lock files that are refused, each with its line (golden/lock_errors.yml), and what a person may do to one."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+
+from ..planning import GOLDEN, plan_of
+
+CASES = yaml.safe_load((GOLDEN / "lock_errors.yml").read_text(encoding="utf-8"))
+FLEET = {"supernet": "10.64.0.0/12", "networks": ["web"]}
+HOSTS = {"h1": {"ansible_host": "192.0.2.1"}, "h2": {"ansible_host": "192.0.2.2"}}
+GOOD = lockfile.render(plan_of(FLEET, HOSTS).leases)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
+def test_broken(case):
+    lines: list[str | None] = list(GOOD.splitlines())
+    for number, line in case.get("lines", {}).items():
+        lines[number - 1] = line
+    text = case.get("only", "\n".join(line for line in lines[: case.get("cut")] if line is not None))
+    with pytest.raises(lockfile.BrokenLockFile) as caught:
+        lockfile.parse(text, "fleet.lock.yml")
+    assert str(caught.value) == (
+        f"the lock file fleet.lock.yml cannot be used and was left as it is: {case['message']}. "
+        "Restore it from version control"
+    )
+
+
+def test_no_beginning_of_a_lock_file_is_taken_for_the_whole():
+    for length in range(len(GOOD) - len("\n")):
+        with pytest.raises(lockfile.BrokenLockFile):
+            lockfile.parse(GOOD[:length], "lock")
+    assert lockfile.parse(GOOD[:-1], "lock") == lockfile.parse(GOOD, "lock")
+
+
+def test_it_is_yaml_as_well():
+    document = yaml.safe_load(GOOD)["docker_fleet_leases"]["vars"]
+    assert document["networks"] == {"docker0": "0.0.0.0/24", "web": "0.0.1.0/24"}
+    assert document["hosts"] == {"h1": "10.64.0.0/20", "h2": "10.64.16.0/20"}
+
+
+def test_names_that_yaml_would_take_for_something_else():
+    hosts = {
+        name: {"ansible_host": f"192.0.2.{number}"} for number, name in enumerate(["no", "1e3", "a'b", "é", "h:1", "#"])
+    }
+    leases = plan_of(FLEET, hosts).leases
+    text = lockfile.render(leases)
+    assert lockfile.parse(text, "lock") == leases
+    assert set(yaml.safe_load(text)["docker_fleet_leases"]["vars"]["hosts"]) == set(hosts)
+
+
+def test_comments_and_other_quotes_are_a_persons_right():
+    text = GOOD.replace("      h1: 10.64.0.0/20", '  # the first\n      "h1":  10.64.0.0/20   # moved here in May')
+    assert lockfile.parse(text, "lock") == lockfile.parse(GOOD, "lock")
+
+
+def test_what_departs_keeps_its_lease_until_it_is_reclaimed():
+    book = plan_of({**FLEET, "networks": []}, {"h2": HOSTS["h2"]}, held=plan_of(FLEET, HOSTS).leases).leases
+    departed = "    departed:\n      networks:\n        web: 0.0.1.0/24\n      hosts:\n        h1: 10.64.0.0/20\n"
+    assert departed in lockfile.render(book)
+    assert book.departed() == {"h1", "web"}
+    assert "h1" not in lockfile.render(book.without(["h1"]))
+    # what is declared keeps its lease, whatever is reclaimed
+    assert book.without(["h2", "h1", "web"]).of(4).blocks == book.of(4).blocks
+
+
+def test_ipv6_can_come_later_and_moves_nothing():
+    book = plan_of(FLEET, HOSTS).leases
+    hosts = {name: {**own, "underlay_address_v6": f"2001:db8::{name[1:]}"} for name, own in HOSTS.items()}
+    both = plan_of({**FLEET, "supernet_v6": "fd00:64::/48"}, hosts, held=book).leases
+    assert both.of(4) == book.of(4)
+    assert "  web: 0.0.1.0/24 0:0:0:1::/64\n" in lockfile.render(both)
+    assert "  h2: 10.64.16.0/20 fd00:64:0:100::/56\n" in lockfile.render(both)

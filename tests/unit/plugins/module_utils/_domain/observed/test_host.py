@@ -1,0 +1,168 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What real hosts answered (observed/*.json, made by observed/record.py) against what is made of it."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
+    fill_gateways,
+    manages_firewall,
+    parse_containers,
+    parse_control_path,
+    parse_engine,
+    parse_links,
+    parse_name_servers,
+    parse_networks,
+    parse_routes,
+)
+
+GOLDENS = sorted(Path(__file__).parent.glob("*.json"), key=lambda path: path.name)
+
+
+def parse(answers: dict[str, t.Any]) -> dict[str, t.Any]:
+    links = parse_links(answers["links"])
+    networks = parse_networks(answers["networks"])
+    fill_gateways(networks, links)
+    return {
+        "engine": parse_engine(answers["version"], answers["info"], iptables=None),
+        "networks": networks,
+        "containers": parse_containers(answers["containers"], answers["details"]),
+        "links": links,
+        "routes": parse_routes(answers["routes4"], 4) + parse_routes(answers["routes6"], 6),
+    }
+
+
+@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
+def test_what_a_real_host_answers(path: Path) -> None:
+    golden = json.loads(path.read_text())
+    assert parse(golden["answers"]) == golden["observed"]
+
+
+def test_goldens_of_three_engines_are_there() -> None:
+    assert [path.stem for path in GOLDENS] == ["20.10", "26.1", "28.5"]
+
+
+def test_all_engines_tell_the_same_of_the_same_networks() -> None:
+    def told(path: Path) -> t.Any:
+        observed = parse(json.loads(path.read_text())["answers"])
+        networks = [
+            (network["name"], network["driver"], network["managed"], network["internal"], network["ipv6"])
+            + tuple(subnet["gateway"] is None for subnet in network["subnets"])
+            for network in observed["networks"]
+        ]
+        containers = [
+            (container["name"], container["mode"])
+            + tuple((endpoint["network"], tuple(endpoint["aliases"])) for endpoint in container["networks"])
+            for container in observed["containers"]
+        ]
+        return networks, containers
+
+    first, *others = (told(path) for path in GOLDENS)
+    for other in others:
+        assert other == first
+
+
+def test_without_details_a_container_has_neither_pid_nor_aliases() -> None:
+    answers = json.loads(GOLDENS[-1].read_text())["answers"]
+    detailed = {
+        container["name"]: container for container in parse_containers(answers["containers"], answers["details"])
+    }
+    for container in parse_containers(answers["containers"]):
+        assert container["pid"] is None
+        for endpoint in container["networks"]:
+            assert endpoint["aliases"] is None
+            endpoint["aliases"] = next(
+                known["aliases"]
+                for known in detailed[container["name"]]["networks"]
+                if known["network"] == endpoint["network"]
+            )
+        assert dict(container, pid=detailed[container["name"]]["pid"]) == detailed[container["name"]]
+
+
+def test_names_by_legacy_links_are_not_the_containers_own() -> None:
+    (container,) = parse_containers([{"Id": "0" * 64, "Names": ["/other/db", "/db1"]}])
+    assert container["name"] == "db1"
+    assert container["mode"] == "bridge"
+
+
+def test_a_shared_namespace_whose_owner_does_not_run_goes_by_id() -> None:
+    listed = [{"Id": "0" * 64, "Names": ["/side"], "HostConfig": {"NetworkMode": "container:" + "1" * 64}}]
+    assert parse_containers(listed)[0]["mode"] == "container:" + "1" * 64
+
+
+def test_an_unnamed_bridge_and_another_driver() -> None:
+    plain = {"Id": "abcdef0123456789", "Scope": "local", "IPAM": {"Config": None}}
+    bridge, macvlan = parse_networks(
+        [dict(plain, Name="lan", Driver="macvlan"), dict(plain, Name="db", Driver="bridge", Labels=None, Options=None)]
+    )
+    assert (bridge["name"], bridge["bridge"]) == ("db", "br-abcdef012345")
+    assert macvlan["bridge"] is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "configuration", "managed"),
+    [
+        ((), {}, True),
+        ((), {"iptables": False}, False),
+        (("dockerd", "--iptables=false"), {}, False),
+        (("dockerd", "--iptables"), {}, True),
+        (("dockerd", "--iptables=true", "--ip-masq=false"), {}, True),
+        (("dockerd", "--ip6tables=false"), {}, True),
+    ],
+)
+def test_whether_the_daemon_manages_the_firewall(
+    argv: tuple[str, ...], configuration: dict[str, t.Any], managed: bool
+) -> None:
+    assert manages_firewall(argv, configuration) is managed
+
+
+def test_routes_of_all_kinds() -> None:
+    routes = [
+        {"type": "1", "dst": "default", "gateway": "10.0.0.1", "dev": "eth0", "table": "254", "protocol": "16"},
+        {
+            "type": "1",
+            "dst": "10.1.0.1",
+            "via": {"family": "inet6", "host": "fe80::1"},
+            "dev": "eth0",
+            "protocol": "213",
+        },
+        {"type": "6", "dst": "10.2.0.0/16", "table": "1000", "protocol": "213", "metric": 5},
+        {"type": "2", "dst": "10.0.0.2", "dev": "eth0", "table": "255", "protocol": "2"},
+        {"dst": "10.3.0.0/16", "protocol": "bird", "nexthops": [{"gateway": "10.0.0.3", "dev": "a"}, {"dev": "b"}]},
+    ]
+    told = [tuple(route.values()) for route in parse_routes(routes, 4)]
+    assert told == [
+        ("0.0.0.0/0", "10.0.0.1", "eth0", 16, 254, "unicast", None),
+        ("10.1.0.1/32", "fe80::1", "eth0", 213, 254, "unicast", None),
+        ("10.2.0.0/16", None, None, 213, 1000, "blackhole", 5),
+        ("10.3.0.0/16", "10.0.0.3", "a", "bird", 254, "unicast", None),
+        ("10.3.0.0/16", None, "b", "bird", 254, "unicast", None),
+    ]
+
+
+def test_name_servers() -> None:
+    text = (
+        "# made by hand\nsearch lan\nnameserver 10.0.0.53\nnameserver fe80::1%eth0\nnameserver\nnameserver 10.0.0.53\n"
+    )
+    assert parse_name_servers(text) == ["10.0.0.53", "fe80::1"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "path"),
+    [
+        ("10.0.0.1 50000 10.0.0.2 22", {"client": "10.0.0.1", "server": "10.0.0.2"}),
+        ("fe80::1%eth0 50000 fe80::2%eth0 22", {"client": "fe80::1", "server": "fe80::2"}),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_control_path(variable: str | None, path: dict[str, str] | None) -> None:
+    assert parse_control_path(variable) == path

@@ -1,0 +1,224 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is free and what is not: the plan against hosts' reports."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import Conflicts, FreeBlocks, prove
+
+from ..planning import plan_of
+
+FLEET = {"supernet": "10.64.0.0/12", "networks": ["web"]}
+HOSTS = {
+    "h1": {"ansible_host": "192.0.2.1", "underlay_address_v6": "2001:db8::1"},
+    "h2": {"ansible_host": "192.0.2.2", "underlay_address_v6": "2001:db8::2"},
+}
+DUAL = {**FLEET, "supernet_v6": "fd00:64::/48"}
+
+
+def network(name, subnet, bridge=None, managed=False):
+    return {"name": name, "bridge": bridge, "managed": managed, "subnets": [{"subnet": subnet}]}
+
+
+def link(name, *addresses):
+    return {"name": name, "addresses": list(addresses)}
+
+
+def route(destination, gateway=None, device="eth0", protocol=3):
+    return {"destination": destination, "gateway": gateway, "device": device, "protocol": protocol}
+
+
+def report(**parts):
+    return {"networks": [], "links": [], "routes": [], "resolver": [], "control_path": None, **parts}
+
+
+FREE = {
+    "nothing": report(),
+    "the declared network is there already": report(
+        networks=[network("web", "10.64.1.0/24", "fn-web")],
+        links=[link("fn-web", "10.64.1.1/24")],
+        routes=[route("10.64.1.0/24", device="fn-web", protocol=2)],
+    ),
+    "docker0 is as planned": report(
+        networks=[network("bridge", "10.64.0.0/24", "docker0")], links=[link("docker0", "10.64.0.1/24")]
+    ),
+    "a network from the host's own pool": report(
+        networks=[network("shop_default", "10.64.8.0/24", "br-12")],
+        links=[link("br-12", "10.64.8.1/24")],
+        routes=[route("10.64.8.0/24", device="br-12", protocol=2)],
+    ),
+    "a network of ours that is declared no more": report(
+        networks=[network("old", "10.64.2.0/24", "fn-old", managed=True)], links=[link("fn-old", "10.64.2.1/24")]
+    ),
+    "our route to a peer": report(routes=[route("10.64.16.0/20", "192.0.2.2", protocol=213)]),
+    "somebody else's route to a peer, the same": report(routes=[route("10.64.16.0/20", "192.0.2.2")]),
+    "a default route": report(routes=[route("default", "192.0.2.254"), route("0.0.0.0/0", "192.0.2.254")]),
+    "a VPN's two halves of a default route": report(routes=[route("0.0.0.0/1", "192.0.2.9"), route("128.0.0.0/1")]),
+    "IPv6": report(links=[link("eth0", "fe80::1/64")], routes=[route("fe80::/64")], resolver=["fd00::53"]),
+    "IPv6 as planned": report(
+        networks=[network("web", "fd00:64:0:1::/64", "fn-web"), network("x", "fd00:64:0:80::/64", "br-2")],
+        links=[link("fn-web", "fd00:64:0:1::1/64")],
+        routes=[route("fd00:64:0:100::/56", "2001:db8::2"), route("::/0", "fe80::9"), route("2000::/3", "fe80::9")],
+        resolver=["fe80::53%eth0"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_free(name):
+    assert prove(plan_of(DUAL, HOSTS), {"h1": FREE[name]}) == ["h2"]
+
+
+H2 = "10.64.32.0/20 is free on all hosts; set docker_fleet_reservations.h2 to it"
+TAKEN = {
+    "a LAN": (
+        report(links=[link("eth0", "10.64.16.7/24")], routes=[route("10.64.16.0/24", protocol=2)]),
+        "host h1: address 10.64.16.7/24 of link eth0 (10.64.16.0/24) overlaps the block of host h2 (10.64.16.0/20); "
+        + H2,
+    ),
+    "a static route to somewhere else": (
+        report(routes=[route("10.64.16.0/28", "192.0.2.254")]),
+        "host h1: route to 10.64.16.0/28 via 192.0.2.254 on eth0 (10.64.16.0/28) overlaps the block of host h2 "
+        "(10.64.16.0/20); " + H2,
+    ),
+    "a route to nowhere": (
+        report(routes=[route("10.64.16.0/20", device=None)]),
+        "host h1: route to 10.64.16.0/20 (10.64.16.0/20) overlaps the block of host h2 (10.64.16.0/20); " + H2,
+    ),
+    "a route to a peer by another way": (
+        report(routes=[route("10.64.16.0/20", "192.0.2.3")]),
+        "host h1: route to 10.64.16.0/20 via 192.0.2.3 on eth0 (10.64.16.0/20) overlaps the block of host h2 "
+        "(10.64.16.0/20); " + H2,
+    ),
+    "a VPN that covers the supernet": (
+        report(routes=[route("10.0.0.0/8", "192.0.2.9", "tun0")]),
+        "host h1: route to 10.0.0.0/8 via 192.0.2.9 on tun0 (10.0.0.0/8) overlaps the block of host h1 (10.64.0.0/20) "
+        "and 1 more; 172.16.0.0/12 is free on all hosts; set docker_fleet_supernet to it",
+    ),
+    "somebody's Docker network": (
+        report(networks=[network("lab", "10.64.1.0/25", "br-1")]),
+        "host h1: Docker network lab (10.64.1.0/25) overlaps the block of host h1 (10.64.0.0/20); "
+        "10.64.32.0/20 is free on all hosts; set docker_fleet_reservations.h1 to it",
+    ),
+    "a name server": (
+        report(resolver=["10.64.17.53"]),
+        "host h1: name server 10.64.17.53 (10.64.17.53/32) overlaps the block of host h2 (10.64.16.0/20); " + H2,
+    ),
+    "the controller": (
+        report(control_path={"client": "10.64.16.1", "server": "192.0.2.1"}),
+        "host h1: the address that Ansible comes in from, 10.64.16.1 (10.64.16.1/32) overlaps the block of host h2 "
+        "(10.64.16.0/20); " + H2,
+    ),
+    "an IPv6 LAN": (
+        report(links=[link("eth0", "fd00:64:0:101::7/64")]),
+        "host h1: address fd00:64:0:101::7/64 of link eth0 (fd00:64:0:101::/64) overlaps the block of host h2 "
+        "(fd00:64:0:100::/56); fd00:64:0:200::/56 is free on all hosts; set docker_fleet_reservations.h2 to it",
+    ),
+    "an IPv6 VPN": (
+        report(routes=[route("fd00::/16", "fe80::9", "wg0")]),
+        "host h1: route to fd00::/16 via fe80::9 on wg0 (fd00::/16) overlaps the block of host h1 (fd00:64::/56) and 1 "
+        "more; fd01::/48 is free on all hosts; set docker_fleet_supernet_v6 to it",
+    ),
+    "an IPv6 name server": (
+        report(resolver=["fd00:64::53"]),
+        "host h1: name server fd00:64::53 (fd00:64::53/128) overlaps the block of host h1 (fd00:64::/56); "
+        "fd00:64:0:200::/56 is free on all hosts; set docker_fleet_reservations.h1 to it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_taken(name):
+    found, message = TAKEN[name]
+    with pytest.raises(Conflicts) as caught:
+        prove(plan_of(DUAL, HOSTS), {"h1": found})
+    assert [str(conflict) for conflict in caught.value.conflicts] == [message]
+
+
+def test_a_pinned_network():
+    fleet = {**FLEET, "networks": [{"name": "old", "subnet": "172.30.1.0/24", "hosts": "h1"}]}
+    with pytest.raises(Conflicts) as caught:
+        prove(plan_of(fleet, HOSTS), {"h2": report(routes=[route("172.30.0.0/16", "192.0.2.254")])})
+    assert [str(conflict) for conflict in caught.value.conflicts] == [
+        "host h2: route to 172.30.0.0/16 via 192.0.2.254 on eth0 (172.30.0.0/16) overlaps network old (172.30.1.0/24); "
+        "10.0.0.0/24 is free on all hosts; set docker_fleet_networks[0].subnet to it"
+    ]
+
+
+def test_a_lease_that_is_held_has_to_be_given_up_first():
+    plan = plan_of(FLEET, HOSTS)
+    with pytest.raises(Conflicts, match="free on all hosts; delete the host's line in the lock file and set docker_fl"):
+        prove(plan_of(FLEET, HOSTS, held=plan.leases), {"h1": report(resolver=["10.64.16.9"])})
+
+
+def test_all_conflicts_are_told_at_once_and_each_is_offered_another_block():
+    reports = {
+        "h1": report(resolver=["10.64.0.9", "10.64.16.9"]),
+        "h2": report(resolver=["10.64.0.9"], networks=[network("lab", "10.64.0.0/24")]),
+    }
+    with pytest.raises(Conflicts) as caught:
+        prove(plan_of(FLEET, HOSTS), reports)
+    assert str(caught.value) == (
+        "the plan's addresses are in use elsewhere, in 3 place(s); no host was changed:\n"
+        "  - hosts h1, h2: name server 10.64.0.9 (10.64.0.9/32) overlaps the block of host h1 (10.64.0.0/20); "
+        "10.64.32.0/20 is free on all hosts; set docker_fleet_reservations.h1 to it\n"
+        "  - host h1: name server 10.64.16.9 (10.64.16.9/32) overlaps the block of host h2 (10.64.16.0/20); "
+        "10.64.48.0/20 is free on all hosts; set docker_fleet_reservations.h2 to it\n"
+        "  - host h2: Docker network lab (10.64.0.0/24) overlaps the block of host h1 (10.64.0.0/20); "
+        "10.64.32.0/20 is free on all hosts; set docker_fleet_reservations.h1 to it"
+    )
+
+
+def test_a_supernet_that_is_full_is_replaced():
+    with pytest.raises(Conflicts) as caught:
+        prove(
+            plan_of(FLEET, HOSTS),
+            {"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")], resolver=["10.64.0.9", "172.16.0.9"])},
+        )
+    assert [conflict.alternative for conflict in caught.value.conflicts] == [
+        "nothing of /12 is free in private address space",
+        "nothing of /20 is free in 10.64.0.0/12; nothing of /12 is free in private address space",
+    ]
+    with pytest.raises(Conflicts) as caught:
+        prove(
+            plan_of(FLEET, HOSTS),
+            {"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")], resolver=["10.64.0.9", "10.64.16.9"])},
+        )
+    supernet = "172.16.0.0/12 is free on all hosts; set docker_fleet_supernet to it"
+    assert [conflict.alternative for conflict in caught.value.conflicts] == [
+        supernet,
+        f"nothing of /20 is free in 10.64.0.0/12; {supernet}",
+        f"nothing of /20 is free in 10.64.0.0/12; {supernet}",
+    ]
+
+
+def test_what_a_whole_fleet_has_in_common_is_one_line():
+    hosts = {f"h{number}": {"ansible_host": f"192.0.2.{number}"} for number in range(1, 9)}
+    with pytest.raises(Conflicts, match=r"in 1 place.*\n  - hosts h1, h2, h3, h4, h5 and 3 more: name server"):
+        prove(plan_of(FLEET, hosts), dict.fromkeys(hosts, report(resolver=["10.64.0.9"])))
+
+
+def test_free_blocks():
+    def free(within, length, *taken):
+        found = FreeBlocks(Prefix.parse(text) for text in taken).take(Prefix.parse(within), length)
+        return found and str(found)
+
+    assert free("10.0.0.0/8", 12) == "10.0.0.0/12"
+    assert free("10.0.0.0/8", 12, "10.0.0.0/8") is None
+    assert free("10.0.0.0/8", 12, "0.0.0.0/0") is None
+    assert free("10.0.0.0/8", 12, "10.0.0.0/12", "10.17.0.0/24") == "10.32.0.0/12"
+    assert free("10.0.0.0/30", 31, "10.0.0.0/32", "10.0.0.1/32") == "10.0.0.2/31"
+    assert free("10.0.0.0/24", 20) is None
+    blocks = FreeBlocks([Prefix.parse("10.0.1.0/24")])
+    wide = Prefix.parse("10.0.0.0/22")
+    assert [str(blocks.take(wide, length)) for length in (24, 25, 24, 25, 24)] == [
+        "10.0.0.0/24",
+        "10.0.2.0/25",
+        "10.0.3.0/24",
+        "10.0.2.128/25",
+        "None",
+    ]

@@ -1,0 +1,118 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Golden cases of the planner (golden/plan/*): declaration and lock file in, lock file and slices out."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import overlapping
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
+
+from ..planning import GOLDEN, plan_of
+
+
+@pytest.mark.parametrize("case", sorted(path.name for path in (GOLDEN / "plan").iterdir()))
+def test_golden(case):
+    folder = GOLDEN / "plan" / case
+    given_ = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
+    held = lockfile.parse(given_["lock"], "lock") if "lock" in given_ else None
+    plan = plan_of(given_["fleet"], given_["hosts"], given_.get("groups"), held)
+    plan = fit_to_underlay(plan, given_.get("observed", {}))
+    outputs = {
+        "lock.yml": lockfile.render(plan.leases),
+        "plan.yml": yaml.safe_dump(
+            # by way of JSON, or what hosts have in common would be written as aliases
+            json.loads(json.dumps({"hosts": slices(plan), "peers": peers(plan), "policy": plan.policy.to_data()})),
+            explicit_start=True,
+        ),
+    }
+    for name, text in outputs.items():
+        if os.environ.get("WRITE_GOLDEN"):  # to make a case's output anew; read the difference before committing it
+            (folder / name).write_text(text, encoding="utf-8")
+        assert text == (folder / name).read_text(encoding="utf-8")
+
+
+SUPERNETS = {"supernet": "10.64.0.0/14", "supernet_v6": "fd00:64::/44"}
+HOST_NAMES = [f"h{number}" for number in range(12)]
+STEP = st.fixed_dictionaries(
+    {
+        "hosts": st.lists(st.sampled_from(HOST_NAMES), min_size=1, max_size=8, unique=True),
+        "networks": st.lists(st.sampled_from("abcdef"), max_size=4, unique=True),
+        # of those networks that have no lease yet; what is leased keeps its length
+        "length": st.sampled_from([24, 25, 26]),
+        "default_length": st.sampled_from([None, 24, 26]),
+        "reclaim": st.lists(st.sampled_from([*HOST_NAMES, *"abcdef"]), max_size=2),
+    }
+)
+HISTORY = st.tuples(st.sets(st.sampled_from(sorted(SUPERNETS)), min_size=1), st.lists(STEP, min_size=1, max_size=6))
+
+
+def declared(supernets, step, held):
+    networks = []
+    for name in step["networks"]:
+        length = (held.slot_length(name) if held else None) or step["length"]
+        networks.append({"name": name, "prefix_length": length} if name in "abc" else name)
+    fleet = {key: SUPERNETS[key] for key in supernets}
+    return {**fleet, "networks": networks, "network_prefix_length": step["default_length"]}
+
+
+def addressed(name):
+    return {"ansible_host": f"192.0.2.{name[1:]}", "underlay_address_v6": f"2001:db8::{name[1:]}"}
+
+
+def underlay(name, supernets):
+    """What a fleet without IPv4 wants is an IPv6 address."""
+    variables = addressed(name)
+    return variables if "supernet" in supernets else {"underlay_address": variables["underlay_address_v6"]}
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(HISTORY)
+def test_nothing_that_is_leased_ever_moves(history):
+    """Any sequence of joins, leaves and renames: disjoint, inside the supernet, and nothing moves until reclaimed."""
+    supernets, steps = history
+    held = None
+    places = {}
+    for step in steps:
+        hosts = {name: underlay(name, supernets) for name in step["hosts"]}
+        if held:
+            reclaimed = held.departed() & set(step["reclaim"])
+            held = held.without(step["reclaim"])
+            places = {key: place for key, place in places.items() if key[2] not in reclaimed}
+        fleet = declared(supernets, step, held)
+        plan = plan_of(fleet, hosts, held=held)
+        assert len(plan.leases.families) == len(supernets)
+        for leases in plan.leases.families:
+            version = leases.supernet.version
+            assert set(leases.blocks) == set(hosts)
+            for kind, part in (("host", leases.blocks), ("network", leases.slots)):
+                for name, place in part.items():
+                    assert places.setdefault((version, kind, name), place) == place
+            everything = [*leases.blocks.items(), *leases.departed_blocks.items()]
+            assert all(leases.supernet.contains(block) for _name, block in everything)
+            assert not overlapping((block, name) for name, block in everything)
+        subnets = [(subnet, None) for host in plan.hosts for _network, subnet in plan.networks_of(host)]
+        subnets += [(subnet, None) for host in plan.hosts for subnet in plan.default_bridge(host)]
+        subnets += [(pool, None) for host in plan.hosts for pool in plan.pools(host)]
+        assert len(subnets) == len(hosts) * (len(step["networks"]) + 2) * len(supernets)
+        assert not overlapping(subnets)
+        assert all(
+            any(block.contains(subnet) for block in plan.blocks(host))
+            for host in plan.hosts
+            for _network, subnet in plan.networks_of(host)
+        )
+        held = lockfile.parse(lockfile.render(plan.leases), "lock")
+        assert held == plan.leases
+        again = plan_of(fleet, dict(reversed(hosts.items())), held=held)
+        assert again.leases == plan.leases
+        assert slices(again) == slices(plan)

@@ -1,0 +1,138 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Lists of probes, good and bad, and what answers mean."""
+
+from __future__ import annotations
+
+import errno
+import typing as t
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import IcmpError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import (
+    Probe,
+    Verdict,
+    in_batches,
+    of_errno,
+    of_icmp,
+    parse_probes,
+    report,
+)
+
+
+def item(**changes: t.Any) -> dict[str, t.Any]:
+    plain = {"source": "web1", "destination": "10.77.65.10", "protocol": "tcp", "port": 80, "token": 3, "size": None}
+    return {**plain, **changes}
+
+
+def test_a_list_of_probes() -> None:
+    probes = parse_probes([item(), item(protocol="icmp", port=None, size=1472, destination="FD00:0::1")])
+    assert probes == [
+        Probe("web1", "10.77.65.10", "tcp", 80, 3),
+        Probe("web1", "fd00::1", "icmp", None, 3, 1472),
+    ]
+    assert [probe.version for probe in probes] == [4, 6]
+    assert probes[0].source_port == 20003
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"destination": "db1"}, "probes[1].destination: 'db1': is not an IP address"),
+        ({"destination": "10.77.65.0/24"}, "probes[1].destination: '10.77.65.0/24': is not an IP address"),
+        ({"token": 40000}, "probes[1].token: 40000: has to be from 0 to 39999"),
+        ({"token": -1}, "probes[1].token: -1: has to be from 0 to 39999"),
+        ({"port": None}, "probes[1].port: None: tcp needs a port from 1 to 65535"),
+        ({"protocol": "udp", "port": 65536}, "probes[1].port: 65536: udp needs a port from 1 to 65535"),
+        ({"protocol": "icmp"}, "probes[1].port: 80: ICMP has no ports; leave it out"),
+        ({"size": 100}, "probes[1].size: 100: only ICMP probes have a size"),
+        (
+            {"protocol": "icmp", "port": None, "size": 9},
+            "probes[1].size: 9: has to be from 10 to 65507 bytes",
+        ),
+    ],
+)
+def test_bad_probes_are_named(changes: dict[str, t.Any], message: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        parse_probes([item(), item(**changes)])
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome", "text"),
+    [
+        (errno.ECONNREFUSED, "refused", ""),
+        (errno.EHOSTUNREACH, "unreachable", "EHOSTUNREACH: No route to host"),
+        (errno.ENETUNREACH, "unreachable", "ENETUNREACH: Network is unreachable"),
+        (errno.EPERM, "unreachable", "a firewall in the source's own namespace drops it"),
+        (errno.EINVAL, "unreachable", "blackhole"),
+        (errno.EMSGSIZE, "unreachable", "larger than the MTU"),
+        (errno.EMFILE, "error", "EMFILE: Too many open files"),
+    ],
+)
+def test_errors_of_the_kernel(number: int, outcome: str, text: str) -> None:
+    verdict = of_errno(number)
+    assert verdict.outcome == outcome
+    assert text in verdict.detail
+
+
+def test_a_closed_port_is_an_answer_only_from_the_destination_itself() -> None:
+    here = IcmpError("10.77.65.10", "port unreachable", "udp", "10.77.65.10", 20003, 53)
+    there = IcmpError("10.77.64.1", "port unreachable", "udp", "10.77.65.10", 20003, 53)
+    assert of_icmp(here) == Verdict("refused", "ICMP port unreachable")
+    assert of_icmp(there) == Verdict("unreachable", "ICMP port unreachable from 10.77.64.1")
+    assert of_icmp(here).reached
+    assert not of_icmp(there).reached
+
+
+def test_a_packet_that_is_too_big_tells_the_mtu() -> None:
+    error = IcmpError("10.77.64.1", "packet too big", "icmp", "10.77.65.10", 20003, 1, 1450)
+    assert of_icmp(error) == Verdict(
+        "unreachable", "ICMP packet too big from 10.77.64.1, the MTU there is 1450", mtu=1450
+    )
+
+
+def test_the_report_of_a_probe() -> None:
+    assert report(Probe("web1", "10.77.65.10", "tcp", 80, 3), Verdict("reply", rtt=0.5, source_port=20003)) == {
+        "source": "web1",
+        "destination": "10.77.65.10",
+        "protocol": "tcp",
+        "port": 80,
+        "token": 3,
+        "size": None,
+        "reached": True,
+        "outcome": "reply",
+        "detail": "",
+        "rtt": 0.5,
+        "source_port": 20003,
+        "mtu": None,
+        "name": None,
+        "answer": None,
+    }
+    told = report(Probe("web1", "127.0.0.11", "dns", 53, 3, None, "db"), Verdict("reply", answer=("10.64.1.2",)))
+    assert (told["name"], told["answer"]) == ("db", ["10.64.1.2"])
+
+
+def test_dns_has_a_name_and_a_port_and_nothing_else_has_a_name() -> None:
+    (probe,) = parse_probes([item(protocol="dns", port=None, name="db")])
+    assert (probe.port, probe.name) == (53, "db")
+    with pytest.raises(InvalidValue, match="a DNS probe needs a name"):
+        parse_probes([item(protocol="dns")])
+    with pytest.raises(InvalidValue, match="no other probe has one"):
+        parse_probes([item(name="db")])
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "most", "batches"),
+    [
+        ([], 2, [[]]),
+        ([None, None, None], 1, [[0, 1, 2]]),
+        (["a", "a", "b", None, "c", "a", "d"], 2, [[0, 1, 2, 3], [4, 5], [6]]),
+    ],
+)
+def test_batches_hold_at_most_so_many_different_neighbours(neighbours, most, batches):
+    assert in_batches(neighbours, most) == batches

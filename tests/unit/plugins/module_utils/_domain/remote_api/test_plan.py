@@ -1,0 +1,185 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The drop-in, why the engine is restarted, and whom that interrupts."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import Container
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api import plan as remote_api
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import (
+    CA_FILE,
+    CERT_FILE,
+    KEY_FILE,
+    Desired,
+    File,
+    Material,
+    Observed,
+    plan_remote_api,
+)
+
+DROP_IN = "/etc/systemd/system/docker.service.d/zz-fleetnet-remote-api.conf"
+COMMAND = "/usr/sbin/dockerd -H fd:// $DOCKER_OPTS"
+MATERIAL = Material("the authority\n", "the certificate\n", "the secret\n")
+DESIRED = Desired(("192.0.2.1",), 2376, MATERIAL)
+FLAGS = remote_api.flags(("192.0.2.1",), 2376, True)
+WEB = Container("1", "web")
+
+FRESH = Observed(
+    version=(26, 1, 5),
+    unit="docker.service",
+    drop_in=DROP_IN,
+    argv=("/usr/sbin/dockerd", "-H", "fd://"),
+    exec_start=COMMAND,
+    started=1000.0,
+    files={},
+    config_path="/etc/docker/daemon.json",
+    config_text=None,
+    info={"LiveRestoreEnabled": False, "Swarm": {"LocalNodeState": "inactive"}},
+    containers=(),
+)
+
+
+def done(changed: float = 900.0, **changes: t.Any) -> Observed:
+    """The host after DESIRED; the files changed at that time."""
+    texts = dict(zip((CA_FILE, CERT_FILE, KEY_FILE), MATERIAL, strict=True))
+    files = {path: File(text, 0o600, changed) for path, text in texts.items()}
+    files[DROP_IN] = File(remote_api.drop_in_text(COMMAND, FLAGS), 0o644, changed)
+    return FRESH._replace(argv=FRESH.argv + FLAGS, files=files)._replace(**changes)
+
+
+def test_a_fresh_host_gets_files_and_a_restart() -> None:
+    plan = plan_remote_api(DESIRED, FRESH, allow_restart=False)
+    assert [change.path for change in plan.changes] == [CA_FILE, CERT_FILE, KEY_FILE, DROP_IN]
+    assert plan.reasons == ("it is to listen on tcp://192.0.2.1:2376",)
+    assert plan.argv == FRESH.argv + FLAGS
+    assert "secret" not in str(plan.diff()) + str(plan.operations())
+
+
+def test_what_is_done_is_not_done_again() -> None:
+    assert not plan_remote_api(DESIRED, done(), allow_restart=False).changed
+
+
+def test_an_interrupted_run_is_seen_by_the_age_of_its_files() -> None:
+    plan = plan_remote_api(DESIRED, done(changed=1001.0), allow_restart=False)
+    assert (plan.changes, plan.reasons) == ((), ("its certificates are newer than its start",))
+
+
+def test_a_mode_is_set_right_without_a_restart() -> None:
+    observed = done()
+    observed.files[KEY_FILE] = observed.files[KEY_FILE]._replace(mode=0o644)
+    plan = plan_remote_api(DESIRED, observed, allow_restart=False)
+    assert [change.path for change in plan.changes] == [KEY_FILE]
+    assert not plan.reasons
+
+
+def test_a_renewal_keeps_containers_running_by_live_restore_for_the_while() -> None:
+    renewed = DESIRED._replace(material=MATERIAL._replace(certificate="another\n"))
+    plan = plan_remote_api(renewed, done(containers=(WEB,), config_text='{"mtu": 1400}'), allow_restart=False)
+    assert plan.reasons == ("it has to read its new certificates",)
+    assert plan.interim is not None
+    assert '"live-restore": true' in plan.interim
+    assert '"mtu": 1400' in plan.interim
+    assert plan.interrupted == ()
+
+
+def test_nothing_is_borrowed_where_live_restore_is_on() -> None:
+    plan = plan_remote_api(DESIRED, FRESH._replace(containers=(WEB,), info={"LiveRestoreEnabled": True}), False)
+    assert (plan.interim, plan.interrupted) == (None, ())
+
+
+SWARM = FRESH._replace(containers=(WEB,), info={"Swarm": {"LocalNodeState": "active"}})
+
+
+def test_a_swarm_needs_consent() -> None:
+    with pytest.raises(FleetnetError, match=r"interrupts 1 running container \(web\).*allow_restart: true; nothing"):
+        plan_remote_api(DESIRED, SWARM, allow_restart=False)
+    plan = plan_remote_api(DESIRED, SWARM, allow_restart=True)
+    assert (plan.interim, plan.interrupted, plan.resume) == (None, (WEB,), (WEB,))
+
+
+@pytest.mark.parametrize(("version", "refused"), [((20, 10, 24), True), ((26, 1, 5), False)])
+def test_what_would_be_deleted_is_waited_for(version: tuple[int, ...], refused: bool) -> None:
+    observed = FRESH._replace(version=version, containers=(WEB._replace(auto_remove=True),))
+    if refused:
+        with pytest.raises(FleetnetError, match="the engine deletes web then"):
+            plan_remote_api(DESIRED, observed, allow_restart=True)
+    else:
+        assert plan_remote_api(DESIRED, observed, allow_restart=False).interrupted == ()
+
+
+@pytest.mark.parametrize("text", ['{"hosts": ["fd://"]}', '{"tlsverify": true}', '{"tlscert": "/x"}'])
+def test_a_key_that_the_file_has_as_well_is_refused(text: str) -> None:
+    with pytest.raises(FleetnetError, match="dockerd does not start with a key that is in "):
+        plan_remote_api(DESIRED, FRESH._replace(config_text=text), allow_restart=True)
+
+
+def test_absent_takes_away_all_that_was_given() -> None:
+    plan = plan_remote_api(Desired((), 2376, None), done(), allow_restart=False)
+    assert {change.after for change in plan.changes} == {None}
+    assert len(plan.changes) == 4
+    assert plan.argv == FRESH.argv
+    assert plan.reasons == ("it is to listen on TCP no more",)
+
+
+def test_absent_does_nothing_where_nothing_is() -> None:
+    assert not plan_remote_api(Desired((), 2376, None), FRESH, allow_restart=False).changed
+
+
+def test_the_default_socket_is_named_where_the_unit_names_none() -> None:
+    plan = plan_remote_api(DESIRED, FRESH._replace(argv=("/usr/bin/dockerd",)), allow_restart=False)
+    assert "--host=unix:///var/run/docker.sock" in plan.argv
+
+
+def test_an_ipv6_address_is_written_as_a_url_wants_it() -> None:
+    assert remote_api.flags(("fd00::1",), 2376, True)[-1] == "--host=tcp://[fd00::1]:2376"
+
+
+SHOWN = r"""# /lib/systemd/system/docker.service
+[Service]
+EnvironmentFile=-/etc/default/docker
+ExecStart=/usr/sbin/dockerd -H fd:// \
+    $DOCKER_OPTS
+
+# /etc/systemd/system/docker.service.d/debug.conf
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/dockerd -H fd:// -D
+
+# /etc/systemd/system/docker.service.d/zz-fleetnet-remote-api.conf
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/dockerd -H fd:// --tlsverify
+"""
+
+
+def test_the_command_is_the_last_one_that_is_not_ours() -> None:
+    assert remote_api.exec_start(SHOWN, DROP_IN) == "/usr/sbin/dockerd -H fd:// -D"
+    first = SHOWN.split("# /etc", 1)[0]
+    assert remote_api.exec_start(first, DROP_IN).split() == COMMAND.split()
+    assert remote_api.exec_start("", DROP_IN) == ""
+
+
+@pytest.mark.parametrize(
+    ("listen", "port", "mutual", "says"),
+    [
+        (["192.0.2.1"], 2376, False, "mutual_tls: False: plain TCP"),
+        (["192.0.2.1"], 2375, True, "port: 2375: this is Docker's port for plain TCP"),
+        (["192.0.2.1"], 0, True, "port: 0: it has to be between"),
+        ([], 2376, True, "listen: .*needs an address"),
+        (["tcp://192.0.2.1"], 2376, True, r"listen\[0\]: 'tcp://192.0.2.1': it has to be an IP address"),
+    ],
+)
+def test_where_not_to_listen(listen: list[str], port: int, mutual: bool, says: str) -> None:
+    with pytest.raises(FleetnetError, match=says):
+        remote_api.parse_listen(listen, port, mutual)
+
+
+def test_an_address_is_listened_on_once() -> None:
+    assert remote_api.parse_listen(["fd00::0:1", "fd00::1"], 2376, True) == ("fd00::1",)

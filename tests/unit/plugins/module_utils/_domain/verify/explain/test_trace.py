@@ -1,0 +1,60 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What nft prints of traced packets, as nft 1.1 printed it on a host with engine 26.1."""
+
+from __future__ import annotations
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import (
+    Flow,
+    Step,
+    parse_handles,
+    parse_trace,
+)
+
+ENDS = "ether saddr 02:42:0a:40:11:02 ip saddr 10.64.17.2 ip daddr 10.64.33.2 ip ttl 63 icmp type echo-request"
+TRACE = f"""\
+trace id 5d1 inet fleetnet_trace pre packet: iif "fn-web" {ENDS}
+trace id 5d1 inet fleetnet_trace pre rule ip saddr 10.64.17.2 ip daddr 10.64.33.2 meta nftrace set 1 (verdict continue)
+trace id 5d1 inet fleetnet_trace pre policy accept
+trace id 5d1 ip nat PREROUTING packet: iif "fn-web" {ENDS}
+trace id 5d1 ip nat PREROUTING policy accept
+trace id 9bb ip fleetnet forward packet: iif "fn-web" oif "eth0" {ENDS}
+trace id 9bb ip fleetnet between rule ip saddr & 0.0.15.0 . ip daddr & 0.0.15.0 vmap @pairs (verdict goto allowed)
+trace id 9bb ip filter FORWARD packet: iif "fn-web" oif "eth0" {ENDS}
+trace id 9bb ip filter FORWARD rule ip protocol icmp counter packets 80 bytes 27104 drop (verdict drop)
+trace id 7aa ip mangle FORWARD packet: iif "fn-web" oif "eth0" {ENDS}
+trace id 7aa ip mangle FORWARD unknown rule handle 2 (verdict drop)
+trace id 7ab ip mangle FORWARD unknown rule handle 3 (verdict drop)
+"""
+LISTING = """\
+table ip mangle { # handle 9
+    chain FORWARD { # handle 1
+        type filter hook forward priority mangle; policy accept;
+        ip daddr 10.64.33.2 counter packets 1 bytes 84 drop # handle 2
+    }
+}
+"""
+FLOW = Flow("10.64.17.2", "10.64.33.2")
+
+
+def test_the_steps_of_a_flow_are_those_of_all_its_packets():
+    found = parse_trace(TRACE, parse_handles(LISTING))
+    assert found == {
+        FLOW: [
+            Step("ip nat", "PREROUTING", "", "accept", "fn-web", None),
+            Step("ip fleetnet", "between", "ip saddr & 0.0.15.0 . ip daddr & 0.0.15.0 vmap @pairs", "goto allowed",
+                 "fn-web", "eth0"),
+            Step("ip filter", "FORWARD", "ip protocol icmp drop", "drop", "fn-web", "eth0"),
+            Step("ip mangle", "FORWARD", "ip daddr 10.64.33.2 drop", "drop", "fn-web", "eth0"),
+        ]
+    }  # fmt: skip
+
+
+def test_a_rule_that_is_gone_goes_by_its_handle():
+    assert parse_trace(TRACE, {})[FLOW][-1].rule == "handle 2"
+
+
+def test_a_packet_that_met_nothing_was_seen():
+    assert parse_trace(TRACE.splitlines()[0], {}) == {FLOW: []}
+    assert parse_trace("", {}) == {}

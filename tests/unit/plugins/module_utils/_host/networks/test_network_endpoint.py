@@ -1,0 +1,208 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One container's endpoints, planned and carried out on an engine in memory."""
+
+from __future__ import annotations
+
+import importlib.util
+import pathlib
+import sys
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import (
+    EndpointRequest,
+    plan_endpoints,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_spec import (
+    ENDPOINT_OPTIONS,
+    parse_endpoints,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import Plan
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
+    read_container,
+    read_networks,
+    read_taken,
+)
+from ansible_collections.fleetnet.docker.plugins.modules import network_endpoint as module
+
+Json = dict[str, t.Any]
+
+
+def _load(name: str) -> t.Any:
+    """Test files are imported by path, so a helper beside them is too."""
+    spec = importlib.util.spec_from_file_location(name, pathlib.Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[name] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+FakeDocker = _load("fake_docker").FakeDocker
+
+
+def plan_on(docker: t.Any, *items: Json, container: str = "c", **options: t.Any) -> Plan:
+    networks = read_networks(docker)
+    state = read_container(docker, container, networks, must_exist=True)
+    assert state is not None
+    taken = read_taken(docker, networks)
+    parsed = parse_endpoints(list(items))
+    request = EndpointRequest(items=parsed, version=docker.version, taken=taken, **options)
+    return plan_endpoints(request, state, networks)
+
+
+def run(docker: t.Any, *items: Json, **options: t.Any) -> Plan:
+    plan = plan_on(docker, *items, **options)
+    NetworkExecutor(docker).execute(plan)
+    assert not plan_on(docker, *items, **options).changed
+    return plan
+
+
+def endpoints(docker: t.Any) -> Json:
+    return {name: each["endpoints"]["c"] for name, each in docker.state().items() if "c" in each["endpoints"]}
+
+
+@pytest.fixture(params=["20.10.24", "28.5.2"])
+def docker(request: pytest.FixtureRequest) -> t.Any:
+    docker = FakeDocker(request.param)
+    for name, subnet in (("web", "10.64.1.0/24"), ("db", "10.64.2.0/24")):
+        docker.post("/networks/create", {"Name": name, "IPAM": {"Config": [{"Subnet": subnet}]}})
+    docker.add_container("c", web={"Aliases": ["www"], "Links": ["other:o"]}, bridge={})
+    docker.add_container("other", db={"IPAMConfig": {"IPv4Address": "10.64.2.50"}})
+    return docker
+
+
+def test_connect_change_and_disconnect(docker: t.Any) -> None:
+    plan = run(docker, {"name": "db", "ipv4_address": "10.64.2.9"}, {"name": "web", "aliases": ["front"]}, prune=True)
+    assert plan.operations == [
+        "connect c (10.64.2.9) to db",
+        "reconnect c (10.64.1.2) to web (aliases www -> front)",
+        "disconnect c (172.17.0.2) from bridge",
+    ]
+    after = endpoints(docker)
+    assert after.keys() == {"web", "db"}
+    assert after["web"]["aliases"] == ["front"]
+    assert after["web"]["links"] == ["other:o"]
+    assert after["web"]["addresses"][0] == "10.64.1.2"
+    assert after["db"]["addresses"][0] == "10.64.2.9"
+
+
+def test_what_fits_is_not_touched(docker: t.Any) -> None:
+    assert not plan_on(docker, {"name": "web"}, {"name": "bridge"}, prune=True).changed
+    assert not plan_on(
+        docker, {"name": "web", "aliases": ["www"], "links": ["other:o"], "ipv4_address": "10.64.1.2"}
+    ).changed
+
+
+def test_absent_takes_the_container_off_and_is_idempotent(docker: t.Any) -> None:
+    plan = run(docker, {"name": "web"}, {"name": "db"}, {"name": "nowhere"}, state="absent")
+    assert plan.operations == ["disconnect c (10.64.1.2) from web"]
+
+
+def test_a_stopped_container_is_only_written_to(docker: t.Any) -> None:
+    docker.add_container("idle", running=False, web={})
+    plan = plan_on(docker, {"name": "web", "ipv4_address": "10.64.1.77"}, container="idle")
+    assert plan.operations == ["reconnect idle (stopped) to web (ipv4_address none -> 10.64.1.77)"]
+    NetworkExecutor(docker).execute(plan)
+    assert docker.state()["web"]["endpoints"]["idle"]["addresses"][0] == "10.64.1.77"
+
+
+@pytest.mark.parametrize("after_effect", [False, True])
+def test_every_failure_leaves_each_endpoint_old_or_new(after_effect: bool) -> None:
+    items = [{"name": "db", "ipv4_address": "10.64.2.9"}, {"name": "web", "ipv4_address": "10.64.1.99"}]
+
+    def prepared() -> t.Any:
+        docker = FakeDocker()
+        for name, subnet in (("web", "10.64.1.0/24"), ("db", "10.64.2.0/24")):
+            docker.post("/networks/create", {"Name": name, "IPAM": {"Config": [{"Subnet": subnet}]}})
+        docker.add_container("c", web={"Aliases": ["www"]}, bridge={})
+        return docker
+
+    docker = prepared()
+    old = endpoints(docker)
+    plan = plan_on(docker, *items, prune=True)
+    docker.fail_call(None)
+    NetworkExecutor(docker).execute(plan)
+    new, requests = endpoints(docker), len(docker.calls)
+    for index in range(requests):
+        docker = prepared()
+        plan = plan_on(docker, *items, prune=True)
+        docker.fail_call(index, after_effect)
+        try:
+            NetworkExecutor(docker).execute(plan)
+        except FleetnetError as error:
+            assert "NOT put back" not in str(error)  # noqa: PT017 (not every failure has to come through)
+        now = endpoints(docker)
+        for name in ("web", "db", "bridge"):
+            assert now.get(name) in (old.get(name), new.get(name)), docker.calls[index]
+
+
+MODES = (("host", "host"), ("none", "none"), ("container:" + "1" * 64, "container:1+"))
+
+
+@pytest.mark.parametrize(("mode", "shown"), MODES)
+def test_containers_without_a_network_of_their_own_are_refused(docker: t.Any, mode: str, shown: str) -> None:
+    docker.add_container("odd", mode=mode)
+    with pytest.raises(
+        FleetnetError, match=f"container 'odd' has network mode {shown} and so cannot join network 'web'"
+    ):
+        plan_on(docker, {"name": "web"}, container="odd")
+    assert not plan_on(docker, prune=True, container="odd").changed
+
+
+def test_a_missing_container_is_told(docker: t.Any) -> None:
+    with pytest.raises(FleetnetError, match="container: 'nobody': there is no such container"):
+        plan_on(docker, {"name": "web"}, container="nobody")
+    assert read_container(docker, "nobody", (), must_exist=False) is None
+
+
+BAD = (
+    ({"name": "web", "ipv4_address": "10.64.2.1"}, "cannot be had on network 'web', whose subnets are 10.64.1.0/24"),
+    ({"name": "web", "ipv4_address": "10.64.1.1"}, "cannot be had"),
+    ({"name": "db", "ipv4_address": "10.64.2.50"}, "is the address of container 'other'"),
+    ({"name": "web", "ipv4_address": "fd00::1"}, "is not an IPv4 address"),
+    ({"name": "web", "ipv6_address": "fd00::1"}, "cannot be had"),
+    ({"name": "web", "ipv4_address": "10.64.1.9/24"}, "without a prefix length"),
+    ({"name": "nowhere"}, "there is no such network"),
+    ({"name": ""}, "every item needs the name"),
+    ({"name": "web", "mac_address": "01:00:5e:00:00:01"}, "no MAC address of one device"),
+    ({"name": "web", "mac_address": "02:42"}, "no MAC address of one device"),
+    ({"name": "web", "aliases": "www"}, "has to be a list"),
+    ({"name": "web", "gw_priority": "high"}, "has to be a whole number"),
+    ({"name": "web", "interface_name": "much-too-long-a-name"}, "at most 15 characters"),
+    ({"name": "bridge", "aliases": ["x"]}, "engine's own bridge network has no such thing"),
+    ({"name": "web", "alias": ["x"]}, "did you mean 'aliases'"),
+)
+
+
+@pytest.mark.parametrize(("item", "message"), BAD)
+def test_bad_input_names_item_option_and_value(docker: t.Any, item: Json, message: str) -> None:
+    with pytest.raises(FleetnetError, match=message) as refusal:
+        plan_on(docker, item)
+    assert str(refusal.value).startswith("networks[0]")
+
+
+def test_what_an_engine_cannot_is_refused_with_the_version_that_can() -> None:
+    docker = FakeDocker("26.1.5")
+    docker.post("/networks/create", {"Name": "web"})
+    docker.add_container("c", web={})
+    for option, value, version in (
+        ("gw_priority", 5, "28.0"),
+        ("interface_name", "lan0", "28.0"),
+        ("mac_address", "02:42:0a:40:01:02", "29.3"),
+    ):
+        with pytest.raises(FleetnetError, match=rf"\.{option}: '?{value}'?: needs engine {version} or newer"):
+            plan_on(docker, {"name": "web", option: value})
+
+
+def test_the_documentation_has_the_options_that_the_parser_knows() -> None:
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]["networks"]["suboptions"]
+    assert {name: tuple(option.get("aliases", ())) for name, option in documented.items()} == ENDPOINT_OPTIONS

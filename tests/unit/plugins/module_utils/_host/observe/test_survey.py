@@ -1,0 +1,177 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which questions a survey asks, and of whom."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import Probe, Verdict
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineError, EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import Absent, Residents
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, PARTS, survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.batches import probe_all
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_links, read_routes
+
+WEB = {"Id": "aa" * 32, "Names": ["/web1"], "HostConfig": {"NetworkMode": "web"}}
+SIDE = {"Id": "bb" * 32, "Names": ["/a-side"], "HostConfig": {"NetworkMode": "container:" + WEB["Id"]}}
+DOCKER0 = {
+    "Name": "bridge",
+    "Id": "cc" * 32,
+    "Driver": "bridge",
+    "Scope": "local",
+    "Options": {"com.docker.network.bridge.name": "docker0"},
+    "IPAM": {"Config": [{"Subnet": "172.17.0.0/16"}]},
+}
+LINKS = [
+    {
+        "ifname": "docker0",
+        "ifindex": 3,
+        "mtu": 1500,
+        "operstate": "UP",
+        "addr_info": [{"local": "fe80::1", "prefixlen": 64}, {"local": "172.17.0.1", "prefixlen": 16}],
+    }
+]
+
+
+class FakeEngine:
+    def __init__(self, **answers: t.Any) -> None:
+        self.asked: list[str] = []
+        self.answers = {name.replace("_", "/"): answer for name, answer in answers.items()}
+
+    @property
+    def version(self) -> EngineVersion:
+        return EngineVersion(28, 5, 2)
+
+    def get(self, path: str, **_query: str) -> t.Any:
+        self.asked.append(path)
+        if path not in self.answers:
+            raise EngineError("no such container", 404)
+        answer = self.answers[path]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def post(self, path: str, body: dict[str, t.Any] | None = None, **query: str) -> t.Any:
+        raise AssertionError(path, body, query)
+
+    def delete(self, path: str) -> None:
+        raise AssertionError(path)
+
+
+class FakeCommands:
+    def __init__(self, found: str | None = "/sbin/ip") -> None:
+        self.found = found
+        self.ran: list[tuple[str, ...]] = []
+
+    def run(self, *argv: str, stdin: str | None = None) -> str:  # noqa: ARG002
+        self.ran.append(argv)
+        if argv[0] == "systemctl":
+            return "Id=fleetnet-routes.service\nActiveState=active\nUnitFileState=enabled\n"
+        if "address" in argv:
+            return json.dumps(LINKS)
+        return json.dumps([{"dst": "default", "dev": "eth0"}]) if "-4" in argv else ""
+
+    def find(self, program: str) -> str | None:  # noqa: ARG002
+        return self.found
+
+
+def inspected(container: dict[str, t.Any], pid: int, status: str = "running") -> dict[str, t.Any]:
+    return {"Id": container["Id"], "State": {"Pid": pid, "Status": status}, "NetworkSettings": {"Networks": {}}}
+
+
+def test_only_what_is_wanted_is_asked() -> None:
+    commands = FakeCommands()
+    engine = FakeEngine(_networks=[])
+    assert survey(["networks"], commands, engine) == {"networks": []}
+    assert engine.asked == ["/networks"]
+    assert commands.ran == []
+
+
+def test_without_an_engine_the_host_is_told_of() -> None:
+    parts = [part for part in PARTS if part not in ENGINE_PARTS]
+    assert list(survey(parts, FakeCommands(), None)) == parts
+
+
+def test_the_address_of_docker0_comes_from_its_link_where_the_engine_does_not_tell() -> None:
+    engine = FakeEngine(_networks=[DOCKER0])
+    (network,) = survey(["networks"], FakeCommands(), engine)["networks"]
+    assert network["subnets"][0]["gateway"] == "172.17.0.1"
+
+
+def test_containers_are_asked_about_one_by_one_only_for_details() -> None:
+    answers = {"_containers_json": [WEB], f"_containers_{WEB['Id']}_json": inspected(WEB, 70)}
+    engine = FakeEngine(**answers)
+    (container,) = survey(["containers"], FakeCommands(), engine)["containers"]
+    assert container["pid"] is None
+    assert engine.asked == ["/containers/json"]
+    (container,) = survey(["container_details"], FakeCommands(), engine)["containers"]
+    assert container["pid"] == 70
+
+
+def test_a_container_that_ends_meanwhile_has_no_details() -> None:
+    (container,) = survey(["container_details"], FakeCommands(), FakeEngine(_containers_json=[WEB]))["containers"]
+    assert (container["name"], container["pid"]) == ("web1", None)
+
+
+def test_another_error_of_the_engine_is_not_hidden() -> None:
+    broken = FakeEngine(**{"_containers_json": [WEB], f"_containers_{WEB['Id']}_json": EngineError("broken", 500)})
+    with pytest.raises(EngineError, match="broken"):
+        survey(["container_details"], FakeCommands(), broken)
+
+
+def test_links_and_routes() -> None:
+    commands = FakeCommands()
+    assert [link["name"] for link in read_links(commands)] == ["docker0"]
+    assert [route["destination"] for route in read_routes(commands)] == ["0.0.0.0/0"]
+
+
+def test_a_host_without_iproute2_is_told_what_to_install() -> None:
+    with pytest.raises(FleetnetError, match="install the package iproute2"):
+        read_links(FakeCommands(found=None))
+
+
+class FakeRun:
+    """Answers each probe by its token."""
+
+    def run(self, probes: t.Sequence[tuple[Probe, Namespace]]) -> list[Verdict]:
+        return [Verdict("reply", str(probe.token)) for probe, _namespace in probes]
+
+
+def test_probes_of_containers_that_do_not_run_are_errors_among_the_others() -> None:
+    engine = FakeEngine(
+        _containers_web1_json=inspected(WEB, os.getpid()), _containers_idle_json=inspected(SIDE, 0, "exited")
+    )
+    sources = ("idle", "web1", "nobody", "web1", "gone")
+    engine.answers["/containers/gone/json"] = inspected(SIDE, 2**22)
+    probes = [Probe(source, "10.0.0.1", "icmp", None, token) for token, source in enumerate(sources)]
+    verdicts = probe_all(probes, Residents(lambda: engine), FakeRun, 100)  # type: ignore[arg-type]
+    assert [(verdict.outcome, verdict.detail) for verdict in verdicts] == [
+        ("error", "container idle does not run (it is exited)"),
+        ("reply", "1"),
+        ("error", "container nobody does not exist on this host"),
+        ("reply", "3"),
+        ("error", "container gone has just ended"),
+    ]
+    assert engine.asked.count("/containers/web1/json") == 1
+
+
+def test_a_strange_name_stays_one_name() -> None:
+    engine = FakeEngine()
+    assert isinstance(Residents(lambda: engine).find("../networks"), Absent)
+    assert engine.asked == ["/containers/..%2Fnetworks/json"]
+
+
+def test_the_hosts_own_namespace_is_not_observed() -> None:
+    engine = FakeEngine(
+        **{"_containers_json": [WEB], f"_containers_{WEB['Id']}_json": inspected(WEB, os.getpid())},
+    )
+    assert Residents(lambda: engine).observable() == {}
