@@ -29,7 +29,10 @@ import plays
 
 sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":", maxsplit=1)[0])
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet, parse_host
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import Engine, compile_rules
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import (
+    EngineFirewall,
+    compile_rules,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan
 
@@ -73,7 +76,7 @@ def ours(plan: FleetPlan) -> tuple[str, float]:
     given = json.loads(json.dumps(plan.policy.to_data()))
     own = [subnet for _network, subnet in plan.networks_of(plan.hosts[0])]
     start = time.monotonic()
-    text = compile_rules(Policy.from_data(given), own, Engine((28, 5, 2))).nft
+    text = compile_rules(Policy.from_data(given), own, EngineFirewall((28, 5, 2))).nft
     return text, time.monotonic() - start
 
 

@@ -24,7 +24,7 @@ class ActionModule(FleetAction):
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
-        nodes = [probe_plan.Node.from_data(node) for node in arguments["nodes"]]
+        nodes = [probe_plan.Endpoint.from_data(node) for node in arguments["nodes"]]
         found = verdicts.read_verdicts(inventory, arguments, nodes)
         chosen = probe_plan.to_explain(found, arguments["most"])
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}

@@ -43,7 +43,7 @@ class ActionModule(FleetAction):
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
-        nodes = [probe_plan.Node.from_data(node) for node in arguments["nodes"]]
+        nodes = [probe_plan.Endpoint.from_data(node) for node in arguments["nodes"]]
         results = inventory.registered(arguments["results"])
         found = verdicts.read_verdicts(inventory, arguments, nodes)
         if arguments["traces"]:

@@ -101,7 +101,7 @@ def render(name: str, topology: Topology, library: list[str]) -> str:
     """The topology in a format; the page needs the scripts of the graph library."""
     if name == "html":
         own = [_own(script) for script in _SCRIPTS]
-        return page.render(topology, page.Parts(_own("page.html"), _own("page.css"), library + own))
+        return page.render(topology, page.PageParts(_own("page.html"), _own("page.css"), library + own))
     if name == "mermaid":
         return mermaid.render(topology)
     return dot.render(topology) if name == "dot" else json.dumps(topology.to_data(), indent=1) + "\n"

@@ -161,7 +161,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_spec import parse_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import (
-    Plan,
+    NetworksPlan,
     describe_attachment,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
@@ -184,7 +184,7 @@ def handle(module: AnsibleModule) -> dict[str, t.Any]:
     engine = connect(params)
     networks = read_networks(engine)
     container = read_container(engine, params["container"], networks, must_exist=params["state"] == "present")
-    plan = Plan()
+    plan = NetworksPlan()
     if container is not None:
         # Who has which address matters only where one is asked for that the container does not have.
         addressed = [

@@ -21,7 +21,7 @@ description:
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
   - fleetnet.docker.engine
-  - fleetnet.docker.residents
+  - fleetnet.docker.containers
 attributes:
   check_mode:
     details:
@@ -208,7 +208,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.req
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import invoked, run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import neighbours
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import OPTIONS, Residents
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import OPTIONS, ContainerNamespaces
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.batches import probe_all
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sender import ProbeRun
@@ -224,7 +224,7 @@ def probe(module: AnsibleModule) -> dict[str, t.Any]:
     require_root()
     verdicts = probe_all(
         probes,
-        Residents(Task.of(module).engine, params["containers"]),
+        ContainerNamespaces(Task.of(module).engine, params["containers"]),
         lambda: ProbeRun(params["probe_timeout"], params["attempts"], params["concurrency"]),
         neighbours.room(),
     )

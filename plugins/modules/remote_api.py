@@ -185,12 +185,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import (
-    Desired,
+    DesiredRemoteApi,
     Material,
     parse_listen,
     plan_remote_api,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.remote_api import Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.remote_api import RemoteApiExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.remote_api_spec import ARGUMENT_SPEC
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import Daemon
@@ -202,14 +202,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.module impor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import ModuleCommands
 
 
-def desired_state(params: dict[str, t.Any]) -> Desired:
+def desired_state(params: dict[str, t.Any]) -> DesiredRemoteApi:
     if params["state"] == "absent":
-        return Desired((), params["port"], None)
+        return DesiredRemoteApi((), params["port"], None)
     listen = parse_listen(params["listen"] or [], params["port"], params["mutual_tls"])
     contents = (params["ca_certificate"], params["certificate"], params["private_key"])
     if not all(contents):
         raise FleetnetError("ca_certificate, certificate and private_key are needed, or authority")
-    return Desired(listen, params["port"], Material(*(text.strip() + "\n" for text in contents)))
+    return DesiredRemoteApi(listen, params["port"], Material(*(text.strip() + "\n" for text in contents)))
 
 
 def remote_api(module: AnsibleModule) -> dict[str, t.Any]:
@@ -217,7 +217,7 @@ def remote_api(module: AnsibleModule) -> dict[str, t.Any]:
     desired = desired_state(params)
     commands = ModuleCommands(module)
     state = State(params["service"])
-    host = Host(
+    host = RemoteApiExecutor(
         commands, Daemon(commands, params["service"]), state, lambda: connect(params), params["restart_timeout"]
     )
     if module.check_mode:
@@ -226,7 +226,7 @@ def remote_api(module: AnsibleModule) -> dict[str, t.Any]:
         return _run(host, desired, params["allow_restart"], check_mode=False)
 
 
-def _run(host: Host, desired: Desired, allow_restart: bool, check_mode: bool) -> dict[str, t.Any]:
+def _run(host: RemoteApiExecutor, desired: DesiredRemoteApi, allow_restart: bool, check_mode: bool) -> dict[str, t.Any]:
     given_back = None if check_mode else host.give_back()
     observed = host.observe()
     plan = plan_remote_api(desired, observed, allow_restart)

@@ -30,8 +30,8 @@ else:
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.container import Container
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.host import (
     DockerNetwork,
-    Fleet,
     Json,
+    ObservedFleet,
     ObservedHost,
 )
 
@@ -49,7 +49,7 @@ def _fixture(function: Function) -> Function:
 class NetworkInfo:
     """What the module network_info returns of a host; by default of the one under test."""
 
-    def __init__(self, fleet: Fleet, host: ObservedHost) -> None:
+    def __init__(self, fleet: ObservedFleet, host: ObservedHost) -> None:
         self._fleet = fleet
         self._host = host
 
@@ -62,26 +62,26 @@ class NetworkInfo:
 
 
 @_fixture
-def observed_fleet(request: pytest.FixtureRequest) -> Fleet:
+def observed_fleet(request: pytest.FixtureRequest) -> ObservedFleet:
     """The inventory's hosts, for tests that are about several: ``observed_fleet.host("h1").container("web")``."""
-    return Fleet(testinfra.get_hosts, {name: request.config.getoption(name) for name in _BACKEND_OPTIONS})
+    return ObservedFleet(testinfra.get_hosts, {name: request.config.getoption(name) for name in _BACKEND_OPTIONS})
 
 
 @_fixture
-def network_info(host: t.Any, observed_fleet: Fleet) -> NetworkInfo:
+def network_info(host: t.Any, observed_fleet: ObservedFleet) -> NetworkInfo:
     """``network_info()["forwarding"]``: the whole truth of the host under test."""
     return NetworkInfo(observed_fleet, observed_fleet.add(host))
 
 
 @_fixture
-def docker_network(host: t.Any, observed_fleet: Fleet) -> t.Callable[..., DockerNetwork]:
+def docker_network(host: t.Any, observed_fleet: ObservedFleet) -> t.Callable[..., DockerNetwork]:
     """``docker_network("web")``: a network of the host under test, or of another one with ``host="h2"``."""
     here = observed_fleet.add(host)
     return lambda name, host=None: (observed_fleet.host(host) if host else here).network(name)
 
 
 @_fixture
-def container(host: t.Any, observed_fleet: Fleet) -> t.Callable[..., Container]:
+def container(host: t.Any, observed_fleet: ObservedFleet) -> t.Callable[..., Container]:
     """``container("web")``: a container of the host under test, or of another one with ``host="h2"``."""
     here = observed_fleet.add(host)
     return lambda name, host=None: (observed_fleet.host(host) if host else here).container(name)

@@ -22,7 +22,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 
 def read_verdicts(
-    inventory: Inventory, arguments: t.Mapping[str, t.Any], nodes: t.Sequence[probe_plan.Node]
+    inventory: Inventory, arguments: t.Mapping[str, t.Any], nodes: t.Sequence[probe_plan.Endpoint]
 ) -> list[probe_plan.Verdict]:
     """A verdict on each probe. ``arguments`` are those of ARGUMENT_SPEC."""
     policy = Policy.from_data(arguments["policy"])

@@ -140,7 +140,7 @@ class Fleets:
         fingerprints = {name: member.fingerprint for name, member in wanted.items()}
         steps = mend.plan(fingerprints, hosts.observe(docker, files.name))
 
-        def carry_out(step: mend.Step) -> None:
+        def carry_out(step: mend.RepairStep) -> None:
             if step.do is mend.Do.CREATE:
                 own = b"" if step.name == WORLD else ssh.identity(public, files.host_key(step.name))
                 hosts.create(docker, wanted[step.name], own)

@@ -10,7 +10,7 @@ from . import console
 from .docker import FINGERPRINT_LABEL, HOST_LABEL, LABEL, LINK_LABEL, Docker, of_fleet
 from .errors import FleetError
 from .members import LIBRARY, Member
-from .mend import Observed
+from .mend import ExistingContainer
 
 PAUSE = 0.2
 
@@ -21,10 +21,10 @@ SERVICES = ("ssh.service", "fleetnet-testbed-workload.service")
 PARTS = {"sshd": "an SSH server", "engine": "an answer from dockerd", "workload": "the workload image"}
 
 
-def observe(docker: Docker, fleet: str) -> list[Observed]:
+def observe(docker: Docker, fleet: str) -> list[ExistingContainer]:
     """The containers of a fleet as they are."""
     return [
-        Observed(
+        ExistingContainer(
             id=container["Id"],
             name=container["Config"]["Labels"].get(HOST_LABEL, ""),
             status=container["State"]["Status"],

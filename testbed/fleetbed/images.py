@@ -85,7 +85,7 @@ class ImageStore:
             with console.step(f"building the host image {recipe.generation}", hint=lambda: _doing(log)):
                 process.run_logged(command, log, env={**os.environ, "TMPDIR": str(work)})
             target.rename(self._tarball(recipe))
-        except process.CommandFailed as error:
+        except process.ProgramFailed as error:
             raise ImageUnavailable(
                 recipe.generation, f"the host image cannot be built: {_reason(log)} (see {log})", error.output
             ) from error

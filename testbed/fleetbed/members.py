@@ -27,7 +27,7 @@ VOLUMES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 
 
 @dataclass(frozen=True)
-class Link:
+class Segment:
     """An L2 segment of the underlay: an internal network of the outer engine."""
 
     name: str
@@ -50,13 +50,13 @@ class Member:
     fleet: str
     name: str
     engine: str
-    link: Link
+    link: Segment
     address: str
     arguments: tuple[str, ...]  # of docker create, up to the fingerprint
     image: str
     command: str
     volumes: tuple[str, ...] = ()
-    further: tuple[tuple[Link, str], ...] = ()  # more links to connect, with addresses
+    further: tuple[tuple[Segment, str], ...] = ()  # more links to connect, with addresses
 
     @property
     def container(self) -> str:
@@ -76,7 +76,7 @@ class Member:
 
 
 def members(
-    spec: Spec, links: Sequence[Link], images: Mapping[str, str], machine: Machine
+    spec: Spec, links: Sequence[Segment], images: Mapping[str, str], machine: Machine
 ) -> tuple[Member, list[Member]]:
     """The world and the hosts of a fleet, without hosts whose engine there is no image of."""
     hosts = [
@@ -88,7 +88,7 @@ def members(
     return _world(spec, links, generation, image), hosts
 
 
-def _host(spec: Spec, number: int, link: Link, image: str, machine: Machine) -> Member:
+def _host(spec: Spec, number: int, link: Segment, image: str, machine: Machine) -> Member:
     name, own = host_name(number), str(address.host(link.subnet, number))
     volumes = {f"{spec.name}-{name}-{volume}": path for volume, path in VOLUMES.items()}
     arguments = [
@@ -118,7 +118,7 @@ def _host(spec: Spec, number: int, link: Link, image: str, machine: Machine) -> 
     return Member(spec.name, name, spec.engine(number), link, own, tuple(arguments), image, command, tuple(volumes))
 
 
-def _world(spec: Spec, links: Sequence[Link], generation: str, image: str) -> Member:
+def _world(spec: Spec, links: Sequence[Segment], generation: str, image: str) -> Member:
     first, *others = links
     own = str(address.world(first.subnet))
     arguments = [
@@ -132,7 +132,7 @@ def _world(spec: Spec, links: Sequence[Link], generation: str, image: str) -> Me
     return Member(spec.name, WORLD, generation, first, own, tuple(arguments), image, f"{LIBRARY}/world", (), further)
 
 
-def _common(spec: Spec, name: str, link: Link, own: str) -> list[str]:
+def _common(spec: Spec, name: str, link: Segment, own: str) -> list[str]:
     forwarding = [] if name == WORLD else ["--sysctl=net.ipv4.ip_forward=0"]  # as on a fresh machine
     return [
         f"--name={spec.name}-{name}",

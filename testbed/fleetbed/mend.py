@@ -20,7 +20,7 @@ class Do(Enum):
 
 
 @dataclass(frozen=True)
-class Observed:
+class ExistingContainer:
     """One container that is there."""
 
     id: str
@@ -30,7 +30,7 @@ class Observed:
 
 
 @dataclass(frozen=True)
-class Step:
+class RepairStep:
     """One thing to do; `container` is the id of the one that is there, if it takes one."""
 
     do: Do
@@ -39,26 +39,26 @@ class Step:
     reason: str
 
 
-def plan(desired: Mapping[str, str], observed: Iterable[Observed]) -> list[Step]:
+def plan(desired: Mapping[str, str], observed: Iterable[ExistingContainer]) -> list[RepairStep]:
     """The steps from what is observed to what is desired (fingerprints by name), removals first."""
-    removals: list[Step] = []
-    others: list[Step] = []
+    removals: list[RepairStep] = []
+    others: list[RepairStep] = []
     present: set[str] = set()
     for container in observed:
         reason = _unfit(container, desired.get(container.name), container.name in present)
         if reason:
-            removals.append(Step(Do.REMOVE, container.name, container.id, reason))
+            removals.append(RepairStep(Do.REMOVE, container.name, container.id, reason))
             continue
         present.add(container.name)
         if container.status == "paused":
-            others.append(Step(Do.UNPAUSE, container.name, container.id, "paused"))
+            others.append(RepairStep(Do.UNPAUSE, container.name, container.id, "paused"))
         elif container.status not in ALIVE:
-            others.append(Step(Do.START, container.name, container.id, "not running"))
-    others += [Step(Do.CREATE, name, "", "missing") for name in desired if name not in present]
+            others.append(RepairStep(Do.START, container.name, container.id, "not running"))
+    others += [RepairStep(Do.CREATE, name, "", "missing") for name in desired if name not in present]
     return [*removals, *others]
 
 
-def _unfit(container: Observed, wanted: str | None, repeated: bool) -> str:
+def _unfit(container: ExistingContainer, wanted: str | None, repeated: bool) -> str:
     """Why a container cannot stay, or nothing."""
     if wanted is None:
         return "not wanted any more"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from . import address, locks, process
 from .docker import LABEL, LINK_LABEL, Docker, of_fleet
-from .members import Link
+from .members import Segment
 from .paths import Paths
 
 
-def ensure_links(docker: Docker, paths: Paths, fleet: str, count: int) -> list[Link]:
+def ensure_links(docker: Docker, paths: Paths, fleet: str, count: int) -> list[Segment]:
     """The links of a fleet, made where they are missing."""
     wanted = [f"l{index + 1}" for index in range(count)]
     present = existing_links(docker, fleet)
@@ -30,18 +30,18 @@ def ensure_links(docker: Docker, paths: Paths, fleet: str, count: int) -> list[L
     return [present[name] for name in wanted]
 
 
-def existing_links(docker: Docker, fleet: str) -> dict[str, Link]:
+def existing_links(docker: Docker, fleet: str) -> dict[str, Segment]:
     """The links that are there, by name."""
     found = docker.inspect("network", *docker.ids("network", of_fleet(fleet)))
     return {
-        network["Labels"][LINK_LABEL]: Link(
+        network["Labels"][LINK_LABEL]: Segment(
             network["Labels"][LINK_LABEL], network["Id"], IPv4Network(network["IPAM"]["Config"][0]["Subnet"])
         )
         for network in found
     }
 
 
-def remove_others(docker: Docker, fleet: str, links: Sequence[Link]) -> None:
+def remove_others(docker: Docker, fleet: str, links: Sequence[Segment]) -> None:
     """Removes the fleet's links that are none of these."""
     keep = {link.network for link in links}
     for network in docker.ids("network", of_fleet(fleet)):

@@ -21,7 +21,7 @@ inherited: set[int] = set()
 TIMED_OUT = 124
 
 
-class CommandFailed(FleetError):
+class ProgramFailed(FleetError):
     """A program ended with an error."""
 
     def __init__(self, argv: Sequence[str], status: int, output: str) -> None:
@@ -66,7 +66,7 @@ def run(
         raise FleetError(f"{shlex.join(argv[:3])} gave no answer within {timeout:.0f} s") from error
     out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     if check and done.returncode:
-        raise CommandFailed(argv, done.returncode, err or out)
+        raise ProgramFailed(argv, done.returncode, err or out)
     return subprocess.CompletedProcess(argv, done.returncode, out, err)
 
 
@@ -84,7 +84,7 @@ def run_logged(argv: Sequence[str], log: Path, *, env: Mapping[str, str] | None 
             pass_fds=tuple(inherited),
         )
     if done.returncode:
-        raise CommandFailed(argv, done.returncode, tail(log))
+        raise ProgramFailed(argv, done.returncode, tail(log))
 
 
 def _confined() -> list[str]:

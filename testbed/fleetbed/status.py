@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from . import hosts, state
 from .docker import Docker
-from .mend import Observed
+from .mend import ExistingContainer
 from .paths import Paths
 from .spec import WORLD, Spec
 from .together import together
@@ -35,7 +35,9 @@ def rows(docker: Docker | None, paths: Paths, fleet: str) -> list[tuple[str, ...
     return together(row, names, ASKED_AT_ONCE)
 
 
-def _row(docker: Docker | None, spec: Spec | None, name: str, there: Observed | None, wanted: bool) -> tuple[str, ...]:
+def _row(
+    docker: Docker | None, spec: Spec | None, name: str, there: ExistingContainer | None, wanted: bool
+) -> tuple[str, ...]:
     generation = spec.engine(int(name[1:])) if spec and wanted and name != WORLD else "-"
     if docker is None:
         return name, "-", generation, "-", "unknown: the outer engine does not answer"

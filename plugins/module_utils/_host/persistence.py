@@ -13,7 +13,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import (
     File,
     FilesPlan,
-    Observed,
+    ObservedFiles,
     part_files,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import Part
@@ -22,7 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.com
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import unit_states
 
 
-class Agent:
+class PartFiles:
     """One part of a host's fleetnet files: the part's own script and units, and the files that its module compiles."""
 
     def __init__(self, commands: Commands, part: Part) -> None:
@@ -43,17 +43,17 @@ class Agent:
         """Nothing of it: neither the part's own files nor the module's ``files`` (paths)."""
         return dict.fromkeys([*files, *part_files(self._part)])
 
-    def observe(self, desired: t.Mapping[str, File | None]) -> Observed:
+    def observe(self, desired: t.Mapping[str, File | None]) -> ObservedFiles:
         """Read the files, and let the script tell what differs in the kernel.
 
         Where any file differs everything is applied anew, so that only with the right files there is anything to ask.
         """
         files = {path: read_text(path) for path in desired}
         if not any(desired.values()):
-            return Observed(files, tuple(self._script("--traces").splitlines()))
+            return ObservedFiles(files, tuple(self._script("--traces").splitlines()))
         if any(files[path] != (file.text if file else None) for path, file in desired.items()):
-            return Observed(files)
-        return Observed(files, self._drift(), self._idle_units())
+            return ObservedFiles(files)
+        return ObservedFiles(files, self._drift(), self._idle_units())
 
     def execute(self, plan: FilesPlan) -> None:
         """Write what differs, each file atomically, then apply once; or take all of it away."""

@@ -21,7 +21,7 @@ Json = t.Dict[str, t.Any]
 class ObservedHost:
     """A host, and what network_info told about it when it was first asked."""
 
-    def __init__(self, fleet: Fleet, way: t.Any) -> None:
+    def __init__(self, fleet: ObservedFleet, way: t.Any) -> None:
         self.fleet = fleet
         self.name = str(way.backend.get_hostname())
         self._way = way
@@ -65,7 +65,7 @@ class ObservedHost:
         return f"host {self.name}"
 
 
-class Fleet:
+class ObservedFleet:
     """The inventory's hosts. Each is asked once; ``forget`` has it asked again, after a test has changed something."""
 
     def __init__(self, find: t.Callable[..., t.Iterable[t.Any]], options: Json) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 from fleetbed import inventory
-from fleetbed.members import Link, Machine, members
+from fleetbed.members import Machine, Segment, members
 from fleetbed.spec import Spec
 
-L1 = Link("l1", "id1", IPv4Network("10.213.0.0/24"))
-L2 = Link("l2", "id2", IPv4Network("10.213.1.0/24"))
+L1 = Segment("l1", "id1", IPv4Network("10.213.0.0/24"))
+L2 = Segment("l2", "id2", IPv4Network("10.213.1.0/24"))
 IMAGES = {"20.10": "image:20.10", "28.5": "image:28.5"}
 BARE = Machine(modules=False, tun=False)
 SPEC = Spec("f", hosts=3, engines=("20.10", "28.5"), links=2)
@@ -44,7 +44,7 @@ def test_hosts_without_an_image_are_left_out() -> None:
         pytest.param([L1, L2], IMAGES, replace(BARE, tun=True), id="another machine"),
     ],
 )
-def test_fingerprint_tells_another_host(links: list[Link], images: dict[str, str], machine: Machine) -> None:
+def test_fingerprint_tells_another_host(links: list[Segment], images: dict[str, str], machine: Machine) -> None:
     before = members(SPEC, [L1, L2], IMAGES, BARE)[1][0]
     after = members(SPEC, links, images, machine)[1][0]
     assert before.fingerprint != after.fingerprint

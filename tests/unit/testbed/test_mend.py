@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import pytest
-from fleetbed.mend import Do, Observed, plan
+from fleetbed.mend import Do, ExistingContainer, plan
 
 DESIRED = {"world": "w", "h1": "1"}
 
 
-def there(name: str, status: str = "running", fingerprint: str = "") -> Observed:
-    return Observed(f"id-{name}", name, status, fingerprint or DESIRED.get(name, ""))
+def there(name: str, status: str = "running", fingerprint: str = "") -> ExistingContainer:
+    return ExistingContainer(f"id-{name}", name, status, fingerprint or DESIRED.get(name, ""))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def there(name: str, status: str = "running", fingerprint: str = "") -> Observed
         pytest.param([there("world"), there("h1"), there("h1")], [(Do.REMOVE, "h1")], id="twice"),
     ],
 )
-def test_plan(observed: list[Observed], steps: list[tuple[Do, str]]) -> None:
+def test_plan(observed: list[ExistingContainer], steps: list[tuple[Do, str]]) -> None:
     assert [(step.do, step.name) for step in plan(DESIRED, observed)] == steps
 
 

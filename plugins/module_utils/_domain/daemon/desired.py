@@ -10,11 +10,11 @@ import ipaddress
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import Desired
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import DesiredDaemon
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
 
-def desired_state(params: dict[str, t.Any]) -> Desired:
+def desired_state(params: dict[str, t.Any]) -> DesiredDaemon:
     """The declared options; InvalidValue for an option that is declared and unset at once, or that does not exist."""
     values = {option: params[option] for option in BY_OPTION if params.get(option) is not None}
     for option in params["unset"]:
@@ -26,7 +26,7 @@ def desired_state(params: dict[str, t.Any]) -> Desired:
         values["default_network_opts"] = _text_values(values["default_network_opts"])
     for network in params["allow_overlap"]:
         _check_network(network)
-    return Desired(values, tuple(params["unset"]), tuple(params["allow_overlap"]))
+    return DesiredDaemon(values, tuple(params["unset"]), tuple(params["allow_overlap"]))
 
 
 def _check_network(network: str) -> None:

@@ -28,7 +28,7 @@ class _Unknown:
 UNKNOWN = _Unknown()
 
 
-class Container(t.NamedTuple):
+class RunningContainer(t.NamedTuple):
     """A container that runs, or that has to run again."""
 
     id: str
@@ -36,7 +36,7 @@ class Container(t.NamedTuple):
     auto_remove: bool = False
 
 
-class Observed(t.NamedTuple):
+class ObservedDaemon(t.NamedTuple):
     """The host as it is. ``text`` is None where daemon.json does not exist.
 
     ``startup`` is the configuration that the running daemon has read from its file, None where that is not known.
@@ -56,8 +56,8 @@ class Observed(t.NamedTuple):
     info: Json
     bridge: Json | None
     addresses: frozenset[str]
-    containers: tuple[Container, ...] = ()
-    to_resume: tuple[Container, ...] = ()
+    containers: tuple[RunningContainer, ...] = ()
+    to_resume: tuple[RunningContainer, ...] = ()
     help_text: str = ""
     around: Surroundings = Surroundings()
     own_unit: str | None = None
@@ -68,7 +68,7 @@ class Observed(t.NamedTuple):
         return str(((self.bridge or {}).get("Options") or {}).get("com.docker.network.bridge.name", "docker0"))
 
 
-def effective(key: Key, observed: Observed) -> t.Any:
+def effective(key: Key, observed: ObservedDaemon) -> t.Any:
     """The value of ``key`` that the running daemon works with, in daemon.json's form; UNKNOWN where nothing tells."""
     shown = _SHOWN.get(key.name)
     if shown is not None:
@@ -100,11 +100,11 @@ def _canonical(key: Key, value: t.Any) -> t.Any:
     return None if value == "" else value
 
 
-def _bridge_value(read: t.Callable[[Json], t.Any]) -> t.Callable[[Observed], t.Any]:
+def _bridge_value(read: t.Callable[[Json], t.Any]) -> t.Callable[[ObservedDaemon], t.Any]:
     return lambda observed: None if observed.bridge is None else read(observed.bridge)
 
 
-def _option(name: str, kind: t.Callable[[str], t.Any]) -> t.Callable[[Observed], t.Any]:
+def _option(name: str, kind: t.Callable[[str], t.Any]) -> t.Callable[[ObservedDaemon], t.Any]:
     def read(bridge: Json) -> t.Any:
         value = (bridge.get("Options") or {}).get(name)
         return UNKNOWN if value is None else kind(value)
@@ -123,8 +123,8 @@ def _ipam(bridge: Json, family: int) -> Json:
     return {}
 
 
-def _bridge_address(family: int) -> t.Callable[[Observed], t.Any]:
-    def read(observed: Observed) -> t.Any:
+def _bridge_address(family: int) -> t.Callable[[ObservedDaemon], t.Any]:
+    def read(observed: ObservedDaemon) -> t.Any:
         entry = _ipam(observed.bridge or {}, family)
         # In the kernel: the engine goes on naming an address that somebody has taken off the bridge.
         found = [text for text in sorted(observed.addresses) if _inside(text, entry.get("Subnet"))]
@@ -138,7 +138,7 @@ def _inside(address: str, subnet: str | None) -> bool:
     return subnet is not None and ipaddress.ip_interface(address).network == ipaddress.ip_network(subnet, strict=False)
 
 
-def _ipam_field(family: int, *names: str) -> t.Callable[[Observed], t.Any]:
+def _ipam_field(family: int, *names: str) -> t.Callable[[ObservedDaemon], t.Any]:
     def read(bridge: Json) -> t.Any:
         value: t.Any = _ipam(bridge, family)
         for name in names:
@@ -152,28 +152,28 @@ def _ipv6(bridge: Json) -> t.Any:
     return bool(bridge.get("EnableIPv6"))
 
 
-def _pools(observed: Observed) -> t.Any:
+def _pools(observed: ObservedDaemon) -> t.Any:
     pools = observed.info.get("DefaultAddressPools") or []
     return [{"base": pool["Base"], "size": pool["Size"]} for pool in pools]
 
 
-def _live_restore(observed: Observed) -> t.Any:
+def _live_restore(observed: ObservedDaemon) -> t.Any:
     return bool(observed.info.get("LiveRestoreEnabled"))
 
 
-def _firewall(observed: Observed) -> t.Any:
+def _firewall(observed: ObservedDaemon) -> t.Any:
     driver = (observed.info.get("FirewallBackend") or {}).get("Driver")
     return driver.split("+")[0] if driver else UNKNOWN  # "iptables+firewalld"
 
 
-def _forwarding(observed: Observed) -> t.Any:
+def _forwarding(observed: ObservedDaemon) -> t.Any:
     # Forwarding that somebody switched off after the daemon's start is not in effect, whatever the daemon was told.
     return UNKNOWN if observed.info.get("IPv4Forwarding", True) else False
 
 
 _BRIDGE = "com.docker.network.bridge."
 
-_SHOWN: dict[str, t.Callable[[Observed], t.Any]] = {
+_SHOWN: dict[str, t.Callable[[ObservedDaemon], t.Any]] = {
     "bip": _bridge_address(4),
     "bip6": _bridge_address(6),
     "fixed-cidr": _ipam_field(4, "IPRange"),

@@ -23,8 +23,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.key
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import (
     UNKNOWN,
-    Container,
-    Observed,
+    ObservedDaemon,
+    RunningContainer,
     effective,
     equal,
 )
@@ -34,7 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 DECIDE_SUBNETS = ("bip", "bip6", "fixed_cidr_v6")
 
 
-class Desired(t.NamedTuple):
+class DesiredDaemon(t.NamedTuple):
     """``values`` by option name; the keys of ``unset`` leave the file, so that the engine's default holds.
 
     ``allow_overlap`` are networks that docker0's may overlap with.
@@ -56,7 +56,7 @@ class Effect(t.NamedTuple):
         return f"{self.option} {_show(self.before)} -> {_show(self.after)}"
 
 
-class Plan(t.NamedTuple):
+class DaemonPlan(t.NamedTuple):
     """Ordered operations: write the files, stop containers, restart or reload, start containers again.
 
     ``before`` and ``after`` are daemon.json's texts, None where it does not exist. ``signal`` is RESTART, RELOAD or
@@ -72,9 +72,9 @@ class Plan(t.NamedTuple):
     after: str | None
     effects: tuple[Effect, ...]
     signal: str | None
-    stop: tuple[Container, ...]
-    interrupted: tuple[Container, ...]
-    resume: tuple[Container, ...]
+    stop: tuple[RunningContainer, ...]
+    interrupted: tuple[RunningContainer, ...]
+    resume: tuple[RunningContainer, ...]
     own_unit_before: str | None = None
     own_unit: str | None = None
     leave: str | None = None
@@ -129,7 +129,7 @@ class Plan(t.NamedTuple):
         return diffs
 
 
-def plan_daemon(desired: Desired, observed: Observed, allow_restart: bool = False) -> Plan:
+def plan_daemon(desired: DesiredDaemon, observed: ObservedDaemon, allow_restart: bool = False) -> DaemonPlan:
     """Raises FleetnetError for what cannot work, and for an interruption that nobody has consented to."""
     plan = _plan(desired, observed)
     if plan.interrupted:
@@ -137,12 +137,12 @@ def plan_daemon(desired: Desired, observed: Observed, allow_restart: bool = Fals
     return plan
 
 
-def still_missing(desired: Desired, observed: Observed) -> tuple[Effect, ...]:
+def still_missing(desired: DesiredDaemon, observed: ObservedDaemon) -> tuple[Effect, ...]:
     """After the plan has been executed: what is not in effect even so."""
     return _effects(desired, observed)
 
 
-def _plan(desired: Desired, observed: Observed) -> Plan:
+def _plan(desired: DesiredDaemon, observed: ObservedDaemon) -> DaemonPlan:
     check.check_versions(desired.values, observed.version)
     now = config.parse(observed.text or "", observed.path)
     own = own_bridge.own_bridge(desired.values)
@@ -173,7 +173,8 @@ def _plan(desired: Desired, observed: Observed) -> Plan:
     signal = RESTART if RESTART in applies else RELOAD if RELOAD in applies else None
     if signal == RELOAD and not check.reload_works(merged, observed.version):
         signal = RESTART
-    stop = interrupted = resume = ()  # type: t.Tuple[Container, ...]
+    stop: tuple[RunningContainer, ...] = ()
+    interrupted, resume = stop, stop
     if signal == RESTART:
         live_restore = bool(observed.info.get("LiveRestoreEnabled"))
         if not live_restore:
@@ -181,7 +182,7 @@ def _plan(desired: Desired, observed: Observed) -> Plan:
         elif any(BY_OPTION[effect.option].scope == BRIDGE for effect in effects):
             stop = interrupted = observed.containers
         resume = observed.containers
-    return Plan(
+    return DaemonPlan(
         path=observed.path,
         unit=observed.unit,
         before=observed.text,
@@ -198,7 +199,7 @@ def _plan(desired: Desired, observed: Observed) -> Plan:
     )
 
 
-def _interim(after: str, effects: t.Iterable[Effect], observed: Observed) -> str | None:
+def _interim(after: str, effects: t.Iterable[Effect], observed: ObservedDaemon) -> str | None:
     """The file without a default network, where a bridge of our own is to have another address.
 
     dockerd 28 remembers the address of a bridge that it has not made, and puts it back on the bridge before it looks
@@ -210,7 +211,7 @@ def _interim(after: str, effects: t.Iterable[Effect], observed: Observed) -> str
     return config.edit(after, {"bridge": own_bridge.NONE}, (), observed.path)
 
 
-def _edits(desired: Desired, own: own_bridge.OwnBridge | None) -> tuple[dict[str, t.Any], list[str]]:
+def _edits(desired: DesiredDaemon, own: own_bridge.OwnBridge | None) -> tuple[dict[str, t.Any], list[str]]:
     """What to set in daemon.json and what to take out, by the keys' names there."""
     values = dict(desired.values)
     removed = list(desired.unset)
@@ -222,7 +223,7 @@ def _edits(desired: Desired, own: own_bridge.OwnBridge | None) -> tuple[dict[str
     return changes, [BY_OPTION[option].name for option in removed]
 
 
-def _left_bridge(effects: t.Iterable[Effect], observed: Observed) -> str | None:
+def _left_bridge(effects: t.Iterable[Effect], observed: ObservedDaemon) -> str | None:
     """The bridge to delete before the restart: docker0, which the engine makes anew when it needs it, or our own."""
     if observed.bridge is None or not any(effect.option == "bridge" for effect in effects):
         return None
@@ -230,7 +231,7 @@ def _left_bridge(effects: t.Iterable[Effect], observed: Observed) -> str | None:
     return name if name in (own_bridge.DOCKER0, own_bridge.name_in(observed.own_unit)) else None
 
 
-def _effects(desired: Desired, observed: Observed) -> tuple[Effect, ...]:
+def _effects(desired: DesiredDaemon, observed: ObservedDaemon) -> tuple[Effect, ...]:
     effects = []
     for option, value in desired.values.items():
         key = BY_OPTION[option]
@@ -247,7 +248,7 @@ def _effects(desired: Desired, observed: Observed) -> tuple[Effect, ...]:
     return tuple(effects)
 
 
-def _consent(plan: Plan, allow_restart: bool) -> None:
+def _consent(plan: DaemonPlan, allow_restart: bool) -> None:
     effects = "; ".join(str(effect) for effect in plan.effects)
     count = len(plan.interrupted)
     who = f"{count} running container{'s' if count > 1 else ''} ({_names(plan.interrupted)})"
@@ -268,7 +269,7 @@ def _consent(plan: Plan, allow_restart: bool) -> None:
         )
 
 
-def _names(containers: t.Sequence[Container]) -> str:
+def _names(containers: t.Sequence[RunningContainer]) -> str:
     shown = ", ".join(container.name for container in containers[:5])
     return shown + (f" and {len(containers) - 5} more" if len(containers) > 5 else "")
 

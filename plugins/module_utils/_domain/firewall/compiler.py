@@ -41,7 +41,7 @@ RAW_CHAIN = "FLEETNET-RAW"
 
 
 @dataclasses.dataclass(frozen=True)
-class Engine:
+class EngineFirewall:
     """What of the engine decides the rules: release, and which firewall it writes (iptables, nftables or none).
 
     ``forward_drops`` are the IP versions in which iptables drops what it forwards by default, as ufw wants it.
@@ -74,7 +74,7 @@ class Ruleset:
     firewalld_own6: str
 
 
-def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: Engine) -> Ruleset:
+def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: EngineFirewall) -> Ruleset:
     """Compile the policy for one host.
 
     ``own`` are the subnets of the host's declared networks that are not internal. Unsupported where this engine cannot
@@ -98,7 +98,7 @@ def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: Engine) -> Ru
     )
 
 
-def _check(policy: Policy, engine: Engine) -> None:
+def _check(policy: Policy, engine: EngineFirewall) -> None:
     """Unsupported where this engine cannot do what the policy asks."""
     if engine.firewall == "iptables":
         return
@@ -137,7 +137,7 @@ def _routes_to_default_bridge(line: PolicyLine) -> bool:
 # --- iptables ---------------------------------------------------------------------------------------------------------
 
 
-def _iptables(policy: Policy, family: Family, engine: Engine) -> str:
+def _iptables(policy: Policy, family: Family, engine: EngineFirewall) -> str:
     """Our chains; the jumps into them (DOCKER-USER, raw PREROUTING) are the business of whoever loads them."""
     if engine.firewall != "iptables":
         return ""

@@ -25,7 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
     INGRESS,
     TO_HOST,
     Family,
-    Member,
+    NetworkMatch,
     Policy,
 )
 
@@ -149,7 +149,7 @@ class Table:
 
     # --- between a network and the outside ----------------------------------------------------------------------------
 
-    def _limited(self, direction: str) -> list[tuple[str, Member]]:
+    def _limited(self, direction: str) -> list[tuple[str, NetworkMatch]]:
         limited = self._policy.limited.get(direction, frozenset())
         return [(name, member) for name, member in self._family.members.items() if name in limited]
 
@@ -258,7 +258,7 @@ class Table:
                 lookups.append(f"{expression} vmap @{name}")
         return definitions, lookups
 
-    def _value_pairs(self, source: Member | None, target: Member | None) -> t.Iterator[str]:
+    def _value_pairs(self, source: NetworkMatch | None, target: NetworkMatch | None) -> t.Iterator[str]:
         for first in source.values if source else ():
             for second in target.values if target else ():
                 yield f"{self._address(first)} . {self._address(second)}"
@@ -289,7 +289,7 @@ class Table:
                     rules.append(f'\t\t{match}goto allowed comment "{_comment(f"{source} -> {target}")}"')
         return rules
 
-    def _match(self, member: Member, end: str) -> str:
+    def _match(self, member: NetworkMatch, end: str) -> str:
         field = f"{self._ip} {end}"
         if member.subnets:
             return f"{field} {_set(member.subnets)}"

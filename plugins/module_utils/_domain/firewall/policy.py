@@ -42,7 +42,7 @@ _AS_DOCKER_DOES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Member:
+class NetworkMatch:
     """How a network's addresses are known: ``values`` of the masked address (slots), or pinned ``subnets``."""
 
     values: tuple[int, ...] = ()
@@ -59,7 +59,7 @@ class Family:
 
     supernet: Prefix
     mask: int
-    members: t.Mapping[str, Member]
+    members: t.Mapping[str, NetworkMatch]
 
     @property
     def version(self) -> int:
@@ -87,7 +87,7 @@ class Family:
             Prefix.parse(data["supernet"]),
             parse_address(data["mask"])[1],
             {
-                name: Member(
+                name: NetworkMatch(
                     tuple(parse_address(value)[1] for value in member["values"]),
                     tuple(Prefix.parse(subnet) for subnet in member["subnets"]),
                 )
@@ -284,12 +284,12 @@ def _family(fleet: Fleet, leases: Leases, carriers: t.Mapping[str, t.Collection[
     granule = max(slot.length for slot in leases.slots.values())
     mask = ((1 << (granule - leases.host_prefix_length)) - 1) << (bits - granule)
     members = {
-        name: Member(values=tuple(range(slot.offset, slot.end, 1 << (bits - granule))))
+        name: NetworkMatch(values=tuple(range(slot.offset, slot.end, 1 << (bits - granule))))
         for name, slot in leases.slots.items()
         if name not in networks or networks[name].routed
     }
     for network in fleet.networks:
         subnets = tuple(subnet for subnet in network.subnets if subnet.version == version)
         if subnets and carriers[network.name]:
-            members[network.name] = Member(subnets=subnets)
+            members[network.name] = NetworkMatch(subnets=subnets)
     return Family(leases.supernet, mask, members)

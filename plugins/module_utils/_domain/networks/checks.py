@@ -100,7 +100,7 @@ def _text(version: Version) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Resident:
+class PlannedNetwork:
     """A network that is there after the plan: one that stays as it is, or (with ``item``) one that is made for an item.
 
     ``whose`` is how an error calls it.
@@ -112,21 +112,21 @@ class Resident:
     item: Item | None = None
 
 
-def staying(network: ObservedNetwork) -> Resident:
-    return Resident(network.definition, network.bridge, f"the network {network.name!r} ({network.id[:12]})")
+def staying(network: ObservedNetwork) -> PlannedNetwork:
+    return PlannedNetwork(network.definition, network.bridge, f"the network {network.name!r} ({network.id[:12]})")
 
 
-def declared(item: Item, definition: Definition) -> Resident:
+def declared(item: Item, definition: Definition) -> PlannedNetwork:
     bridge = dict(definition.driver_options).get(BRIDGE_NAME) if definition.driver == "bridge" else None
-    return Resident(definition, None if definition.config_only else bridge, item.path, item)
+    return PlannedNetwork(definition, None if definition.config_only else bridge, item.path, item)
 
 
-def check_residents(residents: t.Sequence[Resident], links: t.Collection[str] = ()) -> None:
+def check_residents(residents: t.Sequence[PlannedNetwork], links: t.Collection[str] = ()) -> None:
     """Refuse an item whose subnet or bridge another network has, or whose bridge is another device of the host.
 
     ``links`` are the devices of the host, without the bridges of networks.
     """
-    bridges: dict[str, Resident] = {}
+    bridges: dict[str, PlannedNetwork] = {}
     for resident in sorted(residents, key=lambda each: each.item is not None):
         if resident.bridge is None:
             continue
@@ -139,7 +139,7 @@ def check_residents(residents: t.Sequence[Resident], links: t.Collection[str] = 
             raise _bridge_taken(resident, "is another network device of this host")
     # Two CIDR blocks are disjoint or one holds the other. So, sorted by start and the wider first, a block overlaps
     # an earlier one exactly if it overlaps the one that reaches furthest.
-    furthest: dict[tuple[str, int], tuple[Block, Resident]] = {}
+    furthest: dict[tuple[str, int], tuple[Block, PlannedNetwork]] = {}
     blocks = [(block, resident) for resident in residents for block in _allocated(resident.definition)]
     for block, resident in sorted(blocks, key=lambda each: (int(each[0].subnet[0]), each[0].subnet.prefixlen)):
         realm = (resident.definition.scope, block.family)
@@ -157,7 +157,7 @@ def _allocated(definition: Definition) -> tuple[Block, ...]:
     return definition.blocks
 
 
-def _refuse_overlap(one: tuple[Block, Resident], other: tuple[Block, Resident]) -> None:
+def _refuse_overlap(one: tuple[Block, PlannedNetwork], other: tuple[Block, PlannedNetwork]) -> None:
     # The later item is the one to complain about; two networks that both stay are the engine's own affair.
     (block, resident), (taken, holder) = sorted([one, other], key=lambda each: _rank(each[1]), reverse=True)
     item = resident.item
@@ -172,11 +172,11 @@ def _refuse_overlap(one: tuple[Block, Resident], other: tuple[Block, Resident]) 
     )
 
 
-def _rank(resident: Resident) -> tuple[bool, int, str]:
+def _rank(resident: PlannedNetwork) -> tuple[bool, int, str]:
     return resident.item is not None, len(resident.whose), resident.whose
 
 
-def _bridge_taken(resident: Resident, reason: str) -> InvalidValue:
+def _bridge_taken(resident: PlannedNetwork, reason: str) -> InvalidValue:
     if resident.item is None:
         raise AssertionError("only a declared network's bridge is refused")
     where = resident.item.where(SHORT_NAME_OF[BRIDGE_NAME])

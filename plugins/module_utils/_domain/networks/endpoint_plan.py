@@ -29,7 +29,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     Version,
     pairs,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import Plan, Step
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, NetworkStep
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +123,9 @@ def _merged(current: Pairs, given: Pairs | None) -> Pairs:
     return pairs({**dict(current), **dict(given or ())})
 
 
-def plan_endpoints(request: EndpointRequest, container: ContainerState, networks: t.Sequence[ObservedNetwork]) -> Plan:
+def plan_endpoints(
+    request: EndpointRequest, container: ContainerState, networks: t.Sequence[ObservedNetwork]
+) -> NetworksPlan:
     """Connect what is new, then reconnect what differs, then disconnect: the container keeps a way out throughout.
 
     :raises FleetnetError: where the engine or the container cannot have what is declared; nothing has been changed.
@@ -131,16 +133,16 @@ def plan_endpoints(request: EndpointRequest, container: ContainerState, networks
     found = resolve(request.items, networks, request.state)
     if request.state == "absent":
         gone = [network for _item, network in found if network.id in container.attachments]
-        return Plan(tuple(_disconnect(network, container) for network in gone))
-    joins: list[Step] = []
-    changes: list[Step] = []
+        return NetworksPlan(tuple(_disconnect(network, container) for network in gone))
+    joins: list[NetworkStep] = []
+    changes: list[NetworkStep] = []
     warnings: list[str] = []
     for item, network in found:
         current = container.attachments.get(network.id)
         if current is None:
             after = wanted(item, Attachment(container.id, container.name, container.running))
             _check(item, network, Attachment(container.id, container.name), after, request, container)
-            joins.append(Step("connect", (_state(network),), (_state(network, after),)))
+            joins.append(NetworkStep("connect", (_state(network),), (_state(network, after),)))
             continue
         found_ = differences(item, current)
         if not found_:
@@ -152,23 +154,23 @@ def plan_endpoints(request: EndpointRequest, container: ContainerState, networks
                 f"{container.name!r} gets another MAC address than {current.mac} on network {network.name!r}"
             )
         reason = ", ".join(str(each) for each in found_)
-        changes.append(Step("connect", (_state(network, current),), (_state(network, after),), reason))
-    leaves: list[Step] = []
+        changes.append(NetworkStep("connect", (_state(network, current),), (_state(network, after),), reason))
+    leaves: list[NetworkStep] = []
     if request.prune:
         keep = {network.id for _item, network in found}
         by_id = {network.id: network for network in networks}
         others = [by_id[nid] for nid in container.attachments if nid not in keep and nid in by_id]
         # `none` and `host` are no networks that a container can leave.
         leaves = [_disconnect(each, container) for each in others if each.name not in ("none", "host")]
-    return Plan((*joins, *changes, *leaves), tuple(warnings))
+    return NetworksPlan((*joins, *changes, *leaves), tuple(warnings))
 
 
 def _state(network: ObservedNetwork, *attachments: Attachment) -> NetworkState:
     return NetworkState(network.definition, attachments, network.id)
 
 
-def _disconnect(network: ObservedNetwork, container: ContainerState) -> Step:
-    return Step("connect", (_state(network, container.attachments[network.id]),), (_state(network),))
+def _disconnect(network: ObservedNetwork, container: ContainerState) -> NetworkStep:
+    return NetworkStep("connect", (_state(network, container.attachments[network.id]),), (_state(network),))
 
 
 def _check(

@@ -14,7 +14,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import default_gateways
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
-    Container,
+    ContainerSummary,
     Definition,
     IPAddress,
     Item,
@@ -25,7 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 _GOING = ("dead", "removing")
 
 
-def members(network: ObservedNetwork, containers: t.Iterable[Container]) -> tuple[Container, ...]:
+def members(network: ObservedNetwork, containers: t.Iterable[ContainerSummary]) -> tuple[ContainerSummary, ...]:
     """The containers with an endpoint on the network, stopped ones too: these would no longer start without it."""
     found = [each for each in containers if each.state not in _GOING and each.is_on(network)]
     return tuple(sorted(found, key=lambda each: each.name))
@@ -74,7 +74,7 @@ def keeps_mac(before: Attachment, after: Attachment, version: Version) -> bool:
 class Membership:
     """What ``connected`` asks of a network: whom to connect anew, and whom to disconnect (container ids)."""
 
-    join: tuple[Container, ...] = ()
+    join: tuple[ContainerSummary, ...] = ()
     leave: tuple[str, ...] = ()
 
     def apply(self, attachments: t.Iterable[Attachment]) -> tuple[Attachment, ...]:
@@ -82,13 +82,13 @@ class Membership:
         return stay + tuple(Attachment(each.id, each.name, each.running) for each in self.join)
 
 
-def membership(item: Item, network: ObservedNetwork | None, containers: t.Sequence[Container]) -> Membership:
+def membership(item: Item, network: ObservedNetwork | None, containers: t.Sequence[ContainerSummary]) -> Membership:
     """Compare ``connected`` with who is on the network; without the option nobody is connected or disconnected."""
     if item.connected is None:
         return Membership()
     present = members(network, containers) if network is not None else ()
     on_it = {each.id for each in present}
-    wanted: dict[str, Container] = {}
+    wanted: dict[str, ContainerSummary] = {}
     for index, reference in enumerate(item.connected):
         container = find_container(item.where(f"connected[{index}]"), reference, containers)
         if container.id not in on_it:
@@ -99,7 +99,7 @@ def membership(item: Item, network: ObservedNetwork | None, containers: t.Sequen
     return Membership(join, leave)
 
 
-def find_container(path: str, reference: str, containers: t.Iterable[Container]) -> Container:
+def find_container(path: str, reference: str, containers: t.Iterable[ContainerSummary]) -> ContainerSummary:
     """A container by name, id or the beginning of its id; a name wins over the beginning of an id, as in Docker."""
     known = list(containers)
     for found in (
@@ -115,7 +115,7 @@ def find_container(path: str, reference: str, containers: t.Iterable[Container])
     raise InvalidValue(path, reference, "there is no such container: create it first, or remove it from the list")
 
 
-def _check_can_join(path: str, reference: str, container: Container) -> None:
+def _check_can_join(path: str, reference: str, container: ContainerSummary) -> None:
     mode = container.network_mode
     if mode in ("host", "none") or mode.startswith("container:"):
         raise InvalidValue(path, reference, f"has network mode {mode} and so cannot join a network: remove it")

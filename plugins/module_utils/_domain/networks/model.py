@@ -133,7 +133,7 @@ class ObservedNetwork:
 
 
 @dataclasses.dataclass(frozen=True)
-class Container:
+class ContainerSummary:
     """A container as the listing of containers shows it; ``networks`` are (network name, network id) pairs."""
 
     id: str

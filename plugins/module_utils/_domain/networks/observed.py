@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
     Block,
-    Container,
+    ContainerSummary,
     Definition,
     IPAddress,
     ObservedNetwork,
@@ -80,10 +80,10 @@ def _address(text: str) -> IPAddress:
     return ipaddress.ip_address(text.partition("/")[0])  # IPv6 gateways that 20.10 chose itself carry a prefix length
 
 
-def parse_containers(listing: t.Iterable[Json]) -> tuple[Container, ...]:
+def parse_containers(listing: t.Iterable[Json]) -> tuple[ContainerSummary, ...]:
     """The engine's listing of all containers, stopped ones too."""
     return tuple(
-        Container(
+        ContainerSummary(
             id=entry["Id"],
             name=_main_name(entry.get("Names") or [], entry["Id"]),
             state=entry.get("State", ""),

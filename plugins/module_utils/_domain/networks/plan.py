@@ -28,14 +28,18 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.grouping import groups
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
-    Container,
+    ContainerSummary,
     Definition,
     Item,
     NetworkState,
     ObservedNetwork,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import Plan, Step
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Drifted, Request, Survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, NetworkStep
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
+    Drifted,
+    NetworksRequest,
+    Survey,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +50,13 @@ class Snapshot:
     ``services`` are names by network id.
     """
 
-    containers: tuple[Container, ...] = ()
+    containers: tuple[ContainerSummary, ...] = ()
     attachments: t.Mapping[str, tuple[Attachment, ...]] = dataclasses.field(default_factory=dict)
     services: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     facts: EngineFacts = dataclasses.field(default_factory=EngineFacts)
 
 
-def plan_networks(request: Request, survey: Survey, snapshot: Snapshot) -> Plan:
+def plan_networks(request: NetworksRequest, survey: Survey, snapshot: Snapshot) -> NetworksPlan:
     """The steps in their order: removals, recreates, creations, and last who joins and leaves unchanged networks.
 
     :raises FleetnetError: where the request forbids what would have to be done, with everything that it would
@@ -62,14 +66,14 @@ def plan_networks(request: Request, survey: Survey, snapshot: Snapshot) -> Plan:
 
 
 class _Planner:
-    def __init__(self, request: Request, survey: Survey, snapshot: Snapshot) -> None:
+    def __init__(self, request: NetworksRequest, survey: Survey, snapshot: Snapshot) -> None:
         self._request = request
         self._survey = survey
         self._snapshot = snapshot
         self._warnings: list[str] = []
         self._refusals: list[str] = []
 
-    def plan(self) -> Plan:
+    def plan(self) -> NetworksPlan:
         recreate = self._settle_drift()
         replaced = {each.network.id: each for each in recreate}
         removed = {network.id: reason for network, reason in self._survey.removals}
@@ -91,7 +95,7 @@ class _Planner:
         steps += list(self._memberships(replaced))
         if self._refusals:
             raise FleetnetError("; ".join(self._refusals))
-        return Plan(tuple(steps), tuple(self._warnings))
+        return NetworksPlan(tuple(steps), tuple(self._warnings))
 
     # -- drift
 
@@ -123,15 +127,15 @@ class _Planner:
 
     # -- steps
 
-    def _removal(self, network: ObservedNetwork, reason: str) -> Step:
+    def _removal(self, network: ObservedNetwork, reason: str) -> NetworkStep:
         state = self._state(network)
         self._check_dependents(network)
         if state.attachments and not self._request.allow_disconnect:
             self._refuse_interruption(f"removing network {network.name!r} ({reason})", state)
         self._check_services(network, "removing")
-        return Step("remove", before=(state,), after=(), reason=reason)
+        return NetworkStep("remove", before=(state,), after=(), reason=reason)
 
-    def _recreation(self, group: t.Sequence[Drifted], targets: t.Mapping[str, Definition]) -> Step:
+    def _recreation(self, group: t.Sequence[Drifted], targets: t.Mapping[str, Definition]) -> NetworkStep:
         before: list[NetworkState] = []
         after: list[NetworkState] = []
         for drifted in group:
@@ -147,12 +151,12 @@ class _Planner:
             after.append(NetworkState(definition, change.apply(refitted)))
             before.append(state)
         reasons = [f"{each.item.name}: {each}" if len(group) > 1 else str(each) for each in group]
-        return Step("recreate", _last(before), _first(after), reason="; ".join(reasons))
+        return NetworkStep("recreate", _last(before), _first(after), reason="; ".join(reasons))
 
-    def _creation(self, item: Item, definition: Definition) -> Step:
-        return Step("create", (), (NetworkState(definition, self._membership(item, None).apply(())),))
+    def _creation(self, item: Item, definition: Definition) -> NetworkStep:
+        return NetworkStep("create", (), (NetworkState(definition, self._membership(item, None).apply(())),))
 
-    def _memberships(self, replaced: t.Collection[str]) -> t.Iterator[Step]:
+    def _memberships(self, replaced: t.Collection[str]) -> t.Iterator[NetworkStep]:
         for item, network in self._survey.connecting:
             if network.id in replaced:
                 continue
@@ -160,7 +164,7 @@ class _Planner:
             if change.join or change.leave:
                 state = self._state(network)
                 after = dataclasses.replace(state, attachments=change.apply(state.attachments))
-                yield Step("connect", (state,), (after,))
+                yield NetworkStep("connect", (state,), (after,))
 
     # -- parts
 

@@ -29,7 +29,7 @@ _INVERSE = {"create": "remove", "remove": "create", "recreate": "recreate", "con
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class NetworkStep:
     """From some networks with their endpoints to others, entirely or not at all.
 
     ``before`` is in the order in which the networks can be removed, ``after`` in that in which they can be made.
@@ -41,9 +41,9 @@ class Step:
     after: tuple[NetworkState, ...]
     reason: str = ""
 
-    def inverse(self) -> Step:
+    def inverse(self) -> NetworkStep:
         before, after = tuple(reversed(self.after)), tuple(reversed(self.before))
-        return Step(_INVERSE[self.kind], before, after, reason=f"undo: {self.title}")
+        return NetworkStep(_INVERSE[self.kind], before, after, reason=f"undo: {self.title}")
 
     @property
     def title(self) -> str:
@@ -104,8 +104,8 @@ def _summary(definition: Definition) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    steps: tuple[Step, ...] = ()
+class NetworksPlan:
+    steps: tuple[NetworkStep, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -120,7 +120,7 @@ class Plan:
     def interrupted(self) -> list[Json]:
         return [each for step in self.steps for each in step.interrupted]
 
-    def revert(self) -> tuple[Step, ...]:
+    def revert(self) -> tuple[NetworkStep, ...]:
         return tuple(step.inverse() for step in reversed(self.steps))
 
     def diff(self) -> dict[str, Json]:

@@ -26,7 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class NetworksRequest:
     """What the task asks for. ``links`` are the network devices of the host, as far as they are known."""
 
     items: tuple[Item, ...]
@@ -81,7 +81,7 @@ class Survey:
         return tuple(each for each in self.networks if each.definition.config_from == network.name)
 
 
-def survey_networks(request: Request, networks: t.Sequence[ObservedNetwork]) -> Survey:
+def survey_networks(request: NetworksRequest, networks: t.Sequence[ObservedNetwork]) -> Survey:
     """:raises FleetnetError: where the declaration cannot hold on this engine, whatever its containers are."""
     if request.state == "absent":
         return _survey_absent(request, networks)
@@ -115,7 +115,7 @@ def survey_networks(request: Request, networks: t.Sequence[ObservedNetwork]) -> 
     return _with_dependents(survey)
 
 
-def _survey_absent(request: Request, networks: t.Sequence[ObservedNetwork]) -> Survey:
+def _survey_absent(request: NetworksRequest, networks: t.Sequence[ObservedNetwork]) -> Survey:
     names = {item.name for item in request.items}
     removals = [(each, "absent") for each in networks if each.name in names]
     return Survey(networks=tuple(networks), removals=_dependents_first(removals))

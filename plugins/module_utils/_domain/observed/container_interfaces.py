@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import Container, Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
+    ContainerReport,
+    EndpointReport,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.rtnetlink import (
     Address,
     DefaultRoute,
@@ -31,7 +34,7 @@ class Interface(t.TypedDict):
     bridge: str | None
 
 
-class Interior(t.NamedTuple):
+class NamespaceInterfaces(t.NamedTuple):
     """What rtnetlink tells inside of a namespace."""
 
     links: t.Sequence[Link]
@@ -40,7 +43,7 @@ class Interior(t.NamedTuple):
 
 
 def interfaces(
-    interior: Interior, endpoints: t.Sequence[Endpoint], host_links: t.Mapping[int, Link]
+    interior: NamespaceInterfaces, endpoints: t.Sequence[EndpointReport], host_links: t.Mapping[int, Link]
 ) -> list[Interface]:
     """The links by index. ``host_links`` are the host's by index; ``endpoints`` are the container's attachments."""
     found: list[Interface] = []
@@ -75,7 +78,7 @@ def _peer(link: Link, host_links: t.Mapping[int, Link]) -> Link | None:
     return peer if peer is not None and peer.kind == "veth" and peer.peer == link.number else None
 
 
-def _network(link: Link, addresses: t.Sequence[str], endpoints: t.Sequence[Endpoint]) -> str | None:
+def _network(link: Link, addresses: t.Sequence[str], endpoints: t.Sequence[EndpointReport]) -> str | None:
     """The Docker network by which the link came: of its MAC address, else of one of its addresses."""
     for endpoint in endpoints:
         if endpoint["mac"] is not None and endpoint["mac"].lower() == link.mac:
@@ -86,12 +89,12 @@ def _network(link: Link, addresses: t.Sequence[str], endpoints: t.Sequence[Endpo
     return None
 
 
-def _gateway(interior: Interior, link: Link, ipv6: bool) -> str | None:
+def _gateway(interior: NamespaceInterfaces, link: Link, ipv6: bool) -> str | None:
     ways = [way for way in interior.default_routes if way.link == link.number and (":" in way.gateway) == ipv6]
     return min(ways, key=lambda way: way.metric).gateway if ways else None
 
 
-def endpoints_of(container: Container, by_name: t.Mapping[str, Container]) -> list[Endpoint]:
+def endpoints_of(container: ContainerReport, by_name: t.Mapping[str, ContainerReport]) -> list[EndpointReport]:
     """The attachments that a container's namespace has: its own, or those of the container that it shares it with."""
     mode = container["mode"]
     if mode.startswith("container:") and mode[len("container:") :] in by_name:

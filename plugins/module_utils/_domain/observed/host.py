@@ -48,14 +48,14 @@ class EngineInfo(t.TypedDict):
     containers_running: int
 
 
-class Subnet(t.TypedDict):
+class SubnetReport(t.TypedDict):
     subnet: str | None
     gateway: str | None
     ip_range: str | None
     aux_addresses: dict[str, str]
 
 
-class Network(t.TypedDict):
+class NetworkReport(t.TypedDict):
     name: str
     id: str
     driver: str
@@ -65,12 +65,12 @@ class Network(t.TypedDict):
     managed: bool
     labels: dict[str, str]
     options: dict[str, str]
-    subnets: list[Subnet]
+    subnets: list[SubnetReport]
     bridge: str | None
     ipv6: bool
 
 
-class Endpoint(t.TypedDict):
+class EndpointReport(t.TypedDict):
     network: str
     ipv4: str | None
     ipv6: str | None
@@ -80,21 +80,21 @@ class Endpoint(t.TypedDict):
     aliases: list[str] | None
 
 
-class Container(t.TypedDict, total=False):
+class ContainerReport(t.TypedDict, total=False):
     """``namespace``, ``shares_namespace_with``, ``interfaces`` and ``ports`` are there where they were asked for."""
 
     name: str
     id: str
     pid: int | None
     mode: str
-    networks: list[Endpoint]
+    networks: list[EndpointReport]
     namespace: int | None
     shares_namespace_with: list[str]
     interfaces: list[t.Any]
     ports: list[t.Any]
 
 
-class Link(t.TypedDict):
+class LinkReport(t.TypedDict):
     name: str
     index: int
     kind: str | None
@@ -105,7 +105,7 @@ class Link(t.TypedDict):
     addresses: list[str]
 
 
-class Route(t.TypedDict):
+class RouteReport(t.TypedDict):
     destination: str
     gateway: str | None
     device: str | None
@@ -140,12 +140,12 @@ def manages_firewall(argv: t.Sequence[str], configuration: Json) -> bool:
     return bool(configuration.get("iptables", True))
 
 
-def parse_networks(networks: t.Sequence[Json]) -> list[Network]:
+def parse_networks(networks: t.Sequence[Json]) -> list[NetworkReport]:
     """From ``/networks``, in the order of their names."""
     return sorted((_network(network) for network in networks), key=lambda network: (network["name"], network["id"]))
 
 
-def _network(network: Json) -> Network:
+def _network(network: Json) -> NetworkReport:
     labels = network.get("Labels") or {}
     options = network.get("Options") or {}
     ipam = network.get("IPAM") or {}
@@ -165,7 +165,7 @@ def _network(network: Json) -> Network:
     }
 
 
-def _subnet(config: Json) -> Subnet:
+def _subnet(config: Json) -> SubnetReport:
     return {
         "subnet": config.get("Subnet") or None,
         "gateway": config.get("Gateway") or None,
@@ -180,7 +180,7 @@ def _bridge(network: Json, options: dict[str, str]) -> str | None:
     return options.get(BRIDGE_NAME_OPTION) or "br-" + network["Id"][:12]
 
 
-def fill_gateways(networks: t.Sequence[Network], links: t.Sequence[Link]) -> None:
+def fill_gateways(networks: t.Sequence[NetworkReport], links: t.Sequence[LinkReport]) -> None:
     """Give subnets whose gateway the engine does not tell, as 20.10 does for docker0, their bridge's own address."""
     addresses = {link["name"]: [ipaddress.ip_interface(address) for address in link["addresses"]] for link in links}
     for network in networks:
@@ -190,11 +190,13 @@ def fill_gateways(networks: t.Sequence[Network], links: t.Sequence[Link]) -> Non
                 subnet["gateway"] = str(own[0].ip)
 
 
-def _inside(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface, subnet: Subnet) -> bool:
+def _inside(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface, subnet: SubnetReport) -> bool:
     return subnet["subnet"] is not None and address.ip in ipaddress.ip_network(subnet["subnet"])
 
 
-def parse_containers(containers: t.Sequence[Json], details: t.Mapping[str, Json] | None = None) -> list[Container]:
+def parse_containers(
+    containers: t.Sequence[Json], details: t.Mapping[str, Json] | None = None
+) -> list[ContainerReport]:
     """From ``/containers/json``, in the order of their names.
 
     ``details`` holds ``/containers/ID/json`` by id for those that were asked about: the list knows neither PIDs nor
@@ -212,7 +214,7 @@ def _container_name(container: Json) -> str:
     return str(own[0] if own else container["Id"][:12])
 
 
-def _container(container: Json, names: dict[str, str], detail: Json | None) -> Container:
+def _container(container: Json, names: dict[str, str], detail: Json | None) -> ContainerReport:
     settings = (detail or container).get("NetworkSettings") or {}
     networks = settings.get("Networks") or {}
     endpoints = [_endpoint(name, networks[name], container["Id"], detail is not None) for name in sorted(networks)]
@@ -236,7 +238,7 @@ def _mode(mode: str, names: dict[str, str]) -> str:
     return mode if mode in ("none", "host") else "user-defined"
 
 
-def _endpoint(network: str, endpoint: Json, container: str, inspected: bool) -> Endpoint:
+def _endpoint(network: str, endpoint: Json, container: str, inspected: bool) -> EndpointReport:
     # Engines before 25.0 count the container's short id among its aliases.
     aliases = [alias for alias in endpoint.get("Aliases") or [] if alias != container[:12]]
     return {
@@ -254,12 +256,12 @@ def _cidr(address: str | None, length: int | None) -> str | None:
     return f"{address}/{length}" if address else None
 
 
-def parse_links(links: t.Sequence[Json]) -> list[Link]:
+def parse_links(links: t.Sequence[Json]) -> list[LinkReport]:
     """From ``ip -json -details address show``, in the order of their index."""
     return sorted((_link(link) for link in links), key=lambda link: link["index"])
 
 
-def _link(link: Json) -> Link:
+def _link(link: Json) -> LinkReport:
     return {
         "name": link["ifname"],
         "index": link["ifindex"],
@@ -272,7 +274,7 @@ def _link(link: Json) -> Link:
     }
 
 
-def parse_routes(routes: t.Sequence[Json], family: int) -> list[Route]:
+def parse_routes(routes: t.Sequence[Json], family: int) -> list[RouteReport]:
     """From ``ip -N -json -details -4|-6 route show table all``: all but the local table, in the kernel's order.
 
     ``family`` is 4 or 6. A route with several next hops gives one entry for each.
@@ -284,7 +286,7 @@ def _table(route: Json) -> int:
     return int(route.get("table", TABLE_MAIN))
 
 
-def _route(route: Json, family: int) -> t.Iterator[Route]:
+def _route(route: Json, family: int) -> t.Iterator[RouteReport]:
     kind = str(route.get("type", "1"))
     protocol = str(route.get("protocol", "0"))
     for hop in route.get("nexthops") or [route]:

@@ -308,7 +308,7 @@ def _filled(text: str, part: Part) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Observed:
+class ObservedFiles:
     """A host's files as they are (None: not there), what differs in the kernel, and units that do not run.
 
     ``drift`` is what the part's script says to ``--check``, or, where all shall be gone, to ``--traces``.
@@ -349,7 +349,7 @@ class FilesPlan:
         return entries
 
 
-def plan_files(desired: t.Mapping[str, File | None], observed: Observed) -> FilesPlan:
+def plan_files(desired: t.Mapping[str, File | None], observed: ObservedFiles) -> FilesPlan:
     """Compare the files that a module wants (None: no such file) with the host. Drift in the kernel is a change too."""
     write = {path: file for path, file in desired.items() if file and observed.files.get(path) != file.text}
     delete = tuple(path for path, file in desired.items() if not file and observed.files.get(path) is not None)

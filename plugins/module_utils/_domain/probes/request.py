@@ -35,7 +35,7 @@ SIZE_MAX = 65507
 
 
 @dataclasses.dataclass(frozen=True)
-class Probe:
+class ProbeRequest:
     """One packet to be answered. ``port`` is None for ICMP, ``size`` is in bytes and None for the smallest.
 
     ``name`` is what a DNS server is asked for, ``attempts`` how often it is tried, None for as often as the others.
@@ -61,7 +61,7 @@ class Probe:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class ProbeResult:
     """What became of a probe; ``rtt`` is in milliseconds, ``mtu`` in bytes."""
 
     outcome: str
@@ -90,12 +90,12 @@ def in_batches(neighbours: t.Sequence[t.Hashable | None], most: int) -> list[lis
     return batches
 
 
-def parse_probes(items: t.Sequence[dict[str, t.Any]]) -> list[Probe]:
+def parse_probes(items: t.Sequence[dict[str, t.Any]]) -> list[ProbeRequest]:
     """The option ``probes`` of reachability_info, types already checked; InvalidValue for what makes no sense."""
     return [_parse_probe(f"probes[{position}]", item) for position, item in enumerate(items)]
 
 
-def _parse_probe(where: str, item: dict[str, t.Any]) -> Probe:
+def _parse_probe(where: str, item: dict[str, t.Any]) -> ProbeRequest:
     protocol, port, token, size = item["protocol"], item.get("port"), item["token"], item.get("size")
     name, attempts = item.get("name"), item.get("attempts")
     if protocol == "dns" and port is None:
@@ -118,7 +118,7 @@ def _parse_probe(where: str, item: dict[str, t.Any]) -> Probe:
         raise InvalidValue(f"{where}.size", size, f"has to be from {PAYLOAD_MIN} to {SIZE_MAX} bytes")
     if attempts is not None and attempts < 1:
         raise InvalidValue(f"{where}.attempts", attempts, "has to be at least 1")
-    return Probe(item["source"], destination, protocol, port, token, size, name, attempts)
+    return ProbeRequest(item["source"], destination, protocol, port, token, size, name, attempts)
 
 
 # Errors of the source's own kernel that mean "there is no way", as opposed to a probe that could not be made.
@@ -148,29 +148,29 @@ _HINTS = {
 }
 
 
-def of_errno(number: int) -> Verdict:
+def of_errno(number: int) -> ProbeResult:
     """The meaning of an error that the kernel gave on sending or connecting."""
     if number == errno.ECONNREFUSED:
-        return Verdict(REFUSED)
+        return ProbeResult(REFUSED)
     name = errno.errorcode.get(number, str(number))
     hint = _HINTS.get(number)
     text = f"{name}: {os.strerror(number)}" + (f" ({hint})" if hint else "")
-    return Verdict(UNREACHABLE if number in _NO_WAY else ERROR, text)
+    return ProbeResult(UNREACHABLE if number in _NO_WAY else ERROR, text)
 
 
-def of_icmp(error: IcmpError) -> Verdict:
+def of_icmp(error: IcmpError) -> ProbeResult:
     """The meaning of an ICMP error.
 
     That its port is closed is an answer where the destination itself says so; from anybody else it is a firewall's
     REJECT in disguise.
     """
     if error.reason == PORT_UNREACHABLE and error.sender == error.destination:
-        return Verdict(REFUSED, f"ICMP {error.reason}")
+        return ProbeResult(REFUSED, f"ICMP {error.reason}")
     mtu = f", the MTU there is {error.mtu}" if error.mtu else ""
-    return Verdict(UNREACHABLE, f"ICMP {error.reason} from {error.sender}{mtu}", mtu=error.mtu)
+    return ProbeResult(UNREACHABLE, f"ICMP {error.reason} from {error.sender}{mtu}", mtu=error.mtu)
 
 
-def report(probe: Probe, verdict: Verdict) -> dict[str, t.Any]:
+def report(probe: ProbeRequest, verdict: ProbeResult) -> dict[str, t.Any]:
     """One entry of the module's results."""
     return {
         "source": probe.source,

@@ -17,7 +17,7 @@ import ssl
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import check, config
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import Container
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import RunningContainer
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
 
 Json = t.Dict[str, t.Any]
@@ -45,7 +45,7 @@ class Material(t.NamedTuple):
     key: str
 
 
-class Desired(t.NamedTuple):
+class DesiredRemoteApi(t.NamedTuple):
     """``material`` is None where the engine is not to listen on TCP."""
 
     listen: tuple[str, ...]
@@ -53,7 +53,7 @@ class Desired(t.NamedTuple):
     material: Material | None
 
 
-class File(t.NamedTuple):
+class ObservedFile(t.NamedTuple):
     """A file on the host as it is. ``changed`` are seconds since the epoch."""
 
     text: str
@@ -61,7 +61,7 @@ class File(t.NamedTuple):
     changed: float
 
 
-class Observed(t.NamedTuple):
+class ObservedRemoteApi(t.NamedTuple):
     """The host as it is. ``argv`` is the running daemon's command line, ``exec_start`` what its unit says without us.
 
     ``files`` has those of ours that exist, by path. ``config_text`` is that of daemon.json, None without one.
@@ -73,14 +73,14 @@ class Observed(t.NamedTuple):
     argv: tuple[str, ...]
     exec_start: str
     started: float
-    files: dict[str, File]
+    files: dict[str, ObservedFile]
     config_path: str
     config_text: str | None
     info: Json
-    containers: tuple[Container, ...]
+    containers: tuple[RunningContainer, ...]
 
 
-class Change(t.NamedTuple):
+class FileChange(t.NamedTuple):
     """A file of ours and its new text; None where it does not exist."""
 
     path: str
@@ -89,7 +89,7 @@ class Change(t.NamedTuple):
     mode: int
 
 
-class Plan(t.NamedTuple):
+class RemoteApiPlan(t.NamedTuple):
     """Write files, then restart where there is a reason to.
 
     ``interim`` is the text of daemon.json that switches live restore on for the restart, None where that is not needed
@@ -97,11 +97,11 @@ class Plan(t.NamedTuple):
     """
 
     unit: str
-    changes: tuple[Change, ...]
+    changes: tuple[FileChange, ...]
     reasons: tuple[str, ...]
     interim: str | None
-    interrupted: tuple[Container, ...]
-    resume: tuple[Container, ...]
+    interrupted: tuple[RunningContainer, ...]
+    resume: tuple[RunningContainer, ...]
     argv: tuple[str, ...]
     endpoints: tuple[tuple[str, int], ...]
 
@@ -186,7 +186,7 @@ def drop_in_text(command: str, ours: t.Sequence[str]) -> str:
     )
 
 
-def plan_remote_api(desired: Desired, observed: Observed, allow_restart: bool) -> Plan:
+def plan_remote_api(desired: DesiredRemoteApi, observed: ObservedRemoteApi, allow_restart: bool) -> RemoteApiPlan:
     """Raises FleetnetError for what cannot work, and for an interruption that nobody has consented to."""
     theirs, running = split_argv(observed.argv)
     wanted: dict[str, str | None] = {CA_FILE: None, CERT_FILE: None, KEY_FILE: None, observed.drop_in: None}
@@ -203,7 +203,7 @@ def plan_remote_api(desired: Desired, observed: Observed, allow_restart: bool) -
     changes = tuple(_changes(wanted, observed))
     reasons = tuple(_reasons(changes, wanted, ours, running, observed))
     interim = None
-    interrupted: tuple[Container, ...] = ()
+    interrupted: tuple[RunningContainer, ...] = ()
     if reasons and observed.containers:
         live = bool(observed.info.get("LiveRestoreEnabled"))
         if not live and _can_borrow(parsed, argv, observed):
@@ -211,7 +211,7 @@ def plan_remote_api(desired: Desired, observed: Observed, allow_restart: bool) -
         keeps = live or interim is not None
         interrupted = () if keeps else observed.containers
         _consent(reasons, keeps, observed, allow_restart)
-    return Plan(
+    return RemoteApiPlan(
         unit=observed.unit,
         changes=changes,
         reasons=reasons,
@@ -223,20 +223,20 @@ def plan_remote_api(desired: Desired, observed: Observed, allow_restart: bool) -
     )
 
 
-def _changes(wanted: t.Mapping[str, str | None], observed: Observed) -> t.Iterator[Change]:
+def _changes(wanted: t.Mapping[str, str | None], observed: ObservedRemoteApi) -> t.Iterator[FileChange]:
     for path, text in wanted.items():
         mode = 0o644 if path == observed.drop_in else 0o600
         file = observed.files.get(path)
         if (file and file.text) != text or (file and text is not None and file.mode != mode):
-            yield Change(path, file.text if file else None, text, mode)
+            yield FileChange(path, file.text if file else None, text, mode)
 
 
 def _reasons(
-    changes: t.Sequence[Change],
+    changes: t.Sequence[FileChange],
     wanted: t.Mapping[str, str | None],
     ours: tuple[str, ...],
     running: tuple[str, ...],
-    observed: Observed,
+    observed: ObservedRemoteApi,
 ) -> t.Iterator[str]:
     """Why the running daemon has to be started anew: it reads flags and certificates only then."""
     if ours != running:
@@ -254,14 +254,14 @@ def _reasons(
         yield "its certificates are newer than its start"
 
 
-def _can_borrow(parsed: Json, argv: t.Sequence[str], observed: Observed) -> bool:
+def _can_borrow(parsed: Json, argv: t.Sequence[str], observed: ObservedRemoteApi) -> bool:
     """Whether live restore can be switched on without a restart."""
     in_swarm = (observed.info.get("Swarm") or {}).get("LocalNodeState", "inactive") != "inactive"
     by_flag = "live-restore" in check.keys_of_flags(argv)
     return not in_swarm and not by_flag and check.reload_works(parsed, observed.version)
 
 
-def _consent(reasons: t.Sequence[str], keeps: bool, observed: Observed, allow_restart: bool) -> None:
+def _consent(reasons: t.Sequence[str], keeps: bool, observed: ObservedRemoteApi, allow_restart: bool) -> None:
     why = f"{observed.unit} has to be restarted ({'; '.join(reasons)})"
     doomed = [container for container in observed.containers if container.auto_remove]
     if doomed and not (keeps and observed.version >= KEEPS_AUTO_REMOVE):
@@ -278,12 +278,12 @@ def _consent(reasons: t.Sequence[str], keeps: bool, observed: Observed, allow_re
         )
 
 
-def _names(containers: t.Sequence[Container]) -> str:
+def _names(containers: t.Sequence[RunningContainer]) -> str:
     shown = ", ".join(container.name for container in containers[:5])
     return shown + (f" and {len(containers) - 5} more" if len(containers) > 5 else "")
 
 
-def _shown(item: Change, text: str | None, which: str) -> str:
+def _shown(item: FileChange, text: str | None, which: str) -> str:
     if text is None:
         return ""
     if item.path == KEY_FILE:

@@ -16,7 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Fleet, Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.routes import (
-    Way,
+    Route,
     check_on_link,
     parse_peers,
 )
@@ -32,7 +32,7 @@ class Backend(t.NamedTuple):
     """
 
     check: t.Callable[[Fleet, t.Sequence[Host]], None]
-    ways: t.Callable[[Peers, str, t.Iterable[str]], list[Way]]
+    ways: t.Callable[[Peers, str, t.Iterable[str]], list[Route]]
 
 
 def _check_host_gw(fleet: Fleet, hosts: t.Sequence[Host]) -> None:
@@ -67,7 +67,7 @@ def _check_host_gw(fleet: Fleet, hosts: t.Sequence[Host]) -> None:
             )
 
 
-def _host_gw(peers: Peers, host: str, link_addresses: t.Iterable[str]) -> list[Way]:
+def _host_gw(peers: Peers, host: str, link_addresses: t.Iterable[str]) -> list[Route]:
     """A route a block, by way of the peer's underlay address."""
     own = next((peer for peer in peers if peer["host"] == host), None)
     for number, peer in enumerate(peers):
@@ -87,7 +87,7 @@ def _host_gw(peers: Peers, host: str, link_addresses: t.Iterable[str]) -> list[W
     return ways
 
 
-def _check_symmetric(ways: t.Sequence[Way], own: t.Mapping[str, t.Any], subnets: t.Collection[Prefix]) -> None:
+def _check_symmetric(ways: t.Sequence[Route], own: t.Mapping[str, t.Any], subnets: t.Collection[Prefix]) -> None:
     """Packets to a peer have to leave by the link that the peer answers to, or strict reverse path filters, which are
     many distributions' default, drop them."""
     for version, suffix in ((4, ""), (6, "_v6")):

@@ -16,7 +16,7 @@ _HEAD = """\
 """
 
 
-class Way(t.NamedTuple):
+class Route(t.NamedTuple):
     """How a block of another host is reached: the host's name, its address for us, and the block. One IP version."""
 
     host: str
@@ -24,9 +24,9 @@ class Way(t.NamedTuple):
     block: Prefix
 
 
-def parse_peers(items: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[Way]:
+def parse_peers(items: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[Route]:
     """The ways to the peers of ``host``, itself left out; InvalidValue names the entry of the list that is wrong."""
-    ways: list[Way] = []
+    ways: list[Route] = []
     for number, item in enumerate(items):
         if item["host"] == host:
             continue
@@ -35,7 +35,7 @@ def parse_peers(items: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[Way
             if blocks:
                 gateway = _gateway(f"peers[{number}].underlay_address{suffix}", item, suffix, version)
                 option = f"peers[{number}].blocks{suffix}"
-                ways += [Way(item["host"], gateway, parse_block(option, text)) for text in blocks]
+                ways += [Route(item["host"], gateway, parse_block(option, text)) for text in blocks]
     return ways
 
 
@@ -58,7 +58,7 @@ def parse_block(option: str, text: str) -> Prefix:
         raise InvalidValue(option, text, str(error)) from None
 
 
-def check_on_link(ways: t.Sequence[Way], link_addresses: t.Iterable[str]) -> None:
+def check_on_link(ways: t.Sequence[Route], link_addresses: t.Iterable[str]) -> None:
     """Every peer has to be a direct neighbour: InvalidValue where its address lies in no subnet of this host's links.
 
     ``link_addresses`` are interface addresses with their prefix length (``192.0.2.1/24``).
@@ -81,7 +81,7 @@ def _on_link(gateway: str, own: t.Sequence[Prefix]) -> bool:
     return any(subnet.version == version and subnet.has(address) and subnet.size > 1 for subnet in own)
 
 
-def routes_text(ways: t.Sequence[Way]) -> str:
+def routes_text(ways: t.Sequence[Route]) -> str:
     """The routes file: what ``ip -batch`` takes, sorted by destination."""
     lines = [
         f"# {way.host}\nroute replace {way.block} via {way.gateway} proto {ROUTE_PROTOCOL}\n"

@@ -21,7 +21,7 @@ _PLACE = re.compile(r"\{\{(policy|style|data|scripts)\}\}")
 _END_OF_SCRIPT = re.compile("</(script)", re.IGNORECASE)
 
 
-class Parts(t.NamedTuple):
+class PageParts(t.NamedTuple):
     """What a page is made of: the template, its style, and the scripts in the order in which they run."""
 
     template: str
@@ -29,7 +29,7 @@ class Parts(t.NamedTuple):
     scripts: t.Sequence[str]
 
 
-def render(topology: Topology, parts: Parts) -> str:
+def render(topology: Topology, parts: PageParts) -> str:
     """The page; the same bytes for the same topology and parts."""
     scripts = [safe_script(text) for text in parts.scripts]
     policy = (

@@ -34,7 +34,7 @@ SPARE_TOKENS = 1_000
 _HEADERS = {4: 28, 6: 48}
 
 
-class Node(t.NamedTuple):
+class Endpoint(t.NamedTuple):
     """A container's attachment to a network that the plan knows; ``mtu`` is the network's, in bytes."""
 
     host: str
@@ -45,7 +45,7 @@ class Node(t.NamedTuple):
     aliases: tuple[str, ...] = ()
 
     @classmethod
-    def from_data(cls, data: Data) -> Node:
+    def from_data(cls, data: Data) -> Endpoint:
         """From ``_asdict``, as it comes back from Ansible."""
         return cls(**{**data, "aliases": tuple(data.get("aliases", ()))})
 
@@ -66,8 +66,8 @@ class Probe:
     ``name``, the source asks its name server for the target by this name.
     """
 
-    source: Node
-    target: Node
+    source: Endpoint
+    target: Endpoint
     protocol: str
     port: int | None
     token: int
@@ -110,7 +110,7 @@ class Probe:
         return data
 
 
-def find_nodes(policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence[Data]]], most: int) -> list[Node]:
+def find_nodes(policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence[Data]]], most: int) -> list[Endpoint]:
     """The containers to probe: by host what ``network_info`` tells of containers and, for their MTU, networks; at most
     ``most`` containers of each network on each host.
 
@@ -132,12 +132,12 @@ def find_nodes(policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence
                     counts[key] = counts.get(key, 0) + 1
                     mtu = int(mtus.get(container["networks"][0]["network"]) or MTU_DEFAULT)
                     aliases = tuple(container["networks"][0].get("aliases") or ())
-                    nodes.append(Node(host, container["name"], network, address, mtu, aliases))
+                    nodes.append(Endpoint(host, container["name"], network, address, mtu, aliases))
     return nodes
 
 
 def make_probes(
-    policy: Policy, nodes: t.Sequence[Node], most_pairs: int = MOST_PAIRS, first_token: int = 0
+    policy: Policy, nodes: t.Sequence[Endpoint], most_pairs: int = MOST_PAIRS, first_token: int = 0
 ) -> list[Probe]:
     """Every node to every other: ping, each service that the policy opens there, and one port that it does not.
 
@@ -147,7 +147,7 @@ def make_probes(
     probes = []
     services = {network: _services(policy, network) for network in {node.network for node in nodes}}
     paths = set()
-    tokens: dict[tuple[Node, str], int] = {}
+    tokens: dict[tuple[Endpoint, str], int] = {}
     for source, target in _pairs(policy, nodes, services, most_pairs):
         same_host = source.host == target.host
         asked: list[tuple[str, int | None, int | None]] = [(*service, None) for service in services[target.network]]
@@ -163,13 +163,13 @@ def make_probes(
     return probes
 
 
-def make_name_probes(nodes: t.Sequence[Node], first_token: int = 0) -> list[Probe]:
+def make_name_probes(nodes: t.Sequence[Endpoint], first_token: int = 0) -> list[Probe]:
     """On each network of each host, every container asks for the next one's name and aliases, the last for the first's.
 
     Docker knows names within a host, on user-defined networks. Only names that there are get asked for, since the
     embedded server forwards the others to servers outside of the host.
     """
-    together: dict[tuple[str, str], list[Node]] = {}
+    together: dict[tuple[str, str], list[Endpoint]] = {}
     for node in nodes:
         if node.version == 4 and node.network != DEFAULT_BRIDGE:
             together.setdefault((node.host, node.network), []).append(node)
@@ -183,7 +183,7 @@ def make_name_probes(nodes: t.Sequence[Node], first_token: int = 0) -> list[Prob
     return probes
 
 
-def listeners(policy: Policy, nodes: t.Sequence[Node]) -> dict[str, list[Data]]:
+def listeners(policy: Policy, nodes: t.Sequence[Endpoint]) -> dict[str, list[Data]]:
     """By host, where somebody has to listen for the time of the probes: the ports that the policy opens at nodes."""
     found: dict[str, list[Data]] = {}
     for node in nodes:
@@ -194,8 +194,8 @@ def listeners(policy: Policy, nodes: t.Sequence[Node]) -> dict[str, list[Data]]:
 
 
 def _pairs(
-    policy: Policy, nodes: t.Sequence[Node], services: t.Mapping[str, t.Sequence[Service]], most: int
-) -> list[tuple[Node, Node]]:
+    policy: Policy, nodes: t.Sequence[Endpoint], services: t.Mapping[str, t.Sequence[Service]], most: int
+) -> list[tuple[Endpoint, Endpoint]]:
     def passes(source: t.Any, target: t.Any) -> bool:
         return any(policy.allowing(source[0], target[0], *service) for service in services[target[0]])
 
@@ -203,7 +203,7 @@ def _pairs(
     return sampler.choose(most)
 
 
-def _is_pair(source: Node, target: Node) -> bool:
+def _is_pair(source: Endpoint, target: Endpoint) -> bool:
     """Whether there is anything to try.
 
     docker0 to docker0 on one host never leaves the bridge; Docker's icc decides, which is no policy of ours.
@@ -212,7 +212,7 @@ def _is_pair(source: Node, target: Node) -> bool:
     return source[:2] != target[:2] and not same_bridge and source.version == target.version
 
 
-def count_pairs(nodes: t.Sequence[Node]) -> int:
+def count_pairs(nodes: t.Sequence[Endpoint]) -> int:
     """How many pairs there are to try. A container has one node in an IP version, so nodes can be counted."""
     of_version = collections.Counter(node.version for node in nodes)
     on_docker0 = collections.Counter((node.version, node.host) for node in nodes if node.network == DEFAULT_BRIDGE)

@@ -13,11 +13,18 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import check, config, own_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.journal import errors_in, telling_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import RELOAD, RESTART
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import Container, Observed
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import (
+    ObservedDaemon,
+    RunningContainer,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import Surroundings
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import Desired, Plan, still_missing
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import (
+    DaemonPlan,
+    DesiredDaemon,
+    still_missing,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import Link
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import LinkReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import POLL_SECONDS, Daemon
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, EngineError
@@ -42,7 +49,7 @@ RELOAD_SECONDS = 10.0  # dockerd takes a SIGHUP at once; this is for a machine u
 RESUME_SECONDS = 30.0  # for a container to run after it was started again
 
 
-class Host:
+class DefaultBridgeExecutor:
     """One host: its daemon, its engine's API (connected anew after each restart), its kernel."""
 
     def __init__(
@@ -54,7 +61,7 @@ class Host:
         self._connect = connect
         self._seconds = seconds
 
-    def observe(self) -> Observed:
+    def observe(self) -> ObservedDaemon:
         """Raises FleetnetError, in one line, where the daemon is down; BrokenFile where its file is the reason."""
         unit = self._daemon.unit()
         path = unit.config_file
@@ -77,7 +84,7 @@ class Host:
         pending = self._state.pending()
         running = running_containers(engine)
         awaited = pending.containers if pending else ()
-        observed = Observed(
+        observed = ObservedDaemon(
             version=version,
             path=path,
             unit=unit.name,
@@ -110,12 +117,12 @@ class Host:
         self._daemon.restart(self._seconds)
         return f"an earlier run was interrupted and left {unit.name} {unit.active}: {unit.config_file} was put back"
 
-    def validate(self, plan: Plan, observed: Observed) -> None:
+    def validate(self, plan: DaemonPlan, observed: ObservedDaemon) -> None:
         """Let the host's own dockerd judge the plan's file, where it can."""
         if observed.version >= (23, 0) and (plan.writes or plan.signal):
             self._daemon.validate(plan.after or "{}", observed.argv)
 
-    def execute(self, plan: Plan, desired: Desired, observed: Observed) -> str | None:
+    def execute(self, plan: DaemonPlan, desired: DesiredDaemon, observed: ObservedDaemon) -> str | None:
         """Carry the plan out; returns the backup's path. On failure everything is put back and FleetnetError raised."""
         began = time.time()
         backup = None
@@ -134,7 +141,7 @@ class Host:
         self._state.end()
         return backup
 
-    def _swap(self, plan: Plan) -> str | None:
+    def _swap(self, plan: DaemonPlan) -> str | None:
         try:
             backup = back_up(plan.path)
             _put(plan.path, plan.after)
@@ -143,7 +150,7 @@ class Host:
             raise FleetnetError(f"{plan.path} cannot be replaced: {error}; nothing was changed") from error
         return backup
 
-    def _apply(self, plan: Plan, desired: Desired) -> None:
+    def _apply(self, plan: DaemonPlan, desired: DesiredDaemon) -> None:
         if plan.stop:
             engine = self._connect()
             for container in plan.stop:
@@ -156,7 +163,7 @@ class Host:
         if plan.signal:
             self._verify(plan, desired)
 
-    def _take_up(self, plan: Plan, text: str | None, own_unit: str | None) -> None:
+    def _take_up(self, plan: DaemonPlan, text: str | None, own_unit: str | None) -> None:
         """Let the daemon take up the file, whose text is ``text``, and the bridge that ``own_unit`` makes."""
         if plan.interim is not None:
             _put(plan.path, plan.interim)
@@ -169,7 +176,7 @@ class Host:
         elif plan.signal == RELOAD:
             self._daemon.reload()
 
-    def _verify(self, plan: Plan, desired: Desired) -> None:
+    def _verify(self, plan: DaemonPlan, desired: DesiredDaemon) -> None:
         deadline = time.monotonic() + RELOAD_SECONDS
         missing = still_missing(desired, self.observe())
         while missing and plan.signal == RELOAD and time.monotonic() < deadline:
@@ -179,7 +186,7 @@ class Host:
             effects = "; ".join(f"{item.option} is {item.before!r} instead of {item.after!r}" for item in missing)
             raise FleetnetError(f"after the {plan.signal} of {plan.unit} {effects}")
 
-    def _put_back(self, plan: Plan, error: FleetnetError, began: float) -> FleetnetError:
+    def _put_back(self, plan: DaemonPlan, error: FleetnetError, began: float) -> FleetnetError:
         """Restore file, daemon and containers; returns the error to raise, with the journal's telling lines."""
         lines = self._daemon.log_since(began)
         # Of a daemon that has come up only complaints are of interest.
@@ -214,7 +221,7 @@ def _get(engine: Engine, path: str) -> t.Any:
         return None
 
 
-def running_containers(engine: Engine) -> tuple[Container, ...]:
+def running_containers(engine: Engine) -> tuple[RunningContainer, ...]:
     """The containers that run, oldest first, so that one which shares another's network comes after it.
 
     Swarm's tasks are left out: the swarm replaces them by itself, under other names.
@@ -227,17 +234,17 @@ def running_containers(engine: Engine) -> tuple[Container, ...]:
         detail = _get(engine, f"/containers/{item['Id']}/json")
         if detail is not None:
             removes = bool(detail["HostConfig"].get("AutoRemove"))
-            container = Container(item["Id"], detail["Name"].lstrip("/"), removes)
+            container = RunningContainer(item["Id"], detail["Name"].lstrip("/"), removes)
             found.append((detail["State"]["StartedAt"], container))
     return tuple(container for started, container in sorted(found))
 
 
-def _stopped(engine: Engine, container: Container) -> bool:
+def _stopped(engine: Engine, container: RunningContainer) -> bool:
     detail = _get(engine, f"/containers/{container.id}/json")
     return detail is not None and not detail["State"]["Running"]
 
 
-def resume_containers(engine: Engine, containers: t.Sequence[Container]) -> None:
+def resume_containers(engine: Engine, containers: t.Sequence[RunningContainer]) -> None:
     """Start again what does not run, and see that all of them do; a container that is gone is not awaited."""
     for container in containers:
         if _stopped(engine, container):
@@ -255,7 +262,7 @@ def resume_containers(engine: Engine, containers: t.Sequence[Container]) -> None
         raise FleetnetError(f"these containers ran before and do not run any more: {names}")
 
 
-def _surroundings(commands: Commands, engine: Engine, links: t.Sequence[Link]) -> Surroundings:
+def _surroundings(commands: Commands, engine: Engine, links: t.Sequence[LinkReport]) -> Surroundings:
     networks = [
         (network["Name"], entry["Subnet"])
         for network in engine.get("/networks")

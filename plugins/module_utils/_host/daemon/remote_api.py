@@ -25,10 +25,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api
     DROP_IN,
     FOLDER,
     KEY_FILE,
-    Desired,
-    File,
-    Observed,
-    Plan,
+    DesiredRemoteApi,
+    ObservedFile,
+    ObservedRemoteApi,
+    RemoteApiPlan,
     certificates_in,
     exec_start,
     fingerprint,
@@ -48,7 +48,7 @@ HANDSHAKE_SECONDS = 10.0
 BORROWED = "/run/fleetnet/remote_api/{}.borrowed.json"
 
 
-class Host:
+class RemoteApiExecutor:
     """One host: its daemon, its engine's API (connected anew after each restart), its files."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Host:
         self._borrowed = BORROWED.format(daemon.name)
         self._drop_in = f"/etc/systemd/system/{daemon.name}.d/{DROP_IN}"
 
-    def observe(self) -> Observed:
+    def observe(self) -> ObservedRemoteApi:
         """Raises FleetnetError where the daemon is down: it is compared with, and may have reasons to be down."""
         unit = self._daemon.unit()
         if unit.active not in ("active", "activating", "reloading"):
@@ -70,7 +70,7 @@ class Host:
         engine = self._connect()
         paths = (CA_FILE, CERT_FILE, KEY_FILE, self._drop_in)
         shown = self._commands.run("systemctl", "cat", "--no-pager", unit.name)
-        return Observed(
+        return ObservedRemoteApi(
             version=tuple(engine.version),
             unit=unit.name,
             drop_in=self._drop_in,
@@ -84,7 +84,7 @@ class Host:
             containers=running_containers(engine),
         )
 
-    def validate(self, plan: Plan, desired: Desired, observed: Observed) -> None:
+    def validate(self, plan: RemoteApiPlan, desired: DesiredRemoteApi, observed: ObservedRemoteApi) -> None:
         """Let the host's own dockerd judge flags and certificates, where it can, before any is in its place."""
         if observed.version < (23, 0) or not plan.changed:
             return
@@ -109,7 +109,7 @@ class Host:
         remove(self._borrowed)
         return None
 
-    def execute(self, plan: Plan, desired: Desired, observed: Observed) -> None:
+    def execute(self, plan: RemoteApiPlan, desired: DesiredRemoteApi, observed: ObservedRemoteApi) -> None:
         """Carry the plan out. On failure everything is put back and FleetnetError raised."""
         began = time.time()
         try:
@@ -134,7 +134,7 @@ class Host:
         with contextlib.suppress(OSError):  # not empty
             os.rmdir(FOLDER)
 
-    def _restart(self, plan: Plan, observed: Observed) -> None:
+    def _restart(self, plan: RemoteApiPlan, observed: ObservedRemoteApi) -> None:
         path, before = observed.config_path, observed.config_text
         if plan.interim is None:
             self._daemon.restart(self._seconds)
@@ -182,7 +182,7 @@ class Host:
                 raise FleetnetError(f"{self._daemon.name} does not switch live restore {'on' if wanted else 'off'}")
             time.sleep(POLL_SECONDS)
 
-    def _verify(self, plan: Plan, desired: Desired) -> None:
+    def _verify(self, plan: RemoteApiPlan, desired: DesiredRemoteApi) -> None:
         material = desired.material
         if material is None:
             return
@@ -192,7 +192,9 @@ class Host:
             if served != own:
                 raise FleetnetError(f"{address}:{port} shows the certificate {served} instead of {own}")
 
-    def _put_back(self, plan: Plan, observed: Observed, error: Exception, began: float) -> FleetnetError:
+    def _put_back(
+        self, plan: RemoteApiPlan, observed: ObservedRemoteApi, error: Exception, began: float
+    ) -> FleetnetError:
         lines = self._daemon.log_since(began)
         log = errors_in(lines) if self._daemon.unit().active == "active" else telling_lines(lines)
         said = f" {plan.unit} said: {' | '.join(log)}" if log else ""
@@ -208,12 +210,12 @@ class Host:
         return FleetnetError(f"{error}. The former files are back and {plan.unit} runs with them.{said}")
 
 
-def _file(path: str) -> File | None:
+def _file(path: str) -> ObservedFile | None:
     text = read_text(path)
     if text is None:
         return None
     status = os.stat(path)
-    return File(text, stat.S_IMODE(status.st_mode), status.st_ctime)
+    return ObservedFile(text, stat.S_IMODE(status.st_mode), status.st_ctime)
 
 
 def _served_certificate(address: str, port: int) -> str:

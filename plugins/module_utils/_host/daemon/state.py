@@ -19,9 +19,9 @@ import os
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import config
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import Container
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import RunningContainer
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import Unit
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import DaemonUnit
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
 
 Json = t.Dict[str, t.Any]
@@ -33,7 +33,7 @@ class Pending(t.NamedTuple):
     """An apply that was begun. ``before`` is daemon.json's former text, None where there was no file."""
 
     before: str | None
-    containers: tuple[Container, ...]
+    containers: tuple[RunningContainer, ...]
 
 
 class State:
@@ -62,7 +62,7 @@ class State:
             file.flush()
             yield
 
-    def startup(self, unit: Unit, path: str, text: str | None) -> Json | None:
+    def startup(self, unit: DaemonUnit, path: str, text: str | None) -> Json | None:
         """The configuration that the running daemon has read; None where the file was changed later by others."""
         recorded = _load(self._started_with)
         if recorded is not None and unit.invocation and recorded["invocation"] == unit.invocation:
@@ -74,16 +74,16 @@ class State:
             return None
         return config.parse(text, path)
 
-    def remember_startup(self, unit: Unit, startup: Json | None) -> None:
+    def remember_startup(self, unit: DaemonUnit, startup: Json | None) -> None:
         _save(self._started_with, {"invocation": unit.invocation, "config": startup})
 
     def pending(self) -> Pending | None:
         saved = _load(self._pending)
         if saved is None:
             return None
-        return Pending(saved["before"], tuple(Container(*container) for container in saved["containers"]))
+        return Pending(saved["before"], tuple(RunningContainer(*container) for container in saved["containers"]))
 
-    def begin(self, before: str | None, containers: t.Sequence[Container]) -> None:
+    def begin(self, before: str | None, containers: t.Sequence[RunningContainer]) -> None:
         _save(self._pending, {"before": before, "containers": containers})
 
     def end(self) -> None:

@@ -31,7 +31,7 @@ _PROPERTIES = (
 )  # fmt: skip
 
 
-class Unit(t.NamedTuple):
+class DaemonUnit(t.NamedTuple):
     """What systemd says of the daemon's unit. ``started`` is the daemon's start in seconds since the epoch."""
 
     name: str
@@ -62,7 +62,7 @@ class Daemon:
         self._commands = commands
         self.name = unit
 
-    def unit(self) -> Unit:
+    def unit(self) -> DaemonUnit:
         """FleetnetError where systemd does not run the host or does not know the unit."""
         if not self._commands.find("systemctl"):
             raise FleetnetError(f"there is no systemctl on this host: {self.name} can only be restarted by systemd")
@@ -74,7 +74,7 @@ class Daemon:
             )
         pid = int(shown.get("MainPID") or 0)
         monotonic = int(shown.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
-        return Unit(
+        return DaemonUnit(
             name=self.name,
             load=shown["LoadState"],
             active=shown["ActiveState"],

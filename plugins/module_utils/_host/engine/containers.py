@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import Container, parse_containers
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
+    ContainerReport,
+    parse_containers,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, EngineError
 
 Json = t.Dict[str, t.Any]
 
 
-def read_containers(engine: Engine, details: bool, listed: list[Json] | None = None) -> list[Container]:
+def read_containers(engine: Engine, details: bool, listed: list[Json] | None = None) -> list[ContainerReport]:
     """The running containers; with ``details`` each is asked about, for its PID and aliases: one call each, some ms.
 
     ``listed`` is what the engine has just said of them.

@@ -11,11 +11,11 @@ import os
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.container_interfaces import (
-    Interior,
+    NamespaceInterfaces,
     endpoints_of,
     interfaces,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import Container
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import ContainerReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import (
     PROXY_PROGRAM,
     Dnat,
@@ -37,7 +37,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.ipt
 _ENGINE_TABLE = "docker-bridges"
 
 
-def add_interfaces(containers: t.Sequence[Container]) -> None:
+def add_interfaces(containers: t.Sequence[ContainerReport]) -> None:
     """Give each running container ``namespace``, ``shares_namespace_with`` and ``interfaces``.
 
     One that ends meanwhile gets None and nothing. What lives in the host's own namespace has no interfaces of its own.
@@ -45,7 +45,7 @@ def add_interfaces(containers: t.Sequence[Container]) -> None:
     with opened() as host:
         by_index = {link.number: link for link in host.links()}
     by_name = {container["name"]: container for container in containers}
-    interiors: dict[NamespaceId, Interior] = {}
+    interiors: dict[NamespaceId, NamespaceInterfaces] = {}
     homes: dict[str, NamespaceId | None] = {}
     for container in containers:
         homes[container["name"]] = _visit(container["pid"], interiors)
@@ -61,7 +61,7 @@ def add_interfaces(containers: t.Sequence[Container]) -> None:
         )
 
 
-def _visit(pid: int | None, interiors: dict[NamespaceId, Interior]) -> NamespaceId | None:
+def _visit(pid: int | None, interiors: dict[NamespaceId, NamespaceInterfaces]) -> NamespaceId | None:
     if pid is None:
         return None
     try:
@@ -71,7 +71,7 @@ def _visit(pid: int | None, interiors: dict[NamespaceId, Interior]) -> Namespace
     with contextlib.closing(namespace):
         if namespace.id not in interiors and namespace.id != own_id():
             with namespace.entered(), opened() as link:
-                interiors[namespace.id] = Interior(link.links(), link.addresses(), link.default_routes())
+                interiors[namespace.id] = NamespaceInterfaces(link.links(), link.addresses(), link.default_routes())
         return namespace.id
 
 

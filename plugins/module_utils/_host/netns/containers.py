@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import Container
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import ContainerReport
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ProbeRequest
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.containers import inspect, read_containers
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import (
@@ -28,20 +28,20 @@ CGROUPS = "/proc/{pid}/cgroup"
 _NEEDED = ("name", "id", "pid", "mode", "networks")
 
 
-class Absent(t.NamedTuple):
+class NoNamespace(t.NamedTuple):
     """Why a container has no namespace on this host."""
 
     reason: str
 
 
-class Residents:
+class ContainerNamespaces:
     """Containers' namespaces, asked for by name or id; containers that share one get the same object.
 
     ``told`` are the running containers, as network_info with their details has told them a moment ago. Without, and
     about those that have another process by now, the engine is asked. InvalidValue for what network_info does not tell.
     """
 
-    def __init__(self, connect: t.Callable[[], Engine], told: t.Sequence[Container] | None = None) -> None:
+    def __init__(self, connect: t.Callable[[], Engine], told: t.Sequence[ContainerReport] | None = None) -> None:
         for number, container in enumerate(told or ()):
             for key in _NEEDED:
                 if key not in container:
@@ -56,7 +56,7 @@ class Residents:
         self._namespaces: dict[NamespaceId, Namespace] = {}
         self._subnets: dict[str, list[Prefix]] = {}
 
-    def find(self, container: str) -> Namespace | Absent:
+    def find(self, container: str) -> Namespace | NoNamespace:
         told = self._by_name.get(container)
         if told is not None and _still_there(told):
             self._subnets[container] = [
@@ -68,7 +68,7 @@ class Residents:
             return self._shared(int(told["pid"] or 0), container)
         detail = inspect(self._connect(), quote(container, safe=""))
         if detail is None:
-            return Absent(f"container {container} does not exist on this host")
+            return NoNamespace(f"container {container} does not exist on this host")
         self._subnets[container] = [
             Prefix.holding(f"{network[address]}/{network[length]}")
             for network in detail["NetworkSettings"]["Networks"].values()
@@ -77,10 +77,10 @@ class Residents:
         ]
         pid = int(detail["State"]["Pid"])
         if not pid:
-            return Absent(f"container {container} does not run (it is {detail['State']['Status']})")
+            return NoNamespace(f"container {container} does not run (it is {detail['State']['Status']})")
         return self._shared(pid, container)
 
-    def neighbour(self, probe: Probe) -> tuple[str, str] | None:
+    def neighbour(self, probe: ProbeRequest) -> tuple[str, str] | None:
         """Source and destination, where the destination is on one of the source's own links; None behind a router."""
         version, address = parse_address(probe.destination)
         on_link = any(
@@ -102,27 +102,27 @@ class Residents:
         found.pop(own_id(), None)
         return dict(found.values())
 
-    def _running(self) -> t.Sequence[Container]:
+    def _running(self) -> t.Sequence[ContainerReport]:
         if self._told is not None and all(map(_still_there, self._told)):
             return self._told
         return read_containers(self._connect(), details=True)
 
-    def _shared(self, pid: int, container: str) -> Namespace | Absent:
+    def _shared(self, pid: int, container: str) -> Namespace | NoNamespace:
         try:
             namespace = Namespace.of_process(pid)
         except NamespaceGone:
-            return Absent(f"container {container} has just ended")
+            return NoNamespace(f"container {container} has just ended")
         known = self._namespaces.setdefault(namespace.id, namespace)
         if known is not namespace:
             namespace.close()
         return known
 
 
-def _borrows(container: Container) -> bool:
+def _borrows(container: ContainerReport) -> bool:
     return container["mode"].startswith("container:")
 
 
-def _still_there(container: Container) -> bool:
+def _still_there(container: ContainerReport) -> bool:
     """Whether the container's process is still its own: then its cgroup is called by the container's id."""
     try:
         cgroups = pathlib.Path(CGROUPS.format(pid=container["pid"])).read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.observed import parse_attachment
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.sameness import same_network
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import Plan, Step
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, NetworkStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.wire import connection, creation
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
@@ -55,7 +55,7 @@ class NetworkExecutor:
         self._joined: set[tuple[str, str]] = set()  # (network id, container id) that the current step has connected
         self.warnings: list[str] = []
 
-    def execute(self, plan: Plan) -> None:
+    def execute(self, plan: NetworksPlan) -> None:
         done: list[str] = []
         created: dict[str, Definition] = {}
         for step in plan.steps:
@@ -70,7 +70,7 @@ class NetworkExecutor:
     def _ids_of(self, name: str) -> list[str]:
         return [nid for nid, made in self._made.items() if made == name]
 
-    def _execute(self, step: Step, done: t.Sequence[str]) -> None:
+    def _execute(self, step: NetworkStep, done: t.Sequence[str]) -> None:
         self._made, self._late, self._joined = {}, {}, set()
         try:
             self._forward(step)
@@ -82,7 +82,7 @@ class NetworkExecutor:
 
     # -- forward
 
-    def _forward(self, step: Step) -> None:
+    def _forward(self, step: NetworkStep) -> None:
         kept = {state.id: state.attachments for state in step.after if state.id}
         for state in step.before:
             for attachment in state.attachments:
@@ -199,7 +199,7 @@ class NetworkExecutor:
 
     # -- back
 
-    def _restore(self, step: Step) -> list[str]:
+    def _restore(self, step: NetworkStep) -> list[str]:
         """Bring the networks and endpoints of ``step.before`` back; what could not be done is returned as text.
 
         It starts from what is really there, since a request may have failed after it took effect.
@@ -287,7 +287,7 @@ def _endpoint(details: t.Any, network_id: str, name: str) -> Attachment | None:
     return parse_attachment(details, ObservedNetwork(network_id, Definition(name)))
 
 
-def _failure(step: Step, error: Exception, problems: t.Sequence[str], done: t.Sequence[str]) -> str:
+def _failure(step: NetworkStep, error: Exception, problems: t.Sequence[str], done: t.Sequence[str]) -> str:
     if problems:
         end = f"NOT put back: {'; '.join(problems)}"
     elif step.kind == "create":

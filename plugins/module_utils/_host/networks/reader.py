@@ -16,7 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import members, membership
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
-    Container,
+    ContainerSummary,
     ObservedNetwork,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.observed import (
@@ -33,7 +33,7 @@ def read_networks(engine: Engine) -> tuple[ObservedNetwork, ...]:
     return parse_networks(engine.get("/networks"))
 
 
-def read_containers(engine: Engine) -> tuple[Container, ...]:
+def read_containers(engine: Engine) -> tuple[ContainerSummary, ...]:
     """All containers: a stopped one has endpoints too, and would not start again without its network."""
     return parse_containers(engine.get("/containers/json", all="1"))
 

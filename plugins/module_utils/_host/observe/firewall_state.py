@@ -27,7 +27,7 @@ class Rule(t.TypedDict):
     rule: str
 
 
-class Unit(t.TypedDict):
+class UnitReport(t.TypedDict):
     """A unit of this collection."""
 
     name: str
@@ -43,7 +43,7 @@ class FirewallState(t.TypedDict):
     owned: bool
     rules: list[Rule]
     services: dict[str, bool]
-    units: list[Unit]
+    units: list[UnitReport]
 
 
 def read_firewall(commands: Commands) -> FirewallState:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
-    Container,
+    ContainerReport,
     EngineInfo,
-    Network,
+    NetworkReport,
     fill_gateways,
     parse_engine,
     parse_networks,
@@ -84,7 +84,7 @@ def _survey_engine(parts: t.Sequence[str], commands: Commands, engine: Engine) -
     return found
 
 
-def _survey_containers(parts: t.Sequence[str], commands: Commands, engine: Engine) -> list[Container]:
+def _survey_containers(parts: t.Sequence[str], commands: Commands, engine: Engine) -> list[ContainerReport]:
     listed = engine.get("/containers/json")
     containers = read_containers(engine, "container_details" in parts or "interfaces" in parts, listed)
     if "interfaces" in parts:
@@ -97,7 +97,7 @@ def _survey_containers(parts: t.Sequence[str], commands: Commands, engine: Engin
     return containers
 
 
-def read_networks(engine: Engine, commands: Commands) -> list[Network]:
+def read_networks(engine: Engine, commands: Commands) -> list[NetworkReport]:
     """All networks of the engine. Their links are read too where the engine does not tell a bridge's address."""
     networks = parse_networks(engine.get("/networks"))
     if any(network["bridge"] and subnet["gateway"] is None for network in networks for subnet in network["subnets"]):

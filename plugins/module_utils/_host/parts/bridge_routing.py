@@ -16,7 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.rou
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import read_forwarding
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import Agent
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import read_forward_drops
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
@@ -40,10 +40,10 @@ FILES: dict[str, t.Callable[[compiler.Ruleset], str]] = {
 }
 
 
-def read_firewall(task: Task) -> compiler.Engine:
+def read_firewall(task: Task) -> compiler.EngineFirewall:
     """What the host has that decides the rules."""
     info = read_engine(task.engine())
-    return compiler.Engine(
+    return compiler.EngineFirewall(
         version=EngineVersion.parse(info["version"]),
         # "iptables+firewalld" where firewalld runs
         firewall="none" if info["iptables"] is False else str(info["firewall_backend"]).split("+", maxsplit=1)[0],
@@ -51,7 +51,7 @@ def read_firewall(task: Task) -> compiler.Engine:
     )
 
 
-def desired_files(task: Task, policy: Policy, engine: compiler.Engine) -> dict[str, host_files.File | None]:
+def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -> dict[str, host_files.File | None]:
     """The files that the policy compiles to on this host's engine."""
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(task.params["subnets"]))
     rules = compiler.compile_rules(policy, subnets, engine)
@@ -61,7 +61,7 @@ def desired_files(task: Task, policy: Policy, engine: compiler.Engine) -> dict[s
 
 def apply(task: Task) -> Result:
     """Read, compile, plan, execute unless in check mode."""
-    agent = Agent(task.commands, FIREWALL_PART)
+    agent = PartFiles(task.commands, FIREWALL_PART)
     desired = agent.absent(FILES)
     switches: list[sysctl.Setting] = []
     if task.params["state"] == "present":

@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.desired import desired_state
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import Desired, plan_daemon
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.default_bridge import Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import DesiredDaemon, plan_daemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.default_bridge import DefaultBridgeExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import Daemon
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
@@ -58,7 +58,7 @@ def apply(task: Task) -> Result:
     params = task.params
     desired = desired_state(params)
     state = State(params["service"])
-    host = Host(
+    host = DefaultBridgeExecutor(
         task.commands,
         Daemon(task.commands, params["service"]),
         state,
@@ -71,7 +71,7 @@ def apply(task: Task) -> Result:
         return _run(host, desired, task)
 
 
-def _run(host: Host, desired: Desired, task: Task) -> Result:
+def _run(host: DefaultBridgeExecutor, desired: DesiredDaemon, task: Task) -> Result:
     recovered = None if task.check_mode else host.recover()
     observed = host.observe()
     plan = plan_daemon(desired, observed, task.params["allow_restart"])

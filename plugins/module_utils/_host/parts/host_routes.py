@@ -12,7 +12,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import routes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import Agent
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_links
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
@@ -38,8 +38,8 @@ REQUIRED_IF = [("state", "present", ("host", "peers"))]
 
 def apply(task: Task) -> Result:
     """Read, plan, execute unless in check mode."""
-    agent = Agent(task.commands, ROUTES_PART)
-    ways: list[routes.Way] = []
+    agent = PartFiles(task.commands, ROUTES_PART)
+    ways: list[routes.Route] = []
     desired = agent.absent([host_files.ROUTES])
     if task.params["state"] == "present":
         addresses = [address for link in read_links(task.commands) for address in link["addresses"]]

@@ -11,7 +11,10 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import plan_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.spec import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import network_facts
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Request, survey_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
+    NetworksRequest,
+    survey_networks,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
     read_links,
@@ -35,7 +38,7 @@ def apply(task: Task) -> Result:
     params = task.params
     items = parse_items(params["networks"])
     engine = task.engine()
-    request = Request(
+    request = NetworksRequest(
         items=items,
         version=engine.version,
         state=params["state"],

@@ -26,7 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 
-class Part(t.NamedTuple):
+class HostPart(t.NamedTuple):
     """A part goes by the name of its module."""
 
     name: str
@@ -37,10 +37,10 @@ class Part(t.NamedTuple):
 
 # The policy comes before the networks: on engines from 28 on they are open to whatever is routed in.
 PARTS = (
-    Part("default_bridge", default_bridge.OPTIONS, (), default_bridge.apply),
-    Part("bridge_routing", bridge_routing.OPTIONS, bridge_routing.REQUIRED_IF, bridge_routing.apply),
-    Part("networks", networks.OPTIONS, (), networks.apply),
-    Part("host_routes", host_routes.OPTIONS, host_routes.REQUIRED_IF, host_routes.apply),
+    HostPart("default_bridge", default_bridge.OPTIONS, (), default_bridge.apply),
+    HostPart("bridge_routing", bridge_routing.OPTIONS, bridge_routing.REQUIRED_IF, bridge_routing.apply),
+    HostPart("networks", networks.OPTIONS, (), networks.apply),
+    HostPart("host_routes", host_routes.OPTIONS, host_routes.REQUIRED_IF, host_routes.apply),
 )
 _CONSENTS: t.Mapping[str, Result] = {
     "default_bridge": {"allow_restart": True},
@@ -67,7 +67,7 @@ def apply(task: Task, common: t.Mapping[str, t.Any]) -> Result:
     return _together(results)
 
 
-def _apply(part: Part, task: Task, before: t.Mapping[str, Result]) -> Result:
+def _apply(part: HostPart, task: Task, before: t.Mapping[str, Result]) -> Result:
     try:
         return part.apply(task)
     except FleetnetError as error:
@@ -95,7 +95,7 @@ def _say_nothing(_warning: str) -> None:
     """For warnings about what is not going to be done."""
 
 
-def _wanted(params: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> list[tuple[Part, Result]]:
+def _wanted(params: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> list[tuple[HostPart, Result]]:
     """The parts to apply in their order, with their options, defaults filled in."""
     by_name = {part.name: part for part in PARTS}
     if params["state"] == "absent":
@@ -105,7 +105,7 @@ def _wanted(params: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> lis
     return [(by_name[name], {**common, **_checked(by_name[name], options)}) for name, options in given.items()]
 
 
-def _checked(part: Part, given: Result) -> Result:
+def _checked(part: HostPart, given: Result) -> Result:
     validator = ArgumentSpecValidator(part.options, required_if=list(part.required_if))
     validated = validator.validate(given)
     if validated.error_messages:
@@ -113,7 +113,7 @@ def _checked(part: Part, given: Result) -> Result:
     return dict(validated.validated_parameters)
 
 
-def _failed(part: Part, reason: str, result: Result) -> FleetnetError:
+def _failed(part: HostPart, reason: str, result: Result) -> FleetnetError:
     failure = FleetnetError(f"{part.name}: {reason}")
     failure.result = result
     return failure

@@ -11,34 +11,40 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import (
     ERROR,
-    Probe,
-    Verdict,
+    ProbeRequest,
+    ProbeResult,
     in_batches,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import Absent, Residents
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import (
+    ContainerNamespaces,
+    NoNamespace,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.neighbours import Forgetter
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sender import ProbeRun
 
 
 def probe_all(
-    probes: t.Sequence[Probe], residents: Residents, new_run: t.Callable[[], ProbeRun], most_neighbours: int
-) -> list[Verdict]:
+    probes: t.Sequence[ProbeRequest],
+    residents: ContainerNamespaces,
+    new_run: t.Callable[[], ProbeRun],
+    most_neighbours: int,
+) -> list[ProbeResult]:
     """Send ``probes`` from their containers; those whose container does not run are errors, the others go on.
 
     All at once, unless they are to more than ``most_neighbours``: the kernel's table has no room for more.
     """
     homes = {source: residents.find(source) for source in dict.fromkeys(probe.source for probe in probes)}
-    verdicts: list[Verdict | None] = []
+    verdicts: list[ProbeResult | None] = []
     sent = []
     for probe in probes:
         home = homes[probe.source]
-        if isinstance(home, Absent):
-            verdicts.append(Verdict(ERROR, home.reason))
+        if isinstance(home, NoNamespace):
+            verdicts.append(ProbeResult(ERROR, home.reason))
         else:
             verdicts.append(None)
             sent.append((probe, home))
     batches = in_batches([residents.neighbour(probe) for probe, _home in sent], most_neighbours)
-    found: dict[int, Verdict] = {}
+    found: dict[int, ProbeResult] = {}
     with contextlib.closing(Forgetter(residents.observable().values() if len(batches) > 1 else ())) as forgetter:
         for batch in batches:
             found.update(zip(batch, new_run().run([sent[position] for position in batch])))

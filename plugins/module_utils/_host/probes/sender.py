@@ -34,8 +34,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.req
     ERROR,
     REPLY,
     TIMEOUT,
-    Probe,
-    Verdict,
+    ProbeRequest,
+    ProbeResult,
     of_errno,
     of_icmp,
 )
@@ -69,14 +69,14 @@ class _Flight:
 
     __slots__ = ("attempts", "namespace", "probe", "sent", "socket", "source_port", "verdict")
 
-    def __init__(self, probe: Probe, namespace: Namespace, attempts: int) -> None:
+    def __init__(self, probe: ProbeRequest, namespace: Namespace, attempts: int) -> None:
         self.probe = probe
         self.namespace = namespace
         self.attempts = attempts  # those that are left
         self.sent = 0.0
         self.socket: socket.socket | None = None
         self.source_port: int | None = None
-        self.verdict: Verdict | None = None
+        self.verdict: ProbeResult | None = None
 
 
 _NOBODY: tuple[_Flight | None, float] = (None, 0.0)
@@ -144,7 +144,7 @@ class ProbeRun:
         self._waiting: collections.deque[tuple[float, _Flight]] = collections.deque()
         self._in_flight = 0
 
-    def run(self, probes: t.Sequence[tuple[Probe, Namespace]]) -> list[Verdict]:
+    def run(self, probes: t.Sequence[tuple[ProbeRequest, Namespace]]) -> list[ProbeResult]:
         """What became of each probe, in the same order."""
         flights = [_Flight(probe, namespace, probe.attempts or self._attempts) for probe, namespace in probes]
         # Those of one namespace one after the other, so that it is entered once a burst.
@@ -160,7 +160,7 @@ class ProbeRun:
                 queue.extendleft(self._expire())
         finally:
             self._close()
-        return [flight.verdict or Verdict(ERROR, "was not probed") for flight in flights]
+        return [flight.verdict or ProbeResult(ERROR, "was not probed") for flight in flights]
 
     def _time_left(self) -> float:
         return max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else 0.0
@@ -252,7 +252,7 @@ class ProbeRun:
     def _pong(self, namespace: Namespace, reply: EchoReply) -> None:
         flight, sent = self._pings.get((namespace, reply.identifier, reply.sequence), _NOBODY)
         if flight is not None and flight.probe.destination == reply.sender:
-            self._settle(flight, Verdict(REPLY), sent)
+            self._settle(flight, ProbeResult(REPLY), sent)
 
     def _rejected(self, flight: _Flight | None, error: IcmpError) -> None:
         if flight is not None and flight.probe.destination == error.destination:
@@ -265,7 +265,7 @@ class ProbeRun:
         elif flight.probe.name is not None:
             self._told(flight, opened)
         else:
-            self._settle(flight, Verdict(REPLY))
+            self._settle(flight, ProbeResult(REPLY))
 
     def _told(self, flight: _Flight, opened: socket.socket) -> None:
         """A name server has said something; what is no answer to the question is waited on for longer."""
@@ -275,7 +275,7 @@ class ProbeRun:
             self._failed(flight, error.errno or errno.EIO)
             return
         if answer is not None:
-            self._settle(flight, Verdict(REPLY, answer.code, answer=answer.addresses))
+            self._settle(flight, ProbeResult(REPLY, answer.code, answer=answer.addresses))
 
     def _failed(self, flight: _Flight, number: int) -> None:
         """The kernel reports an error, behind which may be an ICMP message that says more.
@@ -288,7 +288,7 @@ class ProbeRun:
             self._hear_all(echoes)
         self._settle(flight, of_errno(number))
 
-    def _settle(self, flight: _Flight, verdict: Verdict, sent: float | None = None) -> None:
+    def _settle(self, flight: _Flight, verdict: ProbeResult, sent: float | None = None) -> None:
         """The first verdict holds; ``sent`` is when the packet that was answered left, by default the last one."""
         if flight.verdict is not None:
             return
@@ -321,7 +321,7 @@ class ProbeRun:
             else:
                 attempts = flight.probe.attempts or self._attempts
                 seconds = attempts * self._interval
-                self._settle(flight, Verdict(TIMEOUT, f"no answer to {attempts} attempts within {seconds:g} s"))
+                self._settle(flight, ProbeResult(TIMEOUT, f"no answer to {attempts} attempts within {seconds:g} s"))
         return again
 
     def _close(self) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
-    Link,
-    Route,
+    LinkReport,
+    RouteReport,
     parse_links,
     parse_routes,
 )
@@ -24,15 +24,15 @@ def ip_program(commands: Commands) -> str:
     return path
 
 
-def read_links(commands: Commands) -> list[Link]:
+def read_links(commands: Commands) -> list[LinkReport]:
     """All links of the host's own network namespace, with their addresses."""
     return parse_links(run_json(commands, ip_program(commands), "-json", "-details", "address", "show"))
 
 
-def read_routes(commands: Commands) -> list[Route]:
+def read_routes(commands: Commands) -> list[RouteReport]:
     """All routes of all tables but the local one, IPv4 first."""
     program = ip_program(commands)
-    routes: list[Route] = []
+    routes: list[RouteReport] = []
     for family in (4, 6):
         # -N: numbers, since names of protocols and tables differ from host to host (/etc/iproute2).
         argv = (program, "-N", "-json", "-details", f"-{family}", "route", "show", "table", "all")

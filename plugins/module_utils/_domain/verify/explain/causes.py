@@ -13,7 +13,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
     Evidence,
     holds,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, Step
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
 
 OWN_TABLES = ("ip fleetnet", "ip6 fleetnet")
 _OWN_CHAINS = "FLEETNET-"
@@ -103,7 +103,7 @@ def on_host(host: str, flow: Flow, evidence: Evidence) -> str | None:
     return None
 
 
-def _dropped(host: str, step: Step, evidence: Evidence) -> str:
+def _dropped(host: str, step: TraceStep, evidence: Evidence) -> str:
     lost = f" ({'; '.join(evidence.checks)})" if evidence.checks else ""
     if step.table in OWN_TABLES:
         return f"{host}: our {step} dropped it{lost or ', as the policy there says'}"
@@ -112,7 +112,7 @@ def _dropped(host: str, step: Step, evidence: Evidence) -> str:
     return f"{host}: {step} dropped it; {whose(step)}{lost}"
 
 
-def whose(step: Step) -> str:
+def whose(step: TraceStep) -> str:
     """Who made a rule, by where it is."""
     if step.table in OWN_TABLES or step.chain.startswith(_OWN_CHAINS):
         return "it is ours"
@@ -193,7 +193,7 @@ def of_size(source: End, target: End, packet: int, hosts: t.Mapping[str, Evidenc
     return "; ".join(dict.fromkeys(found)) or None
 
 
-def rewrites_source(step: Step) -> bool:
+def rewrites_source(step: TraceStep) -> bool:
     """Whether a rule gives a packet another source address; ours keeps it, by giving it its own."""
     text = step.rule.lower()
     return ("masquerade" in text or "snat" in text) and _KEEPS_SOURCE.search(text) is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, Step
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
 
 Data = t.Dict[str, t.Any]
 
@@ -32,7 +32,7 @@ class End(t.NamedTuple):
 class Evidence:
     """One host's. ``info`` is what ``network_info`` tells there."""
 
-    traces: t.Mapping[Flow, t.Sequence[Step]]
+    traces: t.Mapping[Flow, t.Sequence[TraceStep]]
     lookups: t.Mapping[Flow, Data]
     checks: t.Sequence[str]
     neighbours: t.Sequence[Data]
@@ -45,7 +45,7 @@ class Evidence:
         flows = data["flows"]
         return cls(
             {
-                Flow(flow["source"], flow["destination"]): [Step(**step) for step in flow["steps"]]
+                Flow(flow["source"], flow["destination"]): [TraceStep(**step) for step in flow["steps"]]
                 for flow in flows
                 if flow["steps"] is not None
             },

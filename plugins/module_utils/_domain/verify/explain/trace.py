@@ -33,7 +33,7 @@ class Flow(t.NamedTuple):
         return 6 if ":" in self.source else 4
 
 
-class Step(t.NamedTuple):
+class TraceStep(t.NamedTuple):
     """A rule or policy that a packet met. ``verdict`` is nftables' word, with its target where it has one."""
 
     table: str
@@ -48,7 +48,7 @@ class Step(t.NamedTuple):
         return f"{what} of table {self.table}, chain {self.chain}"
 
 
-def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dict[Flow, list[Step]]:
+def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dict[Flow, list[TraceStep]]:
     """The steps of each flow, in their order, of however many packets.
 
     A rule that was made after the monitor began is told by its handle only; ``handles`` has the text of rules by table,
@@ -56,7 +56,7 @@ def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dic
     """
     flows: dict[str, Flow] = {}
     links: dict[str, dict[str, str | None]] = {}
-    found: dict[Flow, list[Step]] = {}
+    found: dict[Flow, list[TraceStep]] = {}
     for line in text.splitlines():
         match = _LINE.match(line.strip())
         if match is None:
@@ -72,7 +72,7 @@ def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dic
             rule, verdict = _said(kind, rest)
             if kind == "unknown rule handle":
                 rule = handles.get((table, chain, rule), f"handle {rule}")
-            found[flows[number]].append(Step(table, chain, rule, verdict, **links[number]))
+            found[flows[number]].append(TraceStep(table, chain, rule, verdict, **links[number]))
     return found
 
 

@@ -44,7 +44,7 @@ def removed(monkeypatch) -> t.Callable[..., list[str]]:
         monkeypatch.setattr(persistence.os, "unlink", lambda path: commands.ran.append(f"unlink {path}"))
         monkeypatch.setattr(persistence.os, "rmdir", os.path.dirname)
         plan = host_files.FilesPlan({}, tuple(paths), ("a trace",), (), {}, removal=True)
-        persistence.Agent(commands, part).execute(plan)
+        persistence.PartFiles(commands, part).execute(plan)
         return commands.ran
 
     return run

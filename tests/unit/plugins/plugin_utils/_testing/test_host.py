@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.host import Fleet
+from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.host import ObservedFleet
 
 OPTIONS = {"ansible_inventory": "inventory.yml", "sudo": False}
 
@@ -88,7 +88,9 @@ def a_fleet(outcome="reply", arrives=False):
         Way("h1", [WEB, DB, ALONE, SIDECAR, V6], outcome, arrives),
         Way("h2", [REMOTE], outcome, arrives),
     ]
-    fleet = Fleet(lambda hosts, **options: ways if (hosts, options) == (["ansible://all"], OPTIONS) else [], OPTIONS)
+    fleet = ObservedFleet(
+        lambda hosts, **options: ways if (hosts, options) == (["ansible://all"], OPTIONS) else [], OPTIONS
+    )
     fleet.add(ways[0])
     return fleet, ways
 
@@ -145,7 +147,7 @@ def test_without_ansible_there_is_nothing_to_tell():
     way.backend.HAS_RUN_ANSIBLE = False
     way.backend.get_pytest_id = lambda: "ssh://h1"
     with pytest.raises(AssertionError, match=r"ssh://h1 is not reached by Ansible.*--hosts=ansible://"):
-        Fleet(lambda *_hosts: [], OPTIONS).add(way)
+        ObservedFleet(lambda *_hosts: [], OPTIONS).add(way)
 
 
 @pytest.mark.parametrize(

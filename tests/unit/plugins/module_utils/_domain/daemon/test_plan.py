@@ -12,8 +12,15 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.config import BrokenFile
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import Container, Observed
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import Desired, Plan, plan_daemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import (
+    ObservedDaemon,
+    RunningContainer,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import (
+    DaemonPlan,
+    DesiredDaemon,
+    plan_daemon,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 
 DEFAULT_BRIDGE = {
@@ -29,7 +36,7 @@ DEFAULT_BRIDGE = {
     },
 }
 
-FRESH = Observed(
+FRESH = ObservedDaemon(
     version=(28, 5, 2),
     path="/etc/docker/daemon.json",
     unit="docker.service",
@@ -41,9 +48,9 @@ FRESH = Observed(
     addresses=frozenset(["172.17.0.1/16"]),
 )
 
-WEB = Container("1", "web")
-DB = Container("2", "db")
-JOB = Container("3", "job", auto_remove=True)
+WEB = RunningContainer("1", "web")
+DB = RunningContainer("2", "db")
+JOB = RunningContainer("3", "job", auto_remove=True)
 
 FLEET = {
     "bip": "10.64.0.1/24",
@@ -52,11 +59,13 @@ FLEET = {
 }
 
 
-def plan(values: dict[str, t.Any], observed: Observed, unset: tuple[str, ...] = (), consent: bool = False) -> Plan:
-    return plan_daemon(Desired(values, unset), observed, consent)
+def plan(
+    values: dict[str, t.Any], observed: ObservedDaemon, unset: tuple[str, ...] = (), consent: bool = False
+) -> DaemonPlan:
+    return plan_daemon(DesiredDaemon(values, unset), observed, consent)
 
 
-def with_file(config: dict[str, t.Any], observed: Observed = FRESH) -> Observed:
+def with_file(config: dict[str, t.Any], observed: ObservedDaemon = FRESH) -> ObservedDaemon:
     """The host after its daemon has started with ``config``, as far as the engine does not show it elsewhere."""
     return observed._replace(text=json.dumps(config), startup=config)
 

@@ -14,7 +14,10 @@ import pytest
 import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import Engine, compile_rules
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import (
+    EngineFirewall,
+    compile_rules,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 
 from ..planning import GOLDEN, plan_of
@@ -39,7 +42,9 @@ def compiled(fleet, engine, hosts=3):
     return compile_rules(
         policy,
         own,
-        Engine(tuple(engine["version"]), engine.get("firewall", "iptables"), tuple(engine.get("forward_drops", ()))),
+        EngineFirewall(
+            tuple(engine["version"]), engine.get("firewall", "iptables"), tuple(engine.get("forward_drops", ()))
+        ),
     )
 
 

@@ -27,8 +27,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.o
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot, plan_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.spec import parse_items
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import Step
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Request, survey_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworkStep
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
+    NetworksRequest,
+    survey_networks,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.wire import connection, creation
 
 Json = dict[str, t.Any]
@@ -47,7 +50,7 @@ def listed(container: Json) -> Json:
     }
 
 
-def steps_of(steps: t.Iterable[Step], version: tuple[int, ...]) -> list[Json]:
+def steps_of(steps: t.Iterable[NetworkStep], version: tuple[int, ...]) -> list[Json]:
     """Steps with everything that the engine would be sent."""
     return [
         {
@@ -74,7 +77,7 @@ def outcome(desired: Json, observed: Json) -> tuple[Json, Json]:
     version = tuple(int(part) for part in str(desired.get("engine", "28.5.2")).split("."))
     try:
         items = parse_items(desired["networks"])
-        request = Request(items=items, version=version, links=frozenset(desired.get("links", ())), **options)
+        request = NetworksRequest(items=items, version=version, links=frozenset(desired.get("links", ())), **options)
         networks = parse_networks(observed["networks"])
         survey = survey_networks(request, networks)
         inspected = observed.get("containers", [])

@@ -25,8 +25,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.o
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot, plan_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.sameness import same_network
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.spec import parse_item
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import Step
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Request, survey_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworkStep
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
+    NetworksRequest,
+    survey_networks,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.wire import creation
 
 Json = dict[str, t.Any]
@@ -146,7 +149,7 @@ def test_the_order_and_spelling_of_the_engine_do_not_matter(old: Json, new: Json
 @given(items(), items(), st.integers())
 def test_plan_diff_and_inverse_agree(old: Json, new: Json, seed: int) -> None:
     before = made(old, seed)
-    request = Request(items=(parse_item(new, "networks[0]"),), version=(28, 5, 2))
+    request = NetworksRequest(items=(parse_item(new, "networks[0]"),), version=(28, 5, 2))
     survey = survey_networks(request, [before])
     plan = plan_networks(request, survey, Snapshot())
     assert plan.changed == bool(differences(request.items[0], before, False))
@@ -172,4 +175,6 @@ def test_an_endpoint_keeps_its_addresses_exactly_where_the_network_holds_them(
 
 def test_the_inverse_of_a_creation_is_a_removal() -> None:
     state = NetworkState(made({"name": "net"}, 0).definition)
-    assert Step("create", (), (state,)).inverse() == Step("remove", (state,), (), "undo: create network net")
+    assert NetworkStep("create", (), (state,)).inverse() == NetworkStep(
+        "remove", (state,), (), "undo: create network net"
+    )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.container_interfaces import (
-    Interior,
+    NamespaceInterfaces,
     endpoints_of,
     interfaces,
 )
@@ -16,7 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.r
     Link,
 )
 
-INSIDE = Interior(
+INSIDE = NamespaceInterfaces(
     links=[
         Link(5, "eth1", "02:00:00:00:00:05", 1500, "up", 12, "veth"),
         Link(1, "lo", "00:00:00:00:00:00", 65536, "unknown", None),

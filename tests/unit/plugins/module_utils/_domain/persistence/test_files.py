@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import (
     File,
-    Observed,
+    ObservedFiles,
     part_files,
     plan_files,
 )
@@ -23,15 +23,15 @@ NEW, OLD = File("new\n"), "old\n"
 @pytest.mark.parametrize(
     ("desired", "observed", "write", "delete", "changed"),
     [
-        ({"/a": NEW}, Observed({"/a": None}), ["/a"], (), True),
-        ({"/a": NEW}, Observed({"/a": OLD}), ["/a"], (), True),
-        ({"/a": NEW}, Observed({"/a": "new\n"}), [], (), False),
-        ({"/a": NEW, "/b": None}, Observed({"/a": "new\n", "/b": OLD}), [], ("/b",), True),
-        ({"/a": NEW, "/b": None}, Observed({"/a": "new\n", "/b": None}), [], (), False),
-        ({"/a": NEW}, Observed({"/a": "new\n"}, drift=("a route is missing",)), [], (), True),
-        ({"/a": NEW}, Observed({"/a": "new\n"}, idle_units=("x.timer",)), [], (), True),
-        ({"/a": None}, Observed({"/a": None}), [], (), False),
-        ({"/a": None}, Observed({"/a": None}, drift=("a table is there",)), [], (), True),
+        ({"/a": NEW}, ObservedFiles({"/a": None}), ["/a"], (), True),
+        ({"/a": NEW}, ObservedFiles({"/a": OLD}), ["/a"], (), True),
+        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}), [], (), False),
+        ({"/a": NEW, "/b": None}, ObservedFiles({"/a": "new\n", "/b": OLD}), [], ("/b",), True),
+        ({"/a": NEW, "/b": None}, ObservedFiles({"/a": "new\n", "/b": None}), [], (), False),
+        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}, drift=("a route is missing",)), [], (), True),
+        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}, idle_units=("x.timer",)), [], (), True),
+        ({"/a": None}, ObservedFiles({"/a": None}), [], (), False),
+        ({"/a": None}, ObservedFiles({"/a": None}, drift=("a table is there",)), [], (), True),
     ],
 )
 def test_plan(desired, observed, write, delete, changed):
@@ -42,7 +42,7 @@ def test_plan(desired, observed, write, delete, changed):
 
 
 def test_the_diff_has_every_file_and_what_differs_in_the_kernel():
-    plan = plan_files({"/a": NEW, "/b": None}, Observed({"/a": OLD, "/b": "gone\n"}, drift=("routes: missing x",)))
+    plan = plan_files({"/a": NEW, "/b": None}, ObservedFiles({"/a": OLD, "/b": "gone\n"}, drift=("routes: missing x",)))
     assert [(entry["before_header"], entry["before"], entry["after"]) for entry in plan.diff()] == [
         ("/a", "old\n", "new\n"),
         ("/b", "gone\n", ""),

@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import IcmpError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import (
-    Probe,
-    Verdict,
+    ProbeRequest,
+    ProbeResult,
     in_batches,
     of_errno,
     of_icmp,
@@ -32,8 +32,8 @@ def item(**changes: t.Any) -> dict[str, t.Any]:
 def test_a_list_of_probes() -> None:
     probes = parse_probes([item(), item(protocol="icmp", port=None, size=1472, destination="FD00:0::1")])
     assert probes == [
-        Probe("web1", "10.77.65.10", "tcp", 80, 3),
-        Probe("web1", "fd00::1", "icmp", None, 3, 1472),
+        ProbeRequest("web1", "10.77.65.10", "tcp", 80, 3),
+        ProbeRequest("web1", "fd00::1", "icmp", None, 3, 1472),
     ]
     assert [probe.version for probe in probes] == [4, 6]
     assert probes[0].source_port == 20003
@@ -83,21 +83,23 @@ def test_errors_of_the_kernel(number: int, outcome: str, text: str) -> None:
 def test_a_closed_port_is_an_answer_only_from_the_destination_itself() -> None:
     here = IcmpError("10.77.65.10", "port unreachable", "udp", "10.77.65.10", 20003, 53)
     there = IcmpError("10.77.64.1", "port unreachable", "udp", "10.77.65.10", 20003, 53)
-    assert of_icmp(here) == Verdict("refused", "ICMP port unreachable")
-    assert of_icmp(there) == Verdict("unreachable", "ICMP port unreachable from 10.77.64.1")
+    assert of_icmp(here) == ProbeResult("refused", "ICMP port unreachable")
+    assert of_icmp(there) == ProbeResult("unreachable", "ICMP port unreachable from 10.77.64.1")
     assert of_icmp(here).reached
     assert not of_icmp(there).reached
 
 
 def test_a_packet_that_is_too_big_tells_the_mtu() -> None:
     error = IcmpError("10.77.64.1", "packet too big", "icmp", "10.77.65.10", 20003, 1, 1450)
-    assert of_icmp(error) == Verdict(
+    assert of_icmp(error) == ProbeResult(
         "unreachable", "ICMP packet too big from 10.77.64.1, the MTU there is 1450", mtu=1450
     )
 
 
 def test_the_report_of_a_probe() -> None:
-    assert report(Probe("web1", "10.77.65.10", "tcp", 80, 3), Verdict("reply", rtt=0.5, source_port=20003)) == {
+    assert report(
+        ProbeRequest("web1", "10.77.65.10", "tcp", 80, 3), ProbeResult("reply", rtt=0.5, source_port=20003)
+    ) == {
         "source": "web1",
         "destination": "10.77.65.10",
         "protocol": "tcp",
@@ -113,7 +115,9 @@ def test_the_report_of_a_probe() -> None:
         "name": None,
         "answer": None,
     }
-    told = report(Probe("web1", "127.0.0.11", "dns", 53, 3, None, "db"), Verdict("reply", answer=("10.64.1.2",)))
+    told = report(
+        ProbeRequest("web1", "127.0.0.11", "dns", 53, 3, None, "db"), ProbeResult("reply", answer=("10.64.1.2",))
+    )
     assert (told["name"], told["answer"]) == ("db", ["10.64.1.2"])
 
 

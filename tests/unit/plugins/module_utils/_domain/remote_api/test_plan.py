@@ -10,28 +10,28 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import Container
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import RunningContainer
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api import plan as remote_api
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import (
     CA_FILE,
     CERT_FILE,
     KEY_FILE,
-    Desired,
-    File,
+    DesiredRemoteApi,
     Material,
-    Observed,
+    ObservedFile,
+    ObservedRemoteApi,
     plan_remote_api,
 )
 
 DROP_IN = "/etc/systemd/system/docker.service.d/zz-fleetnet-remote-api.conf"
 COMMAND = "/usr/sbin/dockerd -H fd:// $DOCKER_OPTS"
 MATERIAL = Material("the authority\n", "the certificate\n", "the secret\n")
-DESIRED = Desired(("192.0.2.1",), 2376, MATERIAL)
+DESIRED = DesiredRemoteApi(("192.0.2.1",), 2376, MATERIAL)
 FLAGS = remote_api.flags(("192.0.2.1",), 2376, True)
-WEB = Container("1", "web")
+WEB = RunningContainer("1", "web")
 
-FRESH = Observed(
+FRESH = ObservedRemoteApi(
     version=(26, 1, 5),
     unit="docker.service",
     drop_in=DROP_IN,
@@ -46,11 +46,11 @@ FRESH = Observed(
 )
 
 
-def done(changed: float = 900.0, **changes: t.Any) -> Observed:
+def done(changed: float = 900.0, **changes: t.Any) -> ObservedRemoteApi:
     """The host after DESIRED; the files changed at that time."""
     texts = dict(zip((CA_FILE, CERT_FILE, KEY_FILE), MATERIAL, strict=True))
-    files = {path: File(text, 0o600, changed) for path, text in texts.items()}
-    files[DROP_IN] = File(remote_api.drop_in_text(COMMAND, FLAGS), 0o644, changed)
+    files = {path: ObservedFile(text, 0o600, changed) for path, text in texts.items()}
+    files[DROP_IN] = ObservedFile(remote_api.drop_in_text(COMMAND, FLAGS), 0o644, changed)
     return FRESH._replace(argv=FRESH.argv + FLAGS, files=files)._replace(**changes)
 
 
@@ -121,7 +121,7 @@ def test_a_key_that_the_file_has_as_well_is_refused(text: str) -> None:
 
 
 def test_absent_takes_away_all_that_was_given() -> None:
-    plan = plan_remote_api(Desired((), 2376, None), done(), allow_restart=False)
+    plan = plan_remote_api(DesiredRemoteApi((), 2376, None), done(), allow_restart=False)
     assert {change.after for change in plan.changes} == {None}
     assert len(plan.changes) == 4
     assert plan.argv == FRESH.argv
@@ -129,7 +129,7 @@ def test_absent_takes_away_all_that_was_given() -> None:
 
 
 def test_absent_does_nothing_where_nothing_is() -> None:
-    assert not plan_remote_api(Desired((), 2376, None), FRESH, allow_restart=False).changed
+    assert not plan_remote_api(DesiredRemoteApi((), 2376, None), FRESH, allow_restart=False).changed
 
 
 def test_the_default_socket_is_named_where_the_unit_names_none() -> None:

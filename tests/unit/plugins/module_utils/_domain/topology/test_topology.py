@@ -228,7 +228,7 @@ def test_names_are_never_markup(fleet):
     fleet.container("h1", "web-1")["name"] = HOSTILE
     topology = drawn(fleet)
     template = "<p>{{policy}}</p><style>{{style}}</style><script id=data>{{data}}</script>{{scripts}}"
-    html = page.render(topology, page.Parts(template, "p{}", ["let a = '</script>';"]))
+    html = page.render(topology, page.PageParts(template, "p{}", ["let a = '</script>';"]))
     assert html.count("<script") == html.count("</script") == 2
     assert "<!--" not in html
     data = html.partition("<script id=data>")[2].partition("</script>")[0]
@@ -239,7 +239,7 @@ def test_names_are_never_markup(fleet):
 
 
 def test_only_the_scripts_of_the_page_may_run(fleet):
-    html = page.render(drawn(fleet), page.Parts("{{policy}}", "", ["one", "two"]))
+    html = page.render(drawn(fleet), page.PageParts("{{policy}}", "", ["one", "two"]))
     assert "default-src 'none'" in html
     assert html.count("'sha256-") == 2
     assert "unsafe-eval" not in html

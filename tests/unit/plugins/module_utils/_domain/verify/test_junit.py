@@ -8,10 +8,10 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.junit import render
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Node, Probe, Verdict
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint, Probe, Verdict
 
-WEB = Node("h1", "web", "web", "10.64.1.2")
-DB = Node("h2", "db", "db", "10.64.18.2")
+WEB = Endpoint("h1", "web", "web", "10.64.1.2")
+DB = Endpoint("h2", "db", "db", "10.64.18.2")
 PASSES = Verdict(Probe(WEB, DB, "tcp", 5432, 0, 'policy[0]: web -> db: "tcp" & <5432>'), True, None)
 DENIED = Verdict(Probe(DB, WEB, "icmp", None, 0, None), True, "passes, and no line of the policy allows it")
 

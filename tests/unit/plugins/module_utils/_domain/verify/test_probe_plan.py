@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
-    Node,
+    Endpoint,
     Probe,
     Verdict,
     arrivals_of,
@@ -35,9 +35,9 @@ POLICY = plan_of(
     {"h1": {"ansible_host": "192.0.2.1"}, "h2": {"ansible_host": "192.0.2.2"}},
 ).policy
 
-WEB1 = Node("h1", "web", "web", "10.64.1.2")
-WEB2 = Node("h2", "web", "web", "10.64.17.2")
-DB2 = Node("h2", "db", "db", "10.64.18.2")
+WEB1 = Endpoint("h1", "web", "web", "10.64.1.2")
+WEB2 = Endpoint("h2", "web", "web", "10.64.17.2")
+DB2 = Endpoint("h2", "db", "db", "10.64.18.2")
 
 
 def container(name, *addresses):
@@ -71,7 +71,7 @@ def test_nodes_are_containers_with_one_address_that_the_plan_knows():
         },
         1,
     )
-    assert found == [WEB1, Node("h2", "a", "web", "10.64.17.2", 1400)]
+    assert found == [WEB1, Endpoint("h2", "a", "web", "10.64.17.2", 1400)]
 
 
 def test_every_pair_is_tried_with_what_is_open_there_and_with_what_is_not():
@@ -97,8 +97,8 @@ def test_ip_versions_are_told_apart():
 
 
 def test_docker0_is_left_to_docker_within_a_host_and_denied_across_hosts():
-    first, second = Node("h1", "a", "docker0", "10.64.0.2"), Node("h1", "b", "docker0", "10.64.0.3")
-    other = Node("h2", "c", "docker0", "10.64.16.2")
+    first, second = Endpoint("h1", "a", "docker0", "10.64.0.2"), Endpoint("h1", "b", "docker0", "10.64.0.3")
+    other = Endpoint("h2", "c", "docker0", "10.64.16.2")
     pairs = {(probe.source, probe.target): probe.intended for probe in make_probes(POLICY, [first, second, other])}
     assert (first, second) not in pairs
     assert pairs[first, other] is None
@@ -171,8 +171,8 @@ def test_a_local_network_passes_on_a_host_and_is_denied_between_hosts():
     fleet = {"supernet": "10.64.0.0/12", "networks": [{"name": "lab", "local": True}]}
     hosts = {"h1": {"ansible_host": "192.0.2.1"}, "h2": {"ansible_host": "192.0.2.2"}}
     policy = plan_of(fleet, hosts).policy
-    first, second = Node("h1", "one", "lab", "10.64.1.2"), Node("h1", "two", "lab", "10.64.1.3")
-    other = Node("h2", "one", "lab", "10.64.17.2")
+    first, second = Endpoint("h1", "one", "lab", "10.64.1.2"), Endpoint("h1", "two", "lab", "10.64.1.3")
+    other = Endpoint("h2", "one", "lab", "10.64.17.2")
     probes = make_probes(policy, [first, second, other])
     assert {(probe.source, probe.target): probe.intended for probe in probes} == {
         **dict.fromkeys([(first, second), (second, first)], "lab is one bridge on a host"),
@@ -185,7 +185,7 @@ def test_a_local_network_passes_on_a_host_and_is_denied_between_hosts():
 
 
 def test_the_first_pair_of_two_hosts_and_networks_tries_the_paths_mtu():
-    narrow = Node("h2", "narrow", "web", "10.64.17.3", 1400)
+    narrow = Endpoint("h2", "narrow", "web", "10.64.17.3", 1400)
     sized = [probe for probe in make_probes(POLICY, [WEB1, WEB2, narrow, DB2]) if probe.packet]
     assert [(str(probe.source), str(probe.target), probe.service, probe.to_data()["size"]) for probe in sized] == [
         (str(WEB2), str(WEB1), "icmp of 1500 bytes", 1472),
@@ -207,8 +207,8 @@ def test_a_path_that_is_too_narrow_is_told_with_what_the_way_said():
 
 
 def test_containers_of_a_network_of_a_host_ask_for_the_next_one_and_its_aliases():
-    first, second = Node("h1", "a", "web", "10.64.1.2"), Node("h1", "b", "web", "10.64.1.3", 1500, ("www",))
-    nodes = [first, second, Node("h1", "a", "web", "fd00::2"), WEB2, Node("h1", "old", "docker0", "10.64.0.2")]
+    first, second = Endpoint("h1", "a", "web", "10.64.1.2"), Endpoint("h1", "b", "web", "10.64.1.3", 1500, ("www",))
+    nodes = [first, second, Endpoint("h1", "a", "web", "fd00::2"), WEB2, Endpoint("h1", "old", "docker0", "10.64.0.2")]
     probes = make_name_probes(nodes, 7)
     assert [(probe.source, probe.target, probe.name) for probe in probes] == [
         (first, second, "b"),
@@ -256,8 +256,8 @@ def test_somebody_listens_where_the_policy_opens_ports():
 
 
 def test_nodes_come_back_from_ansible_as_they_were():
-    node = Node("h1", "b", "web", "10.64.1.3", 1500, ("www",))
-    assert Node.from_data({**node._asdict(), "aliases": ["www"]}) == node
+    node = Endpoint("h1", "b", "web", "10.64.1.3", 1500, ("www",))
+    assert Endpoint.from_data({**node._asdict(), "aliases": ["www"]}) == node
 
 
 FAILURES = [

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
-    Node,
+    Endpoint,
     Verdict,
     count_pairs,
     make_probes,
@@ -94,7 +94,7 @@ def test_probes_are_of_a_sample_and_the_report_says_so():
     hosts = {f"h{number}": {"ansible_host": f"192.0.2.{number + 1}"} for number in range(6)}
     policy = plan_of({"supernet": "10.64.0.0/12", "networks": ["web", "db"]}, hosts).policy
     nodes = [
-        Node(host, f"{network}{count}", network, f"10.64.{16 * number + offset}.{count + 2}")
+        Endpoint(host, f"{network}{count}", network, f"10.64.{16 * number + offset}.{count + 2}")
         for number, host in enumerate(hosts)
         for offset, network in ((0, "docker0"), (1, "web"), (2, "db"))
         for count in range(3)

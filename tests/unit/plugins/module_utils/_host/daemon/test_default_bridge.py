@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import Container
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import RunningContainer
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import Surroundings
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import Desired, plan_daemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import DesiredDaemon, plan_daemon
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import default_bridge as daemon_apply
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.default_bridge import Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.default_bridge import DefaultBridgeExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import Unit
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import DaemonUnit
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineError, EngineVersion
 
 BEFORE = '{"debug": true, "mtu": 1500}\n'
@@ -44,9 +44,9 @@ class World:
         self.lost: set[str] = set()
 
     # --- the daemon's unit
-    def unit(self) -> Unit:
+    def unit(self) -> DaemonUnit:
         argv = ("/usr/sbin/dockerd", f"--config-file={self.path}")
-        return Unit(self.name, "loaded", self.active, "running", 1, 0, f"run{self.starts}", 2e9, argv)
+        return DaemonUnit(self.name, "loaded", self.active, "running", 1, 0, f"run{self.starts}", 2e9, argv)
 
     def restart(self, _seconds: float) -> None:
         self.events.append("restart")
@@ -112,19 +112,19 @@ def state(tmp_path: Path) -> State:
 
 
 @pytest.fixture
-def host(world: World, state: State) -> Host:
-    return Host(t.cast(t.Any, None), t.cast(t.Any, world), state, lambda: t.cast(t.Any, world), 1)
+def host(world: World, state: State) -> DefaultBridgeExecutor:
+    return DefaultBridgeExecutor(t.cast(t.Any, None), t.cast(t.Any, world), state, lambda: t.cast(t.Any, world), 1)
 
 
-def apply(host: Host, values: dict[str, t.Any]) -> list[str]:
-    desired = Desired(values)
+def apply(host: DefaultBridgeExecutor, values: dict[str, t.Any]) -> list[str]:
+    desired = DesiredDaemon(values)
     observed = host.observe()
     plan = plan_daemon(desired, observed, allow_restart=True)
     host.execute(plan, desired, observed)
     return plan.operations()
 
 
-def test_a_change_is_made_and_the_containers_run_again(world: World, host: Host) -> None:
+def test_a_change_is_made_and_the_containers_run_again(world: World, host: DefaultBridgeExecutor) -> None:
     apply(host, {"mtu": 1400})
     assert world.events == ["restart", "/containers/1/start"]
     assert world.running == {"1": True}
@@ -132,7 +132,9 @@ def test_a_change_is_made_and_the_containers_run_again(world: World, host: Host)
     assert apply(host, {"mtu": 1400}) == []
 
 
-def test_a_daemon_that_does_not_start_gets_its_file_back(world: World, host: Host, state: State) -> None:
+def test_a_daemon_that_does_not_start_gets_its_file_back(
+    world: World, host: DefaultBridgeExecutor, state: State
+) -> None:
     world.refused = lambda config: config["mtu"] == 1400
     with pytest.raises(FleetnetError) as raised:
         apply(host, {"mtu": 1400})
@@ -146,7 +148,7 @@ def test_a_daemon_that_does_not_start_gets_its_file_back(world: World, host: Hos
     assert state.pending() is None
 
 
-def test_a_change_that_is_ignored_is_put_back(world: World, host: Host) -> None:
+def test_a_change_that_is_ignored_is_put_back(world: World, host: DefaultBridgeExecutor) -> None:
     world.ignored = {"mtu"}
     with pytest.raises(FleetnetError, match=r"after the restart of docker\.service mtu is 1500 instead of 1400"):
         apply(host, {"mtu": 1400})
@@ -154,14 +156,16 @@ def test_a_change_that_is_ignored_is_put_back(world: World, host: Host) -> None:
     assert world.running == {"1": True}
 
 
-def test_a_container_that_does_not_come_back_puts_the_file_back(world: World, host: Host) -> None:
+def test_a_container_that_does_not_come_back_puts_the_file_back(world: World, host: DefaultBridgeExecutor) -> None:
     world.lost = {"1"}
     with pytest.raises(FleetnetError, match="the container c1 does not start again: port is already allocated"):
         apply(host, {"mtu": 1400})
     assert world.path.read_text() == BEFORE
 
 
-def test_a_failure_to_put_back_is_told_and_left_for_the_next_run(world: World, host: Host, state: State) -> None:
+def test_a_failure_to_put_back_is_told_and_left_for_the_next_run(
+    world: World, host: DefaultBridgeExecutor, state: State
+) -> None:
     world.refused = lambda _: True
     with pytest.raises(FleetnetError, match=r"Putting the former .* back failed as well: docker\.service does not"):
         apply(host, {"mtu": 1400})
@@ -174,7 +178,7 @@ def test_a_failure_to_put_back_is_told_and_left_for_the_next_run(world: World, h
     assert state.pending() is None
 
 
-def test_a_file_that_did_not_exist_is_gone_again(world: World, host: Host) -> None:
+def test_a_file_that_did_not_exist_is_gone_again(world: World, host: DefaultBridgeExecutor) -> None:
     world.path.unlink()
     world.refused = bool
     with pytest.raises(FleetnetError, match="does not start"):
@@ -182,26 +186,28 @@ def test_a_file_that_did_not_exist_is_gone_again(world: World, host: Host) -> No
     assert not world.path.exists()
 
 
-def test_live_restored_containers_are_stopped_for_docker0(world: World, host: Host) -> None:
+def test_live_restored_containers_are_stopped_for_docker0(world: World, host: DefaultBridgeExecutor) -> None:
     world.config["live-restore"] = True
     apply(host, {"mtu": 1400})
     assert world.events == ["/containers/1/stop", "restart", "/containers/1/start"]
 
 
-def test_a_written_default_does_not_hide_what_the_daemon_has_read(world: World, host: Host) -> None:
+def test_a_written_default_does_not_hide_what_the_daemon_has_read(world: World, host: DefaultBridgeExecutor) -> None:
     """The file is newer than the daemon then, and yet the next run knows what is in effect."""
     assert apply(host, {"userland_proxy": True, "mtu": 1500}) == [f"write {world.path}"]
     assert apply(host, {"userland_proxy": True, "mtu": 1500}) == []
     assert "userland_proxy true -> false" in apply(host, {"userland_proxy": False})[1]
 
 
-def test_a_reload_is_enough_for_live_restore(world: World, host: Host) -> None:
+def test_a_reload_is_enough_for_live_restore(world: World, host: DefaultBridgeExecutor) -> None:
     apply(host, {"live_restore": True})
     assert world.events == ["reload"]
     assert apply(host, {"live_restore": True}) == []
 
 
-def test_a_disk_that_is_full_changes_nothing(world: World, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_changes_nothing(
+    world: World, host: DefaultBridgeExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -212,7 +218,7 @@ def test_a_disk_that_is_full_changes_nothing(world: World, host: Host, monkeypat
     assert world.path.read_text() == BEFORE
 
 
-def test_a_daemon_that_is_down_is_not_started_by_looking_at_it(world: World, host: Host) -> None:
+def test_a_daemon_that_is_down_is_not_started_by_looking_at_it(world: World, host: DefaultBridgeExecutor) -> None:
     world.active = "inactive"
     with pytest.raises(FleetnetError, match=r"^docker\.service is inactive, and default_bridge compares with the"):
         host.observe()
@@ -221,8 +227,8 @@ def test_a_daemon_that_is_down_is_not_started_by_looking_at_it(world: World, hos
         host.observe()
 
 
-def test_a_gone_container_is_not_awaited(host: Host, state: State) -> None:
-    state.begin(BEFORE, [Container("9", "gone")])
+def test_a_gone_container_is_not_awaited(host: DefaultBridgeExecutor, state: State) -> None:
+    state.begin(BEFORE, [RunningContainer("9", "gone")])
     assert apply(host, {}) == []
     assert state.pending() is None
 

@@ -10,7 +10,7 @@ import os
 import pathlib
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import Container
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import ContainerReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import container_interfaces
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.container_interfaces import (
     add_interfaces,
@@ -21,7 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namesp
 GONE = 2**22
 
 
-def a_container(name: str, pid: int | None, mode: str = "none") -> Container:
+def a_container(name: str, pid: int | None, mode: str = "none") -> ContainerReport:
     return {"name": name, "id": name, "pid": pid, "mode": mode, "networks": []}
 
 

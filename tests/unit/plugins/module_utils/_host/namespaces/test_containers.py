@@ -12,9 +12,9 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ProbeRequest
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import containers as residents
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import Residents
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import ContainerNamespaces
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace, own_id
 
 Json = dict[str, t.Any]
@@ -55,20 +55,20 @@ def told(pid: int | None) -> Json:
 
 def test_the_engine_is_not_asked_about_what_has_been_told(process: int) -> None:
     engine = Engine(process)
-    found = Residents(lambda: engine, [told(process)])  # type: ignore[arg-type,return-value,list-item]
+    found = ContainerNamespaces(lambda: engine, [told(process)])  # type: ignore[arg-type,return-value,list-item]
     home = found.find("web1")
     assert isinstance(home, Namespace)
     assert found.observable() == {"web1": home}
     assert found.find(ID) is home
-    assert found.neighbour(Probe("web1", "10.77.64.20", "icmp", None, 0)) == ("web1", "10.77.64.20")
-    assert found.neighbour(Probe("web1", "10.77.65.20", "icmp", None, 0)) is None
+    assert found.neighbour(ProbeRequest("web1", "10.77.64.20", "icmp", None, 0)) == ("web1", "10.77.64.20")
+    assert found.neighbour(ProbeRequest("web1", "10.77.65.20", "icmp", None, 0)) is None
     assert engine.asked == []
 
 
 @pytest.mark.parametrize("stale", [os.getpid(), 2**22, None], ids=["another's", "ended", "unknown"])
 def test_the_engine_is_asked_where_the_process_is_another_by_now(process: int, stale: int | None) -> None:
     engine = Engine(process)
-    found = Residents(lambda: engine, [told(stale)])  # type: ignore[arg-type,return-value,list-item]
+    found = ContainerNamespaces(lambda: engine, [told(stale)])  # type: ignore[arg-type,return-value,list-item]
     home = found.find("web1")
     assert isinstance(home, Namespace)
     assert home.id != own_id()
@@ -78,10 +78,10 @@ def test_the_engine_is_asked_where_the_process_is_another_by_now(process: int, s
 
 def test_the_engine_is_asked_about_a_container_that_has_not_been_told(process: int) -> None:
     engine = Engine(process)
-    assert isinstance(Residents(lambda: engine, []).find("web1"), Namespace)  # type: ignore[arg-type,return-value]
+    assert isinstance(ContainerNamespaces(lambda: engine, []).find("web1"), Namespace)  # type: ignore[arg-type,return-value]
     assert engine.asked == ["/containers/web1/json"]
 
 
 def test_what_network_info_has_not_told_is_refused() -> None:
     with pytest.raises(InvalidValue, match=r"containers\[0\].*has no 'pid'.*container_details"):
-        Residents(t.cast(t.Any, None), [{"name": "web1", "id": ID}])
+        ContainerNamespaces(t.cast(t.Any, None), [{"name": "web1", "id": ID}])

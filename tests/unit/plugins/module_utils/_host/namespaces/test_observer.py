@@ -16,7 +16,7 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ProbeRequest
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.observer import Observer
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sender import ProbeRun
 
@@ -31,7 +31,7 @@ def observer(tmp_path: pathlib.Path) -> t.Iterator[Observer]:
     observer.stop()
 
 
-def send(path: Path, *probes: Probe) -> None:
+def send(path: Path, *probes: ProbeRequest) -> None:
     ProbeRun(0.4, 3, 100).run([(probe, path.here) for probe in probes])
 
 
@@ -46,13 +46,13 @@ def test_it_sees_each_probe_once_whether_its_port_is_open_or_closed(path: Path, 
     observer.start({"there": path.there}, 30)
     send(
         path,
-        Probe("here", "10.2.0.2", "icmp", None, 1),
-        Probe("here", "10.2.0.2", "tcp", 9, 2),
-        Probe("here", "10.2.0.2", "udp", 9, 3),
-        Probe("here", "fd02::2", "icmp", None, 4),
-        Probe("here", "fd02::2", "tcp", 9, 5),
-        Probe("here", "fd02::2", "udp", 9, 6),
-        Probe("here", "10.3.0.2", "icmp", None, 7),
+        ProbeRequest("here", "10.2.0.2", "icmp", None, 1),
+        ProbeRequest("here", "10.2.0.2", "tcp", 9, 2),
+        ProbeRequest("here", "10.2.0.2", "udp", 9, 3),
+        ProbeRequest("here", "fd02::2", "icmp", None, 4),
+        ProbeRequest("here", "fd02::2", "tcp", 9, 5),
+        ProbeRequest("here", "fd02::2", "udp", 9, 6),
+        ProbeRequest("here", "10.3.0.2", "icmp", None, 7),
     )
     record = observer.stop()
     assert record.complete
@@ -73,13 +73,13 @@ def test_it_sees_each_probe_once_whether_its_port_is_open_or_closed(path: Path, 
 
 def test_it_hears_nothing_of_what_its_namespaces_send(path: Path, observer: Observer) -> None:
     observer.start({"here": path.here}, 30)
-    send(path, Probe("here", "10.2.0.2", "tcp", 9, 1), Probe("here", "10.2.0.2", "icmp", None, 2))
+    send(path, ProbeRequest("here", "10.2.0.2", "tcp", 9, 1), ProbeRequest("here", "10.2.0.2", "icmp", None, 2))
     assert observer.stop().arrivals == []
 
 
 def test_a_new_start_ends_the_old_one_and_forgets_what_it_saw(path: Path, observer: Observer) -> None:
     first = observer.start({"there": path.there}, 30)
-    send(path, Probe("here", "10.2.0.2", "icmp", None, 1))
+    send(path, ProbeRequest("here", "10.2.0.2", "icmp", None, 1))
     second = observer.start({"there": path.there}, 30)
     assert not runs(first)
     assert runs(second)
@@ -102,7 +102,7 @@ def test_it_lets_go_of_the_files_of_whoever_started_it(path: Path, observer: Obs
 
 def test_it_ends_by_itself_and_the_record_says_so(path: Path, observer: Observer) -> None:
     pid = observer.start({"there": path.there}, 0.5)
-    send(path, Probe("here", "10.2.0.2", "icmp", None, 1))
+    send(path, ProbeRequest("here", "10.2.0.2", "icmp", None, 1))
     deadline = time.monotonic() + 10
     while runs(pid):
         assert time.monotonic() < deadline
@@ -147,7 +147,8 @@ def test_it_listens_where_nobody_else_does_and_as_long_as_it_runs(path: Path, ob
         ]
         observer.start({"there": path.there}, 30, [*ports, ("10.2.0.3", "tcp", 7001)])
         probes = [
-            Probe("here", address, protocol, port, number) for number, (address, protocol, port) in enumerate(ports)
+            ProbeRequest("here", address, protocol, port, number)
+            for number, (address, protocol, port) in enumerate(ports)
         ]
 
         def outcomes() -> list[str]:

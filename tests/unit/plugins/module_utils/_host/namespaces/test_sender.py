@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import Probe, Verdict
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ProbeRequest, ProbeResult
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace, own_id
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sender import ProbeRun
 
@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 THERE = {4: "10.2.0.2", 6: "fd02::2"}
 
 
-def send(namespace: Namespace, *probes: Probe, attempts: int = 3, concurrency: int = 100) -> list[Verdict]:
+def send(namespace: Namespace, *probes: ProbeRequest, attempts: int = 3, concurrency: int = 100) -> list[ProbeResult]:
     return ProbeRun(0.4, attempts, concurrency).run([(probe, namespace) for probe in probes])
 
 
@@ -40,9 +40,9 @@ def listener(path: Path) -> t.Iterator[int]:
 def test_what_is_there_is_reached(path: Path, listener: int, version: int) -> None:
     open_, closed, ping = send(
         path.here,
-        Probe("here", THERE[version], "tcp", listener, 1),
-        Probe("here", THERE[version], "tcp", 9, 2),
-        Probe("here", THERE[version], "icmp", None, 3),
+        ProbeRequest("here", THERE[version], "tcp", listener, 1),
+        ProbeRequest("here", THERE[version], "tcp", 9, 2),
+        ProbeRequest("here", THERE[version], "icmp", None, 3),
     )
     assert [open_.outcome, closed.outcome, ping.outcome] == ["reply", "refused", "reply"]
     assert (open_.source_port, closed.source_port, ping.source_port) == (20001, 20002, None)
@@ -64,7 +64,9 @@ def test_udp_reaches_who_answers_and_who_is_closed(path: Path, version: int) -> 
     thread.start()
     with server:
         answered, closed = send(
-            path.here, Probe("here", THERE[version], "udp", 5353, 1), Probe("here", THERE[version], "udp", 9, 2)
+            path.here,
+            ProbeRequest("here", THERE[version], "udp", 5353, 1),
+            ProbeRequest("here", THERE[version], "udp", 9, 2),
         )
         thread.join()
     assert answered.outcome == "reply"
@@ -74,7 +76,7 @@ def test_udp_reaches_who_answers_and_who_is_closed(path: Path, version: int) -> 
 @pytest.mark.parametrize("net", ["10.{}.0.9", "fd0{}::9"])
 def test_what_is_dropped_or_rejected_on_the_way_is_not_reached(path: Path, net: str) -> None:
     probes = [
-        Probe("here", net.format(place), protocol, port, token)
+        ProbeRequest("here", net.format(place), protocol, port, token)
         for place in (3, 4)
         for token, (protocol, port) in enumerate((("icmp", None), ("tcp", 80), ("udp", 80)))
     ]
@@ -86,7 +88,10 @@ def test_what_is_dropped_or_rejected_on_the_way_is_not_reached(path: Path, net: 
 
 
 def test_who_is_tried_more_often_is_waited_for_longer(path: Path) -> None:
-    probes = [Probe("here", "10.3.0.9", "tcp", 80, 1, attempts=4), Probe("here", "10.3.0.9", "tcp", 80, 2)]
+    probes = [
+        ProbeRequest("here", "10.3.0.9", "tcp", 80, 1, attempts=4),
+        ProbeRequest("here", "10.3.0.9", "tcp", 80, 2),
+    ]
     assert [verdict.detail for verdict in send(path.here, *probes, attempts=2)] == [
         "no answer to 4 attempts within 0.8 s",
         "no answer to 2 attempts within 0.4 s",
@@ -108,8 +113,8 @@ def test_a_server_that_is_slow_to_accept_is_reached_with_patience(path: Path) ->
         later = threading.Timer(0.6, accept)
         with first:
             hasty, patient = (
-                Probe("here", THERE[4], "tcp", port, 1),
-                Probe("here", THERE[4], "tcp", port, 2, attempts=30),
+                ProbeRequest("here", THERE[4], "tcp", port, 1),
+                ProbeRequest("here", THERE[4], "tcp", port, 2, attempts=30),
             )
             assert [verdict.outcome for verdict in send(path.here, hasty)] == ["timeout"]
             later.start()
@@ -117,19 +122,21 @@ def test_a_server_that_is_slow_to_accept_is_reached_with_patience(path: Path) ->
             later.join()
 
 
-def _halves(verdicts: list[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+def _halves(verdicts: list[ProbeResult]) -> tuple[list[ProbeResult], list[ProbeResult]]:
     middle = len(verdicts) // 2
     return verdicts[:middle], verdicts[middle:]
 
 
 def test_one_token_for_several_ports_mixes_nothing_up(path: Path) -> None:
     # Not by IPv4: routers complain about a route's prohibition five times, and then once a second.
-    probes = [Probe("here", "fd04::9", protocol, port, 1) for protocol in ("tcp", "udp") for port in range(80, 90)]
+    probes = [
+        ProbeRequest("here", "fd04::9", protocol, port, 1) for protocol in ("tcp", "udp") for port in range(80, 90)
+    ]
     assert {verdict.outcome for verdict in send(path.here, *probes, attempts=1)} == {"unreachable"}
 
 
 def test_a_route_of_the_source_that_leads_nowhere(path: Path) -> None:
-    (verdict,) = send(path.here, Probe("here", "10.5.0.9", "tcp", 80, 1))
+    (verdict,) = send(path.here, ProbeRequest("here", "10.5.0.9", "tcp", 80, 1))
     assert verdict.outcome == "unreachable"
     assert "blackhole" in verdict.detail
 
@@ -138,7 +145,7 @@ def test_a_route_of_the_source_that_leads_nowhere(path: Path) -> None:
 def test_the_mtu_of_the_path(path: Path, version: int, overhead: int) -> None:
     fits, too_large, hopeless = send(
         path.here,
-        *(Probe("here", THERE[version], "icmp", None, size, size - overhead) for size in (1400, 1401, 1501)),
+        *(ProbeRequest("here", THERE[version], "icmp", None, size, size - overhead) for size in (1400, 1401, 1501)),
     )
     assert fits.outcome == "reply"
     assert (too_large.outcome, too_large.mtu) == ("unreachable", 1400)
@@ -150,34 +157,37 @@ def test_a_source_port_that_is_taken_is_replaced(path: Path, listener: int) -> N
     with path.here.entered():
         taken = socket.create_server(("", 20007))
     with taken:
-        (verdict,) = send(path.here, Probe("here", THERE[4], "tcp", listener, 7))
+        (verdict,) = send(path.here, ProbeRequest("here", THERE[4], "tcp", listener, 7))
     assert verdict.outcome == "reply"
     assert verdict.source_port not in (None, 20007)
 
 
 def test_the_same_probes_at_once_again(path: Path, listener: int) -> None:
-    probes = [Probe("here", THERE[4], "tcp", listener, token) for token in range(100)]
+    probes = [ProbeRequest("here", THERE[4], "tcp", listener, token) for token in range(100)]
     for _round in range(2):
         assert {verdict.outcome for verdict in send(path.here, *probes)} == {"reply"}
 
 
 def test_denied_probes_cost_their_time_once(path: Path) -> None:
     started = time.monotonic()
-    probes = [Probe("here", f"10.3.0.{token}", "icmp", None, token) for token in range(1, 251)]
+    probes = [ProbeRequest("here", f"10.3.0.{token}", "icmp", None, token) for token in range(1, 251)]
     verdicts = send(path.here, *probes, attempts=2, concurrency=1000)
     assert {verdict.outcome for verdict in verdicts} == {"timeout"}
     assert time.monotonic() - started < 2.5
 
 
 def test_answers_keep_the_order_of_the_probes_however_few_are_under_way(path: Path, listener: int) -> None:
-    probes = [Probe("here", THERE[4], "tcp", listener if token % 2 else 9, token) for token in range(40)]
+    probes = [ProbeRequest("here", THERE[4], "tcp", listener if token % 2 else 9, token) for token in range(40)]
     for concurrency in (1, 7):
         outcomes = [verdict.outcome for verdict in send(path.here, *probes, concurrency=concurrency)]
         assert outcomes == ["refused", "reply"] * 20
 
 
 def test_from_several_namespaces(path: Path) -> None:
-    probes = [(Probe("", THERE[4], "icmp", None, 1), path.here), (Probe("", "10.1.0.2", "icmp", None, 1), path.there)]
+    probes = [
+        (ProbeRequest("", THERE[4], "icmp", None, 1), path.here),
+        (ProbeRequest("", "10.1.0.2", "icmp", None, 1), path.there),
+    ]
     before = own_id()
     verdicts = ProbeRun(0.4, 3, 10).run(probes * 3)
     assert [verdict.outcome for verdict in verdicts] == ["reply"] * 6
@@ -201,7 +211,7 @@ def test_a_name_server_is_asked_and_its_answer_is_told(path: Path) -> None:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    questions = [Probe("here", "10.2.0.2", "dns", port, port, None, "web") for port in (53, 54)]
+    questions = [ProbeRequest("here", "10.2.0.2", "dns", port, port, None, "web") for port in (53, 54)]
     found, refused = send(path.here, *questions)
     thread.join()
     server.close()

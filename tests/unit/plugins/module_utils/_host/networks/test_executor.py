@@ -17,8 +17,11 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import plan_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.spec import parse_items
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import Plan
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Request, survey_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
+    NetworksRequest,
+    survey_networks,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import read_networks, read_snapshot
@@ -40,13 +43,13 @@ def _load(name: str) -> t.Any:
 FakeDocker = _load("fake_docker").FakeDocker
 
 
-def plan_on(docker: t.Any, *items: Json, **options: t.Any) -> Plan:
-    request = Request(items=parse_items(list(items)), version=docker.version, **options)
+def plan_on(docker: t.Any, *items: Json, **options: t.Any) -> NetworksPlan:
+    request = NetworksRequest(items=parse_items(list(items)), version=docker.version, **options)
     survey = survey_networks(request, read_networks(docker))
     return plan_networks(request, survey, read_snapshot(docker, survey))
 
 
-def run(docker: t.Any, *items: Json, **options: t.Any) -> tuple[Plan, list[str]]:
+def run(docker: t.Any, *items: Json, **options: t.Any) -> tuple[NetworksPlan, list[str]]:
     plan = plan_on(docker, *items, **options)
     executor = NetworkExecutor(docker, options.get("allow_disconnect", False), sleep=lambda _seconds: None)
     executor.execute(plan)

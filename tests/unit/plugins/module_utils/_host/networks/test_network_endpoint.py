@@ -23,7 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
     ENDPOINT_OPTIONS,
     parse_endpoints,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import Plan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
     read_container,
@@ -49,7 +49,7 @@ def _load(name: str) -> t.Any:
 FakeDocker = _load("fake_docker").FakeDocker
 
 
-def plan_on(docker: t.Any, *items: Json, container: str = "c", **options: t.Any) -> Plan:
+def plan_on(docker: t.Any, *items: Json, container: str = "c", **options: t.Any) -> NetworksPlan:
     networks = read_networks(docker)
     state = read_container(docker, container, networks, must_exist=True)
     assert state is not None
@@ -59,7 +59,7 @@ def plan_on(docker: t.Any, *items: Json, container: str = "c", **options: t.Any)
     return plan_endpoints(request, state, networks)
 
 
-def run(docker: t.Any, *items: Json, **options: t.Any) -> Plan:
+def run(docker: t.Any, *items: Json, **options: t.Any) -> NetworksPlan:
     plan = plan_on(docker, *items, **options)
     NetworkExecutor(docker).execute(plan)
     assert not plan_on(docker, *items, **options).changed

@@ -13,9 +13,12 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import Probe, Verdict
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ProbeRequest, ProbeResult
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineError, EngineVersion
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import Absent, Residents
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import (
+    ContainerNamespaces,
+    NoNamespace,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, PARTS, survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.batches import probe_all
@@ -142,8 +145,8 @@ def test_a_host_without_iproute2_is_told_what_to_install() -> None:
 class FakeRun:
     """Answers each probe by its token."""
 
-    def run(self, probes: t.Sequence[tuple[Probe, Namespace]]) -> list[Verdict]:
-        return [Verdict("reply", str(probe.token)) for probe, _namespace in probes]
+    def run(self, probes: t.Sequence[tuple[ProbeRequest, Namespace]]) -> list[ProbeResult]:
+        return [ProbeResult("reply", str(probe.token)) for probe, _namespace in probes]
 
 
 def test_probes_of_containers_that_do_not_run_are_errors_among_the_others() -> None:
@@ -152,8 +155,8 @@ def test_probes_of_containers_that_do_not_run_are_errors_among_the_others() -> N
     )
     sources = ("idle", "web1", "nobody", "web1", "gone")
     engine.answers["/containers/gone/json"] = inspected(SIDE, 2**22)
-    probes = [Probe(source, "10.0.0.1", "icmp", None, token) for token, source in enumerate(sources)]
-    verdicts = probe_all(probes, Residents(lambda: engine), FakeRun, 100)  # type: ignore[arg-type]
+    probes = [ProbeRequest(source, "10.0.0.1", "icmp", None, token) for token, source in enumerate(sources)]
+    verdicts = probe_all(probes, ContainerNamespaces(lambda: engine), FakeRun, 100)  # type: ignore[arg-type]
     assert [(verdict.outcome, verdict.detail) for verdict in verdicts] == [
         ("error", "container idle does not run (it is exited)"),
         ("reply", "1"),
@@ -166,7 +169,7 @@ def test_probes_of_containers_that_do_not_run_are_errors_among_the_others() -> N
 
 def test_a_strange_name_stays_one_name() -> None:
     engine = FakeEngine()
-    assert isinstance(Residents(lambda: engine).find("../networks"), Absent)
+    assert isinstance(ContainerNamespaces(lambda: engine).find("../networks"), NoNamespace)
     assert engine.asked == ["/containers/..%2Fnetworks/json"]
 
 
@@ -174,4 +177,4 @@ def test_the_hosts_own_namespace_is_not_observed() -> None:
     engine = FakeEngine(
         **{"_containers_json": [WEB], f"_containers_{WEB['Id']}_json": inspected(WEB, os.getpid())},
     )
-    assert Residents(lambda: engine).observable() == {}
+    assert ContainerNamespaces(lambda: engine).observable() == {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import (
     Flow,
-    Step,
+    TraceStep,
     parse_handles,
     parse_trace,
 )
@@ -42,11 +42,11 @@ def test_the_steps_of_a_flow_are_those_of_all_its_packets():
     found = parse_trace(TRACE, parse_handles(LISTING))
     assert found == {
         FLOW: [
-            Step("ip nat", "PREROUTING", "", "accept", "fn-web", None),
-            Step("ip fleetnet", "between", "ip saddr & 0.0.15.0 . ip daddr & 0.0.15.0 vmap @pairs", "goto allowed",
+            TraceStep("ip nat", "PREROUTING", "", "accept", "fn-web", None),
+            TraceStep("ip fleetnet", "between", "ip saddr & 0.0.15.0 . ip daddr & 0.0.15.0 vmap @pairs", "goto allowed",
                  "fn-web", "eth0"),
-            Step("ip filter", "FORWARD", "ip protocol icmp drop", "drop", "fn-web", "eth0"),
-            Step("ip mangle", "FORWARD", "ip daddr 10.64.33.2 drop", "drop", "fn-web", "eth0"),
+            TraceStep("ip filter", "FORWARD", "ip protocol icmp drop", "drop", "fn-web", "eth0"),
+            TraceStep("ip mangle", "FORWARD", "ip daddr 10.64.33.2 drop", "drop", "fn-web", "eth0"),
         ]
     }  # fmt: skip
 
