@@ -1,0 +1,108 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Differences between what is declared for a host and what it has, as records. Pure.
+
+Every part of a host returns its differences in this form; reports, drawings and explanations read the records. Only
+:func:`sentence` turns one into text.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+# Kinds of things that differ.
+CHAIN = "chain"  # an iptables chain of this collection
+DAEMON = "daemon"  # an option of the Docker daemon, by the value in effect
+FILE = "file"  # a file of this collection on the host
+FIREWALLD = "firewalld"  # a file of this collection in firewalld's configuration
+HOST = "host"  # the host as a whole: its plan cannot be applied
+JUMP = "jump"  # the iptables rule that jumps to a chain of this collection
+NETWORK = "network"  # a Docker network
+ROUTE = "route"
+SYSCTL = "sysctl"
+TABLE = "table"  # the nftables table of this collection
+UNIT = "unit"  # a systemd unit of this collection
+KINDS = (CHAIN, DAEMON, FILE, FIREWALLD, HOST, JUMP, NETWORK, ROUTE, SYSCTL, TABLE, UNIT)
+
+# Keys that are not options of the thing.
+STATE = "state"  # whether it exists
+CONTENT = "content"
+POSITION = "position"
+
+# Values of these keys.
+PRESENT = "present"
+AS_PLANNED = "as planned"
+DIFFERENT = "different"
+FIRST = "first rule"
+ACTIVE = "enabled and active"
+
+
+class Difference(t.NamedTuple):
+    """One thing on a host that is not as declared.
+
+    ``kind`` is one of :data:`KINDS`, ``name`` identifies the thing (a network's name, a path, a route), ``key`` is the
+    option that differs, or :data:`STATE`, :data:`CONTENT` or :data:`POSITION`. ``declared`` and ``observed`` are JSON
+    values; None means absent.
+    """
+
+    kind: str
+    name: str
+    key: str
+    declared: t.Any
+    observed: t.Any
+
+    def to_data(self) -> dict[str, t.Any]:
+        """The record as a module returns it."""
+        return dict(self._asdict())
+
+    @classmethod
+    def from_data(cls, data: t.Mapping[str, t.Any]) -> Difference:
+        """The record that :meth:`to_data` returned."""
+        return cls(data["kind"], data["name"], data["key"], data["declared"], data["observed"])
+
+
+def parse_lines(text: str) -> list[Difference]:
+    """Differences that a script on the host printed, one per line: the five fields separated by tabs, empty for None.
+
+    Raises ValueError for any other line.
+    """
+    found = []
+    for line in text.splitlines():
+        fields = line.split("\t")
+        if len(fields) != 5 or fields[0] not in KINDS:
+            raise ValueError(f"unexpected output: {line!r}")
+        kind, name, key, declared, observed = fields
+        found.append(Difference(kind, name, key, declared or None, observed or None))
+    return found
+
+
+def missing(difference: Difference) -> bool:
+    """Whether the thing is declared and does not exist."""
+    return difference.key == STATE and difference.observed is None
+
+
+def unexpected(difference: Difference) -> bool:
+    """Whether the thing exists and is not declared."""
+    return difference.key == STATE and difference.declared is None
+
+
+def sentence(difference: Difference) -> str:
+    """The difference as one line of text."""
+    what = f"{difference.kind} {difference.name}"
+    if missing(difference):
+        return f"{what} is missing"
+    if unexpected(difference):
+        return f"{what} is not declared"
+    if difference.key == CONTENT:
+        return f"{what} differs from the plan"
+    if difference.key == POSITION:
+        return f"{what} is not the {difference.declared}"
+    values = f"declared {shown(difference.declared)}, observed {shown(difference.observed)}"
+    return f"{what}: {values}" if difference.key in ("", "value") else f"{what}: {difference.key}: {values}"
+
+
+def shown(value: t.Any) -> str:
+    """A value as text: strings as they are, everything else as JSON."""
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
