@@ -35,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def collections_path(options: argparse.Namespace) -> str:
-    """Return a path with this collection, and community.docker and ansible.posix from the Python package ``ansible``."""
+    """Return a path with this collection, and community.docker and ansible.posix from the Python package `ansible`."""
     folder = options.cache / f"ansible-{options.ansible}"
     if not folder.is_dir():
         with tempfile.TemporaryDirectory() as scratch:
