@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long a host's networks take: fleetnet.docker.networks, a loop over community.docker, and the bare SDK.
+"""Compare the time to manage the networks of a host: fleetnet.docker.networks, a loop over community.docker, the SDK.
 
     script/fleet up --name bench
     script/env python benchmarks/networks.py --inventory "$(script/fleet inventory --name bench)" --host h2
 
-All of them make the same networks on the same host, one after the other in one run. Times are those of the tasks, as
-Ansible's own clock has them on the controller, and of the SDK's calls, as a script on the host has them.
+All of them create the same networks on the same host, one after the other in one run. Ansible measures the times of
+tasks on the controller. A script on the host measures the times of SDK calls.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def items(count: int) -> list[dict[str, t.Any]]:
 
 
 class Bench:
-    """The same networks on one host, made by one after the other."""
+    """The same networks on one host, created with each method in turn."""
 
     def __init__(self, host: plays.Host, count: int) -> None:
         self._host = host
@@ -68,7 +68,7 @@ class Bench:
         return seconds, bool(result["changed"])
 
     def ours_and_ping(self, rounds: int) -> tuple[list[float], list[float]]:
-        """No-change runs and pings in turn, over one warm connection; the first pair is not counted."""
+        """Alternate runs without changes and pings over one open connection. The first pair is not counted."""
         pair: tuple[plays.Task, ...] = (
             {"ansible.builtin.ping": {}},
             {"fleetnet.docker.networks": {"networks": self._items, "strict": True, "prune": True}},
@@ -96,10 +96,10 @@ class Bench:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inventory", required=True)
-    parser.add_argument("--host", required=True, help="a host of the inventory; its networks bench-N come and go")
-    parser.add_argument("--count", type=int, default=100, help="how many networks (default: 100)")
-    parser.add_argument("--rounds", type=int, default=2, help="how often all is done (default: 2)")
-    parser.add_argument("--no-change-runs", type=int, default=5, help="how often in each round (default: 5)")
+    parser.add_argument("--host", required=True, help="a host of the inventory, for temporary networks bench-N")
+    parser.add_argument("--count", type=int, default=100, help="number of networks (default: 100)")
+    parser.add_argument("--rounds", type=int, default=2, help="number of rounds (default: 2)")
+    parser.add_argument("--no-change-runs", type=int, default=5, help="runs without changes per round (default: 5)")
     plays.add_options(parser)
     options = parser.parse_args()
 
@@ -108,11 +108,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         host = plays.Host(options.host, options.inventory, plays.collections_path(options), pathlib.Path(folder))
         bench = Bench(host, options.count)
-        bench.bare("create")  # the first time is slower for everybody
+        bench.bare("create")  # the first run is always slower
         bench.bare("remove")
         for number in range(1, options.rounds + 1):
             print(f"round {number} of {options.rounds}", flush=True)
-            # Whoever comes later finds the kernel still busy with the removal before, so they take turns.
+            # The kernel is still busy with the previous removal, so the methods take turns at being second.
             for ours_now in (number % 2 == 0, number % 2 == 1):
                 if ours_now:
                     seconds, changed = bench.ours()
@@ -122,7 +122,7 @@ def main() -> int:
                     note("bare create", bench.bare("create"))
                 bench.bare("remove")
             note("loop create", bench.loop())
-            # Around the loop, which takes longest: what else the machine does then weighs on all of them.
+            # Before and after the loop, which takes longest, so that other load on the machine affects all of them.
             for half in (True, False):
                 ours, pings = bench.ours_and_ping(options.no_change_runs)
                 note("networks no change", *ours)
@@ -132,7 +132,7 @@ def main() -> int:
             bench.bare("remove")
 
     print(f"\n{options.count} networks on {options.host}, seconds, median (lowest to highest)\n")
-    print(f"{'':34}{'create':>24}{'nothing to change':>24}")
+    print(f"{'':34}{'create':>24}{'no change':>24}")
     for label, create, idle in (
         ("bare SDK calls", "bare create", None),
         ("fleetnet.docker.networks", "networks create", "networks no change"),
@@ -141,17 +141,17 @@ def main() -> int:
     ):
         cells = [times.shown(what) if what else "-" for what in (create, idle)]
         print(f"{label:34}{cells[0]:>24}{cells[1]:>24}")
-    allowed = 1.2 * times.middle("bare create") + 1
-    faster = times.middle("loop no change") / times.middle("networks no change")
-    pings_worth = times.middle("networks no change") / times.middle("ping")
-    loop_worth = times.middle("loop create") / times.middle("networks create")
+    allowed = 1.2 * times.median("bare create") + 1
+    faster = times.median("loop no change") / times.median("networks no change")
+    pings_worth = times.median("networks no change") / times.median("ping")
+    loop_worth = times.median("loop create") / times.median("networks create")
     targets = (
-        (f"create within 1.2 x bare + 1 s = {allowed:.2f} s", times.middle("networks create") <= allowed),
+        (f"create within 1.2 x bare + 1 s = {allowed:.2f} s", times.median("networks create") <= allowed),
         (f"no change at least 40 x faster than the loop: {faster:.0f} x", faster >= 40),
         (f"no change within 2.5 x ping: {pings_worth:.2f} x", pings_worth <= 2.5),
         (f"create, against the loop: {loop_worth:.1f} x faster", True),
     )
-    return plays.tell_targets(targets)
+    return plays.report_targets(targets)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the benchmarks have in common: tasks on a host with their times, what ours is compared with, and the targets."""
+"""Code that the benchmarks share: timed tasks on a host, the collections to compare with, and the targets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import typing as t
 import zipfile
 
 Task = dict[str, t.Any]
-# Seconds on the controller's clock, and what the task returned.
+# Seconds, measured on the controller, and the result of the task.
 Answer = tuple[float, dict[str, t.Any]]
 
 _COLLECTIONS = tuple(
@@ -29,13 +29,13 @@ _COLLECTIONS = tuple(
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Where the collections come from that ours is compared with."""
-    parser.add_argument("--ansible", default="12.3.0", help="the release of `ansible` that community.docker comes from")
+    """Add the options for the collections to compare with."""
+    parser.add_argument("--ansible", default="12.3.0", help="the release of `ansible` that contains community.docker")
     parser.add_argument("--cache", type=pathlib.Path, default=pathlib.Path.home() / ".cache/fleetnet/benchmarks")
 
 
 def collections_path(options: argparse.Namespace) -> str:
-    """This collection, and community.docker and ansible.posix, taken out of the Python package ``ansible``."""
+    """Return a path with this collection, and community.docker and ansible.posix from the Python package `ansible`."""
     folder = options.cache / f"ansible-{options.ansible}"
     if not folder.is_dir():
         with tempfile.TemporaryDirectory() as scratch:
@@ -48,7 +48,7 @@ def collections_path(options: argparse.Namespace) -> str:
 
 
 class Host:
-    """A host of an inventory, to run tasks on."""
+    """A host of an inventory, on which tasks run."""
 
     def __init__(self, name: str, inventory: str, collections: str, folder: pathlib.Path) -> None:
         self._name = name
@@ -62,21 +62,21 @@ class Host:
         }
 
     def play(self, *tasks: Task) -> list[Answer]:
-        """Run tasks in one play; a failure ends the benchmark."""
+        """Run tasks in one play. A failure ends the benchmark."""
         path = self._folder / "play.json"
         play = [{"hosts": self._name, "gather_facts": False, "tasks": list(tasks)}]
         path.write_text(json.dumps(play), encoding="utf-8")
         printed = output(["ansible-playbook", str(path)], self._environment)
-        told = json.loads(printed[printed.index("{") :])
+        report = json.loads(printed[printed.index("{") :])
         answers = []
-        for task in told["plays"][0]["tasks"]:
+        for task in report["plays"][0]["tasks"]:
             duration = task["task"]["duration"]
             start, end = (datetime.datetime.fromisoformat(duration[key].rstrip("Z")) for key in ("start", "end"))
             answers.append(((end - start).total_seconds(), next(iter(task["hosts"].values()))))
         return answers
 
     def script(self, text: str, *arguments: str) -> t.Any:
-        """Run a Python script on the host; what it prints last, which is JSON."""
+        """Run a Python script on the host and return its last line of output, parsed as JSON."""
         path = self._folder / "script.py"
         path.write_text(text, encoding="utf-8")
         quoted = " ".join(f"'{argument}'" for argument in (str(path), *arguments))
@@ -85,16 +85,16 @@ class Host:
 
 
 def output(command: t.Sequence[str], environment: t.Mapping[str, str] | None = None) -> str:
-    """What a command prints; a failure ends the benchmark."""
+    """Run a command and return its output. A failure ends the benchmark."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        told = "\n".join(line for line in done.stdout.splitlines() if line.startswith(("fatal", "failed")))
-        sys.exit(f"{' '.join(command)}\n{told or done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        failures = "\n".join(line for line in done.stdout.splitlines() if line.startswith(("fatal", "failed")))
+        sys.exit(f"{' '.join(command)}\n{failures or done.stdout[-3000:]}\n{done.stderr[-3000:]}")
     return done.stdout
 
 
 class Times:
-    """Seconds by what took them, told as they come."""
+    """Measured seconds by method, printed as they are recorded."""
 
     def __init__(self) -> None:
         self.all: dict[str, list[float]] = {}
@@ -103,19 +103,19 @@ class Times:
         self.all.setdefault(what, []).extend(seconds)
         print(f"  {what}: {', '.join(f'{each:.2f}' for each in seconds)} s", flush=True)
 
-    def middle(self, what: str) -> float:
-        """The median."""
+    def median(self, what: str) -> float:
+        """Return the median."""
         return statistics.median(self.all[what])
 
     def shown(self, what: str) -> str:
-        """The median, and the lowest and the highest where there are several."""
+        """Return the median as text, with minimum and maximum if there are several values."""
         seconds = self.all[what]
         spread = f" ({min(seconds):.2f} to {max(seconds):.2f})" if len(seconds) > 1 else ""
         return f"{statistics.median(seconds):.2f}{spread}"
 
 
-def tell_targets(targets: t.Iterable[tuple[str, bool]]) -> int:
-    """Print what was to be reached, and whether it was; the exit status, 1 where something was missed."""
+def report_targets(targets: t.Iterable[tuple[str, bool]]) -> int:
+    """Print each target and whether it is met. Returns the exit status, 1 if one is missed."""
     print()
     missed = False
     for text, met in targets:

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a large policy costs a host: our verdict maps, and a rule for each pair of networks and each host.
+"""Compare the cost of a large policy on a host: our verdict maps, and one rule per pair of networks and host.
 
     script/fleet up --name bench
     script/env python benchmarks/policy.py --inventory "$(script/fleet inventory --name bench)" --host h2
 
-Compiles the policy of 200 networks with 1,000 lines as module bridge_routing does, and writes what an administrator
-would write by hand for the same: an accept for each line from the source's subnet on each host of the fleet. Both are
-loaded by `nft -f` on one host, one after the other, each in an empty network namespace that is gone afterwards.
+Compiles the policy of 200 networks with 1,000 rules as module bridge_routing does, and writes what an administrator
+would write by hand for the same policy: one accept per rule, from the source's subnet on each host of the fleet.
+`nft -f` loads both on one host, one after the other, each in a temporary network namespace.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.c
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan
 
-# What issue 6 allows for compiling and loading, in seconds.
-MOST = 1.0
-# Runs on the host: seconds of `nft -f FILE` in a namespace of its own, for each file.
+# The maximum for compiling and loading, in seconds.
+LIMIT = 1.0
+# Runs on the host: measures `nft -f FILE` in a namespace of its own, for each file.
 LOADER = """
 import glob, json, subprocess, sys, time
 times = {}
@@ -51,7 +51,7 @@ print(json.dumps(times))
 
 
 def declared(networks: int, lines: int) -> dict[str, t.Any]:
-    """The same policy in every run: each line opens one TCP port between two networks."""
+    """Return the same policy in every run: each line opens one TCP port between two networks."""
     choose = random.Random(6)
     names = [f"net{number:03d}" for number in range(networks)]
     return {
@@ -72,7 +72,7 @@ def planned(fleet: t.Mapping[str, t.Any], hosts: int) -> FleetPlan:
 
 
 def ours(plan: FleetPlan) -> tuple[str, float]:
-    """The table, and the seconds that it took to make it of what a module is given."""
+    """Return the nftables table, and the seconds to compile it from a module's arguments."""
     given = json.loads(json.dumps(plan.policy.to_data()))
     own = [subnet for _network, subnet in plan.networks_of(plan.hosts[0])]
     start = time.monotonic()
@@ -81,7 +81,7 @@ def ours(plan: FleetPlan) -> tuple[str, float]:
 
 
 def by_hand(plan: FleetPlan) -> str:
-    """An accept for each line and host that may send, another for each network and host."""
+    """Return a table with one accept per line and sending host, and one per network and host."""
     subnets = {
         host.name: {network.name: str(subnet) for network, subnet in plan.networks_of(host)} for host in plan.hosts
     }
@@ -102,7 +102,7 @@ def by_hand(plan: FleetPlan) -> str:
 
 
 def load(host: plays.Host, folder: pathlib.Path, files: t.Mapping[str, str]) -> dict[str, float]:
-    """Seconds that each file takes to load on the host."""
+    """Return the seconds to load each file on the host."""
     place = folder / "rules"
     place.mkdir(exist_ok=True)
     for name, text in files.items():
@@ -155,10 +155,10 @@ def main() -> int:
             print(f"{hosts:6} {what:12}{len(files[name]):12,}{made:>10}{seconds:10.3f}{seconds / base:14.1f}")
         worst = max(worst, base + statistics.median(compiled[names["maps"]]))
     same = len({text for name, text in files.items() if name.endswith("ours.nft")}) == 1
-    return plays.tell_targets(
+    return plays.report_targets(
         (
-            (f"compile and load in less than {MOST:.0f} s: {worst:.3f} s", worst < MOST),
-            ("the same bytes for every size of the fleet", same),
+            (f"compile and load in less than {LIMIT:.0f} s: {worst:.3f} s", worst < LIMIT),
+            ("identical table for every size of the fleet", same),
         )
     )
 

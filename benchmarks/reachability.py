@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long it takes to try every pair of containers on a host: one task of ours, and `docker exec` in a loop.
+"""Compare the time to probe every pair of containers on a host: one task, and `docker exec` in a loop.
 
     script/fleet up --name bench
     script/env python benchmarks/reachability.py --inventory "$(script/fleet inventory --name bench)" --host h2
 
-Each container pings each other one and connects to a TCP port of it. The loop runs on the host itself and has no
-Ansible to pay for; it does a sample of the pairs, spread over all of them, and its time is extrapolated to all. Ours is
-the time of the task on the controller.
+Each container pings each other container and connects to a TCP port of it. The loop runs on the host itself, without
+the overhead of Ansible. It probes an evenly distributed sample of the pairs, and its time is extrapolated to all of
+them. The time of the task is measured on the controller.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import plays
 
 PORT = 80
 NETWORK = "bench-mesh"
-# What runs on the host; answers to the first argument.
+# Runs on the host. The first argument is the command.
 MESH = """
 import json, subprocess, sys, time
 import docker
@@ -60,11 +60,11 @@ else:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inventory", required=True)
-    parser.add_argument("--host", required=True, help="a host; its containers bench-mesh-N come and go")
-    parser.add_argument("--containers", type=int, default=60, help="how many (default: 60)")
-    parser.add_argument("--sample", type=int, default=200, help="how many pairs the loop does (default: 200)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often all is done (default: 3)")
-    parser.add_argument("--image", default="fleetnet/workload:latest", help="an image that has ping, nc and httpd")
+    parser.add_argument("--host", required=True, help="a host of the inventory, for temporary containers bench-mesh-N")
+    parser.add_argument("--containers", type=int, default=60, help="number of containers (default: 60)")
+    parser.add_argument("--sample", type=int, default=200, help="number of pairs for the loop (default: 200)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
+    parser.add_argument("--image", default="fleetnet/workload:latest", help="an image with ping, nc and httpd")
     plays.add_options(parser)
     options = parser.parse_args()
 
@@ -80,12 +80,12 @@ def main() -> int:
     print(f"\n{options.containers} containers, {len(pairs)} pairs, ICMP and TCP each, on {options.host}; seconds\n")
     for what in times.all:
         print(f"{what:34}{times.shown(what):>24}")
-    ratio = times.middle("docker exec in a loop, all pairs") / times.middle("reachability_info")
-    return plays.tell_targets([(f"at least 30 x faster than the loop: {ratio:.0f} x", ratio >= 30)])
+    ratio = times.median("docker exec in a loop, all pairs") / times.median("reachability_info")
+    return plays.report_targets([(f"at least 30 x faster than the loop: {ratio:.0f} x", ratio >= 30)])
 
 
 def measure(host: plays.Host, pairs: list[tuple[str, str]], options: argparse.Namespace, times: plays.Times) -> None:
-    """One and the other in turn. All of it passes, so that nobody waits for what is lost."""
+    """Measure both in turn. All probes pass, so neither waits for timeouts."""
     sample = pairs[:: max(1, len(pairs) // options.sample)]
     probes = [
         {"source": source, "destination": address, "token": number, **what}

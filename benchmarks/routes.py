@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long a host's routes take: fleetnet.docker.host_routes, and `ip -batch` itself.
+"""Compare the time to manage the routes of a host: fleetnet.docker.host_routes, and `ip -batch`.
 
     script/fleet up --name bench
     script/env python benchmarks/routes.py --inventory "$(script/fleet inventory --name bench)" --host h2
 
-Both make the same routes on the same host, one after the other in one run; the host's own fleet routes are gone
-afterwards, so take a host that is for this. Times are those of the tasks, as Ansible's own clock has them on the
-controller, and of `ip -batch`, as a script on the host has them. A task's own cost is that of a ping.
+Both create the same routes on the same host, one after the other in one run. They remove the fleet's own routes from
+the host, so use a host for tests. Ansible measures the times of tasks on the controller. A script on the host measures
+the time of `ip -batch`. The overhead of a task is the time of a ping.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import tempfile
 
 import plays
 
-# A gateway on the host's own segment that need not be there: routes are made, and nothing is sent.
+# The gateways are in the host's own segment and need not exist: routes are created, and no packet is sent.
 BARE = """
 import json, subprocess, sys, time
 lines = "".join("route replace " + line + " proto 213\\n" for line in json.loads(sys.argv[1]))
@@ -38,7 +38,7 @@ print(json.dumps(seconds))
 
 
 class Bench:
-    """Routes to peers on the host's own segment."""
+    """Routes to peers in the host's own segment."""
 
     def __init__(self, host: plays.Host, count: int) -> None:
         self._host = host
@@ -60,13 +60,13 @@ class Bench:
         )
 
     def round(self, runs: int) -> dict[str, list[float]]:
-        """A warm connection, the part's files in place with one route, then all of them, and runs without a change."""
+        """Open the connection, write the files with one route, then add all routes, then run without changes."""
         routes: plays.Task = {"fleetnet.docker.host_routes": {"host": "me", "peers": self._peers}}
         ping: plays.Task = {"ansible.builtin.ping": {}}
         one: plays.Task = {"fleetnet.docker.host_routes": {"host": "me", "peers": self._peers[:1]}}
         gone: plays.Task = {"fleetnet.docker.host_routes": {"state": "absent"}}
         answers = self._host.play(ping, one, ping, routes, *((ping, routes) * runs), gone)
-        assert answers[3][1]["changed"], "the routes were there already"
+        assert answers[3][1]["changed"], "the routes existed before"
         again = answers[4:-1]
         assert not any(result["changed"] for _seconds, result in again)
         seconds = [each for each, _result in again]
@@ -76,10 +76,10 @@ class Bench:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inventory", required=True)
-    parser.add_argument("--host", required=True, help="a host of the inventory; it loses its routes of protocol 213")
-    parser.add_argument("--count", type=int, default=1000, help="how many routes (default: 1000)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often all is done (default: 3)")
-    parser.add_argument("--no-change-runs", type=int, default=3, help="how often in each round (default: 3)")
+    parser.add_argument("--host", required=True, help="a host of the inventory; its routes of protocol 213 are removed")
+    parser.add_argument("--count", type=int, default=1000, help="number of routes (default: 1000)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
+    parser.add_argument("--no-change-runs", type=int, default=3, help="runs without changes per round (default: 3)")
     plays.add_options(parser)
     options = parser.parse_args()
 
@@ -95,18 +95,18 @@ def main() -> int:
     print(f"\n{options.count} routes on {options.host}, seconds, median (lowest to highest)\n")
     for what in times.all:
         print(f"{what:14}{times.shown(what):>24}")
-    # "One task" is what the module costs that only reads.
-    apply, idle, ping = (times.middle(what) for what in ("apply", "no change", "ping"))
-    allowed = 1.5 * times.middle("ip -batch") + idle
+    # "One task" is a run of the module that only reads.
+    apply, idle, ping = (times.median(what) for what in ("apply", "no change", "ping"))
+    allowed = 1.5 * times.median("ip -batch") + idle
     targets = (
         (
-            f"apply within 1.5 x ip -batch + one task that has nothing to change = {allowed:.2f} s: {apply:.2f} s, "
+            f"apply within 1.5 x ip -batch + one task without changes = {allowed:.2f} s: {apply:.2f} s, "
             f"{apply / ping:.2f} x ping",
             apply <= allowed,
         ),
         (f"no change is one read: {idle:.2f} s, {idle / ping:.2f} x ping", idle <= 2.5 * ping),
     )
-    return plays.tell_targets(targets)
+    return plays.report_targets(targets)
 
 
 if __name__ == "__main__":

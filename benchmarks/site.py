@@ -2,14 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run of site.yml costs, on fleets of several sizes: against a ping, and against the same written by hand.
+"""Compare the time of site.yml on fleets of several sizes with a ping, and with a playbook written by hand.
 
     script/env python benchmarks/site.py --hosts 3,9,18
 
-Makes fleets of its own, named bench-site, and takes them down. The first provisioning starts from new hosts for either
-playbook (benchmarks/by_hand/site.yml is the one by hand). With nothing to change, a ping and site.yml without and with
-its verification take turns; for that there is a container on two networks of each host. Times are those of the whole
-command, as a shell would have them.
+Creates fleets named bench-site, and removes them. Both playbooks provision new hosts (benchmarks/by_hand/site.yml is
+the one written by hand). Without changes, a ping and site.yml without and with verification run in turn, with one
+container on each of two networks per host. Times are wall-clock times of the whole command.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class Fleet:
         self._inventory.unlink(missing_ok=True)
         self._inventory.symlink_to(self._fleet("inventory").strip())
         self._lock.unlink(missing_ok=True)
-        self.ping()  # the first connection is slower for everybody
+        self.ping()  # the first connection is always slower
 
     def down(self) -> None:
         self._fleet("down")
@@ -71,7 +70,7 @@ class Fleet:
 
 
 def measure(fleet: Fleet, rounds: int) -> plays.Times:
-    """Seconds of each kind of run."""
+    """Return the times of each kind of run."""
     times = plays.Times()
     note = times.note
     fleet.renew()
@@ -88,8 +87,8 @@ def measure(fleet: Fleet, rounds: int) -> plays.Times:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hosts", default="3,9,18", help="sizes of fleets (default: 3,9,18)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often what changes nothing is run (default: 3)")
+    parser.add_argument("--hosts", default="3,9,18", help="numbers of hosts per fleet (default: 3,9,18)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of runs without changes (default: 3)")
     plays.add_options(parser)
     options = parser.parse_args()
 
@@ -111,14 +110,14 @@ def main() -> int:
         print(f"{hosts:>6}" + "".join(f"{times.shown(kind):>26}" for kind in kinds))
     targets = []
     for hosts, times in found.items():
-        ping, by_hand = times.middle("ping"), times.middle("first, by hand")
+        ping, by_hand = times.median("ping"), times.median("first, by hand")
         for text, ratio, limit in (
-            ("nothing to change, not verified, in pings", times.middle("site.yml, not verified") / ping, 6),
-            ("nothing to change, in pings", times.middle("site.yml") / ping, 10),
-            ("first provisioning, against by hand", times.middle("first, site.yml") / by_hand, 0.5),
+            ("no change, not verified, in pings", times.median("site.yml, not verified") / ping, 6),
+            ("no change, in pings", times.median("site.yml") / ping, 10),
+            ("first provisioning, relative to by hand", times.median("first, site.yml") / by_hand, 0.5),
         ):
             targets.append((f"{hosts:>2} hosts: {text}: {ratio:.2f} (at most {limit})", ratio <= limit))
-    return plays.tell_targets(targets)
+    return plays.report_targets(targets)
 
 
 if __name__ == "__main__":

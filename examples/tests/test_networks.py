@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 
 
-def test_networks_are_the_declared_ones(docker_network):
+def test_networks_are_as_declared(docker_network):
     for name in ("web", "db"):
         network = docker_network(name)
         assert network.managed
@@ -17,19 +17,19 @@ def test_networks_are_the_declared_ones(docker_network):
         assert network.has(name)
 
 
-def test_web_reaches_the_database_and_nothing_else_of_it(container):
+def test_web_reaches_only_the_database_port(container):
     assert container("web").connects("db", 5432)
     assert not container("web").reaches("db")
     assert not container("db").reaches("web", 80)
     assert container("web").resolves("web") == [container("web").address_on("web")]
 
 
-def test_it_is_the_same_between_hosts(container, observed_fleet):
+def test_policy_across_hosts(container, observed_fleet):
     for host in observed_fleet.names:
         assert container("web").reaches(container("web", host))
         assert container("web").connects(container("db", host), 5432)
         assert not container("db").reaches(container("web", host), 80)
 
 
-def test_forwarding_is_on(network_info):
+def test_forwarding_is_enabled(network_info):
     assert network_info()["forwarding"]["ipv4"]

@@ -1,6 +1,6 @@
-"""A fleet of real Docker hosts on one machine. `cli` is the way in; README.md is the users' view.
+"""A fleet of real Docker hosts on one machine. `cli` is the entry point; README.md is the user documentation.
 
-Decisions, without effects, tested by units: address, aptsources, inventory, members, mend, paths, recipe, spec.
+Decisions without effects, covered by unit tests: address, aptsources, inventory, members, paths, recipe, repair, spec.
 Effects on the machine: bridgefilter, engine, images, leftovers, locks, network, packages, state.
-Effects on hosts: docker, hosts, ssh, status. What puts them in order: fleet, with console, process and together.
+Effects on hosts: docker, hosts, ssh, status. Orchestration: fleet, with console, process and parallel.
 """

@@ -1,4 +1,4 @@
-"""Chooses the underlay's addresses so that they collide with nothing. Pure."""
+"""Choose subnets for the underlay that do not overlap with any other. Pure."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from ipaddress import IPv4Address, IPv4Network
 
 from .errors import FleetError
 
-#: Ranges to look in, in this order. The last is for testing networks (RFC 2544) and in use nowhere, so it is free
-#: even where a VPN claims all private addresses.
+#: Ranges to choose from, in this order. The last one is reserved for benchmarks (RFC 2544). It is free even if a VPN
+#: uses all private addresses.
 RANGES = (IPv4Network("10.213.0.0/16"), IPv4Network("192.168.128.0/17"), IPv4Network("198.18.0.0/15"))
 
-#: Where fleets have their containers; the underlay keeps clear of it.
+#: The range for containers of fleets. The underlay does not use it.
 CONTAINERS = IPv4Network("10.64.0.0/10")
 
 PREFIX = 24
 MACHINE, WORLD, FIRST_HOST = 1, 2, 11
-MOST_HOSTS = 200
+MAX_HOSTS = 200
 
 
 def choose(taken: Iterable[IPv4Network]) -> IPv4Network:
-    """A subnet for one link that overlaps nothing that is taken."""
+    """Return a subnet for one segment that does not overlap with `taken`. Raises FleetError if no subnet is free."""
     busy = [CONTAINERS, *(network for network in taken if network.prefixlen > 0)]
     for candidate in _candidates():
         if not any(candidate.overlaps(network) for network in busy):
             return candidate
-    raise FleetError("no address range is free for the underlay: remove a fleet, see `script/fleet status`")
+    raise FleetError("no free address range found for the underlay. Remove a fleet, see `script/fleet status`")
 
 
 def machine(subnet: IPv4Network) -> IPv4Address:
-    """The address of this machine on a link."""
+    """Return the address of this machine in a segment."""
     return subnet[MACHINE]
 
 
 def world(subnet: IPv4Network) -> IPv4Address:
-    """The address of the world on a link, gateway of its hosts."""
+    """Return the address of the world in a segment: the gateway of its hosts."""
     return subnet[WORLD]
 
 
 def host(subnet: IPv4Network, number: int) -> IPv4Address:
-    """The address of the host with this number: h1 is .11, wherever else hosts come or go."""
+    """Return the address of the host with this number: h1 is .11, independent of other hosts."""
     return subnet[FIRST_HOST + number - 1]
 
 
 def parse(texts: Iterable[str]) -> Iterator[IPv4Network]:
-    """The IPv4 networks among these texts (addresses count as networks of one)."""
+    """Yield the valid IPv4 networks among these texts. An address is a network of prefix length 32."""
     for text in texts:
         try:
             yield IPv4Network(text, strict=False)

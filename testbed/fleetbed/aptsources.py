@@ -1,4 +1,4 @@
-"""Derives a Debian suite's package sources from those of this machine, so that no mirror has to be named. Pure."""
+"""Derive the package sources of a Debian suite from those of this machine, without a configured mirror. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-#: How the paths of the two Debian archives end, on whatever mirror.
+#: The last part of the paths of the two Debian archives, on every mirror.
 ARCHIVES = ("debian", "debian-security")
 
 
 @dataclass(frozen=True)
 class Source:
-    """One archive that apt on this machine takes binary packages from."""
+    """One archive of binary packages that apt uses on this machine."""
 
     uri: str
     suites: tuple[str, ...]
@@ -21,10 +21,9 @@ class Source:
 
 
 def derive(files: Mapping[str, str], own: str, wanted: str) -> tuple[str, ...]:
-    """One-line sources of the `wanted` suite, from the machine's files (by name) and its `own` suite.
+    """Return one-line sources of the suite `wanted`, from the machine's files (by name) and its `own` suite.
 
-    Nothing comes back when the machine's sources do not show where Debian's main archive is; mmdebstrap then has a
-    default of its own.
+    The result is empty if the machine's sources do not contain Debian's main archive. mmdebstrap then uses its default.
     """
     lines = [
         f"deb {source.uri} {wanted}{suite[len(own) :]} main"
@@ -39,12 +38,12 @@ def derive(files: Mapping[str, str], own: str, wanted: str) -> tuple[str, ...]:
 
 
 def _is_archive(uri: str) -> bool:
-    """Whether this is Debian's own: third parties use the suites' names too."""
+    """Return whether this is an archive of Debian. Third parties use the names of its suites too."""
     return urlsplit(uri).path.rstrip("/").rpartition("/")[2] in ARCHIVES
 
 
 def _parse_lines(text: str) -> Iterator[Source]:
-    """The one-line style of sources.list(5)."""
+    """Parse the one-line style of sources.list(5)."""
     for line in text.splitlines():
         match = re.match(r"\s*deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s*([^#]*)", line)
         if match:
@@ -52,8 +51,8 @@ def _parse_lines(text: str) -> Iterator[Source]:
 
 
 def _parse_deb822(text: str) -> Iterator[Source]:
-    """The deb822 style of sources.list(5): stanzas of fields, a field goes on in lines that begin with a space."""
-    for stanza in re.split(r"\n\s*\n", "\n".join(_without_remarks(text.splitlines()))):
+    """Parse the deb822 style of sources.list(5): stanzas of fields. An indented line continues a field."""
+    for stanza in re.split(r"\n\s*\n", "\n".join(_without_comments(text.splitlines()))):
         fields: dict[str, str] = {}
         name = ""
         for line in stanza.splitlines():
@@ -68,5 +67,5 @@ def _parse_deb822(text: str) -> Iterator[Source]:
                 yield Source(uri, tuple(fields.get("suites", "").split()), tuple(fields.get("components", "").split()))
 
 
-def _without_remarks(lines: Iterable[str]) -> Iterator[str]:
+def _without_comments(lines: Iterable[str]) -> Iterator[str]:
     return (line for line in lines if not line.startswith("#"))

@@ -1,8 +1,8 @@
-"""Lets frames with any address pass over the underlay's bridges.
+"""Let bridges of the underlay forward frames with any address.
 
-With br_netfilter in the kernel, bridged frames go through this machine's iptables rules, and an engine that
-manages those drops what does not have the underlay's own addresses. The switch is one for the whole machine, so it
-is turned off with the first fleet and put back with the last, whichever test bed these belong to.
+With br_netfilter in the kernel, bridged frames traverse the iptables rules of this machine. An engine that manages
+these rules drops frames with addresses from outside the underlay. The sysctls apply to the whole machine. The first
+fleet of any test bed disables them, and the last one restores them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FOLDER = Path("/proc/sys/net/bridge")
 
 
 class BridgeFilter:
-    """The switches, and the record of who needs them off. Like them, the record is gone after a reboot."""
+    """The sysctls, and the record of the fleets that need them off. Both do not survive a reboot."""
 
     def __init__(self, paths: Paths) -> None:
         self._folder = paths.machine
@@ -30,14 +30,14 @@ class BridgeFilter:
         self._lock = paths.machine_lock
 
     def acquire(self, user: str) -> None:
-        """Turns the switches off for the sake of `user`, and remembers how they were."""
+        """Disable the sysctls for `user`, and record their values."""
         values = _values()
         if not any(values.values()) and (not self._record.exists() or user in self._read()["users"]):
             return
         if os.geteuid() != 0:
             if any(values.values()):
                 names = " ".join(f"net.bridge.{name}=0" for name in values)
-                raise FleetError(f"the bridge would drop routed packets: run `sudo sysctl {names}` first")
+                raise FleetError(f"the bridge filter drops routed packets. Run `sudo sysctl {names}` first")
             return
         with locks.held(self._lock, "changing a kernel setting"):
             record = self._read()
@@ -49,7 +49,7 @@ class BridgeFilter:
                     (FOLDER / name).write_text("0\n")
 
     def release(self, user: str) -> None:
-        """Puts the switches back when `user` was the last one."""
+        """Restore the sysctls if `user` was the last one."""
         if not self._record.exists():
             return
         with locks.held(self._lock, "changing a kernel setting"):

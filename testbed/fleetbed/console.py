@@ -1,4 +1,4 @@
-"""Tells the person at the keyboard what happens. All of it goes to standard error; results go to standard output."""
+"""Report progress and errors to the user on standard error. Results go to standard output."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _lock = threading.Lock()
 
 
 def elapsed() -> float:
-    """Seconds since the command began."""
+    """Return the seconds since the command started."""
     return time.monotonic() - _started
 
 
 def say(text: str) -> None:
-    """One line of progress."""
+    """Print one line of progress."""
     with _lock:
         print(f"[{elapsed():6.1f} s] {text}", file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
-    """Something that must not be overlooked."""
+    """Print a warning."""
     bold, plain = ("\033[1;33m", "\033[0m") if sys.stderr.isatty() else ("", "")
     with _lock:
         print(f"{bold}WARNING: {text}{plain}", file=sys.stderr, flush=True)
 
 
 def failure(error: FleetError) -> None:
-    """What went wrong, in one line, and the end of the log that shows it."""
+    """Print an error in one line, after the end of its log."""
     red, plain = ("\033[1;31m", "\033[0m") if sys.stderr.isatty() else ("", "")
     detail(error)
     with _lock:
@@ -44,28 +44,31 @@ def failure(error: FleetError) -> None:
 
 
 def detail(error: FleetError) -> None:
-    """The end of a log, set off from what else is said."""
+    """Print the end of a log, indented."""
     if error.detail:
         with _lock:
             print("".join(f"    | {line}\n" for line in error.detail.splitlines()), end="", file=sys.stderr, flush=True)
 
 
 def debug(text: str) -> None:
-    """A command that is run, with --verbose."""
+    """Print a command that runs, with --verbose."""
     if verbose:
         say(f"+ {text}")
 
 
 @contextmanager
 def step(title: str, hint: Callable[[], str] = str) -> Iterator[None]:
-    """A piece of work that takes a while: a line at its start and end, and a sign of life in between."""
+    """Report a long operation: one line at its start and end, and its progress in between.
+
+    `hint` returns what the operation currently does.
+    """
     begun = time.monotonic()
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(HEARTBEAT):
             doing = hint()
-            say(f"{title}: {time.monotonic() - begun:.0f} s so far" + (f" ({doing})" if doing else ""))
+            say(f"{title}: running for {time.monotonic() - begun:.0f} s" + (f" ({doing})" if doing else ""))
 
     say(f"{title} ...")
     heart = threading.Thread(target=beat, daemon=True)

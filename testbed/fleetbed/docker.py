@@ -1,4 +1,4 @@
-"""The outer engine, seen through the docker command."""
+"""The outer engine, accessed with the docker command."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any
 
 from . import process
 
-#: Everything that the test bed makes carries this label, with the fleet's name as value.
+#: The label of everything that the test bed creates. Its value is the name of the fleet.
 LABEL = "fleetnet.testbed"
 HOST_LABEL = f"{LABEL}.host"
 FINGERPRINT_LABEL = f"{LABEL}.fingerprint"
-LINK_LABEL = f"{LABEL}.link"
+SEGMENT_LABEL = f"{LABEL}.link"
 IMAGE_LABEL = f"{LABEL}.image"
 
 
 class Docker:
-    """One engine: that of a socket, or without one that which the user's docker command reaches anyway."""
+    """One engine: at a socket, or without a socket the engine that the user's docker command connects to."""
 
     def __init__(self, socket: Path | None = None) -> None:
         self.socket = socket
 
     def environment(self) -> dict[str, str]:
-        """The environment in which `docker` reaches this engine."""
+        """Return the environment for `docker` to connect to this engine."""
         environment = dict(os.environ)
         if self.socket:
             environment.pop("DOCKER_CONTEXT", None)
@@ -36,14 +36,14 @@ class Docker:
     def run(
         self, *arguments: str, data: bytes | None = None, timeout: float = 120, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Runs one docker command."""
+        """Run one docker command."""
         return process.run(["docker", *arguments], data=data, timeout=timeout, check=check, env=self.environment())
 
     def output(self, *arguments: str) -> str:
         return self.run(*arguments).stdout.strip()
 
     def info(self) -> Mapping[str, Any] | None:
-        """What the engine says about itself, or None where none answers."""
+        """Return the engine's `docker info`, or None if no engine responds."""
         if not process.find("docker"):
             return None
         done = self.run("info", "--format", "{{json .}}", check=False, timeout=30)
@@ -54,14 +54,14 @@ class Docker:
         return info if info.get("ServerVersion") and not info.get("ServerErrors") else None
 
     def inspect(self, kind: str, *names: str) -> list[Any]:
-        """Full descriptions of objects; one that vanished in the meantime is left out."""
+        """Return the full descriptions of objects, without objects that no longer exist."""
         if not names:
             return []
         found: list[Any] = json.loads(self.run(kind, "inspect", *names, check=False).stdout or "[]")
         return found
 
     def ids(self, kind: str, *filters: str) -> list[str]:
-        """Full ids (names of volumes) of what carries our label and passes the filters."""
+        """Return the full ids (of volumes the names) of objects that have our label and match the filters."""
         arguments = [kind, "ls", "--quiet", *_filters(f"label={LABEL}", *filters)]
         arguments += {"container": ["--all", "--no-trunc"], "network": ["--no-trunc"]}.get(kind, [])
         return self.output(*arguments).split()
@@ -71,7 +71,7 @@ class Docker:
 
 
 def of_fleet(name: str) -> str:
-    """The filter for what belongs to one fleet."""
+    """Return the filter for the objects of one fleet."""
     return f"label={LABEL}={name}"
 
 

@@ -1,8 +1,8 @@
-"""The outer engine, in whose containers the hosts live: one that runs already, or one of our own.
+"""The outer engine, which runs the hosts as containers: an engine that already runs, or our own.
 
-An engine of our own keeps everything below the test bed's folders and changes nothing else on the machine: no
-firewall rules, no bridge, no forwarding. Hosts need none of that from it: the underlay is bridged, and what they
-send elsewhere goes to the fleet's own "world".
+Our own engine keeps all of its files in the folders of the test bed and changes nothing else on the machine: no
+firewall rules, no bridge, no forwarding. The hosts need none of these: the underlay is bridged, and all other traffic
+goes to the fleet's own "world".
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from .paths import Paths
 START_DEADLINE = 60.0
 STOP_DEADLINE = 40.0
 
-LONGEST_SOCKET = 100
+MAX_SOCKET_PATH = 100
 
-#: dockerd writes it whatever it is told about its folders.
+#: dockerd writes this file regardless of its configured folders.
 TRUST_KEY = Path("/etc/docker/key.json")
 
-#: So are these, the inner ones first.
+#: dockerd creates these folders regardless, too. Inner folders first.
 SHARED_FOLDERS = tuple(map(Path, ("/run/docker/plugins", "/run/docker", "/run/containerd/s", "/run/containerd")))
 
 
 class OuterEngine:
-    """Finds, starts and stops the engine."""
+    """Find, start and stop the engine."""
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
@@ -44,16 +44,16 @@ class OuterEngine:
         self._own = Docker(paths.run / "docker.sock")
 
     def ensure(self) -> Docker:
-        """An engine that answers, installed and started if need be."""
+        """Return a running engine. Install and start one if necessary."""
         if docker := self.running():
             return docker
         with locks.held(self._paths.locks / "engine", "starting the engine"):
             if docker := self.running():
                 return docker
             if os.geteuid() != 0:
-                raise FleetError("no Docker engine answers: start Docker, or run this as root to have one started")
+                raise FleetError("no running Docker engine found. Start Docker, or run this command as root")
             packages.require(self._paths.locks, ("dockerd", "docker.io"), ("docker", "docker-cli"))
-            # Where an init runs, installing the package has started the engine.
+            # On machines with an init system, installing the package starts the engine.
             if docker := self.running():
                 return docker
             with console.step("starting an engine for the test bed"):
@@ -61,7 +61,7 @@ class OuterEngine:
         return self._own
 
     def running(self) -> Docker | None:
-        """The engine that holds or would hold this test bed's fleets, if it answers."""
+        """Return the engine for the fleets of this test bed, or None if it does not respond."""
         if self._pid() and self._own.info():
             return self._own
         if self._configuration.exists() or self._paths.separate:
@@ -69,15 +69,17 @@ class OuterEngine:
         foreign = Docker()
         info = foreign.info()
         if info and any("rootless" in option for option in info.get("SecurityOptions") or ()):
-            raise FleetError("the running Docker is rootless, hosts need a rootful one: see `docker context ls`")
+            raise FleetError(
+                "Docker is running in rootless mode. Hosts require rootful Docker, see `docker context ls`"
+            )
         return foreign if info else None
 
     def is_own(self) -> bool:
-        """Whether this test bed has an engine of its own, running or not."""
+        """Return whether this test bed has an engine of its own, running or not."""
         return self._configuration.exists()
 
     def stop(self) -> None:
-        """Stops our own engine and removes all of its data."""
+        """Stop our own engine and remove all of its data."""
         with locks.held(self._paths.locks / "engine", "starting or stopping the engine"):
             with console.step("stopping the test bed's engine and removing its data"):
                 if pid := self._pid():
@@ -90,17 +92,17 @@ class OuterEngine:
                     process.remove_tree(path)
                 self._configuration.unlink(missing_ok=True)
             for folder in SHARED_FOLDERS:
-                with contextlib.suppress(OSError):  # another engine's, if it is not empty
+                with contextlib.suppress(OSError):  # if not empty, another engine uses it
                     folder.rmdir()
 
     def _identity(self) -> str:
-        """The name by which the kernel and containerd know what is ours, unlike that of any other engine."""
+        """Return the unique name of our engine's control group and containerd namespace."""
         if self._configuration.exists():
             return str(json.loads(self._configuration.read_text())["containerd-namespace"])
         return f"fleetnet-testbed-{uuid.uuid4().hex[:8]}"
 
     def _settings(self, identity: str) -> dict[str, object]:
-        """The configuration file of our own engine, understood by 20.10 and later."""
+        """Return the configuration of our own engine. Valid for 20.10 and later."""
         return {
             "data-root": str(self._paths.root / "data"),
             "exec-root": str(self._paths.run / "exec"),
@@ -112,7 +114,7 @@ class OuterEngine:
             "ip-masq": False,
             "bridge": "none",
             "userland-proxy": False,
-            # A containerd of the system may be running: stay apart from what another engine keeps there.
+            # The system may run a containerd that another engine uses: keep ours separate.
             "containerd-namespace": identity,
             "exec-opts": ["native.cgroupdriver=cgroupfs"],
             "cgroup-parent": f"/{identity}",
@@ -121,23 +123,23 @@ class OuterEngine:
         }
 
     def _start(self) -> None:
-        """Starts our own engine, unless it only takes long to answer."""
+        """Start our own engine unless it runs, and wait until it responds."""
         started = None if self._pid() else self._launch()
 
         def over() -> bool:
             return (started is not None and started.poll() is not None) or self._own.info() is not None
 
         if not leftovers.wait(over, START_DEADLINE):
-            raise FleetError("the engine does not answer, see the end of its log", process.tail(self._log))
+            raise FleetError("the engine does not respond. See the end of its log", process.tail(self._log))
         if started and started.poll() is not None:
-            raise FleetError("the engine does not start, see the end of its log", process.tail(self._log))
+            raise FleetError("the engine does not start. See the end of its log", process.tail(self._log))
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        if len(str(self._own.socket)) > LONGEST_SOCKET:
-            raise FleetError(f"the path {self._own.socket} is too long for a socket: choose a shorter root")
+        if len(str(self._own.socket)) > MAX_SOCKET_PATH:
+            raise FleetError(f"{self._own.socket}: too long for the path of a socket. Choose a shorter root")
         dockerd = process.find("dockerd")
         if not dockerd:
-            raise FleetError("dockerd is missing: install the package docker.io")
+            raise FleetError("dockerd not found. Install the package docker.io")
         self._paths.root.mkdir(parents=True, exist_ok=True)
         self._paths.run.mkdir(parents=True, exist_ok=True)
         if not TRUST_KEY.exists():
@@ -145,16 +147,16 @@ class OuterEngine:
         identity = self._identity()
         state.write(self._configuration, json.dumps(self._settings(identity), indent=4) + "\n")
         self._clear_leftovers()
-        # dockerd looks in its file for the last option under a name that it does not take there.
+        # dockerd rejects the last option in its configuration file, so it is a flag.
         command = [dockerd, "--config-file", str(self._configuration), f"--containerd-plugins-namespace={identity}-p"]
         with self._log.open("ab") as log:
-            # A session of its own: it goes on when this command ends. It inherits no lock.
+            # A session of its own: the engine keeps running when this command ends. It inherits no lock.
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd="/"
             )
 
     def _pid(self) -> int | None:
-        """The process of our engine: the one that the pid file names, if it runs with our configuration."""
+        """Return the process id of our engine: the one in the pid file, if that process uses our configuration."""
         try:
             pid = int(self._pidfile.read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -163,5 +165,5 @@ class OuterEngine:
         return pid if os.fsencode(self._configuration) in command else None
 
     def _clear_leftovers(self) -> None:
-        """Ends what a killed engine left: another one could not take its containers up again."""
+        """Kill processes that a killed engine left behind. A new engine cannot manage their containers."""
         leftovers.clear(self._paths.run / "exec", (self._paths.root / "data", self._paths.run), self._identity())

@@ -1,10 +1,10 @@
-"""What goes wrong in words for the person at the keyboard."""
+"""Errors with messages for the user."""
 
 from __future__ import annotations
 
 
 class FleetError(Exception):
-    """One line that says what is wrong and what to do; `detail` holds the end of a log, if there is one."""
+    """An error whose message states in one line what is wrong and what to do. `detail` is the end of a log, if any."""
 
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
@@ -12,7 +12,7 @@ class FleetError(Exception):
 
 
 class ImageUnavailable(FleetError):
-    """A host image of one engine generation cannot be had, so hosts of that generation cannot be either."""
+    """The host image of one engine generation cannot be built, so hosts of that generation cannot be created."""
 
     def __init__(self, generation: str, reason: str, detail: str = "") -> None:
         super().__init__(f"engine {generation}: {reason}", detail)

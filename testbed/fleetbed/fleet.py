@@ -1,4 +1,4 @@
-"""A fleet from nothing to ready, and back to nothing."""
+"""Create, repair and remove fleets."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import console, hosts, images, inventory, locks, mend, network, packages, ssh, state, status
+from . import console, hosts, images, inventory, locks, network, packages, repair, ssh, state, status
 from .bridgefilter import BridgeFilter
 from .docker import Docker, of_fleet
 from .engine import OuterEngine
 from .errors import FleetError
 from .members import Machine, Member, members
+from .parallel import attempt, run_parallel, tolerate_missing_images
 from .paths import RECIPES, Paths
 from .recipe import load
 from .spec import WORLD, Spec
-from .together import attempt, together, tolerate_missing_images
 
-#: Programs that are used here, with the Debian packages that have them.
+#: Required programs, with the Debian packages that contain them.
 TOOLS = (("ssh-keygen", "openssh-client"), ("ip", "iproute2"))
 
-#: Building one image keeps one core busy most of the time.
+#: Building one image uses one core most of the time.
 BUILDERS = 2
 STARTERS = 8
 
@@ -50,7 +50,7 @@ class Fleets:
         self._filter = BridgeFilter(paths)
 
     def up(self, choose: Callable[[Spec | None], Spec], name: str, allow_missing: bool, timeout: float) -> Up:
-        """Makes the fleet what it shall be, whatever there is of it now, and waits until it is ready."""
+        """Create, repair or change a fleet, and wait until it is ready. `choose` gets its recorded spec, if any."""
         files = state.FleetState(self._paths, name)
         with self._lock(name):
             spec = choose(files.spec())
@@ -58,24 +58,24 @@ class Fleets:
             docker = self._engine.ensure()
             packages.require(self._paths.locks, *TOOLS)
             available = self._provide_images(docker, spec, allow_missing)
-            links = network.ensure_links(docker, self._paths, name, spec.links)
+            segments = network.ensure_segments(docker, self._paths, name, spec.links)
             self._filter.acquire(self._user(name))
-            world, fleet_hosts = members(spec, links, available, _machine())
-            self._mend(docker, files, world, fleet_hosts)
-            network.remove_others(docker, name, links)
+            world, fleet_hosts = members(spec, segments, available, _machine())
+            self._repair(docker, files, world, fleet_hosts)
+            network.remove_others(docker, name, segments)
             versions = self._wait(docker, fleet_hosts, timeout)
             state.write(files.inventory, inventory.render(fleet_hosts, versions, files.folder, files.sockets))
             return Up(spec, world, fleet_hosts, versions, files.inventory)
 
     def build(self, engines: Iterable[str], allow_missing: bool) -> list[Path]:
-        """The host images of these engines, in the cache."""
+        """Build the host images of these engines in the cache, and return their paths."""
         recipes = [load(RECIPES, engine) for engine in engines]
         built, failures = attempt(self._images.ensure_built, recipes, BUILDERS)
         tolerate_missing_images(failures, allow_missing)
         return built
 
     def down(self, name: str) -> bool:
-        """Removes all there is of a fleet; False when there is nothing."""
+        """Remove everything that belongs to a fleet. Returns False if the fleet does not exist."""
         files = state.FleetState(self._paths, name)
         with self._lock(name):
             docker = self._outer()
@@ -92,7 +92,7 @@ class Fleets:
         return known
 
     def down_all(self, purge: bool) -> None:
-        """Removes all fleets, and the engine if it is our own; with purge the images too."""
+        """Remove all fleets, and the engine if it is our own; with `purge` also the images."""
         docker = self._outer()
         for name in status.fleets(docker, self._paths):
             self.down(name)
@@ -106,31 +106,31 @@ class Fleets:
             shutil.rmtree(self._paths.root, ignore_errors=True)
 
     def _outer(self) -> Docker | None:
-        """The engine that may hold something of ours; our own is started for it if need be."""
+        """Return the engine that may contain fleets. Start our own if it is stopped."""
         return self._engine.ensure() if self._engine.is_own() else self._engine.running()
 
     def _lock(self, name: str) -> AbstractContextManager[None]:
         return locks.held(self._paths.locks / f"fleet-{name}", f"working on the fleet {name}")
 
     def _user(self, name: str) -> str:
-        """This fleet among all of the machine's."""
+        """Return the name of this fleet, unique on this machine."""
         return f"{self._paths.root}:{name}"
 
     def _provide_images(self, docker: Docker, spec: Spec, allow_missing: bool) -> dict[str, str]:
-        """Image references by engine, of those that can be had."""
+        """Return the names of the available images by engine."""
         recipes = {engine: load(RECIPES, engine) for engine in spec.used_engines()}
         lacking = [recipe for recipe in recipes.values() if not docker.has_image(images.reference(recipe))]
         _, failures = attempt(self._images.ensure_built, lacking, BUILDERS)
         for engine in tolerate_missing_images(failures, allow_missing):
             del recipes[engine]
         if not recipes:
-            raise FleetError("there is no host image at all, so there is no fleet")
+            raise FleetError("no host image available. The fleet cannot be created")
         for recipe in recipes.values():
             self._images.ensure_loaded(recipe, docker)
         return {engine: images.reference(recipe) for engine, recipe in recipes.items()}
 
-    def _mend(self, docker: Docker, files: state.FleetState, world: Member, fleet_hosts: Sequence[Member]) -> None:
-        """Carries out what makes the containers those that shall be."""
+    def _repair(self, docker: Docker, files: state.FleetState, world: Member, fleet_hosts: Sequence[Member]) -> None:
+        """Make the containers match the fleet."""
         public = ssh.ensure_key(files.key, f"fleet {files.name}")
         host_keys = {host.name: ssh.ensure_key(files.host_key(host.name), host.name) for host in fleet_hosts}
         addresses = {host.address: host_keys[host.name] for host in fleet_hosts}
@@ -138,33 +138,33 @@ class Fleets:
 
         wanted = {member.name: member for member in (world, *fleet_hosts)}
         fingerprints = {name: member.fingerprint for name, member in wanted.items()}
-        steps = mend.plan(fingerprints, hosts.observe(docker, files.name))
+        steps = repair.plan(fingerprints, hosts.observe(docker, files.name))
 
-        def carry_out(step: mend.RepairStep) -> None:
-            if step.do is mend.Do.CREATE:
+        def carry_out(step: repair.RepairStep) -> None:
+            if step.action is repair.Action.CREATE:
                 own = b"" if step.name == WORLD else ssh.identity(public, files.host_key(step.name))
                 hosts.create(docker, wanted[step.name], own)
-            elif step.do is mend.Do.REMOVE:
+            elif step.action is repair.Action.REMOVE:
                 hosts.remove(docker, step.container)
                 hosts.remove_volumes(docker, files.name, step.name)
             else:
-                docker.run("container", step.do.value, step.container)
+                docker.run("container", step.action.value, step.container)
 
-        removals = [step for step in steps if step.do is mend.Do.REMOVE]
-        others = [step for step in steps if step.do is not mend.Do.REMOVE]
+        removals = [step for step in steps if step.action is repair.Action.REMOVE]
+        others = [step for step in steps if step.action is not repair.Action.REMOVE]
         for group in (removals, others):
             for step in group:
-                console.say(f"{step.name}: {step.do.value} ({step.reason})")
-            together(carry_out, group, STARTERS)
+                console.say(f"{step.name}: {step.action.value} ({step.reason})")
+            run_parallel(carry_out, group, STARTERS)
 
     def _wait(self, docker: Docker, fleet_hosts: Sequence[Member], timeout: float) -> dict[str, str]:
-        """Engine versions by host, once all hosts are ready."""
+        """Wait until all hosts are ready, at most `timeout` seconds, and return engine versions by host."""
         deadline = time.monotonic() + timeout
 
         def ready(member: Member) -> tuple[str, str]:
             return member.name, hosts.wait_ready(docker, member, deadline)
 
-        return dict(together(ready, fleet_hosts, STARTERS))
+        return dict(run_parallel(ready, fleet_hosts, STARTERS))
 
 
 def _machine() -> Machine:

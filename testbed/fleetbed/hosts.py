@@ -1,4 +1,4 @@
-"""Brings the containers of a fleet to life, and waits until hosts are what they shall be."""
+"""Create and start the containers of a fleet, and wait until its hosts are ready."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import time
 from collections.abc import Mapping
 
 from . import console
-from .docker import FINGERPRINT_LABEL, HOST_LABEL, LABEL, LINK_LABEL, Docker, of_fleet
+from .docker import FINGERPRINT_LABEL, HOST_LABEL, LABEL, SEGMENT_LABEL, Docker, of_fleet
 from .errors import FleetError
 from .members import LIBRARY, Member
-from .mend import ExistingContainer
+from .repair import ExistingContainer
 
 PAUSE = 0.2
 
-#: The last one needs the engine, and loads the workload image unless it is there.
+#: The last one requires the engine, and loads the workload image if it is missing.
 SERVICES = ("ssh.service", "fleetnet-testbed-workload.service")
 
-#: What a host says about itself (images/rootfs/usr/lib/fleetnet-testbed/ready), in words.
-PARTS = {"sshd": "an SSH server", "engine": "an answer from dockerd", "workload": "the workload image"}
+#: The facts that a host reports (images/rootfs/usr/lib/fleetnet-testbed/ready), as text.
+PARTS = {"sshd": "SSH server", "engine": "response from dockerd", "workload": "workload image"}
 
 
 def observe(docker: Docker, fleet: str) -> list[ExistingContainer]:
-    """The containers of a fleet as they are."""
+    """Return the existing containers of a fleet."""
     return [
         ExistingContainer(
             id=container["Id"],
@@ -35,81 +35,84 @@ def observe(docker: Docker, fleet: str) -> list[ExistingContainer]:
 
 
 def fleets(docker: Docker) -> set[str]:
-    """The names of all fleets that the engine has containers, networks or volumes of."""
+    """Return the names of all fleets with containers, networks or volumes in the engine."""
     found = [docker.inspect(kind, *docker.ids(kind)) for kind in ("container", "network", "volume")]
     labels = [entry.get("Labels") or entry.get("Config", {}).get("Labels") or {} for kind in found for entry in kind]
-    return {label[LABEL] for label in labels if HOST_LABEL in label or LINK_LABEL in label}
+    return {label[LABEL] for label in labels if HOST_LABEL in label or SEGMENT_LABEL in label}
 
 
 def create(docker: Docker, member: Member, identity: bytes = b"") -> None:
-    """Makes a container, gives it its identity and starts it. One that was never started is not complete."""
-    # The engine may just have finished what a killed command asked it for.
+    """Create a container, copy its identity into it and start it. A container that never started is incomplete."""
+    # The engine may have completed a request of a command that was killed.
     remove(docker, *docker.ids("container", of_fleet(member.fleet), f"label={HOST_LABEL}={member.name}"))
     remove_volumes(docker, member.fleet, member.name)
     for volume in member.volumes:
         labels = (f"--label={LABEL}={member.fleet}", f"--label={HOST_LABEL}={member.name}")
         docker.run("volume", "create", *labels, volume)
     container = docker.output(*member.create())
-    for link, own in member.further:
-        docker.run("network", "connect", f"--ip={own}", link.network, container)
+    for segment, own in member.extra:
+        docker.run("network", "connect", f"--ip={own}", segment.network, container)
     if identity:
         docker.run("cp", "-", f"{container}:/", data=identity)
     docker.run("container", "start", container)
 
 
 def remove(docker: Docker, *containers: str) -> None:
-    """Removes containers by id, running or not."""
+    """Remove containers by id, running or not."""
     if containers:
         docker.run("container", "rm", "--force", "--volumes", *containers)
 
 
 def remove_volumes(docker: Docker, fleet: str, name: str = "") -> None:
-    """Removes the volumes of one member, or of the whole fleet."""
+    """Remove the volumes of one member, or of the whole fleet."""
     filters = [of_fleet(fleet), *([f"label={HOST_LABEL}={name}"] if name else [])]
     if volumes := docker.ids("volume", *filters):
         docker.run("volume", "rm", *volumes)
 
 
 def facts(docker: Docker, container: str) -> dict[str, str]:
-    """What a host says it has; nothing at all while it cannot be asked."""
+    """Return the facts that a host reports. Empty if it does not respond."""
     done = docker.run("exec", container, f"{LIBRARY}/ready", check=False, timeout=30)
     pairs = (line.partition("=") for line in done.stdout.splitlines())
     return {key: value for key, _, value in pairs if key in PARTS}
 
 
-def missing(told: Mapping[str, str], reachable: bool) -> list[str]:
-    """What a host still lacks, in words. Pure."""
-    lacking = [words for key, words in PARTS.items() if not told.get(key)]
-    return lacking if reachable else [*lacking, "an SSH answer at its address"]
+def missing(reported: Mapping[str, str], reachable: bool) -> list[str]:
+    """Return what a host is missing, as text. Pure."""
+    lacking = [text for key, text in PARTS.items() if not reported.get(key)]
+    return lacking if reachable else [*lacking, "SSH response at its address"]
 
 
 def wait_ready(docker: Docker, member: Member, deadline: float) -> str:
-    """Waits until a host has all that it needs, starts what it lacks, and returns its engine's version."""
+    """Wait until a host is ready, start its missing services, and return the version of its engine.
+
+    Raises FleetError if the host is not ready at `deadline`, in seconds of the monotonic clock.
+    """
     awaited = ""
     while True:
-        told = facts(docker, member.container)
-        lacking = missing(told, answers_ssh(member.address))
+        reported = facts(docker, member.container)
+        lacking = missing(reported, answers_ssh(member.address))
         if not lacking:
             if awaited:
-                console.say(f"{member.name}: ready, engine {told['engine']}")
-            return told["engine"]
+                console.say(f"{member.name}: ready, engine {reported['engine']}")
+            return reported["engine"]
         if not awaited:
             awaited = ", ".join(lacking)
             console.say(f"{member.name}: waiting for {awaited}")
         if time.monotonic() > deadline:
             raise FleetError(
-                f"host {member.name} of fleet {member.fleet} is not ready, it lacks {', '.join(lacking)}: "
-                f"look with `script/fleet exec {member.name} --name {member.fleet} -- journalctl -b`",
-                _last_words(docker, member.container),
+                f"fleet {member.fleet}: host {member.name}: not ready, missing: {', '.join(lacking)}. "
+                f"See `script/fleet exec {member.name} --name {member.fleet} -- journalctl -b`",
+                _log_end(docker, member.container),
             )
         _start_services(docker, member, deadline)
         time.sleep(PAUSE)
 
 
 def _start_services(docker: Docker, member: Member, deadline: float) -> None:
-    """Waits for the services while a host boots, and starts those that have been stopped since.
+    """Wait for the services while a host boots, and start those that have been stopped since.
 
-    One call that blocks is much cheaper than asking again and again, when many hosts boot on few cores.
+    If many hosts boot on few cores, one blocking call is much cheaper than polling.
     """
     docker.run(
         *("exec", member.container, "systemctl", "start", *SERVICES),
@@ -119,7 +122,7 @@ def _start_services(docker: Docker, member: Member, deadline: float) -> None:
 
 
 def answers_ssh(address: str) -> bool:
-    """Whether an SSH server greets at this address, as Ansible will reach it."""
+    """Return whether an SSH server responds at this address, which Ansible connects to."""
     try:
         with socket.create_connection((address, 22), timeout=2) as connection:
             return connection.recv(4) == b"SSH-"
@@ -128,13 +131,13 @@ def answers_ssh(address: str) -> bool:
 
 
 def address_of(docker: Docker, container: str) -> str:
-    """The underlay address of a container."""
+    """Return the underlay address of a container."""
     networks = docker.inspect("container", container)[0]["NetworkSettings"]["Networks"].values()
     return next((network["IPAMConfig"]["IPv4Address"] for network in networks if network["IPAMConfig"]), "-")
 
 
-def _last_words(docker: Docker, container: str) -> str:
-    """The end of a host's journal, or of its console when it has none."""
+def _log_end(docker: Docker, container: str) -> str:
+    """Return the end of a host's journal, or of its console if it has no journal."""
     journal = docker.run("exec", container, "journalctl", "-b", "-n", "15", "--no-pager", check=False, timeout=30)
     if journal.returncode == 0:
         return journal.stdout.strip()

@@ -1,4 +1,4 @@
-"""Host images: built from Debian's packages, kept in a cache, loaded into the outer engine when missing there."""
+"""Host images: built from Debian packages, cached, and loaded into the outer engine if missing."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from .errors import ImageUnavailable
 from .paths import RECIPES, Paths
 from .recipe import Recipe, bootstrap
 
-#: Images that nobody asked for in this time are removed.
+#: Images that are not used for this many days are removed.
 KEEP_DAYS = 14
 
 
 def reference(recipe: Recipe) -> str:
-    """The image's name in the outer engine."""
+    """Return the name of the image in the outer engine."""
     return f"fleetnet-testbed/host:{recipe.name}"
 
 
 class ImageStore:
-    """The cache and the way from there into an engine."""
+    """The cache of images, and how they get into an engine."""
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
 
     def ensure_built(self, recipe: Recipe) -> Path:
-        """The image as a file in the cache, built if it is not there."""
+        """Return the path of the image in the cache. Build it if it is missing."""
         tarball = self._tarball(recipe)
         if not tarball.exists():
             packages.require(self._paths.locks, ("mmdebstrap", "mmdebstrap"))
@@ -41,7 +41,7 @@ class ImageStore:
         return tarball
 
     def ensure_loaded(self, recipe: Recipe, docker: Docker) -> None:
-        """The image in the outer engine."""
+        """Load the image into the outer engine if it is missing there."""
         if docker.has_image(reference(recipe)):
             return
         tarball = self.ensure_built(recipe)
@@ -56,7 +56,7 @@ class ImageStore:
             docker.run("image", "prune", "--all", "--force", *old)
 
     def purge(self) -> None:
-        """Removes the cache, but for what is being built right now."""
+        """Empty the cache, except for images that are being built."""
         if self._paths.cache.is_dir():
             for path in self._paths.cache.iterdir():
                 if path.is_file():
@@ -69,12 +69,12 @@ class ImageStore:
         return self._paths.cache / f"{recipe.name}.tar"
 
     def _build(self, recipe: Recipe) -> None:
-        """Builds in a folder of its own and moves the result into place, so that no half image is ever seen."""
-        self._clear_up()
+        """Build in a temporary folder and move the result into place, so that the cache has no incomplete image."""
+        self._clean_up()
         work = self._paths.cache / f"{recipe.name}.building"
         process.remove_tree(work)
         work.mkdir(parents=True)
-        # apt reads what it verifies as a user without privileges.
+        # apt reads the files that it verifies as an unprivileged user.
         work.chmod(0o755)
         log = self._paths.cache / f"{recipe.name}.log"
         target = work / "image.tar"
@@ -92,8 +92,8 @@ class ImageStore:
         finally:
             process.remove_tree(work)
 
-    def _clear_up(self) -> None:
-        """Removes what killed builds left, and images that nobody asked for in a long time."""
+    def _clean_up(self) -> None:
+        """Remove files of killed builds, and unused images."""
         for work in self._paths.cache.glob("*.building"):
             with locks.held_if_free(self._lock(work.stem)) as free:
                 if free:
@@ -105,13 +105,13 @@ class ImageStore:
 
 
 def unload(docker: Docker) -> None:
-    """Removes host images from an engine."""
+    """Remove the host images from an engine."""
     if found := docker.ids("image"):
         docker.run("image", "rm", *found)
 
 
 def _sources(suite: str) -> tuple[str, ...]:
-    """The sources for a suite as this machine's own show them, on Debian."""
+    """Return the package sources of a suite, derived from those of this machine if it runs Debian."""
     release = dict(re.findall(r'^(\w+)="?(.*?)"?$', Path("/etc/os-release").read_text(), re.MULTILINE))
     if release.get("ID") != "debian" or "VERSION_CODENAME" not in release:
         return ()
@@ -123,12 +123,12 @@ def _sources(suite: str) -> tuple[str, ...]:
 
 
 def _doing(log: Path) -> str:
-    """What mmdebstrap is about, for a sign of life."""
+    """Return what mmdebstrap currently does, for progress messages."""
     infos = [line[2:].strip() for line in process.tail(log, 40).splitlines() if line.startswith("I: ")]
     return infos[-1].rstrip(".") if infos else "starting"
 
 
 def _reason(log: Path) -> str:
-    """The first error of a build, the others follow from it."""
+    """Return the first error of a build. It causes the others."""
     errors = [line[2:].strip() for line in process.tail(log, 100).splitlines() if line.startswith("E: ")]
-    return errors[0] if errors else "it failed without a reason"
+    return errors[0] if errors else "no error in its log"

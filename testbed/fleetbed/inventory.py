@@ -1,7 +1,7 @@
-"""The inventory that reaches a fleet's hosts. Pure.
+"""The inventory of a fleet's hosts. Pure.
 
-It says where the hosts are and no more: what they shall become is said in inventories of the user's own, given
-beside this one.
+It contains only how to connect to the hosts. Users declare everything else in inventories of their own, in addition to
+this one.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from .members import Member
 
 GROUP = "docker_fleet"
 
-#: The path of a socket may have 107 characters, and Ansible and ssh append 27 to the folder's.
-LONGEST_SOCKET_FOLDER = 80
+#: The path of a socket has at most 107 characters. Ansible and ssh append 27 to the path of the folder.
+MAX_SOCKET_FOLDER = 80
 
 
 def render(hosts: Sequence[Member], versions: Mapping[str, str], folder: Path, sockets: Path) -> str:
-    """An inventory in YAML. Values are written as JSON, which YAML contains, so quoting is never a question."""
+    """Return an inventory in YAML. Values are JSON, a subset of YAML, so that they are quoted correctly."""
     common = {
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(folder / "id_ed25519"),
-        # A host made anew at the same address must not be waited for in an old connection.
+        # Detect dead connections: a recreated host can have the address of an old connection.
         "ansible_ssh_common_args": (
             f'-o UserKnownHostsFile="{folder / "known_hosts"}" -o GlobalKnownHostsFile=/dev/null '
             "-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o ServerAliveInterval=5"
         ),
         "ansible_python_interpreter": "/usr/bin/python3",
     }
-    if len(str(sockets)) <= LONGEST_SOCKET_FOLDER:
+    if len(str(sockets)) <= MAX_SOCKET_FOLDER:
         common["ansible_control_path_dir"] = str(sockets)
     lines = [
-        "# Made by script/fleet: how to reach the hosts of this fleet. `script/fleet up` writes it anew.",
+        "# Written by script/fleet: how to connect to the hosts of this fleet. `script/fleet up` overwrites it.",
         "---",
         f"{GROUP}:",
         "  vars:",
@@ -50,7 +50,7 @@ def _variables(host: Member, version: str) -> dict[str, Any]:
     return {
         "ansible_host": host.address,
         "docker_fleet_underlay_address": host.address,
-        "docker_fleet_link": host.link.name,
+        "docker_fleet_link": host.segment.name,
         "testbed_engine": host.engine,
         "testbed_engine_version": version,
     }

@@ -1,4 +1,4 @@
-"""What an engine of ours leaves when it is killed: processes, mounts and control groups. All are known by our paths."""
+"""Remove what our own engine leaves behind when it is killed: processes, mounts and control groups below our paths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEADLINE = 10.0
 
 
 def clear(exec_root: Path, folders: tuple[Path, ...], cgroup: str) -> None:
-    """Ends the processes, then removes what they held; the engine itself must not be running."""
+    """Kill the processes, then remove their mounts and control groups. The engine must not be running."""
 
     def ours() -> set[int]:
         return {*_runtimes(exec_root), *_members(cgroup)}
@@ -32,7 +32,7 @@ def clear(exec_root: Path, folders: tuple[Path, ...], cgroup: str) -> None:
 
 
 def wait(condition: Callable[[], bool], deadline: float) -> bool:
-    """Waits for a condition; False when the deadline passes before it holds."""
+    """Wait until a condition is true. Returns False if it is not true within `deadline` seconds."""
     end = time.monotonic() + deadline
     while not condition():
         if time.monotonic() > end:
@@ -42,7 +42,7 @@ def wait(condition: Callable[[], bool], deadline: float) -> bool:
 
 
 def _runtimes(exec_root: Path) -> Iterator[int]:
-    """The engine's containerd and its shims: they name the engine's folder in their commands."""
+    """Yield the engine's containerd and its shims: their command lines contain the engine's folder."""
     part = os.fsencode(f"{exec_root}/")
     for folder in Path("/proc").iterdir():
         try:
@@ -57,7 +57,7 @@ def _runtimes(exec_root: Path) -> Iterator[int]:
 
 
 def _members(cgroup: str) -> Iterator[int]:
-    """The processes of containers, which run on without their shims."""
+    """Yield the processes of containers, which keep running without their shims."""
     for top in _hierarchies(cgroup):
         for folder, _, _ in os.walk(top):
             try:
@@ -67,17 +67,17 @@ def _members(cgroup: str) -> Iterator[int]:
 
 
 def _hierarchies(cgroup: str) -> list[Path]:
-    """The control group in each hierarchy: several with version 1, one with version 2."""
+    """Return the control group in each hierarchy: several with version 1, one with version 2."""
     return [top for top in (CGROUPS / cgroup, *CGROUPS.glob(f"*/{cgroup}")) if top.is_dir()]
 
 
 def _removed(top: Path) -> bool:
-    """Removes a control group with all below; its files cannot be removed, and go with the folder."""
+    """Remove a control group with all groups below it. Its files cannot be removed; they disappear with the folder."""
     for folder, _, _ in os.walk(top, topdown=False):
         try:
             os.rmdir(folder)
         except OSError:
-            return False  # a process in it is still about to end
+            return False  # a process in it has not ended yet
     return True
 
 

@@ -1,4 +1,4 @@
-"""Keeps commands that would collide one after the other."""
+"""Locks that serialize conflicting commands."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from pathlib import Path
 
 from . import console, process
 
-#: Programs inherit locks, and mmdebstrap hands its own descriptors to a shell that knows one-digit numbers only.
-HIGH = 200
+#: The lowest file descriptor of a lock. Programs inherit locks, and the shell to which mmdebstrap passes descriptors
+#: supports one-digit numbers only.
+LOWEST_DESCRIPTOR = 200
 
 
 @contextmanager
 def held(path: Path, purpose: str) -> Iterator[None]:
-    """Holds a lock on a file; `purpose` tells the one who waits what for.
+    """Hold a lock on a file. Commands that wait for it print `purpose`.
 
-    The lock goes with the last process that has the file open. It is closed, never unlocked, because programs that
-    were started under it may outlive a killed parent (see process.inherited).
+    The lock is released when the last process with the open file closes it. It is closed, never unlocked, because
+    programs that were started under it can outlive a killed parent (see process.inherited).
     """
     file = _acquire(path, purpose)
     process.inherited.add(file)
@@ -32,19 +33,19 @@ def held(path: Path, purpose: str) -> Iterator[None]:
 
 @contextmanager
 def held_if_free(path: Path) -> Iterator[bool]:
-    """Holds a lock if nobody else does, this process included; says whether it does."""
+    """Hold a lock unless it is held already, by this process or another. Yields whether it holds the lock."""
     file = _open(path)
     try:
-        yield _try(file)
+        yield _try_lock(file)
     finally:
         os.close(file)
 
 
 def _acquire(path: Path, purpose: str) -> int:
-    """An open and locked file, the one that the path names: `down --all` removes locks too."""
+    """Open and lock the file at a path. `down --all` can remove it meanwhile; then open it again."""
     while True:
         file = _open(path)
-        if not _try(file):
+        if not _try_lock(file):
             console.say(f"waiting for another command that is {purpose}")
             fcntl.flock(file, fcntl.LOCK_EX)
         if path.exists() and os.path.samestat(path.stat(), os.fstat(file)):
@@ -52,7 +53,7 @@ def _acquire(path: Path, purpose: str) -> int:
         os.close(file)
 
 
-def _try(file: int) -> bool:
+def _try_lock(file: int) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -64,6 +65,6 @@ def _open(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     low = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        return fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH)
+        return fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR)
     finally:
         os.close(low)

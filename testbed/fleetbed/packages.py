@@ -1,5 +1,4 @@
-"""Installs what the test bed needs and the machine lacks; `python -m fleetbed.packages PROGRAM=PACKAGE ...` what a test
-needs."""
+"""Install missing packages for the test bed, or with `python -m fleetbed.packages PROGRAM=PACKAGE ...` for a test."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from .paths import Paths
 
 
 def require(locks_folder: Path, *wanted: tuple[str, str]) -> None:
-    """Makes sure that programs are there; `wanted` pairs each with the Debian package that has it."""
+    """Install missing programs. `wanted` pairs each program with its Debian package. Raises FleetError if it cannot."""
     if not _missing(*wanted):
         return
     with locks.held(locks_folder / "packages", "installing packages"):
@@ -22,13 +21,15 @@ def require(locks_folder: Path, *wanted: tuple[str, str]) -> None:
             return
         programs, packages = ", ".join(sorted(missing)), " ".join(sorted(set(missing.values())))
         if not process.find("apt-get"):
-            raise FleetError(f"install {programs} first (on Debian: the packages {packages})")
+            raise FleetError(f"missing programs: {programs}. Install them first (Debian packages: {packages})")
         if os.geteuid() != 0:
-            raise FleetError(f"{programs} missing: run `sudo apt-get install --no-install-recommends {packages}`")
+            raise FleetError(
+                f"missing programs: {programs}. Run `sudo apt-get install --no-install-recommends {packages}`"
+            )
         with console.step(f"installing {packages}"):
             _install(packages.split())
     if missing := _missing(*wanted):
-        raise FleetError(f"{', '.join(sorted(missing))} still missing after installing {packages}")
+        raise FleetError(f"missing programs after installing {packages}: {', '.join(sorted(missing))}")
 
 
 def _missing(*wanted: tuple[str, str]) -> dict[str, str]:
@@ -36,7 +37,7 @@ def _missing(*wanted: tuple[str, str]) -> dict[str, str]:
 
 
 def _install(packages: list[str]) -> None:
-    """Installs with the package lists as they are, and with fresh ones only if that fails."""
+    """Install packages. If it fails, update the package lists and try again."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
     if process.run(install, env=environment, timeout=600, check=False).returncode:
@@ -45,7 +46,7 @@ def _install(packages: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Makes sure that programs are there; each argument is a program and, after `=`, the Debian package that has it."""
+    """Install missing programs. Each argument is a program, optionally followed by `=` and its Debian package."""
     wanted = []
     for argument in arguments:
         program, _, package = argument.partition("=")

@@ -1,4 +1,4 @@
-"""Where the test bed keeps things. Nothing is kept in the checkout."""
+"""The folders of the test bed. None is in the checkout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT_VARIABLE = "FLEETNET_TESTBED_ROOT"
 
-#: The images' recipes, data beside this package.
+#: The recipes of the images, data next to this package.
 RECIPES = Path(__file__).resolve().parent.parent / "images"
 
 
@@ -17,19 +17,19 @@ RECIPES = Path(__file__).resolve().parent.parent / "images"
 class Paths:
     """The folders of one test bed.
 
-    A test bed with a root of its own (FLEETNET_TESTBED_ROOT) also runs an outer engine of its own and shares with
-    others only the image cache.
+    A test bed with a root of its own (FLEETNET_TESTBED_ROOT) also runs an outer engine of its own. It shares only the
+    image cache with others.
     """
 
     root: Path
     run: Path
     cache: Path
-    machine: Path  # what all test beds of a user share: addresses and kernel settings are one for the whole machine
+    machine: Path  # shared by all test beds of a user, because addresses and kernel settings apply to the whole machine
     separate: bool
 
     @classmethod
     def of(cls, environment: Mapping[str, str], user: int) -> Paths:
-        """The folders for this environment and user id: the system's for root, the user's own for others."""
+        """Return the folders for this environment and user id: system folders for root, the user's own for others."""
         home = Path(environment.get("HOME") or os.path.expanduser("~"))
         cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache") / "fleetnet" / "images"
         if user == 0:
@@ -56,9 +56,9 @@ class Paths:
         return self.machine / "lock"
 
     def fleet(self, name: str) -> Path:
-        """What belongs to one fleet: its specification, keys and inventory."""
+        """Return the folder of one fleet, with its specification, keys and inventory."""
         return self.fleets / name
 
     def control_sockets(self, name: str) -> Path:
-        """Where Ansible keeps its SSH connections to one fleet, so that `down` can close them."""
+        """Return the folder of Ansible's SSH connections to one fleet, so that `down` can close them."""
         return self.run / "ssh" / name

@@ -1,4 +1,4 @@
-"""Runs programs, and keeps a lock for as long as any program works under it."""
+"""Run programs, and keep a lock while any program runs under it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 from . import console
 from .errors import FleetError
 
-#: Locks held now. Programs inherit them: when this process is killed outright, what it had started still works on,
-#: and the next command has to wait for it to end.
+#: The locks that are held. Programs inherit them: if this process is killed, its programs keep running, and the next
+#: command must wait for them.
 inherited: set[int] = set()
 
 
-#: The exit status of a program that took too long, as timeout(1) has it.
+#: The exit status of a program that exceeds its timeout, as of timeout(1).
 TIMED_OUT = 124
 
 
 class ProgramFailed(FleetError):
-    """A program ended with an error."""
+    """A program failed."""
 
     def __init__(self, argv: Sequence[str], status: int, output: str) -> None:
         lines = [line for line in output.strip().splitlines() if line.strip()]
@@ -33,7 +33,7 @@ class ProgramFailed(FleetError):
 
 
 def find(program: str) -> str | None:
-    """Where a program is, with the folders of the administrator's programs that a user's PATH may lack."""
+    """Return the path of a program, or None. Includes system folders that a user's PATH may not contain."""
     return shutil.which(program) or shutil.which(program, path="/usr/local/sbin:/usr/sbin:/sbin")
 
 
@@ -45,7 +45,7 @@ def run(
     env: Mapping[str, str] | None = None,
     check: bool = True,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a program to its end and returns what it wrote."""
+    """Run a program and return its output. Raises FleetError if it fails, unless `check` is false."""
     console.debug(shlex.join(argv))
     try:
         done = subprocess.run(
@@ -59,11 +59,11 @@ def run(
             pass_fds=tuple(inherited),
         )
     except FileNotFoundError as error:
-        raise FleetError(f"{argv[0]} is not installed here") from error
+        raise FleetError(f"{argv[0]}: not installed") from error
     except subprocess.TimeoutExpired as error:
         if not check:
-            return subprocess.CompletedProcess(argv, TIMED_OUT, "", f"no answer within {timeout:.0f} s")
-        raise FleetError(f"{shlex.join(argv[:3])} gave no answer within {timeout:.0f} s") from error
+            return subprocess.CompletedProcess(argv, TIMED_OUT, "", f"timeout after {timeout:.0f} s")
+        raise FleetError(f"{shlex.join(argv[:3])}: timeout after {timeout:.0f} s") from error
     out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     if check and done.returncode:
         raise ProgramFailed(argv, done.returncode, err or out)
@@ -71,7 +71,7 @@ def run(
 
 
 def run_logged(argv: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None) -> None:
-    """Runs a long program with its output in a log file, and nothing of it outlives this process."""
+    """Run a long program with its output in a log file. It does not outlive this process."""
     console.debug(shlex.join(argv))
     with log.open("wb") as output:
         done = subprocess.run(
@@ -88,9 +88,9 @@ def run_logged(argv: Sequence[str], log: Path, *, env: Mapping[str, str] | None 
 
 
 def _confined() -> list[str]:
-    """What to put in front of a program so that it dies with us, and with it all of its children and mounts.
+    """Return a command prefix that makes a program end with this process, together with its children and mounts.
 
-    That takes namespaces for processes and mounts, which without privileges are not to be had.
+    This requires namespaces for processes and mounts, which unprivileged users cannot create.
     """
     if not shutil.which("setpriv"):
         return []
@@ -100,13 +100,13 @@ def _confined() -> list[str]:
 
 
 def remove_tree(path: Path) -> None:
-    """Removes a folder, but enters no mounts. There may be many thousand files in it: rm is much faster at that."""
+    """Remove a folder without entering mounts. For thousands of files, rm is much faster than shutil."""
     if path.exists():
         run(["rm", "-rf", "--one-file-system", str(path)], timeout=600)
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The end of a log."""
+    """Return the last lines of a log."""
     try:
         with log.open("rb") as file:
             file.seek(0, 2)

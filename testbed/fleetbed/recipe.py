@@ -1,4 +1,4 @@
-"""What a host image is made of, and the key that changes whenever any of it does. Pure but for reading the recipe."""
+"""The recipe of a host image, and the key that changes with it. Pure except for reading the recipe."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 
 from .errors import FleetError
 
-#: Documentation is half of the files and none of the use.
+#: Documentation is half of the files, and hosts do not use it.
 EXCLUDED = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*")
 
 
 @dataclass(frozen=True)
 class Pin:
-    """Packages that come from a later suite, because the image's own has another generation of them."""
+    """Packages from a later suite, because the image's own suite contains another version."""
 
     suite: str
     packages: tuple[str, ...]
@@ -27,17 +27,17 @@ class Pin:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the host image of one engine generation is built."""
+    """The recipe of the host image of one engine generation."""
 
     generation: str
     suite: str
     packages: tuple[str, ...]
     pin: Pin | None
-    files: str  # digest of everything that goes into the image as it is
+    files: str  # digest of the files that are copied into the image
 
     @property
     def key(self) -> str:
-        """Equal for equal images: not where they are built, nor from which mirror."""
+        """A hash that is equal for equal images, independent of the build folder and the mirror."""
         text = json.dumps([bootstrap(self, customize="", target="", sources=()), self.files])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -47,15 +47,15 @@ class Recipe:
 
 
 def known(folder: Path) -> tuple[str, ...]:
-    """The engine generations that there are recipes for, in the order in which hosts get them."""
+    """Return the engine generations with a recipe, in the order in which they are assigned to hosts."""
     return tuple(_generations(folder))
 
 
 def load(folder: Path, generation: str) -> Recipe:
-    """Reads the recipe of one generation."""
+    """Read the recipe of one generation. Raises FleetError if it does not exist."""
     generations = _generations(folder)
     if generation not in generations:
-        raise FleetError(f"engine {generation} is unknown, choose from {', '.join(generations)}")
+        raise FleetError(f"engine {generation}: unknown. Choose from {', '.join(generations)}")
     own = generations[generation]
     pin = own.get("pin")
     return Recipe(
@@ -68,17 +68,17 @@ def load(folder: Path, generation: str) -> Recipe:
 
 
 def bootstrap(recipe: Recipe, *, customize: str, target: str, sources: Sequence[str]) -> list[str]:
-    """The mmdebstrap command that builds the image. Without sources it takes the mirrors it knows itself."""
+    """Return the mmdebstrap command that builds the image. Without sources, mmdebstrap uses its default mirrors."""
     argv = ["mmdebstrap", "--variant=minbase", "--format=tar", f"--include={','.join(recipe.packages)}"]
     argv += ["--dpkgopt=force-unsafe-io", *(f"--dpkgopt=path-exclude={path}" for path in EXCLUDED)]
     if recipe.pin:
-        # The suite that packages are pinned from is one in preparation: its Release file may be past its date.
+        # The suite of the pinned packages is not released yet. Its Release file may have expired.
         argv += ['--aptopt=Acquire::Check-Valid-Until "false"', f"--setup-hook={_pin_hook(recipe.suite, recipe.pin)}"]
     return [*argv, f'--customize-hook={shlex.quote(customize)} "$1"', recipe.suite, target, *sources]
 
 
 def _pin_hook(suite: str, pin: Pin) -> str:
-    """Adds the later suite to the image's sources, from the same mirror, for the pinned packages alone."""
+    """Return a hook that adds the later suite to the image's sources, from the same mirror, for pinned packages."""
     preferences = (
         f"Package: *\nPin: release n={pin.suite}\nPin-Priority: 100\n\n"
         f"Package: {' '.join(pin.packages)}\nPin: release n={pin.suite}\nPin-Priority: 990\n"
@@ -96,13 +96,13 @@ def _generations(folder: Path) -> Mapping[str, Any]:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of a list, without remarks."""
+    """Return the lines of a list, without comments."""
     stripped = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in stripped if line]
 
 
 def _digest(folder: Path) -> str:
-    """A digest of what is copied into an image and of the program that does it."""
+    """Return a digest of the files that are copied into an image and of the script that copies them."""
     digest = hashlib.sha256()
     for path in [folder / "customize", *sorted((folder / "rootfs").rglob("*"))]:
         if path.is_file():

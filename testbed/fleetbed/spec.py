@@ -1,4 +1,4 @@
-"""What a fleet shall be: the part of it that a person says. Pure."""
+"""The specification of a fleet, as users set it. Pure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .address import MOST_HOSTS
+from .address import MAX_HOSTS
 from .errors import FleetError
 
 DEFAULT_NAME = "fleet"
-MOST_LINKS = 8
+MAX_LINKS = 8
 WORLD = "world"
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A fleet of `hosts` hosts; engines and links are dealt out to them in turn."""
+    """A fleet of `hosts` hosts. Engines and segments (`links` of them) are assigned to hosts in turn."""
 
     name: str
     hosts: int
@@ -26,24 +26,24 @@ class Spec:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        if not 1 <= self.hosts <= MOST_HOSTS:
-            raise FleetError(f"--hosts {self.hosts} will not do: choose 1 to {MOST_HOSTS}")
-        if not 1 <= self.links <= MOST_LINKS:
-            raise FleetError(f"--links {self.links} will not do: choose 1 to {MOST_LINKS}")
+        if not 1 <= self.hosts <= MAX_HOSTS:
+            raise FleetError(f"--hosts {self.hosts}: out of range. Choose 1 to {MAX_HOSTS}")
+        if not 1 <= self.links <= MAX_LINKS:
+            raise FleetError(f"--links {self.links}: out of range. Choose 1 to {MAX_LINKS}")
 
     def engine(self, number: int) -> str:
-        """The engine generation of the host with this number."""
+        """Return the engine generation of the host with this number."""
         return self.engines[(number - 1) % len(self.engines)]
 
-    def link(self, number: int) -> int:
-        """The index of the link that the host with this number is on."""
+    def segment(self, number: int) -> int:
+        """Return the index of the segment of the host with this number."""
         return (number - 1) % self.links
 
     def host_names(self) -> list[str]:
         return [host_name(number) for number in range(1, self.hosts + 1)]
 
     def used_engines(self) -> tuple[str, ...]:
-        """The engine generations that some host has."""
+        """Return the engine generations of all hosts, without duplicates."""
         return tuple(dict.fromkeys(self.engine(number) for number in range(1, self.hosts + 1)))
 
     def as_data(self) -> dict[str, Any]:
@@ -55,9 +55,9 @@ class Spec:
 
 
 def check_name(name: str) -> str:
-    """A name that can be part of those of containers, networks and folders."""
+    """Return the name if it can be part of names of containers, networks and folders; else raise FleetError."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,29}", name):
-        raise FleetError(f"the name {name!r} will not do: use a letter, then up to 29 of a-z, 0-9 and -")
+        raise FleetError(f"--name {name!r}: not a valid name. Use a letter, then up to 29 of a-z, 0-9 and -")
     return name
 
 
@@ -73,10 +73,10 @@ def decide(
     engines: Sequence[str] | None = None,
     links: int | None = None,
 ) -> Spec:
-    """What is asked for, else what the fleet was before, else one host of each engine on one link."""
+    """Return the spec of a fleet: requested values, else recorded ones, else one host of each engine in one segment."""
     for engine in engines or ():
         if engine not in known:
-            raise FleetError(f"engine {engine} is unknown, choose from {', '.join(known)}")
+            raise FleetError(f"engine {engine}: unknown. Choose from {', '.join(known)}")
     chosen = tuple(engines or (recorded.engines if recorded else known))
     return Spec(
         name=name,

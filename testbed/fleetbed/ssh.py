@@ -1,4 +1,4 @@
-"""Throw-away keys: one for the fleet, one for each host. Nobody is trusted on first sight."""
+"""Temporary SSH keys: one per fleet, one per host. Host keys are known before the first connection."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from . import process
 
-#: Paths in a host, with modes; sshd insists on the latter.
+#: Folders in a host, with the modes that sshd requires.
 _FOLDERS = {"root/.ssh": 0o700}
 
 
 def ensure_key(path: Path, comment: str) -> str:
-    """Makes a key pair unless it is there; returns the public key. The private half appears last, and whole."""
+    """Return the public key of a key pair. Create it if it is missing; the private key is renamed into place last."""
     public = path.with_name(f"{path.name}.pub")
     if not (path.exists() and public.exists()):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,17 +32,17 @@ def ensure_key(path: Path, comment: str) -> str:
 
 
 def known_hosts(keys: Mapping[str, str]) -> str:
-    """The file of trusted hosts: public keys by address."""
+    """Return the content of a known_hosts file for public keys by address."""
     return "".join(f"{address} {' '.join(key.split()[:2])}\n" for address, key in keys.items())
 
 
 def identity(authorized: str, host_key: Path) -> bytes:
-    """What makes a host itself, as an archive to unpack in it: its keys, who may log in, its machine id."""
+    """Return the identity of a host as an archive to unpack in it: its keys, its authorized keys, its machine id."""
     files = {
         "root/.ssh/authorized_keys": (0o600, f"{authorized}\n".encode()),
         "etc/ssh/ssh_host_ed25519_key": (0o600, host_key.read_bytes()),
         "etc/ssh/ssh_host_ed25519_key.pub": (0o644, host_key.with_name(f"{host_key.name}.pub").read_bytes()),
-        # With none, systemd takes the boot for the very first and enables every service that is installed.
+        # Without it, systemd assumes a first boot and enables every installed service.
         "etc/machine-id": (0o444, f"{uuid.uuid4().hex}\n".encode()),
     }
     buffer, now = io.BytesIO(), int(time.time())
@@ -59,7 +59,7 @@ def identity(authorized: str, host_key: Path) -> bytes:
 
 
 def close_connections(sockets: Path) -> None:
-    """Ends the SSH connections that Ansible keeps open for later."""
+    """Close the persistent SSH connections of Ansible."""
     if not sockets.is_dir():
         return
     for socket in sockets.iterdir():

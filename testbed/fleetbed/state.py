@@ -1,4 +1,4 @@
-"""What is remembered about a fleet between commands: its specification, keys and inventory."""
+"""The recorded state of a fleet: its specification, keys and inventory."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ class FleetState:
         self._spec = self.folder / "spec.json"
 
     def host_key(self, host: str) -> Path:
-        """A host keeps its key when it is made anew: its address stays as well."""
+        """Return the path of a host's key. A recreated host keeps its key, because it keeps its address."""
         return self.folder / "host-keys" / host
 
     def spec(self) -> Spec | None:
-        """What the fleet was asked to be, if it was ever asked for."""
+        """Return the recorded specification, or None. Raises FleetError if the file is invalid."""
         try:
             return Spec.from_data(json.loads(self._spec.read_text()))
         except OSError:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            raise FleetError(f"{self._spec} is damaged: remove it and say again what {self.name} is") from error
+            raise FleetError(
+                f"{self._spec}: invalid. Remove it and run `script/fleet up --name {self.name}` with all options"
+            ) from error
 
     def remember(self, spec: Spec) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -47,12 +49,12 @@ class FleetState:
 
 
 def names(paths: Paths) -> list[str]:
-    """The fleets that are remembered."""
+    """Return the names of the recorded fleets."""
     return sorted(path.name for path in paths.fleets.iterdir()) if paths.fleets.is_dir() else []
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all, and not when it says so already."""
+    """Write a file atomically, unless it already has this content."""
     try:
         if path.read_text() == text:
             return

@@ -1,4 +1,4 @@
-"""What there is of the fleets, and what there should be."""
+"""The observed and the desired state of the fleets."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Iterable, Sequence
 
 from . import hosts, state
 from .docker import Docker
-from .mend import ExistingContainer
+from .parallel import run_parallel
 from .paths import Paths
+from .repair import ExistingContainer
 from .spec import WORLD, Spec
-from .together import together
 
-ASKED_AT_ONCE = 8
+PARALLEL_QUERIES = 8
 
 HEADER = ("FLEET", "HOST", "ADDRESS", "WANTED", "ENGINE", "STATE")
 
 
 def fleets(docker: Docker | None, paths: Paths) -> list[str]:
-    """All fleets that something is remembered or left of."""
+    """Return the names of all fleets that are recorded or have containers, networks or volumes."""
     return sorted({*state.names(paths), *(hosts.fleets(docker) if docker else ())})
 
 
 def rows(docker: Docker | None, paths: Paths, fleet: str) -> list[tuple[str, ...]]:
-    """One row a member of a fleet."""
+    """Return one row per member of a fleet."""
     files = state.FleetState(paths, fleet)
     spec = files.spec()
     observed = {container.name: container for container in hosts.observe(docker, fleet)} if docker else {}
@@ -32,30 +32,30 @@ def rows(docker: Docker | None, paths: Paths, fleet: str) -> list[tuple[str, ...
     def row(name: str) -> tuple[str, ...]:
         return (fleet, *_row(docker, spec, name, observed.get(name), name in wanted))
 
-    return together(row, names, ASKED_AT_ONCE)
+    return run_parallel(row, names, PARALLEL_QUERIES)
 
 
 def _row(
-    docker: Docker | None, spec: Spec | None, name: str, there: ExistingContainer | None, wanted: bool
+    docker: Docker | None, spec: Spec | None, name: str, existing: ExistingContainer | None, wanted: bool
 ) -> tuple[str, ...]:
     generation = spec.engine(int(name[1:])) if spec and wanted and name != WORLD else "-"
     if docker is None:
-        return name, "-", generation, "-", "unknown: the outer engine does not answer"
-    if there is None:
+        return name, "-", generation, "-", "unknown: the outer engine does not respond"
+    if existing is None:
         return name, "-", generation, "-", "missing"
-    address = hosts.address_of(docker, there.id)
-    if there.status != "running":
-        return name, address, generation, "-", there.status
+    address = hosts.address_of(docker, existing.id)
+    if existing.status != "running":
+        return name, address, generation, "-", existing.status
     if name == WORLD:
-        return name, address, generation, "-", "running" if wanted else "not wanted"
-    told = hosts.facts(docker, there.id)
-    lacking = hosts.missing(told, hosts.answers_ssh(address))
-    condition = f"lacks {', '.join(lacking)}" if lacking else "ready" if wanted else "not wanted"
-    return name, address, generation, told.get("engine") or "-", condition
+        return name, address, generation, "-", "running" if wanted else "unexpected"
+    reported = hosts.facts(docker, existing.id)
+    lacking = hosts.missing(reported, hosts.answers_ssh(address))
+    condition = f"missing: {', '.join(lacking)}" if lacking else "ready" if wanted else "unexpected"
+    return name, address, generation, reported.get("engine") or "-", condition
 
 
 def table(members: Iterable[Sequence[str]]) -> str:
-    """Columns under their headings. Pure."""
+    """Format rows as columns with a header. Pure."""
     lines = [HEADER, *members]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
     return "\n".join(

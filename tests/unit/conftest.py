@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lets plain pytest import this checkout as ``ansible_collections.fleetnet.docker``."""
+"""Make this checkout importable as ``ansible_collections.fleetnet.docker``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import pytest
 
 try:
-    # The folder that script/env makes; it holds ansible_collections/fleetnet/docker, a link to the checkout.
+    # The folder that script/env creates. It contains ansible_collections/fleetnet/docker, a link to the checkout.
     sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"])
 except KeyError:
-    pytest.exit("the units run in the project's environment: script/env pytest", returncode=pytest.ExitCode.USAGE_ERROR)
+    pytest.exit("unit tests require the project's environment: run script/env pytest", pytest.ExitCode.USAGE_ERROR)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lets the tests import the test bed, which is no package that anybody installs."""
+"""Make the test bed importable for its tests. It is not an installed package."""
 
 from __future__ import annotations
 

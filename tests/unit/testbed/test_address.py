@@ -14,10 +14,10 @@ from fleetbed.errors import FleetError
 @pytest.mark.parametrize(
     ("taken", "chosen"),
     [
-        pytest.param([], "10.213.0.0/24", id="nothing is taken"),
+        pytest.param([], "10.213.0.0/24", id="nothing in use"),
         pytest.param(["10.213.0.0/24", "10.213.2.0/24"], "10.213.1.0/24", id="another fleet"),
         pytest.param(["10.213.0.7/32"], "10.213.1.0/24", id="a name server"),
-        pytest.param(["0.0.0.0/0"], "10.213.0.0/24", id="a default route takes nothing"),
+        pytest.param(["0.0.0.0/0"], "10.213.0.0/24", id="a default route is ignored"),
         pytest.param(["10.0.0.0/8"], "192.168.128.0/24", id="a VPN"),
         pytest.param(["10.0.0.0/8", "192.168.0.0/16"], "198.18.0.0/24", id="all private addresses"),
     ],
@@ -26,25 +26,25 @@ def test_choose(taken: list[str], chosen: str) -> None:
     assert address.choose(map(IPv4Network, taken)) == IPv4Network(chosen)
 
 
-def test_choose_from_nothing() -> None:
-    with pytest.raises(FleetError, match="no address range is free"):
+def test_no_free_range() -> None:
+    with pytest.raises(FleetError, match="no free address range found"):
         address.choose([IPv4Network("0.0.0.0/1"), IPv4Network("128.0.0.0/1")])
 
 
-def test_no_range_meets_the_containers() -> None:
+def test_ranges_do_not_overlap_with_containers() -> None:
     assert not any(space.overlaps(address.CONTAINERS) for space in address.RANGES)
 
 
-def test_addresses_on_a_link() -> None:
+def test_addresses_in_a_segment() -> None:
     subnet = IPv4Network("10.213.0.0/24")
     assert address.host(subnet, 1) == IPv4Address("10.213.0.11")
-    everybody = [address.machine(subnet), address.world(subnet)]
-    everybody += [address.host(subnet, number) for number in range(1, address.MOST_HOSTS + 1)]
-    assert len(set(everybody)) == len(everybody)
-    assert set(everybody) <= set(subnet.hosts())
+    addresses = [address.machine(subnet), address.world(subnet)]
+    addresses += [address.host(subnet, number) for number in range(1, address.MAX_HOSTS + 1)]
+    assert len(set(addresses)) == len(addresses)
+    assert set(addresses) <= set(subnet.hosts())
 
 
-def test_parse_leaves_out_what_is_no_network() -> None:
+def test_parse_ignores_invalid_networks() -> None:
     assert list(address.parse(["default", "fe80::1", "10.1.2.3/8", "10.1.2.3"])) == [
         IPv4Network("10.0.0.0/8"),
         IPv4Network("10.1.2.3/32"),

@@ -24,7 +24,7 @@ Components: main contrib
 
 ONE_LINE = """\
 # deb http://old.example/debian bookworm main
-deb [arch=amd64 signed-by=/a.gpg] https://mirror.example/pub/debian/ bookworm main contrib  # a remark
+deb [arch=amd64 signed-by=/a.gpg] https://mirror.example/pub/debian/ bookworm main contrib  # a comment
 deb-src https://mirror.example/pub/debian/ bookworm main
 """
 
@@ -50,7 +50,7 @@ deb-src https://mirror.example/pub/debian/ bookworm main
             id="third parties",
         ),
         pytest.param({"debian.sources": DEB822.replace("Types", "Enabled: no\nTypes")}, (), id="disabled"),
-        pytest.param({"debian.sources": DEB822.split("\n\n")[1]}, (), id="security updates alone are no archive"),
+        pytest.param({"debian.sources": DEB822.split("\n\n")[1]}, (), id="security updates only"),
         pytest.param({}, (), id="nothing"),
     ],
 )
@@ -58,7 +58,7 @@ def test_derive(files: dict[str, str], lines: tuple[str, ...]) -> None:
     assert derive(files, own="bookworm", wanted="trixie") == lines
 
 
-def test_a_suite_from_itself() -> None:
+def test_derive_the_same_suite() -> None:
     assert derive({"a.list": "deb http://m/debian bookworm main"}, "bookworm", "bookworm") == (
         "deb http://m/debian bookworm main",
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is kept on the machine: locks, files, kernel switches."""
+"""State on the machine: locks, files, sysctls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def paths(tmp_path: Path) -> Paths:
 
 @pytest.fixture
 def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One kernel switch, on."""
+    """One sysctl, enabled."""
     (tmp_path / "bridge").mkdir()
     monkeypatch.setattr(bridgefilter, "FOLDER", tmp_path / "bridge")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -34,7 +34,7 @@ def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_last_user_puts_the_switch_back(paths: Paths, switch: Path) -> None:
+def test_the_last_user_restores_the_sysctl(paths: Paths, switch: Path) -> None:
     bridge_filter = BridgeFilter(paths)
     bridge_filter.acquire("a")
     bridge_filter.acquire("b")
@@ -46,7 +46,7 @@ def test_the_last_user_puts_the_switch_back(paths: Paths, switch: Path) -> None:
     assert not paths.machine.exists()
 
 
-def test_a_switch_that_was_off_stays_so(paths: Paths, switch: Path) -> None:
+def test_a_disabled_sysctl_stays_disabled(paths: Paths, switch: Path) -> None:
     switch.write_text("0\n")
     bridge_filter = BridgeFilter(paths)
     bridge_filter.acquire("a")
@@ -54,7 +54,7 @@ def test_a_switch_that_was_off_stays_so(paths: Paths, switch: Path) -> None:
     assert switch.read_text() == "0\n"
 
 
-def test_a_switch_turned_on_in_between_is_turned_off_again(paths: Paths, switch: Path) -> None:
+def test_a_sysctl_enabled_meanwhile_is_disabled_again(paths: Paths, switch: Path) -> None:
     bridge_filter = BridgeFilter(paths)
     bridge_filter.acquire("a")
     switch.write_text("1\n")
@@ -65,7 +65,7 @@ def test_a_switch_turned_on_in_between_is_turned_off_again(paths: Paths, switch:
 
 
 @pytest.mark.usefixtures("switch")
-def test_without_privileges_the_way_out_is_told(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unprivileged_users_get_instructions(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(FleetError, match=r"sudo sysctl net\.bridge\.bridge-nf-call-iptables=0"):
         BridgeFilter(paths).acquire("a")
@@ -85,7 +85,7 @@ def test_a_lock_is_held_by_programs_that_outlive_their_parent(tmp_path: Path) ->
         assert free
 
 
-def test_a_lock_file_that_was_removed_locks_nobody_out(tmp_path: Path) -> None:
+def test_a_removed_lock_file_does_not_block(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with locks.held(path, "testing"):
         path.unlink()
@@ -93,7 +93,7 @@ def test_a_lock_file_that_was_removed_locks_nobody_out(tmp_path: Path) -> None:
             assert path.exists()
 
 
-def test_a_file_is_left_alone_when_it_says_so_already(tmp_path: Path) -> None:
+def test_a_file_with_the_same_content_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "file"
     state.write(path, "text")
     before = path.stat()
@@ -113,9 +113,9 @@ def test_a_file_is_left_alone_when_it_says_so_already(tmp_path: Path) -> None:
             7,
             "/home/u/.local/state/fleetnet/testbed",
             "/run/user/7/fleetnet-testbed",
-            id="a user",
+            id="user",
         ),
-        pytest.param({"FLEETNET_TESTBED_ROOT": "/x"}, 0, "/x", "/x/run", id="apart"),
+        pytest.param({"FLEETNET_TESTBED_ROOT": "/x"}, 0, "/x", "/x/run", id="separate"),
     ],
 )
 def test_paths(environment: dict[str, str], user: int, root: str, run: str) -> None:

@@ -23,30 +23,30 @@ SPEC = Spec("f", hosts=3, engines=("20.10", "28.5"), links=2)
 
 def test_hosts_and_world() -> None:
     world, hosts = members(SPEC, [L1, L2], IMAGES, BARE)
-    assert [(host.container, host.link.name, host.address, host.image) for host in hosts] == [
+    assert [(host.container, host.segment.name, host.address, host.image) for host in hosts] == [
         ("f-h1", "l1", "10.213.0.11", "image:20.10"),
         ("f-h2", "l2", "10.213.1.12", "image:28.5"),
         ("f-h3", "l1", "10.213.0.13", "image:20.10"),
     ]
-    assert (world.address, world.further) == ("10.213.0.2", ((L2, "10.213.1.2"),))
+    assert (world.address, world.extra) == ("10.213.0.2", ((L2, "10.213.1.2"),))
 
 
-def test_hosts_without_an_image_are_left_out() -> None:
+def test_hosts_without_an_image_are_omitted() -> None:
     hosts = members(SPEC, [L1, L2], {"28.5": "image:28.5"}, BARE)[1]
     assert [host.name for host in hosts] == ["h2"]
 
 
 @pytest.mark.parametrize(
-    ("links", "images", "machine"),
+    ("segments", "images", "machine"),
     [
-        pytest.param([replace(L1, network="anew"), L2], IMAGES, BARE, id="a network made anew"),
-        pytest.param([L1, L2], {**IMAGES, "20.10": "image:other"}, BARE, id="another image"),
-        pytest.param([L1, L2], IMAGES, replace(BARE, tun=True), id="another machine"),
+        pytest.param([replace(L1, network="new"), L2], IMAGES, BARE, id="recreated network"),
+        pytest.param([L1, L2], {**IMAGES, "20.10": "image:other"}, BARE, id="other image"),
+        pytest.param([L1, L2], IMAGES, replace(BARE, tun=True), id="other machine"),
     ],
 )
-def test_fingerprint_tells_another_host(links: list[Segment], images: dict[str, str], machine: Machine) -> None:
+def test_fingerprint_changes_with_the_host(segments: list[Segment], images: dict[str, str], machine: Machine) -> None:
     before = members(SPEC, [L1, L2], IMAGES, BARE)[1][0]
-    after = members(SPEC, links, images, machine)[1][0]
+    after = members(SPEC, segments, images, machine)[1][0]
     assert before.fingerprint != after.fingerprint
 
 
@@ -55,7 +55,7 @@ def test_fingerprint_does_not_depend_on_other_hosts() -> None:
     assert few.fingerprint == many.fingerprint
 
 
-def test_inventory_says_where_hosts_are_and_no_more() -> None:
+def test_inventory_contains_only_connection_variables() -> None:
     hosts = members(SPEC, [L1, L2], IMAGES, BARE)[1]
     text = inventory.render(hosts, {"h1": "20.10.24"}, Path("/state/f"), Path("/run/s/f"))
     group = yaml.safe_load(text)["docker_fleet"]
@@ -72,6 +72,6 @@ def test_inventory_says_where_hosts_are_and_no_more() -> None:
     assert '-o UserKnownHostsFile="/state/f/known_hosts"' in group["vars"]["ansible_ssh_common_args"]
 
 
-def test_inventory_leaves_sockets_to_ansible_where_paths_would_be_too_long() -> None:
+def test_inventory_sets_no_socket_folder_if_its_path_is_too_long() -> None:
     text = inventory.render([], {}, Path("/f"), Path("/" + "x" * 90))
     assert "ansible_control_path_dir" not in yaml.safe_load(text)["docker_fleet"]["vars"]

@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "rootfs" / "etc").mkdir(parents=True)
     (tmp_path / "rootfs" / "etc" / "motd").write_text("hello")
     (tmp_path / "customize").write_text("#!/bin/sh")
-    (tmp_path / "packages").write_text("systemd  # boots\n\n# remark\npython3\n")
+    (tmp_path / "packages").write_text("systemd  # boots\n\n# comment\npython3\n")
     pin = {"suite": "forky", "packages": ["docker.io"]}
     generations = {
         "1.0": {"suite": "bookworm", "packages": []},
@@ -28,11 +28,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_key_is_that_of_the_content(folder: Path) -> None:
+def test_key_changes_with_the_content(folder: Path) -> None:
     seen = {recipe.load(folder, "1.0").key}
 
     (folder / "packages").write_text("systemd\npython3\n")
-    assert {recipe.load(folder, "1.0").key} == seen, "remarks change nothing"
+    assert {recipe.load(folder, "1.0").key} == seen, "comments change nothing"
 
     def change(path: str, text: str = "", mode: int | None = None) -> None:
         if text:
@@ -52,11 +52,11 @@ def test_key_is_that_of_the_content(folder: Path) -> None:
     assert len(seen) == 7
 
 
-def test_packages_are_the_common_and_the_generations_own(folder: Path) -> None:
+def test_packages_are_common_packages_and_those_of_the_generation(folder: Path) -> None:
     assert recipe.load(folder, "2.0").packages == ("systemd", "python3", "x")
 
 
-def test_later_suite_is_for_the_pinned_packages_alone(folder: Path) -> None:
+def test_later_suite_is_only_for_pinned_packages(folder: Path) -> None:
     plain = recipe.bootstrap(recipe.load(folder, "1.0"), customize="c", target="t", sources=())
     assert not any("hook=sed" in word for word in plain)
     customize, suite, target, source = recipe.bootstrap(
@@ -67,10 +67,10 @@ def test_later_suite_is_for_the_pinned_packages_alone(folder: Path) -> None:
 
 
 def test_unknown_generation(folder: Path) -> None:
-    with pytest.raises(FleetError, match=r"engine 0\.9 is unknown, choose from 1\.0, 2\.0"):
+    with pytest.raises(FleetError, match=r"engine 0\.9: unknown\. Choose from 1\.0, 2\.0"):
         recipe.load(folder, "0.9")
 
 
-def test_the_recipes_that_there_are() -> None:
+def test_existing_recipes() -> None:
     assert recipe.known(RECIPES) == ("20.10", "26.1", "28.5")
     assert len({recipe.load(RECIPES, generation).key for generation in recipe.known(RECIPES)}) == 3

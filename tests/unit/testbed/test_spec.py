@@ -15,47 +15,47 @@ BEFORE = Spec("f", hosts=5, engines=("26.1",), links=2)
 
 
 @pytest.mark.parametrize(
-    ("recorded", "asked", "expected"),
+    ("recorded", "requested", "expected"),
     [
-        pytest.param(None, {}, Spec("f", 3, KNOWN, 1), id="one of each"),
-        pytest.param(None, {"engines": ["28.5"]}, Spec("f", 1, ("28.5",), 1), id="one of each that is named"),
+        pytest.param(None, {}, Spec("f", 3, KNOWN, 1), id="one per engine"),
+        pytest.param(None, {"engines": ["28.5"]}, Spec("f", 1, ("28.5",), 1), id="one per named engine"),
         pytest.param(None, {"hosts": 5}, Spec("f", 5, KNOWN, 1), id="in turn"),
-        pytest.param(BEFORE, {}, BEFORE, id="as before"),
+        pytest.param(BEFORE, {}, BEFORE, id="unchanged"),
         pytest.param(BEFORE, {"hosts": 2}, Spec("f", 2, ("26.1",), 2), id="fewer"),
         pytest.param(BEFORE, {"engines": ["20.10", "28.5"]}, Spec("f", 5, ("20.10", "28.5"), 2), id="other engines"),
-        pytest.param(BEFORE, {"links": 1}, Spec("f", 5, ("26.1",), 1), id="one link"),
+        pytest.param(BEFORE, {"links": 1}, Spec("f", 5, ("26.1",), 1), id="one segment"),
     ],
 )
-def test_decide(recorded: Spec | None, asked: dict[str, Any], expected: Spec) -> None:
-    assert decide("f", recorded, KNOWN, **asked) == expected
+def test_decide(recorded: Spec | None, requested: dict[str, Any], expected: Spec) -> None:
+    assert decide("f", recorded, KNOWN, **requested) == expected
 
 
-def test_engines_and_links_are_dealt_out_in_turn() -> None:
+def test_engines_and_segments_are_assigned_in_turn() -> None:
     spec = Spec("f", hosts=4, engines=KNOWN, links=2)
     assert [spec.engine(number) for number in range(1, 5)] == ["20.10", "26.1", "28.5", "20.10"]
-    assert [spec.link(number) for number in range(1, 5)] == [0, 1, 0, 1]
+    assert [spec.segment(number) for number in range(1, 5)] == [0, 1, 0, 1]
     assert Spec("f", hosts=2, engines=KNOWN).used_engines() == ("20.10", "26.1")
 
 
-def test_spec_comes_back_from_its_data() -> None:
+def test_spec_round_trip() -> None:
     assert Spec.from_data(BEFORE.as_data()) == BEFORE
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("requested", "message"),
     [
-        ({"hosts": 0}, "--hosts 0 will not do"),
-        ({"hosts": 201}, "choose 1 to 200"),
-        ({"links": 9}, "--links 9 will not do"),
-        ({"engines": ["19.03"]}, r"engine 19\.03 is unknown, choose from 20\.10, 26\.1, 28\.5"),
+        ({"hosts": 0}, "--hosts 0: out of range"),
+        ({"hosts": 201}, "Choose 1 to 200"),
+        ({"links": 9}, "--links 9: out of range"),
+        ({"engines": ["19.03"]}, r"engine 19\.03: unknown\. Choose from 20\.10, 26\.1, 28\.5"),
     ],
 )
-def test_what_will_not_do(asked: dict[str, Any], message: str) -> None:
+def test_invalid_values(requested: dict[str, Any], message: str) -> None:
     with pytest.raises(FleetError, match=message):
-        decide("f", None, KNOWN, **asked)
+        decide("f", None, KNOWN, **requested)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "A", "1a", "a_b", "a" * 31])
-def test_bad_names(name: str) -> None:
-    with pytest.raises(FleetError, match="will not do"):
+def test_invalid_names(name: str) -> None:
+    with pytest.raises(FleetError, match="not a valid name"):
         decide(name, None, KNOWN)

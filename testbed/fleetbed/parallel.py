@@ -1,4 +1,4 @@
-"""Does several things at a time, and all of them whatever fails."""
+"""Run operations in parallel, and complete all of them even if some fail."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def together(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result]:
-    """The results in order; the failures are told once all is done, and the last of them is raised."""
+def run_parallel(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> list[Result]:
+    """Return the results in order. After all operations, report all failures and raise the last one."""
     results, failures = attempt(work, items, workers)
     raise_last(failures)
     return results
@@ -23,7 +23,7 @@ def together(work: Callable[[Item], Result], items: Sequence[Item], workers: int
 def attempt(
     work: Callable[[Item], Result], items: Sequence[Item], workers: int
 ) -> tuple[list[Result], list[FleetError]]:
-    """Results and failures."""
+    """Return results and failures."""
     results: list[Result] = []
     failures: list[FleetError] = []
     if items:
@@ -37,7 +37,7 @@ def attempt(
 
 
 def raise_last(failures: Sequence[FleetError]) -> None:
-    """Tells all failures but the last and raises that one."""
+    """Report all failures except the last, and raise the last."""
     if failures:
         for failure in failures[:-1]:
             console.failure(failure)
@@ -45,11 +45,11 @@ def raise_last(failures: Sequence[FleetError]) -> None:
 
 
 def tolerate_missing_images(failures: Sequence[FleetError], allowed: bool) -> set[str]:
-    """Says aloud which engines there are no images of and returns them; raises what may not be."""
+    """Warn about engines without an image and return them. Raises the failures unless `allowed`."""
     missing = [failure for failure in failures if isinstance(failure, ImageUnavailable)]
     if not allowed or len(missing) < len(failures):
         raise_last(failures)
     for failure in missing:
-        console.warn(f"NO HOSTS WITH ENGINE {failure.generation}, for --allow-missing was given. {failure}")
+        console.warn(f"NO HOSTS WITH ENGINE {failure.generation}, because of --allow-missing. {failure}")
         console.detail(failure)
     return {failure.generation for failure in missing}
