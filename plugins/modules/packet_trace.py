@@ -161,18 +161,18 @@ def _address(option: str, text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise InvalidValue(option, text, "it has to be an IP address") from None
+        raise InvalidValue(option, text, "is not an IP address") from None
 
 
 def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> dict[str, t.Any]:
     text, rules = trace.stop()
     found = parse_trace(text, parse_handles(rules))
     both = list(dict.fromkeys([*flows, *(Flow(flow.destination, flow.source) for flow in flows)]))
-    told = []
-    links = {flow: next((step.iif for step in found.get(flow, ()) if step.iif), None) for flow in both}
-    for flow, lookup in zip(both, trace.lookups(links)):
+    reported = []
+    incoming = {flow: next((step.iif for step in found.get(flow, ()) if step.iif), None) for flow in both}
+    for flow, lookup in zip(both, trace.lookups(incoming)):
         steps = found.get(flow)
-        told.append(
+        reported.append(
             {
                 "source": flow.source,
                 "destination": flow.destination,
@@ -182,7 +182,7 @@ def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> 
         )
     return {
         "changed": False,
-        "flows": told,
+        "flows": reported,
         "checks": trace.checks(),
         "neighbours": trace.neighbours(),
         "queues": trace.queues(),
@@ -193,7 +193,7 @@ def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> 
 def trace_packets(module: AnsibleModule) -> dict[str, t.Any]:
     flows = parse_flows(module.params["flows"])
     if module.params["lifetime"] < 1:
-        raise InvalidValue("lifetime", module.params["lifetime"], "has to be at least 1 second")
+        raise InvalidValue("lifetime", module.params["lifetime"], "must be at least 1 second")
     require_root()
     if module.check_mode:
         return {"changed": False}

@@ -172,11 +172,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 def start(module: AnsibleModule) -> dict[str, t.Any]:
     lifetime = module.params["lifetime"]
     if lifetime < 1:
-        raise InvalidValue("lifetime", lifetime, "has to be at least 1 second")
+        raise InvalidValue("lifetime", lifetime, "must be at least 1 second")
     ports = [(each["address"], each["protocol"], each["port"]) for each in module.params["listen"]]
     containers = ContainerNamespaces(Task.of(module).engine, module.params["containers"]).observable()
     pid = None if module.check_mode else Observer().start(containers, lifetime, ports)
-    invocation = invoked(module.params, containers="as they were told")
+    invocation = invoked(module.params, containers="as given")
     return {"changed": False, "pid": pid, "observed": sorted(containers), "invocation": invocation}
 
 
@@ -185,7 +185,9 @@ def stop(module: AnsibleModule) -> dict[str, t.Any]:
         return {"changed": False, "arrivals": [], "complete": False}
     record = Observer().stop()
     if not record.complete:
-        module.warn("no observer of probes ran on this host until now: its lifetime was over, or somebody ended it")
+        module.warn(
+            "the probe observer is no longer running on this host: its lifetime is over, or its process was killed"
+        )
     return {"changed": False, "arrivals": record.arrivals, "complete": record.complete}
 
 

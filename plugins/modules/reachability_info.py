@@ -219,17 +219,17 @@ def probe(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     for option, lowest in (("probe_timeout", 0.001), ("attempts", 1), ("concurrency", 1)):
         if params[option] < lowest:
-            raise InvalidValue(option, params[option], f"has to be at least {lowest}")
+            raise InvalidValue(option, params[option], f"must be at least {lowest}")
     probes = parse_probes(params["probes"])
     require_root()
-    verdicts = probe_all(
+    outcomes = probe_all(
         probes,
         ContainerNamespaces(Task.of(module).engine, params["containers"]),
         lambda: ProbeRun(params["probe_timeout"], params["attempts"], params["concurrency"]),
-        neighbours.room(),
+        neighbours.pair_limit(),
     )
-    results = [report(sent, verdict) for sent, verdict in zip(probes, verdicts)]
-    invocation = invoked(params, probes=f"{len(probes)} probes, those of the results", containers="as they were told")
+    results = [report(sent, outcome) for sent, outcome in zip(probes, outcomes)]
+    invocation = invoked(params, probes=f"{len(probes)} probes, as in the results", containers="as given")
     return {"changed": False, "results": results, "invocation": invocation}
 
 

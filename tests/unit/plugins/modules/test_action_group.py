@@ -121,7 +121,7 @@ def results(tmp_path_factory) -> dict[str, t.Any]:
         for name, options in TASKS.items()
     ]
     output = folder / "results.json"
-    content = "{{ {%s} | to_json }}" % ", ".join(f"'{name}': {name}" for name in TASKS)
+    content = "{{ dict(" + ", ".join(f"{name}={name}" for name in TASKS) + ") | to_json }}"
     tasks.append({"ansible.builtin.copy": {"content": content, "dest": str(output), "mode": "0600"}})
     play = {
         "hosts": "localhost",
