@@ -15,25 +15,25 @@ Json = t.Dict[str, t.Any]
 
 # Probes that are otherwise equal need different tokens, because the kernel may still track the last one's flow.
 _tokens = itertools.cycle(range(40000))
-# Two seconds at reachability_info's interval. The fixtures do not know whether a probe is expected to pass, so a busy
-# machine's delay and the cost of a denied probe are the same.
+# Two seconds at reachability_info's default interval, since a busy machine may answer late. Each denied probe takes this
+# time, because the fixtures do not know what is expected.
 _ATTEMPTS = 4
 
 
-class Fleet(t.Protocol):
-    """What a container uses of its fleet."""
+class ContainerFinder(t.Protocol):
+    """Finds the container that has an address."""
 
     def owner(self, address: str) -> Container | None: ...
 
 
-class FleetHost(t.Protocol):
+class ProbeHost(t.Protocol):
     """What a container uses of its host."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def fleet(self) -> Fleet: ...
+    def fleet(self) -> ContainerFinder: ...
 
     @property
     def info(self) -> Json: ...
@@ -53,7 +53,7 @@ def _bare(address: str | None) -> str | None:
 class Container:
     """A container of a host. If it is not running, everything but ``is_running`` raises AssertionError."""
 
-    def __init__(self, host: FleetHost, name: str) -> None:
+    def __init__(self, host: ProbeHost, name: str) -> None:
         self.host = host
         self.name = name
 
