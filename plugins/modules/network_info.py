@@ -529,7 +529,7 @@ network_info:
       contains:
         what:
           description:
-            - V(network) or V(daemon) for an option of a network or of the daemon, V(file) for a file of this collection,
+            - V(network) or V(daemon) for an option of a network or the daemon, V(file) for a file of this collection,
               V(kernel) for kernel state that differs from the files, V(units) for units that are not active, V(plan)
               for a plan that cannot be applied.
           returned: success

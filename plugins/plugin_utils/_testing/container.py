@@ -15,8 +15,8 @@ Json = t.Dict[str, t.Any]
 
 # Probes that are otherwise equal need different tokens, because the kernel may still track the last one's flow.
 _tokens = itertools.cycle(range(40000))
-# Two seconds at reachability_info's default interval, since a busy machine may answer late. Each denied probe takes this
-# time, because the fixtures do not know what is expected.
+# Two seconds at reachability_info's default interval, since a busy machine may answer late. Each denied probe takes
+# this time, because the fixtures do not know what is expected.
 _ATTEMPTS = 4
 
 

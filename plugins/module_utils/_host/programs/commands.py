@@ -18,7 +18,6 @@ class CommandFailed(FleetnetError):
     """A program on the host failed; the text contains the command line, the exit code and the output."""
 
     def __init__(self, argv: t.Sequence[str], code: int, output: str) -> None:
-        self.argv = list(argv)
         self.code = code
         self.output = output.strip()
         super().__init__(f"'{' '.join(argv)}' failed with exit code {code}: {self.output or 'no output'}")
