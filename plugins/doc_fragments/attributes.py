@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What modules say of check mode, diff mode and idempotence; a module adds only its own details."""
+"""The attributes check_mode, diff_mode and idempotent; a module adds only its own details."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # Of modules that change something.
+    # For modules that change the host.
     DOCUMENTATION = r"""
 options: {}
 attributes:
@@ -23,18 +23,18 @@ attributes:
     support: full
 """
 
-    # Of those that only look.
+    # For modules that only read.
     READING = r"""
 options: {}
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return the same, since it changes nothing.
+    description: Can run in C(check_mode) and returns the same result, because the module changes nothing.
     support: full
   diff_mode:
     description: Returns details on what has changed in diff mode.
     support: N/A
     details:
-      - It changes nothing.
+      - The module changes nothing.
   idempotent:
     description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
     support: full

@@ -7,30 +7,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: network_info
-short_description: Tell the truth about a Docker host's networks
+short_description: Gather facts about a Docker host's networks
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Returns, in one task, what a host's networking is made of. This is the engine, its networks and its running
-    containers with their links and published ports, the kernel's links and routes, forwarding switches, what filters
-    packets, name servers, and the path that Ansible came in by.
-  - Tells how the host differs from its part of the fleet's plan, if it is given that.
-  - Nothing is changed on the host.
+  - Returns facts about a host's networking in one task. These are the engine, its networks, its running containers with
+    their interfaces and published ports, the kernel's interfaces, routes and forwarding settings, the packet filters,
+    the name servers, and the addresses of the connection that Ansible uses.
+  - Reports how the host differs from its part of the fleet's plan if O(slice) is given.
+  - The module changes nothing on the host.
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
   - fleetnet.docker.engine
 options:
   gather:
     description:
-      - The parts to return. Fewer parts cost less.
-      - V(engine), V(networks), V(containers), V(container_details), V(interfaces) and V(ports) ask the engine, the
-        others do not, and work on a host without Docker.
-      - V(container_details) includes V(containers), and asks the engine about each running container, which gives its
-        process id and its aliases.
-      - V(interfaces) includes V(container_details), and looks into the network namespace of each container. This needs
+      - The parts to return. Fewer parts take less time.
+      - V(engine), V(networks), V(containers), V(container_details), V(interfaces) and V(ports) query the engine. The
+        other parts also work on a host without Docker.
+      - V(container_details) includes V(containers), and inspects each running container for its process ID and its
+        aliases.
+      - V(interfaces) includes V(container_details), and enters the network namespace of each container. This requires
         root.
-      - V(ports) includes V(containers), and finds what carries their published ports. This needs root, and so does
-        V(firewall).
+      - V(ports) includes V(containers), and finds the NAT rules and proxies of their published ports. This requires
+        root, and so does V(firewall).
     type: list
     elements: str
     choices:
@@ -61,8 +61,8 @@ options:
       - control_path
   slice:
     description:
-      - The host's part of the plan, as M(fleetnet.docker.host_slice) takes it.
-      - With it, RV(network_info.drift) tells how the host differs from it, as that module finds in check mode.
+      - The host's part of the plan, with the options of M(fleetnet.docker.host_slice).
+      - RV(network_info.drift) returns how the host differs from it, as that module reports in check mode.
     type: dict
     suboptions:
       default_bridge:
@@ -78,33 +78,34 @@ options:
         description: The options of M(fleetnet.docker.host_routes).
         type: dict
 notes:
-  - The engine must run on the host that the module runs on, or links, routes and process ids do not belong to it.
+  - The engine must run on the host on which the module runs. Otherwise interfaces, routes and process IDs are those of
+    another host.
 seealso:
   - module: fleetnet.docker.reachability_info
 """
 
 EXAMPLES = r"""
-- name: Look at everything
+- name: Gather all facts
   fleetnet.docker.network_info:
-  register: looked
+  register: gathered
 
-- name: Refuse to go on where forwarding is off
+- name: Fail if IPv4 forwarding is disabled
   ansible.builtin.assert:
-    that: looked.network_info.forwarding.ipv4
+    that: gathered.network_info.forwarding.ipv4
 
-- name: Look only at what an address plan must not collide with
+- name: Gather only what an address plan must not overlap
   fleetnet.docker.network_info:
     gather: [networks, links, routes, resolver, control_path]
-  register: looked
+  register: gathered
 
-- name: Tell where the ports of containers are published, and by what rules
+- name: Show the published ports of containers with their NAT rules
   ansible.builtin.debug:
     msg: "{{ item.name }}: {{ item.ports }}"
-  loop: "{{ looked.network_info.containers | selectattr('ports') }}"
+  loop: "{{ gathered.network_info.containers | selectattr('ports') }}"
   loop_control:
     label: "{{ item.name }}"
 
-- name: Fail where a network is not what was declared
+- name: Fail if a network differs from its declaration
   fleetnet.docker.network_info:
     gather: []
     slice:
@@ -115,20 +116,20 @@ EXAMPLES = r"""
   register: compared
   failed_when: compared.network_info.drift | length > 0
 
-- name: Tell the networks that this collection owns
+- name: Show the networks that this collection manages
   ansible.builtin.debug:
-    msg: "{{ looked.network_info.networks | selectattr('managed') | map(attribute='name') }}"
+    msg: "{{ gathered.network_info.networks | selectattr('managed') | map(attribute='name') }}"
 """
 
 RETURN = r"""
 network_info:
-  description: What was found. A part that O(gather) does not name is not there.
+  description: The facts. Only the parts in O(gather) are set.
   returned: success
   type: dict
   contains:
     engine:
       description: The engine.
-      returned: if O(gather) has V(engine)
+      returned: if O(gather) contains V(engine)
       type: dict
       contains:
         version:
@@ -137,33 +138,33 @@ network_info:
           type: str
           sample: 28.5.2
         api_version:
-          description: The newest API version that the engine speaks.
+          description: The newest API version that the engine supports.
           returned: success
           type: str
           sample: "1.51"
         live_restore:
-          description: Whether containers outlive a stop of the daemon.
+          description: Whether containers keep running while the daemon is stopped.
           returned: success
           type: bool
         iptables:
           description:
-            - Whether the daemon writes firewall rules, by its command line and C(daemon.json).
-            - V(none) where neither can be read.
+            - Whether the daemon writes firewall rules, according to its command line and C(daemon.json).
+            - V(none) if these cannot be read.
           returned: success
           type: bool
         firewall_backend:
           description:
-            - What the engine says it writes firewall rules with. V(iptables), V(iptables+firewalld) or V(nftables).
-            - Engines before 28.1 do not tell, and know only V(iptables).
+            - The engine's firewall backend. V(iptables), V(iptables+firewalld) or V(nftables).
+            - Engines before 28.1 do not report it, and support only V(iptables).
           returned: success
           type: str
         containers_running:
-          description: How many containers run.
+          description: The number of running containers.
           returned: success
           type: int
     networks:
-      description: The engine's networks, by name.
-      returned: if O(gather) has V(networks)
+      description: The engine's networks, sorted by name.
+      returned: if O(gather) contains V(networks)
       type: list
       elements: dict
       contains:
@@ -172,7 +173,7 @@ network_info:
           returned: success
           type: str
         id:
-          description: The network's id.
+          description: The network's ID.
           returned: success
           type: str
         driver:
@@ -184,15 +185,15 @@ network_info:
           returned: success
           type: str
         internal:
-          description: Whether the network has no way out.
+          description: Whether the network is isolated from external networks.
           returned: success
           type: bool
         attachable:
-          description: Whether containers may join a network of a swarm by hand.
+          description: Whether standalone containers can join a swarm network.
           returned: success
           type: bool
         managed:
-          description: Whether this collection owns the network, that is, its label C(io.fleetnet.managed) is V(true).
+          description: Whether this collection manages the network. Its label C(io.fleetnet.managed) is then V(true).
           returned: success
           type: bool
         labels:
@@ -204,29 +205,29 @@ network_info:
           returned: success
           type: dict
         subnets:
-          description: The network's address ranges, IPv4 and IPv6.
+          description: The network's IPv4 and IPv6 subnets.
           returned: success
           type: list
           elements: dict
           contains:
             subnet:
-              description: The range, in CIDR notation.
+              description: The subnet in CIDR notation.
               returned: success
               type: str
             gateway:
-              description: The gateway's address. V(none) where there is none.
+              description: The gateway's address. V(none) without a gateway.
               returned: success
               type: str
             ip_range:
-              description: The part of the range that containers get their addresses from. V(none) for all of it.
+              description: The part of the subnet from which containers get addresses. V(none) for the whole subnet.
               returned: success
               type: str
             aux_addresses:
-              description: Addresses that the engine keeps free, by name.
+              description: Addresses that the engine does not assign to containers, by name.
               returned: success
               type: dict
         bridge:
-          description: The name of the bridge's link. V(none) for a driver other than V(bridge).
+          description: The name of the bridge interface. V(none) for a driver other than V(bridge).
           returned: success
           type: str
           sample: docker0
@@ -235,8 +236,8 @@ network_info:
           returned: success
           type: bool
     containers:
-      description: The running containers, by name.
-      returned: if O(gather) has V(containers), V(container_details), V(interfaces) or V(ports)
+      description: The running containers, sorted by name.
+      returned: if O(gather) contains V(containers), V(container_details), V(interfaces) or V(ports)
       type: list
       elements: dict
       contains:
@@ -245,22 +246,22 @@ network_info:
           returned: success
           type: str
         id:
-          description: The container's id.
+          description: The container's ID.
           returned: success
           type: str
         pid:
           description:
-            - Process id of the container's first process. V(none) without V(container_details) and V(interfaces).
+            - Process ID of the container's first process. V(none) without V(container_details) and V(interfaces).
           returned: success
           type: int
         mode:
           description:
-            - Where the container's network comes from. V(bridge) for the default bridge, V(user-defined), V(none),
-              V(host), or C(container:NAME) where it shares the network of another container.
+            - The container's network mode. V(bridge) for the default bridge, V(user-defined), V(none), V(host), or
+              C(container:NAME) if it shares the network namespace of another container.
           returned: success
           type: str
         networks:
-          description: The networks that the container is attached to, by name.
+          description: The networks to which the container is attached, sorted by name.
           returned: success
           type: list
           elements: dict
@@ -290,33 +291,33 @@ network_info:
               returned: success
               type: str
             aliases:
-              description: Names that the container is found by on this network. V(none) without V(container_details).
+              description: DNS names of the container on this network. V(none) without V(container_details).
               returned: success
               type: list
               elements: str
         namespace:
-          description: The inode of the container's network namespace. Those that share one have the same.
-          returned: if O(gather) has V(interfaces)
+          description: The inode of the container's network namespace. Containers that share a namespace have the same.
+          returned: if O(gather) contains V(interfaces)
           type: int
         shares_namespace_with:
           description: The names of other containers in the same network namespace.
-          returned: if O(gather) has V(interfaces)
+          returned: if O(gather) contains V(interfaces)
           type: list
           elements: str
         interfaces:
           description:
-            - The links inside of the container's network namespace, by index, as the kernel has them there.
-            - Empty for mode V(host), whose links are those of the host.
-          returned: if O(gather) has V(interfaces)
+            - The interfaces in the container's network namespace, sorted by index, as the kernel reports them.
+            - Empty for mode V(host), because these containers use the host's interfaces.
+          returned: if O(gather) contains V(interfaces)
           type: list
           elements: dict
           contains:
             name:
-              description: The link's name.
+              description: The interface's name.
               returned: success
               type: str
             index:
-              description: The link's index.
+              description: The interface's index.
               returned: success
               type: int
             mac:
@@ -324,11 +325,11 @@ network_info:
               returned: success
               type: str
             mtu:
-              description: The link's MTU, in bytes.
+              description: The interface's MTU, in bytes.
               returned: success
               type: int
             state:
-              description: V(up), V(unknown), V(down) where the link is set down, V(lowerlayerdown) where its peer is.
+              description: V(up), V(unknown), V(down) if the interface is down, V(lowerlayerdown) if its peer is down.
               returned: success
               type: str
             addresses:
@@ -337,28 +338,28 @@ network_info:
               type: list
               elements: str
             network:
-              description: The Docker network by which the link came. V(none) for one that Docker did not make.
+              description: The interface's Docker network. V(none) for an interface that Docker did not create.
               returned: success
               type: str
             gateway:
-              description: The gateway of the IPv4 default route by this link. V(none) without one.
+              description: The gateway of the IPv4 default route through this interface. V(none) without one.
               returned: success
               type: str
             gateway_v6:
-              description: The gateway of the IPv6 default route by this link. V(none) without one.
+              description: The gateway of the IPv6 default route through this interface. V(none) without one.
               returned: success
               type: str
             peer:
-              description: The name of the other end of the veth pair, on the host. V(none) for another kind of link.
+              description: The host's end of the veth pair. V(none) for another kind of interface.
               returned: success
               type: str
             bridge:
-              description: The bridge that the other end is a port of.
+              description: The bridge to which the host's end is attached.
               returned: success
               type: str
         ports:
-          description: The published ports, one entry for each address and port of the host.
-          returned: if O(gather) has V(ports)
+          description: The published ports, one entry per address and port of the host.
+          returned: if O(gather) contains V(ports)
           type: list
           elements: dict
           contains:
@@ -371,7 +372,7 @@ network_info:
               returned: success
               type: str
             host_address:
-              description: The host's address. V(0.0.0.0) and V(::) are all of them.
+              description: The host's address. V(0.0.0.0) and V(::) stand for all addresses.
               returned: success
               type: str
             host_port:
@@ -379,34 +380,34 @@ network_info:
               returned: success
               type: int
             nat_rules:
-              description: The rules that send what comes for it to the container, as C(iptables -S) has them.
+              description: The rules that forward this port to the container, as C(iptables -S) prints them.
               returned: success
               type: list
               elements: str
             proxy_pid:
-              description: The process id of the userland proxy. V(none) without one.
+              description: The process ID of the userland proxy. V(none) without one.
               returned: success
               type: int
     links:
-      description: The links of the host's own network namespace, by index.
-      returned: if O(gather) has V(links)
+      description: The interfaces of the host's own network namespace, sorted by index.
+      returned: if O(gather) contains V(links)
       type: list
       elements: dict
       contains:
         name:
-          description: The link's name.
+          description: The interface's name.
           returned: success
           type: str
         index:
-          description: The link's index.
+          description: The interface's index.
           returned: success
           type: int
         kind:
-          description: V(bridge), V(veth), V(vxlan) and so on. V(none) for a physical link.
+          description: V(bridge), V(veth), V(vxlan) and so on. V(none) for a physical interface.
           returned: success
           type: str
         mtu:
-          description: The link's MTU, in bytes.
+          description: The interface's MTU, in bytes.
           returned: success
           type: int
         state:
@@ -415,11 +416,11 @@ network_info:
           type: str
           sample: up
         master:
-          description: The bridge, or other link, that this one is a port of.
+          description: The bridge or other interface to which this one is attached.
           returned: success
           type: str
         mac:
-          description: The link layer's address.
+          description: The link-layer address.
           returned: success
           type: str
         addresses:
@@ -428,29 +429,29 @@ network_info:
           type: list
           elements: str
     routes:
-      description: The routes of all tables but the local one. One with several next hops gives one entry for each.
-      returned: if O(gather) has V(routes)
+      description: The routes of all tables except the local one, with one entry per next hop.
+      returned: if O(gather) contains V(routes)
       type: list
       elements: dict
       contains:
         destination:
-          description: The range that the route leads to. The default routes are V(0.0.0.0/0) and V(::/0).
+          description: The destination subnet. Default routes have V(0.0.0.0/0) and V(::/0).
           returned: success
           type: str
         gateway:
-          description: The next hop's address. V(none) for a range that is on the link.
+          description: The next hop's address. V(none) for a directly connected subnet.
           returned: success
           type: str
         device:
-          description: The link that the route goes out by.
+          description: The outgoing interface.
           returned: success
           type: str
         protocol:
-          description: Number of the program that made the route. Those of this collection have 213, the kernel's own 2.
+          description: Number of the routing protocol. Routes of this collection have 213, the kernel's own 2.
           returned: success
           type: int
         table:
-          description: Number of the routing table. The main one is 254.
+          description: Number of the routing table. The main table is 254.
           returned: success
           type: int
         type:
@@ -458,12 +459,12 @@ network_info:
           returned: success
           type: str
         metric:
-          description: The route's metric. Lower goes first.
+          description: The route's metric. The lowest metric wins.
           returned: success
           type: int
     forwarding:
-      description: Switches of the kernel. V(none) where the kernel does not have one.
-      returned: if O(gather) has V(forwarding)
+      description: Forwarding settings of the kernel. V(none) if the kernel does not have a setting.
+      returned: if O(gather) contains V(forwarding)
       type: dict
       contains:
         ipv4:
@@ -471,26 +472,26 @@ network_info:
           returned: success
           type: bool
         ipv6:
-          description: Whether IPv6 is forwarded on all links.
+          description: Whether IPv6 is forwarded on all interfaces.
           returned: success
           type: bool
         bridge_nf_call_iptables:
-          description: Whether bridged IPv4 frames go through the firewall. V(none) without br_netfilter.
+          description: Whether bridged IPv4 packets pass through iptables. V(none) without br_netfilter.
           returned: success
           type: bool
         bridge_nf_call_ip6tables:
-          description: Whether bridged IPv6 frames go through the firewall. V(none) without br_netfilter.
+          description: Whether bridged IPv6 packets pass through ip6tables. V(none) without br_netfilter.
           returned: success
           type: bool
         rp_filter:
           description:
-            - Reverse path filter by link, and of V(all) and V(default).
-            - What holds on a link is the larger of its own and that of V(all).
+            - The reverse path filter by interface, and of V(all) and V(default).
+            - The larger value of the interface and of V(all) is in effect.
           returned: success
           type: dict
     firewall:
-      description: What filters packets on the host.
-      returned: if O(gather) has V(firewall)
+      description: The packet filters of the host.
+      returned: if O(gather) contains V(firewall)
       type: dict
       contains:
         forward_policy:
@@ -498,7 +499,7 @@ network_info:
           returned: success
           type: dict
         tables:
-          description: The tables of nftables, those of iptables-nft included.
+          description: The tables of nftables, including those of iptables-nft.
           returned: success
           type: list
           elements: str
@@ -507,29 +508,30 @@ network_info:
           returned: success
           type: bool
         rules:
-          description: The rules of iptables that are this collection's or jump to them, with C(family) and C(table).
+          description: The iptables rules of this collection and the jumps to them, with C(family) and C(table).
           returned: success
           type: list
           elements: dict
         services:
-          description: Whether other writers of rules are active, by name.
+          description: Whether other services that write rules are active, by name.
           returned: success
           type: dict
         units:
-          description: The units of this collection, with C(name), C(active) and C(enabled).
+          description: The systemd units of this collection, with C(name), C(active) and C(enabled).
           returned: success
           type: list
           elements: dict
     drift:
-      description: How the host differs from O(slice). Empty where it does not.
+      description: How the host differs from O(slice). Empty if it does not.
       returned: if O(slice) is given
       type: list
       elements: dict
       contains:
         what:
           description:
-            - V(network) or V(daemon) for an option of theirs, V(file) for a file of this collection, V(kernel) for what
-              is not in the kernel as the files say, V(units) for what does not run, V(plan) for a plan that is refused.
+            - V(network) or V(daemon) for an option of a network or the daemon, V(file) for a file of this collection,
+              V(kernel) for kernel state that differs from the files, V(units) for units that are not active, V(plan)
+              for a plan that cannot be applied.
           returned: success
           type: str
         name:
@@ -537,25 +539,25 @@ network_info:
           returned: success
           type: str
         key:
-          description: What of it.
+          description: The key that differs.
           returned: success
           type: str
         declared:
-          description: What it has to be. V(none) for what must not be there.
+          description: The declared value. V(none) if it must not exist.
           returned: success
           type: str
         observed:
-          description: What it is. V(none) for what is not there.
+          description: The observed value. V(none) if it does not exist.
           returned: success
           type: str
     resolver:
-      description: Addresses of the host's name servers, with those behind the stub of systemd-resolved.
-      returned: if O(gather) has V(resolver)
+      description: Addresses of the host's name servers, including those behind the stub of systemd-resolved.
+      returned: if O(gather) contains V(resolver)
       type: list
       elements: str
     control_path:
-      description: The two ends of the SSH connection that Ansible came in by. V(none) for another kind of connection.
-      returned: if O(gather) has V(control_path)
+      description: The two ends of Ansible's SSH connection. V(none) for another kind of connection.
+      returned: if O(gather) contains V(control_path)
       type: dict
       contains:
         client:
@@ -578,21 +580,21 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namesp
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, PARTS, survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
-# Those of _host/parts/whole.py.
+# The parts of _host/parts/whole.py.
 SLICE_PARTS = ("default_bridge", "bridge_routing", "networks", "host_routes")
 PRIVILEGED_PARTS = frozenset(("interfaces", "ports", "firewall"))
 
 
-def look(module: AnsibleModule) -> dict[str, t.Any]:
+def gather_facts(module: AnsibleModule) -> dict[str, t.Any]:
     task = Task.of(module)
     parts = task.params["gather"]
     if PRIVILEGED_PARTS.intersection(parts):
-        # Without, namespaces and rules would look like none at all.
+        # Without root, namespaces and rules would look empty.
         require_root()
     engine = task.engine() if ENGINE_PARTS.intersection(parts) else None
     found = survey(parts, task.commands, engine)
     if task.params["slice"] is not None:
-        # The code of all parts is more than what a look at a host needs, and Python compiles it on each run.
+        # Python compiles imported code on each run, and gathering facts does not need the code of the parts.
         from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
 
         connection = {name: task.params[name] for name in engine_argument_spec()}
@@ -603,7 +605,7 @@ def look(module: AnsibleModule) -> dict[str, t.Any]:
 def main() -> None:
     gather = {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)}
     part = {"type": "dict", "options": {name: {"type": "dict"} for name in SLICE_PARTS}}
-    run_module(look, argument_spec=dict(engine_argument_spec(), gather=gather, slice=part))
+    run_module(gather_facts, argument_spec=dict(engine_argument_spec(), gather=gather, slice=part))
 
 
 if __name__ == "__main__":

@@ -7,72 +7,71 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: packet_trace
-short_description: Tell which rules and routes packets meet on a host
+short_description: Trace the rules and routes that packets meet on a host
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Traces the packets of some flows on a host, while something else sends them, and tells which rules of nftables and
-    iptables each met and what these said, how the kernel routes them, and what else may keep them from arriving.
-  - Role P(fleetnet.docker.docker_network_verify#role) uses it to explain probes that went otherwise than declared.
-  - For the time of the trace there is a table C(inet fleetnet_trace) that marks these flows, and a transient unit
-    C(fleetnet-trace.service). Both are gone when it ends, or when its lifetime is over. No packet is changed, kept from
-    its way, or recorded.
+  - Traces the packets of flows on a host while something else sends them. Returns the rules of nftables and iptables
+    that each packet met with their verdicts, how the kernel routes the packets, and what else may drop them.
+  - Role P(fleetnet.docker.docker_network_verify#role) uses it to explain probes whose result differs from the policy.
+  - During the trace, a table C(inet fleetnet_trace) marks the flows, and a transient unit C(fleetnet-trace.service)
+    runs. Both are removed when the trace stops or its lifetime is over. Packets are not changed, dropped or recorded.
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
   - fleetnet.docker.engine
 attributes:
   check_mode:
     details:
-      - In check mode nothing is traced.
+      - In check mode, nothing is traced.
   diff_mode:
     details:
       - This module changes nothing of the host's configuration.
   idempotent:
     details:
-      - RV(ignore:changed) is always V(false). The trace is passing, and no part of the host's configuration.
+      - RV(ignore:changed) is always V(false). The trace is temporary and not part of the host's configuration.
 options:
   state:
     description:
-      - V(started) begins to trace. A trace that runs already is ended first.
-      - V(stopped) ends it and returns what it has seen.
+      - V(started) starts the trace. A running trace is stopped first.
+      - V(stopped) stops the trace and returns its results.
     type: str
     choices: [started, stopped]
     required: true
   flows:
-    description: Whose packets to trace, in both directions.
+    description: The flows to trace, in both directions.
     type: list
     elements: dict
     required: true
     suboptions:
       source:
-        description: The address that packets come from, IPv4 or IPv6.
+        description: The source address of the packets, IPv4 or IPv6.
         type: str
         required: true
       destination:
-        description: The address that packets go to.
+        description: The destination address of the packets.
         type: str
         required: true
   lifetime:
-    description: The trace ends by itself after so many seconds.
+    description: The number of seconds after which the trace ends by itself.
     type: int
     default: 60
 notes:
-  - Has to run as root, on a host with nftables and systemd.
+  - Requires root, and nftables and systemd on the host.
 seealso:
   - module: fleetnet.docker.reachability_info
 """
 
 EXAMPLES = r"""
-- name: Trace what goes from one container to another
+- name: Trace the packets from one container to another
   fleetnet.docker.packet_trace:
     state: started
     flows: [{source: 10.64.1.2, destination: 10.64.17.2}]
 
-- name: Send something
+- name: Send a packet
   fleetnet.docker.reachability_info:
     probes: [{source: web, destination: 10.64.17.2, token: 0}]
 
-- name: Tell what it met
+- name: Stop and get the rules that it met
   fleetnet.docker.packet_trace:
     state: stopped
     flows: [{source: 10.64.1.2, destination: 10.64.17.2}]
@@ -81,47 +80,47 @@ EXAMPLES = r"""
 
 RETURN = r"""
 flows:
-  description: The flows and those back, with what their packets met.
+  description: The flows and their return flows, with what their packets met.
   returned: if O(state=stopped)
   type: list
   elements: dict
   contains:
     source:
-      description: The address that the packets come from.
+      description: The source address of the packets.
       returned: success
       type: str
     destination:
-      description: The address that they go to.
+      description: The destination address of the packets.
       returned: success
       type: str
     steps:
       description:
-        - The rules and policies that they met, with C(table), C(chain), C(rule), C(verdict), C(iif) and C(oif).
-        - V(none) where no packet of the flow was seen.
+        - The rules and policies that the packets met, with C(table), C(chain), C(rule), C(verdict), C(iif) and C(oif).
+        - V(none) if no packet of the flow was seen.
       returned: success
       type: list
       elements: dict
     lookup:
-      description: How the kernel routes it here, as C(ip route get) tells, or C(error).
+      description: How the kernel routes the flow, the output of C(ip route get), or C(error).
       returned: success
       type: dict
 checks:
-  description: What of this collection got lost on the host, a line each.
+  description: What is missing or unexpected on the host, one line each.
   returned: if O(state=stopped)
   type: list
   elements: str
 neighbours:
-  description: The host's neighbour table, as C(ip -json neigh) tells.
+  description: The host's neighbour table, the output of C(ip -json neigh).
   returned: if O(state=stopped)
   type: list
   elements: dict
 queues:
-  description: Queueing disciplines that may lose packets.
+  description: Queueing disciplines that can drop packets.
   returned: if O(state=stopped)
   type: list
   elements: dict
 network_info:
-  description: Parts of what M(fleetnet.docker.network_info) returns.
+  description: Some parts of what M(fleetnet.docker.network_info) returns.
   returned: if O(state=stopped)
   type: dict
 """
@@ -161,18 +160,18 @@ def _address(option: str, text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise InvalidValue(option, text, "it has to be an IP address") from None
+        raise InvalidValue(option, text, "is not an IP address") from None
 
 
 def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> dict[str, t.Any]:
     text, rules = trace.stop()
     found = parse_trace(text, parse_handles(rules))
     both = list(dict.fromkeys([*flows, *(Flow(flow.destination, flow.source) for flow in flows)]))
-    told = []
-    links = {flow: next((step.iif for step in found.get(flow, ()) if step.iif), None) for flow in both}
-    for flow, lookup in zip(both, trace.lookups(links)):
+    reported = []
+    incoming = {flow: next((step.iif for step in found.get(flow, ()) if step.iif), None) for flow in both}
+    for flow, lookup in zip(both, trace.lookups(incoming)):
         steps = found.get(flow)
-        told.append(
+        reported.append(
             {
                 "source": flow.source,
                 "destination": flow.destination,
@@ -182,7 +181,7 @@ def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> 
         )
     return {
         "changed": False,
-        "flows": told,
+        "flows": reported,
         "checks": trace.checks(),
         "neighbours": trace.neighbours(),
         "queues": trace.queues(),
@@ -193,7 +192,7 @@ def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> 
 def trace_packets(module: AnsibleModule) -> dict[str, t.Any]:
     flows = parse_flows(module.params["flows"])
     if module.params["lifetime"] < 1:
-        raise InvalidValue("lifetime", module.params["lifetime"], "has to be at least 1 second")
+        raise InvalidValue("lifetime", module.params["lifetime"], "must be at least 1 second")
     require_root()
     if module.check_mode:
         return {"changed": False}

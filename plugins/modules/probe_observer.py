@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: probe_observer
-short_description: See which probes arrive at containers
+short_description: Record which probes arrive at containers
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Observes which probes of M(fleetnet.docker.reachability_info) arrive in the network namespaces of a host's
-    containers, and from which address, whether the port that they go to is open or closed.
-  - It is a process on the host that only listens, by packet sockets with a filter that lets nothing but probes through.
-    It needs nothing in a container, sends nothing, and opens no port but those of O(listen).
-  - A probe that arrived without an answer getting back, or whose source address was rewritten on its way, is told from
+  - Records which probes of M(fleetnet.docker.reachability_info) arrive in the network namespaces of a host's
+    containers, and from which address, whether their destination port is open or closed.
+  - The observer is a process on the host that listens on packet sockets with a filter that accepts only probes. It
+    requires nothing in a container, sends nothing, and opens no ports except those in O(listen).
+  - This distinguishes a probe that arrived but whose answer was dropped, or whose source address was translated, from
     one that never arrived.
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
@@ -24,30 +24,30 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - In check mode nothing is started or ended, and there are no arrivals. A task with C(check_mode=false) observes
-        in check mode too.
+      - In check mode, nothing is started or stopped, and there are no arrivals. A task with C(check_mode=false) also
+        observes in check mode.
   diff_mode:
     details:
       - This module changes nothing of the host's configuration.
   idempotent:
     details:
-      - RV(ignore:changed) is always V(false). The observer is a passing process that ends by itself, no part of the
-        host's configuration.
+      - RV(ignore:changed) is always V(false). The observer is a temporary process that ends by itself, and not part of
+        the host's configuration.
 options:
   state:
     description:
-      - V(started) starts the observer, and returns when it hears. One that runs already is ended first and what it has
-        seen is forgotten.
-      - V(stopped) ends it and returns what it has seen. It does not ask the engine.
+      - V(started) starts the observer, and returns when it records. A running observer is stopped first, and its
+        record is deleted.
+      - V(stopped) stops it and returns what it recorded. This does not query the engine.
     type: str
     choices: [started, stopped]
     required: true
   listen:
     description:
-      - Ports to listen on for as long as the observer runs, in the network namespace that has the address, so that
-        probes to a port without a server get a whole answer. TCP connections are accepted and closed, UDP datagrams
-        sent back.
-      - A port that the container itself listens on is left to it.
+      - Ports to listen on while the observer runs, in the network namespace that has the address. Probes to a port
+        without a server then get an answer. The observer accepts and closes TCP connections, and sends UDP datagrams
+        back.
+      - A port on which the container itself listens is not used.
     type: list
     elements: dict
     default: []
@@ -67,31 +67,31 @@ options:
         required: true
   lifetime:
     description:
-      - The observer ends by itself after so many seconds.
+      - The number of seconds after which the observer ends by itself.
     type: int
     default: 120
 notes:
-  - Has to run as root, on the host that the engine runs on.
-  - Containers that start after the observer are not observed. Those in network mode V(host) are never, since probes are
-    heard there before the host's firewall decides about them.
-  - There is one observer on a host. Its state is in C(/run/fleetnet).
-  - Where the host ends a user's processes with the session (C(KillUserProcesses=yes) of systemd-logind), the observer
-    ends with it, and RV(complete) is V(false).
+  - Requires root, on the host on which the engine runs.
+  - Containers that start after the observer are not observed. Containers in network mode V(host) are never observed,
+    because a packet socket receives probes there before the host's firewall filters them.
+  - A host has at most one observer. Its state is in C(/run/fleetnet).
+  - If the host ends a user's processes with the session (C(KillUserProcesses=yes) of systemd-logind), the observer ends
+    with it, and RV(complete) is V(false).
 seealso:
   - module: fleetnet.docker.reachability_info
 """
 
 EXAMPLES = r"""
-- name: Observe
+- name: Start the observer
   fleetnet.docker.probe_observer:
     state: started
 
-- name: Probe
+- name: Send a probe
   fleetnet.docker.reachability_info:
     probes:
       - {source: web1, destination: 10.77.65.10, protocol: tcp, port: 5432, token: 7}
 
-- name: See what arrived
+- name: Stop the observer and get the arrivals
   fleetnet.docker.probe_observer:
     state: stopped
   register: observed
@@ -105,23 +105,23 @@ EXAMPLES = r"""
 
 RETURN = r"""
 observed:
-  description: The containers that are observed, by name. Of those that share a namespace only its owner.
+  description: The names of the observed containers. Of containers that share a namespace, only the owner.
   returned: if O(state=started)
   type: list
   elements: str
   sample: [db1, web1]
 pid:
-  description: The observer's process id. V(none) in check mode.
+  description: The observer's process ID. V(none) in check mode.
   returned: if O(state=started)
   type: int
 arrivals:
-  description: The probes that have arrived, each once.
+  description: The probes that arrived, each once.
   returned: if O(state=stopped)
   type: list
   elements: dict
   contains:
     container:
-      description: The container that the probe has arrived at.
+      description: The container at which the probe arrived.
       returned: success
       type: str
     protocol:
@@ -129,29 +129,29 @@ arrivals:
       returned: success
       type: str
     source:
-      description: The address that the probe has come from, as the container sees it.
+      description: The source address, as the container sees it.
       returned: success
       type: str
     destination:
-      description: The address that it has come to, as the container sees it.
+      description: The destination address, as the container sees it.
       returned: success
       type: str
     port:
-      description: The port that it has come to. V(none) for ICMP.
+      description: The destination port. V(none) for ICMP.
       returned: success
       type: int
     source_port:
-      description: The port that it has come from. V(none) for ICMP.
+      description: The source port. V(none) for ICMP.
       returned: success
       type: int
     token:
       description:
         - The probe's number.
-        - For TCP it is read off the source port, and V(none) where that was rewritten to one that no probe has.
+        - For TCP it is derived from the source port, and V(none) if NAT changed that to a port that no probe has.
       returned: success
       type: int
 complete:
-  description: Whether the observer ran from its start until now. If not, a probe that is missing may have arrived.
+  description: Whether the observer ran without interruption. If V(false), a missing probe may have arrived.
   returned: if O(state=stopped)
   type: bool
 """
@@ -172,11 +172,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 def start(module: AnsibleModule) -> dict[str, t.Any]:
     lifetime = module.params["lifetime"]
     if lifetime < 1:
-        raise InvalidValue("lifetime", lifetime, "has to be at least 1 second")
+        raise InvalidValue("lifetime", lifetime, "must be at least 1 second")
     ports = [(each["address"], each["protocol"], each["port"]) for each in module.params["listen"]]
     containers = ContainerNamespaces(Task.of(module).engine, module.params["containers"]).observable()
     pid = None if module.check_mode else Observer().start(containers, lifetime, ports)
-    invocation = invoked(module.params, containers="as they were told")
+    invocation = invoked(module.params, containers="as given")
     return {"changed": False, "pid": pid, "observed": sorted(containers), "invocation": invocation}
 
 
@@ -185,7 +185,9 @@ def stop(module: AnsibleModule) -> dict[str, t.Any]:
         return {"changed": False, "arrivals": [], "complete": False}
     record = Observer().stop()
     if not record.complete:
-        module.warn("no observer of probes ran on this host until now: its lifetime was over, or somebody ended it")
+        module.warn(
+            "the probe observer is no longer running on this host: its lifetime is over, or its process was killed"
+        )
     return {"changed": False, "arrivals": record.arrivals, "complete": record.complete}
 
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: reachability_info
-short_description: Probe what containers reach
+short_description: Probe which addresses and ports containers reach
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Sends probes from inside containers' network namespaces and tells what became of each.
-  - Nothing is needed in a container's image, its file system is not entered, and no process is started in it.
-  - All probes of a task are under way at the same time, so those that get no answer cost their time once for all. Only
-    where they are to more neighbours than the kernel's table holds (C(net.ipv4.neigh.default.gc_thresh3), which all
-    containers of a host share), they are sent in batches, and the entries that they made are deleted in between.
-  - Each probe carries a number, its token, by which M(fleetnet.docker.probe_observer) on the destination's host tells
-    which one it has seen arrive, and from which address.
+  - Sends probes from containers' network namespaces and returns the result of each.
+  - Requires nothing in a container's image, does not enter its file system, and does not start a process in it.
+  - A task sends all its probes at the same time, so that probes without an answer are waited for only once. If they are
+    to more neighbours than the kernel's neighbour table holds (C(net.ipv4.neigh.default.gc_thresh3), which all
+    containers of a host share), they are sent in batches, and the new entries are deleted after each batch.
+  - Each probe has a number, its token. M(fleetnet.docker.probe_observer) on the destination's host uses it to identify
+    the probes that arrive.
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
   - fleetnet.docker.engine
@@ -25,100 +25,100 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - Probes are sent in check mode too.
+      - Probes are also sent in check mode.
 options:
   probes:
     description:
-      - The probes to send. They are sent in no particular order.
+      - The probes to send, in no particular order.
     type: list
     elements: dict
     required: true
     suboptions:
       source:
         description:
-          - Name or id of the container to send from. It has to run on this host.
+          - Name or ID of the source container. It must run on this host.
         type: str
         required: true
       destination:
         description:
-          - The address to send to, IPv4 or IPv6.
+          - The destination address, IPv4 or IPv6.
         type: str
         required: true
       protocol:
         description:
           - V(icmp) sends an echo request.
-          - V(tcp) begins a connection and resets it at once.
-          - V(udp) sends one datagram. Most servers do not answer what they do not understand, and closed ports answer
-            only so often, so that no answer means little. M(fleetnet.docker.probe_observer) knows.
-          - V(dns) asks the name server at the destination for the IPv4 addresses of O(probes[].name), by UDP.
+          - V(tcp) opens a connection and resets it immediately.
+          - V(udp) sends one datagram. Most servers ignore unknown datagrams, and the kernel limits the rate of answers
+            from closed ports, so a missing answer proves nothing. Use M(fleetnet.docker.probe_observer) for arrivals.
+          - V(dns) queries the name server at the destination over UDP for the IPv4 addresses of O(probes[].name).
         type: str
         choices: [icmp, tcp, udp, dns]
         default: icmp
       port:
         description:
-          - The port to send to. Required for V(tcp) and V(udp), 53 by default for V(dns), not allowed for V(icmp).
+          - The destination port. Required for V(tcp) and V(udp), 53 by default for V(dns), not allowed for V(icmp).
         type: int
       token:
         description:
-          - The probe's number, from 0 to 39999. Probes that differ in nothing else should have different ones, and so
-            should those of several sources to one destination and port.
-          - It becomes the source port, V(20000) + token, and is in the payload of ICMP and UDP.
+          - The probe's number, from 0 to 39999. Probes that are otherwise equal should have different tokens, and so
+            should probes from several sources to one destination and port.
+          - The source port is V(20000) + token. The payload of ICMP and UDP also contains the token.
         type: int
         required: true
       name:
         description:
-          - For V(dns), the name whose IPv4 addresses are asked for.
-          - Docker's embedded name server at C(127.0.0.11) forwards what it does not know to the host's name servers, so
-            that asking it for a name that no container has sends a packet out of the host.
+          - The name to query with V(dns), for its IPv4 addresses.
+          - Docker's embedded name server at C(127.0.0.11) forwards unknown names to the host's name servers. A query
+            for a name that no container has therefore sends a packet out of the host.
         type: str
       attempts:
         description:
-          - How often to try this probe, in the intervals of the others. O(attempts) by default.
-          - Patience with a probe that should pass costs nothing as long as it does.
+          - How often to send this probe, at the same interval as the others. O(attempts) by default.
+          - More attempts take no time for a probe that is answered.
         type: int
       size:
         description:
-          - For V(icmp), the size of the payload in bytes, from 10 to 65507. The packet is larger by 28 bytes with IPv4
-            and by 48 bytes with IPv6.
-          - No ICMP probe may be fragmented, so that a size finds out whether the path's MTU is large enough.
+          - For V(icmp), the size of the payload in bytes, from 10 to 65507. The headers add 28 bytes for IPv4 and 48
+            bytes for IPv6.
+          - ICMP probes are not fragmented, so the size tests whether the path's MTU is large enough.
         type: int
   probe_timeout:
     description:
-      - How long to wait for an answer, in seconds. The attempts are spread evenly over this time.
+      - How long to wait for an answer, in seconds. The attempts are distributed evenly over this time.
     type: float
     default: 1.0
   attempts:
     description:
-      - How often to try before a probe counts as unanswered. One lost packet is not a denial.
+      - How often to send a probe before it counts as unanswered. One lost packet does not mean that it is denied.
     type: int
     default: 2
   concurrency:
     description:
-      - How many probes may be under way at the same time. The host's limit of open files may lower it.
+      - How many probes may be in flight at the same time. The host's limit of open files may lower the number.
     type: int
     default: 4096
 notes:
-  - Has to run as root, on the host that the engine runs on.
+  - Requires root, on the host on which the engine runs.
 seealso:
   - module: fleetnet.docker.probe_observer
   - module: fleetnet.docker.network_info
 """
 
 EXAMPLES = r"""
-- name: Ask whether web1 reaches the database, and does not reach its SSH port
+- name: Probe the database and its SSH port from web1
   fleetnet.docker.reachability_info:
     probes:
       - {source: web1, destination: 10.77.65.10, protocol: tcp, port: 5432, token: 0}
       - {source: web1, destination: 10.77.65.10, protocol: tcp, port: 22, token: 1}
   register: probed
 
-- name: Fail where it is not so
+- name: Fail unless web1 reaches the database and not its SSH port
   ansible.builtin.assert:
     that:
       - probed.results[0].reached
       - not probed.results[1].reached
 
-- name: Ask whether full-sized packets pass on a path with an MTU of 1500 bytes
+- name: Probe whether full-sized packets pass on a path with an MTU of 1500 bytes
   fleetnet.docker.reachability_info:
     probes:
       - {source: web1, destination: 10.77.65.10, token: 2, size: 1472}
@@ -126,17 +126,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: What became of the probes, in the order of O(probes).
+  description: The results of the probes, in the order of O(probes).
   returned: success
   type: list
   elements: dict
   contains:
     source:
-      description: The container, as it was given.
+      description: The container, as given.
       returned: success
       type: str
     destination:
-      description: The address that the probe was sent to.
+      description: The destination address.
       returned: success
       type: str
     protocol:
@@ -162,39 +162,39 @@ results:
     outcome:
       description:
         - V(reply) for an answer.
-        - V(refused) where the destination answered that the port is closed. A firewall that rejects by a TCP reset
+        - V(refused) if the destination answered that the port is closed. A firewall that rejects with a TCP reset
           looks the same.
-        - V(timeout) where nothing came back.
-        - V(unreachable) where the source's own kernel, or somebody on the path, said that there is no way.
-        - V(error) where the probe could not be sent, because the container does not run, for example.
+        - V(timeout) if no answer arrived.
+        - V(unreachable) if the source's own kernel or a router reported that the destination is unreachable.
+        - V(error) if the probe could not be sent, for example because the container is not running.
       returned: success
       type: str
     detail:
-      description: What was said, by whom. Empty where there is nothing to tell.
+      description: Details of the outcome, with the address that reported it. Empty without details.
       returned: success
       type: str
       sample: ICMP administratively prohibited from 10.77.0.1
     rtt:
-      description: Milliseconds from the attempt to its answer. V(none) without an answer.
+      description: The time from the attempt to its answer, in milliseconds. V(none) without an answer.
       returned: success
       type: float
     source_port:
       description:
-        - The source port of TCP and UDP. It is V(20000) + token, or another one where something in the container
-          uses that.
+        - The source port of TCP and UDP. It is V(20000) + token, or another port if something in the container uses
+          that one.
       returned: success
       type: int
     name:
-      description: The name that was asked for, V(none) for all but DNS.
+      description: The queried name, V(none) for other protocols than DNS.
       returned: success
       type: str
     answer:
-      description: The addresses that a name server told. V(none) where there was no answer, or no question.
+      description: The addresses in the name server's answer. V(none) without an answer, and for other protocols.
       returned: success
       type: list
       elements: str
     mtu:
-      description: For a packet that was too big, the MTU that the router told, in bytes.
+      description: For a packet that is too big, the MTU that the router reported, in bytes.
       returned: success
       type: int
 """
@@ -219,17 +219,17 @@ def probe(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     for option, lowest in (("probe_timeout", 0.001), ("attempts", 1), ("concurrency", 1)):
         if params[option] < lowest:
-            raise InvalidValue(option, params[option], f"has to be at least {lowest}")
+            raise InvalidValue(option, params[option], f"must be at least {lowest}")
     probes = parse_probes(params["probes"])
     require_root()
-    verdicts = probe_all(
+    outcomes = probe_all(
         probes,
         ContainerNamespaces(Task.of(module).engine, params["containers"]),
         lambda: ProbeRun(params["probe_timeout"], params["attempts"], params["concurrency"]),
-        neighbours.room(),
+        neighbours.pair_limit(),
     )
-    results = [report(sent, verdict) for sent, verdict in zip(probes, verdicts)]
-    invocation = invoked(params, probes=f"{len(probes)} probes, those of the results", containers="as they were told")
+    results = [report(sent, outcome) for sent, outcome in zip(probes, outcomes)]
+    invocation = invoked(params, probes=f"{len(probes)} probes, as in the results", containers="as given")
     return {"changed": False, "results": results, "invocation": invocation}
 
 

@@ -1,17 +1,17 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures for pytest-testinfra: Docker's networks and containers as they are, and what containers reach.
+"""Fixtures for pytest-testinfra: the state of Docker's networks and containers, and what containers reach.
 
-A ``conftest.py`` takes them up:
+Load them in a ``conftest.py``:
 
 >>> from ansible.plugins.loader import init_plugin_loader
->>> init_plugin_loader()  # from here on Python finds collections where Ansible does
+>>> init_plugin_loader()  # lets Python import collections from Ansible's paths
 >>> pytest_plugins = ["ansible_collections.fleetnet.docker.plugins.plugin_utils.testing"]
 
-Tests then ask for ``docker_network``, ``container``, ``network_info`` and ``observed_fleet``. What these tell comes
-from the modules network_info, reachability_info and probe_observer, by testinfra's ansible backend
-(``--hosts=ansible://...``). A host is observed once in a test module; a test that changes something calls
+Tests then use the fixtures ``docker_network``, ``container``, ``network_info`` and ``observed_fleet``. They run the
+modules network_info, reachability_info and probe_observer through testinfra's ansible backend
+(``--hosts=ansible://...``). A host is read once per test module; a test that changes something calls
 ``network_info.forget()``.
 """
 
@@ -42,12 +42,12 @@ Function = t.TypeVar("Function", bound=t.Callable[..., t.Any])
 
 
 def _fixture(function: Function) -> Function:
-    """A fixture that is made once a test module."""
+    """A fixture with one instance per test module."""
     return t.cast(Function, pytest.fixture(scope="module")(function)) if HAS_PYTEST else function
 
 
 class NetworkInfo:
-    """What the module network_info returns of a host; by default of the one under test."""
+    """What the module network_info returns for a host, by default the one under test."""
 
     def __init__(self, fleet: ObservedFleet, host: ObservedHost) -> None:
         self._fleet = fleet
@@ -57,19 +57,19 @@ class NetworkInfo:
         return (self._fleet.host(host) if host else self._host).info
 
     def forget(self) -> None:
-        """Ask all hosts again when something is wanted of them next."""
+        """Read all hosts again on next use."""
         self._fleet.forget()
 
 
 @_fixture
 def observed_fleet(request: pytest.FixtureRequest) -> ObservedFleet:
-    """The inventory's hosts, for tests that are about several: ``observed_fleet.host("h1").container("web")``."""
+    """The inventory's hosts, for tests of several: ``observed_fleet.host("h1").container("web")``."""
     return ObservedFleet(testinfra.get_hosts, {name: request.config.getoption(name) for name in _BACKEND_OPTIONS})
 
 
 @_fixture
 def network_info(host: t.Any, observed_fleet: ObservedFleet) -> NetworkInfo:
-    """``network_info()["forwarding"]``: the whole truth of the host under test."""
+    """``network_info()["forwarding"]``: the state of the host under test."""
     return NetworkInfo(observed_fleet, observed_fleet.add(host))
 
 

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""network_info tells the same as the hosts' own tools: interfaces, namespaces, published ports."""
+"""network_info returns what the hosts' own tools report: interfaces, namespaces, published ports."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from .test_ports import docker_port, nat_rules
 
 
-def test_network_info_tells_the_interfaces_as_they_are(links, inode, container):
+def test_network_info_returns_the_interfaces_of_ip(links, inode, container):
     here = links()
     for name in ("con1", "con2", "con3", "con5", "con12"):
-        seen, told = links(name), container(name).entry["interfaces"]
-        assert [link["name"] for link in told] == list(seen)
-        for link in told:
+        seen, reported = links(name), container(name).entry["interfaces"]
+        assert [link["name"] for link in reported] == list(seen)
+        for link in reported:
             real = seen[link["name"]]
             assert link["index"] == real["ifindex"]
             assert link["mtu"] == real["mtu"]
@@ -34,12 +34,12 @@ def test_network_info_tells_the_interfaces_as_they_are(links, inode, container):
 
 
 @pytest.mark.parametrize("name", ["con1", "con2", "con3", "con4", "con8", "con9", "con10", "con11", "con12"])
-def test_network_info_tells_what_docker_port_tells(host, container, name):
-    told = container(name).entry["ports"]
+def test_network_info_returns_the_ports_of_docker_port(host, container, name):
+    reported = container(name).entry["ports"]
     assert {
-        (entry["port"], entry["protocol"], entry["host_address"], entry["host_port"]) for entry in told
+        (entry["port"], entry["protocol"], entry["host_address"], entry["host_port"]) for entry in reported
     } == docker_port(host, name)
-    for entry in told:
+    for entry in reported:
         program = "ip6tables" if ":" in entry["host_address"] else "iptables"
         assert entry["nat_rules"] == nat_rules(host, entry["host_port"], entry["protocol"], program)
         assert "docker-proxy" in host.file(f"/proc/{entry['proxy_pid']}/cmdline").content_string

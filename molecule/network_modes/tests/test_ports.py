@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Published ports: who answers where, the NAT rule behind each, and what network_info tells of them."""
+"""Published ports: which container answers, and the NAT rule of each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from .conftest import pid
 
 EVERYWHERE = "0.0.0.0"
-# published with -p and a number: the host's port, and who answers there
+# published with -p and a number: the host's port and the container that answers
 FIXED = {8081: "con1", 8083: "con3", 8085: "con5", 8092: "con12"}
-# the same without a number, with -p and -P: container and its port
+# published without a number, with -p and -P: container and its port
 CHOSEN = [("con8", 80), ("con9", 80)]
-# Answers one datagram with its name, and ends.
+# Answers one datagram with its name, then exits.
 UDP_SERVER = (
     "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', {port})); s.settimeout(20); "
     "data, who = s.recvfrom(100); s.sendto(b'{name}', who)"
@@ -24,7 +24,7 @@ UDP_SERVER = (
 
 
 def docker_port(host, name):
-    """What ``docker port`` says: (container's port, protocol, host's address, host's port)."""
+    """The output of ``docker port``: (container's port, protocol, host's address, host's port)."""
     lines = host.check_output("docker port %s", name).splitlines()
     found = set()
     for line in lines:
@@ -44,7 +44,7 @@ def published(host, name, port, protocol="tcp"):
 
 
 def nat_rules(host, port, protocol="tcp", program="iptables"):
-    """Docker's rules that translate the destination of what comes to a port of the host."""
+    """Docker's DNAT rules for a port of the host."""
     rules = host.check_output(f"{program} -t nat -S DOCKER 2>/dev/null || true").splitlines()
     return [rule for rule in rules if f"-p {protocol} " in rule and f"--dport {port} -j DNAT" in rule]
 
@@ -57,24 +57,24 @@ def test_a_fixed_port(ports, port):
     assert ports.world(port, FIXED[port])
 
 
-def test_a_container_in_another_ones_namespace_is_reached_by_that_ones_published_ports(host, container, nat_to):
+def test_a_container_in_another_ones_namespace_uses_that_ones_published_ports(host, container, nat_to):
     assert docker_port(host, "con3") == set()
     assert nat_to(8083) == f"{container('con1').address}:81"
 
 
 @pytest.fixture
 def nat_to(host):
-    """``nat_to(8081)``: where the one NAT rule of a port leads."""
+    """``nat_to(8081)``: the destination of the only NAT rule of a port."""
 
-    def lead(port, protocol="tcp"):
+    def destination(port, protocol="tcp"):
         [rule] = nat_rules(host, port, protocol)
         return rule.rsplit(" ", 1)[1]
 
-    return lead
+    return destination
 
 
 @pytest.mark.parametrize("name", ["con1", "con5", "con8", "con9", "con10", "con11", "con12"])
-def test_one_nat_rule_carries_each_published_port_to_the_container(host, container, nat_to, name):
+def test_one_nat_rule_forwards_each_published_port_to_the_container(host, container, nat_to, name):
     bindings = {entry for entry in docker_port(host, name) if ":" not in entry[2]}
     assert bindings
     for port, protocol, _address, host_port in bindings:
@@ -82,7 +82,7 @@ def test_one_nat_rule_carries_each_published_port_to_the_container(host, contain
 
 
 @pytest.mark.parametrize(("name", "port"), CHOSEN)
-def test_a_port_that_docker_chooses(host, ports, name, port):
+def test_a_port_selected_by_docker(host, ports, name, port):
     chosen = published(host, name, port)
     low, high = host.file("/proc/sys/net/ipv4/ip_local_port_range").content_string.split()
     assert int(low) <= chosen <= int(high)
@@ -91,14 +91,14 @@ def test_a_port_that_docker_chooses(host, ports, name, port):
     assert ports.world(chosen, name)
 
 
-def test_publish_all_publishes_what_is_exposed_and_no_more(host):
+def test_publish_all_publishes_exactly_the_exposed_ports(host):
     assert {(port, protocol) for port, protocol, _address, _number in docker_port(host, "con9")} == {
         (80, "tcp"),
         (90, "tcp"),
     }
 
 
-def test_a_port_bound_to_the_loopback_is_the_hosts_own(host, ports):
+def test_a_port_bound_to_the_loopback_address_answers_the_host_only(host, ports):
     assert docker_port(host, "con10") == {(80, "tcp", "127.0.0.1", 8090)}
     assert ports.here(8090, address="127.0.0.1") == "con10"
     assert ports.here(8090) is None
@@ -107,20 +107,20 @@ def test_a_port_bound_to_the_loopback_is_the_hosts_own(host, ports):
 
 
 def test_udp(host, ports):
-    """busybox has no server for datagrams, so one is opened in the container's namespace, once for each question."""
-    for ask in (ports.here, ports.neighbour, lambda *port: "con11" if ports.world(port[0], "con11", "udp") else None):
+    """busybox has no UDP server, so one is started in the container's namespace for each query."""
+    for query in (ports.here, ports.neighbour, lambda *port: "con11" if ports.world(port[0], "con11", "udp") else None):
         server = UDP_SERVER.format(port=53, name="con11")
         host.check_output(
             "nsenter --net=/proc/%s/ns/net setsid --fork python3 -c %s </dev/null >/dev/null 2>&1",
             pid(host, "con11"),
             server,
         )
-        assert ask(8091, "udp") == "con11"
+        assert query(8091, "udp") == "con11"
     assert nat_rules(host, 8091, "tcp") == []
 
 
 def test_published_ports_are_reached_over_ipv6(host, ports):
-    """Where the engine filters IPv6, by a rule of its own; where it does not, and for IPv4 containers, by the proxy."""
+    """By a NAT rule if the engine filters IPv6; otherwise, and for IPv4 containers, by the proxy."""
     for port in (8092, 8081):
         assert ports.here(port, address="::1") == FIXED[port]
         assert ports.here(port, address=ports.address_v6) == FIXED[port]
@@ -130,7 +130,7 @@ def test_published_ports_are_reached_over_ipv6(host, ports):
     assert nat_rules(host, 8081, program="ip6tables") == []
 
 
-def test_what_is_not_published_is_closed(ports):
+def test_an_unpublished_port_is_closed(ports):
     assert ports.closed_to_the_world(80)
     assert ports.here(80) is None
 
@@ -142,7 +142,7 @@ def test_a_host_mode_containers_port_needs_no_publishing(host, ports):
     assert ports.world(8084, "con4")
 
 
-def test_the_rule_goes_with_the_container(host, ports, network_info, container, wait_for_server):
+def test_the_rule_is_removed_with_the_container(host, ports, network_info, container, wait_for_server):
     host.check_output("docker run -d --name passing -p 8099:80 fleetnet/workload:latest nc -ll -p 80 -e echo passing")
     try:
         wait_for_server(host, "passing", 80)
@@ -159,10 +159,10 @@ def test_the_rule_goes_with_the_container(host, ports, network_info, container, 
     assert not container("passing").is_running
 
 
-def test_a_restarted_container_is_found_wherever_it_is_published(host, ports, network_info, container, wait_for_server):
-    """A port that Docker chooses may be another one after a restart, and what held it then is closed."""
+def test_a_restarted_container_answers_on_its_new_port(host, ports, network_info, container, wait_for_server):
+    """Docker may select another port after a restart; the old one no longer leads to the container."""
     before = published(host, "con8", 80)
-    # taken by another one meanwhile, so that it has to be another one
+    # another container takes the port, so Docker must select a new one
     host.check_output("docker stop --time 0 con8")
     host.check_output(
         "docker run -d --name taker -p %s:80 fleetnet/workload:latest nc -ll -p 80 -e echo taker", str(before)
@@ -177,8 +177,8 @@ def test_a_restarted_container_is_found_wherever_it_is_published(host, ports, ne
         assert ports.world(after, "con8")
         assert ports.here(before) == "taker"
         network_info.forget()
-        told = {entry["host_port"] for entry in container("con8").published(80)}
-        assert after in told
-        assert before not in told
+        reported = {entry["host_port"] for entry in container("con8").published(80)}
+        assert after in reported
+        assert before not in reported
     finally:
         host.run("docker rm --force taker")

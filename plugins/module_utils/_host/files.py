@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files on a host: reading them, and replacing them in one step."""
+"""Read files on a host, and replace them atomically."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 
 
 def read_text(path: str) -> str | None:
-    """The file's text, None where it does not exist."""
+    """The file's text, None if it does not exist."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
             return file.read()
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
-        raise FleetnetError(f"{path} is not UTF-8 text (byte {error.start}): repair it by hand") from error
+        raise FleetnetError(f"{path}: is not UTF-8 text (byte {error.start}). Repair it by hand") from error
 
 
 def back_up(path: str) -> str | None:
-    """Copy the file beside itself, named as Ansible names its backups; returns the copy's path, None without a file."""
+    """Copy the file to one named as Ansible names backups. Returns the copy's path, None without a file."""
     text = read_text(path)
     if text is None:
         return None
@@ -37,17 +37,16 @@ def back_up(path: str) -> str | None:
 
 
 def remove(path: str) -> None:
-    """Delete the file, if it is there."""
+    """Delete the file if it exists."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
 
 
 def write_atomically(path: str, text: str, like: str | None = None, mode: int | None = None) -> None:
-    """Replace the file by ``text`` in one step, on disk before it shows; keeps mode, owner and security label.
+    """Replace the file with ``text`` atomically and durably; keeps mode, owner and security label.
 
-    ``like`` is the file whose mode, owner and label are taken, ``path`` itself unless given; a file that is new gets
-    mode 0644. ``mode`` is for a file whose mode is ours to say. A symbolic link stays one. Raises OSError, and then
-    nothing has changed.
+    ``like`` is the file whose mode, owner and label are used, by default ``path`` itself; a new file gets mode 0644.
+    ``mode`` overrides the mode. A symbolic link is followed and kept. Raises OSError; then nothing has changed.
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
@@ -57,7 +56,7 @@ def write_atomically(path: str, text: str, like: str | None = None, mode: int | 
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
-            _take_attributes(os.path.realpath(like or target), temporary)
+            _copy_attributes(os.path.realpath(like or target), temporary)
             if mode is not None:
                 os.chmod(temporary, mode)
             os.fsync(file.fileno())
@@ -68,12 +67,12 @@ def write_atomically(path: str, text: str, like: str | None = None, mode: int | 
         raise
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)  # the name, too, has to survive a power cut
+        os.fsync(descriptor)  # the name, too, must survive a power failure
     finally:
         os.close(descriptor)
 
 
-def _take_attributes(source: str, target: str) -> None:
+def _copy_attributes(source: str, target: str) -> None:
     try:
         status = os.stat(source)
     except FileNotFoundError:
@@ -81,5 +80,5 @@ def _take_attributes(source: str, target: str) -> None:
         return
     os.chown(target, status.st_uid, status.st_gid)
     os.chmod(target, stat.S_IMODE(status.st_mode))
-    with contextlib.suppress(OSError):  # only where SELinux labels files
+    with contextlib.suppress(OSError):  # only SELinux labels files
         os.setxattr(target, "security.selinux", os.getxattr(source, "security.selinux"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every module of the collection does alike: build the AnsibleModule, run, turn expected errors into messages."""
+"""Run a module of the collection: create the AnsibleModule, call the handler, turn expected errors into failures."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 
 
 def invoked(params: dict[str, t.Any], **short: str) -> dict[str, t.Any]:
-    """For a result: the options that Ansible adds to it, with ``short`` words for those that would double its size."""
+    """The key ``invocation`` of a result, with ``short`` texts for options that would double its size."""
     return {"module_args": {name: short.get(name, value) if value else value for name, value in params.items()}}
 
 
 def run_module(handler: t.Callable[[AnsibleModule], dict[str, t.Any]], **module_options: t.Any) -> None:
     """Run ``handler`` and exit with the result it returns; ``module_options`` go to AnsibleModule.
 
-    Check mode is supported by every module: a handler that changes something asks ``module.check_mode`` at the one
-    place where its plan would be executed. A FleetnetError becomes the module's one-line failure, with what its
-    ``result`` says was done before; anything else is a bug and keeps its traceback.
+    Every module supports check mode: a handler that changes something checks ``module.check_mode`` where it would
+    execute its plan. A FleetnetError becomes the module's one-line failure, with the error's ``result``, which holds
+    what was done before. Any other exception is a bug and keeps its traceback.
     """
     module = AnsibleModule(supports_check_mode=True, **module_options)
     try:

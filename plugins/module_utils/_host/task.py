@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a part of the host is applied with: its options, and what it may do."""
+"""The task that applies a part of the host: its options, check mode, commands and engine connection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Result = t.Dict[str, t.Any]
 
 
 class Connection:
-    """The connection to the engine that all parts of a task share, made when it is first asked for."""
+    """The connection to the engine that all parts of a task share, made on first use."""
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
@@ -33,7 +33,7 @@ class Connection:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """``params`` are checked against the part's options; in ``check_mode`` the plan is told and not executed."""
+    """``params`` are validated against the part's options; in ``check_mode`` the plan is returned, not executed."""
 
     params: dict[str, t.Any]
     check_mode: bool
@@ -43,7 +43,7 @@ class Task:
 
     @classmethod
     def of(cls, module: AnsibleModule) -> Task:
-        """The task that a module runs for."""
+        """The task of a module."""
         return cls(module.params, module.check_mode, ModuleCommands(module), module.warn)
 
     def engine(self) -> Engine:

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A container as tests speak of it: what network_info tells about it, and probes from inside its network namespace."""
+"""A container for tests: its entry in network_info, and probes from its network namespace."""
 
 from __future__ import annotations
 
@@ -11,16 +11,38 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import NAME_SERVER
 
-if t.TYPE_CHECKING:
-    from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.host import ObservedHost
-
 Json = t.Dict[str, t.Any]
 
-# Probes that differ in nothing else should have different tokens, or the kernel may still know the last one's flow.
+# Probes that are otherwise equal need different tokens, because the kernel may still track the last one's flow.
 _tokens = itertools.cycle(range(40000))
-# Within two seconds, by reachability_info's default: nobody says here whether a probe should pass, so that the patience
-# with a busy machine is what a denial costs.
+# Two seconds at reachability_info's default interval, since a busy machine may answer late. Each denied probe takes
+# this time, because the fixtures do not know what is expected.
 _ATTEMPTS = 4
+
+
+class ContainerFinder(t.Protocol):
+    """Finds the container that has an address."""
+
+    def owner(self, address: str) -> Container | None: ...
+
+
+class ProbeHost(t.Protocol):
+    """What a container uses of its host."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fleet(self) -> ContainerFinder: ...
+
+    @property
+    def info(self) -> Json: ...
+
+    def container(self, name: str) -> Container: ...
+
+    def run(self, module: str, answer: str, **options: t.Any) -> Json: ...
+
+    def entry(self, part: str, what: str, name: str) -> Json: ...
 
 
 def _bare(address: str | None) -> str | None:
@@ -29,9 +51,9 @@ def _bare(address: str | None) -> str | None:
 
 
 class Container:
-    """A container of a host. Where none of the name runs, all but ``is_running`` fail."""
+    """A container of a host. If it is not running, everything but ``is_running`` raises AssertionError."""
 
-    def __init__(self, host: ObservedHost, name: str) -> None:
+    def __init__(self, host: ProbeHost, name: str) -> None:
         self.host = host
         self.name = name
 
@@ -41,7 +63,7 @@ class Container:
 
     @property
     def entry(self) -> Json:
-        """All that network_info tells about it."""
+        """The container's entry in network_info."""
         return self.host.entry("containers", "running container", self.name)
 
     @property
@@ -55,12 +77,12 @@ class Container:
 
     @property
     def networks(self) -> list[str]:
-        """The names of the networks that it is attached to."""
+        """The names of the networks to which it is attached."""
         return [endpoint["network"] for endpoint in self._endpoints()]
 
     @property
     def address(self) -> str:
-        """Its IPv4 address, where it is on one network; on several, ask for ``address_on``."""
+        """Its IPv4 address, if it is attached to one network. Use ``address_on`` for several."""
         return self.address_on(self._only_network())
 
     @property
@@ -80,22 +102,23 @@ class Container:
         return address
 
     def endpoint(self, network: str) -> Json:
-        """What network_info tells of its attachment to a network: addresses, gateway, MAC, aliases."""
+        """Its attachment to a network in network_info: addresses, gateway, MAC, aliases."""
         for endpoint in self._endpoints():
             if endpoint["network"] == network:
                 return endpoint
-        raise AssertionError(f"{self} is not on network {network!r}, but on: {', '.join(self.networks) or 'none'}")
+        names = ", ".join(self.networks) or "none"
+        raise AssertionError(f"{self} is not attached to network {network!r}; it is attached to: {names}")
 
     def interface(self, name: str) -> Json:
-        """One of the links in its network namespace, as network_info tells."""
+        """One of the interfaces in its network namespace, as network_info returns it."""
         for interface in self.entry["interfaces"]:
             if interface["name"] == name:
                 return dict(interface)
         names = ", ".join(interface["name"] for interface in self.entry["interfaces"]) or "none"
-        raise AssertionError(f"{self} has no interface {name!r}, but: {names}")
+        raise AssertionError(f"{self} has no interface {name!r}; it has: {names}")
 
     def published(self, port: int, protocol: str = "tcp") -> list[Json]:
-        """The bindings of one of its ports on the host, in the order of their addresses."""
+        """The bindings of one of its ports on the host, sorted by address."""
         return [entry for entry in self.entry["ports"] if (entry["port"], entry["protocol"]) == (port, protocol)]
 
     def reaches(
@@ -106,25 +129,25 @@ class Container:
         network: str | None = None,
         size: int | None = None,
     ) -> Reach:
-        """Whether packets get to ``target`` and back: true also where the port is closed, for its host has answered.
+        """Whether ``target`` answers. A closed port counts, because the target reports it. For UDP, arrival counts.
 
-        ``target`` is a container, by name on the same host or as ``container(name, host=...)``, or an address.
-        ``protocol`` is icmp without a port and tcp with one, unless given. ``network`` chooses among the networks that
-        both are on. ``size`` is that of an ICMP payload in bytes. UDP is true where the datagram arrives.
+        ``target`` is the name of a container on the same host, a ``container(name, host=...)``, or an address.
+        ``protocol`` defaults to icmp without a port and to tcp with one. ``network`` selects one of the networks to
+        which both are attached. ``size`` is the size of the ICMP payload in bytes.
         """
         return self._probe(target, port, protocol, network, size, ("reply", "refused", "arrived"))
 
     def connects(self, target: str | Container, port: int, network: str | None = None) -> Reach:
-        """Whether a TCP connection comes about: packets pass, and a server listens."""
+        """Whether a TCP connection is established: packets pass, and a server listens."""
         return self._probe(target, port, "tcp", network, None, ("reply",))
 
     def resolves(self, name: str) -> list[str]:
-        """The IPv4 addresses that Docker's name server in its network namespace tells for ``name``; else none.
+        """The IPv4 addresses that Docker's name server in its network namespace returns for ``name``.
 
-        What is no container's name or alias, the name server asks those of the host.
+        The name server forwards names other than those of containers to the host's name servers.
         """
         probe = {"destination": NAME_SERVER, "protocol": "dns", "name": name}
-        return list(self._sent({"source": self.name, "token": next(_tokens), **probe})["answer"] or ())
+        return list(self._send({"source": self.name, "token": next(_tokens), **probe})["answer"] or ())
 
     def _probe(
         self,
@@ -133,7 +156,7 @@ class Container:
         protocol: str | None,
         network: str | None,
         size: int | None,
-        good: t.Sequence[str],
+        successes: t.Sequence[str],
     ) -> Reach:
         destination, address = self._destination(target, network)
         probe: Json = {
@@ -143,38 +166,38 @@ class Container:
             "token": next(_tokens),
         }
         probe.update({key: value for key, value in (("port", port), ("size", size)) if value is not None})
-        result = self._observed(probe, destination) if probe["protocol"] == "udp" else self._sent(probe)
-        return Reach(self, target if destination is None else destination, result, result["outcome"] in good)
+        result = self._send_observed(probe, destination) if probe["protocol"] == "udp" else self._send(probe)
+        return Reach(self, target if destination is None else destination, result, result["outcome"] in successes)
 
-    def _sent(self, probe: Json) -> Json:
-        if probe["protocol"] != "udp":  # which is hardly ever answered, and would be waited for each time
+    def _send(self, probe: Json) -> Json:
+        if probe["protocol"] != "udp":  # which is rarely answered, so that each attempt would be waited for
             probe = {"attempts": _ATTEMPTS, **probe}
         result: Json = self.host.run("reachability_info", "results", probes=[probe])["results"][0]
         if result["outcome"] == "error":
             raise AssertionError(f"{self} cannot probe {probe['destination']}: {result['detail']}")
         return result
 
-    def _observed(self, probe: Json, destination: Container | None) -> Json:
-        """Nobody has to answer a datagram, so the far end is watched. Without a far end nothing can be told."""
+    def _send_observed(self, probe: Json, destination: Container | None) -> Json:
+        """Send a datagram and observe its arrival, because servers need not answer datagrams."""
         destination = destination or self.host.fleet.owner(probe["destination"])
         if destination is None:
-            result = self._sent(probe)
+            result = self._send(probe)
             if result["outcome"] == "timeout":
                 raise AssertionError(
-                    f"whether {self} reaches {probe['destination']} by UDP cannot be told: there was no answer, which "
-                    "servers need not give, and no container of the fleet has this address, where it could be seen"
+                    f"cannot determine whether {self} reaches {probe['destination']} by UDP: no answer arrived, and no "
+                    "container of the fleet has this address to observe"
                 )
             return result
         destination.host.run("probe_observer", "observed", state="started")
         try:
-            result = self._sent(probe)
+            result = self._send(probe)
         finally:
             seen = destination.host.run("probe_observer", "arrivals", state="stopped")
         if any(arrival["token"] == probe["token"] for arrival in seen["arrivals"]):
             result.update(outcome="arrived", detail="")
         elif not seen["complete"]:
             raise AssertionError(
-                f"whether {self} reaches {destination} by UDP cannot be told: its observer was ended too early"
+                f"cannot determine whether {self} reaches {destination} by UDP: its observer ended too early"
             )
         return result
 
@@ -187,10 +210,10 @@ class Container:
         return target, target.address_for(self, network)
 
     def address_for(self, source: Container, network: str | None = None) -> str:
-        """What ``source`` would use: an address on a network that both are on, else on any; IPv4 where there is one."""
+        """The address for ``source``: on a network that both are attached to, else on any; IPv4 if it has one."""
         endpoints = self._endpoints()
         if not endpoints:
-            raise AssertionError(f"{self} (mode {self.mode}) has no address of its own; give the address to probe")
+            raise AssertionError(f"{self} (mode {self.mode}) has no address of its own. Use the address to probe")
         if network is not None:
             endpoints = [self.endpoint(network)]
         else:
@@ -201,7 +224,7 @@ class Container:
         return address
 
     def _endpoints(self) -> list[Json]:
-        """Its attachments, which are those of another container where it shares that one's namespace."""
+        """Its attachments: those of another container if it shares that container's namespace."""
         kind, _colon, other = self.mode.partition(":")
         owner = self.host.entry("containers", "running container", other) if kind == "container" else self.entry
         return list(owner["networks"])
@@ -209,8 +232,8 @@ class Container:
     def _only_network(self) -> str:
         if len(self.networks) != 1:
             raise AssertionError(
-                f"{self} (mode {self.mode}) is on {len(self.networks)} networks ({', '.join(self.networks)}): "
-                "ask for address_on(network)"
+                f"{self} (mode {self.mode}) is attached to {len(self.networks)} networks ({', '.join(self.networks)}). "
+                "Use address_on(network)"
             )
         return self.networks[0]
 
@@ -219,20 +242,20 @@ class Container:
 
 
 class Reach:
-    """What became of a probe; true where it reached what it was to reach. As text it says how, or why not."""
+    """The result of a probe; true if it succeeded. Its text has the outcome and a hint."""
 
-    def __init__(self, source: Container, target: str | Container, result: Json, good: bool) -> None:
+    def __init__(self, source: Container, target: str | Container, result: Json, success: bool) -> None:
         self.source = source
         self.target = target
-        self.result = result  # one of reachability_info's results; outcome may be arrived, too
-        self._good = good
+        self.result = result  # one of reachability_info's results; outcome may also be arrived
+        self._success = success
 
     @property
     def outcome(self) -> str:
         return str(self.result["outcome"])
 
     def __bool__(self) -> bool:
-        return self._good
+        return self._success
 
     def __repr__(self) -> str:
         result = self.result
@@ -242,12 +265,12 @@ class Reach:
         return f"{self.source!r} -> {there} by {result['protocol']}{port}: {how}"
 
     def _hint(self) -> str:
-        if self._good:
+        if self._success:
             return ""
         if self.outcome == "refused":
-            return "so packets pass both ways, and nothing listens there"
+            return "packets pass in both directions, but nothing listens on the port"
         if self.source.mode == "none":
-            return f"{self.source.name} is in mode none and has no network"
+            return f"{self.source.name} has mode none and no network"
         if self.outcome == "timeout":
-            return "so packets are dropped on one of their ways, or nobody has this address"
+            return "packets are dropped in one direction, or no host has the address"
         return ""

@@ -1,10 +1,10 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts and networks as tests speak of them: views of what the collection's modules tell.
+"""Hosts and networks for tests: views of what the collection's modules return.
 
-They take testinfra's ``Host`` for the way to a host and import neither it nor pytest. What is not as a test takes for
-granted, such as a network that is not there, is an AssertionError, which says what is there instead.
+They connect through testinfra's ``Host`` and import neither testinfra nor pytest. If something that a test requires is
+missing, such as a network, they raise AssertionError and name what exists instead.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ Json = t.Dict[str, t.Any]
 
 
 class ObservedHost:
-    """A host, and what network_info told about it when it was first asked."""
+    """A host, and what network_info returned when it was first read."""
 
-    def __init__(self, fleet: ObservedFleet, way: t.Any) -> None:
+    def __init__(self, fleet: ObservedFleet, connection: t.Any) -> None:
+        """``connection`` is testinfra's host."""
         self.fleet = fleet
-        self.name = str(way.backend.get_hostname())
-        self._way = way
+        self.name = str(connection.backend.get_hostname())
+        self._connection = connection
         self._info: Json | None = None
 
     @property
     def info(self) -> Json:
-        """RETURN of network_info, all parts."""
+        """What network_info returns, all parts."""
         if self._info is None:
             self._info = self.run("network_info", "network_info")["network_info"]
         return self._info
 
     def forget(self) -> None:
-        """Ask again when something is wanted next."""
+        """Read again on next use."""
         self._info = None
 
     def network(self, name: str) -> DockerNetwork:
@@ -45,8 +46,8 @@ class ObservedHost:
         return Container(self, name)
 
     def run(self, module: str, answer: str, **options: t.Any) -> Json:
-        """What one of the collection's modules returns. AssertionError where it failed: ``answer`` is not in it."""
-        backend = self._way.backend
+        """Run a module of the collection and return its result. Raises AssertionError if ``answer`` is not in it."""
+        backend = self._connection.backend
         arguments = json.dumps(options) if options else None
         result: Json = backend.run_ansible(f"fleetnet.docker.{module}", arguments, check=False, become=backend.sudo)
         if answer not in result:
@@ -54,7 +55,7 @@ class ObservedHost:
         return result
 
     def entry(self, part: str, what: str, name: str) -> Json:
-        """The entry of that name in a list of network_info."""
+        """The entry with this name in a list of network_info."""
         found: list[Json] = [entry for entry in self.info[part] if entry["name"] == name]
         if not found:
             names = ", ".join(entry["name"] for entry in self.info[part]) or "none"
@@ -66,24 +67,24 @@ class ObservedHost:
 
 
 class ObservedFleet:
-    """The inventory's hosts. Each is asked once; ``forget`` has it asked again, after a test has changed something."""
+    """The inventory's hosts. Each is read once; call ``forget`` after a test has changed something."""
 
     def __init__(self, find: t.Callable[..., t.Iterable[t.Any]], options: Json) -> None:
         """``find`` is testinfra's get_hosts, ``options`` are those of its ansible backend."""
         self._find = find
         self._options = options
         self._hosts: dict[str, ObservedHost] = {}
-        self._ways: dict[str, t.Any] = {}
+        self._connections: dict[str, t.Any] = {}
 
-    def add(self, way: t.Any) -> ObservedHost:
-        """Take up testinfra's host under test, and look for the others the way that it was found."""
-        if not way.backend.HAS_RUN_ANSIBLE:
+    def add(self, connection: t.Any) -> ObservedHost:
+        """Add testinfra's host under test; the other hosts are found with the options of its connection."""
+        if not connection.backend.HAS_RUN_ANSIBLE:
             raise AssertionError(
-                f"{way.backend.get_pytest_id()} is not reached by Ansible, which these fixtures need: "
-                "run pytest with --hosts=ansible://GROUP --ansible-inventory=INVENTORY"
+                f"{connection.backend.get_pytest_id()} is not connected through Ansible, which these fixtures require. "
+                "Run pytest with --hosts=ansible://GROUP --ansible-inventory=INVENTORY"
             )
-        self._options = {key: getattr(way.backend, key) for key in self._options}
-        found = ObservedHost(self, way)
+        self._options = {key: getattr(connection.backend, key) for key in self._options}
+        found = ObservedHost(self, connection)
         return self._hosts.setdefault(found.name, found)
 
     def host(self, name: str) -> ObservedHost:
@@ -91,23 +92,23 @@ class ObservedFleet:
         if name not in self._hosts:
             if name not in self.names:
                 raise AssertionError(f"the inventory has no host {name!r}; it has: {', '.join(self.names)}")
-            self._hosts[name] = ObservedHost(self, self._ways[name])
+            self._hosts[name] = ObservedHost(self, self._connections[name])
         return self._hosts[name]
 
     @property
     def names(self) -> list[str]:
         """The names of all hosts of the inventory."""
-        if not self._ways:
+        if not self._connections:
             found = self._find(["ansible://all"], **self._options)
-            self._ways = {str(way.backend.get_hostname()): way for way in found}
-        return sorted(self._ways)
+            self._connections = {str(connection.backend.get_hostname()): connection for connection in found}
+        return sorted(self._connections)
 
     def forget(self) -> None:
         for host in self._hosts.values():
             host.forget()
 
     def owner(self, address: str) -> Container | None:
-        """The container that has an address, on whatever host; those that were looked at come first."""
+        """The container that has an address, on any host; hosts that were read before come first."""
         for name in sorted(self.names, key=lambda name: name not in self._hosts):
             for entry in self.host(name).info["containers"]:
                 found = self.host(name).container(entry["name"])
@@ -117,7 +118,7 @@ class ObservedFleet:
 
 
 class DockerNetwork:
-    """A Docker network of a host. Where there is none of the name, all but ``exists`` fail."""
+    """A Docker network of a host. If it does not exist, everything but ``exists`` raises AssertionError."""
 
     def __init__(self, host: ObservedHost, name: str) -> None:
         self.host = host
@@ -129,7 +130,7 @@ class DockerNetwork:
 
     @property
     def entry(self) -> Json:
-        """All that network_info tells about it."""
+        """The network's entry in network_info."""
         return self.host.entry("networks", "network", self.name)
 
     @property
@@ -138,7 +139,7 @@ class DockerNetwork:
 
     @property
     def bridge(self) -> str | None:
-        """The name of the bridge's link; None for a driver other than bridge."""
+        """The name of the bridge interface; None for a driver other than bridge."""
         return t.cast("str | None", self.entry["bridge"])
 
     @property
@@ -151,7 +152,7 @@ class DockerNetwork:
 
     @property
     def managed(self) -> bool:
-        """Whether the collection owns it."""
+        """Whether the collection manages it."""
         return bool(self.entry["managed"])
 
     @property
@@ -165,20 +166,20 @@ class DockerNetwork:
 
     @property
     def subnet(self) -> str | None:
-        """The IPv4 range, in CIDR notation; the first one, where there are several."""
-        return self._pool(4, "subnet")
+        """The IPv4 subnet in CIDR notation, the first one if there are several."""
+        return self._subnet_value(4, "subnet")
 
     @property
     def subnet_v6(self) -> str | None:
-        return self._pool(6, "subnet")
+        return self._subnet_value(6, "subnet")
 
     @property
     def gateway(self) -> str | None:
-        return self._pool(4, "gateway")
+        return self._subnet_value(4, "gateway")
 
     @property
     def gateway_v6(self) -> str | None:
-        return self._pool(6, "gateway")
+        return self._subnet_value(6, "gateway")
 
     @property
     def containers(self) -> list[str]:
@@ -194,10 +195,10 @@ class DockerNetwork:
         """Whether a container is attached."""
         return container in self.containers
 
-    def _pool(self, version: int, key: str) -> str | None:
-        for pool in self.entry["subnets"]:
-            if pool["subnet"] and ipaddress.ip_network(pool["subnet"]).version == version:
-                return t.cast("str | None", pool[key])
+    def _subnet_value(self, version: int, key: str) -> str | None:
+        for subnet in self.entry["subnets"]:
+            if subnet["subnet"] and ipaddress.ip_network(subnet["subnet"]).version == version:
+                return t.cast("str | None", subnet[key])
         return None
 
     def __repr__(self) -> str:

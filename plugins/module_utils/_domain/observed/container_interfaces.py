@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What containers have inside of their network namespaces, put together with what the host has of it. Pure."""
+"""The interfaces in containers' network namespaces, matched with the host's ends and with Docker's networks. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.r
 
 
 class Interface(t.TypedDict):
-    """A link in a container's namespace; ``peer`` and ``bridge`` are links of the host."""
+    """An interface in a container's namespace; ``peer`` and ``bridge`` are interfaces of the host."""
 
     name: str
     index: int
@@ -35,7 +35,7 @@ class Interface(t.TypedDict):
 
 
 class NamespaceInterfaces(t.NamedTuple):
-    """What rtnetlink tells inside of a namespace."""
+    """What rtnetlink reports in a namespace."""
 
     links: t.Sequence[Link]
     addresses: t.Sequence[Address]
@@ -43,12 +43,15 @@ class NamespaceInterfaces(t.NamedTuple):
 
 
 def interfaces(
-    interior: NamespaceInterfaces, endpoints: t.Sequence[EndpointReport], host_links: t.Mapping[int, Link]
+    namespace: NamespaceInterfaces, endpoints: t.Sequence[EndpointReport], host_links: t.Mapping[int, Link]
 ) -> list[Interface]:
-    """The links by index. ``host_links`` are the host's by index; ``endpoints`` are the container's attachments."""
+    """A container's interfaces in the order of their index.
+
+    ``host_links`` are the host's by index; ``endpoints`` are the container's attachments.
+    """
     found: list[Interface] = []
-    for link in sorted(interior.links, key=lambda each: each.number):
-        own = [address.text for address in interior.addresses if address.link == link.number]
+    for link in sorted(namespace.links, key=lambda each: each.number):
+        own = [address.text for address in namespace.addresses if address.link == link.number]
         peer = _peer(link, host_links)
         bridge = host_links.get(peer.master) if peer is not None and peer.master is not None else None
         found.append(
@@ -60,8 +63,8 @@ def interfaces(
                 "state": link.state,
                 "addresses": own,
                 "network": _network(link, own, endpoints),
-                "gateway": _gateway(interior, link, ipv6=False),
-                "gateway_v6": _gateway(interior, link, ipv6=True),
+                "gateway": _gateway(namespace, link, ipv6=False),
+                "gateway_v6": _gateway(namespace, link, ipv6=True),
                 "peer": peer.name if peer else None,
                 "bridge": bridge.name if bridge else None,
             }
@@ -70,16 +73,16 @@ def interfaces(
 
 
 def _peer(link: Link, host_links: t.Mapping[int, Link]) -> Link | None:
-    """The host's end of a veth pair; None where the other end is in yet another namespace.
+    """The host's end of a veth pair; None if the other end is in a third namespace.
 
-    Indexes are of a namespace, so one that leads to the host's has to lead back.
+    An index is valid in one namespace only, so each end must name the other.
     """
     peer = host_links.get(link.peer) if link.kind == "veth" and link.peer is not None else None
     return peer if peer is not None and peer.kind == "veth" and peer.peer == link.number else None
 
 
 def _network(link: Link, addresses: t.Sequence[str], endpoints: t.Sequence[EndpointReport]) -> str | None:
-    """The Docker network by which the link came: of its MAC address, else of one of its addresses."""
+    """The Docker network of an interface: by its MAC address, else by one of its addresses."""
     for endpoint in endpoints:
         if endpoint["mac"] is not None and endpoint["mac"].lower() == link.mac:
             return endpoint["network"]
@@ -89,13 +92,15 @@ def _network(link: Link, addresses: t.Sequence[str], endpoints: t.Sequence[Endpo
     return None
 
 
-def _gateway(interior: NamespaceInterfaces, link: Link, ipv6: bool) -> str | None:
-    ways = [way for way in interior.default_routes if way.link == link.number and (":" in way.gateway) == ipv6]
-    return min(ways, key=lambda way: way.metric).gateway if ways else None
+def _gateway(namespace: NamespaceInterfaces, link: Link, ipv6: bool) -> str | None:
+    routes = [
+        route for route in namespace.default_routes if route.link == link.number and (":" in route.gateway) == ipv6
+    ]
+    return min(routes, key=lambda route: route.metric).gateway if routes else None
 
 
 def endpoints_of(container: ContainerReport, by_name: t.Mapping[str, ContainerReport]) -> list[EndpointReport]:
-    """The attachments that a container's namespace has: its own, or those of the container that it shares it with."""
+    """The attachments of a container's namespace: its own, or those of the container whose namespace it shares."""
     mode = container["mode"]
     if mode.startswith("container:") and mode[len("container:") :] in by_name:
         return by_name[mode[len("container:") :]]["networks"]

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was found on a host: the engine's and iproute2's answers, turned into the structures that everything else reads.
+"""Parse what the engine and iproute2 report about a host. Pure.
 
-The structures are dictionaries (TypedDict), since they cross from host to controller as JSON and stay the same on both
-sides. Field names follow the words of the option names; a value that the source does not give is None, never a guess.
+The structures are dictionaries (TypedDict): they cross from host to controller as JSON, and both sides read the same.
+Field names follow the option names. A value that the source does not report is None, never a guess.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class EndpointReport(t.TypedDict):
 
 
 class ContainerReport(t.TypedDict, total=False):
-    """``namespace``, ``shares_namespace_with``, ``interfaces`` and ``ports`` are there where they were asked for."""
+    """``namespace``, ``shares_namespace_with``, ``interfaces`` and ``ports`` are set if they were requested."""
 
     name: str
     id: str
@@ -116,9 +116,9 @@ class RouteReport(t.TypedDict):
 
 
 def parse_engine(version: Json, info: Json, iptables: bool | None) -> EngineInfo:
-    """From ``/version`` and ``/info``; ``iptables`` is whether the daemon manages the firewall, where it is known.
+    """Parse ``/version`` and ``/info``. ``iptables``: whether the daemon manages the firewall, None if unknown.
 
-    Engines before 28.1 do not tell their firewall backend; they know no other than iptables.
+    Engines before 28.1 do not report their firewall backend; they support iptables only.
     """
     firewall = info.get("FirewallBackend") or {}
     return {
@@ -141,7 +141,7 @@ def manages_firewall(argv: t.Sequence[str], configuration: Json) -> bool:
 
 
 def parse_networks(networks: t.Sequence[Json]) -> list[NetworkReport]:
-    """From ``/networks``, in the order of their names."""
+    """Parse ``/networks``, sorted by name."""
     return sorted((_network(network) for network in networks), key=lambda network: (network["name"], network["id"]))
 
 
@@ -181,7 +181,7 @@ def _bridge(network: Json, options: dict[str, str]) -> str | None:
 
 
 def fill_gateways(networks: t.Sequence[NetworkReport], links: t.Sequence[LinkReport]) -> None:
-    """Give subnets whose gateway the engine does not tell, as 20.10 does for docker0, their bridge's own address."""
+    """Set gateways that the engine does not report to the bridge's own address. Engine 20.10 omits docker0's."""
     addresses = {link["name"]: [ipaddress.ip_interface(address) for address in link["addresses"]] for link in links}
     for network in networks:
         for subnet in network["subnets"]:
@@ -197,10 +197,10 @@ def _inside(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface, subnet: 
 def parse_containers(
     containers: t.Sequence[Json], details: t.Mapping[str, Json] | None = None
 ) -> list[ContainerReport]:
-    """From ``/containers/json``, in the order of their names.
+    """Parse ``/containers/json``, sorted by name.
 
-    ``details`` holds ``/containers/ID/json`` by id for those that were asked about: the list knows neither PIDs nor
-    aliases, which stay None for the others.
+    ``details`` holds ``/containers/ID/json`` by id, for the containers that were inspected. PIDs and aliases of the
+    others are None, because the list does not contain them.
     """
     details = details or {}
     names = {container["Id"]: _container_name(container) for container in containers}
@@ -209,7 +209,7 @@ def parse_containers(
 
 
 def _container_name(container: Json) -> str:
-    # Legacy links add names of the form /other/alias; the container's own name has no further slash.
+    # Legacy links add names of the form /other/alias; the container's own name has only the leading slash.
     own = [name.lstrip("/") for name in container.get("Names") or [] if "/" not in name.lstrip("/")]
     return str(own[0] if own else container["Id"][:12])
 
@@ -224,7 +224,7 @@ def _container(container: Json, names: dict[str, str], detail: Json | None) -> C
         "id": container["Id"],
         "pid": int(detail["State"]["Pid"]) or None if detail else None,
         "mode": _mode(mode, names),
-        # The networks called none and host are the absence of an attachment.
+        # The networks "none" and "host" mean that the container is not attached.
         "networks": [endpoint for endpoint in endpoints if endpoint["network"] not in ("none", "host")],
     }
 
@@ -239,7 +239,7 @@ def _mode(mode: str, names: dict[str, str]) -> str:
 
 
 def _endpoint(network: str, endpoint: Json, container: str, inspected: bool) -> EndpointReport:
-    # Engines before 25.0 count the container's short id among its aliases.
+    # Engines before 25.0 list the container's short id as an alias.
     aliases = [alias for alias in endpoint.get("Aliases") or [] if alias != container[:12]]
     return {
         "network": network,
@@ -257,7 +257,7 @@ def _cidr(address: str | None, length: int | None) -> str | None:
 
 
 def parse_links(links: t.Sequence[Json]) -> list[LinkReport]:
-    """From ``ip -json -details address show``, in the order of their index."""
+    """Parse ``ip -json -details address show``, sorted by index."""
     return sorted((_link(link) for link in links), key=lambda link: link["index"])
 
 
@@ -275,7 +275,7 @@ def _link(link: Json) -> LinkReport:
 
 
 def parse_routes(routes: t.Sequence[Json], family: int) -> list[RouteReport]:
-    """From ``ip -N -json -details -4|-6 route show table all``: all but the local table, in the kernel's order.
+    """Parse ``ip -N -json -details -4|-6 route show table all`` without the local table, in the kernel's order.
 
     ``family`` is 4 or 6. A route with several next hops gives one entry for each.
     """
@@ -309,7 +309,7 @@ def _destination(text: str, family: int) -> str:
 
 
 def parse_name_servers(resolv_conf: str) -> list[str]:
-    """The addresses of ``nameserver`` lines, in their order, without a scope (``fe80::1%eth0``) and without doubles."""
+    """The addresses of ``nameserver`` lines in their order, without scope (``fe80::1%eth0``) and duplicates."""
     servers = []
     for line in resolv_conf.splitlines():
         words = line.split()
@@ -324,7 +324,7 @@ class ControlPath(t.TypedDict):
 
 
 def parse_control_path(ssh_connection: str | None) -> ControlPath | None:
-    """From SSH_CONNECTION, ``CLIENT PORT SERVER PORT``; None where Ansible did not come by SSH."""
+    """Parse SSH_CONNECTION, ``CLIENT PORT SERVER PORT``; None if Ansible is not connected over SSH."""
     words = (ssh_connection or "").split()
     if len(words) != 4:
         return None

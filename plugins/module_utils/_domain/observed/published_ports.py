@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Published ports: what the engine says, the NAT rules that carry them, and the userland proxies behind them. Pure."""
+"""Published ports: what the engine reports, the NAT rules that forward them, and the userland proxies. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 Json = t.Dict[str, t.Any]
 
 PROXY_PROGRAM = "docker-proxy"
-# What DNAT sends to, as iptables -S and nft list it: 172.17.0.2:80 or [fd00::2]:80.
+# The destination of DNAT, as iptables -S and nft print it: 172.17.0.2:80 or [fd00::2]:80.
 _DESTINATION = re.compile(r"(?:--to-destination |dnat (?:ip6? )?to )\[?([0-9a-fA-F.:]+?)\]?:(\d+)(?:\s|$)")
 _PORT = re.compile(r"(?:-p|--protocol|\b)\s*\b(tcp|udp|sctp)\b.*?(?:--dport|dport) (\d+)\b")
 _ADDRESS = re.compile(r"(?:-d|ip6? daddr) ([0-9a-fA-F.:]+)(?:/\d+)?\s")
@@ -31,7 +31,7 @@ class Port(t.TypedDict):
 
 
 class Dnat(t.NamedTuple):
-    """A rule that sends what comes for an address (None for any) and port of the host to a container."""
+    """A rule that forwards an address (None for any) and port of the host to a container."""
 
     text: str
     protocol: str
@@ -51,7 +51,7 @@ class Proxy(t.NamedTuple):
 
 
 def parse_dnat(line: str) -> Dnat | None:
-    """A line of ``iptables -t nat -S``, or of ``nft list`` where the engine writes nftables; None for another rule."""
+    """Parse a line of ``iptables -t nat -S`` or, for the nftables backend, ``nft list``; None for any other rule."""
     to, what = _DESTINATION.search(line), _PORT.search(line)
     if to is None or what is None:
         return None
@@ -60,7 +60,7 @@ def parse_dnat(line: str) -> Dnat | None:
 
 
 def parse_proxy(pid: int, arguments: t.Sequence[str]) -> Proxy | None:
-    """A process with these arguments, ``-proto tcp -host-ip 0.0.0.0 -host-port 8080 ...``; None for another one."""
+    """Parse a command line, ``docker-proxy -proto tcp -host-ip 0.0.0.0 ...``; None for any other program."""
     if not arguments or arguments[0].rpartition("/")[2] != PROXY_PROGRAM:
         return None
     found = dict(zip(arguments[1::2], arguments[2::2]))
@@ -71,7 +71,7 @@ def parse_proxy(pid: int, arguments: t.Sequence[str]) -> Proxy | None:
 
 
 def published_ports(container: Json, rules: t.Sequence[Dnat], proxies: t.Sequence[Proxy]) -> list[Port]:
-    """Of an entry of ``/containers/json``, by port, protocol and the host's address and port."""
+    """The published ports of an entry of ``/containers/json``, sorted by port, protocol, host address and host port."""
     addresses = [
         endpoint[key]
         for endpoint in ((container.get("NetworkSettings") or {}).get("Networks") or {}).values()
@@ -81,14 +81,14 @@ def published_ports(container: Json, rules: t.Sequence[Dnat], proxies: t.Sequenc
     found: list[Port] = []
     for entry in container.get("Ports") or []:
         if not entry.get("PublicPort"):
-            continue  # exposed, and not published
+            continue  # exposed, not published
         address, host_port = entry.get("IP") or _ANY[0], int(entry["PublicPort"])
-        carriers = [
+        texts = [
             rule.text
             for rule in rules
             if (rule.protocol, rule.host_port, rule.port) == (entry["Type"], host_port, entry["PrivatePort"])
             and rule.address in addresses
-            and _meets(rule, address)
+            and _applies_to(rule, address)
         ]
         processes = [
             proxy.pid
@@ -101,15 +101,15 @@ def published_ports(container: Json, rules: t.Sequence[Dnat], proxies: t.Sequenc
                 "protocol": entry["Type"],
                 "host_address": address,
                 "host_port": host_port,
-                "nat_rules": carriers,
+                "nat_rules": texts,
                 "proxy_pid": processes[0] if processes else None,
             }
         )
     return sorted(found, key=lambda port: (port["port"], port["protocol"], port["host_address"], port["host_port"]))
 
 
-def _meets(rule: Dnat, address: str) -> bool:
-    """Whether a rule is for what comes to this address of the host, of the same IP version."""
+def _applies_to(rule: Dnat, address: str) -> bool:
+    """Whether a rule applies to this address of the host and has its IP version."""
     if (":" in rule.address) != (":" in address):
         return False
     return rule.host_address == address or (rule.host_address in (None, *_ANY) and address in _ANY)

@@ -1,9 +1,9 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages of rtnetlink (rtnetlink(7), linux/rtnetlink.h), as far as containers' namespaces are read by them. Pure.
+"""Messages of rtnetlink (rtnetlink(7), linux/rtnetlink.h) that read containers' namespaces. Pure.
 
-``ip -json`` says the same, but costs a process a namespace and question: seconds, on a host with hundreds of
+``ip -json`` reports the same, but needs one process per namespace and query: seconds on a host with hundreds of
 containers.
 """
 
@@ -36,10 +36,10 @@ _UP = 0x1
 
 
 class Link(t.NamedTuple):
-    """A link; ``peer`` is the index of the other end of a veth pair (in whatever namespace it is), None without one.
+    """An interface. ``peer`` is the index of the other end of a veth pair in that end's namespace, or None.
 
-    ``state`` is down where the link itself is, and lowerlayerdown where its other end is. ``master`` is the index of
-    the bridge that it is a port of.
+    ``state`` is down if the interface itself is down, and lowerlayerdown if its other end is. ``master`` is the index
+    of the bridge that it is a port of.
     """
 
     number: int
@@ -53,14 +53,14 @@ class Link(t.NamedTuple):
 
 
 class Address(t.NamedTuple):
-    """An address on a link, with its prefix length."""
+    """An address of an interface, with its prefix length."""
 
     link: int
     text: str
 
 
 class DefaultRoute(t.NamedTuple):
-    """A default route of the main table by a gateway; the lower ``metric`` goes first."""
+    """A default route of the main table with a gateway; the lower ``metric`` wins."""
 
     link: int
     gateway: str
@@ -68,7 +68,7 @@ class DefaultRoute(t.NamedTuple):
 
 
 class Neighbour(t.NamedTuple):
-    """An entry of the neighbour table. ``permanent`` ones were made by somebody and never expire."""
+    """An entry of the neighbour table. ``permanent`` entries were configured and never expire."""
 
     link: int
     address: str
@@ -76,13 +76,13 @@ class Neighbour(t.NamedTuple):
 
 
 def dump_request(kind: int) -> bytes:
-    """Ask for all of a kind, of every family."""
+    """A request for all objects of a kind, of every family."""
     layout = {GET_LINK: _LINK, GET_ADDRESS: _ADDRESS, GET_ROUTE: _ROUTE, GET_NEIGHBOUR: _NEIGHBOUR}[kind]
     return _message(kind, _REQUEST | _DUMP, bytes(layout.size))
 
 
 def delete_neighbour_request(neighbour: Neighbour) -> bytes:
-    """Ask to forget an entry; the answer is an acknowledgement, or an error that it has gone already."""
+    """A request to delete an entry; the answer is an acknowledgement, or an error if it no longer exists."""
     address = ipaddress.ip_address(neighbour.address)
     family = 2 if address.version == 4 else 10
     attribute = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(address.packed), 1) + address.packed
@@ -94,7 +94,7 @@ def _message(kind: int, flags: int, body: bytes) -> bytes:
 
 
 def messages(data: bytes) -> t.Iterator[tuple[int, bytes]]:
-    """Kind and body of each message in what one read of the socket gave."""
+    """Kind and body of each message in one read of the socket."""
     while len(data) >= _HEADER.size:
         length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data)
         if length < _HEADER.size:
@@ -104,7 +104,7 @@ def messages(data: bytes) -> t.Iterator[tuple[int, bytes]]:
 
 
 def is_last(kind: int) -> bool:
-    """Whether a message ends an answer: the end of a dump, an acknowledgement or an error."""
+    """Whether a message ends a response: the end of a dump, an acknowledgement or an error."""
     return kind in (_DONE, _ERROR)
 
 
@@ -113,7 +113,7 @@ def parse_link(body: bytes) -> Link:
     found = _attributes(body[_LINK.size :])
     number = found.get(16, b"\0")[0]
     state = _OPERATIONAL_STATES[number] if number < len(_OPERATIONAL_STATES) else "unknown"
-    if state in ("down", "lowerlayerdown"):  # of a pair in two namespaces, the kernel does not tell which end it is
+    if state in ("down", "lowerlayerdown"):  # the kernel does not report which end of a pair is down
         state = "lowerlayerdown" if flags & _UP else "down"
     return Link(
         number=index,
@@ -130,7 +130,7 @@ def parse_link(body: bytes) -> Link:
 def parse_address(body: bytes) -> Address:
     _family, length, _flags, _scope, link = _ADDRESS.unpack_from(body)
     found = _attributes(body[_ADDRESS.size :])
-    # Of a link with a peer's address, the second is the own one.
+    # On a point-to-point interface, the first is the peer's address and the second its own.
     return Address(link, f"{ipaddress.ip_address(found.get(2, found.get(1, b'')))}/{length}")
 
 
@@ -145,7 +145,7 @@ def parse_default_route(body: bytes) -> DefaultRoute | None:
 
 
 def parse_neighbour(body: bytes) -> Neighbour | None:
-    """None for an entry of a family that is not IP."""
+    """None for an entry of another family than IP."""
     family, link, state, _flags, _type = _NEIGHBOUR.unpack_from(body)
     found = _attributes(body[_NEIGHBOUR.size :])
     if family not in (2, 10) or 1 not in found:

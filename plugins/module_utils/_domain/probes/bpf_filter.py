@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that keeps a container's own traffic out of the observer: classic BPF, which the kernel runs.
+"""The classic BPF filter that keeps a container's own traffic away from the observer. The kernel runs it.
 
-It lets through what :func:`packets.parse_arrival` takes for a probe, so a busy container costs the observer nothing.
+It accepts what :func:`packets.parse_arrival` recognizes as a probe, so a busy container costs the observer nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WHOLE_PACKET = 0x40000
 
 
 class Instruction(t.NamedTuple):
-    """``if_true`` and ``if_false`` say how many instructions a jump skips."""
+    """``if_true`` and ``if_false`` are the numbers of instructions that a jump skips."""
 
     code: int
     if_true: int
@@ -46,7 +46,7 @@ class Instruction(t.NamedTuple):
     value: int
 
 
-# An instruction, or the name of the place that the next one is; jumps name their two targets, "" being the next one.
+# An instruction, or a label for the next one. Jumps name their two targets; "" is the next instruction.
 _Line = t.Union[str, t.Tuple[int, int], t.Tuple[int, int, str, str]]
 
 _SOURCE: tuple[_Line, ...] = (
@@ -77,7 +77,7 @@ _SOURCE: tuple[_Line, ...] = (
     (JUMP_EQUAL, 0x02, "", "drop"),  # SYN without ACK
     (LOAD_WORD_X, 20),
     (JUMP_EQUAL, struct.unpack("!I", mss_option())[0], "accept", "drop"),
-    "payload",  # behind the eight bytes that the headers of UDP and ICMP have
+    "payload",  # after the eight bytes of the UDP or ICMP header
     (LOAD_WORD_X, 8),
     (JUMP_EQUAL, struct.unpack("!I", MAGIC[:4])[0], "", "drop"),
     (LOAD_WORD_X, 12),
@@ -90,21 +90,21 @@ _SOURCE: tuple[_Line, ...] = (
 
 
 def probe_filter() -> tuple[Instruction, ...]:
-    """The program, for packet sockets that deliver from the network header on (SOCK_DGRAM)."""
-    places: dict[str, int] = {}
+    """The program, for packet sockets that deliver packets from the network header (SOCK_DGRAM)."""
+    labels: dict[str, int] = {}
     lines: list[tuple[int, int] | tuple[int, int, str, str]] = []
     for line in _SOURCE:
         if isinstance(line, str):
-            places[line] = len(lines)
+            labels[line] = len(lines)
         else:
             lines.append(line)
     program = []
     for position, line in enumerate(lines):
-        skips = [places[target] - position - 1 if target else 0 for target in line[2:]] or [0, 0]
+        skips = [labels[target] - position - 1 if target else 0 for target in line[2:]] or [0, 0]
         program.append(Instruction(line[0], skips[0], skips[1], line[1]))
     return tuple(program)
 
 
 def encode(program: t.Sequence[Instruction]) -> bytes:
-    """The program as the array of ``struct sock_filter`` that SO_ATTACH_FILTER points at."""
+    """The program as the array of ``struct sock_filter`` that SO_ATTACH_FILTER takes."""
     return b"".join(struct.pack("HBBI", *instruction) for instruction in program)

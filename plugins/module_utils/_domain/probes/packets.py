@@ -2,16 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a probe looks like on the wire: building packets, and reading those that come back or arrive.
+"""Probes on the wire: build packets, and parse those that come back or arrive. Pure.
 
-A probe has a token, so that both ends can tell which one it was:
+A probe has a token, by which both ends identify it:
 
 - ICMP: an echo request, identifier ``PORT_BASE + token``, with the payload below;
 - UDP: one datagram from source port ``PORT_BASE + token``, with the payload below;
 - TCP: a SYN from source port ``PORT_BASE + token``, marked by a maximum segment size of ``PROBE_MSS``, which no real
-  stack announces and which routers only ever lower.
+  stack announces and which routers can only lower.
 
-The payload is ``MAGIC``, the token as 16 bits, and zeros up to the wanted size.
+The payload is ``MAGIC``, the token as 16 bits, and zeros up to the requested size.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _UNREACHABLE_6 = 1
 _TOO_BIG_6 = 2
 _TIME_EXCEEDED_6 = 3
 
-# The messages of either family that end a probe: everything else is kept away from its sockets.
+# The messages of each family that end a probe. Sockets filter out all others.
 ICMP_WANTED = (_ECHO_REPLY, _UNREACHABLE, _TIME_EXCEEDED)
 ICMPV6_WANTED = (_ECHO_REPLY_6, _UNREACHABLE_6, _TOO_BIG_6, _TIME_EXCEEDED_6)
 
@@ -78,7 +78,7 @@ _REASONS_6 = {
 
 @dataclasses.dataclass(frozen=True)
 class EchoReply:
-    """An answer to an echo request; ``sender`` is who answered."""
+    """An answer to an echo request; ``sender`` is the address that answered."""
 
     sender: str
     identifier: int
@@ -87,11 +87,11 @@ class EchoReply:
 
 @dataclasses.dataclass(frozen=True)
 class IcmpError:
-    """Somebody on the path says that a packet of ours did not get through.
+    """A host on the path reports that it did not forward or accept a packet.
 
     ``protocol`` (icmp, tcp, udp), ``destination``, ``identifier`` (source port of TCP and UDP) and ``sequence``
-    (destination port of TCP and UDP) are those of the packet that was sent. ``mtu`` is in bytes, for a packet that was
-    too big.
+    (destination port of TCP and UDP) are those of the packet that was sent. ``mtu`` is in bytes and set for a packet
+    that is too big.
     """
 
     sender: str
@@ -105,9 +105,9 @@ class IcmpError:
 
 @dataclasses.dataclass(frozen=True)
 class Arrival:
-    """A probe that got to its destination. ``port`` and ``source_port`` are None for ICMP.
+    """A probe that reached its destination. ``port`` and ``source_port`` are None for ICMP.
 
-    ``token`` is None for TCP from a source port outside the probes' own, as after a translation.
+    ``token`` is None for TCP from a source port outside the probes' range, for example after NAT.
     """
 
     protocol: str
@@ -129,12 +129,12 @@ def checksum(data: bytes) -> int:
 
 
 def payload(token: int, size: int = PAYLOAD_MIN) -> bytes:
-    """A probe's payload of ``size`` bytes, at least PAYLOAD_MIN."""
+    """A probe's payload of ``size`` bytes; PAYLOAD_MIN is the minimum."""
     return (MAGIC + struct.pack("!H", token)).ljust(size, b"\0")
 
 
 def echo_request(version: int, token: int, sequence: int, size: int = PAYLOAD_MIN) -> bytes:
-    """The ICMP message that a raw socket sends. For IPv6 the kernel fills in the checksum."""
+    """The ICMP message for a raw socket. For IPv6, the kernel fills in the checksum."""
     kind = _ECHO_REQUEST if version == 4 else _ECHO_REQUEST_6
     data = payload(token, size)
     parts = (kind, 0, 0, PORT_BASE + token, sequence)
@@ -143,7 +143,7 @@ def echo_request(version: int, token: int, sequence: int, size: int = PAYLOAD_MI
 
 
 def parse_reply(packet: bytes) -> EchoReply | IcmpError | None:
-    """What a raw ICMP socket received: the IPv4 packet with its header. None where it says nothing about a probe."""
+    """Parse what a raw ICMP socket received, the IPv4 packet with its header. None if it is not about a probe."""
     header = _ipv4(packet)
     if header is None or header.protocol != ICMP or len(packet) < header.length + 8:
         return None
@@ -151,12 +151,12 @@ def parse_reply(packet: bytes) -> EchoReply | IcmpError | None:
     if kind == _ECHO_REPLY:
         return EchoReply(header.source, identifier, sequence)
     reason = _REASONS.get((kind, code), f"unreachable, code {code}" if kind == _UNREACHABLE else "")
-    # The second half of the rest of the header is the MTU of the next hop, where a packet was too big (RFC 1191).
+    # For a packet that is too big, the second half of the rest of the header is the next hop's MTU (RFC 1191).
     return _error(header.source, reason, _ipv4(packet[header.length + 8 :]), packet[header.length + 8 :], sequence)
 
 
 def parse_reply_6(message: bytes, sender: str) -> EchoReply | IcmpError | None:
-    """What a raw ICMPv6 socket received from ``sender``: the message alone."""
+    """Parse what a raw ICMPv6 socket received from ``sender``, the message without IP header."""
     if len(message) < 8:
         return None
     kind, code, _sum, rest = struct.unpack_from("!BBHI", message)
@@ -175,7 +175,7 @@ class _Header:
 
 
 def _ipv4(packet: bytes) -> _Header | None:
-    """None for what is no IPv4, is cut off, or is a later fragment, which has no transport header."""
+    """None unless this is a whole IPv4 header of a first fragment; later ones have no transport header."""
     if len(packet) < 20 or packet[0] >> 4 != 4 or struct.unpack_from("!H", packet, 6)[0] & 0x1FFF:
         return None
     source, destination = (str(ipaddress.IPv4Address(packet[at : at + 4])) for at in (12, 16))
@@ -183,7 +183,7 @@ def _ipv4(packet: bytes) -> _Header | None:
 
 
 def _ipv6(packet: bytes) -> _Header | None:
-    """Extension headers are not followed: no probe has them."""
+    """None unless this is a whole IPv6 header. Extension headers are not followed, because no probe has them."""
     if len(packet) < 40 or packet[0] >> 4 != 6:
         return None
     source, destination = (str(ipaddress.IPv6Address(packet[at : at + 16])) for at in (8, 24))
@@ -191,7 +191,7 @@ def _ipv6(packet: bytes) -> _Header | None:
 
 
 def _error(sender: str, reason: str, header: _Header | None, original: bytes, mtu: int) -> IcmpError | None:
-    """``original`` is the beginning of the packet that the message is about, ``header`` its IP header."""
+    """``original`` is the beginning of the packet that the message is about; ``header`` is its IP header."""
     if not reason or header is None or header.protocol not in _PROTOCOLS or len(original) < header.length + 8:
         return None
     ports = header.protocol in (TCP, UDP)
@@ -208,7 +208,7 @@ def _error(sender: str, reason: str, header: _Header | None, original: bytes, mt
 
 
 def parse_arrival(packet: bytes) -> Arrival | None:
-    """An IP packet that came into a namespace, from its network header on; None where it is no probe."""
+    """Parse a packet that entered a namespace, from its IP header on; None if it is not a probe."""
     header = _ipv4(packet) if packet[:1] and packet[0] >> 4 == 4 else _ipv6(packet)
     if header is None:
         return None
@@ -227,7 +227,7 @@ def parse_arrival(packet: bytes) -> Arrival | None:
 
 
 def _tcp_arrival(header: _Header, segment: bytes) -> Arrival | None:
-    # SYN without ACK, and the first option is the maximum segment size that marks a probe. Linux puts it first.
+    # SYN without ACK, whose first option is the maximum segment size of probes. Linux puts that option first.
     if len(segment) < 24 or segment[13] & 0x12 != 0x02 or segment[20:24] != mss_option():
         return None
     source_port, port = struct.unpack_from("!HH", segment)

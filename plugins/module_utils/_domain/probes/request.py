@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Probes and what became of them: reading the declared list, and the meaning of what came back."""
+"""Probes and their results: parse the requested list, and interpret what comes back. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.pac
     IcmpError,
 )
 
-# What became of a probe. The first two prove that the destination was reached.
+# Outcomes of a probe. The first two prove that the destination was reached.
 REPLY = "reply"
 REFUSED = "refused"
 TIMEOUT = "timeout"
@@ -30,15 +30,15 @@ ERROR = "error"
 
 DNS_PORT = 53
 
-# The largest payload whose packet IPv4 can carry: 65535 less the headers of IP and ICMP.
+# The largest payload that fits an IPv4 packet: 65535 bytes minus the IP and ICMP headers.
 SIZE_MAX = 65507
 
 
 @dataclasses.dataclass(frozen=True)
 class ProbeRequest:
-    """One packet to be answered. ``port`` is None for ICMP, ``size`` is in bytes and None for the smallest.
+    """One packet that expects an answer. ``port`` is None for ICMP; ``size`` is in bytes, None for the smallest.
 
-    ``name`` is what a DNS server is asked for, ``attempts`` how often it is tried, None for as often as the others.
+    ``name`` is the host name that a DNS probe queries. ``attempts`` is None for the number that all probes have.
     """
 
     source: str
@@ -62,7 +62,7 @@ class ProbeRequest:
 
 @dataclasses.dataclass(frozen=True)
 class ProbeResult:
-    """What became of a probe; ``rtt`` is in milliseconds, ``mtu`` in bytes."""
+    """The result of a probe; ``rtt`` is in milliseconds, ``mtu`` in bytes."""
 
     outcome: str
     detail: str = ""
@@ -77,7 +77,7 @@ class ProbeResult:
 
 
 def in_batches(neighbours: t.Sequence[t.Hashable | None], most: int) -> list[list[int]]:
-    """Positions of probes, in batches of at most ``most`` different neighbours; None is a probe to none."""
+    """Split positions of probes into batches of at most ``most`` different neighbours; None stands for no neighbour."""
     batches: list[list[int]] = [[]]
     seen: set[t.Hashable] = set()
     for position, neighbour in enumerate(neighbours):
@@ -91,7 +91,7 @@ def in_batches(neighbours: t.Sequence[t.Hashable | None], most: int) -> list[lis
 
 
 def parse_probes(items: t.Sequence[dict[str, t.Any]]) -> list[ProbeRequest]:
-    """The option ``probes`` of reachability_info, types already checked; InvalidValue for what makes no sense."""
+    """Parse the option ``probes`` of reachability_info, whose types are checked. Raises InvalidValue."""
     return [_parse_probe(f"probes[{position}]", item) for position, item in enumerate(items)]
 
 
@@ -101,28 +101,28 @@ def _parse_probe(where: str, item: dict[str, t.Any]) -> ProbeRequest:
     if protocol == "dns" and port is None:
         port = DNS_PORT
     if (protocol == "dns") != (name is not None):
-        raise InvalidValue(f"{where}.name", name, "a DNS probe needs a name, and no other probe has one")
+        raise InvalidValue(f"{where}.name", name, "is required for a DNS probe and not allowed for others")
     try:
         destination = str(ipaddress.ip_address(item["destination"]))
     except ValueError:
         raise InvalidValue(f"{where}.destination", item["destination"], "is not an IP address") from None
     if not 0 <= token < TOKENS:
-        raise InvalidValue(f"{where}.token", token, f"has to be from 0 to {TOKENS - 1}")
+        raise InvalidValue(f"{where}.token", token, f"must be between 0 and {TOKENS - 1}")
     if protocol == "icmp" and port is not None:
-        raise InvalidValue(f"{where}.port", port, "ICMP has no ports; leave it out")
+        raise InvalidValue(f"{where}.port", port, "is not allowed for ICMP. Remove it")
     if protocol != "icmp" and (port is None or not 0 < port < 65536):
-        raise InvalidValue(f"{where}.port", port, f"{protocol} needs a port from 1 to 65535")
+        raise InvalidValue(f"{where}.port", port, f"must be between 1 and 65535 for {protocol}")
     if size is not None and protocol != "icmp":
-        raise InvalidValue(f"{where}.size", size, "only ICMP probes have a size")
+        raise InvalidValue(f"{where}.size", size, "is allowed for ICMP only. Remove it")
     if size is not None and not PAYLOAD_MIN <= size <= SIZE_MAX:
-        raise InvalidValue(f"{where}.size", size, f"has to be from {PAYLOAD_MIN} to {SIZE_MAX} bytes")
+        raise InvalidValue(f"{where}.size", size, f"must be between {PAYLOAD_MIN} and {SIZE_MAX} bytes")
     if attempts is not None and attempts < 1:
-        raise InvalidValue(f"{where}.attempts", attempts, "has to be at least 1")
+        raise InvalidValue(f"{where}.attempts", attempts, "must be at least 1")
     return ProbeRequest(item["source"], destination, protocol, port, token, size, name, attempts)
 
 
-# Errors of the source's own kernel that mean "there is no way", as opposed to a probe that could not be made.
-_NO_WAY = frozenset(
+# Errors of the source's own kernel that mean "unreachable"; others mean that the probe could not be sent.
+_UNREACHABLE_ERRORS = frozenset(
     (
         errno.ENETUNREACH,
         errno.EHOSTUNREACH,
@@ -143,34 +143,34 @@ _HINTS = {
     errno.EPERM: "a firewall in the source's own namespace drops it",
     errno.EACCES: "a route of the source prohibits it",
     errno.EINVAL: "a route of the source is a blackhole",
-    errno.EMSGSIZE: "larger than the MTU of the source's link",
+    errno.EMSGSIZE: "larger than the MTU of the source's interface",
     errno.EADDRNOTAVAIL: "the source has no address of this family",
 }
 
 
-def of_errno(number: int) -> ProbeResult:
-    """The meaning of an error that the kernel gave on sending or connecting."""
+def result_of_errno(number: int) -> ProbeResult:
+    """The result for an error that the kernel returned on sending or connecting."""
     if number == errno.ECONNREFUSED:
         return ProbeResult(REFUSED)
     name = errno.errorcode.get(number, str(number))
     hint = _HINTS.get(number)
     text = f"{name}: {os.strerror(number)}" + (f" ({hint})" if hint else "")
-    return ProbeResult(UNREACHABLE if number in _NO_WAY else ERROR, text)
+    return ProbeResult(UNREACHABLE if number in _UNREACHABLE_ERRORS else ERROR, text)
 
 
-def of_icmp(error: IcmpError) -> ProbeResult:
-    """The meaning of an ICMP error.
+def result_of_icmp(error: IcmpError) -> ProbeResult:
+    """The result for an ICMP error.
 
-    That its port is closed is an answer where the destination itself says so; from anybody else it is a firewall's
-    REJECT in disguise.
+    "Port unreachable" from the destination itself means a closed port. From any other address it is a firewall's
+    REJECT.
     """
     if error.reason == PORT_UNREACHABLE and error.sender == error.destination:
         return ProbeResult(REFUSED, f"ICMP {error.reason}")
-    mtu = f", the MTU there is {error.mtu}" if error.mtu else ""
+    mtu = f" (MTU {error.mtu})" if error.mtu else ""
     return ProbeResult(UNREACHABLE, f"ICMP {error.reason} from {error.sender}{mtu}", mtu=error.mtu)
 
 
-def report(probe: ProbeRequest, verdict: ProbeResult) -> dict[str, t.Any]:
+def report(probe: ProbeRequest, result: ProbeResult) -> dict[str, t.Any]:
     """One entry of the module's results."""
     return {
         "source": probe.source,
@@ -179,12 +179,12 @@ def report(probe: ProbeRequest, verdict: ProbeResult) -> dict[str, t.Any]:
         "port": probe.port,
         "token": probe.token,
         "size": probe.size,
-        "reached": verdict.reached,
-        "outcome": verdict.outcome,
-        "detail": verdict.detail,
-        "rtt": verdict.rtt,
-        "source_port": verdict.source_port,
-        "mtu": verdict.mtu,
+        "reached": result.reached,
+        "outcome": result.outcome,
+        "detail": result.detail,
+        "rtt": result.rtt,
+        "source_port": result.source_port,
+        "mtu": result.mtu,
         "name": probe.name,
-        "answer": None if verdict.answer is None else list(verdict.answer),
+        "answer": None if result.answer is None else list(result.answer),
     }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Docker engine: the port that decisions and executors use. The adapter is in sdk_engine.py."""
+"""The Docker engine: the port that everything else uses. The adapter is in sdk.py."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 
 def _in_cert_folder(name: str) -> str:
-    """The file ``name`` where Docker's own client looks for it: a fallback, as ``env_fallback`` is one."""
+    """The file ``name`` where Docker's own client looks for it; a fallback like ``env_fallback``."""
     return os.path.join(str(env_fallback("DOCKER_CERT_PATH")), name)
 
 
 def engine_argument_spec() -> Json:
-    """The connection options of every module that talks to an engine, named as community.docker names them."""
+    """The connection options of modules that use the engine, with the names that community.docker uses."""
     return {
         "docker_host": {
             "type": "str",
@@ -67,7 +67,7 @@ def engine_argument_spec() -> Json:
 
 
 class EngineError(FleetnetError):
-    """The engine refused a request, or cannot be reached. ``status`` is the HTTP status, None without an answer."""
+    """The engine rejected a request or cannot be reached. ``status`` is the HTTP status, None without an answer."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         self.status = status
@@ -83,10 +83,10 @@ class EngineVersion(t.NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> EngineVersion:
-        """``28.5.2+dfsg3`` or ``20.10.24`` or ``26.1`` to numbers; suffixes do not matter to us."""
+        """Parse ``28.5.2+dfsg3``, ``20.10.24`` or ``26.1``; suffixes are ignored. Raises EngineError."""
         found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
         if not found:
-            raise EngineError(f"the engine reports version {text!r}, which is not of the form MAJOR.MINOR.PATCH")
+            raise EngineError(f"the engine's version: {text!r}: must have the form MAJOR.MINOR.PATCH")
         return cls(int(found[1]), int(found[2]), int(found[3] or 0))
 
     def __str__(self) -> str:
@@ -100,7 +100,7 @@ class Engine(t.Protocol):
     def version(self) -> EngineVersion: ...
 
     def get(self, path: str, **query: str) -> t.Any:
-        """GET ``path`` (``/networks/ID``); EngineError with ``status`` 404 where it does not exist."""
+        """GET ``path`` (``/networks/ID``). Raises EngineError with ``status`` 404 if it does not exist."""
 
     def post(self, path: str, body: Json | None = None, **query: str) -> t.Any: ...
 
@@ -108,8 +108,8 @@ class Engine(t.Protocol):
 
 
 def connect(params: Json) -> Engine:
-    """Connect with a module's parameters (:func:`engine_argument_spec`); failures are one line that says what to do."""
-    # The SDK is a third of a module's start, and not every run asks the engine.
+    """Connect with a module's parameters (:func:`engine_argument_spec`). Raises EngineError that says what to do."""
+    # Loading the SDK takes a third of a module's start, and not every run queries the engine.
     from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.sdk import connect_by_sdk
 
     return connect_by_sdk(params)

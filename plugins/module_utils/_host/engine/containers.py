@@ -18,9 +18,9 @@ Json = t.Dict[str, t.Any]
 
 
 def read_containers(engine: Engine, details: bool, listed: list[Json] | None = None) -> list[ContainerReport]:
-    """The running containers; with ``details`` each is asked about, for its PID and aliases: one call each, some ms.
+    """The running containers. ``details`` inspects each for its PID and aliases: one request of some ms each.
 
-    ``listed`` is what the engine has just said of them.
+    ``listed`` is the engine's list of them, if the caller has it.
     """
     listed = engine.get("/containers/json") if listed is None else listed
     inspected = {container["Id"]: inspect(engine, container["Id"]) for container in listed if details}
@@ -28,7 +28,7 @@ def read_containers(engine: Engine, details: bool, listed: list[Json] | None = N
 
 
 def inspect(engine: Engine, container: str) -> Json | None:
-    """All that the engine knows of a container, by name or id; None where there is none, or none any more."""
+    """Inspect a container by name or id; None if it does not exist, or no longer does."""
     try:
         detail: Json = engine.get(f"/containers/{container}/json")
     except EngineError as error:

@@ -4,9 +4,9 @@
 
 """The adapter of the engine's port over the Docker SDK for Python.
 
-The SDK gives the transport (unix, TCP with TLS, SSH), API version negotiation and error classes; requests carry the
-engine's own JSON, since the SDK's keyword arguments lag behind the API (``EnableIPv4``, ``GwPriority``,
-``ConfigFrom``). One connection a module run.
+The SDK provides the transport (unix, TCP with TLS, SSH), API version negotiation and error classes. Requests contain
+the engine's own JSON, because the SDK's keyword arguments lack options of the API (``EnableIPv4``, ``GwPriority``,
+``ConfigFrom``). A module run uses one connection.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ def _error_text(answer: t.Any) -> str:
 
 
 def connect_by_sdk(params: Json) -> SdkEngine:
-    """Connect with a module's parameters (:func:`engine_argument_spec`); failures are one line that says what to do."""
+    """Connect with a module's parameters (:func:`engine_argument_spec`). Raises EngineError that says what to do."""
     if not HAS_DOCKER:
         raise EngineError(
-            f"the Docker SDK for Python is missing from the host's {sys.executable}: install python3-docker "
+            f"the Docker SDK for Python is missing for {sys.executable} on the host. Install python3-docker "
             "(Debian, Ubuntu) or docker (PyPI), or set ansible_python_interpreter to a Python that has it"
         )
     docker_host = params["docker_host"]
@@ -85,24 +85,26 @@ def connect_by_sdk(params: Json) -> SdkEngine:
             version=params["api_version"],
             timeout=params["timeout"],
             tls=_tls(params),
-            # the system's ssh knows its user's keys, agents and known hosts, and needs no paramiko beside the SDK
+            # the ssh program uses the keys, agents and known hosts of the user
             use_ssh_client=docker_host.startswith("ssh://"),
         )
         if params["api_version"] != "auto":
-            client.version()  # nothing has been asked yet
+            client.version()  # the client has not sent a request yet
     except (docker.errors.DockerException, RequestException) as error:
-        raise EngineError(f"cannot reach the Docker engine at {docker_host}: {error}; {_hint(params)}") from error
+        raise EngineError(f"cannot reach the Docker engine at {docker_host}: {error}. {_hint(params)}") from error
     return SdkEngine(client, docker_host)
 
 
 def _hint(params: Json) -> str:
     if params["docker_host"].startswith("ssh:"):
-        return "is paramiko here (Debian: python3-paramiko), and does ssh to that host work without a password?"
+        return (
+            "Install paramiko (Debian: python3-paramiko), and check that ssh connects to that host without a password."
+        )
     if not params["docker_host"].startswith("tcp:"):
-        return "is it running (systemctl status docker)?"
+        return "Check that it runs (systemctl status docker)."
     if _tls_wanted(params):
-        return "does it listen there, and does it know the authority of client_cert?"
-    return "does it want TLS (validate_certs, ca_path, client_cert, client_key)?"
+        return "Check that it listens there and trusts the CA of client_cert."
+    return "Check whether it requires TLS (validate_certs, ca_path, client_cert, client_key)."
 
 
 def _tls_wanted(params: Json) -> bool:
@@ -119,12 +121,12 @@ def _tls(params: Json) -> t.Any:
         verify=params["validate_certs"],
     )
     if params["tls_hostname"]:
-        _expect(params["tls_hostname"], config)
+        _expect_hostname(params["tls_hostname"], config)
     return config
 
 
-def _expect(hostname: str, config: t.Any) -> None:
-    """Let the engine's certificate be one for ``hostname``: SDK 7 has no option for that any more."""
+def _expect_hostname(hostname: str, config: t.Any) -> None:
+    """Require a certificate for ``hostname``. SDK 7 no longer has an option for that."""
     configure = config.configure_client
 
     def configure_client(client: t.Any) -> None:

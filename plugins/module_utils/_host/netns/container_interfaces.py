@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Looking into containers' network namespaces, each once, and at what carries their published ports."""
+"""Read the interfaces in containers' network namespaces, and what forwards their published ports."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namesp
     NamespaceId,
     own_id,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.rtnetlink import opened
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.rtnetlink import open_netlink
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import list_rules
 
-# Where engines with the nftables backend have their rules.
+# The table of engines with the nftables backend.
 _ENGINE_TABLE = "docker-bridges"
 
 
 def add_interfaces(containers: t.Sequence[ContainerReport]) -> None:
-    """Give each running container ``namespace``, ``shares_namespace_with`` and ``interfaces``.
+    """Set ``namespace``, ``shares_namespace_with`` and ``interfaces`` of each running container.
 
-    One that ends meanwhile gets None and nothing. What lives in the host's own namespace has no interfaces of its own.
+    Each namespace is entered once. A container that has ended gets None and empty lists. Containers in the host's own
+    namespace get no interfaces.
     """
-    with opened() as host:
+    with open_netlink() as host:
         by_index = {link.number: link for link in host.links()}
     by_name = {container["name"]: container for container in containers}
-    interiors: dict[NamespaceId, NamespaceInterfaces] = {}
-    homes: dict[str, NamespaceId | None] = {}
+    found: dict[NamespaceId, NamespaceInterfaces] = {}
+    ids = {container["name"]: _read_namespace(container["pid"], found) for container in containers}
     for container in containers:
-        homes[container["name"]] = _visit(container["pid"], interiors)
-    for container in containers:
-        home = homes[container["name"]]
-        container["namespace"] = home.inode if home else None
+        own = ids[container["name"]]
+        container["namespace"] = own.inode if own else None
         container["shares_namespace_with"] = sorted(
-            name for name, other in homes.items() if home is not None and other == home and name != container["name"]
+            name for name, other in ids.items() if own is not None and other == own and name != container["name"]
         )
-        interior = interiors.get(home) if home is not None else None
+        inside = found.get(own) if own is not None else None
         container["interfaces"] = (
-            interfaces(interior, endpoints_of(container, by_name), by_index) if interior is not None else []
+            interfaces(inside, endpoints_of(container, by_name), by_index) if inside is not None else []
         )
 
 
-def _visit(pid: int | None, interiors: dict[NamespaceId, NamespaceInterfaces]) -> NamespaceId | None:
+def _read_namespace(pid: int | None, found: dict[NamespaceId, NamespaceInterfaces]) -> NamespaceId | None:
+    """The id of a process' namespace, None if the process has ended. Adds the interfaces to ``found``."""
     if pid is None:
         return None
     try:
@@ -69,26 +69,28 @@ def _visit(pid: int | None, interiors: dict[NamespaceId, NamespaceInterfaces]) -
     except NamespaceGone:
         return None
     with contextlib.closing(namespace):
-        if namespace.id not in interiors and namespace.id != own_id():
-            with namespace.entered(), opened() as link:
-                interiors[namespace.id] = NamespaceInterfaces(link.links(), link.addresses(), link.default_routes())
+        if namespace.id not in found and namespace.id != own_id():
+            with namespace.entered(), open_netlink() as netlink:
+                found[namespace.id] = NamespaceInterfaces(
+                    netlink.links(), netlink.addresses(), netlink.default_routes()
+                )
         return namespace.id
 
 
 def read_dnat(commands: Commands) -> list[Dnat]:
-    """The rules that carry published ports, of both IP versions, whatever the engine writes them with."""
+    """The DNAT rules of published ports, of both IP versions, from iptables and nftables."""
     lines = [line for version in (4, 6) for line in list_rules(commands, version, "nat")]
     nft = commands.find("nft")
     if nft is not None:
         for family in ("ip", "ip6"):
-            # There is none unless the engine writes nftables.
+            # The table exists only if the engine uses the nftables backend.
             with contextlib.suppress(CommandFailed):
                 lines += commands.run(nft, "list", "table", family, _ENGINE_TABLE).splitlines()
     return [rule for rule in map(parse_dnat, lines) if rule is not None]
 
 
 def read_proxies(root: str = "/proc") -> list[Proxy]:
-    """The userland proxies that run, by one look at all processes."""
+    """The running userland proxies, found in one pass over all processes."""
     found = []
     for entry in os.listdir(root):
         if entry.isdigit():

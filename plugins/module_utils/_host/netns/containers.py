@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which network namespace a container lives in."""
+"""Find the network namespaces of containers."""
 
 from __future__ import annotations
 
@@ -25,47 +25,48 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namesp
 
 OPTIONS: dict[str, t.Any] = {"containers": {"type": "list", "elements": "dict"}}
 CGROUPS = "/proc/{pid}/cgroup"
-_NEEDED = ("name", "id", "pid", "mode", "networks")
+_REQUIRED_KEYS = ("name", "id", "pid", "mode", "networks")
 
 
 class NoNamespace(t.NamedTuple):
-    """Why a container has no namespace on this host."""
+    """The reason why a container has no namespace on this host."""
 
     reason: str
 
 
 class ContainerNamespaces:
-    """Containers' namespaces, asked for by name or id; containers that share one get the same object.
+    """Containers' namespaces by container name or id; containers that share one get the same object.
 
-    ``told`` are the running containers, as network_info with their details has told them a moment ago. Without, and
-    about those that have another process by now, the engine is asked. InvalidValue for what network_info does not tell.
+    ``reported`` are the running containers as network_info returns them with container_details. The engine is queried
+    without them, and about a container whose process has changed since. Raises InvalidValue if a key is missing.
     """
 
-    def __init__(self, connect: t.Callable[[], Engine], told: t.Sequence[ContainerReport] | None = None) -> None:
-        for number, container in enumerate(told or ()):
-            for key in _NEEDED:
+    def __init__(self, connect: t.Callable[[], Engine], reported: t.Sequence[ContainerReport] | None = None) -> None:
+        for number, container in enumerate(reported or ()):
+            for key in _REQUIRED_KEYS:
                 if key not in container:
                     raise InvalidValue(
                         f"containers[{number}]",
                         container,
-                        f"has no {key!r}; give what network_info returns with container_details",
+                        f"has no {key!r}. Use what network_info returns with container_details",
                     )
         self._connect = connect
-        self._told = told
-        self._by_name = {key: each for each in told or () for key in (each["id"], each["name"])}
+        self._reported = reported
+        self._by_name = {key: each for each in reported or () for key in (each["id"], each["name"])}
         self._namespaces: dict[NamespaceId, Namespace] = {}
         self._subnets: dict[str, list[Prefix]] = {}
 
     def find(self, container: str) -> Namespace | NoNamespace:
-        told = self._by_name.get(container)
-        if told is not None and _still_there(told):
+        """The namespace of a container."""
+        reported = self._by_name.get(container)
+        if reported is not None and _is_current(reported):
             self._subnets[container] = [
                 Prefix.holding(address)
-                for endpoint in told["networks"]
+                for endpoint in reported["networks"]
                 for address in (endpoint["ipv4"], endpoint["ipv6"])
                 if address
             ]
-            return self._shared(int(told["pid"] or 0), container)
+            return self._shared(int(reported["pid"] or 0), container)
         detail = inspect(self._connect(), quote(container, safe=""))
         if detail is None:
             return NoNamespace(f"container {container} does not exist on this host")
@@ -77,11 +78,11 @@ class ContainerNamespaces:
         ]
         pid = int(detail["State"]["Pid"])
         if not pid:
-            return NoNamespace(f"container {container} does not run (it is {detail['State']['Status']})")
+            return NoNamespace(f"container {container} is not running (status {detail['State']['Status']})")
         return self._shared(pid, container)
 
     def neighbour(self, probe: ProbeRequest) -> tuple[str, str] | None:
-        """Source and destination, where the destination is on one of the source's own links; None behind a router."""
+        """Source and destination if the destination is in a subnet of the source; None if it is behind a router."""
         version, address = parse_address(probe.destination)
         on_link = any(
             subnet.version == version and subnet.has(address) for subnet in self._subnets.get(probe.source, ())
@@ -89,13 +90,13 @@ class ContainerNamespaces:
         return (probe.source, probe.destination) if on_link else None
 
     def observable(self) -> dict[str, Namespace]:
-        """The namespaces of all running containers, each once, by the name of the container that it belongs to.
+        """The namespaces of all running containers, each once, by the name of the container that owns it.
 
-        Not the host's own: what a packet socket hears there has not passed the host's firewall yet, and proves nothing.
+        The host's own is excluded: a packet socket there receives packets before the host's firewall filters them.
         """
         found: dict[NamespaceId, tuple[str, Namespace]] = {}
-        # Those that live in another's namespace come last, so that it goes by the name of its owner.
-        for container in sorted(self._running(), key=_borrows):
+        # Containers that join another's namespace come last, so that it gets its owner's name.
+        for container in sorted(self._running(), key=_joins_another):
             namespace = self._shared(container["pid"], container["name"]) if container["pid"] else None
             if isinstance(namespace, Namespace):
                 found.setdefault(namespace.id, (container["name"], namespace))
@@ -103,27 +104,27 @@ class ContainerNamespaces:
         return dict(found.values())
 
     def _running(self) -> t.Sequence[ContainerReport]:
-        if self._told is not None and all(map(_still_there, self._told)):
-            return self._told
+        if self._reported is not None and all(map(_is_current, self._reported)):
+            return self._reported
         return read_containers(self._connect(), details=True)
 
     def _shared(self, pid: int, container: str) -> Namespace | NoNamespace:
         try:
             namespace = Namespace.of_process(pid)
         except NamespaceGone:
-            return NoNamespace(f"container {container} has just ended")
+            return NoNamespace(f"container {container} has ended")
         known = self._namespaces.setdefault(namespace.id, namespace)
         if known is not namespace:
             namespace.close()
         return known
 
 
-def _borrows(container: ContainerReport) -> bool:
+def _joins_another(container: ContainerReport) -> bool:
     return container["mode"].startswith("container:")
 
 
-def _still_there(container: ContainerReport) -> bool:
-    """Whether the container's process is still its own: then its cgroup is called by the container's id."""
+def _is_current(container: ContainerReport) -> bool:
+    """Whether the process still belongs to the container: then the container's id is in the name of its cgroup."""
     try:
         cgroups = pathlib.Path(CGROUPS.format(pid=container["pid"])).read_text(encoding="utf-8")
     except OSError:

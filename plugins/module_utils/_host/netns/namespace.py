@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entering a container's network namespace, and nothing else of the container: its file system is never seen.
+"""Enter a container's network namespace and nothing else of the container: its file system is not entered.
 
-A socket stays in the namespace that it was made in. So whoever wants to speak from inside a namespace enters, makes its
-sockets, leaves, and uses them from outside. What a thread enters holds for that thread alone.
+A socket stays in the namespace in which it was created. The code enters a namespace, creates its sockets, leaves, and
+uses the sockets from outside. Entering applies to the current thread only.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ OWN = "/proc/thread-self/ns/net"
 
 
 class NamespaceGone(FleetnetError):
-    """The process whose namespace was wanted has ended."""
+    """The process has ended, and with it the path to its namespace."""
 
 
 class NamespaceId(t.NamedTuple):
-    """What tells two namespaces apart: processes that share one have the same."""
+    """Identifies a namespace: processes that share one have the same."""
 
     device: int
     inode: int
 
 
 class Namespace:
-    """A network namespace, held open so that it stays what it is even if its container ends meanwhile."""
+    """A network namespace, held open so that it remains even if its container ends."""
 
     def __init__(self, path: str) -> None:
         """``path`` is a file of /proc/PID/ns or of /run/netns."""
@@ -44,7 +44,7 @@ class Namespace:
         except FileNotFoundError:
             raise NamespaceGone(f"{path}: the process has ended") from None
         except PermissionError:
-            raise FleetnetError(f"{path}: not permitted; this task has to run as root (become: true)") from None
+            raise FleetnetError(f"{path}: permission denied. Run this task as root (become: true)") from None
         status = os.fstat(self._descriptor)
         self.id = NamespaceId(status.st_dev, status.st_ino)
 
@@ -57,20 +57,20 @@ class Namespace:
 
     @contextlib.contextmanager
     def entered(self) -> t.Iterator[None]:
-        """Be inside for the length of a ``with`` block."""
-        home = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
+        """Enter the namespace for a ``with`` block."""
+        previous = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
         try:
             _enter(self._descriptor)
             try:
                 yield
             finally:
-                _enter(home)
+                _enter(previous)
         finally:
-            os.close(home)
+            os.close(previous)
 
 
 def own_id() -> NamespaceId:
-    """The namespace that this process is in: the host's, for a module."""
+    """The namespace of this process: for a module, the host's."""
     status = os.stat(OWN)
     return NamespaceId(status.st_dev, status.st_ino)
 
@@ -80,7 +80,7 @@ def _enter(descriptor: int) -> None:
         _setns(descriptor)
     except PermissionError:
         raise FleetnetError(
-            "entering a network namespace is not permitted; this task has to run as root with CAP_SYS_ADMIN"
+            "cannot enter a network namespace: permission denied. Run this task as root with CAP_SYS_ADMIN"
             " (become: true)"
         ) from None
 
@@ -96,13 +96,13 @@ def _setns(descriptor: int) -> None:
 
 
 def require_root() -> None:
-    """FleetnetError for anybody else: raw sockets and foreign namespaces need CAP_NET_RAW and CAP_SYS_ADMIN."""
+    """Raise FleetnetError without root: raw sockets and other namespaces need CAP_NET_RAW and CAP_SYS_ADMIN."""
     if os.geteuid() != 0:
-        raise FleetnetError("this task looks into containers' network namespaces and has to run as root (become: true)")
+        raise FleetnetError("this task requires root for containers' network namespaces. Run it with become: true")
 
 
 def allow_descriptors(wanted: int) -> int:
-    """Raise the limit of open files towards ``wanted`` as far as it goes; the limit that holds now."""
+    """Raise the limit of open files to ``wanted``, or to the hard limit if that is lower; returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft == resource.RLIM_INFINITY or soft >= ceiling:

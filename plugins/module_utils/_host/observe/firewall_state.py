@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What filters packets on the host: whose tables there are, what is ours of it, and which services see to it."""
+"""Read what filters packets on the host: tables, this collection's rules, and the services that write rules."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.com
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import list_rules
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import unit_states
 
-# Who else writes rules on hosts.
+# Other services that write rules.
 _SERVICES = ("firewalld", "ufw", "nftables")
 _OWN_CHAINS = "FLEETNET-"
 _OWN_TABLES = ("ip fleetnet", "ip6 fleetnet")
 
 
 class Rule(t.TypedDict):
-    """A rule of iptables that is ours, or jumps to ours, as ``-S`` prints it."""
+    """A rule of iptables in a chain of this collection, or a jump to one, as ``-S`` prints it."""
 
     family: int
     table: str
@@ -28,7 +28,7 @@ class Rule(t.TypedDict):
 
 
 class UnitReport(t.TypedDict):
-    """A unit of this collection."""
+    """A systemd unit of this collection."""
 
     name: str
     active: bool
@@ -36,7 +36,7 @@ class UnitReport(t.TypedDict):
 
 
 class FirewallState(t.TypedDict):
-    """``forward_policy`` by ``ipv4`` and ``ipv6``; ``services`` tells which other writers of rules are active."""
+    """``forward_policy`` by ``ipv4`` and ``ipv6``; ``services``: whether each other writer of rules is active."""
 
     forward_policy: dict[str, str | None]
     tables: list[str]
@@ -47,7 +47,7 @@ class FirewallState(t.TypedDict):
 
 
 def read_firewall(commands: Commands) -> FirewallState:
-    """By one call of iptables a table and IP version, one of nft, one of systemctl."""
+    """Read it with one call of iptables per table and IP version, one of nft and one of systemctl."""
     tables = _nft_tables(commands)
     forward: dict[str, str | None] = {}
     rules: list[Rule] = []
@@ -81,13 +81,13 @@ def _nft_tables(commands: Commands) -> list[str]:
         return []
     try:
         listed = commands.run(program, "list", "tables").splitlines()
-    except CommandFailed:  # a kernel without it
+    except CommandFailed:  # a kernel without nftables
         return []
     return [line[len("table ") :] for line in listed if line.startswith("table ")]
 
 
 def _unit_states(commands: Commands) -> dict[str, tuple[bool, bool]]:
-    """Whether units are active and enabled; those that are not there are neither."""
+    """Whether units are active and enabled; (False, False) for a unit that does not exist."""
     units = [*(f"{name}.service" for name in _SERVICES), *FIREWALL_PART.units, *ROUTES_PART.units]
     found = dict.fromkeys(units, (False, False))
     if commands.find("systemctl") is None:

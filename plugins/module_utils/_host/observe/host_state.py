@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading what the host says of itself in files: kernel switches, resolver, the daemon's command line."""
+"""Read the host's state from files: kernel settings, name servers, control path, the daemon's command line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DAEMON_PID = "/run/docker.pid"
 
 
 class Forwarding(t.TypedDict):
-    """Kernel switches; None where the kernel does not have one (IPv6 off, br_netfilter not loaded)."""
+    """Kernel settings; None if the kernel does not have one (IPv6 disabled, br_netfilter not loaded)."""
 
     ipv4: bool | None
     ipv6: bool | None
@@ -42,12 +42,12 @@ def read_forwarding(root: str = "/") -> Forwarding:
         "bridge_nf_call_iptables": _switch(os.path.join(net, "bridge/bridge-nf-call-iptables")),
         "bridge_nf_call_ip6tables": _switch(os.path.join(net, "bridge/bridge-nf-call-ip6tables")),
         "rp_filter": {
-            link: _number(os.path.join(configuration, link, "rp_filter")) or 0 for link in _links(configuration)
+            name: _number(os.path.join(configuration, name, "rp_filter")) or 0 for name in _interfaces(configuration)
         },
     }
 
 
-def _links(configuration: str) -> list[str]:
+def _interfaces(configuration: str) -> list[str]:
     try:
         return sorted(os.listdir(configuration))
     except OSError:
@@ -65,7 +65,7 @@ def _switch(path: str) -> bool | None:
 
 
 def _text(path: str) -> str:
-    """A file's text, empty where it cannot be read."""
+    """A file's text, empty if it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -74,7 +74,7 @@ def _text(path: str) -> str:
 
 
 def read_resolver(root: str = "/") -> list[str]:
-    """The name servers' addresses; behind systemd-resolved's stub (127.0.0.53), also those that it asks itself."""
+    """The name servers' addresses, including those behind the stub of systemd-resolved (127.0.0.53)."""
     servers = parse_name_servers(_text(os.path.join(root, RESOLV_CONF.lstrip("/"))))
     if "127.0.0.53" in servers:
         servers += parse_name_servers(_text(os.path.join(root, SYSTEMD_RESOLV_CONF.lstrip("/"))))
@@ -82,9 +82,9 @@ def read_resolver(root: str = "/") -> list[str]:
 
 
 def read_control_path(root: str = "/") -> ControlPath | None:
-    """The two ends of the SSH connection that this module came in by.
+    """The two ends of the SSH connection that runs this module.
 
-    sudo takes SSH_CONNECTION out of the environment, so the processes above this one are asked too.
+    sudo removes SSH_CONNECTION from the environment, so the environments of parent processes are read too.
     """
     environment: t.Mapping[str, str] = os.environ
     pid = os.getpid()
@@ -98,7 +98,7 @@ def read_control_path(root: str = "/") -> ControlPath | None:
 
 
 def _parent(root: str, pid: int) -> int:
-    """0 where there is none. The second field of stat, the program's name, may hold blanks and brackets."""
+    """The parent's process id, 0 without one. The program's name in stat may contain blanks and parentheses."""
     words = _text(os.path.join(root, "proc", str(pid), "stat")).rpartition(")")[2].split()
     return int(words[1]) if len(words) > 1 else 0
 
@@ -109,7 +109,7 @@ def _environment(root: str, pid: int) -> dict[str, str]:
 
 
 def read_manages_firewall(root: str = "/") -> bool | None:
-    """Whether the host's dockerd writes firewall rules; None where its command line or daemon.json cannot be read."""
+    """Whether the host's dockerd writes firewall rules; None if its command line or daemon.json cannot be read."""
     pid = _text(os.path.join(root, DAEMON_PID.lstrip("/"))).strip()
     argv = _text(os.path.join(root, "proc", pid, "cmdline")).split("\0") if pid.isdigit() else []
     if not argv:

@@ -2,10 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tracing flows on a host: a table of our own that marks them, and nft's monitor as a passing unit of systemd.
+"""Trace flows on a host with a table that marks their packets, and nft's monitor as a transient systemd unit.
 
-The unit takes the table away when it ends, and ends by itself: what is left of a run that was killed is gone in a
-minute.
+The unit has a time limit and deletes the table when it ends, so nothing remains of a run that was killed.
 """
 
 from __future__ import annotations
@@ -24,21 +23,21 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.com
 UNIT = "fleetnet-trace.service"
 FOLDER = "/run/fleetnet"
 _FILE = f"{FOLDER}/trace"
-# Before everything else that may have rules; nothing that is dropped earlier can be traced.
+# Before all other rules: packets dropped earlier are not traced.
 _PRIORITY = -1000
 
 
 class PacketTrace:
-    """The one trace of this host."""
+    """The trace of this host; there is at most one."""
 
     def __init__(self, commands: Commands) -> None:
         for program in ("nft", "systemd-run"):
             if commands.find(program) is None:
-                raise Unsupported(f"the host has no {program!r}, by which packets are traced")
+                raise Unsupported(f"the program {program} is missing on the host; packets cannot be traced without it")
         self._commands = commands
 
     def start(self, flows: t.Sequence[Flow], lifetime: int) -> None:
-        """Trace packets of ``flows`` in both directions for ``lifetime`` seconds at most."""
+        """Trace packets of ``flows`` in both directions for at most ``lifetime`` seconds."""
         self.stop()
         os.makedirs(FOLDER, mode=0o700, exist_ok=True)
         self._commands.run("nft", "-f", "-", stdin=_table(flows))
@@ -49,8 +48,8 @@ class PacketTrace:
         )  # fmt: skip
 
     def stop(self) -> tuple[str, str]:
-        """End it; what the monitor printed, and the rules as they are now with their handles."""
-        with contextlib.suppress(CommandFailed):  # it has ended, or there was none
+        """Stop the trace. Returns what the monitor printed, and the current rules with their handles."""
+        with contextlib.suppress(CommandFailed):  # it has ended, or none ran
             self._commands.run("systemctl", "stop", UNIT)
         with contextlib.suppress(CommandFailed):
             self._commands.run("nft", "delete", "table", *TRACE_TABLE.split())
@@ -60,18 +59,18 @@ class PacketTrace:
         return text, self._commands.run("nft", "-a", "list", "ruleset") if text else ""
 
     def lookups(self, flows: t.Mapping[Flow, str | None]) -> list[dict[str, t.Any]]:
-        """For each flow, how the kernel routes it here: what ``ip route get`` tells, or ``error``.
+        """How the kernel routes each flow on this host: the output of ``ip route get``, or ``error``.
 
-        The flows' values are the links that they come in by; None where that is not known, and the way back is taken.
+        The flows' values are their incoming interfaces; None if unknown: then the route back to the source decides.
         """
         found = []
-        for flow, seen in flows.items():
-            back = {"dev": seen} if seen else self._route_get(flow.source)
-            link = back.get("dev")
+        for flow, incoming in flows.items():
+            back = {"dev": incoming} if incoming else self._route_get(flow.source)
+            device = back.get("dev")
             found.append(
-                self._route_get(flow.destination, "from", flow.source, "iif", link)
-                if link
-                else {"error": f"no way back to {flow.source}: {back.get('error')}"}
+                self._route_get(flow.destination, "from", flow.source, "iif", device)
+                if device
+                else {"error": f"no route back to {flow.source}: {back.get('error')}"}
             )
         return found
 
@@ -83,7 +82,7 @@ class PacketTrace:
         return t.cast("dict[str, t.Any]", route)
 
     def checks(self) -> list[str]:
-        """What of ours got lost on the host, a line each, as its own scripts tell."""
+        """What is missing or unexpected on the host, one line each, as the host's scripts report with --check."""
         lines: list[str] = []
         for part in (FIREWALL_PART, ROUTES_PART):
             if os.path.exists(part.script):
@@ -94,11 +93,11 @@ class PacketTrace:
         return lines
 
     def neighbours(self) -> list[dict[str, t.Any]]:
-        """The host's neighbour table, as ``ip neigh`` tells."""
+        """The host's neighbour table, as ``ip neigh`` reports it."""
         return t.cast("list[dict[str, t.Any]]", json.loads(self._commands.run("ip", "-json", "neigh", "show") or "[]"))
 
     def queues(self) -> list[dict[str, str]]:
-        """Queueing disciplines that somebody set: those that may lose packets."""
+        """Queueing disciplines that can drop packets. The kernel does not set these by itself."""
         found = []
         for line in self._commands.run("tc", "qdisc", "show").splitlines():
             words = line.split()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host's truth in one go: asks the engine, iproute2 and the kernel for the parts that are wanted, and no others."""
+"""Read the requested parts of a host's state from the engine, iproute2 and the kernel, and no others."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ PARTS = (
     "control_path",
 )
 
-# Each has those before it.
+# Each includes those before it.
 _CONTAINER_PARTS = ("containers", "ports", "container_details", "interfaces")
 ENGINE_PARTS = frozenset(("engine", "networks", *_CONTAINER_PARTS))
 
 
 def survey(parts: t.Sequence[str], commands: Commands, engine: Engine | None) -> Json:
-    """The wanted ``parts`` by name; ``engine`` is None only where none of ENGINE_PARTS is wanted."""
+    """The requested ``parts`` by name; ``engine`` may be None only if none of ENGINE_PARTS is requested."""
     found: Json = {}
     if engine is not None:
         found.update(_survey_engine(parts, commands, engine))
@@ -98,7 +98,7 @@ def _survey_containers(parts: t.Sequence[str], commands: Commands, engine: Engin
 
 
 def read_networks(engine: Engine, commands: Commands) -> list[NetworkReport]:
-    """All networks of the engine. Their links are read too where the engine does not tell a bridge's address."""
+    """All networks of the engine. Reads the host's interfaces too if the engine does not report a gateway."""
     networks = parse_networks(engine.get("/networks"))
     if any(network["bridge"] and subnet["gateway"] is None for network in networks for subnet in network["subnets"]):
         fill_gateways(networks, read_links(commands))
@@ -106,4 +106,5 @@ def read_networks(engine: Engine, commands: Commands) -> list[NetworkReport]:
 
 
 def read_engine(engine: Engine) -> EngineInfo:
+    """The engine's version and settings."""
     return parse_engine(engine.get("/version"), engine.get("/info"), read_manages_firewall())

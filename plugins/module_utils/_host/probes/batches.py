@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sending probes from the containers that they are to come from."""
+"""Send probes from their source containers."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.contai
     ContainerNamespaces,
     NoNamespace,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.neighbours import Forgetter
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.neighbours import NewNeighbours
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sender import ProbeRun
 
 
 def probe_all(
     probes: t.Sequence[ProbeRequest],
-    residents: ContainerNamespaces,
+    containers: ContainerNamespaces,
     new_run: t.Callable[[], ProbeRun],
     most_neighbours: int,
 ) -> list[ProbeResult]:
-    """Send ``probes`` from their containers; those whose container does not run are errors, the others go on.
+    """Send ``probes`` from their containers. A probe whose container is not running gets an error; the others are sent.
 
-    All at once, unless they are to more than ``most_neighbours``: the kernel's table has no room for more.
+    All are sent at once, unless they are to more than ``most_neighbours``, the limit of the kernel's neighbour table.
     """
-    homes = {source: residents.find(source) for source in dict.fromkeys(probe.source for probe in probes)}
-    verdicts: list[ProbeResult | None] = []
+    namespaces = {source: containers.find(source) for source in dict.fromkeys(probe.source for probe in probes)}
+    results: list[ProbeResult | None] = []
     sent = []
     for probe in probes:
-        home = homes[probe.source]
-        if isinstance(home, NoNamespace):
-            verdicts.append(ProbeResult(ERROR, home.reason))
+        namespace = namespaces[probe.source]
+        if isinstance(namespace, NoNamespace):
+            results.append(ProbeResult(ERROR, namespace.reason))
         else:
-            verdicts.append(None)
-            sent.append((probe, home))
-    batches = in_batches([residents.neighbour(probe) for probe, _home in sent], most_neighbours)
+            results.append(None)
+            sent.append((probe, namespace))
+    batches = in_batches([containers.neighbour(probe) for probe, _namespace in sent], most_neighbours)
     found: dict[int, ProbeResult] = {}
-    with contextlib.closing(Forgetter(residents.observable().values() if len(batches) > 1 else ())) as forgetter:
+    with contextlib.closing(NewNeighbours(containers.observable().values() if len(batches) > 1 else ())) as neighbours:
         for batch in batches:
             found.update(zip(batch, new_run().run([sent[position] for position in batch])))
-            forgetter.forget()
+            neighbours.delete()
     answers = (found[position] for position in range(len(sent)))
-    return [next(answers) if verdict is None else verdict for verdict in verdicts]
+    return [next(answers) if result is None else result for result in results]

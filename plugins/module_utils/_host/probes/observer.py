@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The observer's life on a host: starting it as a process of its own, and ending it for what it has seen.
+"""Start the observer as a process of its own, and stop it and read what it has recorded.
 
-It is a fork of the module, since the module's code is gone from the host once the module ends. It listens by packet
-sockets, and opens ports only where it is told to; :mod:`observer_process` is what it does.
+The observer is a fork of the module, because Ansible removes the module's code from the host when the module ends. It
+listens on packet sockets, and opens only the ports that it is given. :mod:`observer_process` is what it runs.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace, allow_descriptors
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.observer_process import (
     END_MARK,
-    Ear,
+    Capture,
     Listener,
     listen,
-    listener,
+    open_listener,
     packet_sockets,
 )
 
 STATE_FOLDER = "/run/fleetnet"
 
-# How long the observer may take to end when it is asked to, in seconds.
-_PATIENCE = 5.0
+# How long to wait for the observer's end after a signal, in seconds.
+_STOP_TIMEOUT = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
-    """What an observer has seen. ``complete`` is False where there was none, or it ended before it was told to."""
+class ObserverRecord:
+    """What an observer has recorded. ``complete`` is False if none ran, or it ended before it was stopped."""
 
     arrivals: list[dict[str, t.Any]]
     complete: bool
@@ -55,28 +55,28 @@ class Observer:
     def start(
         self, containers: t.Mapping[str, Namespace], lifetime: float, ports: t.Sequence[tuple[str, str, int]] = ()
     ) -> int:
-        """Observe the namespaces of ``containers`` for ``lifetime`` seconds at most; the process id.
+        """Observe the namespaces of ``containers`` for at most ``lifetime`` seconds. Returns the process id.
 
-        It also listens on ``ports``, each an address, a protocol and a port, where that is an address in one of the
-        namespaces and the port is free. An observer that runs already is ended first. On return the new one hears.
+        The observer also listens on ``ports`` (address, protocol, port) if the address is in one of the namespaces and
+        the port is free. A running observer is stopped first. On return, the new one records.
         """
         self.stop()
         _private_folder(self._folder)
         allow_descriptors(2 * len(containers) + len(ports) + 256)
-        ears = []
+        captures = []
         listeners: list[Listener] = []
         for name, namespace in containers.items():
             with namespace.entered():
-                ears += [Ear(opened, name) for opened in packet_sockets()]
-                listeners += filter(None, (listener(*port) for port in ports))
+                captures += [Capture(opened, name) for opened in packet_sockets()]
+                listeners += filter(None, (open_listener(*port) for port in ports))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         arrivals = os.open(self._arrivals_file, flags, 0o600)
-        sockets = [ear.socket for ear in ears] + [each.socket for each in listeners]
+        sockets = [capture.socket for capture in captures] + [each.socket for each in listeners]
         kept = [arrivals] + [opened.fileno() for opened in sockets]
-        pid = _detach(lambda ready: listen(ears, listeners, arrivals, lifetime, ready), kept)
+        pid = _detach(lambda ready: listen(captures, listeners, arrivals, lifetime, ready), kept)
         start_time = _start_time(pid)
         if start_time is None:
-            raise FleetnetError("the observer of probes has ended as soon as it was started")
+            raise FleetnetError("the probe observer ended immediately after its start")
         with open(self._process_file, "w", encoding="utf-8") as file:
             json.dump({"pid": pid, "start_time": start_time}, file)
         for opened in sockets:
@@ -84,8 +84,8 @@ class Observer:
         os.close(arrivals)
         return pid
 
-    def stop(self) -> Record:
-        """End the observer, if one runs, and clear its traces away."""
+    def stop(self) -> ObserverRecord:
+        """Stop the observer, if one runs, and delete its files. Returns what it has recorded."""
         alive = self._end()
         record = self._read(alive)
         for path in (self._process_file, self._arrivals_file):
@@ -94,7 +94,7 @@ class Observer:
         return record
 
     def _end(self) -> bool:
-        """Whether there was one to end. A process that merely has its number by now is left alone."""
+        """Stop the process; returns whether one ran. Another process that has its number by now is left alone."""
         try:
             with open(self._process_file, encoding="utf-8") as file:
                 known = json.load(file)
@@ -106,14 +106,14 @@ class Observer:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-            deadline = time.monotonic() + _PATIENCE
+            deadline = time.monotonic() + _STOP_TIMEOUT
             while time.monotonic() < deadline:
                 if _start_time(pid) != start_time:
                     return True
                 time.sleep(0.01)
-        raise FleetnetError(f"the observer of probes, process {pid}, does not end, not even by SIGKILL")
+        raise FleetnetError(f"the probe observer (process {pid}) does not end after SIGKILL")
 
-    def _read(self, alive: bool) -> Record:
+    def _read(self, alive: bool) -> ObserverRecord:
         arrivals: list[dict[str, t.Any]] = []
         ended = False
         try:
@@ -122,23 +122,25 @@ class Observer:
                     ended = line == END_MARK
                     if not ended:
                         arrivals.append(json.loads(line))
-        except (FileNotFoundError, ValueError):  # none was there, or it was killed in the middle of a line
+        except (FileNotFoundError, ValueError):  # no observer ran, or it was killed while it wrote a line
             ended = False
-        return Record(arrivals, alive and ended)
+        return ObserverRecord(arrivals, alive and ended)
 
 
 def _private_folder(path: str) -> None:
-    """Make ``path`` if need be; FleetnetError if somebody but root could write there."""
+    """Create ``path`` if it does not exist. Raises FleetnetError if another user than root can write to it."""
     os.makedirs(path, mode=0o700, exist_ok=True)
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-        raise FleetnetError(f"{path} is not a folder that belongs to root alone; remove it and run this again")
+        raise FleetnetError(
+            f"{path} must be a directory that only root can write to. Remove it and run this task again"
+        )
 
 
 def _start_time(pid: int) -> int | None:
-    """When a process began, in clock ticks since boot; None where there is none, or a dead one not yet reaped.
+    """When a process began, in clock ticks since boot; None if it does not exist or is a zombie.
 
-    A number and its start time together name a process for good; numbers alone come back.
+    Process ids are reused; id and start time together identify a process.
     """
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
@@ -149,10 +151,10 @@ def _start_time(pid: int) -> int | None:
 
 
 def _detach(job: t.Callable[[t.Callable[[], None]], None], kept: t.Sequence[int]) -> int:
-    """Run ``job`` in a process that has nothing to do with this one any more; its process id.
+    """Run ``job`` in a process that is detached from this one. Returns its process id.
 
-    Of the open files it keeps ``kept`` alone: Ansible waits until nobody holds the module's output open. The job gets a
-    function to call once it is ready, which is what this waits for.
+    It keeps only the descriptors ``kept`` open, because Ansible waits until the module's output is closed. The job gets
+    a function that it must call once it is ready; this function waits for that.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -167,13 +169,13 @@ def _detach(job: t.Callable[[t.Callable[[], None]], None], kept: t.Sequence[int]
                 _close_all_but([writer, *kept])
                 job(lambda: os.close(writer))
         finally:
-            os._exit(0)  # never back into the module, whatever happened
+            os._exit(0)  # never return into the module
     os.close(writer)
     os.waitpid(child, 0)
     with os.fdopen(reader) as file:
-        answer = file.read()  # to its end, which is when nobody has the other end any more
+        answer = file.read()  # to its end, when the other end is closed
     if not answer:
-        raise FleetnetError("the observer of probes could not be started: the host refuses a new process")
+        raise FleetnetError("cannot start the probe observer: the host cannot create a process")
     return int(answer)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the observer does: hear the probes that come into network namespaces, and write each down once."""
+"""The observer's process: receive the probes that enter network namespaces, and record each once."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.bpf_filter import encode, probe_filter
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import Arrival, parse_arrival
 
-# The last line of a record that ends because the observer was told to end.
+# The last line of the record of an observer that was stopped.
 END_MARK = '"end"\n'
 
-# How the process is called in `ps`: at most 15 characters.
+# The name of the process in `ps`: at most 15 characters.
 _PROCESS_NAME = "fleetnet-probes"
 
-# More arrivals than any verification has: a bound on memory and disk, should something flood the namespaces.
+# More arrivals than any verification has: limits memory and disk if something floods the namespaces.
 _ARRIVALS_MAX = 200000
 
 # Constants that Python's socket module lacks (linux/if_ether.h, asm-generic/socket.h, linux/if_packet.h).
@@ -43,8 +43,8 @@ _BACKLOG = 1024
 
 
 @dataclasses.dataclass(frozen=True)
-class Ear:
-    """A packet socket inside the namespace of ``container``."""
+class Capture:
+    """A packet socket in the namespace of ``container``."""
 
     socket: socket.socket
     container: str
@@ -52,13 +52,13 @@ class Ear:
 
 @dataclasses.dataclass(frozen=True)
 class Listener:
-    """A socket on a port that nobody else listens on: connections are accepted and closed, datagrams sent back."""
+    """A socket on a free port: it accepts and closes connections, and sends datagrams back."""
 
     socket: socket.socket
 
     def serve(self) -> None:
-        """Answer all that has come in."""
-        with contextlib.suppress(OSError):  # nothing more
+        """Answer everything received."""
+        with contextlib.suppress(OSError):  # nothing left to read
             while True:
                 if self.socket.type == socket.SOCK_STREAM:
                     self.socket.accept()[0].close()
@@ -66,8 +66,8 @@ class Listener:
                     self.socket.sendto(*self.socket.recvfrom(_DATAGRAM))
 
 
-def listener(address: str, protocol: str, port: int) -> Listener | None:
-    """In the namespace that the caller is in; None where it has not this address, or somebody listens there."""
+def open_listener(address: str, protocol: str, port: int) -> Listener | None:
+    """A listener in the current namespace; None if it does not have the address or the port is in use."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
     try:
@@ -82,15 +82,15 @@ def listener(address: str, protocol: str, port: int) -> Listener | None:
 
 
 def packet_sockets() -> list[socket.socket]:
-    """Sockets that hear the probes of either family coming in, in the namespace that the caller is in.
+    """Sockets that receive the probes of both families entering the current namespace.
 
-    With one protocol each, they get no outgoing packets. They start with their IP header.
+    A socket of one protocol does not receive outgoing packets. Packets start with their IP header.
     """
     return [_packet_socket(protocol) for protocol in (_ETH_P_IP, _ETH_P_IPV6)]
 
 
 def _packet_socket(protocol: int) -> socket.socket:
-    # What comes in before the filter is in place is sorted out by parse_arrival.
+    # parse_arrival ignores what arrives before the filter is attached.
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(protocol))
     program = probe_filter()
     instructions = ctypes.create_string_buffer(encode(program))
@@ -106,57 +106,55 @@ def _packet_socket(protocol: int) -> socket.socket:
 
 
 def listen(
-    ears: t.Sequence[Ear],
+    captures: t.Sequence[Capture],
     listeners: t.Sequence[Listener],
     arrivals: int,
     lifetime: float,
     ready: t.Callable[[], None],
 ) -> None:
-    """Let ``listeners`` serve, and write what is heard to the descriptor ``arrivals``.
+    """Serve ``listeners``, and write what ``captures`` receive to the descriptor ``arrivals``.
 
-    Until SIGTERM comes, or ``lifetime`` seconds are over.
-
-    ``ready`` is called once SIGTERM is understood.
+    Ends on SIGTERM or after ``lifetime`` seconds. Calls ``ready`` once SIGTERM is handled.
     """
-    # Whatever else goes wrong, the kernel ends this process.
+    # In any case, the kernel ends this process.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, lifetime + 10)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _name_process()
-    told = _Told()
+    sigterm = _Sigterm()
     ready()
     deadline = time.monotonic() + lifetime
     selector = selectors.DefaultSelector()
-    for ear in ears:
-        selector.register(ear.socket, selectors.EVENT_READ, ear)
+    for capture in captures:
+        selector.register(capture.socket, selectors.EVENT_READ, capture)
     for each in listeners:
         selector.register(each.socket, selectors.EVENT_READ, each)
-    selector.register(told.reader, selectors.EVENT_READ)
+    selector.register(sigterm.reader, selectors.EVENT_READ)
     seen: set[tuple[str, Arrival]] = set()
     with os.fdopen(arrivals, "w", encoding="utf-8") as file:
-        while not told.by_signal and time.monotonic() < deadline:
+        while not sigterm.received and time.monotonic() < deadline:
             events = selector.select(max(0.0, deadline - time.monotonic()))
             for key, _mask in events:
                 if isinstance(key.data, Listener):
                     key.data.serve()
-            _write(file, [key.data for key, _mask in events if isinstance(key.data, Ear)], seen)
-        _write(file, ears, seen)  # what has come in before the signal
-        if told.by_signal:
+            _write(file, [key.data for key, _mask in events if isinstance(key.data, Capture)], seen)
+        _write(file, captures, seen)  # what arrived before the signal
+        if sigterm.received:
             file.write(END_MARK)
 
 
-class _Told:
-    """SIGTERM, as something that a selector wakes up for."""
+class _Sigterm:
+    """Receives SIGTERM and wakes up a selector."""
 
     def __init__(self) -> None:
-        self.by_signal = False
+        self.received = False
         self.reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer)
-        signal.signal(signal.SIGTERM, self._tell)
+        signal.signal(signal.SIGTERM, self._handle)
 
-    def _tell(self, _number: int, _frame: types.FrameType | None) -> None:
-        self.by_signal = True
+    def _handle(self, _number: int, _frame: types.FrameType | None) -> None:
+        self.received = True
 
 
 def _name_process() -> None:
@@ -164,20 +162,20 @@ def _name_process() -> None:
         file.write(_PROCESS_NAME)
 
 
-def _write(file: t.TextIO, ears: t.Sequence[Ear], seen: set[tuple[str, Arrival]]) -> None:
-    for ear in ears:
-        for arrival in _heard(ear.socket):
-            if (ear.container, arrival) not in seen and len(seen) < _ARRIVALS_MAX:
-                seen.add((ear.container, arrival))
-                file.write(json.dumps(dict(dataclasses.asdict(arrival), container=ear.container)) + "\n")
+def _write(file: t.TextIO, captures: t.Sequence[Capture], seen: set[tuple[str, Arrival]]) -> None:
+    for capture in captures:
+        for arrival in _received(capture.socket):
+            if (capture.container, arrival) not in seen and len(seen) < _ARRIVALS_MAX:
+                seen.add((capture.container, arrival))
+                file.write(json.dumps(dict(dataclasses.asdict(arrival), container=capture.container)) + "\n")
     file.flush()
 
 
-def _heard(opened: socket.socket) -> t.Iterator[Arrival]:
+def _received(opened: socket.socket) -> t.Iterator[Arrival]:
     while True:
         try:
             packet, sender = opened.recvfrom(256)  # headers, options and the beginning of the payload
-        except OSError:  # nothing more, or a link of the namespace went down, which ends nothing
+        except OSError:  # nothing left to read, or an interface went down, which does not end the observer
             return
         arrival = parse_arrival(packet) if sender[2] == _PACKET_HOST else None
         if arrival is not None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Many probes at once, from inside many network namespaces, driven by one selector loop in one thread."""
+"""Send many probes at once from many network namespaces, with one selector loop in one thread."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.req
     TIMEOUT,
     ProbeRequest,
     ProbeResult,
-    of_errno,
-    of_icmp,
+    result_of_errno,
+    result_of_icmp,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace, allow_descriptors
 
@@ -46,44 +46,44 @@ _SO_RCVBUFFORCE = 33
 _IP_MTU_DISCOVER = 10
 _IPV6_MTU_DISCOVER = 23
 _IPV6_DONTFRAG = 62
-_PMTUDISC_PROBE = 3  # set "don't fragment", and believe no path MTU that was learned earlier
+_PMTUDISC_PROBE = 3  # set "don't fragment", and ignore path MTUs learned earlier
 _SOL_RAW = 255
 _ICMP_FILTER = 1
 _ICMPV6_FILTER = 1
 
 _RECEIVE_BUFFER = 4 << 20
 _DATAGRAM = 4096
-# Of the addresses that names are asked for.
+# The IP version of the addresses that DNS probes query.
 ADDRESS_VERSION = 4
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
-# How many probes are sent before answers are looked at again: answers must not overrun the buffers meanwhile.
+# How many probes are sent before answers are read, so that answers do not overrun the buffers.
 _BURST = 64
 
-# Descriptors that are left for everything but probes: namespaces, raw sockets, the engine's connection.
+# Descriptors reserved for everything else: namespaces, raw sockets, the engine's connection.
 _SPARE_DESCRIPTORS = 128
 
 
 class _Flight:
-    """A probe on its way."""
+    """A probe in flight."""
 
-    __slots__ = ("attempts", "namespace", "probe", "sent", "socket", "source_port", "verdict")
+    __slots__ = ("attempts", "namespace", "probe", "result", "sent", "socket", "source_port")
 
     def __init__(self, probe: ProbeRequest, namespace: Namespace, attempts: int) -> None:
         self.probe = probe
         self.namespace = namespace
-        self.attempts = attempts  # those that are left
+        self.attempts = attempts  # remaining ones
         self.sent = 0.0
         self.socket: socket.socket | None = None
         self.source_port: int | None = None
-        self.verdict: ProbeResult | None = None
+        self.result: ProbeResult | None = None
 
 
-_NOBODY: tuple[_Flight | None, float] = (None, 0.0)
+_UNKNOWN: tuple[_Flight | None, float] = (None, 0.0)
 
 
-class _Echoes:
-    """The raw socket that all ICMP of one namespace and one family goes through, errors about TCP and UDP included."""
+class _IcmpSocket:
+    """The raw socket for all ICMP of a namespace and family, including errors about TCP and UDP."""
 
     def __init__(self, namespace: Namespace, version: int) -> None:
         self.namespace = namespace
@@ -91,11 +91,11 @@ class _Echoes:
         self.socket = _raw_socket(version)
 
     def read(self) -> t.Iterator[EchoReply | IcmpError]:
-        """All that has come in."""
+        """Everything received."""
         while True:
             try:
                 packet, sender = self.socket.recvfrom(65535)
-            except OSError:  # nothing more
+            except OSError:  # nothing left to read
                 return
             message = parse_reply(packet) if self.version == 4 else parse_reply_6(packet, sender[0])
             if message is not None:
@@ -126,7 +126,7 @@ def _all_bits_but(numbers: t.Iterable[int], width: int) -> int:
 class ProbeRun:
     """One run over a list of probes. A probe has ``timeout`` seconds, in which it is sent ``attempts`` times.
 
-    One with a number of attempts of its own is sent as often, in the same intervals.
+    A probe with its own number of attempts is sent that often, at the same interval.
     """
 
     def __init__(self, timeout: float, attempts: int, concurrency: int) -> None:
@@ -134,33 +134,34 @@ class ProbeRun:
         self._interval = timeout / attempts
         self._concurrency = concurrency
         self._selector = selectors.DefaultSelector()
-        self._echoes: dict[tuple[Namespace, int], _Echoes] = {}
+        self._icmp_sockets: dict[tuple[Namespace, int], _IcmpSocket] = {}
         self._sequence = itertools.count(1)
-        # Who is waited for, by what an answer tells: namespace, then identifier and sequence, or protocol, source port,
-        # destination and its port.
+        # Probes in flight, by what identifies their answer: namespace, then identifier and sequence, or protocol,
+        # source port, destination and its port.
         self._pings: dict[tuple[Namespace, int, int], tuple[_Flight, float]] = {}
         self._ports: dict[tuple[Namespace, str, int, str, int | None], _Flight] = {}
-        # In the order of their deadlines, since all wait equally long. Who is settled stays in until it is the first.
+        # In the order of their deadlines, because the interval is the same for all. Settled ones are removed when they
+        # come first.
         self._waiting: collections.deque[tuple[float, _Flight]] = collections.deque()
         self._in_flight = 0
 
     def run(self, probes: t.Sequence[tuple[ProbeRequest, Namespace]]) -> list[ProbeResult]:
-        """What became of each probe, in the same order."""
+        """The result of each probe, in the same order."""
         flights = [_Flight(probe, namespace, probe.attempts or self._attempts) for probe, namespace in probes]
-        # Those of one namespace one after the other, so that it is entered once a burst.
+        # Grouped by namespace, so that each is entered once per burst.
         queue = collections.deque(sorted(flights, key=lambda flight: flight.namespace.id))
         spare = _SPARE_DESCRIPTORS + 3 * len({flight.namespace for flight in flights})
-        room = max(1, min(self._concurrency, allow_descriptors(self._concurrency + spare) - spare))
+        limit = max(1, min(self._concurrency, allow_descriptors(self._concurrency + spare) - spare))
         try:
             while queue or self._waiting:
-                burst = min(_BURST, room - self._in_flight, len(queue))
+                burst = min(_BURST, limit - self._in_flight, len(queue))
                 self._launch([queue.popleft() for _position in range(burst)])
-                more = bool(queue) and self._in_flight < room
+                more = bool(queue) and self._in_flight < limit
                 self._listen(0 if more else self._time_left())
                 queue.extendleft(self._expire())
         finally:
             self._close()
-        return [flight.verdict or ProbeResult(ERROR, "was not probed") for flight in flights]
+        return [flight.result or ProbeResult(ERROR, "not sent") for flight in flights]
 
     def _time_left(self) -> float:
         return max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else 0.0
@@ -172,21 +173,21 @@ class ProbeRun:
                     self._start(flight)
 
     def _start(self, flight: _Flight) -> None:
-        """Make one attempt; the namespace has been entered."""
+        """Make one attempt; the caller has entered the namespace."""
         flight.attempts -= 1
         self._in_flight += 1
         self._waiting.append((time.monotonic() + self._interval, flight))
         try:
-            self._hear(flight.namespace, flight.probe.version)
+            self._open_icmp(flight.namespace, flight.probe.version)
             self._send(flight)
         except OSError as error:
             self._failed(flight, error.errno or errno.EIO)
 
-    def _hear(self, namespace: Namespace, version: int) -> None:
-        if (namespace, version) not in self._echoes:
-            echoes = _Echoes(namespace, version)
-            self._echoes[namespace, version] = echoes
-            self._selector.register(echoes.socket, selectors.EVENT_READ, echoes)
+    def _open_icmp(self, namespace: Namespace, version: int) -> None:
+        if (namespace, version) not in self._icmp_sockets:
+            icmp = _IcmpSocket(namespace, version)
+            self._icmp_sockets[namespace, version] = icmp
+            self._selector.register(icmp.socket, selectors.EVENT_READ, icmp)
 
     def _send(self, flight: _Flight) -> None:
         probe = flight.probe
@@ -194,7 +195,7 @@ class ProbeRun:
             sequence = next(self._sequence) & 0xFFFF
             flight.sent = time.monotonic()
             self._pings[flight.namespace, probe.source_port, sequence] = (flight, flight.sent)
-            raw = self._echoes[flight.namespace, probe.version].socket
+            raw = self._icmp_sockets[flight.namespace, probe.version].socket
             message = echo_request(probe.version, probe.token, sequence, probe.size or PAYLOAD_MIN)
             raw.sendto(message, (probe.destination, 0))
             return
@@ -203,7 +204,7 @@ class ProbeRun:
         if probe.protocol == "udp":
             opened.send(payload(probe.token))
         elif probe.name is not None:
-            opened.send(dns.question(probe.token, probe.name, ADDRESS_VERSION))
+            opened.send(dns.query(probe.token, probe.name, ADDRESS_VERSION))
 
     def _open(self, flight: _Flight) -> socket.socket:
         probe = flight.probe
@@ -220,12 +221,12 @@ class ProbeRun:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            # Something in the container has that port. Any other does; the result says which.
+            # Something in the container uses that port. Use any other; the result names it.
             opened.bind(("", 0))
         flight.source_port = opened.getsockname()[1]
         self._ports[flight.namespace, probe.protocol, flight.source_port, probe.destination, probe.port] = flight
         flight.sent = time.monotonic()
-        with contextlib.suppress(BlockingIOError):  # under way
+        with contextlib.suppress(BlockingIOError):  # in progress
             opened.connect((probe.destination, probe.port))
         events = selectors.EVENT_WRITE if probe.protocol == "tcp" else selectors.EVENT_READ
         self._selector.register(opened, events, flight)
@@ -233,42 +234,42 @@ class ProbeRun:
 
     def _listen(self, seconds: float) -> None:
         for key, _events in self._selector.select(seconds):
-            if isinstance(key.data, _Echoes):
-                self._hear_all(key.data)
-            elif key.data.verdict is None:
-                self._answered(key.data, t.cast(socket.socket, key.fileobj))
+            if isinstance(key.data, _IcmpSocket):
+                self._receive_icmp(key.data)
+            elif key.data.result is None:
+                self._finish(key.data, t.cast(socket.socket, key.fileobj))
 
-    def _hear_all(self, echoes: _Echoes) -> None:
-        for message in echoes.read():
+    def _receive_icmp(self, icmp: _IcmpSocket) -> None:
+        for message in icmp.read():
             if isinstance(message, EchoReply):
-                self._pong(echoes.namespace, message)
+                self._handle_reply(icmp.namespace, message)
             elif message.protocol == "icmp":
-                flight, _sent = self._pings.get((echoes.namespace, message.identifier, message.sequence), _NOBODY)
-                self._rejected(flight, message)
+                flight, _sent = self._pings.get((icmp.namespace, message.identifier, message.sequence), _UNKNOWN)
+                self._handle_error(flight, message)
             else:
                 ports = (message.identifier, message.destination, message.sequence)
-                self._rejected(self._ports.get((echoes.namespace, message.protocol, *ports)), message)
+                self._handle_error(self._ports.get((icmp.namespace, message.protocol, *ports)), message)
 
-    def _pong(self, namespace: Namespace, reply: EchoReply) -> None:
-        flight, sent = self._pings.get((namespace, reply.identifier, reply.sequence), _NOBODY)
+    def _handle_reply(self, namespace: Namespace, reply: EchoReply) -> None:
+        flight, sent = self._pings.get((namespace, reply.identifier, reply.sequence), _UNKNOWN)
         if flight is not None and flight.probe.destination == reply.sender:
             self._settle(flight, ProbeResult(REPLY), sent)
 
-    def _rejected(self, flight: _Flight | None, error: IcmpError) -> None:
+    def _handle_error(self, flight: _Flight | None, error: IcmpError) -> None:
         if flight is not None and flight.probe.destination == error.destination:
-            self._settle(flight, of_icmp(error))
+            self._settle(flight, result_of_icmp(error))
 
-    def _answered(self, flight: _Flight, opened: socket.socket) -> None:
+    def _finish(self, flight: _Flight, opened: socket.socket) -> None:
         number = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             self._failed(flight, number)
         elif flight.probe.name is not None:
-            self._told(flight, opened)
+            self._receive_answer(flight, opened)
         else:
             self._settle(flight, ProbeResult(REPLY))
 
-    def _told(self, flight: _Flight, opened: socket.socket) -> None:
-        """A name server has said something; what is no answer to the question is waited on for longer."""
+    def _receive_answer(self, flight: _Flight, opened: socket.socket) -> None:
+        """Read a name server's answer; anything but the answer to the query is ignored."""
         try:
             answer = dns.parse_answer(opened.recv(_DATAGRAM), flight.probe.token, ADDRESS_VERSION)
         except OSError as error:
@@ -278,50 +279,50 @@ class ProbeRun:
             self._settle(flight, ProbeResult(REPLY, answer.code, answer=answer.addresses))
 
     def _failed(self, flight: _Flight, number: int) -> None:
-        """The kernel reports an error, behind which may be an ICMP message that says more.
+        """Settle a probe for which the kernel reports an error; an ICMP message with details takes precedence.
 
-        A firewall's REJECT looks like a closed port without it. The kernel hands the message to raw sockets before it
-        tells the probe's own socket, so it is there already.
+        Without that message, a firewall's REJECT looks like a closed port. The kernel delivers the message to raw
+        sockets before it reports the error on the probe's own socket.
         """
-        echoes = self._echoes.get((flight.namespace, flight.probe.version))
-        if echoes is not None:
-            self._hear_all(echoes)
-        self._settle(flight, of_errno(number))
+        icmp = self._icmp_sockets.get((flight.namespace, flight.probe.version))
+        if icmp is not None:
+            self._receive_icmp(icmp)
+        self._settle(flight, result_of_errno(number))
 
-    def _settle(self, flight: _Flight, verdict: ProbeResult, sent: float | None = None) -> None:
-        """The first verdict holds; ``sent`` is when the packet that was answered left, by default the last one."""
-        if flight.verdict is not None:
+    def _settle(self, flight: _Flight, result: ProbeResult, sent: float | None = None) -> None:
+        """Set the first result. ``sent`` is when the answered packet was sent, by default the last one."""
+        if flight.result is not None:
             return
-        rtt = None if verdict.outcome == TIMEOUT else _milliseconds(flight.sent if sent is None else sent)
-        flight.verdict = dataclasses.replace(verdict, rtt=rtt, source_port=flight.source_port)
+        rtt = None if result.outcome == TIMEOUT else _milliseconds(flight.sent if sent is None else sent)
+        flight.result = dataclasses.replace(result, rtt=rtt, source_port=flight.source_port)
         self._in_flight -= 1
         self._drop_socket(flight)
 
     def _drop_socket(self, flight: _Flight) -> None:
         if flight.socket is None:
             return
-        with contextlib.suppress(KeyError):  # it failed before it was registered
+        with contextlib.suppress(KeyError):  # not registered yet
             self._selector.unregister(flight.socket)
         flight.socket.close()
         flight.socket = None
 
     def _expire(self) -> list[_Flight]:
-        """Take out those that are settled or have waited long enough; the ones that get another attempt."""
+        """Remove probes that are settled or whose interval is over; returns those with attempts left."""
         now = time.monotonic()
         again = []
-        while self._waiting and (self._waiting[0][1].verdict is not None or self._waiting[0][0] <= now):
+        while self._waiting and (self._waiting[0][1].result is not None or self._waiting[0][0] <= now):
             flight = self._waiting.popleft()[1]
-            if flight.verdict is not None:
+            if flight.result is not None:
                 continue
             if flight.attempts:
                 if flight.probe.protocol == "tcp":
-                    self._drop_socket(flight)  # a new socket sends its SYN at once; the old would wait ever longer
+                    self._drop_socket(flight)  # a new socket sends its SYN at once; the old one backs off
                 self._in_flight -= 1
                 again.append(flight)
             else:
                 attempts = flight.probe.attempts or self._attempts
                 seconds = attempts * self._interval
-                self._settle(flight, ProbeResult(TIMEOUT, f"no answer to {attempts} attempts within {seconds:g} s"))
+                self._settle(flight, ProbeResult(TIMEOUT, f"no answer to {attempts} attempts in {seconds:g} s"))
         return again
 
     def _close(self) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running programs on the host: the port that adapters take, and its one real implementation."""
+"""Run programs on the host: the port that adapters use, and its implementation for modules."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 
 
 class CommandFailed(FleetnetError):
-    """A program on the host exited with an error; the text holds the command line, the code and its last words."""
+    """A program on the host failed; the text contains the command line, the exit code and the output."""
 
     def __init__(self, argv: t.Sequence[str], code: int, output: str) -> None:
-        self.argv = list(argv)
         self.code = code
         self.output = output.strip()
         super().__init__(f"'{' '.join(argv)}' failed with exit code {code}: {self.output or 'no output'}")
 
 
 class Commands(t.Protocol):
-    """The port: run a program and get its standard output, or CommandFailed."""
+    """The port: run a program and return its standard output. Raises CommandFailed."""
 
     def run(self, *argv: str, stdin: str | None = None) -> str: ...
 
     def find(self, program: str) -> str | None:
-        """Path of ``program``, or None where the host does not have it."""
+        """Path of ``program``, None if the host does not have it."""
 
 
 class ModuleCommands:
@@ -46,12 +45,12 @@ class ModuleCommands:
         return str(out)
 
     def find(self, program: str) -> str | None:
-        # sbin is not on the PATH of every remote user; nft, ip and iptables live there.
+        # sbin, with nft, ip and iptables, is not on the PATH of every remote user.
         path = self._module.get_bin_path(program, opt_dirs=["/usr/sbin", "/sbin", "/usr/local/sbin"])
         return str(path) if path else None
 
 
 def run_json(commands: Commands, *argv: str) -> t.Any:
-    """Run a program that prints JSON (``ip -json``); empty output is an empty list, as iproute2 means it."""
+    """Run a program that prints JSON (``ip -json``); empty output means an empty list, as in iproute2."""
     text = commands.run(*argv)
     return json.loads(text) if text.strip() else []

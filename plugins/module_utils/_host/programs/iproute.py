@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading the kernel's links and routes, by iproute2."""
+"""Read the kernel's interfaces and routes with iproute2."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.com
 
 
 def ip_program(commands: Commands) -> str:
-    """Path of ``ip``; FleetnetError where the host does not have it."""
+    """Path of ``ip``. Raises FleetnetError if the host does not have it."""
     path = commands.find("ip")
     if path is None:
-        raise FleetnetError("the program ip is missing on the host; install the package iproute2 (iproute on Fedora)")
+        raise FleetnetError("the program ip is missing on the host. Install the package iproute2 (iproute on Fedora)")
     return path
 
 
 def read_links(commands: Commands) -> list[LinkReport]:
-    """All links of the host's own network namespace, with their addresses."""
+    """All interfaces of the host's own network namespace, with their addresses."""
     return parse_links(run_json(commands, ip_program(commands), "-json", "-details", "address", "show"))
 
 
 def read_routes(commands: Commands) -> list[RouteReport]:
-    """All routes of all tables but the local one, IPv4 first."""
+    """All routes of all tables except the local one, IPv4 first."""
     program = ip_program(commands)
     routes: list[RouteReport] = []
     for family in (4, 6):
-        # -N: numbers, since names of protocols and tables differ from host to host (/etc/iproute2).
+        # -N: numbers, because the names of protocols and tables differ between hosts (/etc/iproute2).
         argv = (program, "-N", "-json", "-details", f"-{family}", "route", "show", "table", "all")
         routes += parse_routes(run_json(commands, *argv), family)
     return routes

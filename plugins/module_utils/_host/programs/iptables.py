@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading iptables' rules, and what it does with forwarded packets that no rule decides about."""
+"""Read iptables' rules, and the policy of its chain FORWARD."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _PROGRAMS = {4: "iptables", 6: "ip6tables"}
 
 
 def read_forward_drops(commands: Commands) -> tuple[int, ...]:
-    """The IP versions in which the chain FORWARD has policy DROP; none where the host has no iptables."""
+    """The IP versions in which the chain FORWARD has policy DROP; empty without iptables."""
     return tuple(
         version for version in _PROGRAMS if "-P FORWARD DROP" in list_rules(commands, version, "filter", "FORWARD")
     )
 
 
 def list_rules(commands: Commands, version: int, table: str, *chain: str) -> list[str]:
-    """The rules of a table, or of one chain of it, as ``-S`` prints them; none where there is no such thing."""
+    """The rules of a table, or of one of its chains, as ``-S`` prints them; empty if it does not exist."""
     path = commands.find(_PROGRAMS[version])
     if path is None:
         return []

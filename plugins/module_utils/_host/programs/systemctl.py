@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd tells of units."""
+"""Read the state of systemd units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UnitProperties = t.Dict[str, str]
 
 
 class UnitState(t.NamedTuple):
-    """systemd's ActiveState and UnitFileState of a unit; the latter is empty for one that is not there."""
+    """systemd's ActiveState and UnitFileState of a unit; the latter is empty if the unit does not exist."""
 
     name: str
     active: str
@@ -21,15 +21,15 @@ class UnitState(t.NamedTuple):
 
 
 def unit_states(commands: Commands, *units: str) -> list[UnitState]:
-    """Whether units run, and whether they start with the host."""
+    """Whether units are active, and whether they are enabled."""
     shown = show_units(commands, ("Id", "ActiveState", "UnitFileState"), *units)
     return [UnitState(each["Id"], each["ActiveState"], each["UnitFileState"]) for each in shown]
 
 
 def show_units(commands: Commands, properties: t.Sequence[str], *units: str) -> list[UnitProperties]:
-    """The properties of each unit, in the order asked for; a unit that is not there has LoadState ``not-found``.
+    """The properties of each unit, in the given order; a unit that does not exist has LoadState ``not-found``.
 
-    Of a property with several values, which systemctl prints a line each, the last one.
+    Of a property with several values, which systemctl prints one per line, the last one is returned.
     """
     shown = commands.run("systemctl", "show", "--no-pager", f"--property={','.join(properties)}", *units)
     return [

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What tests see of hosts: which address is probed from where, how answers read, and what is refused to be told."""
+"""The fixtures' view of hosts: which address is probed from where, the text of results, and errors."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def a_container(name, *networks, mode="user-defined"):
     return {"name": name, "mode": mode, "pid": 7, "networks": list(networks)}
 
 
-class Way:
-    """testinfra's host, whose modules answer what the test wants them to."""
+class FakeHost:
+    """A host of testinfra whose modules return what the test sets."""
 
     def __init__(self, name, containers=(), outcome="reply", arrives=False):
-        self.asked = []
+        self.calls = []
         self.observes = True
         self._containers = list(containers)
         self._outcome = outcome
@@ -43,8 +43,8 @@ class Way:
         assert not check
         assert become == self.backend.sudo
         options = json.loads(arguments or "{}")
-        self.asked.append((module.rsplit(".", 1)[-1], options))
-        return getattr(self, self.asked[-1][0])(**options)
+        self.calls.append((module.rsplit(".", 1)[-1], options))
+        return getattr(self, self.calls[-1][0])(**options)
 
     def network_info(self):
         web = {
@@ -83,32 +83,32 @@ V6 = a_container("six", endpoint("web", None, "fd00:1::6/64"))
 
 
 def a_fleet(outcome="reply", arrives=False):
-    """Hosts h1, which is under test, and h2; the fleet, and testinfra's ways to them."""
-    ways = [
-        Way("h1", [WEB, DB, ALONE, SIDECAR, V6], outcome, arrives),
-        Way("h2", [REMOTE], outcome, arrives),
+    """Hosts h1, which is under test, and h2; the fleet, and testinfra's hosts."""
+    hosts = [
+        FakeHost("h1", [WEB, DB, ALONE, SIDECAR, V6], outcome, arrives),
+        FakeHost("h2", [REMOTE], outcome, arrives),
     ]
     fleet = ObservedFleet(
-        lambda hosts, **options: ways if (hosts, options) == (["ansible://all"], OPTIONS) else [], OPTIONS
+        lambda patterns, **options: hosts if (patterns, options) == (["ansible://all"], OPTIONS) else [], OPTIONS
     )
-    fleet.add(ways[0])
-    return fleet, ways
+    fleet.add(hosts[0])
+    return fleet, hosts
 
 
-def test_a_host_is_asked_once_until_it_is_to_be_asked_again():
-    fleet, (way, other) = a_fleet()
+def test_a_host_is_read_once_until_forget():
+    fleet, (tested, other) = a_fleet()
     host = fleet.host("h1")
     assert host.network("web").gateway == "10.64.1.1"
     assert host.network("web").subnet_v6 == "fd00:1::/64"
     assert host.network("web").containers == ["web", "db", "six"]
-    assert [module for module, _options in way.asked] == ["network_info"]
+    assert [module for module, _options in tested.calls] == ["network_info"]
     fleet.forget()
     assert host.network("web").exists
-    assert len(way.asked) == 2
-    assert not other.asked
+    assert len(tested.calls) == 2
+    assert not other.calls
 
 
-def test_what_is_not_there_is_told_with_what_is():
+def test_errors_name_what_exists_instead():
     host = a_fleet()[0].host("h1")
     assert not host.network("wbe").exists
     assert not host.container("x").is_running
@@ -118,71 +118,71 @@ def test_what_is_not_there_is_told_with_what_is():
         assert host.container("x").mode
     with pytest.raises(AssertionError, match=r"the inventory has no host 'h3'; it has: h1, h2$"):
         host.fleet.host("h3")
-    with pytest.raises(AssertionError, match=r"is not on network 'lab', but on: db, web$"):
+    with pytest.raises(AssertionError, match=r"is not attached to network 'lab'; it is attached to: db, web$"):
         host.container("db").address_on("lab")
-    with pytest.raises(AssertionError, match=r"is on 2 networks \(db, web\): ask for address_on"):
+    with pytest.raises(AssertionError, match=r"is attached to 2 networks \(db, web\)\. Use address_on"):
         assert host.container("db").address
 
 
-def test_links_and_ports_of_a_container():
-    fleet, _ways = a_fleet()
+def test_interfaces_and_ports_of_a_container():
+    fleet, _hosts = a_fleet()
     web = fleet.host("h1").container("web")
     assert web.interface("eth0")["peer"] == "veth1"
     assert [entry["host_port"] for entry in web.published(80)] == [8080, 8081]
     assert [entry["host_port"] for entry in web.published(53, "udp")] == [5353]
     assert web.published(53) == []
-    with pytest.raises(AssertionError, match=r"container web on h1 has no interface 'eth1', but: lo, eth0$"):
+    with pytest.raises(AssertionError, match=r"container web on h1 has no interface 'eth1'; it has: lo, eth0$"):
         web.interface("eth1")
 
 
-def test_a_module_that_fails_is_told_with_its_message():
-    fleet, (way, _other) = a_fleet()
-    way.network_info = lambda: {"failed": True, "msg": "cannot connect to the engine"}
+def test_the_error_of_a_module_contains_its_message():
+    fleet, (tested, _other) = a_fleet()
+    tested.network_info = lambda: {"failed": True, "msg": "cannot connect to the engine"}
     with pytest.raises(AssertionError, match=r"host h1: network_info failed: cannot connect to the engine"):
         assert fleet.host("h1").network("web").exists
 
 
-def test_without_ansible_there_is_nothing_to_tell():
-    way = Way("h1")
-    way.backend.HAS_RUN_ANSIBLE = False
-    way.backend.get_pytest_id = lambda: "ssh://h1"
-    with pytest.raises(AssertionError, match=r"ssh://h1 is not reached by Ansible.*--hosts=ansible://"):
-        ObservedFleet(lambda *_hosts: [], OPTIONS).add(way)
+def test_a_host_without_ansible_is_rejected():
+    tested = FakeHost("h1")
+    tested.backend.HAS_RUN_ANSIBLE = False
+    tested.backend.get_pytest_id = lambda: "ssh://h1"
+    with pytest.raises(AssertionError, match=r"ssh://h1 is not connected through Ansible.*--hosts=ansible://"):
+        ObservedFleet(lambda *_hosts: [], OPTIONS).add(tested)
 
 
 @pytest.mark.parametrize(
     ("source", "target", "network", "destination"),
     [
-        ("web", "db", None, "10.64.1.3"),  # of its two networks, the one that both are on
+        ("web", "db", None, "10.64.1.3"),  # on the network that both are attached to
         ("web", "db", "db", "10.64.2.3"),
         ("web", "six", None, "fd00:1::6"),
         ("sidecar", "db", None, "10.64.1.3"),
-        ("db", "sidecar", None, "10.64.1.2"),  # it lives in web's namespace
+        ("db", "sidecar", None, "10.64.1.2"),  # it shares web's namespace
         ("web", "10.9.8.7", None, "10.9.8.7"),
     ],
 )
-def test_the_address_that_is_probed(source, target, network, destination):
-    fleet, (way, _other) = a_fleet()
+def test_the_probed_address(source, target, network, destination):
+    fleet, (tested, _other) = a_fleet()
     assert fleet.host("h1").container(source).reaches(target, network=network)
-    assert [(probe["source"], probe["destination"]) for probe in way.sent] == [(source, destination)]
+    assert [(probe["source"], probe["destination"]) for probe in tested.sent] == [(source, destination)]
 
 
 def test_containers_of_other_hosts():
-    fleet, (way, _other) = a_fleet()
+    fleet, (tested, _other) = a_fleet()
     assert fleet.host("h1").container("web").reaches(fleet.host("h2").container("far"), 80)
-    assert way.sent[0]["destination"] == "10.64.17.2"
-    assert (way.sent[0]["protocol"], way.sent[0]["port"]) == ("tcp", 80)
+    assert tested.sent[0]["destination"] == "10.64.17.2"
+    assert (tested.sent[0]["protocol"], tested.sent[0]["port"]) == ("tcp", 80)
 
 
-def test_a_lost_packet_is_no_denial_and_datagrams_are_sent_as_often_as_the_module_does():
-    fleet, (way, _other) = a_fleet(arrives=True)
+def test_attempts_are_set_for_all_but_udp():
+    fleet, (tested, _other) = a_fleet(arrives=True)
     web = fleet.host("h1").container("web")
     assert web.reaches("db")
     assert web.reaches("db", 53, "udp")
-    assert [probe.get("attempts") for probe in way.sent] == [4, None]
+    assert [probe.get("attempts") for probe in tested.sent] == [4, None]
 
 
-def test_who_has_no_address_cannot_be_probed():
+def test_a_container_without_an_address_cannot_be_probed():
     web = a_fleet()[0].host("h1").container("web")
     with pytest.raises(AssertionError, match=r"container alone on h1 \(mode none\) has no address of its own"):
         web.reaches("alone")
@@ -192,54 +192,54 @@ def test_who_has_no_address_cannot_be_probed():
     ("outcome", "reaches", "connects"),
     [("reply", True, True), ("refused", True, False), ("timeout", False, False), ("unreachable", False, False)],
 )
-def test_what_counts(outcome, reaches, connects):
+def test_outcomes_that_count_as_reached_and_connected(outcome, reaches, connects):
     web = a_fleet(outcome)[0].host("h1").container("web")
     assert bool(web.reaches("db", 80)) == reaches
     assert bool(web.connects("db", 80)) == connects
 
 
-def test_names_are_asked_of_the_containers_own_name_server():
-    fleet, (way, _other) = a_fleet()
+def test_names_are_resolved_by_dockers_name_server():
+    fleet, (tested, _other) = a_fleet()
     web = fleet.host("h1").container("web")
-    way.answers = {"db": ["10.64.1.3"], "x": None}
+    tested.answers = {"db": ["10.64.1.3"], "x": None}
     assert web.resolves("db") == ["10.64.1.3"]
     assert web.resolves("x") == []
-    (probe, _other) = way.sent
+    (probe, _other) = tested.sent
     assert (probe["source"], probe["destination"], probe["protocol"]) == ("web", "127.0.0.11", "dns")
 
 
-def test_a_probe_reads_as_what_became_of_it():
+def test_the_text_of_a_result():
     web = a_fleet("refused")[0].host("h1").container("web")
     assert repr(web.reaches("db", 80)) == "container web on h1 -> container db on h1 (10.64.1.3) by tcp/80: refused"
-    assert "nothing listens there" in repr(web.connects("db", 80))
-    assert "dropped on one of their ways" in repr(a_fleet("timeout")[0].host("h1").container("web").reaches("10.9.8.7"))
+    assert "nothing listens on the port" in repr(web.connects("db", 80))
+    assert "dropped in one direction" in repr(a_fleet("timeout")[0].host("h1").container("web").reaches("10.9.8.7"))
 
 
-def test_a_probe_that_cannot_be_made_is_no_denial():
+def test_a_probe_that_cannot_be_sent_is_an_error():
     with pytest.raises(AssertionError, match=r"container web on h1 cannot probe 10.64.1.3"):
         a_fleet("error")[0].host("h1").container("web").reaches("db")
 
 
 @pytest.mark.parametrize("arrives", [True, False])
 @pytest.mark.parametrize("target", ["db", "10.64.17.2"])
-def test_datagrams_are_watched_for_where_they_go(arrives, target):
-    fleet, (way, other) = a_fleet("timeout", arrives)
+def test_datagrams_are_observed_at_their_destination(arrives, target):
+    fleet, (tested, other) = a_fleet("timeout", arrives)
     assert bool(fleet.host("h1").container("web").reaches(target, 53, "udp")) == arrives
-    watching = way if target == "db" else other
-    assert [options["state"] for module, options in watching.asked if module == "probe_observer"] == [
+    observing = tested if target == "db" else other
+    assert [options["state"] for module, options in observing.calls if module == "probe_observer"] == [
         "started",
         "stopped",
     ]
 
 
-def test_an_observer_that_was_ended_has_seen_nothing():
-    fleet, (way, _other) = a_fleet("timeout", arrives=False)
-    way.observes = False
-    with pytest.raises(AssertionError, match=r"its observer was ended too early"):
+def test_an_observer_that_ended_early_is_an_error():
+    fleet, (tested, _other) = a_fleet("timeout", arrives=False)
+    tested.observes = False
+    with pytest.raises(AssertionError, match=r"its observer ended too early"):
         fleet.host("h1").container("web").reaches("db", 53, "udp")
 
 
-def test_datagrams_to_nobody_known_prove_nothing():
-    with pytest.raises(AssertionError, match=r"by UDP cannot be told"):
+def test_unanswered_datagrams_to_an_unknown_address_are_an_error():
+    with pytest.raises(AssertionError, match=r"cannot determine whether .* by UDP"):
         a_fleet("timeout")[0].host("h1").container("web").reaches("10.9.8.7", 53, "udp")
     assert a_fleet("refused")[0].host("h1").container("web").reaches("10.9.8.7", 53, "udp")

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Records what a host's engine and iproute2 answer, as the goldens of this folder hold it under ``answers``.
+"""Record what a host's engine and iproute2 report, as the goldens of this folder hold it under ``answers``.
 
-Runs on a host: ``script/fleet exec h1 -- python3 -c "$(cat record.py)"``. Parts that nobody reads are left out.
+Runs on a host: ``script/fleet exec h1 -- python3 -c "$(cat record.py)"``. Unused parts are left out.
 """
 
 from __future__ import annotations

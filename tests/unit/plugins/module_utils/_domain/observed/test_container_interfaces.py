@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links inside of containers' namespaces, matched with Docker's networks and with the host's ends."""
+"""Interfaces in containers' namespaces, matched with Docker's networks and with the host's ends."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def endpoint(network, mac=None, ipv4=None):
     return {"network": network, "mac": mac, "ipv4": ipv4, "ipv6": None}
 
 
-def test_links_have_their_network_gateways_and_the_hosts_ends():
-    # Engines of some generations tell no MAC address of a network that was joined later.
+def test_interfaces_have_their_network_gateways_and_host_ends():
+    # Some engines do not report the MAC address on a network that the container joined later.
     attached = [endpoint("web", "02:00:00:00:00:04"), endpoint("db", None, "10.64.2.2/24")]
     lo, eth0, eth1, *others = interfaces(INSIDE, attached, HOST)
     assert (lo["name"], lo["mac"], lo["addresses"], lo["network"], lo["peer"]) == (
@@ -60,11 +60,11 @@ def test_links_have_their_network_gateways_and_the_hosts_ends():
         "peer": "veth11", "bridge": "fn-web",
     }  # fmt: skip
     assert (eth1["network"], eth1["gateway"], eth1["peer"], eth1["bridge"]) == ("db", "10.64.2.1", "veth12", None)
-    # Links of the host that happen to have the index of their other end are no ends of theirs.
+    # Interfaces of the host that merely share the index of a peer do not match.
     assert [(other["network"], other["peer"], other["bridge"]) for other in others] == [(None, None, None)] * 2
 
 
-def test_who_shares_a_namespace_has_its_owners_attachments():
+def test_a_shared_namespace_has_its_owners_attachments():
     web = {"name": "web", "mode": "user-defined", "networks": [endpoint("web")]}
     side = {"name": "side", "mode": "container:web", "networks": []}
     by_name = {"web": web, "side": side}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What real hosts answered (observed/*.json, made by observed/record.py) against what is made of it."""
+"""Answers of real hosts (observed/*.json, recorded by observed/record.py) and what the parsers return for them."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def parse(answers: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
-def test_what_a_real_host_answers(path: Path) -> None:
+def test_answers_of_a_real_host(path: Path) -> None:
     golden = json.loads(path.read_text())
     assert parse(golden["answers"]) == golden["observed"]
 
 
-def test_goldens_of_three_engines_are_there() -> None:
+def test_goldens_of_three_engines_exist() -> None:
     assert [path.stem for path in GOLDENS] == ["20.10", "26.1", "28.5"]
 
 
-def test_all_engines_tell_the_same_of_the_same_networks() -> None:
-    def told(path: Path) -> t.Any:
+def test_all_engines_report_the_same_networks_alike() -> None:
+    def reported(path: Path) -> t.Any:
         observed = parse(json.loads(path.read_text())["answers"])
         networks = [
             (network["name"], network["driver"], network["managed"], network["internal"], network["ipv6"])
@@ -65,7 +65,7 @@ def test_all_engines_tell_the_same_of_the_same_networks() -> None:
         ]
         return networks, containers
 
-    first, *others = (told(path) for path in GOLDENS)
+    first, *others = (reported(path) for path in GOLDENS)
     for other in others:
         assert other == first
 
@@ -87,13 +87,13 @@ def test_without_details_a_container_has_neither_pid_nor_aliases() -> None:
         assert dict(container, pid=detailed[container["name"]]["pid"]) == detailed[container["name"]]
 
 
-def test_names_by_legacy_links_are_not_the_containers_own() -> None:
+def test_names_of_legacy_links_are_ignored() -> None:
     (container,) = parse_containers([{"Id": "0" * 64, "Names": ["/other/db", "/db1"]}])
     assert container["name"] == "db1"
     assert container["mode"] == "bridge"
 
 
-def test_a_shared_namespace_whose_owner_does_not_run_goes_by_id() -> None:
+def test_a_shared_namespace_whose_owner_is_stopped_has_its_id() -> None:
     listed = [{"Id": "0" * 64, "Names": ["/side"], "HostConfig": {"NetworkMode": "container:" + "1" * 64}}]
     assert parse_containers(listed)[0]["mode"] == "container:" + "1" * 64
 
@@ -138,8 +138,8 @@ def test_routes_of_all_kinds() -> None:
         {"type": "2", "dst": "10.0.0.2", "dev": "eth0", "table": "255", "protocol": "2"},
         {"dst": "10.3.0.0/16", "protocol": "bird", "nexthops": [{"gateway": "10.0.0.3", "dev": "a"}, {"dev": "b"}]},
     ]
-    told = [tuple(route.values()) for route in parse_routes(routes, 4)]
-    assert told == [
+    reported = [tuple(route.values()) for route in parse_routes(routes, 4)]
+    assert reported == [
         ("0.0.0.0/0", "10.0.0.1", "eth0", 16, 254, "unicast", None),
         ("10.1.0.1/32", "fe80::1", "eth0", 213, 254, "unicast", None),
         ("10.2.0.0/16", None, None, 213, 1000, "blackhole", 5),

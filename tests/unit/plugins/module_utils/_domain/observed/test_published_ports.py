@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Published ports, with the rules and processes that carry them, as engines of three generations have them."""
+"""Published ports with their NAT rules and proxies, as engines of three generations report them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def container(*ports):
         ("-P PREROUTING ACCEPT", None),
     ],
 )
-def test_rules_that_send_to_containers(line, found):
+def test_rules_that_forward_to_containers(line, found):
     assert parse_dnat(line) == found
 
 
@@ -83,6 +83,6 @@ def test_each_binding_has_its_own_rules_and_process():
     ]  # fmt: skip
 
 
-def test_a_rule_for_one_address_carries_only_what_is_bound_to_it():
+def test_a_rule_for_one_address_belongs_to_the_binding_of_that_address():
     (port,) = published_ports(container((80, "tcp", "127.0.0.1", 8080)), RULES, [])
     assert port["nat_rules"] == [LOCAL]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Probes' packets: what is built is what is recognised, and nothing else is; the kernel's filter agrees."""
+"""Probes' packets: exactly what is built is recognized, by the parser and by the kernel's filter."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def icmp(kind: int, code: int, rest: int, data: bytes) -> bytes:
 
 
 def passes_filter(packet: bytes) -> bool:
-    """What the kernel does with the filter: the few instructions that it uses, and a load out of bounds drops."""
+    """Run the filter as the kernel does: only the instructions that it uses; a load out of bounds drops."""
     program, at, a, x = bpf_filter.probe_filter(), 0, 0, 0
     loads = {
         bpf_filter.LOAD_BYTE: ("!B", False),
@@ -106,26 +106,26 @@ def passes_filter(packet: bytes) -> bool:
             raise AssertionError(f"instruction {code:#x}")
 
 
-def test_checksum_is_that_of_the_rfc() -> None:
+def test_checksum_of_the_rfc() -> None:
     # The example of RFC 1071, section 3.
     assert checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0xFFFF ^ 0xDDF2
 
 
 @given(st.binary(max_size=64))
-def test_a_checksum_put_in_place_makes_the_sum_zero(data: bytes) -> None:
+def test_the_sum_over_a_packet_with_its_checksum_is_zero(data: bytes) -> None:
     even = data + b"\0" * (len(data) % 2)
     assert checksum(struct.pack("!H", checksum(data)) + even) == 0
 
 
 @given(tokens, st.integers(0, 65535), st.integers(PAYLOAD_MIN, 200))
-def test_an_echo_request_has_the_size_asked_for_and_a_right_checksum(token: int, sequence: int, size: int) -> None:
+def test_an_echo_request_has_the_requested_size_and_a_valid_checksum(token: int, sequence: int, size: int) -> None:
     message = echo_request(4, token, sequence, size)
     assert len(message) == 8 + size
     assert checksum(message) == 0
 
 
 @given(tokens)
-def test_every_probe_is_recognised_where_it_arrives(token: int) -> None:
+def test_every_probe_is_recognized_on_arrival(token: int) -> None:
     port = 20000 + token
     probes = {
         ipv4(1, echo_request(4, token, 7)): Arrival("icmp", A, B, None, None, token),
@@ -159,13 +159,13 @@ def test_every_probe_is_recognised_where_it_arrives(token: int) -> None:
         bytes([0x50]) + bytes(80),
     ],
 )
-def test_nothing_else_is_taken_for_a_probe(packet: bytes) -> None:
+def test_nothing_else_is_recognized_as_a_probe(packet: bytes) -> None:
     assert parse_arrival(packet) is None
     assert not passes_filter(packet)
 
 
 @given(st.binary(max_size=120))
-def test_the_filter_lets_through_all_that_is_a_probe(noise: bytes) -> None:
+def test_the_filter_accepts_exactly_the_probes(noise: bytes) -> None:
     if parse_arrival(noise) is not None:
         assert passes_filter(noise)
 
@@ -194,9 +194,7 @@ def test_echo_replies() -> None:
         (11, 0, 0, "time to live exceeded", None),
     ],
 )
-def test_errors_name_the_packet_that_they_are_about(
-    kind: int, code: int, rest: int, reason: str, mtu: int | None
-) -> None:
+def test_icmp_errors_identify_their_packet(kind: int, code: int, rest: int, reason: str, mtu: int | None) -> None:
     for protocol, body, name, sequence in (
         (1, echo_request(4, 7, 3), "icmp", 3),
         (6, syn(20007, 80)[:8], "tcp", 80),
@@ -217,7 +215,7 @@ def test_errors_name_the_packet_that_they_are_about(
         (3, 0, 0, "hop limit exceeded", None),
     ],
 )
-def test_errors_of_ipv6(kind: int, code: int, rest: int, reason: str, mtu: int | None) -> None:
+def test_icmpv6_errors(kind: int, code: int, rest: int, reason: str, mtu: int | None) -> None:
     message = icmp(kind, code, rest, ipv6(58, echo_request(6, 7, 3)))
     assert parse_reply_6(message, ROUTER6) == IcmpError(ROUTER6, reason, "icmp", B6, 20007, 3, mtu)
 
@@ -233,13 +231,13 @@ def test_errors_of_ipv6(kind: int, code: int, rest: int, reason: str, mtu: int |
         ipv4(17, udp(1, 2, b"")),
     ],
 )
-def test_what_says_nothing_about_a_probe(packet: bytes) -> None:
+def test_messages_not_about_a_probe_are_ignored(packet: bytes) -> None:
     assert parse_reply(packet) is None
     assert parse_reply_6(packet[:7], B6) is None
 
 
 @given(st.binary(max_size=120))
-def test_noise_breaks_nothing(noise: bytes) -> None:
+def test_noise_raises_nothing(noise: bytes) -> None:
     parse_arrival(noise)
     parse_reply(noise)
     parse_reply_6(noise, B6)

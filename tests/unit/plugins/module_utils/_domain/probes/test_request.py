@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists of probes, good and bad, and what answers mean."""
+"""Valid and invalid lists of probes, and how answers and errors are interpreted."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.req
     ProbeRequest,
     ProbeResult,
     in_batches,
-    of_errno,
-    of_icmp,
     parse_probes,
     report,
+    result_of_errno,
+    result_of_icmp,
 )
 
 
@@ -44,19 +44,19 @@ def test_a_list_of_probes() -> None:
     [
         ({"destination": "db1"}, "probes[1].destination: 'db1': is not an IP address"),
         ({"destination": "10.77.65.0/24"}, "probes[1].destination: '10.77.65.0/24': is not an IP address"),
-        ({"token": 40000}, "probes[1].token: 40000: has to be from 0 to 39999"),
-        ({"token": -1}, "probes[1].token: -1: has to be from 0 to 39999"),
-        ({"port": None}, "probes[1].port: None: tcp needs a port from 1 to 65535"),
-        ({"protocol": "udp", "port": 65536}, "probes[1].port: 65536: udp needs a port from 1 to 65535"),
-        ({"protocol": "icmp"}, "probes[1].port: 80: ICMP has no ports; leave it out"),
-        ({"size": 100}, "probes[1].size: 100: only ICMP probes have a size"),
+        ({"token": 40000}, "probes[1].token: 40000: must be between 0 and 39999"),
+        ({"token": -1}, "probes[1].token: -1: must be between 0 and 39999"),
+        ({"port": None}, "probes[1].port: None: must be between 1 and 65535 for tcp"),
+        ({"protocol": "udp", "port": 65536}, "probes[1].port: 65536: must be between 1 and 65535 for udp"),
+        ({"protocol": "icmp"}, "probes[1].port: 80: is not allowed for ICMP. Remove it"),
+        ({"size": 100}, "probes[1].size: 100: is allowed for ICMP only. Remove it"),
         (
             {"protocol": "icmp", "port": None, "size": 9},
-            "probes[1].size: 9: has to be from 10 to 65507 bytes",
+            "probes[1].size: 9: must be between 10 and 65507 bytes",
         ),
     ],
 )
-def test_bad_probes_are_named(changes: dict[str, t.Any], message: str) -> None:
+def test_errors_name_the_invalid_probe(changes: dict[str, t.Any], message: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         parse_probes([item(), item(**changes)])
     assert str(caught.value) == message
@@ -74,25 +74,25 @@ def test_bad_probes_are_named(changes: dict[str, t.Any], message: str) -> None:
         (errno.EMFILE, "error", "EMFILE: Too many open files"),
     ],
 )
-def test_errors_of_the_kernel(number: int, outcome: str, text: str) -> None:
-    verdict = of_errno(number)
-    assert verdict.outcome == outcome
-    assert text in verdict.detail
+def test_kernel_errors(number: int, outcome: str, text: str) -> None:
+    result = result_of_errno(number)
+    assert result.outcome == outcome
+    assert text in result.detail
 
 
-def test_a_closed_port_is_an_answer_only_from_the_destination_itself() -> None:
+def test_port_unreachable_means_a_closed_port_only_from_the_destination() -> None:
     here = IcmpError("10.77.65.10", "port unreachable", "udp", "10.77.65.10", 20003, 53)
     there = IcmpError("10.77.64.1", "port unreachable", "udp", "10.77.65.10", 20003, 53)
-    assert of_icmp(here) == ProbeResult("refused", "ICMP port unreachable")
-    assert of_icmp(there) == ProbeResult("unreachable", "ICMP port unreachable from 10.77.64.1")
-    assert of_icmp(here).reached
-    assert not of_icmp(there).reached
+    assert result_of_icmp(here) == ProbeResult("refused", "ICMP port unreachable")
+    assert result_of_icmp(there) == ProbeResult("unreachable", "ICMP port unreachable from 10.77.64.1")
+    assert result_of_icmp(here).reached
+    assert not result_of_icmp(there).reached
 
 
-def test_a_packet_that_is_too_big_tells_the_mtu() -> None:
+def test_packet_too_big_has_the_mtu() -> None:
     error = IcmpError("10.77.64.1", "packet too big", "icmp", "10.77.65.10", 20003, 1, 1450)
-    assert of_icmp(error) == ProbeResult(
-        "unreachable", "ICMP packet too big from 10.77.64.1, the MTU there is 1450", mtu=1450
+    assert result_of_icmp(error) == ProbeResult(
+        "unreachable", "ICMP packet too big from 10.77.64.1 (MTU 1450)", mtu=1450
     )
 
 
@@ -115,18 +115,18 @@ def test_the_report_of_a_probe() -> None:
         "name": None,
         "answer": None,
     }
-    told = report(
+    reported = report(
         ProbeRequest("web1", "127.0.0.11", "dns", 53, 3, None, "db"), ProbeResult("reply", answer=("10.64.1.2",))
     )
-    assert (told["name"], told["answer"]) == ("db", ["10.64.1.2"])
+    assert (reported["name"], reported["answer"]) == ("db", ["10.64.1.2"])
 
 
-def test_dns_has_a_name_and_a_port_and_nothing_else_has_a_name() -> None:
+def test_only_dns_probes_have_a_name() -> None:
     (probe,) = parse_probes([item(protocol="dns", port=None, name="db")])
     assert (probe.port, probe.name) == (53, "db")
-    with pytest.raises(InvalidValue, match="a DNS probe needs a name"):
+    with pytest.raises(InvalidValue, match="name: None: is required for a DNS probe"):
         parse_probes([item(protocol="dns")])
-    with pytest.raises(InvalidValue, match="no other probe has one"):
+    with pytest.raises(InvalidValue, match=r"name: 'db': .* not allowed for others"):
         parse_probes([item(name="db")])
 
 
@@ -138,5 +138,5 @@ def test_dns_has_a_name_and_a_port_and_nothing_else_has_a_name() -> None:
         (["a", "a", "b", None, "c", "a", "d"], 2, [[0, 1, 2, 3], [4, 5], [6]]),
     ],
 )
-def test_batches_hold_at_most_so_many_different_neighbours(neighbours, most, batches):
+def test_batches_have_a_limit_of_different_neighbours(neighbours, most, batches):
     assert in_batches(neighbours, most) == batches

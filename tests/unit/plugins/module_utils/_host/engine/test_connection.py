@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""TLS options of a connection to an engine: what they mean, and where they come from when they are not given."""
+"""TLS options of a connection to an engine: their meaning, and their defaults from the environment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Json = dict[str, t.Any]
 
 
 class TlsConfig:
-    """The SDK's."""
+    """The SDK's class of this name."""
 
     def __init__(self, **options: t.Any) -> None:
         self.options = options
@@ -40,7 +40,7 @@ class Client:
 
 
 class Adapter:
-    """That of requests."""
+    """The HTTP adapter of requests."""
 
     def init_poolmanager(self, *sizes: int, **options: t.Any) -> None:
         self.sizes = sizes
@@ -57,7 +57,7 @@ def sdk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def parameters(**given: t.Any) -> Json:
-    """As AnsibleModule makes them."""
+    """The parameters as AnsibleModule creates them."""
     spec = engine.engine_argument_spec()
     set_fallbacks(spec, given)
     validated = ArgumentSpecValidator(spec).validate(given)
@@ -65,7 +65,7 @@ def parameters(**given: t.Any) -> Json:
     return dict(validated.validated_parameters)
 
 
-def test_files_alone_do_not_mean_tls() -> None:
+def test_certificate_files_alone_do_not_enable_tls() -> None:
     assert sdk_engine._tls(parameters(ca_path="/ca.pem")) is None
 
 
@@ -74,7 +74,7 @@ def test_options_reach_the_sdk() -> None:
     assert config.options == {"client_cert": ("/b", "/c"), "ca_cert": "/a", "verify": True}
 
 
-def test_docker_s_own_variables_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defaults_from_dockers_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CERT_PATH", "/certificates")
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_TLS_HOSTNAME", "h1")
@@ -86,7 +86,7 @@ def test_docker_s_own_variables_are_understood(monkeypatch: pytest.MonkeyPatch) 
     assert (found["validate_certs"], found["tls_hostname"]) == (True, "h1")
 
 
-def test_the_name_is_expected_of_the_certificate() -> None:
+def test_the_certificate_must_contain_the_host_name() -> None:
     config = sdk_engine._tls(parameters(validate_certs=True, tls_hostname="h1"))
     client = Client()
     config.configure_client(client)
@@ -97,9 +97,9 @@ def test_the_name_is_expected_of_the_certificate() -> None:
     ("given", "hint"),
     [
         ({}, "systemctl status docker"),
-        ({"docker_host": "tcp://192.0.2.1:2376"}, "does it want TLS"),
-        ({"docker_host": "tcp://192.0.2.1:2376", "tls": True}, "does it know the authority of client_cert"),
+        ({"docker_host": "tcp://192.0.2.1:2376"}, "whether it requires TLS"),
+        ({"docker_host": "tcp://192.0.2.1:2376", "tls": True}, "trusts the CA of client_cert"),
     ],
 )
-def test_what_to_look_at(given: Json, hint: str) -> None:
+def test_the_hint_depends_on_the_connection(given: Json, hint: str) -> None:
     assert hint in sdk_engine._hint(parameters(**given))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two network namespaces with a router between them, made and removed by the tests; no packet leaves them.
+"""Two network namespaces with a router between them, created and removed by the tests; no packet leaves them.
 
 ::
 
@@ -53,7 +53,7 @@ ROUTES = {
 }
 
 
-# Addresses of IPv6 can be used at once, the router forwards, and may complain as often as it likes.
+# IPv6 addresses are usable at once; the router forwards, and sends ICMP errors without a rate limit.
 SWITCHES = {
     "net/ipv6/conf/default/accept_dad": "0",
     "net/ipv6/conf/all/accept_dad": "0",
@@ -74,7 +74,7 @@ def ip(*arguments: str, commands: t.Iterable[str] = ()) -> None:
 
 
 def await_path(source: Namespace, address: str) -> None:
-    """Wait until an address answers: on links that were just set up, IPv6 takes up to a second."""
+    """Wait until an address answers: on new interfaces, IPv6 takes up to a second."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with source.entered():

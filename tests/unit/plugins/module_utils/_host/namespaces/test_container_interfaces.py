@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which namespaces are visited for containers, and what is found in them."""
+"""Reading the interfaces of containers: each namespace is entered once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def a_container(name: str, pid: int | None, mode: str = "none") -> ContainerRepo
     return {"name": name, "id": name, "pid": pid, "mode": mode, "networks": []}
 
 
-def test_containers_of_one_namespace_are_told_together(apart: t.Callable[[str], int]) -> None:
+def test_containers_of_one_namespace_report_each_other(apart: t.Callable[[str], int]) -> None:
     pid = apart("owner")
     owner, sidecar = a_container("owner", pid), a_container("sidecar", pid, "container:owner")
     other = a_container("other", apart("other"))
@@ -37,23 +37,23 @@ def test_containers_of_one_namespace_are_told_together(apart: t.Callable[[str], 
     assert owner["interfaces"] == sidecar["interfaces"]
 
 
-def test_a_namespace_is_visited_once(apart: t.Callable[[str], int], monkeypatch) -> None:
+def test_a_namespace_is_entered_once(apart: t.Callable[[str], int], monkeypatch) -> None:
     opened: list[int] = []
-    once = container_interfaces.opened
-    monkeypatch.setattr(container_interfaces, "opened", lambda: opened.append(1) or once())
+    real = container_interfaces.open_netlink
+    monkeypatch.setattr(container_interfaces, "open_netlink", lambda: opened.append(1) or real())
     pid = apart("owner")
     add_interfaces([a_container(f"c{number}", pid) for number in range(5)])
     assert len(opened) == 2  # the host's own, and that of all five
 
 
-def test_the_hosts_links_are_nobodys_interfaces() -> None:
+def test_a_container_in_the_hosts_namespace_has_no_interfaces() -> None:
     host = a_container("host", os.getpid(), "host")
     add_interfaces([host])
     assert host["namespace"] == pathlib.Path("/proc/self/ns/net").stat().st_ino
     assert host["interfaces"] == []
 
 
-def test_a_container_that_ends_meanwhile_has_nothing(apart: t.Callable[[str], int]) -> None:
+def test_a_container_that_has_ended_has_no_interfaces(apart: t.Callable[[str], int]) -> None:
     gone, unknown, web = a_container("gone", GONE), a_container("unknown", None), a_container("web", apart("web"))
     add_interfaces([gone, unknown, web])
     for ended in (gone, unknown):

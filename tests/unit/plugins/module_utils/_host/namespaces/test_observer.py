@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real observer, as a process of its own."""
+"""A real observer process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-def test_it_sees_each_probe_once_whether_its_port_is_open_or_closed(path: Path, observer: Observer) -> None:
+def test_it_records_each_probe_once_whether_its_port_is_open_or_closed(path: Path, observer: Observer) -> None:
     observer.start({"there": path.there}, 30)
     send(
         path,
@@ -57,11 +57,11 @@ def test_it_sees_each_probe_once_whether_its_port_is_open_or_closed(path: Path, 
     record = observer.stop()
     assert record.complete
     assert {arrival["container"] for arrival in record.arrivals} == {"there"}
-    told = sorted(
+    recorded = sorted(
         (arrival["token"], arrival["protocol"], arrival["source"], arrival["destination"], arrival["port"])
         for arrival in record.arrivals
     )
-    assert told == [
+    assert recorded == [
         (1, "icmp", "10.1.0.2", "10.2.0.2", None),
         (2, "tcp", "10.1.0.2", "10.2.0.2", 9),
         (3, "udp", "10.1.0.2", "10.2.0.2", 9),
@@ -71,13 +71,13 @@ def test_it_sees_each_probe_once_whether_its_port_is_open_or_closed(path: Path, 
     ]
 
 
-def test_it_hears_nothing_of_what_its_namespaces_send(path: Path, observer: Observer) -> None:
+def test_outgoing_probes_are_not_recorded(path: Path, observer: Observer) -> None:
     observer.start({"here": path.here}, 30)
     send(path, ProbeRequest("here", "10.2.0.2", "tcp", 9, 1), ProbeRequest("here", "10.2.0.2", "icmp", None, 2))
     assert observer.stop().arrivals == []
 
 
-def test_a_new_start_ends_the_old_one_and_forgets_what_it_saw(path: Path, observer: Observer) -> None:
+def test_a_new_start_stops_the_old_observer_and_deletes_its_record(path: Path, observer: Observer) -> None:
     first = observer.start({"there": path.there}, 30)
     send(path, ProbeRequest("here", "10.2.0.2", "icmp", None, 1))
     second = observer.start({"there": path.there}, 30)
@@ -87,12 +87,12 @@ def test_a_new_start_ends_the_old_one_and_forgets_what_it_saw(path: Path, observ
     assert not runs(second)
 
 
-def test_it_lets_go_of_the_files_of_whoever_started_it(path: Path, observer: Observer) -> None:
+def test_it_closes_the_descriptors_of_its_parent(path: Path, observer: Observer) -> None:
     reader, writer = os.pipe()
     try:
         pid = observer.start({"there": path.there}, 30)
         os.close(writer)
-        assert os.read(reader, 1) == b""  # nobody holds the other end any more
+        assert os.read(reader, 1) == b""  # the other end is closed
     finally:
         os.close(reader)
     targets = {os.readlink(f"/proc/{pid}/fd/{number}") for number in (0, 1, 2)}
@@ -100,7 +100,7 @@ def test_it_lets_go_of_the_files_of_whoever_started_it(path: Path, observer: Obs
     assert pathlib.Path(f"/proc/{pid}/comm").read_text() == "fleetnet-probes\n"
 
 
-def test_it_ends_by_itself_and_the_record_says_so(path: Path, observer: Observer) -> None:
+def test_it_ends_after_its_lifetime_and_the_record_is_incomplete(path: Path, observer: Observer) -> None:
     pid = observer.start({"there": path.there}, 0.5)
     send(path, ProbeRequest("here", "10.2.0.2", "icmp", None, 1))
     deadline = time.monotonic() + 10
@@ -112,30 +112,30 @@ def test_it_ends_by_itself_and_the_record_says_so(path: Path, observer: Observer
     assert [arrival["token"] for arrival in record.arrivals] == [1]
 
 
-def test_without_an_observer_there_is_an_empty_record(observer: Observer) -> None:
+def test_without_an_observer_the_record_is_empty(observer: Observer) -> None:
     record = observer.stop()
     assert (record.arrivals, record.complete) == ([], False)
 
 
-def test_a_process_that_merely_has_its_number_is_left_alone(tmp_path: pathlib.Path) -> None:
+def test_another_process_with_its_number_is_left_alone(tmp_path: pathlib.Path) -> None:
     (tmp_path / "observer.json").write_text(json.dumps({"pid": os.getpid(), "start_time": 1}))
     assert not Observer(str(tmp_path)).stop().complete
     assert not (tmp_path / "observer.json").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": null}'])
-def test_a_broken_process_file_is_no_observer(tmp_path: pathlib.Path, text: str) -> None:
+def test_an_invalid_process_file_is_ignored(tmp_path: pathlib.Path, text: str) -> None:
     (tmp_path / "observer.json").write_text(text)
     assert not Observer(str(tmp_path)).stop().complete
 
 
-def test_a_folder_that_others_may_write_to_is_refused(path: Path, tmp_path: pathlib.Path) -> None:
+def test_a_directory_that_others_can_write_to_is_rejected(path: Path, tmp_path: pathlib.Path) -> None:
     tmp_path.chmod(0o777)
-    with pytest.raises(FleetnetError, match="not a folder that belongs to root alone"):
+    with pytest.raises(FleetnetError, match="must be a directory that only root can write to"):
         Observer(str(tmp_path)).start({"there": path.there}, 5)
 
 
-def test_it_listens_where_nobody_else_does_and_as_long_as_it_runs(path: Path, observer: Observer) -> None:
+def test_it_listens_on_free_ports_as_long_as_it_runs(path: Path, observer: Observer) -> None:
     with path.there.entered(), socket.socket() as taken:
         taken.bind(("10.2.0.2", 7002))
         taken.listen()
@@ -152,11 +152,11 @@ def test_it_listens_where_nobody_else_does_and_as_long_as_it_runs(path: Path, ob
         ]
 
         def outcomes() -> list[str]:
-            verdicts = ProbeRun(0.4, 2, 100).run([(probe, path.here) for probe in probes])
-            return [verdict.outcome for verdict in verdicts]
+            results = ProbeRun(0.4, 2, 100).run([(probe, path.here) for probe in probes])
+            return [result.outcome for result in results]
 
         assert outcomes() == ["reply", "reply", "reply", "reply"]
         taken.settimeout(1)
-        taken.accept()[0].close()  # the container's own server got it
+        taken.accept()[0].close()  # the container's own server received it
         assert observer.stop().complete
         assert outcomes() == ["refused", "reply", "refused", "refused"]

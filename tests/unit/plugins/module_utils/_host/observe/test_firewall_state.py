@@ -38,7 +38,7 @@ UnitFileState=disabled
 
 
 class Commands:
-    """Prints what it is told to; all else fails, as where a kernel has no such table."""
+    """Prints what PRINTED has; everything else fails, as without such a table in the kernel."""
 
     def __init__(self, *programs: str) -> None:
         self._programs = programs
@@ -55,7 +55,7 @@ class Commands:
         return program if program in self._programs else None
 
 
-def test_what_is_ours_is_told_from_what_is_others() -> None:
+def test_own_tables_rules_and_units_are_identified() -> None:
     found = read_firewall(Commands("nft", "iptables", "ip6tables", "systemctl"))
     assert found["forward_policy"] == {"ipv4": "DROP", "ipv6": "ACCEPT"}
     assert found["tables"] == ["ip filter", "ip fleetnet"]
@@ -65,11 +65,11 @@ def test_what_is_ours_is_told_from_what_is_others() -> None:
     units = {unit["name"]: (unit["active"], unit["enabled"]) for unit in found["units"]}
     assert units["fleetnet-firewall.service"] == (True, True)
     assert units["fleetnet-routes-reassert.timer"] == (False, False)
-    assert units["fleetnet-routes.service"] == (False, False)  # not there
+    assert units["fleetnet-routes.service"] == (False, False)  # does not exist
 
 
 @pytest.mark.parametrize("programs", [(), ("nft",), ("iptables",)])
-def test_a_host_without_a_program_has_nothing_of_it(programs: tuple[str, ...]) -> None:
+def test_a_missing_program_leaves_its_values_empty(programs: tuple[str, ...]) -> None:
     found = read_firewall(Commands(*programs))
     assert found["owned"] == ("nft" in programs)
     assert found["forward_policy"] == {"ipv4": "DROP" if "iptables" in programs else None, "ipv6": None}

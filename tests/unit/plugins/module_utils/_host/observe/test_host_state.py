@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host says of itself in files, under another root."""
+"""The host's state from files, under another root directory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write(root: Path, name: str, text: str) -> None:
     path.write_text(text)
 
 
-def test_the_switches_of_a_host(root: Path) -> None:
+def test_forwarding_settings(root: Path) -> None:
     net = "proc/sys/net/"
     for name, text in (
         ("ipv4/ip_forward", "1\n"),
@@ -49,7 +49,7 @@ def test_the_switches_of_a_host(root: Path) -> None:
     }
 
 
-def test_a_kernel_without_any_of_it(root: Path) -> None:
+def test_settings_that_the_kernel_does_not_have(root: Path) -> None:
     switches = read_forwarding(str(root))
     assert switches["ipv4"] is None
     assert switches["rp_filter"] == {}
@@ -64,7 +64,7 @@ def test_the_resolver(root: Path) -> None:
     assert read_resolver(str(root)) == ["127.0.0.53", "10.9.9.53"]
 
 
-def test_the_control_path_is_asked_of_the_parents_behind_sudo(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_control_path_comes_from_a_parent_of_sudo(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     assert read_control_path(str(root)) is None
     write(root, f"proc/{os.getpid()}/stat", f"{os.getpid()} (py) thon) S 70 1 1")
@@ -99,5 +99,5 @@ def test_whether_the_daemon_manages_the_firewall(
     assert read_manages_firewall(str(root)) is managed
 
 
-def test_without_a_daemon_nothing_is_known(root: Path) -> None:
+def test_without_a_daemon_the_firewall_is_unknown(root: Path) -> None:
     assert read_manages_firewall(str(root)) is None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which questions a survey asks, and of whom."""
+"""Which queries a survey sends, and to what."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LINKS = [
 
 class FakeEngine:
     def __init__(self, **answers: t.Any) -> None:
-        self.asked: list[str] = []
+        self.queries: list[str] = []
         self.answers = {name.replace("_", "/"): answer for name, answer in answers.items()}
 
     @property
@@ -55,7 +55,7 @@ class FakeEngine:
         return EngineVersion(28, 5, 2)
 
     def get(self, path: str, **_query: str) -> t.Any:
-        self.asked.append(path)
+        self.queries.append(path)
         if path not in self.answers:
             raise EngineError("no such container", 404)
         answer = self.answers[path]
@@ -91,54 +91,54 @@ def inspected(container: dict[str, t.Any], pid: int, status: str = "running") ->
     return {"Id": container["Id"], "State": {"Pid": pid, "Status": status}, "NetworkSettings": {"Networks": {}}}
 
 
-def test_only_what_is_wanted_is_asked() -> None:
+def test_only_requested_parts_are_read() -> None:
     commands = FakeCommands()
     engine = FakeEngine(_networks=[])
     assert survey(["networks"], commands, engine) == {"networks": []}
-    assert engine.asked == ["/networks"]
+    assert engine.queries == ["/networks"]
     assert commands.ran == []
 
 
-def test_without_an_engine_the_host_is_told_of() -> None:
+def test_parts_of_the_host_need_no_engine() -> None:
     parts = [part for part in PARTS if part not in ENGINE_PARTS]
     assert list(survey(parts, FakeCommands(), None)) == parts
 
 
-def test_the_address_of_docker0_comes_from_its_link_where_the_engine_does_not_tell() -> None:
+def test_a_gateway_that_the_engine_omits_comes_from_the_bridge() -> None:
     engine = FakeEngine(_networks=[DOCKER0])
     (network,) = survey(["networks"], FakeCommands(), engine)["networks"]
     assert network["subnets"][0]["gateway"] == "172.17.0.1"
 
 
-def test_containers_are_asked_about_one_by_one_only_for_details() -> None:
+def test_containers_are_inspected_only_for_details() -> None:
     answers = {"_containers_json": [WEB], f"_containers_{WEB['Id']}_json": inspected(WEB, 70)}
     engine = FakeEngine(**answers)
     (container,) = survey(["containers"], FakeCommands(), engine)["containers"]
     assert container["pid"] is None
-    assert engine.asked == ["/containers/json"]
+    assert engine.queries == ["/containers/json"]
     (container,) = survey(["container_details"], FakeCommands(), engine)["containers"]
     assert container["pid"] == 70
 
 
-def test_a_container_that_ends_meanwhile_has_no_details() -> None:
+def test_a_container_that_has_ended_has_no_details() -> None:
     (container,) = survey(["container_details"], FakeCommands(), FakeEngine(_containers_json=[WEB]))["containers"]
     assert (container["name"], container["pid"]) == ("web1", None)
 
 
-def test_another_error_of_the_engine_is_not_hidden() -> None:
+def test_other_errors_of_the_engine_are_raised() -> None:
     broken = FakeEngine(**{"_containers_json": [WEB], f"_containers_{WEB['Id']}_json": EngineError("broken", 500)})
     with pytest.raises(EngineError, match="broken"):
         survey(["container_details"], FakeCommands(), broken)
 
 
-def test_links_and_routes() -> None:
+def test_interfaces_and_routes() -> None:
     commands = FakeCommands()
     assert [link["name"] for link in read_links(commands)] == ["docker0"]
     assert [route["destination"] for route in read_routes(commands)] == ["0.0.0.0/0"]
 
 
-def test_a_host_without_iproute2_is_told_what_to_install() -> None:
-    with pytest.raises(FleetnetError, match="install the package iproute2"):
+def test_the_error_without_iproute2_names_the_package() -> None:
+    with pytest.raises(FleetnetError, match="Install the package iproute2"):
         read_links(FakeCommands(found=None))
 
 
@@ -149,28 +149,28 @@ class FakeRun:
         return [ProbeResult("reply", str(probe.token)) for probe, _namespace in probes]
 
 
-def test_probes_of_containers_that_do_not_run_are_errors_among_the_others() -> None:
+def test_probes_of_containers_that_are_not_running_are_errors() -> None:
     engine = FakeEngine(
         _containers_web1_json=inspected(WEB, os.getpid()), _containers_idle_json=inspected(SIDE, 0, "exited")
     )
-    sources = ("idle", "web1", "nobody", "web1", "gone")
+    sources = ("idle", "web1", "missing", "web1", "gone")
     engine.answers["/containers/gone/json"] = inspected(SIDE, 2**22)
     probes = [ProbeRequest(source, "10.0.0.1", "icmp", None, token) for token, source in enumerate(sources)]
-    verdicts = probe_all(probes, ContainerNamespaces(lambda: engine), FakeRun, 100)  # type: ignore[arg-type]
-    assert [(verdict.outcome, verdict.detail) for verdict in verdicts] == [
-        ("error", "container idle does not run (it is exited)"),
+    results = probe_all(probes, ContainerNamespaces(lambda: engine), FakeRun, 100)  # type: ignore[arg-type]
+    assert [(result.outcome, result.detail) for result in results] == [
+        ("error", "container idle is not running (status exited)"),
         ("reply", "1"),
-        ("error", "container nobody does not exist on this host"),
+        ("error", "container missing does not exist on this host"),
         ("reply", "3"),
-        ("error", "container gone has just ended"),
+        ("error", "container gone has ended"),
     ]
-    assert engine.asked.count("/containers/web1/json") == 1
+    assert engine.queries.count("/containers/web1/json") == 1
 
 
-def test_a_strange_name_stays_one_name() -> None:
+def test_a_name_is_quoted_in_the_path() -> None:
     engine = FakeEngine()
     assert isinstance(ContainerNamespaces(lambda: engine).find("../networks"), NoNamespace)
-    assert engine.asked == ["/containers/..%2Fnetworks/json"]
+    assert engine.queries == ["/containers/..%2Fnetworks/json"]
 
 
 def test_the_hosts_own_namespace_is_not_observed() -> None:
