@@ -8,11 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
+    refuse_unknown_variable,
+    unknown_variables,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import (
     FLEET_KEYS,
     HOST_KEYS,
     PREFIX,
-    refuse_unknown_variable,
-    unknown_variables,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 

@@ -19,7 +19,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     aligned_blocks,
     block_size,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Fleet, Scheme
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Scheme
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
     DEFAULT_BRIDGE,
     LENGTH_V6,

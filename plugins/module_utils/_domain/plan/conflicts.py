@@ -18,7 +18,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     single,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import Leases

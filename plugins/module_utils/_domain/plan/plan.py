@@ -15,7 +15,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     single,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Fleet, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
     DEFAULT_BRIDGE,
     ON_THE_LAN,
