@@ -105,7 +105,10 @@ kernel:
       why: containers reach other networks and hosts only where the host forwards; kept so in /etc/sysctl.d
 """
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import bridge_routing
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
@@ -113,7 +116,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 
 def main() -> None:
     run_module(
-        lambda module: bridge_routing.apply(Task.of(module)),
+        lambda module: bridge_routing.apply(Task.of(module, connect)),
         argument_spec={**engine_argument_spec(), **bridge_routing.OPTIONS},
         required_if=bridge_routing.REQUIRED_IF,
     )

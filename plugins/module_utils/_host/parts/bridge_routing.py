@@ -13,7 +13,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence import files as host_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.routes import parse_block
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import read_forwarding
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
