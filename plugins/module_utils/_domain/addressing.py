@@ -13,6 +13,8 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+
 _BITS = {4: 32, 6: 128}
 # The plain form of an IPv4 block; what does not look like it goes the slow way, which also knows why it is refused.
 _PLAIN_V4 = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:/(\d{1,2}))?", re.ASCII)
@@ -122,6 +124,14 @@ def format_address(version: int, address: int) -> str:
     if version == 4:
         return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
     return str(ipaddress.IPv6Address(address))
+
+
+def parse_block(option: str, text: str) -> Prefix:
+    """Parse the address block that an option holds. Raises InvalidValue, which names the option."""
+    try:
+        return Prefix.parse(text)
+    except ValueError as error:
+        raise InvalidValue(option, text, str(error)) from None
 
 
 def single(version: int, address: int) -> Prefix:

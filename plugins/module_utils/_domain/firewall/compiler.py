@@ -27,17 +27,16 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import PolicyLine
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_table import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
+    FORWARD_CHAIN,
     MARK,
+    RAW_CHAIN,
     TABLE,
-    Table,
-    outside_blocks,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_table import Table, outside_blocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Family, Policy
 
 NFTABLES_SINCE = (29, 0, 0)
-FORWARD_CHAIN = "FLEETNET-FORWARD"
-RAW_CHAIN = "FLEETNET-RAW"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,11 +17,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
+    FIREWALLD_IPSETS,
+    FIREWALLD_ZONE,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
-
-ZONE = "fleetnet-own"
-# By IP version: names of the sets.
-IPSETS = {4: "fleetnet-own4", 6: "fleetnet-own6"}
 
 _HEAD = """\
 <?xml version="1.0" encoding="utf-8"?>
@@ -38,10 +38,10 @@ ZONE_FILE = f"""\
 <?xml version="1.0" encoding="utf-8"?>
 <!-- Written by fleetnet.docker: the declared networks of this host. -->
 <zone target="ACCEPT">
-  <short>{ZONE}</short>
+  <short>{FIREWALLD_ZONE}</short>
   <description>Containers on the declared networks of this host.</description>
-  <source ipset="{IPSETS[4]}"/>
-  <source ipset="{IPSETS[6]}"/>
+  <source ipset="{FIREWALLD_IPSETS[4]}"/>
+  <source ipset="{FIREWALLD_IPSETS[6]}"/>
 </zone>
 """
 

@@ -19,6 +19,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     is_block,
     merged,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
+    PortRange,
+    braced,
+    comment,
+    port_range,
+    prefix_set,
+    verdict_map,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import (
     EGRESS,
     FROM_HOST,
@@ -29,15 +38,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
     Policy,
 )
 
-TABLE = "fleetnet"
-# One bit that neither Kubernetes (0x4000, 0x8000), Tailscale (0xff0000) nor Cilium (0x0f00) uses.
-MARK = 0x2000000
-# nftables keeps a comment of 128 bytes, its end included.
-_COMMENT_MAX = 127
 # A source that would not be routed back to where it came from is forged.
 _FORGED = 'ct state new fib saddr . iif oif missing counter drop comment "forged source"'
-
-Range = t.Tuple[int, int]
 
 
 class Table:
@@ -49,7 +51,7 @@ class Table:
         self._own = own
         self._ip = "ip" if family.version == 4 else "ip6"
         self._pinned = sorted(subnet for member in family.members.values() for subnet in member.subnets)
-        self._fleet = _set([family.supernet, *self._pinned])
+        self._fleet = prefix_set([family.supernet, *self._pinned])
 
     def text(self) -> str:
         """What ``nft -f`` takes: the old table goes and the new one comes in one transaction."""
@@ -96,7 +98,7 @@ class Table:
         blocks = outside_blocks(self._policy, self._family.version)
         if blocks:
             # A block may be that of a network which is not ours: Docker isolates these, replies included.
-            named = _set(blocks)
+            named = prefix_set(blocks)
             for one, other in (("saddr", "daddr"), ("daddr", "saddr")):
                 ends = f"{self._ip} {one} {self._fleet} {self._ip} {other} {named}"
                 lines.append(f"\t\t{ends} ct state established ct direction reply goto allowed")
@@ -108,7 +110,7 @@ class Table:
         lines += [*egress, *self._dispatch(INGRESS, "daddr")]
         if self._own:
             # From outside of the fleet: published ports only, as engines from 28 on do by themselves.
-            own = f"{self._ip} daddr {_set(self._own)}"
+            own = f"{self._ip} daddr {prefix_set(self._own)}"
             lines.append(f'\t\t{own} ct status ! dnat counter drop comment "not published"')
         return [*lines, "\t}"]
 
@@ -142,9 +144,9 @@ class Table:
         ]
         sources = outside_blocks(self._policy, self._family.version, sources_only=True)
         if sources:
-            lines.append(f"\t\t{ip} saddr {_set(sources)} {ip} daddr {fleet} snat to {ip} saddr")
+            lines.append(f"\t\t{ip} saddr {prefix_set(sources)} {ip} daddr {fleet} snat to {ip} saddr")
         if self._own:
-            lines.append(f"\t\t{ip} saddr {_set(self._own)} {ip} daddr != {fleet} masquerade")
+            lines.append(f"\t\t{ip} saddr {prefix_set(self._own)} {ip} daddr != {fleet} masquerade")
         return [*lines, "\t}"]
 
     # --- between a network and the outside ----------------------------------------------------------------------------
@@ -157,7 +159,7 @@ class Table:
         """Rules that send a limited network's packets to its chain; ``end`` is where the network stands."""
         limited = self._limited(direction)
         lines = [
-            f"\t\t{self._ip} {end} {_set(member.subnets)} goto {direction}_{name}"
+            f"\t\t{self._ip} {end} {prefix_set(member.subnets)} goto {direction}_{name}"
             for name, member in limited
             if member.subnets
         ]
@@ -177,7 +179,7 @@ class Table:
                 lines += [
                     f"\tchain {direction}_{name} {{",
                     *(rule for line in self._policy.lines for rule in self._outside_rules(line, direction, name)),
-                    f'\t\tcounter drop comment "{_comment(f"not declared: {_way(direction, name)}")}"',
+                    f'\t\tcounter drop comment "{comment(f"not declared: {_way(direction, name)}")}"',
                     "\t}",
                 ]
         return lines
@@ -195,13 +197,13 @@ class Table:
         end = "saddr" if coming else "daddr"
         blocks = [block for block in map(Prefix.parse, filter(is_block, others)) if self._speaks(block)]
         if blocks:
-            match = f"{self._ip} {end} {_set(sorted(blocks))} {self._service(line)}"
+            match = f"{self._ip} {end} {prefix_set(sorted(blocks))} {self._service(line)}"
             verdict = "goto allowed" if direction in (INGRESS, EGRESS) else "accept"
-            yield f'\t\t{match}{verdict} comment "{_comment(f"{line.path}: {line}")}"'
+            yield f'\t\t{match}{verdict} comment "{comment(f"{line.path}: {line}")}"'
         name = HOST if direction in (TO_HOST, FROM_HOST) else WORLD
         if name in others:
             match = f"{'ct status dnat ' if direction == INGRESS else ''}{self._service(line)}"
-            yield f'\t\t{match}accept comment "{_comment(f"{line.path}: {line}")}"'
+            yield f'\t\t{match}accept comment "{comment(f"{line.path}: {line}")}"'
 
     def _speaks(self, block: Prefix) -> bool:
         return block.version == self._family.version
@@ -218,7 +220,7 @@ class Table:
         """The verdict maps (definition lines) and the expressions that look them up, most general first."""
         pairs: dict[str, str] = {}
         protocols: dict[str, str] = {}
-        services: dict[str, dict[Range, str]] = {}
+        services: dict[str, dict[PortRange, str]] = {}
         members = self._family.members
         for name, member in members.items():
             if self._policy.spans_hosts(name):
@@ -238,7 +240,7 @@ class Table:
                             services.setdefault(f"{pair} . {protocol}", {}).update(dict.fromkeys(line.ports, why))
         ports = {
             # What one line names and another one, too, has to stand here once.
-            f"{key} . {_port(joined)}": next(iter(ranges.values()))
+            f"{key} . {port_range(joined)}": next(iter(ranges.values()))
             for key, ranges in services.items()
             for joined in merged(ranges)
         }
@@ -254,7 +256,7 @@ class Table:
             ("services", f"{pair} . inet_proto . inet_service", f"{key} . meta l4proto . th dport", ports),
         ):
             if entries:
-                definitions += _map(name, kind, entries, interval=name == "services" and ranged)
+                definitions += verdict_map(name, kind, entries, interval=name == "services" and ranged)
                 lookups.append(f"{expression} vmap @{name}")
         return definitions, lookups
 
@@ -275,9 +277,9 @@ class Table:
         members = self._family.members
         for name, member in members.items():
             if member.subnets and self._policy.spans_hosts(name):
-                subnets = _set(member.subnets)
+                subnets = prefix_set(member.subnets)
                 rules.append(
-                    f'\t\t{self._ip} saddr {subnets} {self._ip} daddr {subnets} goto allowed comment "{_comment(name)}"'
+                    f'\t\t{self._ip} saddr {subnets} {self._ip} daddr {subnets} goto allowed comment "{comment(name)}"'
                 )
         for line in self._policy.lines:
             for source in line.sources:
@@ -286,14 +288,14 @@ class Table:
                     if first is None or second is None or not (first.subnets or second.subnets):
                         continue
                     match = f"{self._match(first, 'saddr')} {self._match(second, 'daddr')} {self._service(line)}"
-                    rules.append(f'\t\t{match}goto allowed comment "{_comment(f"{source} -> {target}")}"')
+                    rules.append(f'\t\t{match}goto allowed comment "{comment(f"{source} -> {target}")}"')
         return rules
 
     def _match(self, member: NetworkMatch, end: str) -> str:
         field = f"{self._ip} {end}"
         if member.subnets:
-            return f"{field} {_set(member.subnets)}"
-        values = _braced([self._address(value) for value in member.values])
+            return f"{field} {prefix_set(member.subnets)}"
+        values = braced([self._address(value) for value in member.values])
         return f"{field} {self._family.supernet} {field} & {self._address(self._family.mask)} {values}"
 
     def _service(self, line: PolicyLine) -> str:
@@ -301,7 +303,7 @@ class Table:
             return ""
         if not line.ports:
             return f"meta l4proto {self._protocol(line.protocol)} "
-        return f"{line.protocol} dport {{ {', '.join(_port(ports) for ports in line.ports)} }} "
+        return f"{line.protocol} dport {{ {', '.join(port_range(ports) for ports in line.ports)} }} "
 
 
 def outside_blocks(policy: Policy, version: int, sources_only: bool = False) -> list[Prefix]:
@@ -321,32 +323,3 @@ def _way(direction: str, network: str) -> str:
         TO_HOST: f"{network} -> {HOST}",
         FROM_HOST: f"{HOST} -> {network}",
     }[direction]
-
-
-def _comment(text: str) -> str:
-    return text if len(text) <= _COMMENT_MAX else f"{text[: _COMMENT_MAX - 3]}..."
-
-
-def _port(ports: Range) -> str:
-    return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
-
-
-def _braced(texts: t.Sequence[str]) -> str:
-    return texts[0] if len(texts) == 1 else "{ " + ", ".join(texts) + " }"
-
-
-def _set(prefixes: t.Sequence[Prefix]) -> str:
-    return _braced([str(prefix) for prefix in prefixes])
-
-
-def _map(name: str, kind: str, entries: t.Mapping[str, str], interval: bool) -> list[str]:
-    elements = [f'\t\t\t{key} comment "{_comment(why)}" : goto allowed,' for key, why in sorted(entries.items())]
-    return [
-        f"\tmap {name} {{",
-        f"\t\ttype {kind} : verdict",
-        *(["\t\tflags interval"] if interval else []),
-        "\t\telements = {",
-        *elements,
-        "\t\t}",
-        "\t}",
-    ]

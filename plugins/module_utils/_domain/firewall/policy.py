@@ -17,7 +17,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     format_address,
     parse_address,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
     DEFAULT_BRIDGE,
     HOST,
@@ -26,10 +25,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     PolicyLine,
     is_block,
-    is_outside,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, Leases
 
 # Ways between a network and what is no network, as seen from the network. Each is as Docker has it until it is limited.
 INGRESS, EGRESS, FROM_HOST, TO_HOST = DIRECTIONS = ("ingress", "egress", "from_host", "to_host")
@@ -207,55 +204,6 @@ class Policy:
             ) from None
 
 
-def make_policy(fleet: Fleet, book: LeaseBook, carriers: t.Mapping[str, t.Collection[str]]) -> Policy:
-    """The policy of a declaration. ``carriers``: network name to the hosts that carry it."""
-    networks = {network.name: network for network in fleet.networks}
-    for line in fleet.policy:
-        for key, names in (("from", line.sources), ("to", line.targets)):
-            for name in names:
-                if name in networks and networks[name].driver != "bridge":
-                    raise InvalidValue(
-                        f"{line.path}.{key}",
-                        name,
-                        f"is a network of driver {networks[name].driver}, whose traffic does not pass the hosts' "
-                        "forwarding; only networks of driver bridge can stand here",
-                    )
-                if name in networks and networks[name].internal:
-                    raise InvalidValue(
-                        f"{line.path}.{key}",
-                        name,
-                        "is an internal network, which the engine itself cuts off from everything else; take the "
-                        "network out of the line, or internal out of the network",
-                    )
-    return Policy(
-        families=tuple(_family(fleet, leases, carriers) for leases in book.families),
-        lines=fleet.policy,
-        local=frozenset(network.name for network in fleet.networks if network.local),
-        limited=_limited(fleet),
-    )
-
-
-def _limited(fleet: Fleet) -> dict[str, frozenset[str]]:
-    """A line about an outside end limits that direction of its networks to lines, as the network's own word does."""
-    found: dict[str, set[str]] = {direction: set() for direction in DIRECTIONS}
-    for network in fleet.networks:
-        for declared, directions in (
-            (network.ingress_by_policy, (INGRESS, FROM_HOST)),
-            (network.egress_by_policy, (EGRESS, TO_HOST)),
-        ):
-            if declared:
-                for direction in directions:
-                    found[direction].add(network.name)
-    for line in fleet.policy:
-        for ends, others, of_host, of_world in (
-            (line.sources, line.targets, FROM_HOST, INGRESS),
-            (line.targets, line.sources, TO_HOST, EGRESS),
-        ):
-            for end in filter(is_outside, ends):
-                found[of_host if end == HOST else of_world].update(others)
-    return {direction: frozenset(names) for direction, names in found.items()}
-
-
 def _direction(source: str, target: str, source_inside: bool, target_inside: bool) -> str | None:
     """Which way a flow takes that has a network at one end only; None for one between networks."""
     if source_inside and target_inside:
@@ -275,21 +223,3 @@ def _names(ends: t.Collection[str], end: str) -> bool:
         return False
     blocks = (Prefix.parse(block) for block in ends if is_block(block))
     return WORLD in ends or any(block.version == version and block.has(number) for block in blocks)
-
-
-def _family(fleet: Fleet, leases: Leases, carriers: t.Mapping[str, t.Collection[str]]) -> Family:
-    version = leases.supernet.version
-    bits = 32 if version == 4 else 128
-    networks = {network.name: network for network in fleet.networks}
-    granule = max(slot.length for slot in leases.slots.values())
-    mask = ((1 << (granule - leases.host_prefix_length)) - 1) << (bits - granule)
-    members = {
-        name: NetworkMatch(values=tuple(range(slot.offset, slot.end, 1 << (bits - granule))))
-        for name, slot in leases.slots.items()
-        if name not in networks or networks[name].routed
-    }
-    for network in fleet.networks:
-        subnets = tuple(subnet for subnet in network.subnets if subnet.version == version)
-        if subnets and carriers[network.name]:
-            members[network.name] = NetworkMatch(subnets=subnets)
-    return Family(leases.supernet, mask, members)

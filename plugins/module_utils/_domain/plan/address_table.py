@@ -9,26 +9,12 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.tables import markdown_table, table
 
 # A terminal table of thousands of hosts helps nobody; the lock file, the JSON and the Markdown have them all.
 MAX_ROWS = 40
 
 Rows = t.List[t.List[str]]
-
-
-def table(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], indent: str = "  ") -> list[str]:
-    """Lines of a table with columns as wide as their widest cell."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    return [
-        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip()  # all rows are alike
-        for row in [head, *rows]
-    ]
-
-
-def markdown_table(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> list[str]:
-    """Lines of a table in Markdown."""
-    lines = [list(head), ["---"] * len(head), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines]
 
 
 def address_plan(plan: FleetPlan) -> list[str]:

@@ -23,8 +23,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import Leases
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import ROUTE_PROTOCOL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.free_blocks import FreeBlocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.names import ROUTE_PROTOCOL
 
 Report = t.Mapping[str, t.Any]
 # Where another supernet could be, by IP version.
@@ -287,50 +288,3 @@ class _Offers:
         held = self._plan.held.of(claim.block.version) if self._plan.held else None
         host = claim.variable[len(PREFIX + "reservations.") :]
         return held is not None and held.blocks.get(host) == claim.block
-
-
-class FreeBlocks:
-    """Hands out blocks that overlap nothing that is taken, each only once.
-
-    Walks on from where the last block of the same size was found, so that n blocks cost O(n log n) altogether.
-    """
-
-    def __init__(self, taken: t.Iterable[Prefix]) -> None:
-        self._taken: list[Prefix] = []
-        for block in sorted(set(taken), key=lambda block: (block.version, block.address, block.length)):
-            # What lies inside of the block before it adds nothing.
-            if not self._taken or not self._taken[-1].contains(block):
-                self._taken.append(block)
-        self._reached: dict[tuple[Prefix, int], int] = {}
-
-    def add(self, block: Prefix) -> None:
-        """Take a block out of what may be handed out."""
-        first = bisect.bisect_left(self._taken, (block.version, block.address))
-        if first and self._taken[first - 1].contains(block):
-            return
-        last = first
-        while last < len(self._taken) and block.contains(self._taken[last]):
-            last += 1
-        self._taken[first:last] = [block]
-
-    def take(self, within: Prefix, length: int) -> Prefix | None:
-        """The next free block of ``length`` inside ``within``; None if none is left."""
-        if length < within.length:
-            return None
-        step = within.at(0, length).size
-        address = self._reached.get((within, length), within.address)
-        number = max(0, bisect.bisect_right(self._taken, (within.version, address, 129)) - 1)
-        while number < len(self._taken):
-            block = self._taken[number]
-            number += 1
-            if block.version != within.version or block.last < address:
-                continue
-            if block.address >= address + step:
-                break
-            address += -(-(block.last + 1 - address) // step) * step
-        self._reached[(within, length)] = address
-        if address + step - 1 > within.last:
-            return None
-        found = Prefix(within.version, address, length)
-        self.add(found)
-        return found

@@ -23,9 +23,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     Network,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy, make_policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, lease
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.policy import make_policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS, Underlay
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +125,8 @@ def make_plan(
             )
     carriers = {network.name: _carriers(network, known, groups) for network in fleet.networks}
     _check_underlay(hosts)
-    BACKENDS[fleet.backend].check(fleet, hosts)
+    underlays = [Underlay(host.name, host.link, host.underlay, host.underlay_v6) for host in hosts]
+    BACKENDS[fleet.backend].check(underlays, {scheme.supernet.version for scheme in fleet.schemes})
     book = lease(fleet, names, held)
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
     plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import Conflicts, FreeBlocks, prove
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import Conflicts, prove
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.free_blocks import FreeBlocks
 
 from ..planning import plan_of
 
