@@ -9,7 +9,7 @@ what planning costs as ratios, measured side by side in this run. All times are 
 children, so that other work on the machine changes little.
 
 The hosts do not exist. So `playbooks/plan.yml --check` runs with `--skip-tags docker_fleet_look`: all of the plan, no
-task on any host. What the hosts would have reported is generated, and read and proven in the line "planning and proof".
+task on any host. The hosts' reports are generated, and checked in the line "planning and check".
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def report(slice_: dict[str, t.Any], number: int) -> dict[str, t.Any]:
 
 
 def core(hosts: int) -> None:
-    """In a process of its own: plan, prove against reports, and print the CPU seconds."""
+    """In a process of its own: plan, check for conflicts with reports, and print the CPU seconds."""
     sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"])
     from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
         parse_fleet,
@@ -104,7 +104,7 @@ def core(hosts: int) -> None:
     from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
     from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
     from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import address_table
-    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import prove
+    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import check_conflicts
     from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import make_plan
     from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
 
@@ -120,11 +120,11 @@ def core(hosts: int) -> None:
     started = time.process_time()
     gc.disable()  # as the action does
     second = plan(lockfile.parse(lock, "lock"))
-    unproven = prove(second, reports)
+    unobserved = check_conflicts(second, reports)
     result = slices(second), peers(second), second.policy.to_data(), address_table.address_plan(second)
     same = lockfile.render(second.leases) == lock
     spent = time.process_time() - started
-    if unproven or not same or len(result[0]) != hosts:
+    if unobserved or not same or len(result[0]) != hosts:
         raise SystemExit("the plan is not what it was")
     print(spent)
 
@@ -193,7 +193,7 @@ def measure_fleet(folder: pathlib.Path, hosts: int) -> dict[str, Cost]:
     after = measure(folder, *listing)
     return {
         "ansible-inventory --list": Cost((before.cpu + after.cpu) / 2, before.memory),
-        "planning and proof": Cost(own("--core", str(hosts))),
+        "planning and check": Cost(own("--core", str(hosts))),
         "plan.yml --check": planned,
         "templating one host's slice": Cost(own("--slice", str(hosts))),
     }
@@ -220,9 +220,13 @@ def main() -> int:
         print(f"{name:34}{few[name].cpu:>14.3f}{cost.cpu:>14.3f}{cost.cpu / few[name].cpu:>9.1f}   {memory}")
     listing = many["ansible-inventory --list"].cpu
     ratios = [
-        ("growth of planning and proof", many["planning and proof"].cpu / few["planning and proof"].cpu, "growth"),
+        (
+            "growth of planning and check",
+            many["planning and check"].cpu / few["planning and check"].cpu,
+            "growth",
+        ),
         ("growth of plan.yml --check", many["plan.yml --check"].cpu / few["plan.yml --check"].cpu, "growth"),
-        ("planning and proof / ansible-inventory --list", many["planning and proof"].cpu / listing, "core"),
+        ("planning and check / ansible-inventory --list", many["planning and check"].cpu / listing, "core"),
         ("plan.yml --check / ansible-inventory --list", many["plan.yml --check"].cpu / listing, "playbook"),
         ("peak memory of plan.yml --check, GiB", many["plan.yml --check"].memory / 2**30, "memory"),
     ]

@@ -16,22 +16,27 @@ PortRange = t.Tuple[int, int]
 
 
 def comment(text: str) -> str:
+    """A comment, truncated to what nftables stores."""
     return text if len(text) <= COMMENT_MAX else f"{text[: COMMENT_MAX - 3]}..."
 
 
 def port_range(ports: PortRange) -> str:
+    """A port, or a range of ports."""
     return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
 
 
 def braced(texts: t.Sequence[str]) -> str:
+    """A single element, or an anonymous set."""
     return texts[0] if len(texts) == 1 else "{ " + ", ".join(texts) + " }"
 
 
 def prefix_set(prefixes: t.Sequence[Prefix]) -> str:
+    """A set of address blocks."""
     return braced([str(prefix) for prefix in prefixes])
 
 
 def verdict_map(name: str, kind: str, entries: t.Mapping[str, str], interval: bool) -> list[str]:
+    """The lines of a named map of type ``kind`` that allows its ``entries`` (key to comment)."""
     elements = [f'\t\t\t{key} comment "{comment(why)}" : goto allowed,' for key, why in sorted(entries.items())]
     return [
         f"\tmap {name} {{",

@@ -12,21 +12,21 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 
 
 class FreeBlocks:
-    """Hands out blocks that overlap nothing that is taken, each only once.
+    """Finds blocks that do not overlap the taken ones, each only once.
 
-    Walks on from where the last block of the same size was found, so that n blocks cost O(n log n) altogether.
+    The search continues after the last block of the same size, so that n blocks cost O(n log n).
     """
 
     def __init__(self, taken: t.Iterable[Prefix]) -> None:
         self._taken: list[Prefix] = []
         for block in sorted(set(taken), key=lambda block: (block.version, block.address, block.length)):
-            # What lies inside of the block before it adds nothing.
+            # A block inside of the block before it adds nothing.
             if not self._taken or not self._taken[-1].contains(block):
                 self._taken.append(block)
         self._reached: dict[tuple[Prefix, int], int] = {}
 
     def add(self, block: Prefix) -> None:
-        """Take a block out of what may be handed out."""
+        """Mark a block as taken."""
         first = bisect.bisect_left(self._taken, (block.version, block.address))
         if first and self._taken[first - 1].contains(block):
             return
@@ -36,7 +36,7 @@ class FreeBlocks:
         self._taken[first:last] = [block]
 
     def take(self, within: Prefix, length: int) -> Prefix | None:
-        """The next free block of ``length`` inside ``within``; None if none is left."""
+        """Return the next free block of ``length`` inside ``within``, and mark it as taken; None if none is free."""
         if length < within.length:
             return None
         step = within.at(0, length).size

@@ -25,7 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.lea
 
 
 def make_policy(fleet: Fleet, book: LeaseBook, carriers: t.Mapping[str, t.Collection[str]]) -> Policy:
-    """The policy of a declaration. ``carriers``: network name to the hosts that carry it."""
+    """Return the policy of a declaration. ``carriers`` are the hosts of each network. Raises InvalidValue."""
     networks = {network.name: network for network in fleet.networks}
     for line in fleet.policy:
         for key, names in (("from", line.sources), ("to", line.targets)):
@@ -34,15 +34,15 @@ def make_policy(fleet: Fleet, book: LeaseBook, carriers: t.Mapping[str, t.Collec
                     raise InvalidValue(
                         f"{line.path}.{key}",
                         name,
-                        f"is a network of driver {networks[name].driver}, whose traffic does not pass the hosts' "
-                        "forwarding; only networks of driver bridge can stand here",
+                        f"is a network of driver {networks[name].driver}, whose traffic the hosts do not forward. Only "
+                        "networks of driver bridge are valid here",
                     )
                 if name in networks and networks[name].internal:
                     raise InvalidValue(
                         f"{line.path}.{key}",
                         name,
-                        "is an internal network, which the engine itself cuts off from everything else; take the "
-                        "network out of the line, or internal out of the network",
+                        "is an internal network, which the engine isolates. Remove the network from the line, or "
+                        "internal from the network",
                     )
     return Policy(
         families=tuple(_family(fleet, leases, carriers) for leases in book.families),
@@ -53,7 +53,7 @@ def make_policy(fleet: Fleet, book: LeaseBook, carriers: t.Mapping[str, t.Collec
 
 
 def _limited(fleet: Fleet) -> dict[str, frozenset[str]]:
-    """A line about an outside end limits that direction of its networks to lines, as the network's own word does."""
+    """Networks, by direction, that are limited: by ingress or egress, or by a line with an outside end."""
     found: dict[str, set[str]] = {direction: set() for direction in DIRECTIONS}
     for network in fleet.networks:
         for declared, directions in (
