@@ -105,7 +105,7 @@ def core(hosts: int) -> None:
     from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
     from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
     from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import address_table
-    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import prove
+    from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import check_conflicts
     from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import make_plan
     from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
 
@@ -121,11 +121,11 @@ def core(hosts: int) -> None:
     started = time.process_time()
     gc.disable()  # as the action does
     second = plan(lockfile.parse(lock, "lock"))
-    unproven = prove(second, reports)
+    unobserved = check_conflicts(second, reports)
     result = slices(second), peers(second), second.policy.to_data(), address_table.address_plan(second)
     same = lockfile.render(second.leases) == lock
     spent = time.process_time() - started
-    if unproven or not same or len(result[0]) != hosts:
+    if unobserved or not same or len(result[0]) != hosts:
         raise SystemExit("the second plan differs from the first, or conflicts with a report")
     print(spent)
 

@@ -15,7 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import address_table
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import named_hosts, prove
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import check_conflicts, named_hosts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan, take_out
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
@@ -46,7 +46,7 @@ class ActionModule(FleetAction):
     def work(self, inventory: Inventory, arguments: Result) -> Result:
         path = os.path.abspath(arguments["lock_file"])
         warnings: list[str] = []
-        unproven: list[str] = []
+        unobserved: list[str] = []
         with lock_file.locked(path):
             before, held = lock_file.read(path)
             if held is not None and arguments["reclaim"]:
@@ -56,16 +56,16 @@ class ActionModule(FleetAction):
             if arguments["observed"]:
                 registered = inventory.registered(arguments["observed"])
                 reports = {host: result["network_info"] for host, result in registered.items()}
-                unproven = prove(plan, reports)
+                unobserved = check_conflicts(plan, reports)
                 plan = fit_to_underlay(plan, reports)
             after = lockfile.render(plan.leases)
-            # Without write_lock nothing is leased yet: the plan is a question, and no change is told twice.
+            # Without write_lock this is a dry run, and a later task reports the change.
             changed = after != before and arguments["write_lock"]
             if changed and not self._task.check_mode:
                 write_atomically(path, after)
         summary = address_table.address_plan(plan)
-        if unproven:
-            warning = f"not compared with {named_hosts(unproven)}: no report of links, routes and networks from there"
+        if unobserved:
+            warning = f"not compared with {named_hosts(unobserved)}: no report of interfaces, routes and networks"
             summary += ["", f"The plan was {warning}"]
             warnings.append(f"the plan was {warning}")
         if arguments["show"]:
@@ -76,7 +76,7 @@ class ActionModule(FleetAction):
             "summary": summary,
             "policy": plan.policy.to_data(),
             "peers": peers(plan),
-            "unproven": unproven,
+            "unobserved": unobserved,
         }
         hosts = slices(plan) if arguments["slices"] or arguments["json_file"] else {}
         if arguments["json_file"]:
@@ -94,9 +94,9 @@ class ActionModule(FleetAction):
 
 
 def plan_fleet(inventory: Inventory, held: LeaseBook | None, without: frozenset[str] = frozenset()) -> FleetPlan:
-    """The plan of the inventory's declaration with the leases that are held.
+    """Return the plan of the inventory's declaration with the held leases.
 
-    Hosts ``without`` which it is made are in the inventory still, or have departed already.
+    The hosts of ``without`` are left out. They may still be in the inventory, or have departed.
     """
     book = held or LeaseBook()
     declared = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
@@ -106,13 +106,13 @@ def plan_fleet(inventory: Inventory, held: LeaseBook | None, without: frozenset[
 
 
 def _not_departed(held: LeaseBook, names: list[str]) -> list[str]:
-    """A warning for each name that cannot be reclaimed; no failure, or the same command could not be run twice."""
+    """A warning for each name that cannot be reclaimed. Not a failure, so that the same command can run twice."""
     departed = held.departed()
     current = {name for leases in held.families for part in (leases.blocks, leases.slots) for name in part}
     warnings = []
     for name in names:
         if name in current:
-            warnings.append(f"reclaim: {name!r} held a lease in the last run; only what has departed is given free")
+            warnings.append(f"reclaim: {name!r} was declared in the last run. Only departed names can be reclaimed")
         elif name not in departed:
-            warnings.append(f"reclaim: nothing has departed under the name {name!r}; {nearest(name, departed)}")
+            warnings.append(f"reclaim: no departed host or network {name!r} found; {nearest(name, departed)}")
     return warnings

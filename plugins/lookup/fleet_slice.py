@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One host's part of the fleet's plan, found in one step however large the fleet is."""
+"""One host's slice of the fleet's plan, in constant time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ author: The fleetnet maintainers (@fleetnet)
 version_added: 0.1.0
 short_description: A host's part of the fleet's plan
 description:
-  - Returns values from a host's part of what M(fleetnet.docker.fleet_plan) has returned, as it is registered in
+  - Returns values from a host's part of the result of M(fleetnet.docker.fleet_plan), which must be registered as
     C(docker_fleet_plan).
-  - A template such as C(docker_fleet_plan.hosts[inventory_hostname]) gives the same, but Ansible walks over all hosts
-    for it, each time, on each host.
+  - A template such as C(docker_fleet_plan.hosts[inventory_hostname]) returns the same, but for it Ansible processes the
+    parts of all hosts, each time, on each host.
 options:
   _terms:
     description:
@@ -25,11 +25,11 @@ options:
     required: true
   host:
     description:
-      - The host. Without it, it is the one that the task runs for.
+      - The host. By default the host that the task runs for.
     type: str
   default:
     description:
-      - What is returned for a key that the host's part does not have. Without it, such a key is an error.
+      - The value for a key that the host's part does not have. By default such a key is an error.
     type: raw
 seealso:
   - plugin: fleetnet.docker.fleet_plan
@@ -63,14 +63,17 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         plan = known.get("docker_fleet_plan")
         if not isinstance(plan, dict) or "hosts" not in plan:
             raise AnsibleLookupError(
-                "there is no docker_fleet_plan: run the role fleetnet.docker.docker_fleet_plan before, in the same run"
+                "variable docker_fleet_plan not found. Run the role fleetnet.docker.docker_fleet_plan first, in the "
+                "same run"
             )
         if host not in plan["hosts"]:
-            raise AnsibleLookupError(f"host {host} is not in the fleet's plan: put it into the fleet's group")
+            raise AnsibleLookupError(f"host {host} is not in the fleet's plan. Add it to the fleet's group")
         part = plan["hosts"][host]
         values = []
         for term in terms:
             if term not in part and "default" not in options:
-                raise AnsibleLookupError(f"host {host} has no {term!r} in the plan; it has: {', '.join(sorted(part))}")
+                raise AnsibleLookupError(
+                    f"host {host} has no {term!r} in the plan. Valid keys: {', '.join(sorted(part))}"
+                )
             values.append(part.get(term, options.get("default")))
         return values

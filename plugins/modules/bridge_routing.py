@@ -7,35 +7,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bridge_routing
-short_description: Forward between Docker networks as a policy allows, and not otherwise
+short_description: Forward between Docker networks as a policy allows
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Compiles the fleet's policy to firewall rules for this host's engine and keeps them in force. Networks may not talk
-    to each other unless a line of the policy says so; within a declared network all containers of all hosts reach each
-    other.
-  - Traffic inside the fleet keeps its source address; traffic to the outside is masqueraded.
-  - From outside of the fleet, containers on declared networks are reached through published ports only, on every
-    engine. What a network sends to and receives from the outside, and from and to the host itself, is as Docker has it
-    unless a line of the policy limits it. See role C(docker_fleet_plan) for what a line can say.
+  - Compiles the fleet's policy to firewall rules for this host's engine, and enforces them. Flows between networks are
+    denied unless a line of the policy allows them. Within a declared network, containers on all hosts reach each other.
+  - Traffic inside the fleet keeps its source address. Traffic to the outside is masqueraded.
+  - From outside of the fleet, containers on declared networks are reached through published ports only, with every
+    engine. Flows between a network and the outside, or the host itself, follow Docker's rules unless a line of the
+    policy limits them. The lines are documented with the role C(docker_fleet_plan).
   - A change of the policy ends the flows that it no longer allows.
-  - The rules are one nftables table of our own, C(ip fleetnet), replaced in one transaction, and an accept rule for
-    what that table allows in C(DOCKER-USER), which is the place that Docker leaves to its users.
-  - Where firewalld is installed it gets a policy C(fleetnet) and a zone C(fleetnet-own), which let through what that
-    table judges; it is reloaded where one of them is new or has changed.
-  - With ufw nothing is needed. An engine that writes no iptables rules is refused where iptables drops what is
-    forwarded, as ufw has it unless C(DEFAULT_FORWARD_POLICY) says otherwise.
-  - Everything is written to C(/etc/fleetnet) and applied from there, by this module, at boot, whenever Docker restarts,
-    and by a timer that puts back what got lost. IPv4 forwarding is switched on in C(/etc/sysctl.d/60-fleetnet.conf).
-  - Nobody else's rules, tables and chains are changed.
+  - The rules are an nftables table, C(ip fleetnet), which is replaced in one transaction, and a rule in C(DOCKER-USER)
+    that accepts what the table allows.
+  - If firewalld is installed, the module adds a policy C(fleetnet) and a zone C(fleetnet-own), which accept what the
+    table filters, and reloads firewalld if one of them is new or has changed.
+  - ufw needs no configuration with an engine that writes iptables rules. With other engines the module fails if the
+    iptables chain C(FORWARD) has policy C(DROP), as ufw sets it unless C(DEFAULT_FORWARD_POLICY) is C(ACCEPT).
+  - Everything is written to C(/etc/fleetnet). It is applied from there by this module, at boot, when Docker restarts,
+    and by a timer that restores it. Forwarding is enabled in C(/etc/sysctl.d/60-fleetnet.conf).
+  - Other rules, tables and chains are not changed.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
   - fleetnet.docker.engine
 options:
   state:
     description:
-      - With V(absent) everything of it is taken away, from the kernel, from C(/etc/fleetnet), and its units; other
-        options are not looked at then. IPv4 forwarding stays as it is until the next boot.
+      - With V(absent) the rules, their files in C(/etc/fleetnet) and their units are removed. Other options are
+        ignored. Forwarding stays enabled until the next boot.
     type: str
     choices: [present, absent]
     default: present
@@ -52,8 +51,8 @@ options:
     type: list
     elements: str
 requirements:
-  - nftables, iptables (where the engine uses it), procps and systemd on the host
-  - firewalld 0.9 or newer, where it is used
+  - nftables, iptables (if the engine uses it), procps and systemd on the host
+  - firewalld 0.9 or newer, if it is used
   - Linux 5.6 or newer on the host
 seealso:
   - module: fleetnet.docker.fleet_plan
@@ -69,43 +68,72 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rules:
-  description: The table that the host has now, or would have, as C(nft -f) takes it.
+  description: The planned nftables table, as input for C(nft -f).
   returned: success
   type: str
 drift:
-  description: What had got lost or was altered in the kernel, although the files were right.
+  description: Missing, unexpected and different settings and rules in the kernel, if the files were as planned.
   returned: success
   type: list
   elements: str
-  sample: ["nftables: table ip fleetnet differs"]
+  sample: ["table ip fleetnet differs from the plan"]
+differences:
+  description: How the host differed from the plan, in files, kernel and units. Empty if nothing changed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the thing that differs, for example V(file), V(table) or V(unit).
+      returned: success
+      type: str
+    name:
+      description: The thing that differs.
+      returned: success
+      type: str
+    key:
+      description: What of it differs.
+      returned: success
+      type: str
+    declared:
+      description: The declared value; V(none) for a thing that must be absent.
+      returned: success
+      type: raw
+    observed:
+      description: The observed value; V(none) for a thing that is absent.
+      returned: success
+      type: raw
 kernel:
   description:
-    - The kernel's switches that decide whether the host forwards, as they were found. What has to be set is set, and
-      kept so in C(/etc/sysctl.d/60-fleetnet.conf); the others are told since people wonder about them.
+    - Kernel settings that affect forwarding, as observed before the change. Required settings are set, and kept in
+      C(/etc/sysctl.d/60-fleetnet.conf). The others are reported for information.
   returned: O(state=present)
   type: list
   elements: dict
   contains:
     name:
-      description: The switch. For C(FORWARD policy) it is that of iptables' chain.
+      description: The setting, or the policy of iptables' chain C(FORWARD).
       type: str
     value:
-      description: Its value when the module came; V(null) where the kernel has no such switch.
+      description: The value before the change; V(null) if the kernel has no such setting.
       type: str
     needed:
-      description: What it has to be; V(null) where any value will do.
+      description: The required value; V(null) for any value.
       type: str
     why:
-      description: Why.
+      description: The reason.
       type: str
   sample:
     - name: net.ipv4.ip_forward
       value: "0"
       needed: "1"
-      why: containers reach other networks and hosts only where the host forwards; kept so in /etc/sysctl.d
+      why: required for containers to reach other networks and hosts; kept in /etc/sysctl.d
 """
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import bridge_routing
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
@@ -113,7 +141,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 
 def main() -> None:
     run_module(
-        lambda module: bridge_routing.apply(Task.of(module)),
+        lambda module: bridge_routing.apply(Task.of(module, connect)),
         argument_spec={**engine_argument_spec(), **bridge_routing.OPTIONS},
         required_if=bridge_routing.REQUIRED_IF,
     )

@@ -218,7 +218,10 @@ backup_file:
   sample: /etc/docker/daemon.json.4711.2026-01-31@12:00:00~
 """
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import default_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
@@ -226,7 +229,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 
 def main() -> None:
     run_module(
-        lambda module: default_bridge.apply(Task.of(module)),
+        lambda module: default_bridge.apply(Task.of(module, connect)),
         argument_spec={**engine_argument_spec(), **default_bridge.OPTIONS},
     )
 

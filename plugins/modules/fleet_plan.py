@@ -11,36 +11,36 @@ short_description: Plan every container address, route and permission of a fleet
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Reads the declaration (the inventory variables C(docker_fleet_*)) of all hosts of the fleet at once, leases each
-    host a block of the supernet and each network a place in every host's block, and returns what the others take.
+  - Reads the declaration (the inventory variables C(docker_fleet_*)) of all hosts of the fleet, leases a block of the
+    supernet to each host and an offset in the hosts' blocks to each network, and returns the options of the other
+    modules.
   - The declaration is documented with the role P(fleetnet.docker.docker_fleet_plan#role). This module validates it.
-  - Runs on the controller and contacts no host. Use it with C(run_once). It always plans the whole fleet, with
-    C(--limit) too.
-  - Leases are kept in a lock file beside the inventory. Nothing that is leased ever moves. Keep the file under version
-    control.
-  - A declaration that cannot be is refused before any host is contacted, with host, variable and value.
-  - With O(observed) the plan is proven against what the hosts report; any overlap with their links, routes, other
-    Docker networks, name servers or the address that Ansible comes in from is refused before any host is changed.
-  - With O(observed), networks and docker0 also get the MTU of the link that holds the host's underlay address, unless
-    they name one, or it is Docker's default of 1500 bytes.
+  - Runs on the controller and contacts no host. Use it with C(run_once). It always plans the whole fleet, also with
+    C(--limit).
+  - Leases are stored in a lock file beside the inventory. Leases never move. Keep the file under version control.
+  - Fails for an invalid declaration before any host is contacted. The error names host, variable and value.
+  - With O(observed) the plan is compared with the hosts' reports. An overlap with their interfaces, routes, other
+    Docker networks, name servers or the controller's address is an error before any host is changed.
+  - With O(observed), networks and docker0 also get the MTU of the interface with the host's underlay address, unless
+    they set one or it is Docker's default of 1500 bytes.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
 attributes:
   check_mode:
     details:
-      - The plan is made as in a real run, so that later tasks show what they would do; the lock file is not written.
+      - The plan is the same as in a real run, so that later tasks show their changes. The lock file is not written.
   diff_mode:
     details:
       - The difference of the lock file.
 options:
   group:
     description:
-      - The inventory's group that is the fleet.
+      - The inventory group of the fleet's hosts.
     type: str
     default: docker_fleet
   lock_file:
     description:
-      - The lock file on the controller. Its folder has to exist.
+      - The lock file on the controller. Its folder must exist.
     type: path
     required: true
   observed:
@@ -50,28 +50,27 @@ options:
     type: str
   reclaim:
     description:
-      - Names of hosts and networks that have left the declaration, and whose leases are given free. Until then they are
-        kept, so that whoever returns gets the same addresses.
-      - A name under which nothing has departed gives a warning.
+      - Names of departed hosts and networks whose leases are released. Other leases are kept, so that a host or network
+        that returns gets the same addresses.
+      - The module warns about a name that is not departed.
     type: list
     elements: str
     default: []
   without:
     description:
-      - Names of hosts that are planned as if they were not in the group any more. Their leases are kept as departed.
-      - C(playbooks/remove_host.yml) uses it. A name that is neither in the group nor has departed is refused.
+      - Names of hosts that are planned as if they were no longer in the group. Their leases are kept as departed.
+      - C(playbooks/remove_host.yml) uses it. A name that is neither in the group nor departed is an error.
     type: list
     elements: str
     default: []
   write_lock:
     description:
-      - Whether new leases are written to the lock file. With V(false) the plan is a question, and the result is not
-        changed.
+      - Whether new leases are written to the lock file. V(false) is a dry run, and the result is not changed.
     type: bool
     default: true
   slices:
     description:
-      - Whether RV(hosts) is returned. It is most of what this task costs on a fleet of thousands of hosts.
+      - Whether RV(hosts) is returned. It is most of this task's cost in a fleet of thousands of hosts.
     type: bool
     default: true
   show:
@@ -88,8 +87,8 @@ options:
       - A file on the controller for the address plan and the policy as Markdown. It is written in check mode too.
     type: path
 notes:
-  - Two controllers on one machine take turns with a lock file. Elsewhere it is version control that shows that two of
-    them have leased the same block, as a conflict in a line, and the file is refused as long as both are in it.
+  - On one machine only one controller uses a lock file at a time. If controllers on two machines lease the same block,
+    version control reports a merge conflict, and the module rejects a file that contains both leases.
 seealso:
   - module: fleetnet.docker.network_info
   - module: fleetnet.docker.default_bridge
@@ -99,31 +98,31 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Plan, and refuse what cannot be
+- name: Validate the declaration
   fleetnet.docker.fleet_plan:
     lock_file: "{{ inventory_dir }}/docker_fleet.lock.yml"
     write_lock: false
   run_once: true
 
-- name: Look at the hosts
+- name: Gather facts about the hosts
   fleetnet.docker.network_info:
     gather: [networks, links, routes, resolver, control_path]
   register: looked
 
-- name: Prove that the plan's addresses are free everywhere, and lease them
+- name: Check the plan for address conflicts, and lease the addresses
   fleetnet.docker.fleet_plan:
     lock_file: "{{ inventory_dir }}/docker_fleet.lock.yml"
     observed: looked
   register: docker_fleet_plan
   run_once: true
 
-- name: Give the addresses of hosts free that will not come back
+- name: Release the addresses of departed hosts
   fleetnet.docker.fleet_plan:
     lock_file: "{{ inventory_dir }}/docker_fleet.lock.yml"
     reclaim: [h7, h8]
   run_once: true
 
-- name: Show the address plan, and write it down for review
+- name: Print the address plan, and write it to a file for review
   fleetnet.docker.fleet_plan:
     lock_file: "{{ inventory_dir }}/docker_fleet.lock.yml"
     write_lock: false
@@ -148,8 +147,8 @@ policy:
   type: dict
 peers:
   description:
-    - All hosts with their underlay addresses and blocks, as M(fleetnet.docker.host_routes) takes it.
-    - The keys that end in C(_v6) are there only with an IPv6 supernet.
+    - All hosts with their underlay addresses and blocks, as M(fleetnet.docker.host_routes) takes them.
+    - The keys that end in C(_v6) are present only with an IPv6 supernet.
   returned: success
   type: list
   elements: dict
@@ -160,8 +159,8 @@ peers:
       blocks: [10.64.0.0/20]
       underlay_address_v6: 2001:db8::1
       blocks_v6: ["fd00:64::/56"]
-unproven:
-  description: The hosts that have no report under O(observed), and with which the plan was not compared.
+unobserved:
+  description: Hosts without a report in O(observed). The plan was not compared with them.
   returned: success
   type: list
   elements: str

@@ -11,37 +11,37 @@ short_description: Route to the container networks of the fleet's other hosts
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Keeps one route for each block of addresses behind another host of the fleet, by way of that host's underlay address
-    (backend C(host_gw)), and removes those of hosts that have left.
-  - The routes are written to C(/etc/fleetnet/routes) and applied from there, by this module, at boot, whenever Docker
-    restarts, and by a timer that puts back what got lost.
-  - Only routes of routing protocol 213 are ever changed or removed. That is the mark of this collection.
+  - Manages one route per address block of each other host of the fleet, through that host's underlay address
+    (backend C(host_gw)), and removes the routes of hosts that have left.
+  - The routes are written to C(/etc/fleetnet/routes). They are applied from there by this module, at boot, when Docker
+    restarts, and by a timer that restores missing routes and removes unexpected ones.
+  - Only routes of routing protocol 213, the mark of this collection, are changed or removed.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
 options:
   state:
     description:
-      - With V(absent) everything of it is taken away, from the kernel, from C(/etc/fleetnet), and its units; other
-        options are not looked at then.
+      - With V(absent) the routes, their file in C(/etc/fleetnet) and their units are removed. Other options are
+        ignored.
     type: str
     choices: [present, absent]
     default: present
   backend:
     description:
-      - How the other hosts are reached. V(host_gw) is a kernel route to each, and needs all hosts on one link; a peer
-        on another link is refused. With V(none) somebody else does it, and there is no route of ours.
+      - How the other hosts are reached. V(host_gw) sets a kernel route per peer, and requires all hosts on one L2
+        segment. With V(none) this module sets no routes.
     type: str
     choices: [host_gw, none]
     default: host_gw
   host:
     description:
-      - This host's name in O(peers); its own entry is left out. Required with O(state=present).
+      - This host's name in O(peers). Its own entry is skipped. Required with O(state=present).
     type: str
   peers:
     description:
       - The hosts of the fleet, as M(fleetnet.docker.fleet_plan) returns them in
-        RV(fleetnet.docker.fleet_plan#module:peers). An empty list removes all our routes. Required with
-        O(state=present).
+        RV(fleetnet.docker.fleet_plan#module:peers). An empty list removes all routes of
+        this collection. Required with O(state=present).
     type: list
     elements: dict
     suboptions:
@@ -51,11 +51,11 @@ options:
         required: true
       underlay_address:
         description:
-          - The IPv4 address at which the fleet's hosts reach it. It has to lie in a subnet of one of this host's links.
-            Required with O(peers[].blocks).
+          - The IPv4 address by which the fleet's hosts reach it. It must be in a subnet of one of this host's
+            interfaces. Required with O(peers[].blocks).
         type: str
       link:
-        description: The L2 segment that the host lies on. With backend V(host_gw) it has to be the same for all.
+        description: The L2 segment of the host. With backend V(host_gw) it must be the same for all hosts.
         type: str
         default: default
       blocks:
@@ -64,7 +64,7 @@ options:
         elements: str
         default: []
       underlay_address_v6:
-        description: The IPv6 address at which the fleet's hosts reach it. Required with O(peers[].blocks_v6).
+        description: The IPv6 address by which the fleet's hosts reach it. Required with O(peers[].blocks_v6).
         type: str
       blocks_v6:
         description: The IPv6 blocks of container addresses behind it.
@@ -84,7 +84,7 @@ EXAMPLES = r"""
     host: "{{ inventory_hostname }}"
     peers: "{{ docker_fleet_plan.peers }}"
 
-- name: Take all our routes away
+- name: Remove all routes of this collection
   fleetnet.docker.host_routes:
     state: absent
 
@@ -99,17 +99,43 @@ EXAMPLES = r"""
 
 RETURN = r"""
 routes:
-  description: The routes that the host has now, or would have.
+  description: The planned routes.
   returned: success
   type: list
   elements: str
   sample: [10.64.16.0/20 via 192.0.2.2]
 drift:
-  description: What had got lost or was too much in the kernel, although the files were right.
+  description: Missing and unexpected routes in the kernel, if the files were as planned.
   returned: success
   type: list
   elements: str
-  sample: ["routes: missing 10.64.16.0/20 via 192.0.2.2"]
+  sample: ["route 10.64.16.0/20 via 192.0.2.2 is missing"]
+differences:
+  description: How the host differed from the plan, in files, routes and units. Empty if nothing changed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the thing that differs, for example V(file), V(route) or V(unit).
+      returned: success
+      type: str
+    name:
+      description: The thing that differs.
+      returned: success
+      type: str
+    key:
+      description: What of it differs.
+      returned: success
+      type: str
+    declared:
+      description: The declared value; V(none) for a thing that must be absent.
+      returned: success
+      type: raw
+    observed:
+      description: The observed value; V(none) for a thing that is absent.
+      returned: success
+      type: raw
 """
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module

@@ -107,7 +107,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import PARTS as SURVEY_PARTS
@@ -116,7 +119,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 
 
 def host_slice(module: AnsibleModule) -> dict[str, t.Any]:
-    task = Task.of(module)
+    task = Task.of(module, connect)
     wanted = task.params["gather"]
     for part in wanted:
         if part not in SURVEY_PARTS:

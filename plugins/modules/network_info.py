@@ -574,7 +574,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, PARTS, survey
@@ -586,7 +589,7 @@ PRIVILEGED_PARTS = frozenset(("interfaces", "ports", "firewall"))
 
 
 def gather_facts(module: AnsibleModule) -> dict[str, t.Any]:
-    task = Task.of(module)
+    task = Task.of(module, connect)
     parts = task.params["gather"]
     if PRIVILEGED_PARTS.intersection(parts):
         # Without root, namespaces and rules would look empty.

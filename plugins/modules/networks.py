@@ -314,7 +314,10 @@ networks:
       managed: true
 """
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
@@ -322,7 +325,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 
 def main() -> None:
     run_module(
-        lambda module: networks.apply(Task.of(module)),
+        lambda module: networks.apply(Task.of(module, connect)),
         argument_spec={**engine_argument_spec(), **networks.OPTIONS},
     )
 

@@ -105,10 +105,26 @@ flows:
       returned: success
       type: dict
 checks:
-  description: What is missing or unexpected on the host, one line each.
+  description: How the kernel of the host differs from the files of this collection.
   returned: if O(state=stopped)
   type: list
-  elements: str
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the thing that differs, for example V(route) or V(chain).
+      type: str
+    name:
+      description: The thing that differs.
+      type: str
+    key:
+      description: What of it differs.
+      type: str
+    declared:
+      description: The declared value; V(none) for a thing that must be absent.
+      type: raw
+    observed:
+      description: The observed value; V(none) for a thing that is absent.
+      type: raw
 neighbours:
   description: The host's neighbour table, the output of C(ip -json neigh).
   returned: if O(state=stopped)

@@ -161,7 +161,10 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import invoked, run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import OPTIONS, ContainerNamespaces
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import require_root
@@ -174,7 +177,7 @@ def start(module: AnsibleModule) -> dict[str, t.Any]:
     if lifetime < 1:
         raise InvalidValue("lifetime", lifetime, "must be at least 1 second")
     ports = [(each["address"], each["protocol"], each["port"]) for each in module.params["listen"]]
-    containers = ContainerNamespaces(Task.of(module).engine, module.params["containers"]).observable()
+    containers = ContainerNamespaces(Task.of(module, connect).engine, module.params["containers"]).observable()
     pid = None if module.check_mode else Observer().start(containers, lifetime, ports)
     invocation = invoked(module.params, containers="as given")
     return {"changed": False, "pid": pid, "observed": sorted(containers), "invocation": invocation}

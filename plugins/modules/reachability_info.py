@@ -205,7 +205,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import parse_probes, report
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import invoked, run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import neighbours
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import OPTIONS, ContainerNamespaces
@@ -224,7 +227,7 @@ def probe(module: AnsibleModule) -> dict[str, t.Any]:
     require_root()
     outcomes = probe_all(
         probes,
-        ContainerNamespaces(Task.of(module).engine, params["containers"]),
+        ContainerNamespaces(Task.of(module, connect).engine, params["containers"]),
         lambda: ProbeRun(params["probe_timeout"], params["attempts"], params["concurrency"]),
         neighbours.pair_limit(),
     )

@@ -10,7 +10,7 @@ import tempfile
 
 
 def write_atomically(path: str, text: str) -> None:
-    """Replace a file in one step, readable for all: plans and reports hold no secrets, and people review them."""
+    """Replace a file atomically. It is readable for all: plans and reports contain no secrets."""
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=f".{os.path.basename(path)}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

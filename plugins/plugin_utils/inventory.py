@@ -1,18 +1,20 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory's variables: those of the declaration, for all hosts of the fleet at once."""
+"""The variables of the declaration, read from the inventory for all hosts of the fleet."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
+    refuse_unknown_variable,
+    unknown_variables,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import (
     FLEET_KEYS,
     HOST_KEYS,
     PREFIX,
-    refuse_unknown_variable,
-    unknown_variables,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
@@ -23,22 +25,22 @@ _FLEET_VARIABLES = tuple(PREFIX + key for key in FLEET_KEYS)
 class Inventory:
     """Reads variables through Ansible's ``hostvars``.
 
-    Raw values are looked at first, since templating every variable of 10,000 hosts costs minutes; only those of the
-    declaration that need it are templated, each in its host's context.
+    Templating all variables of 10,000 hosts takes minutes. So raw values are read first, and only variables of the
+    declaration that contain a template are templated, each in its host's context.
     """
 
     def __init__(self, task_vars: t.Mapping[str, t.Any], group: str) -> None:
         self.groups: t.Mapping[str, list[str]] = task_vars["groups"]
         if group not in self.groups:
             raise InvalidValue(
-                PREFIX + "group", group, "the inventory has no such group; put the fleet's hosts into it"
+                PREFIX + "group", group, "no such group in the inventory. Create it with the fleet's hosts"
             )
         self.hosts = list(self.groups[group])
         self._hostvars = task_vars["hostvars"]
         self._raws: dict[str, t.Mapping[str, t.Any]] = {}
 
     def fleet_variables(self) -> Variables:
-        """The fleet-wide variables, without prefix. InvalidValue where hosts differ in one, or a name is unknown."""
+        """The fleet-wide variables, without prefix. Raises InvalidValue if hosts differ, or for an unknown name."""
         first: t.Mapping[str, t.Any] = {}
         for number, host in enumerate(self.hosts):
             raw = self._raw(host)
@@ -48,24 +50,24 @@ class Inventory:
                 first = raw
                 continue
             for name in _FLEET_VARIABLES:
-                # Mostly they are the group's, and so the same objects.
+                # Variables of a group are mostly the same objects.
                 if raw.get(name) is not first.get(name) and raw.get(name) != first.get(name):
                     raise InvalidValue(
                         name,
                         raw.get(name),
-                        f"holds for the whole fleet, and host {self.hosts[0]} has another value; set it once, in the "
+                        f"must be the same on all hosts, and host {self.hosts[0]} has another value. Set it in the "
                         "group's variables",
                         host,
                     )
         return self._read(self.hosts[0], FLEET_KEYS) if self.hosts else {}
 
     def host_variables(self, host: str) -> tuple[Variables, t.Any]:
-        """A host's own variables, without prefix, and its ``ansible_host`` (the name itself where it is not set)."""
+        """A host's own variables, without prefix, and its ``ansible_host`` (by default its name)."""
         address = self._values(host, ["ansible_host"]).get("ansible_host", host)
         return self._read(host, HOST_KEYS), address
 
     def registered(self, name: str, with_failures: bool = False) -> dict[str, t.Any]:
-        """What a task has registered under a name, of each host that has it; of those that failed only on request."""
+        """The registered results of a task, by host. Results of failed tasks only on request."""
         found = {}
         for host in self.hosts:
             result = self._raw(host).get(name)
@@ -74,7 +76,7 @@ class Inventory:
         return found
 
     def _raw(self, host: str) -> t.Mapping[str, t.Any]:
-        """A host's variables as they were written. Putting them together is what costs, so it is done once a host."""
+        """A host's raw variables. Cached, since merging them is expensive."""
         raw: t.Mapping[str, t.Any] | None = self._raws.get(host)
         if raw is None:
             raw = self._raws[host] = self._hostvars.raw_get(host)
@@ -85,7 +87,7 @@ class Inventory:
         return {name[len(PREFIX) :]: value for name, value in values.items()}
 
     def _values(self, host: str, names: t.Iterable[str]) -> Variables:
-        """Those of the variables that the host has, templated in its context."""
+        """The variables that the host has, templated in its context."""
         raw = self._raw(host)
         values = {name: raw[name] for name in names if name in raw}
         if any(_may_be_template(value) for value in values.values()):
@@ -95,18 +97,18 @@ class Inventory:
 
 
 def _may_be_template(value: t.Any) -> bool:
-    """Whether there is anything in a value for Ansible to fill in; most values are plain, and asking it is dear."""
+    """Whether a value may contain a template. Most values do not, and templating is expensive."""
     if isinstance(value, str):
         return "{{" in value or "{%" in value or "{#" in value or value.startswith("#jinja2:")
     if isinstance(value, t.Mapping):
         return any(_may_be_template(key) or _may_be_template(item) for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return any(_may_be_template(item) for item in value)
-    return not isinstance(value, (bool, int, float, type(None)))  # what is left may be encrypted
+    return not isinstance(value, (bool, int, float, type(None)))  # other types may be encrypted
 
 
 def _plain(value: t.Any) -> t.Any:
-    """Python's own types for Ansible's, which remember where a value was written; error messages show values."""
+    """Convert Ansible's types, which store the origin of a value, to Python's own, for error messages."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, t.Mapping):

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock file on the controller's disk: reading it, and keeping other controllers out meanwhile."""
+"""The lock file on the controller: reading it, and excluding other controllers meanwhile."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.lea
 
 @contextlib.contextmanager
 def locked(path: str) -> t.Iterator[None]:
-    """Keep other controllers on this machine out while leases are read, planned and written.
+    """Exclude other controllers on this machine while leases are read, planned and written.
 
-    The lock is on the folder, so that it leaves no file behind and works before the lock file is there.
+    The lock is on the folder: it needs no file of its own, and works before the lock file exists.
     """
     handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -29,7 +29,7 @@ def locked(path: str) -> t.Iterator[None]:
 
 
 def read(path: str) -> tuple[str, LeaseBook | None]:
-    """The file's text and leases; ("", None) where there is none yet. BrokenLockFile where it cannot be understood."""
+    """Return the file's text and leases; ("", None) if it does not exist. Raises BrokenLockFile if it is invalid."""
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -37,7 +37,7 @@ def read(path: str) -> tuple[str, LeaseBook | None]:
         return "", None
     except UnicodeDecodeError as error:
         raise lockfile.BrokenLockFile(
-            f"the lock file {path} is no text (byte {error.start}) and was left as it is. "
-            "Restore it from version control"
+            f"lock file {path}: byte {error.start} is not UTF-8 text. The file was not changed. Restore it "
+            "from version control"
         ) from error
     return text, lockfile.parse(text, path)

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the declaration has to come to, written down by hand: the tests ask neither the planner nor the lock file."""
+"""The expected addresses, written by hand: the tests use neither the planner nor the lock file."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def test_what_is_not_declared_does_not_pass(probes, once, container, target):
     web, db = container("web", target).address, container("db", target).address
     assert not once.ping("web", db)
     assert not once.ping("db", web)
-    # there is a server on web's port 80, which web itself reaches
+    # web has a server on port 80, which web itself reaches
     assert probes.ask("web", web, 80) is not None
     assert once.ask("db", web, 80) is None
 
@@ -53,7 +53,7 @@ def test_docker0_and_undeclared_networks_stay_apart(host, me, container, target)
 
 
 def test_egress_is_masqueraded(probes, me, underlay):
-    """The world's page is the address that it is asked from."""
+    """The page of the world's server is the client's address."""
     page = probes.fetch("web", f"http://{WORLD}/")
     assert page is not None
     assert page.strip() == underlay[me.name]
@@ -62,7 +62,7 @@ def test_egress_is_masqueraded(probes, me, underlay):
 def test_from_outside_only_published_ports_are_reached(
     host, me, underlay, container, world, world_connects, world_is_denied, wait_for_server
 ):
-    """Even by somebody who has a route to the containers' addresses, which engines before 28 would let in."""
+    """Also from a client with a route to the containers' addresses, which engines before 28 would accept."""
     host.check_output("docker run -d --rm --name published --network web -p 8080:80 %s httpd -f -p 80", IMAGE)
     try:
         wait_for_server(host, "published", 80)

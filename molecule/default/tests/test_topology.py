@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The drawing of the real fleet: as declared, and after somebody's hands were in it. How it looks is tested in
+"""The drawing of the real fleet: as declared, and after changes by hand. How it looks is tested in
 tests/browser."""
 
 from __future__ import annotations
@@ -63,5 +63,5 @@ def test_damage_is_drawn_where_it_was_done(host, draw, damaged):
         f"route/{name}/{damaged}": "missing",
         f"network/{name}/by_hand": "not declared",
     }
-    assert damaged not in host.check_output("ip route show proto 213")  # nothing was mended by the way
+    assert damaged not in host.check_output("ip route show proto 213")  # the check repaired nothing
     assert items[f"host/{name}"]["differences"] == [f"{TIMER} does not run"]

@@ -97,7 +97,7 @@ def test_from_the_host_to_its_containers(probes, once, address):
 
 @pytest.mark.parametrize("target", HOSTS)
 def test_a_network_that_is_not_ours_reaches_what_a_line_names(probes, once, container, me, target):
-    """On its own host with its source address. Other hosts see the host's address, which is none of the line's."""
+    """On its own host with its source address. Other hosts see the host's address, which the line does not name."""
     cache = container("cache", target).address
     if target == me:
         seen = probes.ask("stranger", cache, 6379)

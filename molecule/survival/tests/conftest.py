@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fleet under fault: running commands on hosts, probing from their containers, and the table of what was seen."""
+"""Running commands on hosts, probing from their containers, and the table of results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import testinfra
 HOSTS = ("h1", "h2", "h3")
 DEADLINE = 60
 
-# Runs on a host: NAME CONTAINER COMMAND, all at once; prints the names of those that succeed.
+# Runs on a host. Prints the names of the probes that succeed; all run in parallel.
 PROBER = """
 probe() { timeout 5 docker exec "$2" sh -c "$3" >/dev/null 2>&1 && echo "$1"; }
 %s
@@ -24,7 +24,7 @@ wait
 
 @dataclasses.dataclass(frozen=True)
 class Round:
-    """One round of probes from one host: what should have passed and did not, what passed and should not have."""
+    """One round of probes from one host: allowed flows that failed, and denied flows that passed."""
 
     missing: tuple[str, ...]
     leaked: tuple[str, ...]
@@ -39,7 +39,7 @@ class Fleet:
 
     def __init__(self, inventory: str, observed: t.Any) -> None:
         self._hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in HOSTS}
-        # asked for before anything is broken
+        # read before any fault
         self._addresses = {
             (name, container): observed.host(name).container(container).address
             for name in HOSTS
@@ -47,14 +47,14 @@ class Fleet:
         }
 
     def run(self, name: str, command: str) -> str:
-        """What a shell command prints; nothing, where the host reboots under it or is not back yet."""
+        """The output of a shell command; empty while the host reboots."""
         try:
             return self._hosts[name].run(command).stdout
-        except RuntimeError:  # testinfra's word for an SSH connection that does not come about
+        except RuntimeError:  # testinfra's error for a failed SSH connection
             return ""
 
     def probe(self, name: str) -> Round:
-        """Everything that containers of one host may do to all others, and may not."""
+        """Probe all allowed and denied flows from the containers of one host to all hosts."""
         wanted, denied = {}, {}
         for other in HOSTS:
             web, db = self._addresses[other, "web"], self._addresses[other, "db"]
@@ -83,13 +83,13 @@ _table: dict[str, dict[str, tuple]] = {}
 
 @pytest.fixture(scope="session")
 def table() -> dict[str, dict[str, tuple]]:
-    """fault -> host -> (seconds until all was as declared again, what leaked, the last round)."""
+    """fault -> host -> (seconds until all was as declared, denied flows that passed, the last round)."""
     return _table
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """The table of faults: seconds to recover on each engine; a star where what is denied passed in the meantime."""
-    terminalreporter.section("seconds until all is as declared again (*: what is denied passed meanwhile)")
+    """Print the table of faults: seconds to recover per engine; a star if denied flows passed meanwhile."""
+    terminalreporter.section("seconds until all is as declared again (*: denied flows passed meanwhile)")
     terminalreporter.line(f"{'fault':24}" + "".join(f"{name:>10}" for name in HOSTS))
     for fault, found in _table.items():
         cells = [

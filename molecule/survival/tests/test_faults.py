@@ -1,13 +1,13 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults done to hosts by hand, and how long it takes until their containers reach each other as declared again.
+"""Faults on hosts, and the time until their containers reach each other as declared again.
 
-Each fault is done to all engines at once. Probes are made by ping and nc in the containers, and share no code with what
-is tested. In the time between, what is denied is tried too; where it passes for a while, the table at the end says so.
+Each fault happens on all engines at once. Probes use ping and nc in the containers, and share no code with the
+collection. Denied flows are probed meanwhile, too; the table at the end marks those that passed for a while.
 
-A clock that is set back is not among the faults: hosts of the test bed share their machine's clock. Nothing here looks
-at it; that the timers count monotonic time is a unit test (test_host_files.py).
+A clock that is set back is not among the faults: hosts of the test bed share their machine's clock. A unit test checks
+that the timers count monotonic time (persistence/test_files.py).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import pytest
 from .conftest import DEADLINE, HOSTS, Round
 
 RESTART = "systemctl reset-failed docker; systemctl restart docker"
-# Engines from 28 on notice firewalld only when they start, and lose their own rules to it until then.
+# Engines from 28 on detect firewalld only at start. Until then it removes their rules.
 FIREWALLD_OFF = f"systemctl stop firewalld; {RESTART}"
-# networkd takes the uplink over with the addresses that it has, and removes all routes on it that it did not make.
+# networkd takes over the uplink with its addresses, and removes all other routes on it.
 NETWORKD = """
 set -e
 cat > /etc/systemd/network/10-uplink.network << END
@@ -35,16 +35,16 @@ Gateway=$(ip route show default | awk '{ print $3; exit }')
 END
 systemctl restart systemd-networkd
 """
-# Or it would close the door that the test comes in by.
+# ufw would otherwise block the test's SSH connections.
 UFW = "ufw allow ssh; ufw --force enable"
 NETWORKD_OFF = "systemctl stop systemd-networkd systemd-networkd.socket; rm /etc/systemd/network/10-uplink.network"
 
 
 class Fault(t.NamedTuple):
-    """A shell command, whether what is denied may pass until the rules are back, and what mends Docker afterwards.
+    """A shell command, whether denied flows may pass until the rules are restored, and what repairs Docker afterwards.
 
-    With all of nftables flushed, by whatever hand, nothing is left on the host that could deny anything; and Docker
-    does not notice that its own rules are gone until it is restarted.
+    After a flush of all nftables rules, the host denies nothing until the timer restores the rules. Docker restores its
+    own rules only after a restart.
     """
 
     command: str
@@ -58,13 +58,13 @@ FAULTS = {
     "nftables restarted": Fault(
         "systemctl restart nftables", may_leak=True, repair=f"systemctl stop nftables; {RESTART}"
     ),
-    "our table deleted": Fault("nft delete table ip fleetnet", may_leak=True),
+    "fleetnet table deleted": Fault("nft delete table ip fleetnet", may_leak=True),
     "iptables -F": Fault("iptables -F; iptables -t nat -F; iptables -t raw -F", repair=RESTART),
     "iptables-restore": Fault("printf '*filter\\n:FORWARD DROP\\nCOMMIT\\n' | iptables-restore", repair=RESTART),
-    "our routes flushed": Fault("ip route flush proto 213"),
+    "fleet routes flushed": Fault("ip route flush proto 213"),
     "a stale route": Fault("ip route add 10.79.0.0/20 dev eth0 proto 213"),
     "forwarding off": Fault("sysctl -qw net.ipv4.ip_forward=0"),
-    "network made anew": Fault(
+    "network recreated": Fault(
         "set -e; subnet=$(docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}' web); "
         "address=$(docker inspect -f '{{(index .NetworkSettings.Networks \"web\").IPAddress}}' web); "
         "docker network disconnect web web; docker network rm web; "
@@ -97,11 +97,11 @@ def test_everything_is_as_declared_again_within_a_minute(fleet, table, fault):
     table[fault] = dict(zip(HOSTS, recovered, strict=True))
     for name, (seconds, leaked, last) in zip(HOSTS, recovered, strict=True):
         assert seconds is not None, f"{name} is not as declared after {DEADLINE} s: {last}"
-        assert FAULTS[fault].may_leak or not leaked, f"{name}: what is denied passed: {leaked}"
+        assert FAULTS[fault].may_leak or not leaked, f"{name}: denied flows passed: {leaked}"
 
 
 def recover(fleet, name: str, begun: float) -> tuple[float | None, list[str], Round]:
-    """Probe until all is as declared: seconds that it took (None: too long), what leaked until then, the last round."""
+    """Probe until all is as declared: seconds (None: too long), denied flows that passed, the last round."""
     leaked: set[str] = set()
     while True:
         found = fleet.probe(name)

@@ -4,7 +4,7 @@
 """Address blocks as plain integers.
 
 ``ipaddress`` parses and validates; the arithmetic of the plan runs over these tuples, since a fleet of 10,000 hosts
-with 10 networks each has 100,000 blocks and an ``ip_network`` costs some microseconds and 200 bytes each.
+with 10 networks each has 100,000 blocks, and an ``ip_network`` costs microseconds and 200 bytes.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+
 _BITS = {4: 32, 6: 128}
-# The plain form of an IPv4 block; what does not look like it goes the slow way, which also knows why it is refused.
+# The usual form of an IPv4 block. Everything else is left to ``ipaddress``, which is slower and reports errors.
 _PLAIN_V4 = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:/(\d{1,2}))?", re.ASCII)
 
 
@@ -27,7 +29,7 @@ class Prefix(t.NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Prefix:
-        """``10.64.0.0/12`` to a Prefix; ValueError (with the reason) for anything else, host bits included."""
+        """Parse ``10.64.0.0/12``. Raises ValueError with the reason if it is invalid or has host bits set."""
         plain = _plain_v4(text)
         if plain is not None and plain[1] is not None and not plain[0] & ((1 << (32 - plain[1])) - 1):
             return cls(4, plain[0], plain[1])
@@ -44,7 +46,7 @@ class Prefix(t.NamedTuple):
 
     @classmethod
     def holding(cls, text: str, length: int | None = None) -> Prefix:
-        """The block that an interface address (``192.0.2.7/24``, or a bare address) lies in."""
+        """The block that contains an interface address (``192.0.2.7/24``, or an address without length)."""
         plain = _plain_v4(text) if length is None else None
         if plain is not None:
             length = 32 if plain[1] is None else plain[1]
@@ -55,7 +57,7 @@ class Prefix(t.NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many addresses the block holds."""
+        """The number of addresses in the block."""
         return 1 << (_BITS[self.version] - self.length)
 
     @property
@@ -73,28 +75,28 @@ class Prefix(t.NamedTuple):
         return f"{format_address(self.version, self.address)}/{self.length}"
 
     def contains(self, other: Prefix) -> bool:
-        """True where ``other`` lies wholly inside this block."""
+        """Whether ``other`` is completely inside this block."""
         return self.version == other.version and self.address <= other.address and other.last <= self.last
 
     def overlaps(self, other: Prefix) -> bool:
-        """True where the two blocks share an address."""
+        """Whether the two blocks share an address."""
         return self.version == other.version and self.address <= other.last and other.address <= self.last
 
     def has(self, address: int) -> bool:
-        """True where the address (an integer of the same version) lies in the block."""
+        """Whether the address (an integer of the same version) is in the block."""
         return self.address <= address <= self.last
 
     def at(self, offset: int, length: int) -> Prefix:
-        """The block of ``length`` that begins ``offset`` addresses into this one."""
+        """The block of ``length`` at ``offset`` addresses from the start of this one."""
         return Prefix(self.version, self.address + offset, length)
 
     def host(self, number: int) -> str:
-        """The address ``number`` into the block, as text; negative counts from the end (-1 is the last)."""
+        """The address at ``number`` from the start of the block, as text; negative numbers count from the end."""
         return format_address(self.version, self.address + number if number >= 0 else self.last + 1 + number)
 
 
 def _plain_v4(text: object) -> tuple[int, int | None] | None:
-    """An IPv4 address and the length behind it, some times faster than ``ipaddress``; None for anything unusual."""
+    """An IPv4 address and its prefix length, several times faster than ``ipaddress``; None for other forms."""
     found = _PLAIN_V4.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         return None
@@ -109,7 +111,7 @@ def _plain_v4(text: object) -> tuple[int, int | None] | None:
 
 
 def parse_address(text: str) -> tuple[int, int]:
-    """An address as (IP version, integer); ValueError where it is none."""
+    """Parse an address to (IP version, integer). Raises ValueError if it is invalid."""
     plain = _plain_v4(text)
     if plain is not None and plain[1] is None:
         return 4, plain[0]
@@ -124,18 +126,26 @@ def format_address(version: int, address: int) -> str:
     return str(ipaddress.IPv6Address(address))
 
 
+def parse_block(option: str, text: str) -> Prefix:
+    """Parse the address block that an option holds. Raises InvalidValue, which names the option."""
+    try:
+        return Prefix.parse(text)
+    except ValueError as error:
+        raise InvalidValue(option, text, str(error)) from None
+
+
 def single(version: int, address: int) -> Prefix:
-    """The block that is one address."""
+    """The block of a single address."""
     return Prefix(version, address, _BITS[version])
 
 
 def block_size(version: int, length: int) -> int:
-    """How many addresses a block of this prefix length holds."""
+    """The number of addresses in a block of this prefix length."""
     return 1 << (_BITS[version] - length)
 
 
 def aligned_blocks(version: int, first: int, end: int) -> list[Prefix]:
-    """The fewest blocks that together are exactly the addresses first..end-1 (integers)."""
+    """The minimal list of blocks that cover exactly the addresses first..end-1 (integers)."""
     blocks = []
     bits = _BITS[version]
     while first < end:
@@ -151,12 +161,12 @@ T = t.TypeVar("T")
 
 
 def overlapping(items: t.Iterable[tuple[Prefix, T]]) -> list[tuple[tuple[Prefix, T], tuple[Prefix, T]]]:
-    """Every overlap among the items, as pairs (the holding one first), in one sweep: O(n log n + overlaps)."""
+    """All overlaps among the items, as pairs (the larger block first). O(n log n + overlaps)."""
     found = []
     open_blocks: list[tuple[Prefix, T]] = []
     for item in sorted(items, key=lambda pair: (pair[0].version, pair[0].address, pair[0].length)):
         prefix = item[0]
-        # Blocks are aligned, so what still holds this first address holds all of the block.
+        # Blocks are aligned, so a block that contains this first address contains the whole block.
         while open_blocks and not open_blocks[-1][0].contains(prefix):
             open_blocks.pop()
         found += [(holder, item) for holder in open_blocks]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The errors that a user may see. Every message says what is wrong, where, and what to do."""
+"""Errors for users. Each message says where the error is, what is wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import typing as t
 
 
 class FleetnetError(Exception):
-    """An expected failure: its text is the whole message for the user, in one line where it can be.
+    """An expected failure. Its text is the complete message for the user, in one line if possible.
 
-    ``result`` is what a module returns beside the message, because it was done before.
+    ``result`` is what a module returns with the message: what it did before the failure.
     """
 
     result: t.Mapping[str, t.Any] = {}
 
 
 class InvalidValue(FleetnetError):
-    """A value that the user gave is refused.
+    """A value of the user is invalid.
 
     ``variable`` is the path as the user writes it (``docker_fleet_networks[1].subnet``), ``host`` is the inventory
-    name of the host that the value belongs to, or None where it holds for the whole fleet.
+    name of the host that the value belongs to, or None for the whole fleet.
     """
 
     def __init__(self, variable: str, value: object, reason: str, host: str | None = None) -> None:
@@ -35,4 +35,4 @@ class InvalidValue(FleetnetError):
 
 
 class Unsupported(FleetnetError):
-    """The engine, the kernel or a tool on the host lacks what was asked for; the text names the version it needs."""
+    """The engine, the kernel or a tool on the host does not support something. The text names the required version."""

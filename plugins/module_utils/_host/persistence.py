@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files and units of fleetnet on a host: reading them, writing them, and running ``apply``."""
+"""A part's files and units on a host: read them, write them, run the part's script."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import contextlib
 import os
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, parse_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import (
     File,
     FilesPlan,
     ObservedFiles,
+    Script,
     part_files,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import Part
@@ -22,41 +24,61 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.com
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import unit_states
 
 
-class PartFiles:
-    """One part of a host's fleetnet files: the part's own script and units, and the files that its module compiles."""
+def kernel_differences(commands: Commands, part: Part) -> list[Difference]:
+    """How the kernel differs from the part's files, as the part's script on the host reports it.
 
-    def __init__(self, commands: Commands, part: Part) -> None:
-        """Unsupported names a program that the part needs and the host lacks."""
+    Raises CommandFailed if the script fails.
+    """
+    try:
+        commands.run(part.script, "--check")
+    except CommandFailed as failure:
+        if failure.code != 1:
+            raise
+        try:
+            return parse_lines(failure.output)
+        except ValueError:
+            raise failure from None
+    return []
+
+
+class PartFiles:
+    """One part on a host: its script and units, and the files that its module compiles."""
+
+    def __init__(self, commands: Commands, part: Part, script: Script) -> None:
+        """Raises Unsupported if the host lacks a program that the part needs."""
         for program in part.needs:
             if commands.find(program) is None:
                 raise Unsupported(
-                    f"the host has no {program!r}; install it (Debian: nftables, iptables, iproute2, procps, systemd)"
+                    f"program {program!r} not found on the host. Install it (Debian: nftables, iptables, iproute2, "
+                    "procps, systemd)."
                 )
         self._commands = commands
         self._part = part
+        self._own = part_files(part, script)
 
     def desired(self, files: t.Mapping[str, File | None]) -> dict[str, File | None]:
-        """The module's files together with the part's own."""
-        return {**part_files(self._part), **files}
+        """The module's files and the part's own."""
+        return {**self._own, **files}
 
     def absent(self, files: t.Iterable[str]) -> dict[str, File | None]:
-        """Nothing of it: neither the part's own files nor the module's ``files`` (paths)."""
-        return dict.fromkeys([*files, *part_files(self._part)])
+        """The absence of the module's ``files`` (paths) and of the part's own."""
+        return dict.fromkeys([*files, *self._own])
 
     def observe(self, desired: t.Mapping[str, File | None]) -> ObservedFiles:
-        """Read the files, and let the script tell what differs in the kernel.
+        """Read the files; if they are as planned, also read how kernel and units differ from them.
 
-        Where any file differs everything is applied anew, so that only with the right files there is anything to ask.
+        A file that differs causes everything to be applied, so that no more is read.
         """
         files = {path: read_text(path) for path in desired}
         if not any(desired.values()):
-            return ObservedFiles(files, tuple(self._script("--traces").splitlines()))
+            return ObservedFiles(files, tuple(parse_lines(self._script("--traces"))))
         if any(files[path] != (file.text if file else None) for path, file in desired.items()):
             return ObservedFiles(files)
-        return ObservedFiles(files, self._drift(), self._idle_units())
+        units = self._part.unit_differences(unit_states(self._commands, *self._part.units))
+        return ObservedFiles(files, tuple(kernel_differences(self._commands, self._part)), tuple(units))
 
     def execute(self, plan: FilesPlan) -> None:
-        """Write what differs, each file atomically, then apply once; or take all of it away."""
+        """Write what differs, each file atomically, and apply the part once; or remove the part."""
         if plan.removal:
             self._remove(plan)
             return
@@ -68,38 +90,26 @@ class PartFiles:
         if units:
             self._commands.run("systemctl", "daemon-reload")
         self._commands.run(self._part.script)
-        if units or plan.enable:
+        if units or plan.observed.units:
             self._commands.run("systemctl", "enable", "--now", *self._part.units)
 
     def _remove(self, plan: FilesPlan) -> None:
-        # A removal that was broken off may have left some of them.
+        # An interrupted removal may have left only some of them.
         units = [os.path.basename(path) for path in plan.delete if path.startswith("/etc/systemd/")]
         enabled = [unit for unit in reversed(self._part.units) if unit in units]
         if enabled:
             self._commands.run("systemctl", "disable", "--now", *enabled)
         if self._part.reassert in units:
-            # What the timer has just started would take what it finds gone for lost, and put it back.
+            # The timer may have just started it, and it would restore what is removed now.
             self._commands.run("systemctl", "stop", self._part.reassert)
         self._script("--remove")
         for path in plan.delete:
             os.unlink(path)
-            with contextlib.suppress(OSError):  # others' files may lie beside ours
+            with contextlib.suppress(OSError):  # the folder may hold other files
                 os.rmdir(os.path.dirname(path))
         if units:
             self._commands.run("systemctl", "daemon-reload")
 
     def _script(self, option: str) -> str:
-        """Run the part's script from here: whatever lies on the host, or does not."""
-        return self._commands.run("sh", "-s", "--", option, stdin=part_files(self._part)[self._part.script].text)
-
-    def _drift(self) -> tuple[str, ...]:
-        try:
-            self._commands.run(self._part.script, "--check")
-        except CommandFailed as failure:
-            if failure.code != 1:
-                raise
-            return tuple(failure.output.splitlines())
-        return ()
-
-    def _idle_units(self) -> tuple[str, ...]:
-        return self._part.idle(unit_states(self._commands, *self._part.units))
+        """Run the part's script without the file on the host, which may be another or absent."""
+        return self._commands.run("sh", "-s", "--", option, stdin=self._own[self._part.script].text)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The task that applies a part of the host: its options, check mode, commands and engine connection."""
+"""What a part of the host is applied with: its options, and its access to the host and the engine."""
 
 from __future__ import annotations
 
@@ -11,29 +11,35 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, connect
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands, ModuleCommands
 
 Result = t.Dict[str, t.Any]
+Connect = t.Callable[[Result], Engine]
+
+
+def _no_engine(_params: Result) -> Engine:
+    raise TypeError("this task has no connection to an engine")
 
 
 class Connection:
-    """The connection to the engine that all parts of a task share, made on first use."""
+    """The connection to the engine that all parts of a task share. It is opened on first use by ``connect``."""
 
-    def __init__(self) -> None:
+    def __init__(self, connect: Connect = _no_engine) -> None:
+        self._connect = connect
         self._engine: Engine | None = None
 
     def engine(self, params: Result) -> Engine:
         return self._engine or self.anew(params)
 
     def anew(self, params: Result) -> Engine:
-        self._engine = connect(params)
+        self._engine = self._connect(params)
         return self._engine
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """``params`` are validated against the part's options; in ``check_mode`` the plan is returned, not executed."""
+    """``params`` are validated against the part's options. In ``check_mode`` the plan is returned and not executed."""
 
     params: dict[str, t.Any]
     check_mode: bool
@@ -42,9 +48,9 @@ class Task:
     connection: Connection = dataclasses.field(default_factory=Connection)
 
     @classmethod
-    def of(cls, module: AnsibleModule) -> Task:
-        """The task of a module."""
-        return cls(module.params, module.check_mode, ModuleCommands(module), module.warn)
+    def of(cls, module: AnsibleModule, connect: Connect = _no_engine) -> Task:
+        """The task of a module. Modules that use the engine pass ``connect``; others do not ship that code."""
+        return cls(module.params, module.check_mode, ModuleCommands(module), module.warn, Connection(connect))
 
     def engine(self) -> Engine:
         return self.connection.engine(self.params)

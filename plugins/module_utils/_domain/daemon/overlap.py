@@ -14,11 +14,11 @@ import ipaddress
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.names import ROUTE_PROTOCOL
 
 Json = t.Dict[str, t.Any]
 Subnet = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
-OUR_PROTOCOL = 213  # routes of this collection follow the plan, also when docker0 moves
 _HALF_OF_EVERYTHING = 1  # VPNs write a default route as two halves
 
 
@@ -69,7 +69,12 @@ def _occupied(bridges: t.Collection[str], around: Surroundings) -> t.Iterator[tu
                     yield address.network, f"the link {link['name']} ({text})"
     for route in around.routes:
         network = ipaddress.ip_network(route["destination"])
-        if route["device"] in bridges or route["protocol"] == OUR_PROTOCOL or network.prefixlen <= _HALF_OF_EVERYTHING:
+        # Routes of this collection follow the plan, also when docker0 moves.
+        if (
+            route["device"] in bridges
+            or route["protocol"] == ROUTE_PROTOCOL
+            or network.prefixlen <= _HALF_OF_EVERYTHING
+        ):
             continue
         if network.is_link_local or network.is_multicast:
             continue

@@ -14,6 +14,12 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import Fields, nearest
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import (
+    FLEET_KEYS,
+    HOST_KEYS,
+    PREFIX,
+    RUN_KEYS,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
     LENGTH_V6,
     Network,
@@ -24,50 +30,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     parse_policy,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-
-PREFIX = "docker_fleet_"
-
-# The variables that make the declaration, without their prefix.
-FLEET_KEYS = (
-    "backend",
-    "default_bridge",
-    "host_prefix_length",
-    "host_prefix_length_v6",
-    "network_prefix_length",
-    "networks",
-    "policy",
-    "reservations",
-    "supernet",
-    "supernet_v6",
-)
-HOST_KEYS = ("host_networks", "link", "underlay_address", "underlay_address_v6")
-# Variables with the prefix that steer a run and are no part of the declaration.
-RUN_KEYS = (
-    "allow_disconnect",
-    "allow_restart",
-    "group",
-    "lock_file",
-    "observed",
-    "on_drift",
-    "plan",
-    "plan_group",
-    "plan_json_file",
-    "plan_lock_file",
-    "plan_markdown_file",
-    "plan_observed",
-    "plan_reclaim",
-    "plan_show",
-    "plan_without",
-    "plan_write_lock",
-    "probes",
-    "prune",
-    "reclaim",
-    "remove",
-    "remove_unreachable",
-    "report_dir",
-    "state",
-    "verify",
-)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,15 +1,14 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The compiler: policy x engine -> rules. Pure; the same bytes for the same input.
+"""The compiler from policy and engine to rules. Pure; equal input gives equal bytes.
 
-Everything of ours is one nftables table, replaced in one transaction. Its forward chain runs before Docker's and drops
-what is not declared (a drop is final in every chain); what it allows carries a packet mark, and where the engine's own
-chains would drop it nevertheless, an accept for that mark stands in the hook points Docker leaves to its users
-(``DOCKER-USER``, ``raw PREROUTING``). Should the table be lost, nothing carries the mark and Docker's isolation is what
-remains: it fails closed.
+The rules are one nftables table, replaced in one transaction. Its forward chain runs before Docker's and drops what is
+not declared (a drop is final). Allowed packets get a mark. Where the engine's chains would drop them, a rule in the
+hook points that Docker leaves to users (``DOCKER-USER``, ``raw PREROUTING``) accepts that mark. Without the table no
+packet has the mark and Docker's isolation remains: it fails closed.
 
-The lookups are keyed by masked addresses (the bits that tell the network), so the table does not grow with the number
+Lookups are keyed by masked addresses (the bits that identify the network), so the table does not grow with the number
 of hosts.
 """
 
@@ -27,24 +26,23 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import PolicyLine
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_table import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
+    FORWARD_CHAIN,
     MARK,
+    RAW_CHAIN,
     TABLE,
-    Table,
-    outside_blocks,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_table import Table, outside_blocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Family, Policy
 
 NFTABLES_SINCE = (29, 0, 0)
-FORWARD_CHAIN = "FLEETNET-FORWARD"
-RAW_CHAIN = "FLEETNET-RAW"
 
 
 @dataclasses.dataclass(frozen=True)
 class EngineFirewall:
-    """What of the engine decides the rules: release, and which firewall it writes (iptables, nftables or none).
+    """What the rules depend on: the engine's release and its firewall backend (iptables, nftables or none).
 
-    ``forward_drops`` are the IP versions in which iptables drops what it forwards by default, as ufw wants it.
+    ``forward_drops`` are the IP versions in which iptables' chain FORWARD has policy DROP, as ufw sets it.
     """
 
     version: tuple[int, int, int]
@@ -52,17 +50,17 @@ class EngineFirewall:
     forward_drops: tuple[int, ...] = ()
 
 
-# dockerd switches forwarding on itself, but not where ip-forward is off, and the nftables backend never does.
+# dockerd enables forwarding, but not with ip-forward off or the nftables backend.
 _SYSCTL = {4: "net.ipv4.ip_forward = 1\n", 6: "net.ipv6.conf.all.forwarding = 1\n"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Ruleset:
-    """What a host has to load; an empty text is no file.
+    """The files that a host loads. An empty text means no file.
 
-    ``nft`` is for ``nft -f``, ``iptables`` and ``ip6tables`` are for ``iptables-restore --noflush`` and its sister,
-    ``sysctl`` is for ``sysctl -p``. Where there is firewalld, ``firewalld`` is a policy for it, and ``firewalld_own4``
-    and ``firewalld_own6`` are its sets of this host's networks.
+    ``nft`` is for ``nft -f``, ``iptables`` and ``ip6tables`` are for ``iptables-restore --noflush`` and
+    ``ip6tables-restore``, ``sysctl`` is for ``sysctl -p``. ``firewalld`` is a firewalld policy, ``firewalld_own4`` and
+    ``firewalld_own6`` are its address sets of this host's networks.
     """
 
     nft: str
@@ -77,8 +75,8 @@ class Ruleset:
 def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: EngineFirewall) -> Ruleset:
     """Compile the policy for one host.
 
-    ``own`` are the subnets of the host's declared networks that are not internal. Unsupported where this engine cannot
-    do what the policy asks.
+    ``own`` are the subnets of the host's declared networks that are not internal. Raises Unsupported if the engine does
+    not support the policy.
     """
     _check(policy, engine)
     tables = [
@@ -90,7 +88,7 @@ def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: EngineFirewal
         nft="".join(tables),
         iptables=accepts.get(4, ""),
         ip6tables=accepts.get(6, ""),
-        sysctl="# Written by fleetnet.docker: hosts of the fleet route between their bridges and to each other.\n"
+        sysctl="# Written by fleetnet.docker: hosts of the fleet forward between their bridges and to each other.\n"
         + "".join(_SYSCTL[family.version] for family in policy.families),
         firewalld=policy_file(policy, own),
         firewalld_own4=ipset_file(4, own),
@@ -99,35 +97,34 @@ def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: EngineFirewal
 
 
 def _check(policy: Policy, engine: EngineFirewall) -> None:
-    """Unsupported where this engine cannot do what the policy asks."""
+    """Raise Unsupported if the engine does not support the policy."""
     if engine.firewall == "iptables":
         return
     for family in policy.families:
         if family.version in engine.forward_drops:
             program = "iptables" if family.version == 4 else "ip6tables"
             raise Unsupported(
-                f"{program} drops what the host forwards (chain FORWARD has policy DROP), and an engine that writes no "
-                'iptables rules leaves it at that. Where ufw is on, set DEFAULT_FORWARD_POLICY="ACCEPT" in '
-                f"/etc/default/ufw and run 'ufw reload'; otherwise run '{program} -P FORWARD ACCEPT'. The policy's own "
-                "rules drop what is not declared"
+                f"{program} chain FORWARD has policy DROP, and the engine writes no iptables rules for declared "
+                "traffic. With ufw, set DEFAULT_FORWARD_POLICY=\"ACCEPT\" in /etc/default/ufw and run 'ufw reload'; "
+                f"otherwise run '{program} -P FORWARD ACCEPT'. The fleet's rules drop what is not declared"
             )
     if engine.firewall != "nftables":
         return
     if engine.version < NFTABLES_SINCE:
         raise Unsupported(
-            f"engine {'.'.join(map(str, engine.version))} has no nftables firewall backend, which came with 29.0; "
-            "use its iptables backend"
+            f"engine {'.'.join(map(str, engine.version))} does not support the nftables firewall backend "
+            "(29.0 or newer does). Use the iptables backend"
         )
     for line in policy.lines:
         if _routes_to_default_bridge(line):
             raise Unsupported(
-                f"{line.path} ({line}) routes to or from {DEFAULT_BRIDGE}, and an engine with the nftables firewall "
-                "backend lets nothing be routed there; use user-defined networks, or the iptables backend"
+                f"{line.path} ({line}): the engine's nftables firewall backend does not allow routing to or from "
+                f"{DEFAULT_BRIDGE}. Use user-defined networks, or the iptables backend"
             )
 
 
 def _routes_to_default_bridge(line: PolicyLine) -> bool:
-    """Whether docker0 is at one end, and something at the other that comes by routing (not by Docker's own NAT)."""
+    """Whether one end is docker0 and the other is routed (not by Docker's own NAT)."""
     return any(
         DEFAULT_BRIDGE in ends and any(other not in (HOST, WORLD) for other in others)
         for ends, others in ((line.sources, line.targets), (line.targets, line.sources))
@@ -138,7 +135,7 @@ def _routes_to_default_bridge(line: PolicyLine) -> bool:
 
 
 def _iptables(policy: Policy, family: Family, engine: EngineFirewall) -> str:
-    """Our chains; the jumps into them (DOCKER-USER, raw PREROUTING) are the business of whoever loads them."""
+    """The chains. The host's script adds the jumps to them (DOCKER-USER, raw PREROUTING)."""
     if engine.firewall != "iptables":
         return ""
     mark = f"{MARK:#x}/{MARK:#x}"
@@ -148,16 +145,16 @@ def _iptables(policy: Policy, family: Family, engine: EngineFirewall) -> str:
         f'-A {FORWARD_CHAIN} -m mark --mark {mark} -m comment --comment "declared, see nft table {TABLE}" -j ACCEPT',
         "COMMIT",
     ]
-    # From 28.2 on, raw PREROUTING drops what comes for a container from another link than its bridge, on docker0 and on
-    # networks without gateway mode nat-unprotected: such as one of ours that somebody made anew by hand.
+    # From 28.2 on, raw PREROUTING drops packets to a container that arrive on another interface than its bridge, on
+    # docker0 and on networks without gateway mode nat-unprotected, for example one that was recreated by hand.
     if engine.version >= (28, 2, 0):
         supernet = family.supernet
-        # A block may be that of a network which is not ours.
+        # A block may be that of an unmanaged network.
         ends = [(supernet, supernet)]
         for block in outside_blocks(policy, family.version):
             ends += [(block, supernet), (supernet, block)]
-        judged = f'-m comment --comment "judged by nft table {TABLE}" -j ACCEPT'
+        accept = f'-m comment --comment "filtered by nft table {TABLE}" -j ACCEPT'
         lines += ["*raw", f":{RAW_CHAIN} - [0:0]"]
-        lines += [f"-A {RAW_CHAIN} -s {source} -d {target} {judged}" for source, target in ends]
+        lines += [f"-A {RAW_CHAIN} -s {source} -d {target} {accept}" for source, target in ends]
         lines.append("COMMIT")
     return "\n".join(lines) + "\n"

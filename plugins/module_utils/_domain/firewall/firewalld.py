@@ -1,15 +1,15 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our files for firewalld: a policy, a zone, and the sets of addresses that the zone is made of. Pure.
+"""Files for firewalld: a policy, a zone, and the address sets that are the sources of the zone. Pure.
 
-firewalld rejects what is forwarded from or to a zone that it does not know, such as a container's answer to another
-host, after Docker's chains and ours. What our own table judges it has to let through: all that is between the fleet's
-addresses, and all from or to the declared networks of this host. What our table drops never gets there.
+After Docker's chains, firewalld rejects packets that are forwarded from or to an unknown zone, for example a reply of
+a container to another host. It must accept what the collection's table filters: all between the fleet's addresses, and
+all from or to the declared networks of this host. What the table drops does not reach firewalld.
 
-The policy says so, and the zone, whose sources are this host's networks, puts it in force: firewalld 2 asks policies
-only between zones that are in use, and Docker's own zone is not where firewalld came up after dockerd. As Docker's zone
-does, it lets containers reach the host.
+The policy accepts it. The zone, whose sources are this host's networks, activates the policy: firewalld 2 applies
+policies only between active zones, and Docker's zone is not active if firewalld starts after dockerd. Like Docker's
+zone, it accepts packets from containers to the host.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
+    FIREWALLD_IPSETS,
+    FIREWALLD_ZONE,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
-
-ZONE = "fleetnet-own"
-# By IP version: names of the sets.
-IPSETS = {4: "fleetnet-own4", 6: "fleetnet-own6"}
 
 _HEAD = """\
 <?xml version="1.0" encoding="utf-8"?>
-<!-- Written by fleetnet.docker: what its own nftables table judges. -->
+<!-- Written by fleetnet.docker: accepts what nftables table fleetnet filters. -->
 <policy priority="-100" target="CONTINUE">
   <short>fleetnet</short>
-  <description>Traffic of the fleet's containers, which nftables table fleetnet judges.</description>
+  <description>Traffic of the fleet's containers, which nftables table fleetnet filters.</description>
   <ingress-zone name="ANY"/>
   <egress-zone name="ANY"/>
 """
@@ -38,16 +38,16 @@ ZONE_FILE = f"""\
 <?xml version="1.0" encoding="utf-8"?>
 <!-- Written by fleetnet.docker: the declared networks of this host. -->
 <zone target="ACCEPT">
-  <short>{ZONE}</short>
+  <short>{FIREWALLD_ZONE}</short>
   <description>Containers on the declared networks of this host.</description>
-  <source ipset="{IPSETS[4]}"/>
-  <source ipset="{IPSETS[6]}"/>
+  <source ipset="{FIREWALLD_IPSETS[4]}"/>
+  <source ipset="{FIREWALLD_IPSETS[6]}"/>
 </zone>
 """
 
 
 def ipset_file(version: int, own: t.Sequence[Prefix]) -> str:
-    """The text of ``/etc/firewalld/ipsets/fleetnet-own4.xml``, or of its sister: the host's declared subnets."""
+    """The text of ``/etc/firewalld/ipsets/fleetnet-own4.xml`` or ``fleetnet-own6.xml``: the host's declared subnets."""
     entries = [f"  <entry>{subnet}</entry>\n" for subnet in sorted(own) if subnet.version == version]
     return f"""\
 <?xml version="1.0" encoding="utf-8"?>
@@ -59,12 +59,12 @@ def ipset_file(version: int, own: t.Sequence[Prefix]) -> str:
 
 
 def policy_file(policy: Policy, own: t.Sequence[Prefix]) -> str:
-    """The text of ``/etc/firewalld/policies/fleetnet.xml``; two rules a network of the host (``own`` subnets)."""
+    """The text of ``/etc/firewalld/policies/fleetnet.xml``: two rules per network of the host (``own`` subnets)."""
     rules: list[str] = []
     for family in policy.families:
         supernet = family.supernet
         rules.append(_rule(supernet, supernet))
-        # a pinned subnet of another host, and what this host has besides its declared networks: docker0
+        # pinned subnets of other hosts, and docker0 of this host
         for subnet in sorted(subnet for member in family.members.values() for subnet in member.subnets):
             if subnet not in own:
                 rules += [_rule(supernet, subnet), _rule(subnet, supernet)]

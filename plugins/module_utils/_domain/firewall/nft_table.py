@@ -1,11 +1,11 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our nftables table of one IP version, as text for ``nft -f``. Pure; see firewall.py for the whole.
+"""The nftables table of one IP version, as text for ``nft -f``. Pure; see compiler.py for the design.
 
-What goes between networks is looked up in verdict maps that are keyed by the masked addresses of both ends (the bits
-that tell the network). What goes between a network and the outside is for a chain of its own, which only networks have
-that some line limits, and which is found by one masked lookup as well.
+Packets between networks are looked up in verdict maps, keyed by the masked addresses of both ends (the bits that
+identify the network). A network that is limited has a chain per direction for packets from and to the outside, which is
+also found by one masked lookup.
 """
 
 from __future__ import annotations
@@ -19,6 +19,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     is_block,
     merged,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
+    PortRange,
+    braced,
+    comment,
+    port_range,
+    prefix_set,
+    verdict_map,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import (
     EGRESS,
     FROM_HOST,
@@ -29,15 +38,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
     Policy,
 )
 
-TABLE = "fleetnet"
-# One bit that neither Kubernetes (0x4000, 0x8000), Tailscale (0xff0000) nor Cilium (0x0f00) uses.
-MARK = 0x2000000
-# nftables keeps a comment of 128 bytes, its end included.
-_COMMENT_MAX = 127
-# A source that would not be routed back to where it came from is forged.
+# A source is forged if the route back to it does not leave by the interface that the packet arrived on.
 _FORGED = 'ct state new fib saddr . iif oif missing counter drop comment "forged source"'
-
-Range = t.Tuple[int, int]
 
 
 class Table:
@@ -49,10 +51,10 @@ class Table:
         self._own = own
         self._ip = "ip" if family.version == 4 else "ip6"
         self._pinned = sorted(subnet for member in family.members.values() for subnet in member.subnets)
-        self._fleet = _set([family.supernet, *self._pinned])
+        self._fleet = prefix_set([family.supernet, *self._pinned])
 
     def text(self) -> str:
-        """What ``nft -f`` takes: the old table goes and the new one comes in one transaction."""
+        """The input of ``nft -f``, which replaces the table in one transaction."""
         ip = self._ip
         maps, lookups = self._maps()
         lines = [
@@ -68,7 +70,7 @@ class Table:
             f"\t\t{_FORGED}",
             *self._pinned_rules(),
             *(self._guarded(lookup) for lookup in lookups),
-            # br_netfilter shows frames within one bridge to this hook; they are not routed and not ours to judge.
+            # br_netfilter passes frames within one bridge to this hook. They are not routed and not filtered here.
             "\t\tfib daddr . iif oif exists accept",
             '\t\tcounter drop comment "not declared"',
             "\t}",
@@ -83,8 +85,8 @@ class Table:
     # --- chains at the hooks ------------------------------------------------------------------------------------------
 
     def _forward(self) -> list[str]:
-        """Only replies pass because of their flow: what goes forward is judged packet by packet, so that a line that is
-        taken out of the policy ends the flows that it allowed."""
+        """The forward chain. Only replies pass by connection state; other packets are filtered one by one, so that the
+        removal of a policy line ends the flows that it allowed."""
         inside = f"{self._ip} saddr {self._fleet} {self._ip} daddr {self._fleet}"
         lines = [
             "\tchain forward {",
@@ -95,8 +97,8 @@ class Table:
         ]
         blocks = outside_blocks(self._policy, self._family.version)
         if blocks:
-            # A block may be that of a network which is not ours: Docker isolates these, replies included.
-            named = _set(blocks)
+            # A block may be that of an unmanaged network. Docker isolates these, including replies.
+            named = prefix_set(blocks)
             for one, other in (("saddr", "daddr"), ("daddr", "saddr")):
                 ends = f"{self._ip} {one} {self._fleet} {self._ip} {other} {named}"
                 lines.append(f"\t\t{ends} ct state established ct direction reply goto allowed")
@@ -107,13 +109,13 @@ class Table:
             lines.append(f"\t\t{self._ip} saddr {self._fleet} {_FORGED}")
         lines += [*egress, *self._dispatch(INGRESS, "daddr")]
         if self._own:
-            # From outside of the fleet: published ports only, as engines from 28 on do by themselves.
-            own = f"{self._ip} daddr {_set(self._own)}"
+            # From outside of the fleet only published ports, as with engines from 28 on.
+            own = f"{self._ip} daddr {prefix_set(self._own)}"
             lines.append(f'\t\t{own} ct status ! dnat counter drop comment "not published"')
         return [*lines, "\t}"]
 
     def _host_hook(self, hook: str, direction: str) -> list[str]:
-        """Between the host itself and containers; no chain where nothing is limited."""
+        """The chain between the host itself and its containers; none if no network is limited."""
         dispatch = self._dispatch(direction, "saddr" if direction == TO_HOST else "daddr")
         if not dispatch:
             return []
@@ -124,7 +126,7 @@ class Table:
             "\t\tct state related accept",
         ]
         if self._family.version == 6:
-            # Without neighbour discovery nothing has a way at all. IPv4 has ARP for it, which does not come here.
+            # IPv6 requires neighbor discovery. IPv4 uses ARP, which does not pass this hook.
             kinds = "nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert"
             lines.append(f"\t\ticmpv6 type {{ {kinds} }} accept")
         if direction == TO_HOST:
@@ -137,14 +139,14 @@ class Table:
             "\tchain postrouting {",
             "\t\ttype nat hook postrouting priority srcnat - 1; policy accept;",
             "\t\tct status dnat return",
-            # Binds the flow to its own address, so that a MASQUERADE which Docker inserts later does not apply.
+            # Binds the flow to its own address, so that a MASQUERADE rule of Docker does not apply.
             f"\t\t{ip} saddr {fleet} {ip} daddr {fleet} snat to {ip} saddr",
         ]
         sources = outside_blocks(self._policy, self._family.version, sources_only=True)
         if sources:
-            lines.append(f"\t\t{ip} saddr {_set(sources)} {ip} daddr {fleet} snat to {ip} saddr")
+            lines.append(f"\t\t{ip} saddr {prefix_set(sources)} {ip} daddr {fleet} snat to {ip} saddr")
         if self._own:
-            lines.append(f"\t\t{ip} saddr {_set(self._own)} {ip} daddr != {fleet} masquerade")
+            lines.append(f"\t\t{ip} saddr {prefix_set(self._own)} {ip} daddr != {fleet} masquerade")
         return [*lines, "\t}"]
 
     # --- between a network and the outside ----------------------------------------------------------------------------
@@ -154,10 +156,10 @@ class Table:
         return [(name, member) for name, member in self._family.members.items() if name in limited]
 
     def _dispatch(self, direction: str, end: str) -> list[str]:
-        """Rules that send a limited network's packets to its chain; ``end`` is where the network stands."""
+        """Rules that send a limited network's packets to its chain. ``end`` is the network's end: saddr or daddr."""
         limited = self._limited(direction)
         lines = [
-            f"\t\t{self._ip} {end} {_set(member.subnets)} goto {direction}_{name}"
+            f"\t\t{self._ip} {end} {prefix_set(member.subnets)} goto {direction}_{name}"
             for name, member in limited
             if member.subnets
         ]
@@ -177,33 +179,33 @@ class Table:
                 lines += [
                     f"\tchain {direction}_{name} {{",
                     *(rule for line in self._policy.lines for rule in self._outside_rules(line, direction, name)),
-                    f'\t\tcounter drop comment "{_comment(f"not declared: {_way(direction, name)}")}"',
+                    f'\t\tcounter drop comment "{comment(f"not declared: {_flow(direction, name)}")}"',
                     "\t}",
                 ]
         return lines
 
     def _outside_rules(self, line: PolicyLine, direction: str, network: str) -> t.Iterator[str]:
-        """What a line allows between a network and the outside, in one direction.
+        """The rules of a line between a network and the outside, in one direction.
 
-        The world gets in by published ports alone, which Docker lets pass by itself; a block of addresses also by being
-        routed. A host's own address may lie in such a block.
+        The world reaches only published ports, which Docker accepts. A block of addresses is also routed to containers.
+        It may contain a host's own address.
         """
         coming = direction in (INGRESS, FROM_HOST)
         mine, others = (line.targets, line.sources) if coming else (line.sources, line.targets)
         if network not in mine:
             return
         end = "saddr" if coming else "daddr"
-        blocks = [block for block in map(Prefix.parse, filter(is_block, others)) if self._speaks(block)]
+        blocks = [block for block in map(Prefix.parse, filter(is_block, others)) if self._has_version(block)]
         if blocks:
-            match = f"{self._ip} {end} {_set(sorted(blocks))} {self._service(line)}"
+            match = f"{self._ip} {end} {prefix_set(sorted(blocks))} {self._service(line)}"
             verdict = "goto allowed" if direction in (INGRESS, EGRESS) else "accept"
-            yield f'\t\t{match}{verdict} comment "{_comment(f"{line.path}: {line}")}"'
+            yield f'\t\t{match}{verdict} comment "{comment(f"{line.path}: {line}")}"'
         name = HOST if direction in (TO_HOST, FROM_HOST) else WORLD
         if name in others:
             match = f"{'ct status dnat ' if direction == INGRESS else ''}{self._service(line)}"
-            yield f'\t\t{match}accept comment "{_comment(f"{line.path}: {line}")}"'
+            yield f'\t\t{match}accept comment "{comment(f"{line.path}: {line}")}"'
 
-    def _speaks(self, block: Prefix) -> bool:
+    def _has_version(self, block: Prefix) -> bool:
         return block.version == self._family.version
 
     # --- between networks ---------------------------------------------------------------------------------------------
@@ -218,7 +220,7 @@ class Table:
         """The verdict maps (definition lines) and the expressions that look them up, most general first."""
         pairs: dict[str, str] = {}
         protocols: dict[str, str] = {}
-        services: dict[str, dict[Range, str]] = {}
+        services: dict[str, dict[PortRange, str]] = {}
         members = self._family.members
         for name, member in members.items():
             if self._policy.spans_hosts(name):
@@ -237,8 +239,8 @@ class Table:
                         else:
                             services.setdefault(f"{pair} . {protocol}", {}).update(dict.fromkeys(line.ports, why))
         ports = {
-            # What one line names and another one, too, has to stand here once.
-            f"{key} . {_port(joined)}": next(iter(ranges.values()))
+            # Ports that several lines name must occur once.
+            f"{key} . {port_range(joined)}": next(iter(ranges.values()))
             for key, ranges in services.items()
             for joined in merged(ranges)
         }
@@ -254,7 +256,7 @@ class Table:
             ("services", f"{pair} . inet_proto . inet_service", f"{key} . meta l4proto . th dport", ports),
         ):
             if entries:
-                definitions += _map(name, kind, entries, interval=name == "services" and ranged)
+                definitions += verdict_map(name, kind, entries, interval=name == "services" and ranged)
                 lookups.append(f"{expression} vmap @{name}")
         return definitions, lookups
 
@@ -264,20 +266,20 @@ class Table:
                 yield f"{self._address(first)} . {self._address(second)}"
 
     def _guarded(self, lookup: str) -> str:
-        """Masked lookups are for addresses of the supernet; without pinned subnets there are no others here."""
+        """Masked lookups are valid for addresses of the supernet. Without pinned subnets only these get here."""
         supernet = self._family.supernet
         guard = f"{self._ip} saddr {supernet} {self._ip} daddr {supernet} " if self._pinned else ""
         return f"\t\t{guard}{lookup}"
 
     def _pinned_rules(self) -> list[str]:
-        """One rule a line and pair of networks of which one is pinned; there are few."""
+        """One rule per line and pair of networks of which one is pinned. These are few."""
         rules = []
         members = self._family.members
         for name, member in members.items():
             if member.subnets and self._policy.spans_hosts(name):
-                subnets = _set(member.subnets)
+                subnets = prefix_set(member.subnets)
                 rules.append(
-                    f'\t\t{self._ip} saddr {subnets} {self._ip} daddr {subnets} goto allowed comment "{_comment(name)}"'
+                    f'\t\t{self._ip} saddr {subnets} {self._ip} daddr {subnets} goto allowed comment "{comment(name)}"'
                 )
         for line in self._policy.lines:
             for source in line.sources:
@@ -286,14 +288,14 @@ class Table:
                     if first is None or second is None or not (first.subnets or second.subnets):
                         continue
                     match = f"{self._match(first, 'saddr')} {self._match(second, 'daddr')} {self._service(line)}"
-                    rules.append(f'\t\t{match}goto allowed comment "{_comment(f"{source} -> {target}")}"')
+                    rules.append(f'\t\t{match}goto allowed comment "{comment(f"{source} -> {target}")}"')
         return rules
 
     def _match(self, member: NetworkMatch, end: str) -> str:
         field = f"{self._ip} {end}"
         if member.subnets:
-            return f"{field} {_set(member.subnets)}"
-        values = _braced([self._address(value) for value in member.values])
+            return f"{field} {prefix_set(member.subnets)}"
+        values = braced([self._address(value) for value in member.values])
         return f"{field} {self._family.supernet} {field} & {self._address(self._family.mask)} {values}"
 
     def _service(self, line: PolicyLine) -> str:
@@ -301,11 +303,11 @@ class Table:
             return ""
         if not line.ports:
             return f"meta l4proto {self._protocol(line.protocol)} "
-        return f"{line.protocol} dport {{ {', '.join(_port(ports) for ports in line.ports)} }} "
+        return f"{line.protocol} dport {{ {', '.join(port_range(ports) for ports in line.ports)} }} "
 
 
 def outside_blocks(policy: Policy, version: int, sources_only: bool = False) -> list[Prefix]:
-    """The blocks of outside addresses that lines name, sorted, each only once and none inside of another."""
+    """The blocks of outside addresses in policy lines, sorted, without duplicates and blocks inside of others."""
     ends = {end for line in policy.lines for end in (line.sources if sources_only else (*line.sources, *line.targets))}
     found: list[Prefix] = []
     for block in sorted(Prefix.parse(end) for end in ends if is_block(end)):
@@ -314,39 +316,10 @@ def outside_blocks(policy: Policy, version: int, sources_only: bool = False) -> 
     return found
 
 
-def _way(direction: str, network: str) -> str:
+def _flow(direction: str, network: str) -> str:
     return {
         EGRESS: f"{network} -> {WORLD}",
         INGRESS: f"{WORLD} -> {network}",
         TO_HOST: f"{network} -> {HOST}",
         FROM_HOST: f"{HOST} -> {network}",
     }[direction]
-
-
-def _comment(text: str) -> str:
-    return text if len(text) <= _COMMENT_MAX else f"{text[: _COMMENT_MAX - 3]}..."
-
-
-def _port(ports: Range) -> str:
-    return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
-
-
-def _braced(texts: t.Sequence[str]) -> str:
-    return texts[0] if len(texts) == 1 else "{ " + ", ".join(texts) + " }"
-
-
-def _set(prefixes: t.Sequence[Prefix]) -> str:
-    return _braced([str(prefix) for prefix in prefixes])
-
-
-def _map(name: str, kind: str, entries: t.Mapping[str, str], interval: bool) -> list[str]:
-    elements = [f'\t\t\t{key} comment "{_comment(why)}" : goto allowed,' for key, why in sorted(entries.items())]
-    return [
-        f"\tmap {name} {{",
-        f"\t\ttype {kind} : verdict",
-        *(["\t\tflags interval"] if interval else []),
-        "\t\telements = {",
-        *elements,
-        "\t\t}",
-        "\t}",
-    ]

@@ -1,10 +1,10 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Policy: which network may open flows to which, and the answer for any pair of addresses.
+"""Policy: which network may open flows to which, and the decision for any pair of addresses.
 
-A :class:`Policy` is the same for every host of a fleet. It travels to the hosts as plain data (``to_data``) and is
-there compiled to rules; the verifier asks it what was intended. Both read the same record, so they cannot differ.
+A :class:`Policy` is the same on all hosts of a fleet. The hosts receive it as plain data (``to_data``) and compile it
+to rules; ``verify`` uses the same record for the intended result of each probe.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     format_address,
     parse_address,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
     DEFAULT_BRIDGE,
     HOST,
@@ -26,36 +25,34 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     PolicyLine,
     is_block,
-    is_outside,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, Leases
 
-# Ways between a network and what is no network, as seen from the network. Each is as Docker has it until it is limited.
+# Directions between a network and the outside, as seen from the network. Docker's rules apply unless it is limited.
 INGRESS, EGRESS, FROM_HOST, TO_HOST = DIRECTIONS = ("ingress", "egress", "from_host", "to_host")
-_AS_DOCKER_DOES = {
-    INGRESS: "published ports, as Docker does; no line limits it",
-    EGRESS: "to the world, as Docker does; no line limits it",
-    FROM_HOST: "a host reaches its own containers; no line limits it",
-    TO_HOST: "containers reach the host that they run on; no line limits it",
+_DOCKER_DEFAULTS = {
+    INGRESS: "Docker's default: published ports; not limited by a line",
+    EGRESS: "Docker's default: to the world; not limited by a line",
+    FROM_HOST: "Docker's default: a host reaches its own containers; not limited by a line",
+    TO_HOST: "Docker's default: containers reach their own host; not limited by a line",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkMatch:
-    """How a network's addresses are known: ``values`` of the masked address (slots), or pinned ``subnets``."""
+    """The addresses of a network: ``values`` of the masked address (slots), or pinned ``subnets``."""
 
     values: tuple[int, ...] = ()
     subnets: tuple[Prefix, ...] = ()
 
     def has(self, masked: int | None, address: int) -> bool:
-        """Whether an address is the network's; ``masked`` is None for one outside of the supernet."""
+        """Whether an address is in the network; ``masked`` is None outside of the supernet."""
         return masked in self.values or any(subnet.has(address) for subnet in self.subnets)
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """The networks' addresses of one IP version. ``mask`` (an integer) picks the bits that tell the network."""
+    """The networks' addresses of one IP version. ``mask`` (an integer) selects the bits that identify the network."""
 
     supernet: Prefix
     mask: int
@@ -82,7 +79,7 @@ class Family:
 
     @classmethod
     def from_data(cls, data: t.Mapping[str, t.Any]) -> Family:
-        """The inverse of :meth:`to_data`; KeyError, TypeError or ValueError where it is none."""
+        """The inverse of :meth:`to_data`. Raises KeyError, TypeError or ValueError if the data is invalid."""
         return cls(
             Prefix.parse(data["supernet"]),
             parse_address(data["mask"])[1],
@@ -98,10 +95,10 @@ class Family:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """The fleet's policy: the networks in each IP version, and the lines that hold for all versions.
+    """The fleet's policy: the networks in each IP version, and the lines, which apply to all versions.
 
-    ``local`` networks are one on each host and not one on all hosts. ``limited`` has, by direction, the networks where
-    only what a line says may pass.
+    ``local`` networks are separate on each host. ``limited`` are, by direction, the networks for which only lines allow
+    flows.
     """
 
     families: tuple[Family, ...]
@@ -110,7 +107,7 @@ class Policy:
     limited: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
 
     def network_of(self, address: str) -> str | None:
-        """The network that an address belongs to; None for one that is no declared network's."""
+        """The declared network of an address, or None."""
         version, number = parse_address(address)
         for family in self.families:
             if family.version == version:
@@ -121,12 +118,12 @@ class Policy:
     def allowing(
         self, source: str | None, target: str | None, protocol: str, port: int | None = None, same_host: bool = False
     ) -> str | None:
-        """Why a new flow may pass, as text for a person; None where it may not.
+        """Return the reason why a new flow is allowed, as text; None if it is denied.
 
-        Ends are networks, ``host``, ``world`` or an outside address; None is an address of a network that nobody
-        declared. ``port`` is the container's own where one is published. What begins and ends in one network of one
-        host (``same_host``) stays on its bridge, where Docker's ``icc`` decides and no policy. docker0, like a local
-        network, is not one network across hosts: between hosts it needs a line that says so.
+        Ends are networks, ``host``, ``world`` or an outside address; None is an address of an undeclared network.
+        ``port`` is the container's port if it is published. Flows within one network of one host (``same_host``) stay
+        on its bridge, where only Docker's ``icc`` applies. docker0 and local networks are separate on each host: flows
+        between hosts require a line.
         """
         if source is None or target is None:
             return None
@@ -138,24 +135,24 @@ class Policy:
                 return f"{source} is one network on all hosts"
         if not any(inside):
             return None
-        way = _direction(source, target, *inside)
-        if way is not None and (source if inside[0] else target) not in self.limited.get(way, ()):
-            return _AS_DOCKER_DOES[way]
+        direction = _direction(source, target, *inside)
+        if direction and (source if inside[0] else target) not in self.limited.get(direction, ()):
+            return _DOCKER_DEFAULTS[direction]
         for line in self.lines:
             if line.covers(protocol, port) and _names(line.sources, source) and _names(line.targets, target):
                 return f"{line.path}: {line}"
         return None
 
     def is_network(self, end: str) -> bool:
-        """Whether an end is a network of the policy, docker0 among them."""
+        """Whether an end is a network of the policy, including docker0."""
         return any(end in family.members for family in self.families)
 
     def spans_hosts(self, network: str) -> bool:
-        """Whether the network's containers on all hosts reach each other without a line."""
+        """Whether the network's containers reach each other across hosts without a line."""
         return network != DEFAULT_BRIDGE and network not in self.local
 
     def services_of(self, target: str) -> list[tuple[str, int]]:
-        """Every (protocol, first port) that some line names for a target; what a verifier should try."""
+        """All (protocol, first port) of lines to a target, for probes."""
         found = {
             (line.protocol, ports[0])
             for line in self.lines
@@ -165,7 +162,7 @@ class Policy:
         return sorted(found)
 
     def to_data(self) -> dict[str, t.Any]:
-        """Plain data, the form in which modules take it."""
+        """Plain data, as modules take it."""
         return {
             "families": [family.to_data() for family in self.families],
             "lines": [
@@ -184,7 +181,7 @@ class Policy:
 
     @classmethod
     def from_data(cls, data: t.Mapping[str, t.Any]) -> Policy:
-        """The inverse of :meth:`to_data`. The data comes from the plan, which has checked it."""
+        """The inverse of :meth:`to_data`. Raises InvalidValue if the data is invalid."""
         try:
             return cls(
                 families=tuple(Family.from_data(family) for family in data["families"]),
@@ -203,61 +200,12 @@ class Policy:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidValue(
-                "policy", data, f"is not what fleet_plan returns as policy ({type(error).__name__}: {error})"
+                "policy", data, f"must be the policy that fleet_plan returns ({type(error).__name__}: {error})"
             ) from None
 
 
-def make_policy(fleet: Fleet, book: LeaseBook, carriers: t.Mapping[str, t.Collection[str]]) -> Policy:
-    """The policy of a declaration. ``carriers``: network name to the hosts that carry it."""
-    networks = {network.name: network for network in fleet.networks}
-    for line in fleet.policy:
-        for key, names in (("from", line.sources), ("to", line.targets)):
-            for name in names:
-                if name in networks and networks[name].driver != "bridge":
-                    raise InvalidValue(
-                        f"{line.path}.{key}",
-                        name,
-                        f"is a network of driver {networks[name].driver}, whose traffic does not pass the hosts' "
-                        "forwarding; only networks of driver bridge can stand here",
-                    )
-                if name in networks and networks[name].internal:
-                    raise InvalidValue(
-                        f"{line.path}.{key}",
-                        name,
-                        "is an internal network, which the engine itself cuts off from everything else; take the "
-                        "network out of the line, or internal out of the network",
-                    )
-    return Policy(
-        families=tuple(_family(fleet, leases, carriers) for leases in book.families),
-        lines=fleet.policy,
-        local=frozenset(network.name for network in fleet.networks if network.local),
-        limited=_limited(fleet),
-    )
-
-
-def _limited(fleet: Fleet) -> dict[str, frozenset[str]]:
-    """A line about an outside end limits that direction of its networks to lines, as the network's own word does."""
-    found: dict[str, set[str]] = {direction: set() for direction in DIRECTIONS}
-    for network in fleet.networks:
-        for declared, directions in (
-            (network.ingress_by_policy, (INGRESS, FROM_HOST)),
-            (network.egress_by_policy, (EGRESS, TO_HOST)),
-        ):
-            if declared:
-                for direction in directions:
-                    found[direction].add(network.name)
-    for line in fleet.policy:
-        for ends, others, of_host, of_world in (
-            (line.sources, line.targets, FROM_HOST, INGRESS),
-            (line.targets, line.sources, TO_HOST, EGRESS),
-        ):
-            for end in filter(is_outside, ends):
-                found[of_host if end == HOST else of_world].update(others)
-    return {direction: frozenset(names) for direction, names in found.items()}
-
-
 def _direction(source: str, target: str, source_inside: bool, target_inside: bool) -> str | None:
-    """Which way a flow takes that has a network at one end only; None for one between networks."""
+    """The direction of a flow with a network at one end only; None between networks."""
     if source_inside and target_inside:
         return None
     if target_inside:
@@ -266,7 +214,7 @@ def _direction(source: str, target: str, source_inside: bool, target_inside: boo
 
 
 def _names(ends: t.Collection[str], end: str) -> bool:
-    """Whether a line's ends name this one: by name, as the world, or by a block that an address lies in."""
+    """Whether a line's ends include this one: by name, as world, or by a block that contains an address."""
     if end in ends:
         return True
     try:
@@ -275,21 +223,3 @@ def _names(ends: t.Collection[str], end: str) -> bool:
         return False
     blocks = (Prefix.parse(block) for block in ends if is_block(block))
     return WORLD in ends or any(block.version == version and block.has(number) for block in blocks)
-
-
-def _family(fleet: Fleet, leases: Leases, carriers: t.Mapping[str, t.Collection[str]]) -> Family:
-    version = leases.supernet.version
-    bits = 32 if version == 4 else 128
-    networks = {network.name: network for network in fleet.networks}
-    granule = max(slot.length for slot in leases.slots.values())
-    mask = ((1 << (granule - leases.host_prefix_length)) - 1) << (bits - granule)
-    members = {
-        name: NetworkMatch(values=tuple(range(slot.offset, slot.end, 1 << (bits - granule))))
-        for name, slot in leases.slots.items()
-        if name not in networks or networks[name].routed
-    }
-    for network in fleet.networks:
-        subnets = tuple(subnet for subnet in network.subnets if subnet.version == version)
-        if subnets and carriers[network.name]:
-            members[network.name] = NetworkMatch(subnets=subnets)
-    return Family(leases.supernet, mask, members)

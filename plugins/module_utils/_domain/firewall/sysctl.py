@@ -1,29 +1,29 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel's switches that decide whether a host forwards: what they are, what they have to be, and why. Pure."""
+"""Kernel settings that affect forwarding: observed value, required value, and the reason. Pure."""
 
 from __future__ import annotations
 
 import typing as t
 
-_FORWARDING = "containers reach other networks and hosts only where the host forwards; kept so in /etc/sysctl.d"
+_FORWARDING = "required for containers to reach other networks and hosts; kept in /etc/sysctl.d"
 _BRIDGE_NF = (
-    "either will do. With 1, frames within a bridge pass our forward chain, too, which accepts them, and icc=false "
-    "holds on docker0; with 0 they are shown to no rule"
+    "any value. With 1, frames within a bridge pass the forward chain, which accepts them, and icc=false works on "
+    "docker0; with 0 they pass no rules"
 )
 _STRICT = (
-    "strict (1) drops what comes in by another link than its source is routed to. With backend host_gw both are the "
-    "underlay's, or the routes are refused, so any value will do"
+    "any value. Strict (1) drops packets that arrive on another interface than the route to their source uses. With "
+    "backend host_gw both are the underlay interface; other routes are rejected"
 )
 _POLICY = {
-    "iptables": "either will do: what is declared is accepted before it, in DOCKER-USER",
-    "other": "an engine that writes no iptables rules leaves declared traffic to it",
+    "iptables": "any value: declared traffic is accepted earlier, in DOCKER-USER",
+    "other": "it applies to declared traffic if the engine writes no iptables rules",
 }
 
 
 class Setting(t.TypedDict):
-    """``value`` is what was found (None: the kernel has no such switch), ``needed`` is None where any value will do."""
+    """``value`` is the observed value (None: no such setting in the kernel), ``needed`` is None for any value."""
 
     name: str
     value: str | None
@@ -34,10 +34,10 @@ class Setting(t.TypedDict):
 def settings(
     versions: t.Collection[int], switches: t.Mapping[str, t.Any], forward_drops: t.Collection[int], firewall: str
 ) -> list[Setting]:
-    """What a host needs for the fleet's IP ``versions``.
+    """The settings for the fleet's IP ``versions``.
 
-    ``switches`` are what ``network_info`` reports as forwarding, ``forward_drops`` the IP versions in which iptables'
-    chain FORWARD has policy DROP, ``firewall`` what the engine writes (iptables, nftables, none).
+    ``switches`` are the forwarding settings that ``network_info`` reports, ``forward_drops`` the IP versions in which
+    iptables' chain FORWARD has policy DROP, ``firewall`` the engine's firewall backend (iptables, nftables, none).
     """
     found: list[Setting] = []
     for version, key, name, suffix in (

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Leases: which block of the supernet a host holds, and which offset in every host's block a network holds.
 
-A lease is for good. Nothing that is leased moves: a host or network that leaves the declaration keeps its lease as
-``departed`` and gets it back when it returns, until somebody reclaims it. IPv4 and IPv6 are leased side by side, by the
-same rules. The lock file beside the inventory is these records as text.
+A lease is permanent and never moves. A host or network that leaves the declaration keeps its lease as ``departed`` and
+gets it back when it returns, until a user reclaims it. IPv4 and IPv6 are leased side by side, by the same rules. The
+lock file beside the inventory is these records as text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     aligned_blocks,
     block_size,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Fleet, Scheme
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Scheme
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
     DEFAULT_BRIDGE,
     LENGTH_V6,
@@ -29,7 +30,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 
 
 class Slot(t.NamedTuple):
-    """A network's place in every host's block: offset in addresses from the block's first, prefix length in bits."""
+    """A network's subnet in each host's block: offset from the block's first address, prefix length in bits."""
 
     offset: int
     length: int
@@ -37,13 +38,13 @@ class Slot(t.NamedTuple):
 
     @property
     def end(self) -> int:
-        """The offset after the slot's last address."""
+        """The offset that follows the slot's last address."""
         return self.offset + block_size(self.version, self.length)
 
 
 @dataclasses.dataclass(frozen=True)
 class Leases:
-    """The leases of one IP version. ``slots`` hold docker0 and the networks, ``pools`` is left to the engines' own."""
+    """The leases of one IP version: ``slots`` of docker0 and the networks, ``pools`` for the engines' own networks."""
 
     supernet: Prefix
     host_prefix_length: int
@@ -65,12 +66,12 @@ class LeaseBook:
         return next((leases for leases in self.families if leases.supernet.version == version), None)
 
     def host_length(self, version: int) -> int | None:
-        """The prefix length that hosts' blocks are leased with; None where nothing is leased yet."""
+        """The prefix length of the leased host blocks; None if there are none yet."""
         leases = self.of(version)
         return leases.host_prefix_length if leases else None
 
     def slot_length(self, network: str) -> int | None:
-        """The IPv4 prefix length that the network is leased with, departed or not; None for a new one."""
+        """The IPv4 prefix length of the network's lease, departed or not; None for a new network."""
         leases = self.of(4)
         slot = (leases.slots.get(network) or leases.departed_slots.get(network)) if leases else None
         return slot.length if slot else None
@@ -80,7 +81,7 @@ class LeaseBook:
         return frozenset(name for leases in self.families for name in (*leases.departed_slots, *leases.departed_blocks))
 
     def without(self, names: t.Collection[str]) -> LeaseBook:
-        """The book without what has departed under one of these names; what is still declared keeps its lease."""
+        """The book without the departed leases of these names. Declared hosts and networks keep their leases."""
         families = []
         for leases in self.families:
             slots = {name: slot for name, slot in leases.departed_slots.items() if name not in names}
@@ -90,10 +91,10 @@ class LeaseBook:
 
 
 def lease(fleet: Fleet, hosts: t.Sequence[str], held: LeaseBook | None) -> LeaseBook:
-    """The leases that the declaration needs, with everything that is ``held`` where it was.
+    """Return the leases that the declaration needs. Leases that are ``held`` do not move.
 
-    ``hosts`` are inventory names in the order in which new ones get their blocks. InvalidValue where there is no room
-    or the declaration contradicts what is held. O(hosts + networks log networks).
+    ``hosts`` are inventory names in the order in which new hosts get their blocks. Raises InvalidValue if the space is
+    exhausted or the declaration contradicts a lease. O(hosts + networks log networks).
     """
     held = held or LeaseBook()
     declared = {scheme.supernet.version for scheme in fleet.schemes}
@@ -102,8 +103,8 @@ def lease(fleet: Fleet, hosts: t.Sequence[str], held: LeaseBook | None) -> Lease
             raise InvalidValue(
                 PREFIX + _suffixed("supernet", leases.supernet.version),
                 None,
-                f"the lock file holds leases from {leases.supernet}; set it back, or move the lock file away to give "
-                "every host and network new addresses",
+                f"is missing, and the lock file holds leases from {leases.supernet}. Set it to that, or move the lock "
+                "file away to give all hosts and networks new addresses",
             )
     return LeaseBook(tuple(_lease_family(fleet, scheme, hosts, held) for scheme in fleet.schemes))
 
@@ -127,24 +128,24 @@ def _check_held(scheme: Scheme, held: Leases) -> None:
         raise InvalidValue(
             PREFIX + _suffixed("supernet", version),
             str(scheme.supernet),
-            f"the lock file holds leases made with {held.supernet}; set it back, or move the lock file away to give "
-            "every host and network new addresses",
+            f"the lock file holds leases from {held.supernet}. Set it to that, or move the lock file away to give all "
+            "hosts and networks new addresses",
         )
     if scheme.host_prefix_length != held.host_prefix_length:
         raise InvalidValue(
             PREFIX + _suffixed("host_prefix_length", version),
             scheme.host_prefix_length,
-            f"hosts hold blocks of /{held.host_prefix_length}, side by side, and a lease does not move; set it back to "
-            f"{held.host_prefix_length}. Networks that do not fit can be pinned outside of the supernet (subnet), or "
-            "move the lock file away to give every host and network new addresses",
+            f"hosts hold leases of /{held.host_prefix_length} blocks, and leases do not move. Set it to "
+            f"{held.host_prefix_length}. For networks that do not fit, pin a subnet outside of the supernet, or move "
+            "the lock file away to give all hosts and networks new addresses",
         )
 
 
 def _lease_slots(fleet: Fleet, scheme: Scheme, held: Leases | None) -> tuple[dict[str, Slot], dict[str, Slot], Slot]:
     version = scheme.supernet.version
     block = block_size(version, scheme.host_prefix_length)
-    # The upper half is the engines' own from the first day: if a later network ate into it, every engine of the fleet
-    # would have to restart, since default-address-pools is read at start only.
+    # The upper half belongs to the engines' pools from the start. If a later network took a part of it, every engine of
+    # the fleet would need a restart, since dockerd reads default-address-pools only at start.
     pools = held.pools if held else Slot(block // 2, scheme.host_prefix_length + 1, version)
     known: dict[str, Slot] = {**held.departed_slots, **held.slots} if held else {}
     slots: dict[str, Slot] = {}
@@ -165,8 +166,8 @@ def _lease_slots(fleet: Fleet, scheme: Scheme, held: Leases | None) -> tuple[dic
             raise InvalidValue(
                 f"{network.path}.prefix_length",
                 length,
-                f"network {network.name!r} is leased as /{slot.length}, and a lease does not move; declare a new "
-                f"network of /{length} beside it, or set prefix_length to {slot.length}",
+                f"network {network.name!r} holds a lease of /{slot.length}, and leases do not move. Set "
+                f"prefix_length to {slot.length}, or declare a new network of /{length}",
             )
         slots[network.name] = slot
     return slots, {name: slot for name, slot in known.items() if name not in slots}, pools
@@ -183,7 +184,7 @@ def _first_free(length: int, taken: list[Slot], block: int, version: int) -> Slo
 
 
 def _no_room(network: Network, length: int, taken: list[Slot], block: int, held: Leases | None) -> InvalidValue:
-    """The error for a network that fits nowhere, with the exact change that makes room."""
+    """Return the error for a network that does not fit, with the changes that free space for it."""
     version = taken[0].version
     free: list[Prefix] = []
     offset = 0
@@ -191,23 +192,22 @@ def _no_room(network: Network, length: int, taken: list[Slot], block: int, held:
         free += aligned_blocks(version, offset, slot.offset)
         offset = slot.end
     free += aligned_blocks(version, offset, block)
-    ways = []
+    remedies = []
     if free and version == 4:
         longest = min(gap.length for gap in free)
         if longest <= 30:
-            ways.append(f"set its prefix_length to {longest} (or longer), the most that is free")
+            remedies.append(f"set its prefix_length to {longest} or longer")
     departed = sorted(held.departed_slots) if held else []
     if departed:
-        ways.append(
-            f"free the slot of a network that has departed ({', '.join(departed)}): run once with "
-            f"-e {PREFIX}reclaim={departed[0]}"
+        remedies.append(
+            f"reclaim the lease of a departed network ({', '.join(departed)}) with -e {PREFIX}reclaim={departed[0]}"
         )
-    ways.append("pin it outside of the supernet with subnet and hosts")
+    remedies.append("pin it to one host with subnet (outside of the supernet) and hosts")
     return InvalidValue(
         network.path,
         network.name,
-        f"a host's block has no room for another /{length} beside the {len(taken) - 1} networks that hold a slot and "
-        f"the engine's own pools; {', or '.join(ways)}",
+        f"no /{length} is free in the hosts' blocks, beside {len(taken) - 1} leased networks and the engines' pools. "
+        f"To fit it, {', or '.join(remedies)}",
     )
 
 
@@ -226,11 +226,14 @@ def _lease_blocks(
             reserved[host] = block
             if known.get(host, block) != block:
                 raise InvalidValue(
-                    variable, str(block), f"the host holds {known[host]} already, and a lease does not move", host
+                    variable,
+                    str(block),
+                    f"the host holds a lease of {known[host]}, and leases do not move. Remove the reservation",
+                    host,
                 )
             holder = holders.setdefault(block.address, host)
             if holder != host:
-                raise InvalidValue(variable, str(block), f"is leased to host {holder}; reserve another block", host)
+                raise InvalidValue(variable, str(block), f"is leased to host {holder}. Reserve another block", host)
     blocks: dict[str, Prefix] = {}
     step = block_size(version, scheme.host_prefix_length)
     address = scheme.supernet.address
@@ -251,16 +254,16 @@ def _no_block(scheme: Scheme, host: str, held: Leases | None) -> InvalidValue:
     version = scheme.supernet.version
     count = 1 << (scheme.host_prefix_length - scheme.supernet.length)
     departed = sorted(held.departed_blocks) if held else []
-    way = (
-        f"free the block of a host that has departed ({', '.join(departed[:5])}): run once with "
-        f"-e {PREFIX}reclaim={departed[0]}; or "
+    reclaim = (
+        f"Reclaim the block of a departed host ({', '.join(departed[:5])}) with -e {PREFIX}reclaim={departed[0]}, or "
+        "use "
         if departed
-        else ""
+        else "Use "
     )
     return InvalidValue(
         PREFIX + _suffixed("supernet", version),
         str(scheme.supernet),
-        f"is too small: all its {count} blocks of /{scheme.host_prefix_length} are leased or reserved; {way}take a "
-        f"larger supernet or a longer {PREFIX}{_suffixed('host_prefix_length', version)} for a new fleet",
+        f"is too small: all {count} blocks of /{scheme.host_prefix_length} are leased or reserved. {reclaim}a larger "
+        f"supernet or a longer {PREFIX}{_suffixed('host_prefix_length', version)} for a new fleet",
         host,
     )

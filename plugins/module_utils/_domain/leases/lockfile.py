@@ -1,10 +1,10 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock file's text: leases as YAML made for code review, one line a host and one a network.
+"""The text of the lock file: leases as YAML for code review, one line per host and one per network.
 
-It is read line by line, not by a YAML parser. So every fault has a line, and what YAML would take without a word is
-refused: a key that is there twice (two branches that were merged), an end that is missing (a write that was cut off).
+It is read line by line, not by a YAML parser. So each error has a line number, and what YAML accepts silently is
+rejected: a duplicate key (after a merge of two branches), a missing end (after an interrupted write).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ FORMAT = 1
 _HEAD = """\
 ---
 # The address leases of the fleet, written by fleetnet.docker. Keep this file under version control beside the
-# inventory: it is what keeps every address where it is. A line under departed holds the addresses of a host or network
-# that is no longer declared; docker_fleet_reclaim gives them free.
-docker_fleet_leases:  # to Ansible a group of no hosts, so that this file may lie in an inventory folder
+# inventory: without it, hosts and networks get other addresses. The lines under departed keep the addresses of those
+# that are no longer declared; docker_fleet_reclaim releases them.
+docker_fleet_leases:  # an empty group for Ansible, so that this file may be in an inventory folder
   vars:
 """
 _WRAPPER = ("docker_fleet_leases", "vars")
 _INDENT = "    "
-# YAML's mark for the end of a document: without it, a file that was cut off could not be told from a small fleet.
+# YAML's mark for the end of a document. It distinguishes a truncated file from a small fleet.
 _END = "..."
 
-# KEY: VALUE, with at most two levels of indentation, the key in quotes where YAML needs them, and a comment behind.
+# KEY: VALUE, with at most two levels of indentation, a quoted key where YAML needs it, and a trailing comment.
 _LINE = re.compile(
     r"(?P<indent> *)"
     r"(?:'(?P<single>(?:[^']|'')+)'|\"(?P<double>[^\"\\]+)\"|(?P<plain>[^\s'\"#:{}\[\],&*!|>%@`-][^\s:#]*)):"
@@ -46,19 +46,19 @@ _SECTIONS = ("networks", "hosts")
 
 
 class BrokenLockFile(FleetnetError):
-    """The lock file cannot be understood; it is never overwritten."""
+    """The lock file is invalid. It is never overwritten."""
 
 
 def render(book: LeaseBook) -> str:
-    """The text of the lock file; the same leases give the same bytes."""
+    """Return the text of the lock file. Equal leases give equal bytes."""
     families = book.families
     lines = [
         f"format: {FORMAT}",
         f"supernet: {' '.join(str(leases.supernet) for leases in families)}",
         f"host_prefix_length: {' '.join(str(leases.host_prefix_length) for leases in families)}",
-        "# What the engines' own networks (compose, docker network create) get, as an offset in the host's block.",
+        "# The engines' own networks (compose, docker network create), as an offset in the host's block.",
         f"pools: {' '.join(_offset(leases.pools) for leases in families)}",
-        "# A network's offset in every host's block: its subnet there is the block's first address plus the offset.",
+        "# A network's offset in each host's block: its subnet is the block's first address plus the offset.",
         *_section("networks", _by_offset([leases.slots for leases in families]), ""),
         *_section("hosts", _by_name([leases.blocks for leases in families]), ""),
     ]
@@ -74,7 +74,7 @@ def render(book: LeaseBook) -> str:
 def _offset(slot: Slot) -> str:
     if slot.version == 4:
         return f"{format_address(4, slot.offset)}/{slot.length}"
-    # In full down to the subnet bits, or ::1:0:0:0:0 would have to be counted out.
+    # All four groups are written, for legibility: not ::1:0:0:0:0.
     return ":".join(f"{slot.offset >> shift & 0xFFFF:x}" for shift in (112, 96, 80, 64)) + f"::/{slot.length}"
 
 
@@ -103,7 +103,7 @@ def _section(name: str, entries: list[tuple[str, str]], indent: str) -> list[str
 
 
 def _key(name: str) -> str:
-    """A name as a YAML key; quoted unless it can be nothing else than text."""
+    """A name as a YAML key; quoted unless it can only be text."""
     plain = name[0].isalpha() and name.isascii() and name.replace("-", "").replace("_", "").replace(".", "").isalnum()
     if plain and name.lower() not in ("true", "false", "yes", "no", "on", "off", "null", "y", "n"):
         return name
@@ -111,7 +111,7 @@ def _key(name: str) -> str:
 
 
 class _Broken(Exception):
-    """What is wrong, and in which line (counted from 1)."""
+    """The error and its line number, counted from 1."""
 
     def __init__(self, line: int, reason: str) -> None:
         self.line = line
@@ -120,7 +120,7 @@ class _Broken(Exception):
 
 
 class _Entry(t.NamedTuple):
-    """A value with the line that it is in."""
+    """A value and its line number."""
 
     line: int
     value: str
@@ -130,51 +130,51 @@ Document = t.Dict[str, t.Dict[str, _Entry]]
 
 
 def parse(text: str, path: str) -> LeaseBook:
-    """The text of the lock file at ``path`` to leases; BrokenLockFile names the line that is wrong."""
+    """Parse the text of the lock file at ``path``. Raises BrokenLockFile, which names the line."""
     lines = text.splitlines()
     try:
         return _book(_document(lines))
     except _Broken as error:
         shown = f" ({lines[error.line - 1].strip()[:80]!r})" if 0 < error.line <= len(lines) else ""
         raise BrokenLockFile(
-            f"the lock file {path} cannot be used and was left as it is: line {error.line}{shown}: {error.reason}. "
-            "Restore it from version control"
+            f"lock file {path}: line {error.line}{shown}: {error.reason}. The file was not changed. Restore it "
+            "from version control"
         ) from error
 
 
 def _document(lines: list[str]) -> Document:
-    """The entries by section: "" for those at the top, "hosts", "departed.hosts" and so on."""
+    """The entries by section: "" for the top level, "hosts", "departed.hosts" and so on."""
     document: Document = {"": {}}
     section = ""
-    wrapped = 0  # how many of the keys around the document have been read
+    wrapped = 0  # the number of wrapper keys read so far
     for number, line in enumerate(lines, 1):
         bare = line.strip()
         if bare == _END and line == bare:
             if any(rest.strip() for rest in lines[number:]):
-                raise _Broken(number + 1, f"stands after the file's end ({_END})")
+                raise _Broken(number + 1, f"is after the end of the file ({_END})")
             return document
         if not bare or bare[0] == "#" or (bare == "---" and not document[""]):
             continue
         if bare.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
-            raise _Broken(number, "is the mark of a merge conflict; keep the lines of both sides, each lease once")
+            raise _Broken(number, "is a merge conflict marker. Keep the lines of both sides, each lease once")
         found = _LINE.fullmatch(line.rstrip())
         if found is None:
             raise _Broken(number, "is not KEY: VALUE")
         key = found["plain"] or found["double"] or found["single"].replace("''", "'")
         if wrapped < len(_WRAPPER):
             if (key, len(found["indent"]), found["value"]) != (_WRAPPER[wrapped], 2 * wrapped, None):
-                raise _Broken(number, f"has to be {_WRAPPER[wrapped]}:")
+                raise _Broken(number, f"must be {_WRAPPER[wrapped]}:")
             wrapped += 1
             continue
         indent = len(found["indent"]) - len(_INDENT)
         section = _take(document, section, number, indent, key, found["value"] or "")
     if not lines:
         raise _Broken(1, "the file is empty")
-    raise _Broken(len(lines), f"is the last line, and the file's end ({_END}) is missing, so the file was cut off")
+    raise _Broken(len(lines), f"the end of the file ({_END}) is missing after this line; the file is truncated")
 
 
 def _take(document: Document, section: str, number: int, indent: int, key: str, value: str) -> str:
-    """Put one line into the document; gives back the section that the next line may belong to."""
+    """Add one line to the document. Returns the section that the next line may belong to."""
     departed = section.startswith("departed")
     if indent == 0:
         where = ""
@@ -183,18 +183,18 @@ def _take(document: Document, section: str, number: int, indent: int, key: str, 
     elif section and section != "departed" and indent == 2 + 2 * departed:
         where = section
     else:
-        raise _Broken(number, "is indented like nothing that could stand here")
+        raise _Broken(number, "has an invalid indentation")
     if where in ("", "departed"):
         known = (*_SINGLES, *_SECTIONS, "departed") if not where else _SECTIONS
         if key not in known:
-            raise _Broken(number, f"is unknown; known are: {', '.join(known)}")
+            raise _Broken(number, f"is not a valid key. Valid keys: {', '.join(known)}")
         section = key if not where else f"departed.{key}"
         if key not in _SINGLES and value not in ("", "{}"):
-            raise _Broken(number, "begins a section and takes no value")
+            raise _Broken(number, "starts a section and cannot have a value")
         if key == "format" and value != str(FORMAT):
             raise _Broken(number, _wrong_format(value))
     if key in document.setdefault(where, {}):
-        raise _Broken(number, f"{key!r} is there already, in line {document[where][key].line}; keep one of the two")
+        raise _Broken(number, f"{key!r} duplicates line {document[where][key].line}. Keep one of the two")
     if where not in ("", "departed") and not value:
         raise _Broken(number, "has no value")
     document[where][key] = _Entry(number, value)
@@ -204,26 +204,26 @@ def _take(document: Document, section: str, number: int, indent: int, key: str, 
 def _wrong_format(value: str) -> str:
     if value.isdigit() and int(value) > FORMAT:
         return (
-            f"format {value} was written by a newer release of fleetnet.docker, and this one reads {FORMAT}; "
-            "upgrade the collection"
+            f"format {value} is of a newer release of fleetnet.docker; this release reads {FORMAT}. Upgrade the "
+            "collection"
         )
-    return f"is no format; this release reads {FORMAT}"
+    return f"is not a valid format; this release reads {FORMAT}"
 
 
 def _book(document: Document) -> LeaseBook:
     top = document[""]
     for key in (*_SINGLES, *_SECTIONS):
         if key not in top:
-            raise _Broken(max(entry.line for entry in top.values()) if top else 1, f"{key} is missing before the end")
+            raise _Broken(max(entry.line for entry in top.values()) if top else 1, f"no {key} found")
     supernets = _prefixes(top["supernet"])
     if not supernets:
         raise _Broken(top["supernet"].line, "has no value")
     lengths = top["host_prefix_length"].value.split()
     if len(lengths) != len(supernets) or not all(length.isdigit() for length in lengths):
-        raise _Broken(top["host_prefix_length"].line, "has to be one number for each supernet")
+        raise _Broken(top["host_prefix_length"].line, "must be one number per supernet")
     pools = _prefixes(top["pools"])
     if sorted(pools) != sorted(supernets):
-        raise _Broken(top["pools"].line, "has to be one block for each supernet")
+        raise _Broken(top["pools"].line, "must be one block per supernet")
     parts = {
         section: {key: _prefixes(entry) for key, entry in document.get(section, {}).items()}
         for section in ("networks", "hosts", "departed.networks", "departed.hosts")
@@ -231,9 +231,8 @@ def _book(document: Document) -> LeaseBook:
     for section, entries in parts.items():
         for name, values in entries.items():
             if not values or any(version not in supernets for version in values):
-                raise _Broken(document[section][name].line, "has a block of an IP version that has no supernet")
+                raise _Broken(document[section][name].line, "has a block of an IP version without a supernet")
     families = []
-    # as many lengths as supernets, see above
     for (version, supernet), length in sorted(zip(supernets.items(), lengths)):
         leases = Leases(
             supernet=supernet,
@@ -276,7 +275,7 @@ def _blocks(entries: t.Mapping[str, t.Mapping[int, Prefix]], version: int) -> di
 
 
 def _check(leases: Leases, document: Document) -> None:
-    """What the plan relies on: blocks inside the supernet and disjoint, slots inside a block and disjoint."""
+    """Raise _Broken unless blocks are disjoint and inside the supernet, and slots disjoint and inside a block."""
 
     def line(section: str, name: str) -> int:
         entries = document.get(section, {})
@@ -286,7 +285,7 @@ def _check(leases: Leases, document: Document) -> None:
     for block, name in blocks:
         if block.length != leases.host_prefix_length or not leases.supernet.contains(block):
             raise _Broken(
-                line("hosts", name), f"{block} is no block of /{leases.host_prefix_length} inside {leases.supernet}"
+                line("hosts", name), f"{block} is not a block of /{leases.host_prefix_length} inside {leases.supernet}"
             )
     for what, held, left in (
         ("hosts", leases.blocks.keys(), leases.departed_blocks.keys()),
@@ -294,16 +293,14 @@ def _check(leases: Leases, document: Document) -> None:
     ):
         for name in sorted(held & left):
             number = document[f"departed.{what}"][name].line
-            raise _Broken(number, f"{name!r} is in {what} as well; keep one of the two")
+            raise _Broken(number, f"{name!r} is also in {what}. Keep one of the two")
     inside = Prefix(leases.supernet.version, 0, leases.host_prefix_length)
     slots = [(leases.pools, "pools")]
     slots += [(slot, name) for part in (leases.slots, leases.departed_slots) for name, slot in part.items()]
     places = [(Prefix(slot.version, slot.offset, slot.length), name) for slot, name in slots]
     for place, name in places:
         if not inside.contains(place):
-            raise _Broken(line("networks", name), f"{place} lies outside of a block of /{inside.length}")
+            raise _Broken(line("networks", name), f"{place} is outside of a block of /{inside.length}")
     for what, entries in (("hosts", blocks), ("networks", places)):
         for (first, first_name), (second, second_name) in overlapping(entries):
-            raise _Broken(
-                line(what, second_name), f"{second} overlaps {first} of {first_name}; a lease belongs to one only"
-            )
+            raise _Broken(line(what, second_name), f"{second} overlaps {first} of {first_name}. Keep one of the two")

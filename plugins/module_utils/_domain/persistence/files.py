@@ -1,12 +1,10 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stays on a host: plain files under /etc/fleetnet, and units that apply the same files at boot and for good.
+"""The files of a part on a host: its script, its units, and what to write. Pure.
 
-Pure: contents and the decision what to write. There are two parts, each with files, a script, a service and a timer of
-its own: the firewall (with the sysctls that it relies on) and the routes. A part's script serves the module, the boot
-and the timer alike, so that what a module applies is what a reboot applies. It is shell, since it runs at boot, by a
-timer, and where Ansible is not.
+The part's script is the only code that applies the part. The module, the boot and the timer all run it, so that a
+reboot applies the same as a module. It is a shell script because it also runs where Ansible is not installed.
 """
 
 from __future__ import annotations
@@ -14,44 +12,55 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import (
-    FORWARD_CHAIN,
-    RAW_CHAIN,
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    AS_PLANNED,
+    CONTENT,
+    DIFFERENT,
+    FILE,
+    FIRST,
+    POSITION,
+    PRESENT,
+    STATE,
+    Difference,
+    sentence,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_table import TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FOLDER,
-    ROUTE_PROTOCOL,
     STATE_FOLDER,
     Part,
 )
 
-FIREWALL = f"{FOLDER}/firewall.nft"
-IPTABLES = f"{FOLDER}/iptables.rules"
-IP6TABLES = f"{FOLDER}/ip6tables.rules"
-# Copied to where firewalld looks for them; see _domain/firewalld.py.
-FIREWALLD_POLICY = f"{FOLDER}/firewalld.fleetnet.xml"
-FIREWALLD_ZONE = f"{FOLDER}/firewalld.fleetnet-own.xml"
-FIREWALLD_IPSETS = {4: f"{FOLDER}/firewalld.fleetnet-own4.xml", 6: f"{FOLDER}/firewalld.fleetnet-own6.xml"}
-ROUTES = f"{FOLDER}/routes"
-SYSCTL = "/etc/sysctl.d/60-fleetnet.conf"
 REASSERT_SECONDS = 15
 
 _HEAD = r"""#!/bin/sh
-# fleetnet.docker: applies the @PART@ of the fleet that Ansible has put beside this file. Do not edit; the next run of
-# the playbook replaces it.
+# Written by fleetnet.docker. Do not edit: the next run of the playbook overwrites this file.
+# Applies the @PART@ of the fleet from the files in @FOLDER@.
 #
 #   @SCRIPT@             apply
-#   @SCRIPT@ --check     tell what differs, a line each; exit status 1 if anything does
-#   @SCRIPT@ --reassert  check, tell, and apply where something differs
-#   @SCRIPT@ --traces    tell what of it is in the kernel, a line each
-#   @SCRIPT@ --remove    take that away
+#   @SCRIPT@ --check     print the differences, one per line; exit status 1 if there are any
+#   @SCRIPT@ --reassert  print the differences, and apply if there are any
+#   @SCRIPT@ --traces    print what exists, as differences
+#   @SCRIPT@ --remove    remove what exists
+#
+# A difference has five fields, separated by tabs: kind, name, key, declared, observed. An empty value means absent.
 set -u
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
-etc=@FOLDER@
 state=@STATE_FOLDER@
+
+difference() { printf '%s\t%s\t%s\t%s\t%s\n' "$@"; } # KIND NAME KEY DECLARED OBSERVED
+missing() { difference "$1" "$2" @STATE@ @PRESENT@ ''; } # KIND NAME
+unexpected() { difference "$1" "$2" @STATE@ '' @PRESENT@; }
+differs() { # KIND NAME COMMAND; the command succeeds if the thing exists
+    kind=$1 name=$2
+    shift 2
+    if "$@" >/dev/null; then
+        difference "$kind" "$name" @CONTENT@ '@AS_PLANNED@' @DIFFERENT@
+    else
+        missing "$kind" "$name"
+    fi
+}
 """
 
 _TAIL = r"""
@@ -64,7 +73,7 @@ case "${1:-}" in
 --traces) traces; exit ;;
 esac
 mkdir -p "$state" && chmod 0700 "$state" || exit 1
-# the module, the boot and the timer take turns
+# only one of the module, the boot and the timer runs at a time
 exec 9> "$state/@PART@.lock" && flock 9 || exit 1
 case "${1:-}" in
 --reassert)
@@ -78,142 +87,6 @@ case "${1:-}" in
     ;;
 *) apply ;;
 esac
-"""
-
-_FIREWALL_BODY = r"""
-check_sysctl() {
-    grep -E '^[a-z]' @SYSCTL@ | while read -r key _ wanted; do
-        found=$(sysctl -n "$key" 2>/dev/null)
-        [ "$found" = "$wanted" ] || echo "sysctl: $key is ${found:-not there}, not $wanted"
-    done
-}
-
-# What the kernel listed right after loading is what it has to list ever after.
-list_tables() { nft -s list table ip @TABLE@; nft -s list table ip6 @TABLE@; } 2>/dev/null
-drop_table() { ! nft list table "$1" @TABLE@ >/dev/null 2>&1 || nft delete table "$1" @TABLE@; }
-
-# Chains: IPTABLES is iptables or ip6tables, and its file of rules is IPTABLES.rules.
-list_chain() { "$1" -w -t "$2" -S "$3" 2>/dev/null; } # IPTABLES TABLE CHAIN
-wanted_chain() { grep -qs "^:$2 " "$etc/$1.rules"; } # IPTABLES CHAIN
-hooked() { [ "$("$1" -w -t "$2" -S "$3" 1 2>/dev/null)" = "-A $3 -j $4" ]; } # IPTABLES TABLE HOOK CHAIN
-unhook() { while "$1" -w -t "$2" -D "$3" -j "$4" 2>/dev/null; do :; done; }
-# DOCKER-USER, where it comes first. Somebody who flushes all of iptables takes it too, and only a restart of Docker
-# brings it back; after a reload of firewalld, engines before 27 put their isolation before it. For IPv6 there is none
-# where the engine writes no rules for it.
-forward_hook() {
-    list_chain "$1" filter DOCKER-USER >/dev/null && hooked "$1" filter FORWARD DOCKER-USER && echo DOCKER-USER ||
-        echo FORWARD
-}
-each_chain() { # COMMAND; runs it with IPTABLES TABLE HOOK CHAIN
-    for iptables in iptables ip6tables; do
-        command -v $iptables >/dev/null || continue
-        "$1" $iptables filter "$(forward_hook $iptables)" @FORWARD_CHAIN@ || return
-        "$1" $iptables raw PREROUTING @RAW_CHAIN@ || return
-    done
-}
-
-check_chain() {
-    if wanted_chain "$1" "$4"; then
-        list_chain "$1" "$2" "$4" | cmp -s - "$state/firewall.$1.$4" || echo "$1: chain $4 differs"
-        hooked "$1" "$2" "$3" "$4" || echo "$1: the jump to $4 is not the first rule of $2 $3"
-    elif list_chain "$1" "$2" "$4" >/dev/null; then
-        echo "$1: chain $4 is not wanted"
-    fi
-}
-apply_chain() {
-    wanted_chain "$1" "$4" || { remove_chain "$@" && rm -f "$state/firewall.$1.$4"; return; }
-    saved=$state/firewall.$1.$4
-    list_chain "$1" "$2" "$4" > "$saved.new" && mv "$saved.new" "$saved" || return
-    [ "$3" != DOCKER-USER ] || unhook "$1" filter FORWARD "$4"
-    ! hooked "$1" "$2" "$3" "$4" || return 0
-    unhook "$1" "$2" "$3" "$4"
-    [ "$1 $3" != "iptables FORWARD" ] || list_chain "$1" filter DOCKER-USER >/dev/null ||
-        echo "Docker's rules are gone: published ports need a restart of Docker"
-    "$1" -w -t "$2" -I "$3" 1 -j "$4"
-}
-remove_chain() {
-    list_chain "$1" "$2" "$4" >/dev/null || return 0
-    unhook "$1" "$2" "$3" "$4"
-    [ "$2" != filter ] || { unhook "$1" filter FORWARD "$4"; unhook "$1" filter DOCKER-USER "$4"; }
-    "$1" -w -t "$2" -F "$4" && "$1" -w -t "$2" -X "$4"
-}
-trace_chain() { ! list_chain "$1" "$2" "$4" >/dev/null || echo "$1: chain $4"; }
-load_chains() { # IPTABLES
-    [ ! -f "$etc/$1.rules" ] || "$1-restore" -w --noflush < "$etc/$1.rules"
-}
-
-# firewalld reads its files when it starts and when it is told to. A reload makes dockerd write its rules anew, at its
-# own pace, so ours come after that.
-has_firewalld() { command -v firewall-cmd >/dev/null; }
-each_firewalld_file() { # COMMAND; runs it with our file and firewalld's
-    for file in ipsets/fleetnet-own4 ipsets/fleetnet-own6 zones/fleetnet-own policies/fleetnet; do
-        "$1" "$etc/firewalld.${file#*/}.xml" "/etc/firewalld/$file.xml" || return
-    done
-}
-reload_firewalld() { ! systemctl -q is-active firewalld || { firewall-cmd -q --reload && sleep 2; }; }
-tell_difference() { cmp -s "$1" "$2" || echo "firewalld: ${2##*/} differs"; }
-tell_file() { [ ! -f "$2" ] || echo "firewalld: ${2##*/}"; }
-put_file() {
-    mkdir -p "${2%/*}" && cp "$1" "$2.new" && chmod 0644 "$2.new" && mv "$2.new" "$2"
-}
-drop_file() { rm -f "$2"; }
-check_firewalld() { ! has_firewalld || each_firewalld_file tell_difference; }
-apply_firewalld() { [ -z "$(check_firewalld)" ] || { each_firewalld_file put_file && reload_firewalld; }; }
-remove_firewalld() {
-    [ -z "$(each_firewalld_file tell_file)" ] || { each_firewalld_file drop_file && reload_firewalld; }
-}
-
-traces() {
-    list_tables | grep '^table'
-    each_chain trace_chain
-    each_firewalld_file tell_file
-}
-remove() {
-    # the accepts first: what they let through is judged by the tables
-    remove_firewalld && each_chain remove_chain && drop_table ip && drop_table ip6
-}
-check() {
-    check_sysctl
-    check_firewalld
-    list_tables | cmp -s - "$state/firewall" || echo "nftables: table @TABLE@ differs"
-    each_chain check_chain
-}
-apply() {
-    sysctl -q -p @SYSCTL@ || return
-    # the drops first, then the accepts that rely on them
-    nft -f "$etc/firewall.nft" || return
-    for ip in ip ip6; do
-        grep -q "^table $ip " "$etc/firewall.nft" || drop_table $ip || return
-    done
-    list_tables > "$state/firewall.new"
-    mv "$state/firewall.new" "$state/firewall" && apply_firewalld && load_chains iptables && load_chains ip6tables &&
-        each_chain apply_chain
-}
-"""
-
-_ROUTES_BODY = r"""
-list_routes() { for family in -4 -6; do ip $family route show proto @ROUTE_PROTOCOL@; done; }
-compare() { # prints "missing ROUTE" and "unwanted ROUTE"
-    { awk '$1 == "route" { print "wanted", $3, $4, $5 }' "$etc/routes" && list_routes | sed 's/^/found /'; } | awk '
-        # a route that leads nowhere has no more than type and destination; for IPv6 a link is printed besides
-        { route = $2 " " $3 ($2 ~ /^(blackhole|unreachable|prohibit)$/ ? "" : " " $4) }
-        $1 == "wanted" { wanted[route] = 1 }
-        $1 == "found" { found[route] = 1 }
-        END {
-            for (route in wanted) if (!(route in found)) print "missing", route
-            for (route in found) if (!(route in wanted)) print "unwanted", route
-        }' | sort
-}
-
-traces() { list_routes | sed 's/^/route: /'; }
-remove() { for family in -4 -6; do ip $family route flush proto @ROUTE_PROTOCOL@ || return; done; }
-check() { compare | sed 's/^/routes: /'; }
-apply() {
-    # replacing comes first: a route that only changes its gateway is never gone in between
-    ip -force -batch "$etc/routes" &&
-        compare | awk '$1 == "unwanted" { print "route del", $2, $3, $4, "proto @ROUTE_PROTOCOL@" }' |
-        ip -force -batch -
-}
 """
 
 _SERVICE = """# Written by fleetnet.docker.
@@ -234,7 +107,7 @@ WantedBy=multi-user.target docker.service
 
 _REASSERT = """# Written by fleetnet.docker.
 [Unit]
-Description=Fleet of Docker hosts: re-assert the @PART@
+Description=Fleet of Docker hosts: reassert the @PART@
 After=@SERVICE@ @FLUSHED_BY@
 
 [Service]
@@ -242,8 +115,8 @@ Type=oneshot
 ExecStart=@SCRIPT@ --reassert
 """
 
-# A unit that others' starts pull in, and that itself is started for a moment only, is no part of a conflict between
-# these others (firewalld's with nftables).
+# Units that start the service above may conflict with each other (firewalld and nftables). A unit that they want and
+# that runs only for a moment is not part of that conflict.
 _REASSERT_INSTALL = """
 [Install]
 WantedBy=@FLUSHED_BY@
@@ -251,7 +124,7 @@ WantedBy=@FLUSHED_BY@
 
 _TIMER = """# Written by fleetnet.docker.
 [Unit]
-Description=Fleet of Docker hosts: re-assert the @PART@ every @SECONDS@ seconds
+Description=Fleet of Docker hosts: reassert the @PART@ every @SECONDS@ seconds
 
 [Timer]
 OnActiveSec=@SECONDS@
@@ -263,45 +136,59 @@ WantedBy=timers.target
 """
 
 
+class Script(t.NamedTuple):
+    """What a part adds to its script: shell functions ``check``, ``traces``, ``apply`` and ``remove``.
+
+    ``values`` replace their ``@NAME@`` in ``body``. The functions ``difference``, ``missing``, ``unexpected`` and
+    ``differs``, which print differences, are defined.
+    """
+
+    body: str
+    values: t.Mapping[str, str]
+
+
 class File(t.NamedTuple):
-    """A file as it shall be: text and mode."""
+    """The planned text and mode of a file."""
 
     text: str
     mode: int = 0o644
 
 
-_BODIES = {"firewall": _FIREWALL_BODY, "routes": _ROUTES_BODY}
-
-
-def part_files(part: Part) -> dict[str, File]:
+def part_files(part: Part, script: Script) -> dict[str, File]:
     """The part's script and units by path."""
-    units = "/etc/systemd/system"
     install = _REASSERT_INSTALL if part.flushed_by else ""
-    texts = {
-        part.script: _HEAD + _BODIES[part.name] + _TAIL,
-        f"{units}/{part.service}": _SERVICE,
-        f"{units}/{part.reassert}": _REASSERT + install,
-        f"{units}/{part.timer}": _TIMER,
+    return {
+        part.script: File(_filled(_HEAD + script.body + _TAIL, part, script.values), 0o755),
+        **{
+            f"/etc/systemd/system/{unit}": File(_filled(text, part, {}))
+            for unit, text in (
+                (part.service, _SERVICE),
+                (part.reassert, _REASSERT + install),
+                (part.timer, _TIMER),
+            )
+        },
     }
-    return {path: File(_filled(text, part), 0o755 if path == part.script else 0o644) for path, text in texts.items()}
 
 
-def _filled(text: str, part: Part) -> str:
+def _filled(text: str, part: Part, values: t.Mapping[str, str]) -> str:
     for name, value in {
         "AFTER": part.after,
+        "AS_PLANNED": AS_PLANNED,
+        "CONTENT": CONTENT,
+        "DIFFERENT": DIFFERENT,
+        "FIRST": FIRST,
         "FLUSHED_BY": part.flushed_by,
         "FOLDER": FOLDER,
-        "FORWARD_CHAIN": FORWARD_CHAIN,
         "PART": part.name,
         "PART_OF": part.part_of,
-        "RAW_CHAIN": RAW_CHAIN,
-        "ROUTE_PROTOCOL": str(ROUTE_PROTOCOL),
+        "POSITION": POSITION,
+        "PRESENT": PRESENT,
         "SCRIPT": part.script,
         "SECONDS": str(REASSERT_SECONDS),
         "SERVICE": part.service,
+        "STATE": STATE,
         "STATE_FOLDER": STATE_FOLDER,
-        "SYSCTL": SYSCTL,
-        "TABLE": TABLE,
+        **values,
     }.items():
         text = text.replace(f"@{name}@", value)
     return text
@@ -309,49 +196,62 @@ def _filled(text: str, part: Part) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class ObservedFiles:
-    """A host's files as they are (None: not there), what differs in the kernel, and units that do not run.
+    """A host's files (None: absent), and how its kernel and units differ from them.
 
-    ``drift`` is what the part's script says to ``--check``, or, where all shall be gone, to ``--traces``.
+    ``kernel`` is what the part's script finds with ``--check``, or with ``--traces`` for a removal.
     """
 
     files: t.Mapping[str, str | None]
-    drift: tuple[str, ...] = ()
-    idle_units: tuple[str, ...] = ()
+    kernel: tuple[Difference, ...] = ()
+    units: tuple[Difference, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class FilesPlan:
-    """What to write, in this order, what to delete, and whether to apply. ``before`` is for the diff."""
+    """What to write, in this order, what to delete, and the differences that applying the part ends."""
 
     write: t.Mapping[str, File]
     delete: tuple[str, ...]
-    drift: tuple[str, ...]
-    enable: tuple[str, ...]
-    before: t.Mapping[str, str | None]
+    observed: ObservedFiles
     removal: bool = False
 
     @property
     def changed(self) -> bool:
-        return bool(self.write or self.delete or self.drift or self.enable)
+        return bool(self.differences)
+
+    @property
+    def differences(self) -> list[Difference]:
+        """How the host differs from the plan: files, kernel, units."""
+        files = [
+            Difference(FILE, path, STATE, PRESENT, None)
+            if self.observed.files.get(path) is None
+            else Difference(FILE, path, CONTENT, AS_PLANNED, DIFFERENT)
+            for path in self.write
+        ]
+        files += [Difference(FILE, path, STATE, None, PRESENT) for path in self.delete]
+        return [*files, *self.observed.kernel, *self.observed.units]
+
+    @property
+    def drift(self) -> list[str]:
+        """How the kernel differs from files that are as planned, as text."""
+        return [sentence(difference) for difference in self.observed.kernel]
 
     def diff(self) -> list[dict[str, str]]:
-        """Ansible's form: one entry a file, and one for what differs in the kernel."""
+        """Ansible's format: one entry per file, one for the kernel, one for the units."""
         entries = []
         for path in [*self.write, *self.delete]:
+            before = self.observed.files.get(path) or ""
             after = self.write[path].text if path in self.write else ""
-            entries.append(
-                {"before_header": path, "after_header": path, "before": self.before.get(path) or "", "after": after}
-            )
-        for header, lines in (("kernel", self.drift), ("units", tuple(f"{unit} does not run" for unit in self.enable))):
-            if lines:
-                before = "".join(f"{line}\n" for line in lines)
+            entries.append({"before_header": path, "after_header": path, "before": before, "after": after})
+        for header, found in (("kernel", self.observed.kernel), ("units", self.observed.units)):
+            if found:
+                before = "".join(f"{sentence(difference)}\n" for difference in found)
                 entries.append({"before_header": header, "after_header": header, "before": before, "after": ""})
         return entries
 
 
 def plan_files(desired: t.Mapping[str, File | None], observed: ObservedFiles) -> FilesPlan:
-    """Compare the files that a module wants (None: no such file) with the host. Drift in the kernel is a change too."""
+    """Compare the planned files (None: no such file) with the host."""
     write = {path: file for path, file in desired.items() if file and observed.files.get(path) != file.text}
     delete = tuple(path for path, file in desired.items() if not file and observed.files.get(path) is not None)
-    removal = not any(desired.values())
-    return FilesPlan(write, delete, observed.drift, observed.idle_units, dict(observed.files), removal)
+    return FilesPlan(write, delete, observed, removal=not any(desired.values()))

@@ -1,29 +1,33 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two parts of what stays on a host, the firewall and the routes, and how their files and units are called.
-
-Apart from the files' contents, which only those who write them have to load.
-"""
+"""The two parts of a host that this collection keeps in files and units: firewall and routes. Names only."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    ACTIVE,
+    STATE,
+    UNIT,
+    Difference,
+)
+
 FOLDER = "/etc/fleetnet"
 STATE_FOLDER = "/var/lib/fleetnet"
-# Not in /etc/iproute2/rt_protos and not used by bird (12), FRR (186 to 196), babel (42) or openr (99).
-ROUTE_PROTOCOL = 213
 
 
 class Part(t.NamedTuple):
-    """A part of what stays on a host. ``needs`` are the programs that its script runs."""
+    """A part. ``needs`` are the programs that its script runs; ``after``, ``part_of`` and ``flushed_by`` are units.
+
+    The start of a unit in ``flushed_by`` removes the part from the kernel.
+    """
 
     name: str
     needs: tuple[str, ...]
     after: str = ""
     part_of: str = ""
-    # units whose start takes the part away
     flushed_by: str = ""
 
     @property
@@ -33,41 +37,41 @@ class Part(t.NamedTuple):
 
     @property
     def service(self) -> str:
-        """The unit that applies the part at boot and whenever Docker restarts."""
+        """The unit that applies the part at boot and when Docker restarts."""
         return f"fleetnet-{self.name}.service"
 
     @property
     def reassert(self) -> str:
-        """The unit that puts back what got lost, once."""
+        """The unit that checks the part once and applies it if it differs."""
         return f"fleetnet-{self.name}-reassert.service"
 
     @property
     def timer(self) -> str:
-        """The unit that re-asserts it every few seconds."""
+        """The unit that starts :attr:`reassert` every few seconds."""
         return f"fleetnet-{self.name}-reassert.timer"
 
     @property
     def units(self) -> tuple[str, ...]:
-        """What has to be enabled."""
+        """The units that must be enabled."""
         return (self.service, self.timer, *((self.reassert,) if self.flushed_by else ()))
 
-    def idle(self, states: t.Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
-        """Those units that are not as they have to be; ``states`` are (unit, ActiveState, UnitFileState) of systemd.
+    def unit_differences(self, states: t.Iterable[tuple[str, str, str]]) -> list[Difference]:
+        """Units that are not enabled and active; ``states`` are (unit, ActiveState, UnitFileState) of systemd.
 
-        All are enabled, and the service and the timer active: the other service runs for a moment only.
+        :attr:`reassert` runs only for a moment and need not be active.
         """
-        return tuple(
-            unit
+        return [
+            Difference(UNIT, unit, STATE, ACTIVE, f"{enabled or 'not installed'} and {active}")
             for unit, active, enabled in states
             if enabled != "enabled" or (active != "active" and unit != self.reassert)
-        )
+        ]
 
 
 FIREWALL_PART = Part(
     "firewall",
     ("nft", "sysctl", "systemctl"),
     after="nftables.service firewalld.service ufw.service",
-    # Not of nftables.service, which firewalld conflicts with: a restart of firewalld would both stop and restart us.
+    # Not nftables.service, which conflicts with firewalld: a restart of firewalld would both stop and restart the unit.
     part_of="firewalld.service",
     flushed_by="nftables.service",
 )

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables for a terminal and for Markdown. Plain text: it has to survive logs, mail and CI."""
+"""The address plan as a table, for a terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -9,53 +9,39 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.tables import markdown_table, table
 
-# A terminal table of thousands of hosts helps nobody; the lock file, the JSON and the Markdown have them all.
+# The largest table for a terminal. The lock file, the JSON and the Markdown contain all hosts.
 MAX_ROWS = 40
 
 Rows = t.List[t.List[str]]
 
 
-def table(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], indent: str = "  ") -> list[str]:
-    """Lines of a table with columns as wide as their widest cell."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    return [
-        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip()  # all rows are alike
-        for row in [head, *rows]
-    ]
-
-
-def markdown_table(head: t.Sequence[str], rows: t.Sequence[t.Sequence[str]]) -> list[str]:
-    """Lines of a table in Markdown."""
-    lines = [list(head), ["---"] * len(head), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines]
-
-
 def address_plan(plan: FleetPlan) -> list[str]:
-    """The address plan: a line a host, a column a network; then what may talk to what."""
+    """The address plan as lines: one line per host, one column per network, then the policy."""
     head, rows = _addresses(plan, MAX_ROWS)
     lines = [_title(plan), "", *table(head, rows)]
     if len(plan.hosts) > MAX_ROWS:
         lines.append(f"  ... and {len(plan.hosts) - MAX_ROWS} more hosts, all in the lock file")
     lines += [f"  {line}" for line in _own_networks(plan, MAX_ROWS)]
-    lines += ["", f"{_POLICY_TITLE}, but"]
-    lines += [f"  {line}" for line in plan.fleet.policy] or ["  (no line: nothing at all)"]
+    lines += ["", f"{_POLICY_TITLE}, except"]
+    lines += [f"  {line}" for line in plan.fleet.policy] or ["  (no lines)"]
     return lines
 
 
 def markdown(plan: FleetPlan) -> str:
-    """The whole plan as a Markdown document."""
+    """The complete plan as a Markdown document."""
     lines = ["# Address plan", "", f"{_title(plan)}.", "", *markdown_table(*_addresses(plan, len(plan.hosts)))]
     own = _own_networks(plan, len(plan.hosts))
     if own:
         lines += ["", *(f"- {line}" for line in own)]
-    lines += ["", "## Policy", "", f"{_POLICY_TITLE} but what stands here. Replies always pass.", ""]
+    lines += ["", "## Policy", "", f"{_POLICY_TITLE}, except for these lines. Replies always pass.", ""]
     rows = [[", ".join(line.sources), ", ".join(line.targets), str(line).rsplit(": ", maxsplit=1)[-1]]
             for line in plan.fleet.policy]  # fmt: skip
-    lines += markdown_table(["from", "to", "what"], rows) if rows else ["Nothing passes between networks."]
+    lines += markdown_table(["from", "to", "allowed"], rows) if rows else ["Nothing passes between networks."]
     departed = sorted(plan.leases.departed())
     if departed:
-        lines += ["", "## Departed", "", f"Leases that nobody uses and that are kept: {', '.join(departed)}."]
+        lines += ["", "## Departed", "", f"Unused leases, which are kept: {', '.join(departed)}."]
     return "\n".join(lines) + "\n"
 
 

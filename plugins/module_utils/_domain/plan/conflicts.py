@@ -1,11 +1,11 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof of disjointness: the plan against what the hosts report, before any of them is changed.
+"""Conflicts between the plan's addresses and what the hosts report, before any host is changed.
 
-A host reports what ``network_info`` returns. Everything there that lies in an address block which the plan gives to
-containers is a conflict, unless it is the plan's own: a declared network or its bridge, docker0, a network that the
-engine made from the host's own pools, one that we made and that is declared no more, a route to a peer.
+A host reports what ``network_info`` returns. Everything there that overlaps an address block which the plan gives to
+containers is a conflict, unless it belongs to the plan: a declared network or its bridge, docker0, a network from the
+host's own pools, a network of this collection that is no longer declared, a route to a peer.
 """
 
 from __future__ import annotations
@@ -18,27 +18,29 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     single,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import Leases
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import ROUTE_PROTOCOL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.free_blocks import FreeBlocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.names import ROUTE_PROTOCOL
 
 Report = t.Mapping[str, t.Any]
-# Where another supernet could be, by IP version.
+# Private address space by IP version, for another supernet.
 _PRIVATE = {
     4: tuple(Prefix.parse(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")),
     6: (Prefix.parse("fd00::/8"),),
 }
-# Routes this wide are default routes: the two halves of one that VPN clients set, and 2000::/3.
+# Routes of this length or shorter are default routes: the two halves that VPN clients set, and 2000::/3.
 _DEFAULT_ROUTE_LENGTH = {4: 1, 6: 3}
-# A conflict that a whole fleet has in common is one line; it names this many hosts.
+# A conflict on many hosts is one line, which names at most this many of them.
 _MOST_HOSTS = 5
 
 
 class Claim(t.NamedTuple):
-    """A block that the plan gives to containers, whose it is, and the variable that would give another one."""
+    """A block that the plan gives to containers, its owner, and the variable that changes it."""
 
     block: Prefix
     owner: str
@@ -46,7 +48,7 @@ class Claim(t.NamedTuple):
 
 
 class Finding(t.NamedTuple):
-    """Something on a host that has addresses: what it is, and where they are."""
+    """Something on a host that has addresses: what it is, and its block."""
 
     what: str
     block: Prefix
@@ -65,7 +67,7 @@ class Conflict(t.NamedTuple):
         more = f" and {self.others} more" if self.others else ""
         return (
             f"{named_hosts(self.hosts)}: {self.finding.what} ({self.finding.block}) overlaps {self.claim.owner} "
-            f"({self.claim.block}){more}; {self.alternative}"
+            f"({self.claim.block}){more}. {self.alternative}"
         )
 
 
@@ -76,18 +78,18 @@ class Conflicts(FleetnetError):
         self.conflicts = list(conflicts)
         lines = "\n".join(f"  - {conflict}" for conflict in conflicts)
         super().__init__(
-            f"the plan's addresses are in use elsewhere, in {len(conflicts)} place(s); no host was changed:\n{lines}"
+            f"{len(conflicts)} address conflict(s) between the plan and the hosts. No host was changed:\n{lines}"
         )
 
 
 def named_hosts(hosts: t.Sequence[str]) -> str:
-    """Hosts for a message: the first few by name, the rest counted."""
+    """Hosts for a message: the first ones by name, the others counted."""
     more = f" and {len(hosts) - _MOST_HOSTS} more" if len(hosts) > _MOST_HOSTS else ""
     return f"host{'s' if len(hosts) > 1 else ''} {', '.join(hosts[:_MOST_HOSTS])}{more}"
 
 
-def prove(plan: FleetPlan, reports: t.Mapping[str, Report]) -> list[str]:
-    """Raise Conflicts if any host's report collides with the plan; the names of the hosts that have reported nothing.
+def check_conflicts(plan: FleetPlan, reports: t.Mapping[str, Report]) -> list[str]:
+    """Return the names of the hosts without a report. Raises Conflicts if a report conflicts with the plan.
 
     O(findings x log blocks).
     """
@@ -115,7 +117,7 @@ def prove(plan: FleetPlan, reports: t.Mapping[str, Report]) -> list[str]:
 
 
 def _claims(plan: FleetPlan) -> list[Claim]:
-    """Sorted, and disjoint: the plan has seen to that."""
+    """All claims, sorted. The plan has checked that they are disjoint."""
     claims = [
         Claim(block, f"the block of host {host}", f"{PREFIX}reservations.{host}")
         for leases in plan.leases.families
@@ -147,11 +149,11 @@ def _overlapped(claims: list[Claim], starts: list[tuple[int, int]], block: Prefi
 
 
 class _Reader:
-    """Reads reports, with what all hosts have in common worked out once."""
+    """Reads reports. What all hosts have in common is computed once."""
 
     def __init__(self, plan: FleetPlan) -> None:
         self._plan = plan
-        # Where a network that we made lies, or lay until it was declared no more.
+        # The slots of declared networks and of those that are no longer declared.
         self._slots = [{**leases.departed_slots, **leases.slots} for leases in plan.leases.families]
         self._peers = {
             block: host.underlay if block.version == 4 else host.underlay_v6
@@ -161,7 +163,7 @@ class _Reader:
         self._parsed: dict[str, Prefix | None] = {}
 
     def findings(self, host: Host, report: Report) -> t.Iterator[Finding]:
-        """What a host reports and the plan does not account for."""
+        """What a host reports and the plan does not contain."""
         plan = self._plan
         networks = [network for network in plan.fleet.networks if host.name in plan.carriers[network.name]]
         declared = {network.name for network in (*networks, *host.networks)} | {"bridge"}
@@ -169,7 +171,7 @@ class _Reader:
         for network in report.get("networks", ()):
             if network["bridge"]:
                 bridges.add(network["bridge"])
-            # A network of ours that is declared no more goes in the same run.
+            # A managed network that is no longer declared is removed in the same run.
             if network["name"] in declared or network.get("managed"):
                 continue
             for subnet in network["subnets"]:
@@ -182,9 +184,9 @@ class _Reader:
                 block = Prefix.holding(address)
                 on_link.add(block)
                 if link["name"] not in bridges:
-                    yield Finding(f"address {address} of link {link['name']}", block)
+                    yield Finding(f"address {address} of interface {link['name']}", block)
         for route in report.get("routes", ()):
-            # Told already where it is a link's own subnet.
+            # The subnets of interfaces are findings already.
             if route["protocol"] == ROUTE_PROTOCOL or route["device"] in bridges:
                 continue
             block = self._block(route["destination"])
@@ -202,10 +204,10 @@ class _Reader:
             yield Finding(f"name server {server}", _single(server))
         control = report.get("control_path")
         if control:
-            yield Finding(f"the address that Ansible comes in from, {control['client']}", _single(control["client"]))
+            yield Finding(f"Ansible controller {control['client']}", _single(control["client"]))
 
     def _ours(self, host: Host, name: str, block: Prefix) -> bool:
-        """Whether a network that the host does not declare comes from its pools, or from a declaration before."""
+        """Whether a network that the host does not declare is from its pools or from an earlier declaration."""
         for leases, slots in zip(self._plan.leases.families, self._slots):  # one each
             whole = leases.blocks[host.name]
             if not whole.contains(block):
@@ -217,7 +219,7 @@ class _Reader:
         return False
 
     def _block(self, text: str | None) -> Prefix | None:
-        """A destination or subnet; most hosts have the same ones."""
+        """Parse a destination or subnet. Cached, since most hosts have the same ones."""
         if text is None or text == "default":
             return None
         if text not in self._parsed:
@@ -230,9 +232,9 @@ def _single(address: str) -> Prefix:
 
 
 class _Offers:
-    """What a person could do about conflicts, with blocks that are free everywhere we looked.
+    """Remedies for conflicts, with blocks that are free on all reported hosts.
 
-    No block is offered for two claims, and one claim is offered the same block in every line.
+    No block is offered for two claims, and a claim is offered the same block in each line.
     """
 
     def __init__(self, plan: FleetPlan, taken: t.Iterable[Prefix]) -> None:
@@ -253,12 +255,12 @@ class _Offers:
     def _supernet(self, supernet: Prefix) -> str:
         version = supernet.version
         if version not in self._supernets:
-            offer = f"nothing of /{supernet.length} is free in private address space"
+            offer = f"No /{supernet.length} is free in private address space"
             for private in _PRIVATE[version]:
                 found = self._free.take(private, supernet.length)
                 if found is not None:
                     key = "supernet" if version == 4 else "supernet_v6"
-                    offer = f"{found} is free on all hosts; set {PREFIX}{key} to it"
+                    offer = f"Set {PREFIX}{key} to {found}, which is free on all hosts"
                     break
             self._supernets[version] = offer
         return self._supernets[version]
@@ -268,68 +270,19 @@ class _Offers:
         if of_a_host and leases is not None:
             found = self._free.take(leases.supernet, claim.block.length)
             if found is None:
-                return (
-                    f"nothing of /{claim.block.length} is free in {leases.supernet}; {self._supernet(leases.supernet)}"
-                )
-            first = "delete the host's line in the lock file and set " if self._is_held(claim) else "set "
-            return f"{found} is free on all hosts; {first}{claim.variable} to it"
+                return f"No /{claim.block.length} is free in {leases.supernet}. {self._supernet(leases.supernet)}"
+            first = "Delete the host's line in the lock file and set" if self._is_held(claim) else "Set"
+            return f"{first} {claim.variable} to {found}, which is free on all hosts"
         if leases is not None:
-            self._free.add(leases.supernet)  # pinned subnets lie outside of it
+            self._free.add(leases.supernet)  # pinned subnets must be outside of it
         for private in _PRIVATE[claim.block.version]:
             found = self._free.take(private, claim.block.length)
             if found is not None:
-                return f"{found} is free on all hosts; set {claim.variable} to it"
-        return f"nothing of /{claim.block.length} is free in private address space"
+                return f"Set {claim.variable} to {found}, which is free on all hosts"
+        return f"No /{claim.block.length} is free in private address space"
 
     def _is_held(self, claim: Claim) -> bool:
-        """Whether the claim is a host's block that was leased before this run, and so does not move by itself."""
+        """Whether the claim is a host's block that was leased before this run."""
         held = self._plan.held.of(claim.block.version) if self._plan.held else None
         host = claim.variable[len(PREFIX + "reservations.") :]
         return held is not None and held.blocks.get(host) == claim.block
-
-
-class FreeBlocks:
-    """Hands out blocks that overlap nothing that is taken, each only once.
-
-    Walks on from where the last block of the same size was found, so that n blocks cost O(n log n) altogether.
-    """
-
-    def __init__(self, taken: t.Iterable[Prefix]) -> None:
-        self._taken: list[Prefix] = []
-        for block in sorted(set(taken), key=lambda block: (block.version, block.address, block.length)):
-            # What lies inside of the block before it adds nothing.
-            if not self._taken or not self._taken[-1].contains(block):
-                self._taken.append(block)
-        self._reached: dict[tuple[Prefix, int], int] = {}
-
-    def add(self, block: Prefix) -> None:
-        """Take a block out of what may be handed out."""
-        first = bisect.bisect_left(self._taken, (block.version, block.address))
-        if first and self._taken[first - 1].contains(block):
-            return
-        last = first
-        while last < len(self._taken) and block.contains(self._taken[last]):
-            last += 1
-        self._taken[first:last] = [block]
-
-    def take(self, within: Prefix, length: int) -> Prefix | None:
-        """The next free block of ``length`` inside ``within``; None if none is left."""
-        if length < within.length:
-            return None
-        step = within.at(0, length).size
-        address = self._reached.get((within, length), within.address)
-        number = max(0, bisect.bisect_right(self._taken, (within.version, address, 129)) - 1)
-        while number < len(self._taken):
-            block = self._taken[number]
-            number += 1
-            if block.version != within.version or block.last < address:
-                continue
-            if block.address >= address + step:
-                break
-            address += -(-(block.last + 1 - address) // step) * step
-        self._reached[(within, length)] = address
-        if address + step - 1 > within.last:
-            return None
-        found = Prefix(within.version, address, length)
-        self.add(found)
-        return found

@@ -1,10 +1,10 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""MTUs, in bytes: what the hosts' underlay links carry, and what containers' links may have. Pure.
+"""MTUs, in bytes, of the hosts' underlay interfaces and of the networks. Pure.
 
-A network that names no MTU gets its host's, so that a plan of some hosts (``--limit``) says the same as one of all.
-Docker's own default is not written out: it is what a network has that asks for none.
+A network without an MTU gets that of its host, so that a run with ``--limit`` has the same result as one of all hosts.
+Docker's default is not set explicitly.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
@@ -21,14 +22,14 @@ Report = t.Mapping[str, t.Any]
 
 
 class Underlay(t.NamedTuple):
-    """The link of a host that holds its underlay address, and its MTU."""
+    """The interface of a host with its underlay address, and its MTU."""
 
     link: str
     mtu: int
 
 
 def underlay_of(host: Host, report: Report) -> Underlay | None:
-    """None where no link of the host holds the address, as where it is translated on the way."""
+    """Return None if no interface has the address, for example behind NAT."""
     for link in report.get("links", ()):
         if any(address.split("/", maxsplit=1)[0] == host.underlay for address in link["addresses"]):
             return Underlay(link["name"], link["mtu"])
@@ -36,10 +37,10 @@ def underlay_of(host: Host, report: Report) -> Underlay | None:
 
 
 def fit_to_underlay(plan: FleetPlan, reports: t.Mapping[str, Report]) -> FleetPlan:
-    """The plan with the MTUs of networks that name none, as the reported hosts' underlay links have it.
+    """Return the plan with MTUs for the networks that set none, taken from the reported underlay interfaces.
 
-    InvalidValue where a network declares more than a link carries, or where the hosts of a link differ and a network
-    leaves the choice to them: what the larger one sends would get lost at the smaller one without a word.
+    Raises InvalidValue if a network's MTU is larger than that of the interface, or if hosts of one L2 segment have
+    different MTUs and a network sets none: the host with the smaller one would silently drop large packets.
     """
     found = {
         host.name: underlay
@@ -62,8 +63,8 @@ def _check_declared(plan: FleetPlan, host: Host, underlay: Underlay) -> None:
             raise InvalidValue(
                 path,
                 mtu,
-                f"is more than the {underlay.mtu} bytes that link {underlay.link} carries, by which the host's "
-                f"containers reach other hosts; set it to {underlay.mtu} or less, or leave it out",
+                f"is larger than the MTU of underlay interface {underlay.link} ({underlay.mtu}). Set it to "
+                f"{underlay.mtu} or less, or omit it",
                 host.name,
             )
 
@@ -81,8 +82,7 @@ def _check_alike(plan: FleetPlan, found: t.Mapping[str, Underlay]) -> None:
             raise InvalidValue(
                 PREFIX + "link",
                 host.link,
-                f"the hosts on it differ in MTU: {here.mtu} on {here.link} here, {there.mtu} on {there.link} of host "
-                f"{other}; what the larger one sends would get lost without a word. Give the links the same MTU, or "
-                f"set mtu to {min(here.mtu, there.mtu)} for the networks that name none: {names}",
+                f"interface {here.link} has MTU {here.mtu}, and {there.link} of host {other} on the same segment has "
+                f"{there.mtu}. Set the same MTU on both, or set mtu to {min(here.mtu, there.mtu)} for networks {names}",
                 host.name,
             )

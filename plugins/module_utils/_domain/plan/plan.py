@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The planner: declaration and leases to one slice a host. Pure; run once a play on the controller."""
+"""The planner: from declaration and leases to the plan of the fleet. Pure; runs once per play on the controller."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     single,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Fleet, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
     DEFAULT_BRIDGE,
     ON_THE_LAN,
     Network,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy, make_policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, lease
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.policy import make_policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS, Underlay
 
 
 @dataclasses.dataclass(frozen=True)
 class FleetPlan:
-    """Everything that the fleet's hosts shall be.
+    """The planned state of all hosts.
 
-    ``held`` is what was leased before. ``mtus`` are the MTUs (bytes), by host, of networks that name none, where it is
-    another than Docker's default.
+    ``held`` are the leases before this run. ``mtus`` are the MTUs (bytes), by host, of networks that set none, if other
+    than Docker's default.
     """
 
     fleet: Fleet
@@ -65,7 +67,7 @@ class FleetPlan:
         return self._slot(host, DEFAULT_BRIDGE)
 
     def pools(self, host: Host) -> list[Prefix]:
-        """What the host's engine may give to networks that nobody declared, IPv4 first."""
+        """The address pools of the host's engine for networks that are not declared, IPv4 first."""
         return [
             leases.blocks[host.name].at(leases.pools.offset, leases.pools.length) for leases in self.leases.families
         ]
@@ -85,10 +87,10 @@ def take_out(
     groups: t.Mapping[str, t.Collection[str]],
     held: LeaseBook | None,
 ) -> tuple[Fleet, dict[str, t.Collection[str]]]:
-    """The declaration and the groups as they are without hosts that leave, for a plan of the others.
+    """Return the declaration and the groups without hosts that leave, for a plan of the others.
 
-    What still speaks of them there does not hinder it. InvalidValue for a host that is neither among the fleet's
-    ``names`` nor has left it before.
+    References to these hosts are dropped. Raises InvalidValue for a host that is neither among the fleet's ``names``
+    nor departed.
     """
     departed = held.departed() if held else {}
     for name in sorted(leaving):
@@ -96,22 +98,22 @@ def take_out(
             raise InvalidValue(
                 PREFIX + "remove",
                 name,
-                f"the fleet has no such host, and none of this name has left it; {nearest(name, names)}",
+                f"no such host in the fleet or among the departed ones; {nearest(name, names)}",
             )
     reservations = {host: blocks for host, blocks in fleet.reservations.items() if host not in leaving}
-    # A host that leaves counts as a group of no hosts, where a network names it as a carrier.
+    # Networks may name a leaving host as a carrier: it becomes an empty group.
     return dataclasses.replace(fleet, reservations=reservations), {**groups, **dict.fromkeys(leaving, ())}
 
 
 def make_plan(
     fleet: Fleet, hosts: t.Sequence[Host], groups: t.Mapping[str, t.Collection[str]], held: LeaseBook | None
 ) -> FleetPlan:
-    """Plan the fleet: lease what is new, check everything that needs no look at a host, or InvalidValue.
+    """Plan the fleet: lease what is new, and check everything that needs no report from a host.
 
-    ``groups`` are the inventory's groups with their hosts. O(hosts x networks x log).
+    ``groups`` are the inventory's groups with their hosts. Raises InvalidValue. O(hosts x networks x log).
     """
     if not hosts:
-        raise InvalidValue(PREFIX + "group", [], "the fleet has no host; put hosts into the group")
+        raise InvalidValue(PREFIX + "group", [], "no host found. Add hosts to the group")
     names = [host.name for host in hosts]
     known = frozenset(names)
     for reserved in fleet.reservations:
@@ -119,11 +121,12 @@ def make_plan(
             raise InvalidValue(
                 f"{PREFIX}reservations.{reserved}",
                 reserved,
-                f"the fleet has no such host; {nearest(reserved, names)}",
+                f"no such host in the fleet; {nearest(reserved, names)}",
             )
     carriers = {network.name: _carriers(network, known, groups) for network in fleet.networks}
     _check_underlay(hosts)
-    BACKENDS[fleet.backend].check(fleet, hosts)
+    underlays = [Underlay(host.name, host.link, host.underlay, host.underlay_v6) for host in hosts]
+    BACKENDS[fleet.backend].check(underlays, {scheme.supernet.version for scheme in fleet.schemes})
     book = lease(fleet, names, held)
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
     plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)
@@ -150,8 +153,8 @@ def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.
         raise InvalidValue(
             f"{network.path}.subnet",
             str(network.subnets[0]),
-            f"would exist on {len(chosen)} hosts at once; name the one host that carries it with hosts, or leave the "
-            "subnet out so that every host gets its own",
+            f"would exist on {len(chosen)} hosts. Name the one host that carries it in hosts, or omit the subnet so "
+            "that each host gets its own",
         )
     return frozenset(chosen)
 
@@ -162,20 +165,25 @@ def _check_underlay(hosts: t.Sequence[Host]) -> None:
         for key, address in (("underlay_address", host.underlay), ("underlay_address_v6", host.underlay_v6)):
             other = seen.setdefault(address, host.name) if address else host.name
             if other != host.name:
-                raise InvalidValue(PREFIX + key, address, f"is the address of host {other} too", host.name)
+                raise InvalidValue(
+                    PREFIX + key,
+                    address,
+                    f"is also the address of host {other}. Set the address of this host",
+                    host.name,
+                )
 
 
 class _Owner(t.NamedTuple):
-    """Whose a block is, as the user wrote it: the variable, and the host where it is one's own."""
+    """The owner of a block: the variable, and the host if the variable is a host's own."""
 
     variable: str
     host: str | None = None
-    # what macvlan and ipvlan networks may lie in: they put containers on the host's own segment
+    # macvlan and ipvlan networks may be in it: they put containers on the host's L2 segment
     on_the_lan: bool = False
 
 
 def _check_disjoint(plan: FleetPlan) -> None:
-    """Pinned subnets against each other, the supernets and the underlay; leased blocks are disjoint by construction."""
+    """Check pinned subnets against each other, the supernets and the underlay. Leased blocks are always disjoint."""
     claims: list[tuple[Prefix, _Owner]] = []
     for scheme in plan.fleet.schemes:
         suffix = "_v6" if scheme.supernet.version == 6 else ""
@@ -193,7 +201,12 @@ def _check_disjoint(plan: FleetPlan) -> None:
         for network in host.networks:
             other = fleet_wide.get(network.name) or bridges.get(network.bridge_name)
             if other is not None:
-                raise InvalidValue(f"{network.path}.name", network.name, f"is taken by {other.path} already", host.name)
+                raise InvalidValue(
+                    f"{network.path}.name",
+                    network.name,
+                    f"is already used by {other.path}. Choose another name",
+                    host.name,
+                )
             claims += [
                 (subnet, _Owner(network.path + ".subnet", host.name, network.driver in ON_THE_LAN))
                 for subnet in network.subnets
@@ -205,8 +218,7 @@ def _check_disjoint(plan: FleetPlan) -> None:
         raise InvalidValue(
             owner.variable,
             str(inner) if inner.size > 1 else str(inner).split("/", maxsplit=1)[0],
-            f"overlaps {holder.variable}{at} ({held}); every address may belong to one side only. Take a block outside "
-            f"of {held}",
+            f"overlaps {holder.variable}{at} ({held}). Use a block outside of {held}",
             owner.host,
         )
 

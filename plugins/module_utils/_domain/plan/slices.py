@@ -1,9 +1,9 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan as plain data: what the modules of each host take, and what all hosts know of each other.
+"""The plan as plain data: the module options of each host (its slice), and the list of peers.
 
-Keys that end in ``_v6`` are there only in a fleet with an IPv6 supernet.
+Keys that end in ``_v6`` exist only in a fleet with an IPv6 supernet.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Data = t.Dict[str, t.Any]
 
 
 def slices(plan: FleetPlan) -> dict[str, Data]:
-    """Every host's slice by name. O(hosts x networks)."""
-    # What a network has on all hosts alike is made once.
+    """The slices of all hosts by name. O(hosts x networks)."""
+    # What a network has in common on all hosts is built once.
     common = {id(network): _common_item(network) for network in plan.fleet.networks}
     return {host.name: _slice(plan, host, common) for host in plan.hosts}
 
 
 def host_slice(plan: FleetPlan, host: Host) -> Data:
-    """What the modules of one host take."""
+    """The slice of one host."""
     return _slice(plan, host, {})
 
 
@@ -75,10 +75,10 @@ def _default_bridge(plan: FleetPlan, host: Host) -> Data:
         if subnet.version == 4:
             config["bip"] = f"{subnet.host(1)}/{subnet.length}"
         else:
-            # bip6 would do from engine 28 on only; the gateway is the first address either way
+            # bip6 exists only from engine 28 on; the gateway is the first address with both
             config["ipv6"] = True
             config["fixed_cidr_v6"] = str(subnet)
-    if plan.leases.of(4) is not None:  # or compose would find no IPv4 subnet for its networks
+    if plan.leases.of(4) is not None:  # in an IPv6-only fleet compose needs Docker's default IPv4 pools
         config["default_address_pools"] = [
             {"base": str(pool), "size": max(pool.length, scheme.network_prefix_length)}
             for pool, scheme in zip(plan.pools(host), plan.fleet.schemes)  # one each
@@ -87,10 +87,10 @@ def _default_bridge(plan: FleetPlan, host: Host) -> Data:
 
 
 def _common_item(network: Network) -> Data:
-    """A network as an item of module ``networks``, but for its address blocks."""
+    """A network as an item of module ``networks``, without its subnets."""
     item: Data = {"name": network.name, "driver": network.driver, "internal": network.internal}
-    # What is empty is left out: Ansible walks over every value of a result several times, which is most of what the
-    # plan of a large fleet costs.
+    # Empty values are omitted: Ansible processes each value of a result several times, which is most of the cost of
+    # planning a large fleet.
     if network.attachable:
         item["attachable"] = True
     if network.labels:
@@ -102,7 +102,7 @@ def _common_item(network: Network) -> Data:
     if network.bridge_name:
         item["bridge_name"] = network.bridge_name
     if network.routed:
-        # Our own table masquerades and decides what passes, the same on every engine; see _domain/firewall.py.
+        # This collection's nftables table masquerades and filters, the same on each engine.
         item["masquerade"] = False
         item["gateway_mode_ipv4"] = "nat-unprotected"
     return item
@@ -111,7 +111,7 @@ def _common_item(network: Network) -> Data:
 def _ipam_block(network: Network, subnet: Prefix) -> Data:
     version = subnet.version
     block: Data = {"subnet": str(subnet)}
-    if network.driver == "bridge" or version in network.gateways:  # on a LAN the gateway is not ours to say
+    if network.driver == "bridge" or version in network.gateways:  # on a LAN the gateway belongs to others
         block["gateway"] = subnet.host(network.gateways.get(version, 1))
     inside = network.ip_ranges.get(version)
     if inside is not None:
@@ -123,9 +123,9 @@ def _ipam_block(network: Network, subnet: Prefix) -> Data:
 
 
 def peers(plan: FleetPlan) -> list[Data]:
-    """Every host as the others see it: name, addresses, link, and the blocks behind it. One list for the whole fleet.
+    """All hosts as their peers see them: name, addresses, L2 segment, blocks. The list is the same for all hosts.
 
-    One route a block is all that a peer costs, however many networks it has.
+    A peer costs one route per block, however many networks it has.
     """
     pinned: dict[str, list[Prefix]] = {}
     for network in plan.fleet.networks:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.address_table import table
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.tables import table
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Verdict
 
 

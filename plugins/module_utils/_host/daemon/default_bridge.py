@@ -27,7 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import LinkReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import POLL_SECONDS, Daemon
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
     back_up,
     read_text,

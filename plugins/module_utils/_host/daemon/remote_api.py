@@ -39,7 +39,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.defau
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import POLL_SECONDS, Daemon
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, remove, write_atomically
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 

@@ -12,7 +12,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
     ContainerReport,
     parse_containers,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
 
 Json = t.Dict[str, t.Any]
 

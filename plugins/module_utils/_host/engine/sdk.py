@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineError, EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion, Json
 
 try:
     import docker
@@ -26,8 +26,6 @@ try:
     HAS_DOCKER = True
 except ImportError:
     HAS_DOCKER = False
-
-Json = t.Dict[str, t.Any]
 
 
 class SdkEngine:

@@ -14,8 +14,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import ContainerReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ProbeRequest
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.containers import inspect, read_containers
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import (
     Namespace,
     NamespaceGone,

@@ -22,7 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.o
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.sameness import same_network
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, NetworkStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.wire import connection, creation
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
     inspect_container,
     read_attachments,

@@ -26,7 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.o
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Survey
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
 
 
 def read_networks(engine: Engine) -> tuple[ObservedNetwork, ...]:

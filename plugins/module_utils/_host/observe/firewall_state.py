@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import CHAIN_PREFIX, TABLES
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import list_rules
@@ -15,8 +16,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.sys
 
 # Other services that write rules.
 _SERVICES = ("firewalld", "ufw", "nftables")
-_OWN_CHAINS = "FLEETNET-"
-_OWN_TABLES = ("ip fleetnet", "ip6 fleetnet")
 
 
 class Rule(t.TypedDict):
@@ -59,13 +58,13 @@ def read_firewall(commands: Commands) -> FirewallState:
             {"family": version, "table": table, "rule": line}
             for table, found in lines.items()
             for line in found
-            if _OWN_CHAINS in line and not line.startswith("-N")
+            if CHAIN_PREFIX in line and not line.startswith("-N")
         ]
     states = _unit_states(commands)
     return {
         "forward_policy": forward,
         "tables": tables,
-        "owned": any(table in tables for table in _OWN_TABLES),
+        "owned": any(table in tables for table in TABLES.values()),
         "rules": rules,
         "services": {name: states[f"{name}.service"][0] for name in _SERVICES},
         "units": [

@@ -14,10 +14,12 @@ import json
 import os
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import FILE, Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import TRACE_TABLE, Flow
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import kernel_differences
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 
 UNIT = "fleetnet-trace.service"
@@ -81,16 +83,16 @@ class PacketTrace:
             return {"error": failure.output.splitlines()[0].replace("RTNETLINK answers: ", "")}
         return t.cast("dict[str, t.Any]", route)
 
-    def checks(self) -> list[str]:
-        """What is missing or unexpected on the host, one line each, as the host's scripts report with --check."""
-        lines: list[str] = []
+    def checks(self) -> list[dict[str, t.Any]]:
+        """How the kernel differs from this collection's files, as differences. A script that fails counts as one."""
+        found: list[Difference] = []
         for part in (FIREWALL_PART, ROUTES_PART):
             if os.path.exists(part.script):
                 try:
-                    self._commands.run(part.script, "--check")
+                    found += kernel_differences(self._commands, part)
                 except CommandFailed as failure:
-                    lines += failure.output.splitlines()
-        return lines
+                    found.append(Difference(FILE, part.script, "--check", "exit code 0 or 1", str(failure)))
+        return [difference.to_data() for difference in found]
 
     def neighbours(self) -> list[dict[str, t.Any]]:
         """The host's neighbour table, as ``ip neigh`` reports it."""

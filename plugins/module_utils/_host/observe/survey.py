@@ -17,8 +17,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
     parse_networks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import published_ports
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import Engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.containers import read_containers
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.container_interfaces import (
     add_interfaces,
     read_dnat,

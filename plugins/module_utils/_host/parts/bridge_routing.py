@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, firewalld, sysctl
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_block
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, firewalld, names, sysctl
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence import files as host_files
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.routes import parse_block
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import read_forwarding
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
@@ -27,56 +28,57 @@ OPTIONS: dict[str, t.Any] = {
 }
 REQUIRED_IF = [("state", "present", ("policy", "subnets"))]
 
-# Where the compiled rules go.
+# The files of the compiled rules.
 FILES: dict[str, t.Callable[[compiler.Ruleset], str]] = {
-    host_files.SYSCTL: lambda rules: rules.sysctl,
-    host_files.IPTABLES: lambda rules: rules.iptables,
-    host_files.IP6TABLES: lambda rules: rules.ip6tables,
-    host_files.FIREWALLD_POLICY: lambda rules: rules.firewalld,
-    host_files.FIREWALLD_ZONE: lambda _rules: firewalld.ZONE_FILE,
-    host_files.FIREWALLD_IPSETS[4]: lambda rules: rules.firewalld_own4,
-    host_files.FIREWALLD_IPSETS[6]: lambda rules: rules.firewalld_own6,
-    host_files.FIREWALL: lambda rules: rules.nft,
+    names.SYSCTL_FILE: lambda rules: rules.sysctl,
+    names.IPTABLES_FILE: lambda rules: rules.iptables,
+    names.IP6TABLES_FILE: lambda rules: rules.ip6tables,
+    names.firewalld_file(names.FIREWALLD_POLICY): lambda rules: rules.firewalld,
+    names.firewalld_file(names.FIREWALLD_ZONE): lambda _rules: firewalld.ZONE_FILE,
+    names.firewalld_file(names.FIREWALLD_IPSETS[4]): lambda rules: rules.firewalld_own4,
+    names.firewalld_file(names.FIREWALLD_IPSETS[6]): lambda rules: rules.firewalld_own6,
+    names.NFT_FILE: lambda rules: rules.nft,
 }
 
 
 def read_firewall(task: Task) -> compiler.EngineFirewall:
-    """What the host has that decides the rules."""
+    """Read what the rules depend on from the host and its engine."""
     info = read_engine(task.engine())
     return compiler.EngineFirewall(
         version=EngineVersion.parse(info["version"]),
-        # "iptables+firewalld" where firewalld runs
+        # "iptables+firewalld" if firewalld runs
         firewall="none" if info["iptables"] is False else str(info["firewall_backend"]).split("+", maxsplit=1)[0],
         forward_drops=read_forward_drops(task.commands),
     )
 
 
-def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -> dict[str, host_files.File | None]:
-    """The files that the policy compiles to on this host's engine."""
+def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -> dict[str, File | None]:
+    """The files that the policy compiles to for this host's engine."""
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(task.params["subnets"]))
     rules = compiler.compile_rules(policy, subnets, engine)
     texts = {path: text(rules) for path, text in FILES.items()}
-    return {path: host_files.File(text) if text else None for path, text in texts.items()}
+    return {path: File(text) if text else None for path, text in texts.items()}
 
 
 def apply(task: Task) -> Result:
     """Read, compile, plan, execute unless in check mode."""
-    agent = PartFiles(task.commands, FIREWALL_PART)
-    desired = agent.absent(FILES)
-    switches: list[sysctl.Setting] = []
+    part = PartFiles(task.commands, FIREWALL_PART, SCRIPT)
+    desired = part.absent(FILES)
+    settings: list[sysctl.Setting] = []
     if task.params["state"] == "present":
         policy, engine = Policy.from_data(task.params["policy"]), read_firewall(task)
-        desired = agent.desired(desired_files(task, policy, engine))
+        desired = part.desired(desired_files(task, policy, engine))
         versions = [family.version for family in policy.families]
-        switches = sysctl.settings(versions, read_forwarding(), engine.forward_drops, engine.firewall)
-    plan = host_files.plan_files(desired, agent.observe(desired))
+        settings = sysctl.settings(versions, read_forwarding(), engine.forward_drops, engine.firewall)
+    plan = plan_files(desired, part.observe(desired))
     if not task.check_mode and plan.changed:
-        agent.execute(plan)
-    rules = desired[host_files.FIREWALL]
+        part.execute(plan)
+    rules = desired[names.NFT_FILE]
     return {
         "changed": plan.changed,
         "diff": plan.diff(),
-        "drift": list(plan.drift),
-        "kernel": switches,
+        "differences": [difference.to_data() for difference in plan.differences],
+        "drift": plan.drift,
+        "kernel": settings,
         "rules": rules.text if rules else "",
     }

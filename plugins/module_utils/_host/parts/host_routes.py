@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence import files as host_files
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import ROUTES_PART
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import routes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.names import ROUTES_FILE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.routes import Route, routes_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.script import SCRIPT
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_links
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
@@ -38,19 +40,20 @@ REQUIRED_IF = [("state", "present", ("host", "peers"))]
 
 def apply(task: Task) -> Result:
     """Read, plan, execute unless in check mode."""
-    agent = PartFiles(task.commands, ROUTES_PART)
-    ways: list[routes.Route] = []
-    desired = agent.absent([host_files.ROUTES])
+    part = PartFiles(task.commands, ROUTES_PART, SCRIPT)
+    planned: list[Route] = []
+    desired = part.absent([ROUTES_FILE])
     if task.params["state"] == "present":
         addresses = [address for link in read_links(task.commands) for address in link["addresses"]]
-        ways = BACKENDS[task.params["backend"]].ways(task.params["peers"], task.params["host"], addresses)
-        desired = agent.desired({host_files.ROUTES: host_files.File(routes.routes_text(ways))})
-    plan = host_files.plan_files(desired, agent.observe(desired))
+        planned = BACKENDS[task.params["backend"]].routes(task.params["peers"], task.params["host"], addresses)
+        desired = part.desired({ROUTES_FILE: File(routes_text(planned))})
+    plan = plan_files(desired, part.observe(desired))
     if not task.check_mode and plan.changed:
-        agent.execute(plan)
+        part.execute(plan)
     return {
         "changed": plan.changed,
         "diff": plan.diff(),
-        "drift": list(plan.drift),
-        "routes": sorted(f"{way.block} via {way.gateway}" for way in ways),
+        "differences": [difference.to_data() for difference in plan.differences],
+        "drift": plan.drift,
+        "routes": sorted(f"{route.block} via {route.gateway}" for route in planned),
     }

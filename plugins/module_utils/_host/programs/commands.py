@@ -19,8 +19,8 @@ class CommandFailed(FleetnetError):
 
     def __init__(self, argv: t.Sequence[str], code: int, output: str) -> None:
         self.code = code
-        self.output = output.strip()
-        super().__init__(f"'{' '.join(argv)}' failed with exit code {code}: {self.output or 'no output'}")
+        self.output = output.strip("\n")  # a script's records may end with a tab
+        super().__init__(f"'{' '.join(argv)}' failed with exit code {code}: {self.output.strip() or 'no output'}")
 
 
 class Commands(t.Protocol):

@@ -16,7 +16,7 @@ import yaml
 
 FLEET = {"docker_fleet_supernet": "10.64.0.0/12", "docker_fleet_networks": ["web"]}
 # Fills in what hosts would have reported.
-PROOF = [
+COMPARE = [
     {
         "hosts": "docker_fleet",
         "gather_facts": False,
@@ -113,8 +113,8 @@ def test_templates_are_filled_in_for_each_host(controller):
 def test_hosts_that_differ_in_a_variable_of_the_fleet(controller):
     controller.declare({"h1": {}, "h2": {"docker_fleet_supernet": "10.0.0.0/12"}})
     assert (
-        "host h2: docker_fleet_supernet: '10.0.0.0/12': holds for the whole fleet, and host h1 has another value; set "
-        "it once, in the group's variables"
+        "host h2: docker_fleet_supernet: '10.0.0.0/12': must be the same on all hosts, and host h1 has another value. "
+        "Set it in the group's variables"
     ) in controller.run(fails=True)
     assert not controller.lock.exists()
 
@@ -131,9 +131,7 @@ def test_a_broken_lock_file_is_never_overwritten(controller):
     broken = controller.lock.read_text().replace("...\n", "")
     controller.lock.write_text(broken)
     controller.declare(["h1", "h2"])
-    assert "line 17 ('h1: 10.64.0.0/20'): is the last line, and the file's end (...) is missing" in controller.run(
-        fails=True
-    )
+    assert "line 17 ('h1: 10.64.0.0/20'): the end of the file (...) is missing" in controller.run(fails=True)
     assert controller.lock.read_text() == broken
 
 
@@ -145,16 +143,16 @@ def test_reclaim(controller):
     assert controller.held()["departed"]["hosts"] == {"h1": "10.64.0.0/20"}
     assert controller.held()["hosts"] == {"h2": "10.64.16.0/20", "h3": "10.64.32.0/20"}
     output = controller.run("-e", "docker_fleet_reclaim=h1,h2")
-    assert "reclaim: 'h2' held a lease in the last run; only what has departed is given free" in output
+    assert "reclaim: 'h2' was declared in the last run. Only departed names can be reclaimed" in output
     assert "departed" not in controller.held()
     controller.declare(["h2", "h3", "h4"])
     output = controller.run("-e", "docker_fleet_reclaim=h1,h2")
-    assert "reclaim: nothing has departed under the name 'h1'" in output
+    assert "reclaim: no departed host or network 'h1' found" in output
     assert controller.held()["hosts"]["h4"] == "10.64.0.0/20"
 
 
-def test_a_host_that_leaves_keeps_its_lease_and_is_asked_for_by_name(controller):
-    """A reservation or a network's hosts may still speak of it; leaving twice changes nothing."""
+def test_a_host_that_leaves_keeps_its_lease_and_is_named_explicitly(controller):
+    """A reservation or a network's hosts may still name it. Leaving twice changes nothing."""
     networks = ["web", {"name": "own", "hosts": ["h2"]}]
     reservations = {"h2": "10.64.48.0/20"}
     controller.declare(
@@ -169,9 +167,9 @@ def test_a_host_that_leaves_keeps_its_lease_and_is_asked_for_by_name(controller)
     controller.run("-e", leaves)
     assert controller.lock.read_text() == text
     controller.declare(["h1"])
-    controller.run("-e", leaves)  # it is out of the inventory, and has departed
+    controller.run("-e", leaves)  # it is no longer in the inventory, and has departed
     output = controller.run("-e", json.dumps({"docker_fleet_plan_without": ["h3"]}), fails=True)
-    assert "docker_fleet_remove: 'h3': the fleet has no such host, and none of this name has left it" in output
+    assert "docker_fleet_remove: 'h3': no such host in the fleet or among the departed ones" in output
 
 
 def test_two_controllers_at_once_never_lease_the_same_block(controller):
@@ -192,15 +190,15 @@ def test_conflicts_end_the_run_before_any_lease(controller):
     controller.declare(
         {"h1": {"looked": {"network_info": {**report, "resolver": ["10.64.0.53", "10.64.16.53"]}}}, "h2": {}}
     )
-    playbook = controller.folder / "proof.yml"
-    playbook.write_text(json.dumps(PROOF))
+    playbook = controller.folder / "conflicts.yml"
+    playbook.write_text(json.dumps(COMPARE))
     output = controller.run(playbook=str(playbook), fails=True)
     for line in (
-        "the plan's addresses are in use elsewhere, in 2 place(s); no host was changed:",
-        "- host h1: name server 10.64.0.53 (10.64.0.53/32) overlaps the block of host h1 (10.64.0.0/20); 10.64.32.0/20 "
-        "is free on all hosts; set docker_fleet_reservations.h1 to it",
-        "- host h1: name server 10.64.16.53 (10.64.16.53/32) overlaps the block of host h2 (10.64.16.0/20); "
-        "10.64.48.0/20 is free on all hosts; set docker_fleet_reservations.h2 to it",
+        "2 address conflict(s) between the plan and the hosts. No host was changed:",
+        "- host h1: name server 10.64.0.53 (10.64.0.53/32) overlaps the block of host h1 (10.64.0.0/20). Set "
+        "docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts",
+        "- host h1: name server 10.64.16.53 (10.64.16.53/32) overlaps the block of host h2 (10.64.16.0/20). "
+        "Set docker_fleet_reservations.h2 to 10.64.48.0/20, which is free on all hosts",
     ):
         assert line in output
     assert not controller.lock.exists()

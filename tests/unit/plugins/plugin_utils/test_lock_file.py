@@ -56,5 +56,5 @@ def test_no_file_is_no_lease(tmp_path):
 def test_bytes_that_are_no_text(tmp_path):
     path = tmp_path / "lock.yml"
     path.write_bytes(b"format: 1\n\xff")
-    with pytest.raises(BrokenLockFile, match=r"is no text \(byte 10\) and was left as it is"):
+    with pytest.raises(BrokenLockFile, match=r"byte 10 is not UTF-8 text. The file was not changed"):
         lock_file.read(str(path))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import CHAIN_PREFIX, TABLES
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import (
     End,
     Evidence,
@@ -15,8 +16,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
 
-OWN_TABLES = ("ip fleetnet", "ip6 fleetnet")
-_OWN_CHAINS = "FLEETNET-"
 _DOCKERS = ("DOCKER", "DOCKER-FORWARD", "DOCKER-CT", "DOCKER-BRIDGE", "DOCKER-INTERNAL", "DOCKER-ISOLATION-STAGE-1",
             "DOCKER-ISOLATION-STAGE-2")  # fmt: skip
 # What the kernel says where it does not route, in the words of strerror, and what that means (net/ipv4/fib_frontend.c).
@@ -105,7 +104,7 @@ def on_host(host: str, flow: Flow, evidence: Evidence) -> str | None:
 
 def _dropped(host: str, step: TraceStep, evidence: Evidence) -> str:
     lost = f" ({'; '.join(evidence.checks)})" if evidence.checks else ""
-    if step.table in OWN_TABLES:
+    if step.table in TABLES.values():
         return f"{host}: our {step} dropped it{lost or ', as the policy there says'}"
     if not step.rule:
         return f"{host}: {step} dropped it: nothing accepted it before{lost}"
@@ -114,7 +113,7 @@ def _dropped(host: str, step: TraceStep, evidence: Evidence) -> str:
 
 def whose(step: TraceStep) -> str:
     """Who made a rule, by where it is."""
-    if step.table in OWN_TABLES or step.chain.startswith(_OWN_CHAINS):
+    if step.table in TABLES.values() or step.chain.startswith(CHAIN_PREFIX):
         return "it is ours"
     return "it is Docker's" if step.chain in _DOCKERS else "it is not ours"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import causes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import End, Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow
@@ -107,11 +108,11 @@ def _let_through(flow: Flow, source: End, target: End, hosts: Hosts) -> str | No
     found = []
     for name in dict.fromkeys((source.host, target.host)):
         evidence, steps = hosts[name], hosts[name].traces.get(flow, ())
-        judged = [step for step in steps if step.table in causes.OWN_TABLES]
+        judged = [step for step in steps if step.table in TABLES.values()]
         if evidence.checks:
             found.append(f"{name}: {'; '.join(evidence.checks)}")
         elif not evidence.owned:
-            found.append(f"{name}: table ip fleetnet is not loaded")
+            found.append(f"{name}: table {TABLES[4]} is not loaded")
         elif judged and judged[-1].verdict.startswith(("accept", "goto")):
             found.append(f"{name}: {judged[-1]} lets it through")
     if source.host == target.host and not found:

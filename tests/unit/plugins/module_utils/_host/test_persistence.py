@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Taking a part of what stays on a host away, in an order in which nothing puts it back."""
+"""Removing a part of a host in an order in which nothing restores it, and reading what its script reports."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ import typing as t
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import script as firewall
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence import files as host_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
     ROUTES_PART,
     Part,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import script as routes
 from ansible_collections.fleetnet.docker.plugins.module_utils._host import persistence
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed
 
 
 class Commands:
-    """Notes what is run."""
+    """Records what is run. A script that ``fails`` prints that and exits with 1."""
 
-    def __init__(self) -> None:
+    def __init__(self, fails: str | None = None) -> None:
         self.ran: list[str] = []
+        self.fails = fails
 
     def find(self, program: str) -> str:
         return program
@@ -32,35 +37,42 @@ class Commands:
     def run(self, *argv: str, stdin: str | None = None) -> str:
         assert (stdin is not None) == (argv[0] == "sh")
         self.ran.append(" ".join(argv))
+        if self.fails is not None:
+            raise CommandFailed(argv, 1, self.fails)
         return ""
+
+
+ROUTE = Difference("route", "10.64.16.0/20 via 192.0.2.2", "state", "present", None)
+SCRIPTS = {ROUTES_PART: routes.SCRIPT, FIREWALL_PART: firewall.SCRIPT}
 
 
 @pytest.fixture
 def removed(monkeypatch) -> t.Callable[..., list[str]]:
-    """What is run, and which files are deleted, to take a part away of which some files are there."""
+    """What is run, and which files are deleted, to remove a part of which some files exist."""
 
     def run(part: Part, paths: t.Iterable[str]) -> list[str]:
         commands = Commands()
         monkeypatch.setattr(persistence.os, "unlink", lambda path: commands.ran.append(f"unlink {path}"))
         monkeypatch.setattr(persistence.os, "rmdir", os.path.dirname)
-        plan = host_files.FilesPlan({}, tuple(paths), ("a trace",), (), {}, removal=True)
-        persistence.PartFiles(commands, part).execute(plan)
+        observed = host_files.ObservedFiles({}, (ROUTE,))
+        plan = host_files.FilesPlan({}, tuple(paths), observed, removal=True)
+        persistence.PartFiles(commands, part, SCRIPTS[part]).execute(plan)
         return commands.ran
 
     return run
 
 
 @pytest.mark.parametrize("part", [ROUTES_PART, FIREWALL_PART], ids=lambda part: part.name)
-def test_nothing_is_left_that_could_put_it_back(removed, part) -> None:
-    paths = list(host_files.part_files(part))
+def test_nothing_is_left_that_could_restore_it(removed, part) -> None:
+    paths = list(host_files.part_files(part, SCRIPTS[part]))
     ran = removed(part, paths)
     assert ran.index(f"systemctl disable --now {' '.join(reversed(part.units))}") == 0
-    # after the timer, which might start it once more
+    # after the timer, which might start it again
     assert ran[1:3] == [f"systemctl stop {part.reassert}", "sh -s -- --remove"]
     assert ran[3:] == [*(f"unlink {path}" for path in paths), "systemctl daemon-reload"]
 
 
-def test_a_removal_that_was_broken_off_goes_on(removed) -> None:
+def test_an_interrupted_removal_continues(removed) -> None:
     left = f"/etc/systemd/system/{ROUTES_PART.timer}"
     assert removed(ROUTES_PART, [left]) == [
         f"systemctl disable --now {ROUTES_PART.timer}",
@@ -72,3 +84,11 @@ def test_a_removal_that_was_broken_off_goes_on(removed) -> None:
 
 def test_only_traces_are_removed_without_units(removed) -> None:
     assert removed(ROUTES_PART, []) == ["sh -s -- --remove"]
+
+
+def test_the_script_reports_differences() -> None:
+    assert persistence.kernel_differences(Commands(), ROUTES_PART) == []
+    printed = "route\t10.64.16.0/20 via 192.0.2.2\tstate\tpresent\t\n"
+    assert persistence.kernel_differences(Commands(printed), ROUTES_PART) == [ROUTE]
+    with pytest.raises(CommandFailed, match="apply-routes --check' failed with exit code 1: no such file"):
+        persistence.kernel_differences(Commands("no such file"), ROUTES_PART)

@@ -9,12 +9,14 @@ import pytest
 import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
+    refuse_unknown_variable,
+    unknown_variables,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import (
     FLEET_KEYS,
     HOST_KEYS,
     PREFIX,
     RUN_KEYS,
-    refuse_unknown_variable,
-    unknown_variables,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import NETWORK_KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import POLICY_KEYS

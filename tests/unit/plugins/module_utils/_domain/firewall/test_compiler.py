@@ -36,7 +36,7 @@ def compiled(fleet, engine, hosts=3):
     )
     host = plan.hosts[0]
     own = [subnet for network, subnet in plan.networks_of(host) if not network.internal]
-    # the way to a module and back is part of what is tested
+    # the policy is passed to a module and back, which is tested too
     policy = Policy.from_data(plan.policy.to_data())
     assert policy == plan.policy
     return compile_rules(
@@ -49,7 +49,7 @@ def compiled(fleet, engine, hosts=3):
 
 
 def outputs(rules):
-    """File name to text; what is empty is no file."""
+    """File name to text. An empty text means no file."""
     return {f"rules.{name}": text for name, text in dataclasses.asdict(rules).items()}
 
 
@@ -59,12 +59,12 @@ def test_golden(case):
     given = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
     rules = compiled(given["fleet"], given["engine"])
     for name, text in outputs(rules).items():
-        if os.environ.get("WRITE_GOLDEN"):  # to make a case's output anew; read the difference before committing it
+        if os.environ.get("WRITE_GOLDEN"):  # to record a case's output again; read the difference before committing it
             (folder / name).write_text(text, encoding="utf-8")
         assert text == (folder / name).read_text(encoding="utf-8")
 
 
-# Every release that changed what the rules have to be, and some between; what the test bed has is among them.
+# All releases that require other rules, some in between, and those of the test bed.
 RELEASES = (
     "20.10.24",
     "23.0.6",
@@ -129,7 +129,7 @@ def test_rules_do_not_grow_with_the_fleet():
 
 def test_the_nftables_backend_cannot_route_to_the_default_bridge():
     fleet = {**FLEET, "policy": [{"from": "web", "to": "docker0"}]}
-    with pytest.raises(Unsupported, match="routes to or from docker0, and an engine with the nftables firewall"):
+    with pytest.raises(Unsupported, match="nftables firewall backend does not allow routing to or from docker0"):
         compiled(fleet, {"version": (29, 0, 0), "firewall": "nftables"})
 
 
@@ -155,9 +155,9 @@ def test_comments_fit():
 
 
 @pytest.mark.parametrize("firewall", ["nftables", "none"])
-def test_an_engine_without_iptables_rules_is_refused_where_iptables_drops(firewall):
+def test_an_engine_without_iptables_rules_is_rejected_if_iptables_drops(firewall):
     engine = {"version": (29, 0, 0), "firewall": firewall, "forward_drops": [4]}
-    with pytest.raises(Unsupported, match=r"iptables drops what the host forwards.*DEFAULT_FORWARD_POLICY"):
+    with pytest.raises(Unsupported, match=r"iptables chain FORWARD has policy DROP.*DEFAULT_FORWARD_POLICY"):
         compiled(FLEET, engine)
     assert compiled(FLEET, {**engine, "forward_drops": [6]}), "IPv6 is not routed in a fleet without an IPv6 supernet"
 

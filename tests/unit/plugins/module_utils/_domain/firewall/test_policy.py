@@ -49,22 +49,22 @@ CASES = [
     ("192.0.2.9", "web", "tcp", 80, f"{LINE}[1]"),
     ("192.0.2.9", "web", "tcp", 22, f"{LINE}[2]"),
     ("192.0.3.9", "web", "tcp", 22, None),
-    ("world", "db", "tcp", 80, "published ports, as Docker does"),
+    ("world", "db", "tcp", 80, "Docker's default: published ports"),
     # to outside
     ("web", "198.51.100.7", "udp", 53, f"{LINE}[3]"),
     ("web", "198.51.100.7", "tcp", 53, None),
     ("web", "world", "udp", 53, None),
     ("db", "world", "tcp", 443, None),
     ("db", "host", "tcp", 443, None),
-    ("cache", "world", "tcp", 443, "to the world, as Docker does"),
-    ("docker0", "192.0.2.1", "tcp", 443, "to the world, as Docker does"),
+    ("cache", "world", "tcp", 443, "Docker's default: to the world"),
+    ("docker0", "192.0.2.1", "tcp", 443, "Docker's default: to the world"),
     # the host
     ("web", "host", "icmp", None, f"{LINE}[4]"),
     ("web", "host", "tcp", 22, None),
-    ("lab", "host", "tcp", 22, "containers reach the host that they run on"),
+    ("lab", "host", "tcp", 22, "Docker's default: containers reach their own host"),
     ("host", "cache", "tcp", 6379, f"{LINE}[5]"),
     ("host", "cache", "tcp", 6380, None),
-    ("host", "web", "tcp", 80, "a host reaches its own containers"),
+    ("host", "web", "tcp", 80, "Docker's default: a host reaches its own containers"),
     # neither end is ours to judge
     ("host", "world", "tcp", 80, None),
 ]

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel's switches have to be, and what is told of those that may be anything."""
+"""Required kernel settings, and those that may have any value."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ SWITCHES = {
 }
 
 
-def told(versions=(4,), drops=(), firewall="iptables", **switches):
+def reported(versions=(4,), drops=(), firewall="iptables", **switches):
     found = settings(versions, {**SWITCHES, **switches}, drops, firewall)
     assert all(setting["why"] for setting in found)
     return {setting["name"]: (setting["value"], setting["needed"]) for setting in found}
 
 
 def test_forwarding_is_needed_in_the_fleets_ip_versions_only():
-    assert told()["net.ipv4.ip_forward"] == ("0", "1")
-    assert "net.ipv6.conf.all.forwarding" not in told()
-    assert told((6,)) == {
+    assert reported()["net.ipv4.ip_forward"] == ("0", "1")
+    assert "net.ipv6.conf.all.forwarding" not in reported()
+    assert reported((6,)) == {
         "net.ipv6.conf.all.forwarding": ("1", "1"),
         "net.bridge.bridge-nf-call-ip6tables": (None, None),
         "ip6tables FORWARD policy": ("ACCEPT", None),
@@ -36,11 +36,11 @@ def test_forwarding_is_needed_in_the_fleets_ip_versions_only():
 
 @pytest.mark.parametrize(("firewall", "needed"), [("iptables", None), ("nftables", "ACCEPT"), ("none", "ACCEPT")])
 def test_iptables_policy_matters_where_the_engine_writes_no_rules(firewall, needed):
-    assert told(drops=(4,), firewall=firewall)["iptables FORWARD policy"] == ("DROP", needed)
+    assert reported(drops=(4,), firewall=firewall)["iptables FORWARD policy"] == ("DROP", needed)
 
 
 def test_links_with_strict_reverse_path_filtering_are_told_the_kernel_takes_the_larger_value():
     strict = {"net.ipv4.conf.eth0.rp_filter"}
-    assert {name for name in told() if name.endswith("rp_filter")} == strict
-    everywhere = told(rp_filter={"all": 1, "eth0": 0, "eth1": 2})
+    assert {name for name in reported() if name.endswith("rp_filter")} == strict
+    everywhere = reported(rp_filter={"all": 1, "eth0": 0, "eth1": 2})
     assert {name for name in everywhere if name.endswith("rp_filter")} == strict

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What contradicts the leases that are held, each with the exact change to make."""
+"""Declarations that contradict held leases, each with its remedy."""
 
 from __future__ import annotations
 
@@ -22,60 +22,59 @@ CASES = {
         {"networks": [{"name": "web", "prefix_length": 23}]},
         HOSTS,
         HELD,
-        "docker_fleet_networks[0].prefix_length: 23: network 'web' is leased as /24, and a lease does not move; "
-        "declare a new network of /23 beside it, or set prefix_length to 24",
+        "docker_fleet_networks[0].prefix_length: 23: network 'web' holds a lease of /24, and leases do not move. Set "
+        "prefix_length to 24, or declare a new network of /23",
     ),
     "hosts grow": (
         {"host_prefix_length": 19},
         HOSTS,
         HELD,
-        "docker_fleet_host_prefix_length: 19: hosts hold blocks of /20, side by side, and a lease does not move; "
-        "set it back to 20. Networks that do not fit can be pinned outside of the supernet (subnet), or move the "
-        "lock file away to give every host and network new addresses",
+        "docker_fleet_host_prefix_length: 19: hosts hold leases of /20 blocks, and leases do not move. Set it to 20. "
+        "For networks that do not fit, pin a subnet outside of the supernet, or move the lock file away to give all "
+        "hosts and networks new addresses",
     ),
     "the supernet grows": (
         {"supernet": "10.64.0.0/12"},
         HOSTS,
         HELD,
-        "docker_fleet_supernet: '10.64.0.0/12': the lock file holds leases made with 10.64.0.0/19; set it back, "
-        "or move the lock file away to give every host and network new addresses",
+        "docker_fleet_supernet: '10.64.0.0/12': the lock file holds leases from 10.64.0.0/19. Set it to that, or "
+        "move the lock file away to give all hosts and networks new addresses",
     ),
     "IPv4 leaves": (
         {"supernet": None, "supernet_v6": "fd00:64::/48"},
         {"h1": {"ansible_host": "2001:db8::1"}},
         HELD,
-        "docker_fleet_supernet: None: the lock file holds leases from 10.64.0.0/19; set it back, or move the lock "
-        "file away to give every host and network new addresses",
+        "docker_fleet_supernet: None: is missing, and the lock file holds leases from 10.64.0.0/19. Set it to that, or "
+        "move the lock file away to give all hosts and networks new addresses",
     ),
     "a network that does not fit": (
         {"networks": ["db", {"name": "wide", "prefix_length": 21}]},
         HOSTS,
         LEFT,
-        "docker_fleet_networks[1]: 'wide': a host's block has no room for another /21 beside the 3 networks that "
-        "hold a slot and the engine's own pools; set its prefix_length to 22 (or longer), the most that is free, "
-        "or free the slot of a network that has departed (web): run once with -e docker_fleet_reclaim=web, or pin "
-        "it outside of the supernet with subnet and hosts",
+        "docker_fleet_networks[1]: 'wide': no /21 is free in the hosts' blocks, beside 3 leased networks and the "
+        "engines' pools. To fit it, set its prefix_length to 22 or longer, or reclaim the lease of a departed network "
+        "(web) with -e docker_fleet_reclaim=web, or pin it to one host with subnet (outside of the supernet) and hosts",
     ),
-    "a host too many": (
+    "one host too many": (
         {},
         {"h2": HOSTS["h2"], "h3": {"ansible_host": "192.0.2.3"}},
         LEFT,
-        "host h3: docker_fleet_supernet: '10.64.0.0/19': is too small: all its 2 blocks of /20 are leased or "
-        "reserved; free the block of a host that has departed (h1): run once with -e docker_fleet_reclaim=h1; or "
-        "take a larger supernet or a longer docker_fleet_host_prefix_length for a new fleet",
+        "host h3: docker_fleet_supernet: '10.64.0.0/19': is too small: all 2 blocks of /20 are leased or reserved. "
+        "Reclaim the block of a departed host (h1) with -e docker_fleet_reclaim=h1, or use a larger supernet or a "
+        "longer docker_fleet_host_prefix_length for a new fleet",
     ),
     "a reservation for a host that holds another block": (
         {"reservations": {"h1": "10.64.16.0/20"}},
         HOSTS,
         HELD,
-        "host h1: docker_fleet_reservations.h1: '10.64.16.0/20': the host holds 10.64.0.0/20 already, and a lease "
-        "does not move",
+        "host h1: docker_fleet_reservations.h1: '10.64.16.0/20': the host holds a lease of 10.64.0.0/20, and leases do "
+        "not move. Remove the reservation",
     ),
     "a reservation of a block that another host holds": (
         {"reservations": {"h3": "10.64.0.0/20"}},
         {**HOSTS, "h3": {"ansible_host": "192.0.2.3"}},
         HELD,
-        "host h3: docker_fleet_reservations.h3: '10.64.0.0/20': is leased to host h1; reserve another block",
+        "host h3: docker_fleet_reservations.h3: '10.64.0.0/20': is leased to host h1. Reserve another block",
     ),
 }
 
@@ -88,8 +87,8 @@ def test_growth(name):
     assert str(caught.value) == message
 
 
-def test_a_changed_default_moves_nothing():
-    """Neither that of networks nor that of hosts, where they are not written down."""
+def test_a_changed_default_moves_no_lease():
+    """Neither the default of networks nor that of hosts."""
     plan = plan_of({**FLEET, "network_prefix_length": 25, "networks": ["web", "db", "new"]}, HOSTS, held=HELD)
     slots = plan.leases.of(4).slots
     assert {name: slots[name] for name in HELD.of(4).slots} == HELD.of(4).slots

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lock files that are refused, each with its line (golden/lock_errors.yml), and what a person may do to one."""
+"""Invalid lock files, each with the message (golden/lock_errors.yml), and valid edits by hand."""
 
 from __future__ import annotations
 
@@ -27,25 +27,24 @@ def test_broken(case):
     with pytest.raises(lockfile.BrokenLockFile) as caught:
         lockfile.parse(text, "fleet.lock.yml")
     assert str(caught.value) == (
-        f"the lock file fleet.lock.yml cannot be used and was left as it is: {case['message']}. "
-        "Restore it from version control"
+        f"lock file fleet.lock.yml: {case['message']}. The file was not changed. Restore it from version control"
     )
 
 
-def test_no_beginning_of_a_lock_file_is_taken_for_the_whole():
+def test_a_truncated_lock_file_is_invalid():
     for length in range(len(GOOD) - len("\n")):
         with pytest.raises(lockfile.BrokenLockFile):
             lockfile.parse(GOOD[:length], "lock")
     assert lockfile.parse(GOOD[:-1], "lock") == lockfile.parse(GOOD, "lock")
 
 
-def test_it_is_yaml_as_well():
+def test_it_is_valid_yaml():
     document = yaml.safe_load(GOOD)["docker_fleet_leases"]["vars"]
     assert document["networks"] == {"docker0": "0.0.0.0/24", "web": "0.0.1.0/24"}
     assert document["hosts"] == {"h1": "10.64.0.0/20", "h2": "10.64.16.0/20"}
 
 
-def test_names_that_yaml_would_take_for_something_else():
+def test_names_that_are_not_text_in_yaml():
     hosts = {
         name: {"ansible_host": f"192.0.2.{number}"} for number, name in enumerate(["no", "1e3", "a'b", "é", "h:1", "#"])
     }

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is written on a host, and the scripts that apply it."""
+"""The files of a part, their differences, and the scripts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, parse_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import script as firewall
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import (
     File,
     ObservedFiles,
@@ -16,69 +18,178 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     plan_files,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import script as routes
 
 NEW, OLD = File("new\n"), "old\n"
+ROUTE = Difference("route", "10.64.16.0/20 via 192.0.2.2", "state", "present", None)
+TABLE = Difference("table", "ip fleetnet", "state", None, "present")
+TIMER = Difference("unit", "x.timer", "state", "enabled and active", "enabled and inactive")
+PARTS = [(FIREWALL_PART, firewall.SCRIPT), (ROUTES_PART, routes.SCRIPT)]
 
 
 @pytest.mark.parametrize(
-    ("desired", "observed", "write", "delete", "changed"),
+    ("desired", "observed", "write", "delete", "differences"),
     [
-        ({"/a": NEW}, ObservedFiles({"/a": None}), ["/a"], (), True),
-        ({"/a": NEW}, ObservedFiles({"/a": OLD}), ["/a"], (), True),
-        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}), [], (), False),
-        ({"/a": NEW, "/b": None}, ObservedFiles({"/a": "new\n", "/b": OLD}), [], ("/b",), True),
-        ({"/a": NEW, "/b": None}, ObservedFiles({"/a": "new\n", "/b": None}), [], (), False),
-        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}, drift=("a route is missing",)), [], (), True),
-        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}, idle_units=("x.timer",)), [], (), True),
-        ({"/a": None}, ObservedFiles({"/a": None}), [], (), False),
-        ({"/a": None}, ObservedFiles({"/a": None}, drift=("a table is there",)), [], (), True),
+        ({"/a": NEW}, ObservedFiles({"/a": None}), ["/a"], (), [("file", "/a", "state", "present", None)]),
+        ({"/a": NEW}, ObservedFiles({"/a": OLD}), ["/a"], (), [("file", "/a", "content", "as planned", "different")]),
+        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}), [], (), []),
+        (
+            {"/a": NEW, "/b": None},
+            ObservedFiles({"/a": "new\n", "/b": OLD}),
+            [],
+            ("/b",),
+            [("file", "/b", "state", None, "present")],
+        ),
+        ({"/a": NEW, "/b": None}, ObservedFiles({"/a": "new\n", "/b": None}), [], (), []),
+        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}, kernel=(ROUTE,)), [], (), [ROUTE]),
+        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}, units=(TIMER,)), [], (), [TIMER]),
+        ({"/a": None}, ObservedFiles({"/a": None}), [], (), []),
+        ({"/a": None}, ObservedFiles({"/a": None}, kernel=(TABLE,)), [], (), [TABLE]),
     ],
 )
-def test_plan(desired, observed, write, delete, changed):
+def test_plan(desired, observed, write, delete, differences):
     plan = plan_files(desired, observed)
-    assert (list(plan.write), plan.delete, plan.changed) == (write, delete, changed)
-    assert bool(plan.diff()) == changed
+    assert (list(plan.write), plan.delete, plan.differences) == (write, delete, differences)
+    assert plan.changed == bool(plan.diff()) == bool(differences)
     assert plan.removal == (not any(desired.values()))
 
 
-def test_the_diff_has_every_file_and_what_differs_in_the_kernel():
-    plan = plan_files({"/a": NEW, "/b": None}, ObservedFiles({"/a": OLD, "/b": "gone\n"}, drift=("routes: missing x",)))
+def test_the_diff_has_each_file_the_kernel_and_the_units():
+    observed = ObservedFiles({"/a": OLD, "/b": "gone\n"}, kernel=(ROUTE,), units=(TIMER,))
+    plan = plan_files({"/a": NEW, "/b": None}, observed)
+    assert plan.drift == ["route 10.64.16.0/20 via 192.0.2.2 is missing"]
     assert [(entry["before_header"], entry["before"], entry["after"]) for entry in plan.diff()] == [
         ("/a", "old\n", "new\n"),
         ("/b", "gone\n", ""),
-        ("kernel", "routes: missing x\n", ""),
+        ("kernel", "route 10.64.16.0/20 via 192.0.2.2 is missing\n", ""),
+        ("units", "unit x.timer: state: declared enabled and active, observed enabled and inactive\n", ""),
     ]
 
 
-@pytest.mark.parametrize("part", [FIREWALL_PART, ROUTES_PART], ids=lambda part: part.name)
-def test_scripts_are_complete(part):
-    files = part_files(part)
+@pytest.mark.parametrize(("part", "script"), PARTS, ids=lambda each: getattr(each, "name", ""))
+def test_scripts_are_complete(part, script):
+    files = part_files(part, script)
     assert files[part.script].mode == 0o755
     for path, file in files.items():
         assert "@" not in file.text.replace('"$@"', ""), f"{path} has a placeholder left"
-    script = files[part.script].text
-    subprocess.run(["sh", "-n"], input=script, text=True, check=True)
-    checked = subprocess.run(["shellcheck", "-"], input=script, text=True, capture_output=True, check=False)
+    text = files[part.script].text
+    subprocess.run(["sh", "-n"], input=text, text=True, check=True)
+    checked = subprocess.run(["shellcheck", "-"], input=text, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stdout
 
 
-@pytest.mark.parametrize("part", [FIREWALL_PART, ROUTES_PART], ids=lambda part: part.name)
-def test_timers_do_not_look_at_the_clock(part):
-    """A clock that is set back holds up calendar timers; those that count monotonic time go on."""
-    timer = part_files(part)[f"/etc/systemd/system/{part.timer}"].text
+@pytest.mark.parametrize(("part", "script"), PARTS, ids=lambda each: getattr(each, "name", ""))
+def test_timers_count_monotonic_time(part, script):
+    """Calendar timers would stop while a clock that is set back catches up."""
+    timer = part_files(part, script)[f"/etc/systemd/system/{part.timer}"].text
     triggers = [line.partition("=")[0] for line in timer.splitlines() if line.startswith("On")]
     assert triggers == ["OnActiveSec", "OnUnitActiveSec"]
 
 
+@pytest.fixture
+def run(tmp_path):
+    """Run a part's script with shell functions instead of the host's programs, and files in a temporary folder."""
+
+    def run(part, script, programs, option):
+        text = part_files(part, script)[part.script].text
+        for folder in ("/etc/fleetnet", "/var/lib/fleetnet", "/etc/sysctl.d"):
+            text = text.replace(folder, str(tmp_path))
+        text = text.replace("set -u\n", f"set -u\n{programs}\n", 1)
+        return subprocess.run(["sh", "-s", "--", option], input=text, text=True, capture_output=True, check=False)
+
+    return run
+
+
+IP = """
+ip() { [ "$1" = -6 ] || printf '%s\\n' '10.64.32.0/20 via 192.0.2.9 dev eth0 ' 'blackhole 10.79.0.0/20 ' \\
+    '10.64.48.0/20 via 192.0.2.4 dev eth0 '; }
+"""
+
+
+def test_the_routes_script_prints_differences(run, tmp_path):
+    (tmp_path / "routes").write_text(
+        "# h2\nroute replace 10.64.32.0/20 via 192.0.2.2 proto 213\n"
+        "# h3\nroute replace 10.64.48.0/20 via 192.0.2.4 proto 213\n"
+    )
+    checked = run(ROUTES_PART, routes.SCRIPT, IP, "--check")
+    assert checked.returncode == 1
+    assert parse_lines(checked.stdout) == [
+        ("route", "10.64.32.0/20 via 192.0.2.2", "state", "present", None),
+        ("route", "10.64.32.0/20 via 192.0.2.9", "state", None, "present"),
+        ("route", "blackhole 10.79.0.0/20", "state", None, "present"),
+    ]
+    traces = parse_lines(run(ROUTES_PART, routes.SCRIPT, IP, "--traces").stdout)
+    assert [each.name for each in traces] == [
+        "10.64.32.0/20 via 192.0.2.9",
+        "blackhole 10.79.0.0/20",
+        "10.64.48.0/20 via 192.0.2.4",
+    ]
+    assert run(ROUTES_PART, routes.SCRIPT, "ip() { :; }", "--traces").stdout == ""
+
+
+# A host with another ip6 table than planned, none for ip, one chain that is as planned, and a rule before its jump.
+FIREWALL = """
+sysctl() { echo 0; }
+nft() { [ "$4" = ip6 ] && echo "table ip6 fleetnet"; }
+iptables() {
+    case "$*" in
+    "-w -t filter -S DOCKER-USER" | "-w -t raw -S FLEETNET-RAW") return 1 ;;
+    "-w -t filter -S FLEETNET-FORWARD") echo listed ;;
+    "-w -t filter -C FORWARD -j FLEETNET-FORWARD") return 0 ;;
+    *) return 1 ;;
+    esac
+}
+ip6tables() { iptables "$@"; }
+"""
+
+
+def test_the_firewall_script_prints_differences(run, tmp_path):
+    (tmp_path / "60-fleetnet.conf").write_text("net.ipv4.ip_forward = 1\n")
+    (tmp_path / "firewall.nft").write_text("add table ip fleetnet\ntable ip fleetnet {\n}\n")
+    (tmp_path / "iptables.rules").write_text("*filter\n:FLEETNET-FORWARD - [0:0]\n*raw\n:FLEETNET-RAW - [0:0]\n")
+    (tmp_path / "firewall.iptables.FLEETNET-FORWARD").write_text("listed\n")
+    checked = run(FIREWALL_PART, firewall.SCRIPT, FIREWALL, "--check")
+    assert parse_lines(checked.stdout) == [
+        ("sysctl", "net.ipv4.ip_forward", "value", "1", "0"),
+        ("table", "ip fleetnet", "state", "present", None),
+        ("table", "ip6 fleetnet", "state", None, "present"),
+        ("jump", "iptables FORWARD -> FLEETNET-FORWARD", "position", "first rule", "later rule"),
+        ("chain", "iptables FLEETNET-RAW", "state", "present", None),
+        ("jump", "iptables PREROUTING -> FLEETNET-RAW", "state", "present", None),
+        ("chain", "ip6tables FLEETNET-FORWARD", "state", None, "present"),
+    ]
+    (tmp_path / "firewall.iptables.FLEETNET-FORWARD").write_text("listed\nand one more\n")
+    (tmp_path / "firewall.nft").write_text("table ip6 fleetnet {\n}\n")
+    (tmp_path / "60-fleetnet.conf").write_text("# nothing\n")
+    changed = parse_lines(run(FIREWALL_PART, firewall.SCRIPT, FIREWALL, "--check").stdout)
+    assert changed[:2] == [
+        ("table", "ip6 fleetnet", "content", "as planned", "different"),
+        ("chain", "iptables FLEETNET-FORWARD", "content", "as planned", "different"),
+    ]
+    traces = parse_lines(run(FIREWALL_PART, firewall.SCRIPT, FIREWALL, "--traces").stdout)
+    assert [(each.kind, each.name) for each in traces] == [
+        ("table", "ip6 fleetnet"),
+        ("chain", "iptables FLEETNET-FORWARD"),
+        ("chain", "ip6tables FLEETNET-FORWARD"),
+    ]
+
+
 @pytest.mark.parametrize(
-    ("states", "idle"),
+    ("states", "observed"),
     [
-        ([("active", "enabled"), ("active", "enabled"), ("inactive", "enabled")], []),
-        ([("inactive", "enabled"), ("active", "disabled"), ("inactive", "disabled")], [0, 1, 2]),
+        ([("active", "enabled"), ("active", "enabled"), ("inactive", "enabled")], [None, None, None]),
+        (
+            [("inactive", "enabled"), ("active", "disabled"), ("inactive", "")],
+            ["enabled and inactive", "disabled and active", "not installed and inactive"],
+        ),
     ],
 )
-def test_units_that_do_not_run(states, idle):
-    """The unit that is started for a moment only need not be active."""
+def test_units(states, observed):
+    """The unit that runs only for a moment need not be active."""
     units = FIREWALL_PART.units
-    found = FIREWALL_PART.idle((unit, *state) for unit, state in zip(units, states, strict=True))
-    assert found == tuple(units[number] for number in idle)
+    found = FIREWALL_PART.unit_differences((unit, *state) for unit, state in zip(units, states, strict=True))
+    assert found == [
+        ("unit", unit, "state", "enabled and active", state)
+        for unit, state in zip(units, observed, strict=True)
+        if state
+    ]

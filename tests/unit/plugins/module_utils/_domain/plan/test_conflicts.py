@@ -1,14 +1,15 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is free and what is not: the plan against hosts' reports."""
+"""Conflicts between the plan and the hosts' reports."""
 
 from __future__ import annotations
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import Conflicts, FreeBlocks, prove
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import Conflicts, check_conflicts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.free_blocks import FreeBlocks
 
 from ..planning import plan_of
 
@@ -37,8 +38,8 @@ def report(**parts):
 
 
 FREE = {
-    "nothing": report(),
-    "the declared network is there already": report(
+    "an empty report": report(),
+    "the declared network exists already": report(
         networks=[network("web", "10.64.1.0/24", "fn-web")],
         links=[link("fn-web", "10.64.1.1/24")],
         routes=[route("10.64.1.0/24", device="fn-web", protocol=2)],
@@ -51,11 +52,11 @@ FREE = {
         links=[link("br-12", "10.64.8.1/24")],
         routes=[route("10.64.8.0/24", device="br-12", protocol=2)],
     ),
-    "a network of ours that is declared no more": report(
+    "a managed network that is no longer declared": report(
         networks=[network("old", "10.64.2.0/24", "fn-old", managed=True)], links=[link("fn-old", "10.64.2.1/24")]
     ),
-    "our route to a peer": report(routes=[route("10.64.16.0/20", "192.0.2.2", protocol=213)]),
-    "somebody else's route to a peer, the same": report(routes=[route("10.64.16.0/20", "192.0.2.2")]),
+    "a managed route to a peer": report(routes=[route("10.64.16.0/20", "192.0.2.2", protocol=213)]),
+    "an unmanaged route to a peer, the same": report(routes=[route("10.64.16.0/20", "192.0.2.2")]),
     "a default route": report(routes=[route("default", "192.0.2.254"), route("0.0.0.0/0", "192.0.2.254")]),
     "a VPN's two halves of a default route": report(routes=[route("0.0.0.0/1", "192.0.2.9"), route("128.0.0.0/1")]),
     "IPv6": report(links=[link("eth0", "fe80::1/64")], routes=[route("fe80::/64")], resolver=["fd00::53"]),
@@ -70,63 +71,62 @@ FREE = {
 
 @pytest.mark.parametrize("name", FREE)
 def test_free(name):
-    assert prove(plan_of(DUAL, HOSTS), {"h1": FREE[name]}) == ["h2"]
+    assert check_conflicts(plan_of(DUAL, HOSTS), {"h1": FREE[name]}) == ["h2"]
 
 
-H2 = "10.64.32.0/20 is free on all hosts; set docker_fleet_reservations.h2 to it"
+H2 = "Set docker_fleet_reservations.h2 to 10.64.32.0/20, which is free on all hosts"
 TAKEN = {
     "a LAN": (
         report(links=[link("eth0", "10.64.16.7/24")], routes=[route("10.64.16.0/24", protocol=2)]),
-        "host h1: address 10.64.16.7/24 of link eth0 (10.64.16.0/24) overlaps the block of host h2 (10.64.16.0/20); "
-        + H2,
+        "host h1: address 10.64.16.7/24 of interface eth0 (10.64.16.0/24) overlaps the block of host h2 "
+        "(10.64.16.0/20). " + H2,
     ),
     "a static route to somewhere else": (
         report(routes=[route("10.64.16.0/28", "192.0.2.254")]),
         "host h1: route to 10.64.16.0/28 via 192.0.2.254 on eth0 (10.64.16.0/28) overlaps the block of host h2 "
-        "(10.64.16.0/20); " + H2,
+        "(10.64.16.0/20). " + H2,
     ),
-    "a route to nowhere": (
+    "a route without gateway and device": (
         report(routes=[route("10.64.16.0/20", device=None)]),
-        "host h1: route to 10.64.16.0/20 (10.64.16.0/20) overlaps the block of host h2 (10.64.16.0/20); " + H2,
+        "host h1: route to 10.64.16.0/20 (10.64.16.0/20) overlaps the block of host h2 (10.64.16.0/20). " + H2,
     ),
-    "a route to a peer by another way": (
+    "a route to a peer through another gateway": (
         report(routes=[route("10.64.16.0/20", "192.0.2.3")]),
         "host h1: route to 10.64.16.0/20 via 192.0.2.3 on eth0 (10.64.16.0/20) overlaps the block of host h2 "
-        "(10.64.16.0/20); " + H2,
+        "(10.64.16.0/20). " + H2,
     ),
     "a VPN that covers the supernet": (
         report(routes=[route("10.0.0.0/8", "192.0.2.9", "tun0")]),
         "host h1: route to 10.0.0.0/8 via 192.0.2.9 on tun0 (10.0.0.0/8) overlaps the block of host h1 (10.64.0.0/20) "
-        "and 1 more; 172.16.0.0/12 is free on all hosts; set docker_fleet_supernet to it",
+        "and 1 more. Set docker_fleet_supernet to 172.16.0.0/12, which is free on all hosts",
     ),
-    "somebody's Docker network": (
+    "an unmanaged Docker network": (
         report(networks=[network("lab", "10.64.1.0/25", "br-1")]),
-        "host h1: Docker network lab (10.64.1.0/25) overlaps the block of host h1 (10.64.0.0/20); "
-        "10.64.32.0/20 is free on all hosts; set docker_fleet_reservations.h1 to it",
+        "host h1: Docker network lab (10.64.1.0/25) overlaps the block of host h1 (10.64.0.0/20). "
+        "Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts",
     ),
     "a name server": (
         report(resolver=["10.64.17.53"]),
-        "host h1: name server 10.64.17.53 (10.64.17.53/32) overlaps the block of host h2 (10.64.16.0/20); " + H2,
+        "host h1: name server 10.64.17.53 (10.64.17.53/32) overlaps the block of host h2 (10.64.16.0/20). " + H2,
     ),
     "the controller": (
         report(control_path={"client": "10.64.16.1", "server": "192.0.2.1"}),
-        "host h1: the address that Ansible comes in from, 10.64.16.1 (10.64.16.1/32) overlaps the block of host h2 "
-        "(10.64.16.0/20); " + H2,
+        "host h1: Ansible controller 10.64.16.1 (10.64.16.1/32) overlaps the block of host h2 (10.64.16.0/20). " + H2,
     ),
     "an IPv6 LAN": (
         report(links=[link("eth0", "fd00:64:0:101::7/64")]),
-        "host h1: address fd00:64:0:101::7/64 of link eth0 (fd00:64:0:101::/64) overlaps the block of host h2 "
-        "(fd00:64:0:100::/56); fd00:64:0:200::/56 is free on all hosts; set docker_fleet_reservations.h2 to it",
+        "host h1: address fd00:64:0:101::7/64 of interface eth0 (fd00:64:0:101::/64) overlaps the block of host h2 "
+        "(fd00:64:0:100::/56). Set docker_fleet_reservations.h2 to fd00:64:0:200::/56, which is free on all hosts",
     ),
     "an IPv6 VPN": (
         report(routes=[route("fd00::/16", "fe80::9", "wg0")]),
         "host h1: route to fd00::/16 via fe80::9 on wg0 (fd00::/16) overlaps the block of host h1 (fd00:64::/56) and 1 "
-        "more; fd01::/48 is free on all hosts; set docker_fleet_supernet_v6 to it",
+        "more. Set docker_fleet_supernet_v6 to fd01::/48, which is free on all hosts",
     ),
     "an IPv6 name server": (
         report(resolver=["fd00:64::53"]),
-        "host h1: name server fd00:64::53 (fd00:64::53/128) overlaps the block of host h1 (fd00:64::/56); "
-        "fd00:64:0:200::/56 is free on all hosts; set docker_fleet_reservations.h1 to it",
+        "host h1: name server fd00:64::53 (fd00:64::53/128) overlaps the block of host h1 (fd00:64::/56). "
+        "Set docker_fleet_reservations.h1 to fd00:64:0:200::/56, which is free on all hosts",
     ),
 }
 
@@ -135,71 +135,73 @@ TAKEN = {
 def test_taken(name):
     found, message = TAKEN[name]
     with pytest.raises(Conflicts) as caught:
-        prove(plan_of(DUAL, HOSTS), {"h1": found})
+        check_conflicts(plan_of(DUAL, HOSTS), {"h1": found})
     assert [str(conflict) for conflict in caught.value.conflicts] == [message]
 
 
 def test_a_pinned_network():
     fleet = {**FLEET, "networks": [{"name": "old", "subnet": "172.30.1.0/24", "hosts": "h1"}]}
     with pytest.raises(Conflicts) as caught:
-        prove(plan_of(fleet, HOSTS), {"h2": report(routes=[route("172.30.0.0/16", "192.0.2.254")])})
+        check_conflicts(plan_of(fleet, HOSTS), {"h2": report(routes=[route("172.30.0.0/16", "192.0.2.254")])})
     assert [str(conflict) for conflict in caught.value.conflicts] == [
-        "host h2: route to 172.30.0.0/16 via 192.0.2.254 on eth0 (172.30.0.0/16) overlaps network old (172.30.1.0/24); "
-        "10.0.0.0/24 is free on all hosts; set docker_fleet_networks[0].subnet to it"
+        "host h2: route to 172.30.0.0/16 via 192.0.2.254 on eth0 (172.30.0.0/16) overlaps network old (172.30.1.0/24). "
+        "Set docker_fleet_networks[0].subnet to 10.0.0.0/24, which is free on all hosts"
     ]
 
 
-def test_a_lease_that_is_held_has_to_be_given_up_first():
+def test_a_held_lease_must_be_deleted_first():
     plan = plan_of(FLEET, HOSTS)
-    with pytest.raises(Conflicts, match="free on all hosts; delete the host's line in the lock file and set docker_fl"):
-        prove(plan_of(FLEET, HOSTS, held=plan.leases), {"h1": report(resolver=["10.64.16.9"])})
+    with pytest.raises(
+        Conflicts, match=r"Delete the host's line in the lock file and set docker_fleet_reservations.h2"
+    ):
+        check_conflicts(plan_of(FLEET, HOSTS, held=plan.leases), {"h1": report(resolver=["10.64.16.9"])})
 
 
-def test_all_conflicts_are_told_at_once_and_each_is_offered_another_block():
+def test_all_conflicts_are_reported_at_once_and_each_is_offered_another_block():
     reports = {
         "h1": report(resolver=["10.64.0.9", "10.64.16.9"]),
         "h2": report(resolver=["10.64.0.9"], networks=[network("lab", "10.64.0.0/24")]),
     }
     with pytest.raises(Conflicts) as caught:
-        prove(plan_of(FLEET, HOSTS), reports)
+        check_conflicts(plan_of(FLEET, HOSTS), reports)
     assert str(caught.value) == (
-        "the plan's addresses are in use elsewhere, in 3 place(s); no host was changed:\n"
-        "  - hosts h1, h2: name server 10.64.0.9 (10.64.0.9/32) overlaps the block of host h1 (10.64.0.0/20); "
-        "10.64.32.0/20 is free on all hosts; set docker_fleet_reservations.h1 to it\n"
-        "  - host h1: name server 10.64.16.9 (10.64.16.9/32) overlaps the block of host h2 (10.64.16.0/20); "
-        "10.64.48.0/20 is free on all hosts; set docker_fleet_reservations.h2 to it\n"
-        "  - host h2: Docker network lab (10.64.0.0/24) overlaps the block of host h1 (10.64.0.0/20); "
-        "10.64.32.0/20 is free on all hosts; set docker_fleet_reservations.h1 to it"
+        "3 address conflict(s) between the plan and the hosts. No host was changed:\n"
+        "  - hosts h1, h2: name server 10.64.0.9 (10.64.0.9/32) overlaps the block of host h1 (10.64.0.0/20). "
+        "Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts\n"
+        "  - host h1: name server 10.64.16.9 (10.64.16.9/32) overlaps the block of host h2 (10.64.16.0/20). "
+        "Set docker_fleet_reservations.h2 to 10.64.48.0/20, which is free on all hosts\n"
+        "  - host h2: Docker network lab (10.64.0.0/24) overlaps the block of host h1 (10.64.0.0/20). "
+        "Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts"
     )
 
 
 def test_a_supernet_that_is_full_is_replaced():
     with pytest.raises(Conflicts) as caught:
-        prove(
+        check_conflicts(
             plan_of(FLEET, HOSTS),
             {"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")], resolver=["10.64.0.9", "172.16.0.9"])},
         )
     assert [conflict.alternative for conflict in caught.value.conflicts] == [
-        "nothing of /12 is free in private address space",
-        "nothing of /20 is free in 10.64.0.0/12; nothing of /12 is free in private address space",
+        "No /12 is free in private address space",
+        "No /20 is free in 10.64.0.0/12. No /12 is free in private address space",
     ]
     with pytest.raises(Conflicts) as caught:
-        prove(
+        check_conflicts(
             plan_of(FLEET, HOSTS),
             {"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")], resolver=["10.64.0.9", "10.64.16.9"])},
         )
-    supernet = "172.16.0.0/12 is free on all hosts; set docker_fleet_supernet to it"
+    supernet = "Set docker_fleet_supernet to 172.16.0.0/12, which is free on all hosts"
     assert [conflict.alternative for conflict in caught.value.conflicts] == [
         supernet,
-        f"nothing of /20 is free in 10.64.0.0/12; {supernet}",
-        f"nothing of /20 is free in 10.64.0.0/12; {supernet}",
+        f"No /20 is free in 10.64.0.0/12. {supernet}",
+        f"No /20 is free in 10.64.0.0/12. {supernet}",
     ]
 
 
-def test_what_a_whole_fleet_has_in_common_is_one_line():
+def test_a_conflict_on_many_hosts_is_one_line():
     hosts = {f"h{number}": {"ansible_host": f"192.0.2.{number}"} for number in range(1, 9)}
-    with pytest.raises(Conflicts, match=r"in 1 place.*\n  - hosts h1, h2, h3, h4, h5 and 3 more: name server"):
-        prove(plan_of(FLEET, hosts), dict.fromkeys(hosts, report(resolver=["10.64.0.9"])))
+    with pytest.raises(Conflicts, match=r"1 address conflict.*\n  - hosts h1, h2, h3, h4, h5 and 3 more: name server"):
+        check_conflicts(plan_of(FLEET, hosts), dict.fromkeys(hosts, report(resolver=["10.64.0.9"])))
 
 
 def test_free_blocks():

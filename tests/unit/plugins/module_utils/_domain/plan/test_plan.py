@@ -31,13 +31,13 @@ def test_golden(case):
     outputs = {
         "lock.yml": lockfile.render(plan.leases),
         "plan.yml": yaml.safe_dump(
-            # by way of JSON, or what hosts have in common would be written as aliases
+            # through JSON, or what hosts have in common would be written as aliases
             json.loads(json.dumps({"hosts": slices(plan), "peers": peers(plan), "policy": plan.policy.to_data()})),
             explicit_start=True,
         ),
     }
     for name, text in outputs.items():
-        if os.environ.get("WRITE_GOLDEN"):  # to make a case's output anew; read the difference before committing it
+        if os.environ.get("WRITE_GOLDEN"):  # to record a case's output again; read the difference before committing it
             (folder / name).write_text(text, encoding="utf-8")
         assert text == (folder / name).read_text(encoding="utf-8")
 

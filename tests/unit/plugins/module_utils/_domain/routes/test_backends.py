@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The port for backends: whom each reaches, whom it refuses, and that nobody names a backend that there is not."""
+"""Backends: the hosts that each one accepts, and its routes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def hosts(*links):
     return {f"h{n}": {"ansible_host": f"192.0.2.{n}", "link": link} for n, link in enumerate(links, 1)}
 
 
-def test_every_backend_can_be_declared_and_given_to_the_module():
+def test_every_backend_can_be_declared_and_passed_to_the_module():
     assert OPTIONS["backend"]["choices"] == sorted(BACKENDS)
     for backend in BACKENDS:
         assert plan_of({**FLEET, "backend": backend}, hosts("a", "a")).fleet.backend == backend
@@ -37,27 +37,27 @@ def test_every_backend_can_be_declared_and_given_to_the_module():
         plan_of({**FLEET, "backend": "no-such"}, hosts("a"))
 
 
-def test_host_gw_refuses_hosts_on_two_links_before_any_is_contacted():
-    with pytest.raises(InvalidValue, match="host h2: docker_fleet_link: 'b': backend host_gw needs all hosts on one"):
+def test_host_gw_rejects_hosts_on_two_links_in_the_plan():
+    with pytest.raises(InvalidValue, match="host h2: docker_fleet_link: 'b': host h1 is on 'a'"):
         plan_of(FLEET, hosts("a", "b"))
     assert plan_of({**FLEET, "backend": "none"}, hosts("a", "b"))
 
 
-def test_host_gw_refuses_a_peer_on_another_link_on_the_host_as_well():
+def test_host_gw_rejects_a_peer_on_another_link_on_the_host():
     peers = [PEERS[0], {**PEERS[1], "link": "b"}]
-    with pytest.raises(InvalidValue, match=r"peers\[1\].link: 'b': host h2 is on another link .* backend that tunnels"):
-        BACKENDS["host_gw"].ways(peers, "h1", ["192.0.2.1/24"])
+    with pytest.raises(InvalidValue, match=r"peers\[1\].link: 'b': host h2 is not on the L2 segment of this host"):
+        BACKENDS["host_gw"].routes(peers, "h1", ["192.0.2.1/24"])
 
 
-def test_ways():
-    found = {name: backend.ways(PEERS, "h1", ["192.0.2.1/24"]) for name, backend in BACKENDS.items()}
-    assert [f"{way.block} via {way.gateway}" for way in found["host_gw"]] == ["10.64.32.0/20 via 192.0.2.2"]
+def test_routes():
+    found = {name: backend.routes(PEERS, "h1", ["192.0.2.1/24"]) for name, backend in BACKENDS.items()}
+    assert [f"{route.block} via {route.gateway}" for route in found["host_gw"]] == ["10.64.32.0/20 via 192.0.2.2"]
     assert found["none"] == []
 
 
-def test_host_gw_refuses_a_way_that_packets_come_back_another_way_from():
+def test_host_gw_rejects_asymmetric_routes():
     links = ["192.0.2.1/24", "198.51.100.1/24"]
     peers = [PEERS[0], {**PEERS[1], "underlay_address": "198.51.100.2"}]
-    with pytest.raises(InvalidValue, match=r"'198.51.100.2': host h2 is reached by another link .*\(192.0.2.1\)"):
-        BACKENDS["host_gw"].ways(peers, "h1", links)
-    assert BACKENDS["host_gw"].ways(PEERS, "h1", links)
+    with pytest.raises(InvalidValue, match=r"'198.51.100.2': host h2 is not in the subnet of this .*\(192.0.2.1\)"):
+        BACKENDS["host_gw"].routes(peers, "h1", links)
+    assert BACKENDS["host_gw"].routes(PEERS, "h1", links)

@@ -20,7 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon impor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.default_bridge import DefaultBridgeExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import DaemonUnit
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineError, EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion
 
 BEFORE = '{"debug": true, "mtu": 1500}\n'
 

@@ -14,7 +14,7 @@ import hashlib
 import ipaddress
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineError, EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion
 
 Json = dict[str, t.Any]
 PREDEFINED = ("bridge", "host", "none")

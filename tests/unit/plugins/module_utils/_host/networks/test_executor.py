@@ -22,7 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
     NetworksRequest,
     survey_networks,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import read_networks, read_snapshot
 

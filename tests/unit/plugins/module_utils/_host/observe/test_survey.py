@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ProbeRequest, ProbeResult
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import EngineError, EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import (
     ContainerNamespaces,
     NoNamespace,

@@ -13,9 +13,8 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.preview import change_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._host import task as task_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Connection, Task
 from ansible_collections.fleetnet.docker.plugins.modules import network_info
 
 NAMES = [part.name for part in whole.PARTS]
@@ -156,10 +155,14 @@ def test_a_plan_that_cannot_be_carried_out_is_drift_too(host: Host) -> None:
     assert host.warned == []
 
 
-def test_all_parts_share_a_connection_until_one_connects_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[object] = []
-    monkeypatch.setattr(task_file, "connect", lambda _params: made.append(object()) or made[-1])
-    whole_task = Task({}, check_mode=False, commands=t.cast(t.Any, None), warn=print)
+def test_all_parts_share_a_connection_until_one_connects_anew() -> None:
+    made: list[t.Any] = []
+
+    def connect(_params: dict[str, t.Any]) -> t.Any:
+        made.append(object())
+        return made[-1]
+
+    whole_task = Task({}, check_mode=False, commands=t.cast(t.Any, None), warn=print, connection=Connection(connect))
     part_task = dataclasses.replace(whole_task, params={"mtu": 1450})
     assert whole_task.engine() is part_task.engine() is made[0]
     assert part_task.connection.anew({}) is whole_task.engine() is made[1]

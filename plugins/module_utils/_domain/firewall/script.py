@@ -1,0 +1,154 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The body of the script that checks, applies and removes the firewall of a host."""
+
+from __future__ import annotations
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
+    FIREWALLD_FILES,
+    FORWARD_CHAIN,
+    NFT_FILE,
+    RAW_CHAIN,
+    SYSCTL_FILE,
+    TABLE,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import Script
+
+_BODY = r"""
+etc=@FOLDER@
+
+check_sysctl() {
+    grep -E '^[a-z]' @SYSCTL_FILE@ | while read -r key _ declared; do
+        observed=$(sysctl -n "$key" 2>/dev/null)
+        [ "$observed" = "$declared" ] || difference sysctl "$key" value "$declared" "$observed"
+    done
+}
+
+# Tables: FAMILY is ip or ip6. A table is as planned while the kernel lists what it listed after the table was loaded.
+list_table() { nft -s list table "$1" @TABLE@ 2>/dev/null; } # FAMILY
+wanted_table() { grep -q "^table $1 " @NFT_FILE@; }
+check_table() {
+    if wanted_table "$1"; then
+        list_table "$1" | cmp -s - "$state/firewall.$1" || differs table "$1 @TABLE@" list_table "$1"
+    else
+        find_table "$1"
+    fi
+}
+find_table() { ! list_table "$1" >/dev/null || unexpected table "$1 @TABLE@"; }
+apply_table() {
+    saved=$state/firewall.$1
+    wanted_table "$1" || { remove_table "$1" && rm -f "$saved"; return; }
+    list_table "$1" > "$saved.new" && mv "$saved.new" "$saved"
+}
+remove_table() { ! list_table "$1" >/dev/null || nft delete table "$1" @TABLE@; }
+
+# Chains: IPTABLES is iptables or ip6tables. The rules are in the file IPTABLES.rules.
+list_chain() { "$1" -w -t "$2" -S "$3" 2>/dev/null; } # IPTABLES TABLE CHAIN
+wanted_chain() { grep -qs "^:$2 " "$etc/$1.rules"; } # IPTABLES CHAIN
+has_jump() { "$1" -w -t "$2" -C "$3" -j "$4" 2>/dev/null; } # IPTABLES TABLE HOOK CHAIN
+jumps_first() { [ "$("$1" -w -t "$2" -S "$3" 1 2>/dev/null)" = "-A $3 -j $4" ]; }
+remove_jumps() { while "$1" -w -t "$2" -D "$3" -j "$4" 2>/dev/null; do :; done; }
+# DOCKER-USER, if it is the first rule of FORWARD. A flush of all iptables rules removes it, and only a restart of
+# Docker restores it. After a reload of firewalld, engines before 27 insert their isolation before it. In ip6tables it
+# is absent if the engine writes no IPv6 rules.
+forward_hook() {
+    list_chain "$1" filter DOCKER-USER >/dev/null && jumps_first "$1" filter FORWARD DOCKER-USER && echo DOCKER-USER ||
+        echo FORWARD
+}
+each_chain() { # COMMAND; runs it with IPTABLES TABLE HOOK CHAIN
+    for iptables in iptables ip6tables; do
+        command -v $iptables >/dev/null || continue
+        "$1" $iptables filter "$(forward_hook $iptables)" @FORWARD_CHAIN@ || return
+        "$1" $iptables raw PREROUTING @RAW_CHAIN@ || return
+    done
+}
+
+check_chain() {
+    wanted_chain "$1" "$4" || { find_chain "$@"; return; }
+    list_chain "$1" "$2" "$4" | cmp -s - "$state/firewall.$1.$4" ||
+        differs chain "$1 $4" list_chain "$1" "$2" "$4"
+    if ! has_jump "$@"; then
+        missing jump "$1 $3 -> $4"
+    elif ! jumps_first "$@"; then
+        difference jump "$1 $3 -> $4" @POSITION@ '@FIRST@' 'later rule'
+    fi
+}
+find_chain() { ! list_chain "$1" "$2" "$4" >/dev/null || unexpected chain "$1 $4"; }
+apply_chain() {
+    wanted_chain "$1" "$4" || { remove_chain "$@" && rm -f "$state/firewall.$1.$4"; return; }
+    saved=$state/firewall.$1.$4
+    list_chain "$1" "$2" "$4" > "$saved.new" && mv "$saved.new" "$saved" || return
+    [ "$3" != DOCKER-USER ] || remove_jumps "$1" filter FORWARD "$4"
+    ! jumps_first "$@" || return 0
+    remove_jumps "$@"
+    [ "$1 $3" != "iptables FORWARD" ] || list_chain "$1" filter DOCKER-USER >/dev/null ||
+        echo "Docker's iptables rules are missing. Restart Docker to restore published ports."
+    "$1" -w -t "$2" -I "$3" 1 -j "$4"
+}
+remove_chain() {
+    list_chain "$1" "$2" "$4" >/dev/null || return 0
+    remove_jumps "$@"
+    [ "$2" != filter ] || { remove_jumps "$1" filter FORWARD "$4"; remove_jumps "$1" filter DOCKER-USER "$4"; }
+    "$1" -w -t "$2" -F "$4" && "$1" -w -t "$2" -X "$4"
+}
+load_chains() { # IPTABLES
+    [ ! -f "$etc/$1.rules" ] || "$1-restore" -w --noflush < "$etc/$1.rules"
+}
+
+# firewalld reads its files at start and on reload. After a reload dockerd rewrites its rules asynchronously, so the
+# chains of this collection come after that.
+has_firewalld() { command -v firewall-cmd >/dev/null; }
+each_firewalld_file() { # COMMAND; runs it with the planned file and firewalld's
+    for file in @FIREWALLD_FILES@; do
+        "$1" "$etc/firewalld.${file#*/}.xml" "/etc/firewalld/$file.xml" || return
+    done
+}
+reload_firewalld() { ! systemctl -q is-active firewalld || { firewall-cmd -q --reload && sleep 2; }; }
+check_file() { cmp -s "$1" "$2" || differs firewalld "${2#/etc/firewalld/}" test -f "$2"; }
+find_file() { [ ! -f "$2" ] || unexpected firewalld "${2#/etc/firewalld/}"; }
+install_file() {
+    mkdir -p "${2%/*}" && cp "$1" "$2.new" && chmod 0644 "$2.new" && mv "$2.new" "$2"
+}
+remove_file() { rm -f "$2"; }
+check_firewalld() { ! has_firewalld || each_firewalld_file check_file; }
+apply_firewalld() { [ -z "$(check_firewalld)" ] || { each_firewalld_file install_file && reload_firewalld; }; }
+remove_firewalld() {
+    [ -z "$(each_firewalld_file find_file)" ] || { each_firewalld_file remove_file && reload_firewalld; }
+}
+
+check() {
+    check_sysctl
+    check_firewalld
+    check_table ip
+    check_table ip6
+    each_chain check_chain
+}
+traces() {
+    find_table ip
+    find_table ip6
+    each_chain find_chain
+    each_firewalld_file find_file
+}
+apply() {
+    # first the drops, then the accepts that rely on them
+    sysctl -q -p @SYSCTL_FILE@ && nft -f @NFT_FILE@ && apply_table ip && apply_table ip6 &&
+        apply_firewalld && load_chains iptables && load_chains ip6tables && each_chain apply_chain
+}
+remove() {
+    # first the accepts: the tables drop what they would let through
+    remove_firewalld && each_chain remove_chain && remove_table ip && remove_table ip6
+}
+"""
+
+SCRIPT = Script(
+    _BODY,
+    {
+        "FIREWALLD_FILES": " ".join(FIREWALLD_FILES),
+        "FORWARD_CHAIN": FORWARD_CHAIN,
+        "NFT_FILE": NFT_FILE,
+        "RAW_CHAIN": RAW_CHAIN,
+        "SYSCTL_FILE": SYSCTL_FILE,
+        "TABLE": TABLE,
+    },
+)
