@@ -62,7 +62,8 @@ options:
   slice:
     description:
       - The host's part of the plan, as M(fleetnet.docker.host_slice) takes it.
-      - With it, RV(network_info.drift) tells how the host differs from it, as that module finds in check mode.
+      - With it, RV(network_info.drift) lists the differences between the host and this part, as that module finds them
+        in check mode.
     type: dict
     suboptions:
       default_bridge:
@@ -521,33 +522,36 @@ network_info:
           type: list
           elements: dict
     drift:
-      description: How the host differs from O(slice). Empty where it does not.
+      description: The differences between the host and O(slice). Empty if there are none.
       returned: if O(slice) is given
       type: list
       elements: dict
       contains:
-        what:
+        kind:
           description:
-            - V(network) or V(daemon) for an option of theirs, V(file) for a file of this collection, V(kernel) for what
-              is not in the kernel as the files say, V(units) for what does not run, V(plan) for a plan that is refused.
+            - V(network) for a Docker network, V(daemon) for an option of the daemon, V(file) or V(firewalld) for a
+              file, V(unit) for a systemd unit, V(table), V(chain) or V(jump) for rules, V(route) for a route, V(sysctl)
+              for a kernel parameter, V(host) for a plan that cannot be applied.
           returned: success
           type: str
         name:
-          description: The network, option, file or part.
+          description: The name of the network, option, file, unit, table, chain, route or kernel parameter.
           returned: success
           type: str
         key:
-          description: What of it.
+          description:
+            - The option that differs. V(state) for whether it exists, V(content) for a file's content, V(position) for
+              a rule's position, V(refused) for a plan that cannot be applied.
           returned: success
           type: str
         declared:
-          description: What it has to be. V(none) for what must not be there.
+          description: The declared value. V(none) if it must not exist.
           returned: success
-          type: str
+          type: raw
         observed:
-          description: What it is. V(none) for what is not there.
+          description: The observed value. V(none) if it does not exist.
           returned: success
-          type: str
+          type: raw
     resolver:
       description: Addresses of the host's name servers, with those behind the stub of systemd-resolved.
       returned: if O(gather) has V(resolver)
