@@ -18,9 +18,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint
 
-TABLE = "fleetnet"
-OWN_TABLES = (f"ip {TABLE}", f"ip6 {TABLE}")
-_OWN_CHAINS = ("FLEETNET-FORWARD", "FLEETNET-RAW")
+# This collection's nftables tables by IP version, and the prefix of its chains of iptables.
+TABLES = {4: "ip fleetnet", 6: "ip6 fleetnet"}
+CHAIN_PREFIX = "FLEETNET-"
 _DOCKERS = ("DOCKER", "DOCKER-FORWARD", "DOCKER-CT", "DOCKER-BRIDGE", "DOCKER-INTERNAL", "DOCKER-ISOLATION-STAGE-1",
             "DOCKER-ISOLATION-STAGE-2")  # fmt: skip
 # Errors of a route lookup, as strerror prints them, and what they mean (net/ipv4/fib_frontend.c).
@@ -116,7 +116,7 @@ def _dropped(host: str, step: TraceStep, evidence: Evidence) -> Cause:
 
 def owner_of(step: TraceStep) -> Owner:
     """Return who made a rule, by its table and chain."""
-    if step.table in OWN_TABLES or step.chain in _OWN_CHAINS:
+    if step.table in TABLES.values() or step.chain.startswith(CHAIN_PREFIX):
         return Owner.OURS
     return Owner.DOCKER if step.chain in _DOCKERS else Owner.FOREIGN
 

@@ -116,11 +116,11 @@ def _let_through(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -
     found = []
     for name in dict.fromkeys((source.host, target.host)):
         evidence, steps = hosts[name], hosts[name].traces.get(flow, ())
-        judged = [step for step in steps if step.table in causes.OWN_TABLES]
+        judged = [step for step in steps if step.table == causes.TABLES[flow.version]]
         if evidence.checks:
             found.append(Cause(CauseKind.DIFFERENT, name, {}, None, evidence.checks))
         elif not evidence.owned:
-            found.append(Cause(CauseKind.TABLE_NOT_LOADED, name, {"table": causes.OWN_TABLES[flow.version == 6]}))
+            found.append(Cause(CauseKind.TABLE_NOT_LOADED, name, {"table": causes.TABLES[flow.version]}))
         elif judged and judged[-1].accepts:
             found.append(Cause(CauseKind.ACCEPTED, name, judged[-1].place(), causes.owner_of(judged[-1])))
     if source.host == target.host and not found:
