@@ -81,7 +81,7 @@ class ActionModule(FleetAction):
 
 
 def _read_verdicts(path: str | None) -> tuple[list[Result] | None, str | None]:
-    """Return the verdicts of the last verification and their time; None if there is no file."""
+    """Return the verdicts of the last verification and their time; None without a file."""
     if not path:
         return None, None
     try:

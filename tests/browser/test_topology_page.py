@@ -150,7 +150,7 @@ def test_boxes_lie_in_their_parents_and_overlap_nothing(open_page, fleet_of):
         const boxes = new Map(nodes.map(([item, at]) => [item.id, at]));
         for (const [item, a] of nodes) {
             const p = boxes.get(item.parent);
-            if (p && (a[0] < p[0] || a[1] < p[1] || a[2] > p[2] || a[3] > p[3])) found.push(`${item.id} is outside its parent`);
+            if (p && (a[0] < p[0] || a[1] < p[1] || a[2] > p[2] || a[3] > p[3])) found.push(`${item.id} is outside`);
             for (const [other, b] of nodes) {
                 if (item.id < other.id && item.parent === other.parent
                     && a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]) found.push([item.id, other.id]);

@@ -107,7 +107,8 @@ DAMAGES = {
     ),
     "sent to another container": Damage(
         *_table("ip foreign", "type nat hook prerouting priority -150", "ip saddr $OWN ip daddr $OTHER dnat to $THIRD"),
-        r"{host}: rule 'ip saddr {own} ip daddr {other} dnat to {third}' of table ip foreign, chain c changes the destination address",
+        r"{host}: rule 'ip saddr {own} ip daddr {other} dnat to {third}' of table ip foreign, chain c changes the "
+        "destination address",
     ),
     "bridge down": Damage(
         "ip link set fn-web down", f"ip link set fn-web up; {BRIDGE_BACK}", r"{host}: interface fn-web is down"
@@ -126,7 +127,8 @@ DAMAGES = {
         r"{host}: interface veth\w+ of container web is attached to bridge fn-db instead of fn-web",
     ),
     "MTU of the bridge": Damage(
-        "ip link set fn-web mtu 1300", "ip link set fn-web mtu 1500", r"{host}: interface fn-web has an MTU of 1300 bytes"
+        "ip link set fn-web mtu 1300", "ip link set fn-web mtu 1500",
+        r"{host}: interface fn-web has an MTU of 1300 bytes"
     ),
     "MTU of the container": Damage(
         "inside ip link set eth0 mtu 1300", "inside ip link set eth0 mtu 1500",
@@ -157,7 +159,7 @@ DAMAGES = {
     "no default route in the container": Damage(
         "inside ip route del default", BACK, r"{host}: container web has no default route"
     ),
-    "rp_filter and another way back": Damage(
+    "rp_filter and another route back": Damage(
         "sysctl -qw net.ipv4.conf.eth0.rp_filter=1; ip route add $OTHER/32 dev docker0",
         "sysctl -qw net.ipv4.conf.eth0.rp_filter=0; ip route del $OTHER/32 dev docker0",
         r"{host}: (rp_filter drops packets to \S+|the route to {other} leads to interface docker0)",
@@ -172,7 +174,8 @@ DAMAGES = {
         r"{host}: neighbour {own} has MAC address 02:00:00:00:00:98, container web has ",
     ),
     "forwarding off": Damage(
-        "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1", r"{host}: forwarding is off: net\.ipv4\.ip_forward is 0"
+        "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1",
+        r"{host}: forwarding is off: net\.ipv4\.ip_forward is 0"
     ),
     "frames dropped": Damage(
         *_table("bridge foreign", "type filter hook prerouting priority 0", "ip saddr $OWN drop"),

@@ -127,7 +127,7 @@ class Edge:
 
 @dataclasses.dataclass
 class Topology:
-    """The whole drawing. ``verified`` is the time of the verification as text, None if there is none."""
+    """The whole drawing. ``verified`` is the time of the verification as text, None without one."""
 
     nodes: list[Node]
     edges: list[Edge]

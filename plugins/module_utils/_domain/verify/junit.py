@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verdicts as JUnit XML, which CI servers read. Pure; the same verdicts give the same bytes.
 
-A suite is a pair of networks, a test case is a probe. There is no standard; elements and attributes are those of Ant's
-reports, which Jenkins and GitLab read.
+A suite is a pair of networks, a test case is a probe. The format has no standard; elements and attributes are those of
+Ant's reports, which Jenkins and GitLab read.
 """
 
 from __future__ import annotations

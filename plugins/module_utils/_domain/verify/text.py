@@ -84,7 +84,7 @@ def problem(verdict: Verdict) -> str | None:
 
 
 def explanation(causes: t.Iterable[Cause]) -> str | None:
-    """Return the causes as text; None if there are none."""
+    """Return the causes as text; None without causes."""
     return "; ".join(sentence(cause) for cause in causes) or None
 
 

@@ -38,7 +38,7 @@ def counts(source, target):
 
 
 def sampler_of(items, passing=()):
-    return Sampler(items, lambda node: Place(node[0], node[1]), counts, lambda *kinds: kinds in passing)
+    return Sampler(items, lambda item: Place(item[0], item[1]), counts, lambda *kinds: kinds in passing)
 
 
 @settings(deadline=None)
