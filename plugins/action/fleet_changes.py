@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Show what would change, host by host. See plugins/modules/fleet_changes.py for its documentation."""
+"""Show what would change on each host. See plugins/modules/fleet_changes.py for its documentation."""
 
 from __future__ import annotations
 

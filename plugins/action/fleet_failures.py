@@ -1,14 +1,15 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pick the probes whose failure is to be explained. See plugins/modules/fleet_failures.py for its documentation."""
+"""Choose the failed probes to explain. See plugins/modules/fleet_failures.py for its documentation."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import probe_plan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import SPARE_TOKENS, Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import to_explain
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
@@ -24,13 +25,13 @@ class ActionModule(FleetAction):
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
-        nodes = [probe_plan.Endpoint.from_data(node) for node in arguments["nodes"]]
-        found = verdicts.read_verdicts(inventory, arguments, nodes)
-        chosen = probe_plan.to_explain(found, arguments["most"])
+        endpoints = [Endpoint.from_data(item) for item in arguments["endpoints"]]
+        found = verdicts.read_verdicts(inventory, arguments, endpoints)
+        chosen = to_explain(found, arguments["most"])
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
         for number, verdict in enumerate(chosen):
-            # With a token that it has not had, or the rules that judge new connections would not meet it again.
-            data = {**verdict.probe.to_data(), "token": TOKENS - probe_plan.SPARE_TOKENS + number}
+            # With a new token: rules for new connections do not match packets of a tracked one.
+            data = {**verdict.probe.to_data(), "token": TOKENS - SPARE_TOKENS + number}
             by_host[verdict.probe.source.host].append(data)
         flows = dict.fromkeys((verdict.probe.source.address, verdict.probe.target.address) for verdict in chosen)
         return {

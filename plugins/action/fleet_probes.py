@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide which probes the fleet's hosts send. See plugins/modules/fleet_probes.py for its documentation."""
+"""Choose the probes that the fleet's hosts send. See plugins/modules/fleet_probes.py for its documentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.pac
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     MOST_PAIRS,
     SPARE_TOKENS,
-    find_nodes,
+    find_endpoints,
     listeners,
     make_name_probes,
     make_probes,
@@ -36,13 +36,13 @@ class ActionModule(FleetAction):
     def work(self, inventory: Inventory, arguments: Result) -> Result:
         policy = Policy.from_data(arguments["policy"])
         reports = inventory.registered(arguments["observed"])
-        looked = {host: report["network_info"] for host, report in reports.items()}
-        nodes = find_nodes(policy, looked, arguments["containers_per_network"])
-        # Other ports and identifiers than last time: the kernel tracks connections for a while, and what it knows of
-        # one that was made before something changed says nothing about new ones.
-        first_token = secrets.randbelow(max(1, TOKENS - SPARE_TOKENS - len(nodes)))
-        probes = make_probes(policy, nodes, arguments["pairs_at_most"], first_token)
-        probes += make_name_probes(nodes, first_token)
+        observed = {host: report["network_info"] for host, report in reports.items()}
+        endpoints = find_endpoints(policy, observed, arguments["containers_per_network"])
+        # Ports and identifiers differ between runs: rules for new connections do not apply to one that the kernel
+        # still tracks from an earlier run.
+        first_token = secrets.randbelow(max(1, TOKENS - SPARE_TOKENS - len(endpoints)))
+        probes = make_probes(policy, endpoints, arguments["pairs_at_most"], first_token)
+        probes += make_name_probes(endpoints, first_token)
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
         for probe in probes:
             by_host[probe.source.host].append(probe.to_data())
@@ -50,7 +50,7 @@ class ActionModule(FleetAction):
             "changed": False,
             "hosts": by_host,
             "probes": len(probes),
-            "listen": {**dict.fromkeys(inventory.hosts, ()), **listeners(policy, nodes)},
+            "listen": {**dict.fromkeys(inventory.hosts, ()), **listeners(policy, endpoints)},
             "first_token": first_token,
-            "nodes": [node._asdict() for node in nodes],
+            "endpoints": [endpoint._asdict() for endpoint in endpoints],
         }

@@ -27,7 +27,7 @@ _FILES = {"html": "topology.html", "mermaid": "topology.mmd", "dot": "topology.d
 
 
 class NoPage(FleetnetError):
-    """The page was asked for and cannot be made."""
+    """The HTML page is requested and cannot be written."""
 
 
 class ActionModule(FleetAction):
@@ -65,7 +65,7 @@ class ActionModule(FleetAction):
         except graph_library.LibraryMissing as missing:
             if arguments["formats"]:
                 raise NoPage(f"formats: the HTML page cannot be written: {missing}") from None
-            warnings.append(f"the HTML page was not written, the other formats were: {missing}")
+            warnings.append(f"the HTML page was not written; the other formats were: {missing}")
             formats.remove("html")
         texts = {name: render(name, topology, library) for name in formats}
         os.makedirs(arguments["dest"], exist_ok=True)
@@ -81,7 +81,7 @@ class ActionModule(FleetAction):
 
 
 def _read_verdicts(path: str | None) -> tuple[list[Result] | None, str | None]:
-    """The verdicts of the last verification and when they were written; None where there was none."""
+    """Return the verdicts of the last verification and their time; None without a file."""
     if not path:
         return None, None
     try:
@@ -92,13 +92,13 @@ def _read_verdicts(path: str | None) -> tuple[list[Result] | None, str | None]:
         return None, None
     except ValueError as error:
         raise InvalidValue(
-            "reachability_file", path, f"is no report of fleet_report ({error}); run playbooks/verify.yml again"
+            "reachability_file", path, f"is not a report of fleet_report: {error}. Run playbooks/verify.yml again."
         ) from None
     return verdicts, written.strftime("%Y-%m-%d %H:%M UTC")
 
 
 def render(name: str, topology: Topology, library: list[str]) -> str:
-    """The topology in a format; the page needs the scripts of the graph library."""
+    """Return the topology in a format; the page needs the scripts of the graph library."""
     if name == "html":
         own = [_own(script) for script in _SCRIPTS]
         return page.render(topology, page.PageParts(_own("page.html"), _own("page.css"), library + own))

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fleet_changes
-short_description: Show what would change on the fleet, host by host
+short_description: Show what would change on each host of the fleet
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Prints what tasks that ran in check mode would have changed, a line a change. Hosts to which the same would happen
-    are told together, and a task that would fail is told with its reason.
+  - Prints what tasks in check mode would change, one line per change. Hosts with the same changes share one entry. A
+    task that would fail is printed with its reason.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
 options:
   group:
-    description: The inventory's group that is the fleet.
+    description: The inventory group of the fleet.
     type: str
     default: docker_fleet
   results:
     description:
-      - The names of the variables under which the tasks' results are registered on each host, in the order in which
-        they are to be told.
+      - The names of the variables under which the tasks' results are registered on each host, in the order in which to
+        print them.
     type: list
     elements: str
     required: true
@@ -33,21 +33,21 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Try the networks
+- name: Check the networks
   fleetnet.docker.networks:
     networks: "{{ docker_fleet_plan.hosts[inventory_hostname].networks }}"
   check_mode: true
-  register: tried
+  register: checked
 
 - name: Show what would change
   fleetnet.docker.fleet_changes:
-    results: [tried]
+    results: [checked]
   run_once: true
 """
 
 RETURN = r"""
 hosts:
-  description: For each host what would change, in words. A host without changes has an empty list.
+  description: The changes of each host, as text. A host without changes has an empty list.
   returned: success
   type: dict
   sample:

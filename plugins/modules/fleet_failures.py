@@ -7,47 +7,49 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fleet_failures
-short_description: Pick the probes whose failure is to be explained
+short_description: Choose the failed probes to explain
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Of the probes that went otherwise than declared, picks some for each two hosts, two networks and way to fail, to be
-    sent once more while M(fleetnet.docker.packet_trace) traces them.
+  - Of the probes that are not as declared, chooses some for each two hosts, two networks and kind of failure, to be
+    sent again while M(fleetnet.docker.packet_trace) traces them.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
 options:
   group:
-    description: The inventory's group that is the fleet.
+    description: The inventory group of the fleet.
     type: str
     default: docker_fleet
   policy:
     description: The policy that M(fleetnet.docker.fleet_plan) returns.
     type: dict
     required: true
-  nodes:
-    description: The containers that take part, as M(fleetnet.docker.fleet_probes) returns them.
+  endpoints:
+    description: The endpoints that M(fleetnet.docker.fleet_probes) returned.
     type: list
     elements: dict
     required: true
   results:
-    description: The name of the variable under which each host's results of the probes are registered.
+    description:
+      - The name of the variable under which each host's result of M(fleetnet.docker.reachability_info) is registered.
     type: str
     required: true
   arrivals:
-    description: The name of the variable under which is registered what each host saw arrive.
+    description:
+      - The name of the variable under which each host's result of M(fleetnet.docker.probe_observer) is registered.
     type: str
     required: true
   first_token:
-    description: What M(fleetnet.docker.fleet_probes) returned.
+    description: The value that M(fleetnet.docker.fleet_probes) returned.
     type: int
     default: 0
   pairs_at_most:
-    description: What M(fleetnet.docker.fleet_probes) was given.
+    description: The value of this option of M(fleetnet.docker.fleet_probes).
     type: int
     default: 20000
   most:
-    description: How many probes to pick at most.
+    description: The maximum number of probes.
     type: int
     default: 48
 seealso:
@@ -57,10 +59,10 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Pick what is not as declared
+- name: Choose failures to explain
   fleetnet.docker.fleet_failures:
     policy: "{{ docker_fleet_plan.policy }}"
-    nodes: "{{ chosen.nodes }}"
+    endpoints: "{{ chosen.endpoints }}"
     results: probed
     arrivals: observed
   register: failed
@@ -69,15 +71,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 failures:
-  description: How many probes were picked.
+  description: The number of chosen probes.
   returned: success
   type: int
 hosts:
-  description: For each host its probes, as M(fleetnet.docker.reachability_info) takes them.
+  description: The probes of each host, for M(fleetnet.docker.reachability_info).
   returned: success
   type: dict
 flows:
-  description: Their flows, as M(fleetnet.docker.packet_trace) takes them.
+  description: Their flows, for M(fleetnet.docker.packet_trace).
   returned: success
   type: list
   elements: dict

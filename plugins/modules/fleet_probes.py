@@ -7,22 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fleet_probes
-short_description: Decide which probes prove a fleet's reachability
+short_description: Choose the probes that prove a fleet's reachability
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - From the policy and the containers that the hosts report, decides which container probes which other, by what
-    protocol and on what port. Every container on a declared network tries every other one with a ping, with each
-    service that the policy opens at the other end, and on a port that no line opens, so that what must not pass is
-    tried too.
-  - For each two hosts and networks between which a ping may pass, one more ping is as large as the smaller MTU of the
-    two networks, and may not be fragmented. So the path is proven to carry what the networks promise.
+  - From the policy and the containers that the hosts report, chooses which container probes which other, by which
+    protocol and port. Every container on a declared network probes every other one with a ping, with each service that
+    the policy opens at the target, and on a port that no line opens, so that denied traffic is probed too.
+  - For each two hosts and networks between which a ping is allowed, one more ping is as large as the smaller MTU of the
+    two networks, and must not be fragmented. It proves that the path carries packets of this size.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
 options:
   group:
-    description: The inventory's group that is the fleet.
+    description: The inventory group of the fleet.
     type: str
     default: docker_fleet
   policy:
@@ -36,14 +35,15 @@ options:
     type: str
     required: true
   containers_per_network:
-    description: How many containers of each network are taken on each host, by the order of their names.
+    description: The maximum number of containers per network and host, in the order of their names.
     type: int
     default: 3
   pairs_at_most:
     description:
-      - How many pairs of containers to try, about. Of more, a sample is taken, which is the same for the same fleet.
-      - In the sample are every two hosts, by a pair between which something may pass where there is one, and every two
-        networks, between hosts and on one host. Where these are more, they are all tried all the same.
+      - The approximate maximum number of pairs of containers. Of more pairs, a sample is probed, which is the same for
+        the same fleet.
+      - The sample covers every two hosts, by a pair with an allowed service if one exists, and every two networks,
+        between hosts and on one host. If coverage requires more pairs, the maximum is exceeded.
     type: int
     default: 20000
 seealso:
@@ -52,44 +52,44 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look for containers
+- name: Gather facts about containers
   fleetnet.docker.network_info:
     gather: [containers, networks]
-  register: looked
+  register: gathered
 
-- name: Decide what to probe
+- name: Choose the probes
   fleetnet.docker.fleet_probes:
     policy: "{{ docker_fleet_plan.policy }}"
-    observed: looked
+    observed: gathered
   register: chosen
   run_once: true
 
-- name: Probe
+- name: Send the probes
   fleetnet.docker.reachability_info:
     probes: "{{ chosen.hosts[inventory_hostname] }}"
 """
 
 RETURN = r"""
 hosts:
-  description: For each host its probes, as M(fleetnet.docker.reachability_info) takes them.
+  description: The probes of each host, for M(fleetnet.docker.reachability_info).
   returned: success
   type: dict
 probes:
-  description: How many probes all hosts have together.
+  description: The number of probes of all hosts.
   returned: success
   type: int
 listen:
-  description: For each host where somebody has to listen, as M(fleetnet.docker.probe_observer) takes it.
+  description: The addresses and ports to listen on at each host, for M(fleetnet.docker.probe_observer).
   returned: success
   type: dict
 first_token:
   description:
-    - The token that the probes of each container and service count from. It is another one in each run, so that no
-      probe belongs to a connection that the kernel tracks since the run before.
+    - The first token of the probes to each container and service. It differs between runs, so that no probe belongs to
+      a connection that the kernel still tracks from an earlier run.
   returned: success
   type: int
-nodes:
-  description: The containers that take part.
+endpoints:
+  description: The addresses of the containers that take part.
   returned: success
   type: list
   elements: dict

@@ -7,30 +7,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fleet_report
-short_description: Compare what was probed with what was declared
+short_description: Compare the results of probes with the declaration
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Judges the results of the fleet's probes. What is declared has to pass with its source address kept, and what is not
-    declared has to be denied. Prints the reachability matrix, and fails where reality differs from the declaration.
+  - Compares the results of the fleet's probes with the policy. Allowed probes must pass with an unchanged source
+    address, all others must be denied. Prints the reachability matrix, and fails if a probe is not as declared.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
 attributes:
   check_mode:
     details:
-      - The report's files are written in check mode too.
+      - The report's files are also written in check mode.
 options:
   group:
-    description: The inventory's group that is the fleet.
+    description: The inventory group of the fleet.
     type: str
     default: docker_fleet
   policy:
     description: The policy that M(fleetnet.docker.fleet_plan) returns.
     type: dict
     required: true
-  nodes:
-    description: The containers that took part, as M(fleetnet.docker.fleet_probes) returns them.
+  endpoints:
+    description: The endpoints that M(fleetnet.docker.fleet_probes) returned.
     type: list
     elements: dict
     required: true
@@ -47,14 +47,14 @@ options:
   traces:
     description:
       - The name of the variable under which each host's result of M(fleetnet.docker.packet_trace) is registered, if
-        there was anything to explain.
+        there are failures to explain.
     type: str
   first_token:
-    description: What M(fleetnet.docker.fleet_probes) returned.
+    description: The value that M(fleetnet.docker.fleet_probes) returned.
     type: int
     default: 0
   pairs_at_most:
-    description: What M(fleetnet.docker.fleet_probes) was given, so that the same pairs are compared.
+    description: The value of this option of M(fleetnet.docker.fleet_probes).
     type: int
     default: 20000
   summary:
@@ -66,6 +66,8 @@ options:
     description:
       - A folder on the controller for C(report.txt), C(reachability.json) and C(reachability.xml), which is JUnit XML
         for CI servers. Without it no file is written.
+      - An entry of C(reachability.json) has the probe's C(kind) of verdict, for example V(as_declared), V(blocked),
+        V(leak) or V(source_rewritten), and its C(causes) as values, and C(problem) and C(explanation) as text.
     type: path
 seealso:
   - module: fleetnet.docker.fleet_probes
@@ -77,7 +79,7 @@ EXAMPLES = r"""
 - name: Compare with the declaration
   fleetnet.docker.fleet_report:
     policy: "{{ docker_fleet_plan.policy }}"
-    nodes: "{{ chosen.nodes }}"
+    endpoints: "{{ chosen.endpoints }}"
     results: probed
     arrivals: observed
   run_once: true
@@ -85,7 +87,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 probes:
-  description: How many probes were judged.
+  description: The number of probes.
   returned: success
   type: int
 report:

@@ -11,8 +11,8 @@ short_description: Draw the fleet's Docker networks
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Draws hosts, networks, containers and the routes between hosts, what is declared beside what is there, and the
-    results of the last verification. Writes an HTML page that needs no network, Mermaid, Graphviz and JSON.
+  - Draws hosts, networks, containers and the routes between hosts, declared and observed, with the results of the last
+    verification. Writes an HTML page that works offline, Mermaid, Graphviz and JSON.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 requirements:
   - The Python package C(dash-cytoscape) on the controller, for O(formats=html).
@@ -21,48 +21,48 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - The files are written in check mode too.
+      - The files are also written in check mode.
 options:
   group:
-    description: The inventory's group that is the fleet.
+    description: The inventory group of the fleet.
     type: str
     default: docker_fleet
   hosts:
-    description: The plan's part for each host, as M(fleetnet.docker.fleet_plan) returns them.
+    description: The plan's parts by host that M(fleetnet.docker.fleet_plan) returns.
     type: dict
     required: true
   peers:
-    description: The hosts as the others see them, as M(fleetnet.docker.fleet_plan) returns them.
+    description: The list of peers that M(fleetnet.docker.fleet_plan) returns.
     type: list
     elements: dict
     required: true
   observed:
     description:
-      - The names of variables under which each host's results of M(fleetnet.docker.host_slice) in check mode, with all
-        that the drawing is to show in its O(fleetnet.docker.host_slice#module:gather), or of
-        M(fleetnet.docker.network_info) are registered.
-      - The first result of a host that has a report counts. One of M(fleetnet.docker.host_slice) also tells what
-        differs from the plan; without one only networks, their addresses and routes are compared.
-      - A host without a report is drawn as planned, and as not looked at.
+      - The names of the variables under which each host's results of M(fleetnet.docker.host_slice) in check mode, or of
+        M(fleetnet.docker.network_info), are registered. For the former, O(fleetnet.docker.host_slice#module:gather)
+        must name the parts to draw.
+      - The first result of a host with a report is used. A result of M(fleetnet.docker.host_slice) includes all
+        differences from the plan; without one only networks, their addresses and routes are compared.
+      - A host without a report is drawn as planned, in state V(unknown).
     type: list
     elements: str
     required: true
   reachability_file:
     description:
-      - The C(reachability.json) that M(fleetnet.docker.fleet_report) wrote. Where there is no such file, the drawing
-        says that nothing was verified.
+      - The C(reachability.json) that M(fleetnet.docker.fleet_report) wrote. If the file does not exist, the drawing is
+        marked as not verified.
     type: path
   dest:
     description:
       - A folder on the controller for C(topology.html), C(topology.mmd), C(topology.dot) and C(topology.json). It is
-        made where it is not there.
+        created if it does not exist.
     type: path
     required: true
   formats:
     description:
-      - The formats to write. Without it all of them.
-      - V(html) needs the Python package C(dash-cytoscape) on the controller. Without the package the task fails where
-        V(html) is named here, before it writes anything; else it warns, and writes the other formats.
+      - The formats to write. The default is all formats.
+      - V(html) requires the Python package C(dash-cytoscape) on the controller. Without the package, the task fails
+        before it writes a file if V(html) is named here; otherwise it warns and writes the other formats.
     type: list
     elements: str
     choices: [html, mermaid, dot, json]
@@ -74,9 +74,9 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the hosts
+- name: Gather facts about the hosts
   fleetnet.docker.network_info:
-  register: looked
+  register: gathered
   ignore_errors: true
   ignore_unreachable: true
 
@@ -84,19 +84,19 @@ EXAMPLES = r"""
   fleetnet.docker.fleet_topology:
     hosts: "{{ docker_fleet_plan.hosts }}"
     peers: "{{ docker_fleet_plan.peers }}"
-    observed: [looked]
+    observed: [gathered]
     dest: "{{ inventory_dir }}/report"
   run_once: true
 """
 
 RETURN = r"""
 files:
-  description: The files that were written, by format.
+  description: The paths of the written files, by format.
   returned: success
   type: dict
   sample: {"html": "/srv/inventory/report/topology.html"}
 summary:
-  description: Lines of text that say what there is, what of it is not as declared, and what was verified.
+  description: Lines of text about what was found, what of it is not as declared, and what was verified.
   returned: success
   type: list
   elements: str

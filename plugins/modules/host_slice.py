@@ -7,53 +7,54 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_slice
-short_description: Bring a host to its part of the fleet's plan in one task
+short_description: Apply a host's part of the fleet's plan in one task
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
   - Does what M(fleetnet.docker.default_bridge), M(fleetnet.docker.bridge_routing), M(fleetnet.docker.networks) and
-    M(fleetnet.docker.host_routes) do, in this order, in one task. On a host where nothing is to be changed, that is a
-    fourth of the time.
-  - The policy comes before the networks, since some engines leave new networks open to whatever is routed in.
-  - Each part has the options of its module, and is left alone where it is not given. The options of all parts are
-    checked before the first of them changes anything.
-  - Where a part fails, the parts after it are left as they are. The failure names the part, and RV(parts) tells what
-    those before it did.
+    M(fleetnet.docker.host_routes) do, in this order, in one task. On a host without changes, this takes a quarter of
+    the time.
+  - The policy is applied before the networks, since some engines create networks that accept all routed packets.
+  - Each part has the options of its module. A part that is not given is unchanged. The options of all parts are checked
+    before the first part changes anything.
+  - If a part fails, the parts after it are not applied. The failure names the part, and RV(parts) has the results of
+    the parts before it.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
   - fleetnet.docker.engine
 options:
   state:
     description:
-      - V(present) brings the parts about.
-      - V(absent) takes away the networks, the routes and the rules, in this order, whatever the parts say. docker0
-        keeps what it has, since another address there would interrupt what runs on the host.
+      - V(present) applies the parts.
+      - V(absent) removes the networks, the routes and the rules, in this order, regardless of the parts. docker0 is
+        unchanged, since a change of its address interrupts containers.
     type: str
     choices: [present, absent]
     default: present
   default_bridge:
-    description: The options of M(fleetnet.docker.default_bridge), but for those that connect to the engine.
+    description: The options of M(fleetnet.docker.default_bridge), except those that connect to the engine.
     type: dict
   bridge_routing:
-    description: The options of M(fleetnet.docker.bridge_routing), but for those that connect to the engine.
+    description: The options of M(fleetnet.docker.bridge_routing), except those that connect to the engine.
     type: dict
   networks:
     description:
-      - The options of M(fleetnet.docker.networks), but for those that connect to the engine.
-      - With O(state=absent), V(allow_disconnect) is still heeded.
+      - The options of M(fleetnet.docker.networks), except those that connect to the engine.
+      - With O(state=absent), only V(allow_disconnect) applies.
     type: dict
   host_routes:
     description: The options of M(fleetnet.docker.host_routes).
     type: dict
   gather:
     description:
-      - What to return in RV(network_info), as the host has it afterwards.
-      - It saves a task of M(fleetnet.docker.network_info), where all of its parts and what is in them are described.
+      - The parts to return in RV(network_info), as they are after the changes. M(fleetnet.docker.network_info)
+        documents them.
+      - It replaces a task of M(fleetnet.docker.network_info).
     type: list
     elements: str
     default: []
 notes:
-  - Has to run as root, on the host that the engine runs on.
+  - Requires root, on the host that the engine runs on.
 seealso:
   - module: fleetnet.docker.default_bridge
   - module: fleetnet.docker.bridge_routing
@@ -62,7 +63,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Give docker0 an address, and make a network
+- name: Set the address of docker0, and create a network
   fleetnet.docker.host_slice:
     default_bridge:
       bip: 10.64.0.1/24
@@ -71,7 +72,7 @@ EXAMPLES = r"""
         - name: web
           ipam_config: [{subnet: 10.64.1.0/24}]
 
-- name: Take networks, routes and rules away
+- name: Remove networks, routes and rules
   fleetnet.docker.host_slice:
     state: absent
     networks:
@@ -80,22 +81,29 @@ EXAMPLES = r"""
 
 RETURN = r"""
 parts:
-  description: What the module of each part returned, by the name of the module, as far as it came.
+  description: The result of each part that was applied, by the name of its module.
   returned: always
   type: dict
   sample:
     default_bridge: {changed: false, operations: [], restarted: false, interrupted: []}
 network_info:
-  description: The parts of the host's truth that O(gather) names.
-  returned: if O(gather) names some
+  description: The parts that O(gather) names.
+  returned: if O(gather) is not empty
   type: dict
+differences:
+  description:
+    - The differences between the host and the plan, of all parts. For their form see
+      RV(fleetnet.docker.network_info#module:network_info.drift).
+  returned: always
+  type: list
+  elements: dict
 operations:
-  description: What was done to docker0 and to networks, or would be.
+  description: The changes to docker0 and to networks, or in check mode those that would be made.
   returned: always
   type: list
   elements: str
 interrupted:
-  description: What was interrupted, or would be.
+  description: The containers that were interrupted, or in check mode would be.
   returned: always
   type: list
   elements: raw
@@ -123,7 +131,7 @@ def host_slice(module: AnsibleModule) -> dict[str, t.Any]:
     wanted = task.params["gather"]
     for part in wanted:
         if part not in SURVEY_PARTS:
-            raise InvalidValue("gather", part, f"network_info has no such part; {nearest(part, SURVEY_PARTS)}")
+            raise InvalidValue("gather", part, f"is not a part of network_info; {nearest(part, SURVEY_PARTS)}")
     result = apply(task, {name: task.params[name] for name in engine_argument_spec()})
     if wanted:
         engine = task.engine() if ENGINE_PARTS.intersection(wanted) else None

@@ -61,8 +61,9 @@ options:
       - control_path
   slice:
     description:
-      - The host's part of the plan, with the options of M(fleetnet.docker.host_slice).
-      - RV(network_info.drift) returns how the host differs from it, as that module reports in check mode.
+      - The host's part of the plan, as M(fleetnet.docker.host_slice) takes it.
+      - With it, RV(network_info.drift) lists the differences between the host and this part, as that module finds them
+        in check mode.
     type: dict
     suboptions:
       default_bridge:
@@ -522,34 +523,36 @@ network_info:
           type: list
           elements: dict
     drift:
-      description: How the host differs from O(slice). Empty if it does not.
+      description: The differences between the host and O(slice). Empty if there are none.
       returned: if O(slice) is given
       type: list
       elements: dict
       contains:
-        what:
+        kind:
           description:
-            - V(network) or V(daemon) for an option of a network or the daemon, V(file) for a file of this collection,
-              V(kernel) for kernel state that differs from the files, V(units) for units that are not active, V(plan)
-              for a plan that cannot be applied.
+            - V(network) for a Docker network, V(daemon) for an option of the daemon, V(file) or V(firewalld) for a
+              file, V(unit) for a systemd unit, V(table), V(chain) or V(jump) for rules, V(route) for a route, V(sysctl)
+              for a kernel parameter, V(host) for a plan that cannot be applied.
           returned: success
           type: str
         name:
-          description: The network, option, file or part.
+          description: The name of the network, option, file, unit, table, chain, route or kernel parameter.
           returned: success
           type: str
         key:
-          description: The key that differs.
+          description:
+            - The option that differs. V(state) for whether it exists, V(content) for a file's content, V(position) for
+              a rule's position, V(refused) for a plan that cannot be applied.
           returned: success
           type: str
         declared:
           description: The declared value. V(none) if it must not exist.
           returned: success
-          type: str
+          type: raw
         observed:
           description: The observed value. V(none) if it does not exist.
           returned: success
-          type: str
+          type: raw
     resolver:
       description: Addresses of the host's name servers, including those behind the stub of systemd-resolved.
       returned: if O(gather) contains V(resolver)

@@ -1,19 +1,19 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a fleet's probes proved: the hosts' results and what arrived, put together."""
+"""The verdicts on a fleet's probes, from the results and arrivals that all hosts registered."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import probe_plan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import probe_plan, verdict
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "policy": {"type": "dict", "required": True},
-    "nodes": {"type": "list", "elements": "dict", "required": True},
+    "endpoints": {"type": "list", "elements": "dict", "required": True},
     "results": {"type": "str", "required": True},
     "arrivals": {"type": "str", "required": True},
     "pairs_at_most": {"type": "int", "default": probe_plan.MOST_PAIRS},
@@ -22,21 +22,21 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 
 def read_verdicts(
-    inventory: Inventory, arguments: t.Mapping[str, t.Any], nodes: t.Sequence[probe_plan.Endpoint]
-) -> list[probe_plan.Verdict]:
-    """A verdict on each probe. ``arguments`` are those of ARGUMENT_SPEC."""
+    inventory: Inventory, arguments: t.Mapping[str, t.Any], endpoints: t.Sequence[probe_plan.Endpoint]
+) -> list[verdict.Verdict]:
+    """Return a verdict on each probe. ``arguments`` are those of ARGUMENT_SPEC."""
     policy = Policy.from_data(arguments["policy"])
     results = inventory.registered(arguments["results"])
     arrivals = inventory.registered(arguments["arrivals"])
-    seen = probe_plan.index_arrivals({host: found.get("arrivals", ()) for host, found in arrivals.items()})
-    # A task that had nothing to do was skipped, and returned nothing.
+    seen = verdict.index_arrivals({host: found.get("arrivals", ()) for host, found in arrivals.items()})
+    # A host without probes skips its task, so its result has no list.
     pending = {host: iter(found.get("results", ())) for host, found in results.items()}
     first_token = arguments["first_token"]
-    probes = probe_plan.make_probes(policy, nodes, arguments["pairs_at_most"], first_token)
-    probes += probe_plan.make_name_probes(nodes, first_token)
+    probes = probe_plan.make_probes(policy, endpoints, arguments["pairs_at_most"], first_token)
+    probes += probe_plan.make_name_probes(endpoints, first_token)
     verdicts = []
-    # The same nodes give the same probes in the same order as fleet_probes gave out, so results need no names.
+    # The same endpoints give the same probes in the same order as in fleet_probes, so results need no identifier.
     for probe in probes:
         result = next(pending.get(probe.source.host, iter(())), None)
-        verdicts.append(probe_plan.judge(probe, result, probe_plan.arrivals_of(seen, probe, result)))
+        verdicts.append(verdict.judge(probe, result, verdict.arrivals_of(seen, probe, result)))
     return verdicts

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The topology's page in a real browser: Debian's chromium, without a network."""
+"""The topology's page in Debian's chromium, offline."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import sys
 import pytest
 from playwright.sync_api import sync_playwright
 
-sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"])  # the folder that script/env makes
+sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"])  # the folder that script/env creates
 
 
 @pytest.fixture(scope="session", name="browser")
 def _browser():
     chromium = shutil.which("chromium")
-    assert chromium, "there is no chromium; script/test browser installs it"
+    assert chromium, "chromium is missing; script/test browser/topology installs it"
     with sync_playwright() as playwright:
-        # As root it has no sandbox; what it shows is only what these tests make.
+        # Chromium has no sandbox as root; it shows only pages of these tests.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -29,7 +29,7 @@ def _browser():
 
 @pytest.fixture(scope="session", name="pictures")
 def _pictures(tmp_path_factory):
-    """Where screenshots go, for people to look at."""
+    """The folder for screenshots, for people."""
     folder = pathlib.Path(os.environ.get("FLEETNET_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder

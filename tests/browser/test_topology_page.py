@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people do with the page: look, search, filter, click, print; and that Graphviz draws its form."""
+"""Use of the page: look, search, filter, click, print; and that Graphviz draws its format."""
 
 from __future__ import annotations
 
@@ -51,31 +51,31 @@ def large():
 
 
 class Page:
-    """A page of a fleet, open in the browser; ``noise`` is what it said on the console and asked the network for."""
+    """A page of a fleet in the browser; ``noise`` has its console messages and network requests."""
 
     def __init__(self, browser, path):
         self.noise = []
         self.tab = browser.new_page(viewport={"width": 1500, "height": 950}, offline=True)
-        self.tab.on("console", self._hear)
+        self.tab.on("console", self._listen)
         self.tab.on("pageerror", lambda error: self.noise.append(str(error)))
-        self.tab.on("request", lambda request: self._ask(request.url))
+        self.tab.on("request", lambda request: self._request(request.url))
         self.tab.goto(path.as_uri())
 
-    def _hear(self, message):
-        # The React component of Cytoscape.js always sets the wheel, and Cytoscape.js always warns of that.
+    def _listen(self, message):
+        # The React component of Cytoscape.js always sets the wheel sensitivity, and Cytoscape.js warns about it.
         if not message.text.startswith("You have set a custom wheel sensitivity"):
             self.noise.append(message.text)
 
-    def _ask(self, url):
+    def _request(self, url):
         if not url.startswith(("file:", "data:", "blob:")):
-            self.noise.append(f"asked for {url}")
+            self.noise.append(f"requested {url}")
 
     def drawn(self, kind):
-        """Names of the nodes that are drawn, as host/network/container."""
+        """Return the names of the drawn nodes, as host/network/container."""
         return set(self.tab.evaluate(f"cy.nodes('.{kind}').map((node) => node.id().replace(/^[a-z]+./, ''))"))
 
     def look(self, node_id):
-        """Fill, line colour, line style and shape of a node as it is drawn."""
+        """Return the fill, line colour, line style and shape of a drawn node."""
         return self.tab.evaluate(
             """(id) => ["background-color", "border-color", "border-style", "shape"]
             .map((key) => cy.getElementById(id).style(key))""",
@@ -83,7 +83,7 @@ class Page:
         )
 
     def click(self, node_id):
-        """A real click, where the node is drawn on the screen, near its lower left corner."""
+        """Click on a node where it is drawn, near its lower left corner."""
         place = self.tab.evaluate(
             """(id) => { const box = cy.getElementById(id).renderedBoundingBox({ includeLabels: false });
             const frame = cy.container().getBoundingClientRect();
@@ -99,7 +99,7 @@ class Page:
 
 @pytest.fixture(scope="session", name="pages")
 def _pages(tmp_path_factory):
-    """Paths of pages by the fleet they show, each made once."""
+    """Return the paths of pages by fleet, each written once."""
     made = {}
 
     def page(fleet_of):
@@ -150,7 +150,7 @@ def test_boxes_lie_in_their_parents_and_overlap_nothing(open_page, fleet_of):
         const boxes = new Map(nodes.map(([item, at]) => [item.id, at]));
         for (const [item, a] of nodes) {
             const p = boxes.get(item.parent);
-            if (p && (a[0] < p[0] || a[1] < p[1] || a[2] > p[2] || a[3] > p[3])) found.push(`${item.id} sticks out`);
+            if (p && (a[0] < p[0] || a[1] < p[1] || a[2] > p[2] || a[3] > p[3])) found.push(`${item.id} is outside`);
             for (const [other, b] of nodes) {
                 if (item.id < other.id && item.parent === other.parent
                     && a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]) found.push([item.id, other.id]);
@@ -174,7 +174,7 @@ def test_labels_fit_into_their_boxes(open_page, fleet_of):
     assert wrong == []
 
 
-def test_each_state_has_a_look_of_its_own(open_page):
+def test_each_state_has_its_own_look(open_page):
     page = open_page(damaged_with_a_stopped_container)
     looks = {
         "as declared": page.look("network/h1/web"),
@@ -189,7 +189,7 @@ def test_each_state_has_a_look_of_its_own(open_page):
     texts = page.tab.evaluate("cy.nodes('.network').map((node) => node.data('text').split('\\n')[0])")
     assert {"∅ db (fn-db) (missing)", "≠ web (fn-web) (drifted)"} <= set(texts)
     assert page.look("container/h2/db-1")[3] == "cut-rectangle"  # some of its probes failed
-    assert page.look("container/h1/web-1")[2] == "dashed"  # it was probed, and is gone
+    assert page.look("container/h1/web-1")[2] == "dashed"  # it was probed, and no longer runs
     lines = page.tab.evaluate(
         """cy.edges(".probe").map((edge) => [edge.style("line-style"), edge.style("target-arrow-shape"),
         edge.data("all")[0]])"""
@@ -197,7 +197,7 @@ def test_each_state_has_a_look_of_its_own(open_page):
     assert {tuple(line) for line in lines} == {("solid", "tee", "✗"), ("dashed", "triangle", "!")}
 
 
-def test_a_sound_fleet_is_all_green(open_page):
+def test_a_fleet_as_declared_is_green(open_page):
     page = open_page(sound)
     assert page.look("container/h1/web-1")[0] == "rgb(231,246,236)"
     assert page.tab.evaluate("cy.edges('.probe').length") == 0
@@ -225,7 +225,7 @@ def test_search_finds_a_container_and_shows_it(open_page, pictures):
     assert page.tab.evaluate("cy.nodes('.faded').length") == 0
 
 
-def test_zoom_goes_in_and_out_and_back_to_the_whole(open_page):
+def test_zoom_in_out_and_fit(open_page):
     page = open_page(large)
     page.tab.click("#fit")
     whole = page.tab.evaluate("cy.zoom()")
@@ -240,7 +240,7 @@ def test_zoom_goes_in_and_out_and_back_to_the_whole(open_page):
     assert page.tab.evaluate("cy.zoom()") < whole
 
 
-def test_filters_leave_out_everything_else(open_page, pictures):
+def test_filters_hide_everything_else(open_page, pictures):
     page = open_page(large_and_damaged)
     page.tab.select_option("#filter-host", "h4")
     assert page.drawn("host") == {"h4"}
@@ -278,13 +278,13 @@ def test_a_click_shows_the_details(open_page, pictures):
     ]
     page.tab.get_by_role("button", name="∅ route 10.64.0.0/20: h2 → h1").click()
     assert "declared: 10.64.0.0/20 via 198.51.100.1" in page.details
-    assert "observed: no such route" in page.details
+    assert "observed: no route" in page.details
 
 
-def test_a_failed_pair_says_what_failed(open_page):
+def test_a_failed_pair_shows_its_problem(open_page):
     page = open_page(damaged_with_a_stopped_container)
     page.tab.evaluate("show(cy.edges('.probe').filter((edge) => edge.data('all').startsWith('✗'))[0].id())")
-    assert "does not pass (timeout), and should" in page.details
+    assert "does not pass (timeout); expected to pass: " in page.details
 
 
 def test_names_from_hosts_are_text(open_page):
@@ -295,7 +295,7 @@ def test_names_from_hosts_are_text(open_page):
     assert page.tab.locator("#details img").count() == 0
 
 
-def test_nothing_may_run_or_load_but_what_the_page_brought(browser, pages):
+def test_only_embedded_scripts_run_and_nothing_is_loaded(browser, pages):
     page = Page(browser, pages(sound))
     refused = []
     page.tab.on("requestfailed", lambda request: refused.append(request.failure))
@@ -313,7 +313,7 @@ def test_nothing_may_run_or_load_but_what_the_page_brought(browser, pages):
 @pytest.mark.parametrize(
     ("fleet_of", "pictures_in_it"), [(damaged_with_a_stopped_container, 1), (large_and_damaged, 5)]
 )
-def test_paper_has_it_all(open_page, pictures, fleet_of, pictures_in_it):
+def test_print_shows_everything(open_page, pictures, fleet_of, pictures_in_it):
     page = open_page(fleet_of)
     path = pictures / f"{fleet_of.__name__}.pdf"
     page.tab.pdf(path=path, prefer_css_page_size=True)
@@ -323,7 +323,7 @@ def test_paper_has_it_all(open_page, pictures, fleet_of, pictures_in_it):
         "Overview",
         "Not as declared",
         "Containers",
-        "no such route",
+        "observed: no route",
         "missing",
     ):
         assert line in text
@@ -331,7 +331,7 @@ def test_paper_has_it_all(open_page, pictures, fleet_of, pictures_in_it):
     sizes = [line.split()[3] for line in images.splitlines()[2:] if line.split()[2] == "image"]
     assert len(sizes) == pictures_in_it
     assert all(int(size) > 1000 for size in sizes)
-    assert page.tab.evaluate("cy.nodes('.container').length") > 0  # the screen has the whole again
+    assert page.tab.evaluate("cy.nodes('.container').length") > 0  # the screen shows the whole fleet again
 
 
 def test_the_same_fleet_gives_the_same_picture(open_page):
@@ -343,7 +343,7 @@ def test_the_same_fleet_gives_the_same_picture(open_page):
 
 
 @pytest.mark.parametrize("fleet_of", [sound, damaged_with_a_stopped_container, large, large_and_damaged])
-def test_graphviz_draws_it_without_a_word(pictures, fleet_of):
+def test_graphviz_draws_it_without_warnings(pictures, fleet_of):
     fleet, verdicts = fleet_of()
     text = dot.render(build(fleet.hosts, fleet.peers, fleet.reports, verdicts, ""))
     path = pictures / f"{fleet_of.__name__}.dot.png"

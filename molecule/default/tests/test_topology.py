@@ -44,24 +44,24 @@ def test_each_host_is_drawn_as_it_is(host, draw, me, others):
     items = draw()
     networks = [f"network/{name}/{network}" for network in ("bridge", "web", "db")]
     for place in (f"host/{name}", f"underlay/{name}", *networks):
-        assert items[place]["state"] == "as declared", items[place]
+        assert items[place]["state"] == "as_declared", items[place]
     for network in ("web", "db"):
         container = items[f"container/{name}/{network}"]
         assert container["parent"] == f"network/{name}/{network}"
     routes = [item for item in items.values() if item["kind"] == "route" and item["source"] == f"host/{name}"]
     assert {route["label"] for route in routes} == {other.block for other in others}
-    assert {route["state"] for route in routes} == {"as declared"}
+    assert {route["state"] for route in routes} == {"as_declared"}
     assert me.block not in {route["label"] for route in routes}
 
 
 def test_damage_is_drawn_where_it_was_done(host, draw, damaged):
     name = host.backend.get_hostname()
     items = draw()
-    wrong = {place: item["state"] for place, item in items.items() if item["wrong"] or item["state"] == "not declared"}
+    wrong = {place: item["state"] for place, item in items.items() if item["wrong"] or item["state"] == "undeclared"}
     assert wrong == {
         f"host/{name}": "drifted",
         f"route/{name}/{damaged}": "missing",
-        f"network/{name}/by_hand": "not declared",
+        f"network/{name}/by_hand": "undeclared",
     }
     assert damaged not in host.check_output("ip route show proto 213")  # the check repaired nothing
-    assert items[f"host/{name}"]["differences"] == [f"{TIMER} does not run"]
+    assert [(each["kind"], each["name"]) for each in items[f"host/{name}"]["drift"]] == [("unit", TIMER)]

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fleet under other people's hands: damaging hosts, verifying, and the table of what was told."""
+"""Damages hosts, verifies the fleet, and prints the reported causes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ import testinfra
 from .damages import PRELUDE, Damage
 
 HOSTS = ("h1", "h2", "h3")
-# What would mend the damage before anybody looks: timers, and what they may have started just now.
+# Timers that repair the damage, and the services that they start.
 HEALERS = "fleetnet-routes-reassert.timer fleetnet-firewall-reassert.timer"
 HEALING = HEALERS.replace(".timer", ".service")
 
 
 class Fleet:
-    """The hosts under test, with nothing that heals them."""
+    """The hosts under test, without the timers that repair them."""
 
     def __init__(
         self, inventory: str, observed: t.Any, underlays: t.Sequence[t.Mapping[str, str]], folder: pathlib.Path
@@ -42,7 +42,7 @@ class Fleet:
             self._hosts[name].check_output(command)
 
     def words(self, name: str) -> dict[str, str]:
-        """What commands and expectations speak of, seen from one host; those of IPv6 end in a 6."""
+        """Return the values for commands and expectations of a host; those of IPv6 end in a 6."""
         other, third = HOSTS[(HOSTS.index(name) + 1) % 3], HOSTS[(HOSTS.index(name) + 2) % 3]
         found = {"host": name}
         for suffix, web, underlay, length, own_length in (
@@ -61,7 +61,7 @@ class Fleet:
 
     @contextlib.contextmanager
     def damaged(self, damages: t.Mapping[str, Damage]) -> t.Iterator[None]:
-        """Do the damage on each host, and undo it."""
+        """Damage each host, and repair it afterwards."""
         try:
             self._run({name: damage.command for name, damage in damages.items()})
             yield
@@ -77,9 +77,9 @@ class Fleet:
             list(pool.map(run, commands))
 
     def verify(self) -> list[str] | None:
-        """Run the playbook; the causes that it names, None where it finds all as declared.
+        """Run the playbook; return the causes that it reports, None if the fleet is as declared.
 
-        Where it does not come to a report, what it says instead.
+        Without a report, return the playbook's output.
         """
         report = self._folder / "reachability.json"
         report.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ class Fleet:
             assert done.returncode != 0
             return done.stdout.splitlines() + done.stderr.splitlines()
         verdicts = json.loads(report.read_text(encoding="utf-8"))
-        wrong = [verdict for verdict in verdicts if verdict["problem"]]
+        wrong = [verdict for verdict in verdicts if verdict["kind"] != "as_declared"]
         assert (done.returncode != 0) == bool(wrong), done.stdout[-3000:]
         if not wrong:
             return None
@@ -111,12 +111,12 @@ _table: dict[str, str] = {}
 
 @pytest.fixture(scope="session")
 def table() -> dict[str, str]:
-    """damage -> the cause that was told."""
+    """Return the reported causes by damage."""
     return _table
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Each damage, and what verification said of it."""
-    terminalreporter.section("damage, and how it was told")
+    """Print each damage with its reported cause."""
+    terminalreporter.section("damage and reported cause")
     for damage, cause in _table.items():
         terminalreporter.line(f"{damage:38}{cause}")

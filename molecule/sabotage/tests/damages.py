@@ -1,9 +1,9 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Damage done to a host by hand: how it is done, how it is undone, and what verification has to say about it.
+"""Damage done to a host by hand: how it is done, how it is undone, and the cause that verification must report.
 
-Commands know: OWN, OTHER and THIRD, addresses of the containers ``web`` here and on the two other hosts; OTHER_HOST and
+Commands use: OWN, OTHER and THIRD, addresses of the containers ``web`` here and on the two other hosts; OTHER_HOST and
 THIRD_HOST, their hosts' addresses; BLOCK, the other host's block; GATEWAY and VETH, of the container here; and
 ``inside``, which runs a command in its network namespace. Those of IPv6 end in a 6: OWN6, BLOCK6.
 """
@@ -24,9 +24,9 @@ GATEWAY6={gateway6}
 
 
 class Damage(t.NamedTuple):
-    """``says`` is a regular expression of a cause that the report has to name; ``{host}`` is where it was done.
+    """``says`` is a regular expression of the cause that the report must name; ``{host}`` is the damaged host.
 
-    What makes the plan itself wrong stops verification before it probes, and is done ``alone``.
+    Damage that makes the plan fail stops verification before it probes, and is done ``alone``.
     """
 
     command: str
@@ -36,65 +36,66 @@ class Damage(t.NamedTuple):
 
 
 def _table(name: str, chain: str, rule: str) -> tuple[str, str]:
-    """A table of somebody else with one rule, and its end."""
+    """Return commands that add and delete a foreign table with one rule."""
     family, _blank, own = name.partition(" ")
     text = f"table {family} {own} {{ chain c {{ {chain}; policy accept; {rule}; }}; }}"
     return f'nft "{text}"', f"nft delete table {family} {own}"
 
 
 def _rule(table: str, chain: str, rule: str, iptables: str = "iptables") -> tuple[str, str]:
-    """A rule on top of a chain of iptables, and its end."""
+    """Return commands that insert and delete a rule at the top of a chain of iptables."""
     return f"{iptables} -t {table} -I {chain} {rule}", f"{iptables} -t {table} -D {chain} {rule}"
 
 
-NOT_OURS = "dropped it; it is not ours"
+FOREIGN, OURS = r"drops the packet \(foreign rule", r"drops the packet \(rule of this collection"
+DIFFERS4, DIFFERS6 = (rf"table {family} fleetnet (differs from the plan|is missing)" for family in ("ip", "ip6"))
 ROUTES = "ip -force -batch /etc/fleetnet/routes"
 RULES = "/etc/fleetnet/apply-firewall"
 BACK = "inside ip route replace default via $GATEWAY; inside ip route replace default via $GATEWAY6"
-# What the kernel takes away with a link that goes down.
+# Addresses and routes that the kernel removes when an interface goes down.
 BRIDGE_BACK = "ip address replace $GATEWAY6/64 dev fn-web nodad"
 INSIDE_BACK = f"inside ip address replace $OWN6/64 dev eth0 nodad; {BACK}"
 
 DAMAGES = {
     "route deleted": Damage(
         "ip route del $BLOCK", ROUTES,
-        r"{host}: the route to \S+ leads by way of \S+, which is not \w+ \(routes: missing",
+        r"{host}: the route to \S+ leads to gateway \S+, not to \w+ \(route {block} via \S+ is missing",
     ),
     "route by a wrong next hop": Damage(
         "ip route replace $BLOCK via $THIRD_HOST proto 213", ROUTES,
-        r"{host}: the route to \S+ leads by way of {third_host}, which is not",
+        r"{host}: the route to \S+ leads to gateway {third_host}, not to",
     ),
     "blackhole route": Damage(
         "ip route add blackhole $OTHER/32 proto 213", "ip route del blackhole $OTHER/32",
-        r"{host}: no way to {other}: a blackhole route drops it",
+        r"{host}: a route of type blackhole drops packets to {other}",
     ),
     "prohibiting rule": Damage(
         "ip rule add to $OTHER/32 prohibit", "ip rule del to $OTHER/32 prohibit",
-        r"{host}: no way to {other}: a prohibit route drops it",
+        r"{host}: a route of type prohibit drops packets to {other}",
     ),
     "drop in raw": Damage(
         *_rule("raw", "PREROUTING", "-s $OWN -j DROP"),
-        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip raw, chain PREROUTING {NOT_OURS}",
+        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip raw, chain PREROUTING {FOREIGN}",
     ),
     "drop in mangle": Damage(
         *_rule("mangle", "FORWARD", "-s $OWN -j DROP"),
-        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip mangle, chain FORWARD {NOT_OURS}",
+        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip mangle, chain FORWARD {FOREIGN}",
     ),
     "drop in FORWARD": Damage(
         *_rule("filter", "FORWARD", "-s $OWN -j DROP"),
-        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip filter, chain FORWARD {NOT_OURS}",
+        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip filter, chain FORWARD {FOREIGN}",
     ),
     "drop in DOCKER-USER": Damage(
         *_rule("filter", "DOCKER-USER", "-s $OWN -j DROP"),
-        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip filter, chain DOCKER-USER {NOT_OURS}",
+        rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip filter, chain DOCKER-USER {FOREIGN}",
     ),
     "reject in FORWARD": Damage(
         *_rule("filter", "FORWARD", "-s $OWN -j REJECT"),
-        r"{host}: rule .* of table ip filter, chain FORWARD dropped it; it is not ours",
+        rf"{{host}}: rule .* of table ip filter, chain FORWARD {FOREIGN}",
     ),
     "drop in an earlier table": Damage(
         *_table("ip foreign", "type filter hook prerouting priority -500", "ip saddr $OWN drop"),
-        rf"{{host}}: rule 'ip saddr {{own}} drop' of table ip foreign, chain c {NOT_OURS}",
+        rf"{{host}}: rule 'ip saddr {{own}} drop' of table ip foreign, chain c {FOREIGN}",
     ),
     "source rewritten": Damage(
         *_table("ip foreign", "type nat hook postrouting priority 50", "ip saddr $OWN masquerade"),
@@ -106,95 +107,98 @@ DAMAGES = {
     ),
     "sent to another container": Damage(
         *_table("ip foreign", "type nat hook prerouting priority -150", "ip saddr $OWN ip daddr $OTHER dnat to $THIRD"),
-        r"{host}: rule 'ip saddr {own} ip daddr {other} dnat to {third}' of table ip foreign, chain c sends it",
+        r"{host}: rule 'ip saddr {own} ip daddr {other} dnat to {third}' of table ip foreign, chain c changes the "
+        "destination address",
     ),
     "bridge down": Damage(
-        "ip link set fn-web down", f"ip link set fn-web up; {BRIDGE_BACK}", r"{host}: link fn-web is down"
+        "ip link set fn-web down", f"ip link set fn-web up; {BRIDGE_BACK}", r"{host}: interface fn-web is down"
     ),
-    "veth down": Damage("ip link set $VETH down", "ip link set $VETH up", r"{host}: link veth\w+ is down"),
+    "veth down": Damage("ip link set $VETH down", "ip link set $VETH up", r"{host}: interface veth\w+ is down"),
     "container's link down": Damage(
         "inside ip link set eth0 down", f"inside ip link set eth0 up; {INSIDE_BACK}",
-        r"{host}: container web: its link eth0 is down",
+        r"{host}: interface eth0 of container web is down",
     ),
     "veth off its bridge": Damage(
         "ip link set $VETH nomaster", "ip link set $VETH master fn-web",
-        r"{host}: link veth\w+ of container web is no port of bridge fn-web",
+        r"{host}: interface veth\w+ of container web is not attached to bridge fn-web",
     ),
     "veth on a wrong bridge": Damage(
         "ip link set $VETH master fn-db", "ip link set $VETH master fn-web",
-        r"{host}: link veth\w+ of container web is a port of bridge fn-db, not of fn-web",
+        r"{host}: interface veth\w+ of container web is attached to bridge fn-db instead of fn-web",
     ),
     "MTU of the bridge": Damage(
-        "ip link set fn-web mtu 1300", "ip link set fn-web mtu 1500", r"{host}: link fn-web has MTU 1300"
+        "ip link set fn-web mtu 1300", "ip link set fn-web mtu 1500",
+        r"{host}: interface fn-web has an MTU of 1300 bytes"
     ),
     "MTU of the container": Damage(
         "inside ip link set eth0 mtu 1300", "inside ip link set eth0 mtu 1500",
-        r"{host}: container web's link eth0 has MTU 1300",
+        r"{host}: interface eth0 of container web has an MTU of 1300 bytes",
     ),
     "MTU of the underlay": Damage(
         "ip link set eth0 mtu 1300", "ip link set eth0 mtu 1500", r"{host}.*1300", alone=True
     ),
     "a verdict deleted": Damage(
         'nft delete element ip fleetnet pairs "{ 0.0.1.0 . 0.0.1.0 }"', RULES,
-        r"{host}: our rule .* of table ip fleetnet, chain between dropped it \(.*nftables: table fleetnet differs",
+        rf"{{host}}: rule .* of table ip fleetnet, chain between {OURS}; .*{DIFFERS4}",
     ),
     "our table deleted": Damage(
-        "nft delete table ip fleetnet", RULES, r"{host}: .*nftables: table fleetnet differs"
+        "nft delete table ip fleetnet", RULES, rf"{{host}}: .*{DIFFERS4}"
     ),
     "our jump deleted": Damage(
         "iptables -D DOCKER-USER -j FLEETNET-FORWARD", RULES,
-        r"{host}: .*iptables: the jump to FLEETNET-FORWARD is not the first rule",
+        r"{host}: .*jump iptables \S+ -> FLEETNET-FORWARD is (missing|not the first rule)",
     ),
     "what is denied let through": Damage(
-        "nft insert rule ip fleetnet between accept", RULES, r"{host}: .*nftables: table fleetnet differs"
+        "nft insert rule ip fleetnet between accept", RULES, rf"{{host}}: .*{DIFFERS4}"
     ),
     "address changed in the container": Damage(
         "inside ip addr add ${OWN%.*}.250/24 dev eth0; inside ip addr del $OWN/24 dev eth0",
         f"inside ip -4 addr flush dev eth0; inside ip addr add $OWN/24 dev eth0; {BACK}",
-        r"{host}: container web: its link eth0 has lost address {own}, and has: ",
+        r"{host}: interface eth0 of container web does not have address {own}; it has ",
     ),
     "no default route in the container": Damage(
         "inside ip route del default", BACK, r"{host}: container web has no default route"
     ),
-    "rp_filter and another way back": Damage(
+    "rp_filter and another route back": Damage(
         "sysctl -qw net.ipv4.conf.eth0.rp_filter=1; ip route add $OTHER/32 dev docker0",
         "sysctl -qw net.ipv4.conf.eth0.rp_filter=0; ip route del $OTHER/32 dev docker0",
-        r"{host}: (no way to \S+: rp_filter drops it|the route to {other} leads out of docker0)",
+        r"{host}: (rp_filter drops packets to \S+|the route to {other} leads to interface docker0)",
     ),
     "stale neighbour": Damage(
         "ip neigh replace $OTHER_HOST lladdr 02:00:00:00:00:99 dev eth0 nud permanent",
         "ip neigh del $OTHER_HOST dev eth0",
-        r"{host}: neighbour {other_host} is 02:00:00:00:00:99, which \w+ is not",
+        r"{host}: neighbour {other_host} has MAC address 02:00:00:00:00:99, which \w+ does not have",
     ),
     "stale neighbour in the network": Damage(
         "ip neigh replace $OWN lladdr 02:00:00:00:00:98 dev fn-web nud permanent", "ip neigh del $OWN dev fn-web",
-        r"{host}: neighbour {own} is 02:00:00:00:00:98, and container web is",
+        r"{host}: neighbour {own} has MAC address 02:00:00:00:00:98, container web has ",
     ),
     "forwarding off": Damage(
-        "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1", r"{host}: .*the host does not forward"
+        "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1",
+        r"{host}: forwarding is off: net\.ipv4\.ip_forward is 0"
     ),
     "frames dropped": Damage(
         *_table("bridge foreign", "type filter hook prerouting priority 0", "ip saddr $OWN drop"),
-        r"{host}: table bridge foreign may drop frames; it is not ours",
+        r"{host}: foreign table bridge foreign may drop frames",
     ),
     "IPv6 route deleted": Damage(
-        "ip route del $BLOCK6", ROUTES, r"{host}: no way to {other6}: there is no route.* \(routes: missing {block6}"
+        "ip route del $BLOCK6", ROUTES, r"{host}: no route to {other6}.* \(.*route {block6} via \S+ is missing"
     ),
     "IPv6 route by a wrong next hop": Damage(
         "ip route replace $BLOCK6 via $THIRD_HOST6 proto 213", ROUTES,
-        r"{host}: the route to \S+ leads by way of {third_host6}, which is not",
+        r"{host}: the route to \S+ leads to gateway {third_host6}, not to",
     ),
     "IPv6 blackhole route": Damage(
         "ip route add blackhole $OTHER6/128 proto 213", "/etc/fleetnet/apply-routes",
-        r"{host}: no way to {other6}: a blackhole route drops it",
+        r"{host}: a route of type blackhole drops packets to {other6}",
     ),
     "drop in raw of ip6tables": Damage(
         *_rule("raw", "PREROUTING", "-s $OWN6 -j DROP", "ip6tables"),
-        rf"{{host}}: rule 'ip6 saddr {{own6}} .*drop' of table ip6 raw, chain PREROUTING {NOT_OURS}",
+        rf"{{host}}: rule 'ip6 saddr {{own6}} .*drop' of table ip6 raw, chain PREROUTING {FOREIGN}",
     ),
     "drop in FORWARD of ip6tables": Damage(
         *_rule("filter", "FORWARD", "-s $OWN6 -j DROP", "ip6tables"),
-        rf"{{host}}: rule 'ip6 saddr {{own6}} .*drop' of table ip6 filter, chain FORWARD {NOT_OURS}",
+        rf"{{host}}: rule 'ip6 saddr {{own6}} .*drop' of table ip6 filter, chain FORWARD {FOREIGN}",
     ),
     "IPv6 source rewritten": Damage(
         *_table("ip6 foreign", "type nat hook postrouting priority 50", "ip6 saddr $OWN6 masquerade"),
@@ -202,14 +206,14 @@ DAMAGES = {
     ),
     "an IPv6 verdict deleted": Damage(
         'nft delete element ip6 fleetnet pairs "{ 0:0:0:1:: . 0:0:0:1:: }"', RULES,
-        r"{host}: our rule .* of table ip6 fleetnet, chain between dropped it \(.*nftables: table fleetnet differs",
+        rf"{{host}}: rule .* of table ip6 fleetnet, chain between {OURS}; .*{DIFFERS6}",
     ),
     "our IPv6 table deleted": Damage(
-        "nft delete table ip6 fleetnet", RULES, r"{host}: .*nftables: table fleetnet differs"
+        "nft delete table ip6 fleetnet", RULES, rf"{{host}}: .*{DIFFERS6}"
     ),
     "IPv6 address lost in the container": Damage(
         "inside ip addr del $OWN6/64 dev eth0", INSIDE_BACK,
-        r"{host}: container web: its link eth0 has lost address {own6}, and has: ",
+        r"{host}: interface eth0 of container web does not have address {own6}; it has ",
     ),
     "no IPv6 default route in the container": Damage(
         "inside ip -6 route del default", BACK, r"{host}: container web has no default route"
@@ -217,10 +221,10 @@ DAMAGES = {
     "stale IPv6 neighbour": Damage(
         "ip neigh replace $OTHER_HOST6 lladdr 02:00:00:00:00:97 dev eth0 nud permanent",
         "ip neigh del $OTHER_HOST6 dev eth0",
-        r"{host}: neighbour {other_host6} is 02:00:00:00:00:97, which \w+ is not",
+        r"{host}: neighbour {other_host6} has MAC address 02:00:00:00:00:97, which \w+ does not have",
     ),
     "IPv6 forwarding off": Damage(
         "sysctl -qw net.ipv6.conf.all.forwarding=0", "sysctl -qw net.ipv6.conf.all.forwarding=1",
-        r"{host}: .*the host does not forward.*net\.ipv6\.conf\.all\.forwarding is 0",
+        r"{host}: forwarding is off: net\.ipv6\.conf\.all\.forwarding is 0",
     ),
 }  # fmt: skip

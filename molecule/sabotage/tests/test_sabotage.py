@@ -1,9 +1,9 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever is damaged by hand, playbooks/verify.yml fails and names where, and what is behind it.
+"""Whatever is damaged by hand, playbooks/verify.yml fails and reports the host and the cause.
 
-Three hosts, with three engines, are damaged at a time, each in another way, and one report has to tell of all three.
+Three hosts, with three engines, are damaged at a time, each differently, and one report must name all three causes.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ ROUNDS = [
 def test_each_damage_is_named(fleet, table, damages):
     with fleet.damaged({host: DAMAGES[name] for host, name in damages.items()}):
         causes = fleet.verify()
-    assert causes is not None, "verification found nothing wrong"
+    assert causes is not None, "verification found no failure"
     for host, name in damages.items():
         pattern = re.compile(DAMAGES[name].says.format(**fleet.words(host)))
         named = [cause for cause in causes if pattern.search(cause)]
         table[name] = named[0] if named else "NOT NAMED"
-        assert named, f"{name} on {host} was to be told as {pattern.pattern!r}; told is:\n" + "\n".join(causes)
+        assert named, f"{name} on {host}: no cause matches {pattern.pattern!r}:\n" + "\n".join(causes)
 
 
-def test_all_is_as_declared_in_the_end(fleet):
+def test_the_repaired_fleet_is_as_declared(fleet):
     assert fleet.verify() is None
 
 
-def test_nothing_is_left_of_the_traces(host):
+def test_no_trace_remains(host):
     assert "fleetnet_trace" not in host.check_output("nft list tables")
     assert not host.file("/run/fleetnet/trace").exists
 
 
-def test_a_trace_that_nobody_ends_ends_by_itself(host):
+def test_a_trace_ends_after_its_lifetime(host):
     flows = [{"source": "10.64.1.2", "destination": "10.64.17.2"}]
     options = json.dumps({"state": "started", "flows": flows, "lifetime": 2})
     result = host.ansible("fleetnet.docker.packet_trace", options, check=False)

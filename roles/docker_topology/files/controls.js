@@ -5,7 +5,7 @@
 // The page: search, filters and details over the drawing.
 
 const topology = JSON.parse(document.getElementById("data").textContent);
-for (const [state, sign, meaning] of topology.states) STATES.set(state, [sign, meaning]);
+for (const [state, label, sign, meaning] of topology.states) STATES.set(state, { label, sign, meaning });
 const byId = new Map([...topology.nodes, ...topology.edges].map((item) => [item.id, item]));
 const linksOf = new Map();
 for (const edge of topology.edges) {
@@ -27,7 +27,7 @@ function element(tag, text, classes) {
   return made;
 }
 
-// --- what is shown ----------------------------------------------------------------------------------------------------
+// --- filters ----------------------------------------------------------------------------------------------------------
 
 function ancestors(node) {
   const chain = [];
@@ -35,7 +35,7 @@ function ancestors(node) {
   return chain;
 }
 
-// The nodes that the filters let through, with all that they lie in.
+// The nodes that match the filters, with the nodes that contain them.
 function visibleNodes() {
   const host = control("filter-host").value;
   const network = control("filter-network").value;
@@ -49,7 +49,7 @@ function visibleNodes() {
     if (host && node.kind !== "segment" && !chain.some((at) => at.kind === "host" && at.name === host)) continue;
     if (network && !chain.some((at) => at.kind === "network" && at.name === network)) continue;
     if (part && !(node.kind === "container" && node.name.toLowerCase().includes(part))) continue;
-    if (onlyWrong && !(node.wrong || wrongEnds.has(node.id) || node.state === "not declared" || node.state === "not looked at")) continue;
+    if (onlyWrong && !(node.wrong || wrongEnds.has(node.id) || node.state === "undeclared" || node.state === "unknown")) continue;
     for (const at of chain) kept.add(at.id);
   }
   if (narrow || host) {
@@ -80,7 +80,7 @@ function redraw(fit = true) {
 }
 
 function fitAll() {
-  cy.resize();  // what stands above and below may have taken more room since
+  cy.resize();  // the header and the legend may have grown
   cy.fit(undefined, 24);
 }
 
@@ -137,18 +137,18 @@ function show(id, move = false) {
   const place = control("details");
   place.replaceChildren(element("h2", item.source ? titleOf(item) : item.name));
   const quiet = QUIET.has(item.state) ? "" : " wrong";
-  place.append(element("p", `${item.kind}: ${signOf(item.state)} ${item.state}`, `state${quiet}`),
-               element("p", (STATES.get(item.state) || ["", ""])[1]));
+  place.append(element("p", `${item.kind}: ${signOf(item.state)} ${labelOf(item.state)}`, `state${quiet}`),
+               element("p", shownState(item.state).meaning));
   list(place, "", item.differences || item.details || []);
   if (item.probes) {
     place.append(element("p", `${proofOf(item)} probes as declared`, item.passed < item.probes ? "state wrong" : "state"));
   }
   const around = (linksOf.get(id) || []).filter((edge) => edge.kind !== "underlay" || item.kind === "host");
-  links(place, "Not as declared", around.filter((edge) => edge.wrong || edge.state === "not declared"));
-  if (item.parent) links(place, "Lies in", [byId.get(item.parent)]);
+  links(place, "Not as declared", around.filter((edge) => edge.wrong || edge.state === "undeclared"));
+  if (item.parent) links(place, "In", [byId.get(item.parent)]);
   if (item.source) links(place, "Between", [byId.get(item.source), byId.get(item.target)].filter(Boolean));
-  links(place, "Holds", topology.nodes.filter((node) => node.parent === id));
-  links(place, "Linked to", around.filter((edge) => !edge.wrong && edge.state !== "not declared"));
+  links(place, "Contains", topology.nodes.filter((node) => node.parent === id));
+  links(place, "Connected to", around.filter((edge) => !edge.wrong && edge.state !== "undeclared"));
   table(place, "Declared", item.declared);
   table(place, "Observed", item.observed);
 }
@@ -160,7 +160,7 @@ function titleOf(item) {
   return `${signOf(item.state)} ${what}: ${pathOf(item.source)} ${arrow} ${pathOf(item.target)}`.trim();
 }
 
-// A node's name with those that it lies in before it.
+// A node's name after the names of the nodes that contain it.
 function pathOf(id) {
   return byId.has(id) ? ancestors(byId.get(id)).reverse().map((at) => at.name).join(" / ") : nameOf(id);
 }
@@ -179,7 +179,7 @@ function links(place, title, items) {
   place.append(element("h2", title));
   const made = element("ul");
   for (const item of items.slice(0, 100)) {
-    const button = element("button", item.source || title === "Holds" ? titleOf(item) : pathOf(item.id));
+    const button = element("button", item.source || title === "Contains" ? titleOf(item) : pathOf(item.id));
     button.type = "button";
     button.addEventListener("click", () => show(item.id, true));
     const line = element("li");
@@ -202,7 +202,7 @@ function table(place, title, data) {
   place.append(made);
 }
 
-// Nested data as rows of a key and a text.
+// Nested data as rows of key and text.
 function rows(data, prefix) {
   return Object.entries(data).flatMap(([key, value]) => {
     const name = prefix ? `${prefix}.${key}` : key;
@@ -218,7 +218,7 @@ function rows(data, prefix) {
 
 function fill() {
   const items = topology.nodes.concat(topology.edges);
-  // The second line is on what differs, the third on verification.
+  // The second line is about differences, the third about verification.
   const wrong = [false, items.some((item) => item.kind !== "probe" && !QUIET.has(item.state)),
                  items.some((item) => item.kind === "probe")];
   topology.summary.forEach((line, number) => control("summary").append(element("li", line, wrong[number] ? "wrong" : "")));
@@ -227,15 +227,15 @@ function fill() {
     for (const name of names(kind)) control(`filter-${kind}`).append(new Option(name, name));
   }
   const used = new Set([...topology.nodes, ...topology.edges].map((item) => item.state));
-  for (const [state, , meaning] of topology.states) {
-    if (used.has(state)) control("legend-items").append(legendItem(LOOKS[state], `${signOf(state)} ${state}`.trim(), meaning));
+  for (const [state, { label, sign, meaning }] of STATES) {
+    if (used.has(state)) control("legend-items").append(legendItem(LOOKS[state], `${sign} ${label}`.trim(), meaning));
   }
   if (topology.verified !== null) {
-    control("legend-items").append(legendItem(PROVEN, "✓ proven", "all its probes are as declared"),
-                                   legendItem(FAILED, "✗ failed", "some of its probes are not"));
+    control("legend-items").append(legendItem(PROVEN, "✓ proven", "all probes of the container are as declared"),
+                                   legendItem(FAILED, "✗ failed", "some probes of the container are not as declared"));
   }
-  control("details").append(element("p", "Click on anything to see what it is, and how it differs from the declaration. "
-    + "The wheel zooms, dragging moves. Selecting a host shows its routes."));
+  control("details").append(element("p", "Click an item for its details and its differences from the declaration. "
+    + "Scroll to zoom, drag to move. Select a host to show its routes."));
 }
 
 function legendItem([line, fillColour, style, thick], name, meaning) {

@@ -2,28 +2,28 @@
 // GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 "use strict";
-// The drawing: nodes and edges as Cytoscape.js elements, and how each state looks. A state has a colour, and beside it a
-// line style, a width and a sign, so that it can be told on paper and in grey.
+// The drawing: nodes and edges as Cytoscape.js elements, and the look of each state. A state has a colour, a line style, a
+// width and a sign, so that it is recognizable in print and without colour.
 
 // state -> [line colour, fill, line style, line width]
 const LOOKS = {
-  "does not pass": ["#b91c1c", "#fde8e8", "solid", 4],
-  "passes undeclared": ["#c2410c", "#ffedd5", "dashed", 4],
-  "passes changed": ["#a16207", "#fef9c3", "dotted", 4],
-  "not tried": ["#4b5563", "#e5e7eb", "dotted", 3],
-  "missing": ["#b91c1c", "#ffffff", "dashed", 3],
-  "drifted": ["#92400e", "#fef3c7", "double", 6],
-  "not declared": ["#6d28d9", "#f5f3ff", "dotted", 3],
-  "not looked at": ["#4b5563", "#e5e7eb", "dashed", 2],
-  "as declared": ["#374151", "#ffffff", "solid", 1.5],
-  "nothing declared": ["#6b7280", "#ffffff", "solid", 1],
+  blocked: ["#b91c1c", "#fde8e8", "solid", 4],
+  leaking: ["#c2410c", "#ffedd5", "dashed", 4],
+  changed: ["#a16207", "#fef9c3", "dotted", 4],
+  untried: ["#4b5563", "#e5e7eb", "dotted", 3],
+  missing: ["#b91c1c", "#ffffff", "dashed", 3],
+  drifted: ["#92400e", "#fef3c7", "double", 6],
+  undeclared: ["#6d28d9", "#f5f3ff", "dotted", 3],
+  unknown: ["#4b5563", "#e5e7eb", "dashed", 2],
+  as_declared: ["#374151", "#ffffff", "solid", 1.5],
+  neutral: ["#6b7280", "#ffffff", "solid", 1],
 };
 const PROVEN = ["#166534", "#e7f6ec", "solid", 1.5];
 const FAILED = ["#b91c1c", "#fde8e8", "solid", 4];
-// Ends of edges that fail: what does not pass stops at a bar, what leaks arrives.
-const ARROWS = { "does not pass": "tee", "missing": "tee", "not tried": "circle" };
+// Ends of failed edges: a blocked probe ends at a bar, a leak arrives.
+const ARROWS = { blocked: "tee", missing: "tee", untried: "circle" };
 
-// The look of a node: its state's, or else what the probes say of a container.
+// The look of a node: that of its state, or of a container's probes.
 function lookOf(node) {
   if (!QUIET.has(node.state)) return LOOKS[node.state];
   if (node.kind !== "container" || !node.probes) return LOOKS[node.state];
@@ -81,7 +81,7 @@ function styleSheet() {
   ];
 }
 
-// The elements of a layout; edges only where both of their ends are drawn.
+// The elements of a layout; an edge is drawn only if both of its ends are.
 function elementsOf(topology, visible, showRoute) {
   const { boxes, bars } = layout(visible);
   const elements = [];
@@ -97,7 +97,7 @@ function elementsOf(topology, visible, showRoute) {
     if (!box) continue;
     const failed = node.probes && node.passed < node.probes;
     const data = { id: node.id, of: node.id, ...paint(lookOf(node)), width: box.width, height: box.height, text: "" };
-    if (node.kind === "host" && node.state === "as declared") data.fill = "#f3f4f6";
+    if (node.kind === "host" && node.state === "as_declared") data.fill = "#f3f4f6";
     if (node.kind === "network") {
       const lines = networkLines(node);
       data.text = lines.join("\n");
@@ -112,7 +112,7 @@ function elementsOf(topology, visible, showRoute) {
   for (const edge of topology.edges) {
     const element = drawnEdge(edge, boxes, barOf, showRoute);
     if (!element) continue;
-    // Failed pairs bend to one side and the other and have their labels at other places, so that these lie apart.
+    // Failed pairs bend to alternate sides, with labels at different places, so that the labels do not overlap.
     if (edge.kind === "probe") {
       element.data.bend = (pairs % 2 ? -1 : 1) * (30 + 26 * (pairs % 6));
       const slot = ["middle", "start", "end"][pairs % 3];
@@ -132,7 +132,7 @@ function nameOf(id) {
   return id.slice(id.indexOf("/") + 1);
 }
 
-// A host's name, and below it a smaller line.
+// A host's name, with smaller lines below it.
 function titles(node, box, add) {
   const top = box.y - box.height / 2;
   const none = { ...paint(["#000", "#fff", "solid", 0]), width: box.width - 8 };
@@ -144,21 +144,21 @@ function titles(node, box, add) {
 
 function drawnEdge(edge, boxes, barOf, showRoute) {
   const data = { id: edge.id, of: edge.id, source: edge.source, target: edge.target,
-                 ...paint(LOOKS[edge.state] || LOOKS["as declared"]), arrow: ARROWS[edge.state] || "triangle",
+                 ...paint(LOOKS[edge.state] || LOOKS.as_declared), arrow: ARROWS[edge.state] || "triangle",
                  back: edge.both_ways ? ARROWS[edge.state] || "triangle" : "none",
                  text: `${signOf(edge.state)} ${edge.label}`.trim() };
-  if (data.style === "double") data.style = "solid";  // edges know no double line; the sign and the width are left
+  if (data.style === "double") data.style = "solid";  // edges have no double line; sign and width remain
   const bar = barOf.get(edge.source);
   if (edge.kind === "underlay") {
     if (!bar) return null;
     const host = boxes.get(edge.source);
     Object.assign(data, { target: bar.id, endpoint: `${host.x - bar.x}px ${bar.height / 2}px`, thick: Math.max(data.thick, 2) });
   } else if (edge.kind === "route") {
-    if (!edge.wrong && edge.state !== "not declared" && !showRoute(edge)) return null;
+    if (!edge.wrong && edge.state !== "undeclared" && !showRoute(edge)) return null;
   } else if (edge.kind === "attachment" || edge.kind === "namespace") {
     Object.assign(data, { line: "#4b5563", style: edge.kind === "namespace" ? "dotted" : "dashed", arrow: "none" });
   }
-  // A route out of the fleet leads to a segment, whose bar stands for it.
+  // A route out of the fleet leads to a segment, drawn as its bar.
   if (edge.kind === "route" && bar && edge.target === bar.segment) data.target = bar.id;
   const [from, to] = [boxes.get(edge.source), boxes.get(edge.target)];
   data.bend = from && to ? bend(from, to) : 0;
@@ -166,14 +166,14 @@ function drawnEdge(edge, boxes, barOf, showRoute) {
   return drawn ? { group: "edges", classes: edge.kind, data } : null;
 }
 
-// How far, and to which side of the straight line, a route between the lower sides of two hosts bends: downwards, and the
-// further the longer it is, so that it runs below the hosts between them.
+// How far a route between the lower sides of two hosts bends downwards: the longer, the further, so that it passes below
+// the hosts between them.
 function bend(from, to) {
   const across = to.x - from.x;
   return Math.sign(across || 1) * Math.min(170, 60 + Math.abs(across) * 0.08);
 }
 
-// Cytoscape.js comes inside of a React component: it is mounted without elements, and what it drives is used from then on.
+// Cytoscape.js is part of a React component: the component is mounted without elements, and its instance is used directly.
 function mount(place) {
   const root = ReactDOM.createRoot(place);
   ReactDOM.flushSync(() => root.render(React.createElement(dash_cytoscape.Cytoscape, {

@@ -2,8 +2,8 @@
 // GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 "use strict";
-// Where everything goes: containers in a grid in their network, networks on shelves in their host, hosts on shelves
-// below the bar of their segment. The same nodes always get the same places. Lengths are pixels at zoom 1.
+// The layout: containers in a grid in their network, networks on shelves in their host, hosts on shelves below the bar of
+// their segment. The same nodes get the same positions. Lengths are pixels at zoom 1.
 
 const SIZE = {
   container: { width: 158, line: 14, pad: 8 },
@@ -11,11 +11,11 @@ const SIZE = {
   host: { head: 82, gap: 12, letter: 18, small: 7, minimum: 190 },
   segment: { bar: 26, above: 34, below: 44, gap: 26, wide: 100 },
   aspect: 1.5,
-  few: 4,  // so many hosts stand side by side, and are drawn high
+  few: 4,  // up to this many hosts are drawn side by side and tall
 };
 
 // layout(nodes): boxes by id, {x, y, width, height} with x and y at the centre, and `bars`: one for each shelf of a
-// segment, with the hosts that hang on it.
+// segment, with its hosts.
 function layout(nodes) {
   const inside = new Map();
   for (const node of nodes) {
@@ -52,8 +52,8 @@ function layout(nodes) {
   return { boxes, bars };
 }
 
-// The width of shelves with which groups of boxes, one below the other, come closest to an aspect. `extra` is what a
-// shelf takes above and below its boxes.
+// The width of shelves with which groups of boxes, one below the other, are closest to an aspect. `extra` is the height
+// of a shelf above and below its boxes.
 function bestRoom(groups, gap, extra, aspect) {
   const all = groups.flat();
   const widest = Math.max(0, ...all.map((box) => box.width));
@@ -63,7 +63,7 @@ function bestRoom(groups, gap, extra, aspect) {
     const packed = groups.map((boxes) => shelves(boxes, room, gap));
     const width = Math.max(...packed.map((item) => item.width));
     const height = packed.reduce((sum, item) => sum + item.height + item.rows.length * extra, 0);
-    const size = Math.max(width, height * aspect);  // what has to be seen at once
+    const size = Math.max(width, height * aspect);  // the extent to show
     if (size < best[0]) best = [size, room];
   }
   return best[1];
@@ -78,7 +78,7 @@ function hostBox(host, children, aspect) {
   const packed = columns(networks, SIZE.host.gap, aspect);
   const title = Math.max(withState(host, shorten(host.name, 30)).length * SIZE.host.letter, ...hostFacts(host).map((line) => line.length * SIZE.host.small));
   const inner = Math.max(packed.width, title, SIZE.host.minimum);
-  const wider = (inner - packed.width) / packed.count;  // what each column gets of the room that the title takes
+  const wider = (inner - packed.width) / packed.count;  // each column's share of the title's extra width
   return {
     width: inner + 2 * SIZE.host.gap,
     height: SIZE.host.head + packed.height + SIZE.host.gap,
@@ -88,14 +88,13 @@ function hostBox(host, children, aspect) {
   };
 }
 
-// The box with what is in it kept in its middle.
+// The box with its content centred.
 function widen(box, width) {
   const shift = (width - box.width) / 2;
   return { ...box, width, inner: box.inner.map((child) => ({ ...child, left: child.left + shift })) };
 }
 
-// Boxes in columns of one width, each box in the column that is the lowest so far; as many columns as come closest to
-// the aspect.
+// Boxes in columns of equal width, each box in the shortest column; the number of columns is closest to the aspect.
 function columns(boxes, gap, aspect) {
   const width = Math.max(0, ...boxes.map((box) => box.width));
   let best = null;
@@ -114,7 +113,7 @@ function columns(boxes, gap, aspect) {
   return best;
 }
 
-// A network with its containers; a container that lies in its host directly is a box of its own.
+// A network with its containers, or a container directly in its host.
 function innerBox(node, children) {
   if (node.kind === "container") return containerBox(node);
   const members = children(node.id).map((member) => ({ id: member.id, ...containerBox(member) }));
@@ -142,7 +141,7 @@ function containerBox(node) {
   };
 }
 
-// Boxes side by side in their order, on as many shelves as the room needs.
+// Boxes side by side in order, on as many shelves as the width requires.
 function shelves(boxes, room, gap) {
   const rows = [];
   let row = null;
@@ -171,23 +170,32 @@ function place(boxes, box, id, left, top) {
   for (const child of box.inner) place(boxes, child, child.id, left + child.left, top + child.top);
 }
 
-// --- what stands in the boxes -----------------------------------------------------------------------------------------
+// --- text of boxes ----------------------------------------------------------------------------------------------------
 
-const STATES = new Map();  // state -> [sign, meaning]; filled from the data
+const STATES = new Map();  // state -> { label, sign, meaning }; filled from the data
 
-function signOf(state) {
-  return (STATES.get(state) || [""])[0];
+function shownState(state) {
+  return STATES.get(state) || { label: state, sign: "", meaning: "" };
 }
 
-const QUIET = new Set(["as declared", "nothing declared"]);
+function signOf(state) {
+  return shownState(state).sign;
+}
 
-// A long name without its middle: beginning and end tell names apart.
+function labelOf(state) {
+  return shownState(state).label;
+}
+
+// States that are not highlighted.
+const QUIET = new Set(["as_declared", "neutral"]);
+
+// A long name without its middle: names differ at their beginning and end.
 function shorten(text, most = 20) {
   return text.length <= most ? text : `${text.slice(0, most - 9)}…${text.slice(-8)}`;
 }
 
 function withState(node, text) {
-  return QUIET.has(node.state) ? text : `${signOf(node.state)} ${text} (${node.state})`;
+  return QUIET.has(node.state) ? text : `${signOf(node.state)} ${text} (${labelOf(node.state)})`;
 }
 
 function proofOf(node) {
@@ -201,7 +209,7 @@ function containerLines(node) {
   const lines = [`${signOf(node.state)} ${shorten(name)}`.trim(), ...rest.map((line) => shorten(line, 26))];
   const proof = proofOf(node);
   if (proof && lines.length > 1) lines[1] += `   ${proof}`;
-  return quiet ? lines : [...lines, node.state];
+  return quiet ? lines : [...lines, labelOf(node.state)];
 }
 
 function networkLines(node) {

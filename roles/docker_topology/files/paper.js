@@ -2,11 +2,11 @@
 // GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 "use strict";
-// Paper: pictures of the whole fleet and of a few hosts at a time, and tables of what is not as declared.
+// Print: pictures of the whole fleet and of a few hosts per page, and tables of what is not as declared.
 
 const HOSTS_A_PAGE = 9;
 
-// Pictures are made before they are needed: a browser prints what is there, and does not wait for images.
+// Pictures are made before printing: a browser does not wait for images.
 function preparePaper() {
   const visible = visibleNodes();
   const hosts = visible.filter((node) => node.kind === "host");
@@ -19,9 +19,9 @@ function preparePaper() {
     const part = visible.filter((node) => segments.has(node.id) || ancestors(node).some((at) => ids.has(at.id)));
     paper.append(figure(`Hosts ${some[0].name} to ${some[some.length - 1].name}`, part));
   }
-  paper.append(...paperTable("Not as declared", ["what", "state", "why"], topology.nodes.concat(topology.edges)
-    .filter((item) => !QUIET.has(item.state) && (item.state !== "not looked at" || item.kind === "host"))
-    .map((item) => [place(item), item.state, why(item)])));
+  paper.append(...paperTable("Not as declared", ["item", "state", "differences"], topology.nodes.concat(topology.edges)
+    .filter((item) => !QUIET.has(item.state) && (item.state !== "unknown" || item.kind === "host"))
+    .map((item) => [place(item), labelOf(item.state), why(item)])));
   paper.append(...paperTable("Containers", ["host", "network", "container", "addresses and ports", "probes"],
     visible.filter((node) => node.kind === "container").map((node) => {
       const [host, network] = ancestors(node).reverse();
@@ -33,7 +33,7 @@ function preparePaper() {
   function why(item) {
     const lines = item.differences || item.details;
     const more = lines.length > 12 ? [`and ${lines.length - 12} more lines, all in topology.json`] : [];
-    return [...lines.slice(0, 12), ...more].join("\n") || (STATES.get(item.state) || ["", ""])[1];
+    return [...lines.slice(0, 12), ...more].join("\n") || shownState(item.state).meaning;
   }
 
   function place(item) {

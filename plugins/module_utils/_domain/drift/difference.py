@@ -30,6 +30,7 @@ KINDS = (CHAIN, DAEMON, FILE, FIREWALLD, HOST, JUMP, NETWORK, ROUTE, SYSCTL, TAB
 STATE = "state"  # whether it exists
 CONTENT = "content"
 POSITION = "position"
+REFUSED = "refused"  # observed is the reason why the plan cannot be applied
 
 # Values of these keys.
 PRESENT = "present"
@@ -43,8 +44,8 @@ class Difference(t.NamedTuple):
     """One thing on a host that is not as declared.
 
     ``kind`` is one of :data:`KINDS`, ``name`` identifies the thing (a network's name, a path, a route), ``key`` is the
-    option that differs, or :data:`STATE`, :data:`CONTENT` or :data:`POSITION`. ``declared`` and ``observed`` are JSON
-    values; None means absent.
+    option that differs, or :data:`STATE`, :data:`CONTENT`, :data:`POSITION` or :data:`REFUSED`. ``declared`` and
+    ``observed`` are JSON values; None means absent.
     """
 
     kind: str
@@ -78,6 +79,11 @@ def parse_lines(text: str) -> list[Difference]:
     return found
 
 
+def refusal(reason: str) -> Difference:
+    """The difference of a host to which its plan cannot be applied."""
+    return Difference(HOST, "plan", REFUSED, None, reason)
+
+
 def missing(difference: Difference) -> bool:
     """Whether the thing is declared and does not exist."""
     return difference.key == STATE and difference.observed is None
@@ -95,6 +101,8 @@ def sentence(difference: Difference) -> str:
         return f"{what} is missing"
     if unexpected(difference):
         return f"{what} is not declared"
+    if difference.key == REFUSED:
+        return f"the plan cannot be applied: {shown(difference.observed)}"
     if difference.key == CONTENT:
         return f"{what} differs from the plan"
     if difference.key == POSITION:

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Intended against observed: plan, reports of ``network_info`` and verdicts of ``fleet_report`` to a topology. Pure."""
+"""Builds a topology from the plan, reports of ``network_info`` and verdicts of ``fleet_report``. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import DEFAULT_BRIDGE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import NETWORK as NETWORK_KIND
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.drawn import (
     DEFAULT_BRIDGE_NETWORK,
     Drift,
@@ -35,7 +37,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.route_edges import route_edges
 
-# The engine's own networks have no addresses, and containers on them none of Docker's.
+# Networks of these drivers have no addresses, and neither do containers on them.
 _WITHOUT_ADDRESSES = ("host", "null")
 
 
@@ -48,11 +50,11 @@ def build(
     failures: t.Mapping[str, str] | None = None,
     parts: t.Mapping[str, t.Mapping[str, Data]] | None = None,
 ) -> Topology:
-    """The topology of the plan's ``hosts`` (slices by name) and ``peers``.
+    """Return the topology of the plan's ``hosts`` (slices by name) and ``peers``.
 
-    ``reports`` are what ``network_info`` tells, by host; a host without one is drawn as planned, and as not looked at.
-    ``verdicts`` are the entries of ``reachability.json``; ``verified_at`` is when they were written, as text.
-    ``failures`` say why a host gave no report, ``parts`` what ``host_slice`` would change on it.
+    ``reports`` are the results of ``network_info`` by host; a host without one is drawn as planned, in state unknown.
+    ``verdicts`` are the entries of ``reachability.json``; ``verified_at`` is their time, as text. ``failures`` are the
+    reasons why a host has no report, ``parts`` what ``host_slice`` would change on it.
     """
     nodes: list[Node] = [
         Node(node_id(SEGMENT, link), SEGMENT, link, None, NEUTRAL, (f"underlay {link}",))
@@ -69,11 +71,9 @@ def build(
         failure = (failures or {}).get(name)
         if report is not None and failure:
             host.state = DRIFTED
-            host.differences.append(f"what would be changed cannot be told: {failure}")
+            host.notes.append(f"differences from the plan are unknown: {failure}")
         if host.state == UNKNOWN:
-            host.differences.append(
-                f"no report: {(failures or {}).get(name) or 'left out by --limit, or failed before'}"
-            )
+            host.notes.append(f"no report: {failure or 'excluded by --limit, or failed earlier'}")
         networks = _networks(host, part, report)
         inner, joined = containers_of(host, networks, report) if report else ([], [])
         nodes += [host, *(network for network in networks if _worth_drawing(network, inner)), *inner]
@@ -93,7 +93,8 @@ def _segment(part: Data) -> str:
 
 def _host(name: str, part: Data, report: Data | None) -> Node:
     declared = {key: part[key] for key in ("underlay_address", "link", "block", "block_v6") if part.get(key)}
-    host = Node(node_id(HOST, name), HOST, name, None, AS_DECLARED, (name, str(part["underlay_address"])), [], declared)
+    host = Node(node_id(HOST, name), HOST, name, None, AS_DECLARED, (name, str(part["underlay_address"])))
+    host.declared = declared
     if report is None:
         host.state = UNKNOWN
         return host
@@ -132,15 +133,15 @@ def _underlay(host: Node, part: Data, report: Data | None) -> Edge:
         if address in (own.split("/", maxsplit=1)[0] for own in link["addresses"]):
             edge.label = f"{link['name']} {address}"
             edge.state = AS_DECLARED if link["state"] != "down" else DRIFTED
-            edge.details = [f"link {link['name']}, {link['state']}, MTU {link['mtu']} bytes"]
+            edge.details = [f"interface {link['name']}, {link['state']}, MTU {link['mtu']} bytes"]
             return edge
     edge.state = MISSING
-    edge.details = [f"no link of {host.name} has the underlay address {address}"]
+    edge.details = [f"no interface of {host.name} has the underlay address {address}"]
     return edge
 
 
 def _networks(host: Node, part: Data, report: Data | None) -> list[Node]:
-    """The host's networks: docker0, then the others as declared, then those that nobody declared, by name."""
+    """Return the host's networks: docker0, then the declared ones in order, then undeclared ones by name."""
     declared = {DEFAULT_BRIDGE_NETWORK: _default_bridge(part["default_bridge"])}
     declared.update((item["name"], item) for item in part["networks"])
     found = {item["name"]: item for item in (report or {}).get("networks", ())}
@@ -148,22 +149,22 @@ def _networks(host: Node, part: Data, report: Data | None) -> list[Node]:
     for name in [*declared, *sorted(found.keys() - declared.keys())]:
         wanted, have = declared.get(name), found.get(name)
         shown = DEFAULT_BRIDGE if name == DEFAULT_BRIDGE_NETWORK else name
-        node = Node(node_id(NETWORK, host.name, name), NETWORK, shown, host.id, UNKNOWN, (), [], wanted, have)
+        node = Node(node_id(NETWORK, host.name, name), NETWORK, shown, host.id, UNKNOWN, declared=wanted, observed=have)
         if report is not None and have is None:
             node.state = MISSING
-            node.differences.append(f"network {shown} is declared for {host.name} and not there")
+            node.notes.append(f"network {shown} is declared for {host.name}, but not found")
         elif have is not None and wanted is None:
             node.state = NEUTRAL if have["driver"] in _WITHOUT_ADDRESSES else UNDECLARED
         elif have is not None and wanted is not None:
-            node.differences += _other_subnets(wanted, have)
-            node.state = DRIFTED if node.differences else AS_DECLARED
+            node.drift += _other_subnets(shown, wanted, have)
+            node.state = DRIFTED if node.drift else AS_DECLARED
         node.label = _network_label(node)
         nodes.append(node)
     return nodes
 
 
 def _default_bridge(options: Data) -> Data:
-    """docker0's options in the form of a declared network. The address is the bridge's own, so it tells the subnet."""
+    """Return docker0's options in the form of a declared network; the bridge's address gives the subnet."""
     blocks = []
     if options.get("bip"):
         gateway = str(options["bip"])
@@ -173,16 +174,16 @@ def _default_bridge(options: Data) -> Data:
     return {**options, "name": DEFAULT_BRIDGE, "driver": "bridge", "ipam_config": blocks}
 
 
-def _other_subnets(wanted: Data, have: Data) -> list[str]:
-    """How the addresses differ, which are drawn. Other options are compared on the host, see ``_take_drift``."""
+def _other_subnets(name: str, wanted: Data, have: Data) -> list[Difference]:
+    """Return the differences of what is drawn. Other options are compared on the host, see ``_take_drift``."""
     found = []
     for key in ("subnet", "gateway"):
         declared = [block[key] for block in wanted.get("ipam_config", ()) if block.get(key)]
         observed = [block[key] for block in have["subnets"] if block[key]]
-        there = ", ".join(observed) or "none"
-        found += [f"{key}: declared {value}, observed {there}" for value in declared if value not in observed]
+        there = ", ".join(observed) or None
+        found += [Difference(NETWORK_KIND, name, key, value, there) for value in declared if value not in observed]
     if wanted.get("driver", "bridge") != have["driver"]:
-        found.append(f"driver: declared {wanted['driver']}, observed {have['driver']}")
+        found.append(Difference(NETWORK_KIND, name, "driver", wanted["driver"], have["driver"]))
     return found
 
 
@@ -191,14 +192,14 @@ def _network_label(node: Node) -> tuple[str, ...]:
     bridge = (have or {}).get("bridge") or (wanted or {}).get("bridge_name") or ""
     blocks = have["subnets"] if have else (wanted or {}).get("ipam_config", ())
     subnets = [str(block["subnet"]) for block in blocks]
-    # The engine's own names for bridges hold the network's id, which tells a reader nothing.
+    # The engine names bridges by the network's id, which does not help a reader.
     plain = bridge in ("", node.name) or bridge.startswith("br-")
     title = node.name if plain else f"{node.name} ({bridge})"
     return (title, *subnets)
 
 
 def _worth_drawing(network: Node, containers: t.Sequence[Node]) -> bool:
-    """Docker's own ``host`` and ``none`` only where a container is in them."""
+    """Whether to draw a network: Docker's ``host`` and ``none`` only if they contain a container."""
     return network.state != NEUTRAL or any(container.parent == network.id for container in containers)
 
 
@@ -211,10 +212,10 @@ def _routes_label(edges: t.Sequence[Edge]) -> str:
 
 
 def _take_drift(host: Node, networks: t.Sequence[Node], drift: Drift) -> None:
-    """What would be changed on the host; every option is compared there, and here only what is drawn."""
+    """Add the differences that the host's modules found; they compare every option."""
     places = [(host, drift.host)]
     places += [(network, drift.networks.get(network.id.rpartition("/")[2], [])) for network in networks]
-    for node, lines in places:
-        node.differences += [line for line in lines if line not in node.differences]
-        if lines and node.state == AS_DECLARED:
+    for node, differences in places:
+        node.drift += [difference for difference in differences if difference not in node.drift]
+        if differences and node.state == AS_DECLARED:
             node.state = DRIFTED

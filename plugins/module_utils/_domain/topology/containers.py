@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host's containers as nodes in their networks, with edges to other networks and to namespaces that they share."""
+"""A host's containers as nodes in their networks, with edges to further networks and to shared namespaces. Pure."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SHARED = "container:"
 
 
 def containers_of(host: Node, networks: t.Sequence[Node], report: Data) -> tuple[list[Node], list[Edge]]:
-    """The containers of a host's report, by name.
+    """Return the containers of a host's report, sorted by name.
 
-    One lies in the first of its networks, by name, and has an edge to each other one. One that shares another's
-    namespace lies where that one does. Without any network it lies in Docker's own ``none`` or ``host``.
+    A container is placed in the first of its networks by name, with an edge to each other one. A container that shares
+    another's namespace is placed with it. One without networks is placed in Docker's ``none`` or ``host``.
     """
     known = {network.id: network for network in networks}
     nodes: dict[str, Node] = {}
@@ -42,11 +42,11 @@ def containers_of(host: Node, networks: t.Sequence[Node], report: Data) -> tuple
         home = places[0] if places else node_id(NETWORK, host.name, item["mode"])
         if home in known:
             node.parent = home
-        for end, place in zip(attached, places):  # one each
-            node.differences += _misplaced(end, known.get(place))
+        for end, place in zip(attached, places):
+            node.notes += _misplaced(end, known.get(place))
             if place != node.parent and place in known:
                 edges.append(Edge(f"{ATTACHMENT}/{node.id}/{end['network']}", ATTACHMENT, node.id, place, NEUTRAL))
-        if node.differences:
+        if node.notes:
             node.state = DRIFTED
         published = [_published(port) for port in item.get("ports") or ()]
         addresses = [address for end in attached[:1] for address in _addresses(end)] or [item["mode"]]
@@ -67,21 +67,21 @@ def _addresses(end: Data) -> list[str]:
 
 
 def _published(port: Data) -> str:
-    """``8080→80/tcp``, with the host's address where it is not every one."""
+    """Return ``8080→80/tcp``, with the host's address unless all are published."""
     address = str(port.get("host_address") or "")
     place = "" if address in ("", "0.0.0.0", "::") else f"[{address}]:" if ":" in address else f"{address}:"
     return f"{place}{port['host_port']}→{port['port']}/{port['protocol']}"
 
 
 def _few(published: t.Sequence[str]) -> list[str]:
-    texts = list(dict.fromkeys(published))  # IPv4 and IPv6 publish the same
+    texts = list(dict.fromkeys(published))  # IPv4 and IPv6 publish the same port
     if len(texts) > 2:
         texts = [*texts[:1], f"and {len(texts) - 1} more ports"]
     return texts
 
 
 def _misplaced(end: Data, network: Node | None) -> list[str]:
-    """Addresses that lie in no declared subnet of the network."""
+    """Return the addresses outside the declared subnets of the network, as text."""
     blocks = ((network.declared or {}) if network else {}).get("ipam_config", ())
     subnets = [Prefix.parse(block["subnet"]) for block in blocks if block.get("subnet")]
     found = []
@@ -92,6 +92,6 @@ def _misplaced(end: Data, network: Node | None) -> list[str]:
         own = [subnet for subnet in subnets if subnet.version == version]
         if own and not any(subnet.has(number) for subnet in own):
             found.append(
-                f"address {end[key]} is not in {', '.join(map(str, own))}, which {end['network']} is declared with"
+                f"address {end[key]} is not in {', '.join(map(str, own))}, the declared subnet of {end['network']}"
             )
     return found

@@ -1,10 +1,10 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The topology as a Graphviz graph: ``dot -Tsvg topology.dot``.
+"""The topology as a Graphviz graph: ``dot -Tsvg topology.dot``. Pure.
 
-A host is a cluster, a network in it a table with a row for each container. Clusters in clusters, with edges from one to
-another, are more than dot lays out on many hosts.
+A host is a cluster, a network in it a table with one row per container. dot cannot lay out nested clusters with edges
+between them for many hosts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
     NEUTRAL,
     ROUTE,
     SEGMENT,
-    SIGNS,
+    STATES,
     UNDECLARED,
     UNDERLAY,
     UNKNOWN,
@@ -55,10 +55,10 @@ _HEAD = """\
 
 
 def render(topology: Topology) -> str:
-    """The document; the same bytes for the same topology. Routes that are as declared are left out, since on many hosts
-    they would cover everything else: a host's label counts them."""
+    """Return the document; the same topology gives the same bytes. Routes that are as declared are not drawn, since on
+    many hosts they cover everything else: a host's label counts them."""
     inside = topology.inside()
-    # Where an edge to a node ends: at the node, or at a row of a table.
+    # The end of an edge: the node, or a row of a table.
     places = {node.id: quote(node.id) for node in topology.nodes}
     lines = ["digraph topology {", *(f"  // {line}" for line in topology.summary()), _HEAD]
     for top in inside.get(None, ()):
@@ -82,13 +82,13 @@ def render(topology: Topology) -> str:
 
 
 def _worth_drawing(edge: Edge) -> bool:
-    if edge.kind == NAMESPACE:  # stands in the label; a line from row to row of one table would only cover it
+    if edge.kind == NAMESPACE:  # shown in the label; a line between rows of one table covers it
         return False
     return edge.kind != ROUTE or edge.wrong or edge.state == UNDECLARED
 
 
 def _look(node: Node) -> tuple[str, str, int]:
-    """A node's colour, style and width; one that is as declared and whose probes are not looks like these."""
+    """Return a node's colour, style and width; failed probes take precedence over a state as declared."""
     quiet = node.state in (AS_DECLARED, NEUTRAL)
     return _LOOKS[BLOCKED if quiet and node.wrong and node.kind != HOST else node.state]
 
@@ -98,12 +98,12 @@ def _text(node: Node) -> str:
     if node.probes:
         lines.append(f"probes {node.passed} of {node.probes}")
     if node.state not in (AS_DECLARED, NEUTRAL):
-        lines.append(node.state)
+        lines.append(STATES[node.state].label)
     return "\n".join(lines)
 
 
 def _table(node: Node, rows: t.Sequence[Node]) -> str:
-    """A network with its containers, or a container on its own, as an HTML-like label."""
+    """Return a network with its containers, or a single container, as an HTML-like label."""
     cells = [_cell(node, "", _LOOKS[node.state] if rows else _look(node), 0)]
     cells += [_cell(row, f' port="row{number}"', _look(row), 1) for number, row in enumerate(rows)]
     colour, style, width = _LOOKS[node.state]
@@ -123,11 +123,11 @@ def _cell(node: Node, port: str, look: tuple[str, str, int], least: int) -> str:
 
 def _edge(edge: Edge, places: t.Mapping[str, str]) -> str:
     colour, style, width = _LOOKS[edge.state]
-    text = f"{SIGNS[edge.state]} {edge.label}".strip()
+    text = f"{STATES[edge.state].sign} {edge.label}".strip()
     look = {"color": colour, "fontcolor": colour, "style": style, "penwidth": str(width), "label": text}
     source, target = edge.source, edge.target
     if edge.kind == UNDERLAY:
-        source, target = target, source  # so that the segment stands above its hosts
+        source, target = target, source  # so that the segment is above its hosts
         look["dir"] = "none"
     else:
         look.update(constraint="false", dir="both" if edge.both_ways else "forward")
@@ -138,5 +138,5 @@ def _edge(edge: Edge, places: t.Mapping[str, str]) -> str:
 
 
 def quote(text: str) -> str:
-    """A quoted string of the DOT language. Line breaks become its own, backslashes stay what they are."""
+    """Return a quoted string of the DOT language, with its line breaks; backslashes stay literal."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", "\\n") + '"'

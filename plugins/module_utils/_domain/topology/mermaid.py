@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The topology as a Mermaid flowchart, which code hosts and wikis draw inside of Markdown."""
+"""The topology as a Mermaid flowchart, which code hosts and wikis draw in Markdown. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
     NEUTRAL,
     ROUTE,
     SEGMENT,
-    SIGNS,
+    STATES,
     UNDECLARED,
     UNDERLAY,
     Edge,
@@ -24,7 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
 )
 
 _OPEN_CLOSE = {SEGMENT: ("[/", "/]"), HOST: ("[", "]"), NETWORK: ("[", "]"), CONTAINER: ("(", ")")}
-# Colour, and beside it line style and width, which are left where there is no colour.
+# Colour, and line style and width for print without colour.
 _CLASSES = """\
   classDef wrong fill:#fde8e8,stroke:#b91c1c,stroke-width:4px
   classDef missing fill:#fff,stroke:#b91c1c,stroke-width:3px,stroke-dasharray:8 5
@@ -35,15 +35,15 @@ _CLASSES = """\
 
 
 def render(topology: Topology) -> str:
-    """The document; the same bytes for the same topology. Routes and links that are as declared are left out of it
-    where they would only cross: a host's label counts its routes."""
+    """Return the document; the same topology gives the same bytes. Routes that are as declared are not drawn: a host's
+    label counts them."""
     short = {node.id: f"n{number}" for number, node in enumerate(topology.nodes)}
     inside = topology.inside()
     lines = ["flowchart TB", *(f"  %% {line}" for line in topology.summary())]
     classes: dict[str, list[str]] = {}
 
     def draw(node: Node, indent: str) -> None:
-        # Mermaid leaves room for one line above what lies in a box.
+        # Mermaid leaves room for one line above the content of a box.
         label = _label(node, " · " if node.id in inside else "<br/>")
         name = _class(node)
         if name:
@@ -61,7 +61,7 @@ def render(topology: Topology) -> str:
         draw(node, "  ")
     for edge in topology.edges:
         if edge.kind != ROUTE or edge.wrong or edge.state == UNDECLARED:
-            # An underlay link is drawn from the segment, which then stands above its hosts.
+            # The underlay is drawn from the segment, which is then above its hosts.
             ends = (edge.target, edge.source) if edge.kind == UNDERLAY else (edge.source, edge.target)
             lines.append(f"  {short[ends[0]]} {_arrow(edge)} {short[ends[1]]}")
     lines += _CLASSES.rstrip("\n").split("\n")
@@ -74,12 +74,12 @@ def _label(node: Node, between: str) -> str:
     if node.probes:
         text.append(f"{node.passed} of {node.probes} probes")
     if node.state not in (AS_DECLARED, NEUTRAL):
-        text.append(node.state)
+        text.append(STATES[node.state].label)
     return '"' + between.join(escape(line) for line in text) + '"'
 
 
 def escape(text: str) -> str:
-    """Text for the inside of Mermaid's double quotes, where only its own entities are safe."""
+    """Return text for Mermaid's double quotes, where only its own entities are safe."""
     return "".join(char if char.isalnum() or char in " ./:-_()→≠∅✗+," else f"#{ord(char)};" for char in text)
 
 
@@ -90,7 +90,7 @@ def _class(node: Node) -> str:
         return "undeclared"
     if node.state == DRIFTED:
         return "drifted"
-    if node.kind != CONTAINER:  # what its containers' probes say is drawn at these
+    if node.kind != CONTAINER:  # results of probes are drawn at containers
         return ""
     if node.wrong:
         return "wrong"
@@ -98,8 +98,8 @@ def _class(node: Node) -> str:
 
 
 def _arrow(edge: Edge) -> str:
-    label = f"{SIGNS[edge.state]} {edge.label}".strip()
-    text = escape(f"{label}: {edge.state}" if edge.wrong else label)
+    label = f"{STATES[edge.state].sign} {edge.label}".strip()
+    text = escape(f"{label}: {STATES[edge.state].label}" if edge.wrong else label)
     label = f'|"{text}"|' if text else ""
     if edge.kind == UNDERLAY and not edge.wrong:
         return f"---{label}"

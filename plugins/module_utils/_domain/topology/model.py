@@ -1,10 +1,10 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fleet's topology as nodes and edges, each with its state: what was intended beside what was observed.
+"""The fleet's topology as nodes and edges, each with its state: declared and observed side by side. Pure.
 
-Nodes lie inside of each other: a container in its network, a network in its host. A host hangs on a segment, the link
-layer network that it shares with others. The formats (one module each) draw this and decide nothing.
+Nodes are nested: a container in its network, a network in its host. A host is connected to a segment, the layer 2
+network that it shares with others. The formats (one module each) draw the topology and decide nothing.
 """
 
 from __future__ import annotations
@@ -12,46 +12,44 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, sentence
+
 Data = t.Dict[str, t.Any]
 
-# States: what a node or edge is, compared with the declaration.
-AS_DECLARED = "as declared"
+# States of nodes and edges, compared with the declaration. Programs read these values; people read STATES.
+AS_DECLARED = "as_declared"
 MISSING = "missing"
-UNDECLARED = "not declared"
+UNDECLARED = "undeclared"
 DRIFTED = "drifted"
-UNKNOWN = "not looked at"
-NEUTRAL = "nothing declared"
-# States of edges between containers: what verification found.
-BLOCKED = "does not pass"
-LEAKING = "passes undeclared"
-CHANGED = "passes changed"
-UNTRIED = "not tried"
+UNKNOWN = "unknown"
+NEUTRAL = "neutral"
+# States of edges between containers, by verification.
+BLOCKED = "blocked"
+LEAKING = "leaking"
+CHANGED = "changed"
+UNTRIED = "untried"
 
-# What each state means, the worst first; legends and summaries are made from it.
-MEANINGS = {
-    BLOCKED: "declared, and the probe did not pass",
-    LEAKING: "not declared, and the probe passed",
-    CHANGED: "the probe passed, but not as it should",
-    UNTRIED: "the probe could not be sent",
-    MISSING: "declared, and not there",
-    DRIFTED: "there, and other than declared",
-    UNDECLARED: "there, and no declaration names it",
-    UNKNOWN: "the host gave no report",
-    AS_DECLARED: "declared, and there",
-    NEUTRAL: "there, and nothing that a declaration speaks of",
-}
-# A sign for each state, so that text and print do without colour.
-SIGNS = {
-    BLOCKED: "✗",
-    LEAKING: "!",
-    CHANGED: "~",
-    UNTRIED: "?",
-    MISSING: "∅",
-    DRIFTED: "≠",
-    UNDECLARED: "+",
-    UNKNOWN: "?",
-    AS_DECLARED: "",
-    NEUTRAL: "",
+
+class StateText(t.NamedTuple):
+    """How a state is shown: a label, a sign for text and print without colour, and its meaning for legends."""
+
+    label: str
+    sign: str
+    meaning: str
+
+
+# The states, the worst first; legends and summaries use this order.
+STATES = {
+    BLOCKED: StateText("does not pass", "✗", "allowed, but the probe did not pass"),
+    LEAKING: StateText("passes undeclared", "!", "denied, but the probe passed"),
+    CHANGED: StateText("passes changed", "~", "the probe passed, but with another source address or another target"),
+    UNTRIED: StateText("not tried", "?", "the probe was not sent"),
+    MISSING: StateText("missing", "∅", "declared, but not found"),
+    DRIFTED: StateText("drifted", "≠", "found, but different from the declaration"),
+    UNDECLARED: StateText("not declared", "+", "found, but not declared"),
+    UNKNOWN: StateText("unknown", "?", "the host returned no report"),
+    AS_DECLARED: StateText("as declared", "", "declared and found"),
+    NEUTRAL: StateText("neutral", "", "found; declarations do not cover it"),
 }
 WRONG = frozenset((BLOCKED, LEAKING, CHANGED, UNTRIED, MISSING, DRIFTED))
 
@@ -63,10 +61,10 @@ UNDERLAY, ATTACHMENT, NAMESPACE, ROUTE, PROBE = "underlay", "attachment", "names
 
 @dataclasses.dataclass
 class Node:
-    """Something that is drawn as a box. ``parent`` is the id of the node that it lies in.
+    """A box of the drawing. ``parent`` is the id of the node that contains it.
 
-    ``label`` are lines of text, the name first. ``differences`` say how it differs from the declaration; ``passed`` of
-    ``probes`` were as declared.
+    ``label`` are lines of text, the name first. ``drift`` are its differences from the declaration, ``notes`` other
+    lines of text about them. ``passed`` of ``probes`` were as declared.
     """
 
     id: str
@@ -75,7 +73,8 @@ class Node:
     parent: str | None = None
     state: str = NEUTRAL
     label: tuple[str, ...] = ()
-    differences: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    drift: list[Difference] = dataclasses.field(default_factory=list)
     declared: Data | None = None
     observed: Data | None = None
     probes: int = 0
@@ -85,19 +84,28 @@ class Node:
     def wrong(self) -> bool:
         return self.state in WRONG or self.passed < self.probes
 
+    @property
+    def differences(self) -> list[str]:
+        """The notes and the differences, as lines of text."""
+        return [*self.notes, *map(sentence, self.drift)]
+
     def title(self) -> str:
-        """The first line of the label with the state's sign before it."""
-        return f"{SIGNS[self.state]} {(self.label or (self.name,))[0]}".strip()
+        """The first line of the label, after the state's sign."""
+        return f"{STATES[self.state].sign} {(self.label or (self.name,))[0]}".strip()
 
     def to_data(self) -> Data:
-        return {**dataclasses.asdict(self), "label": list(self.label), "wrong": self.wrong}
+        data = dataclasses.asdict(self)
+        del data["notes"]
+        drift = [difference.to_data() for difference in self.drift]
+        text = {"label": list(self.label), "differences": self.differences}
+        return {**data, **text, "drift": drift, "wrong": self.wrong}
 
 
 @dataclasses.dataclass
 class Edge:
-    """Something that is drawn as a line from one node to another, both by id. ``details`` are lines of text.
+    """A line of the drawing, between two nodes by id. ``details`` are lines of text.
 
-    One that goes ``both_ways`` stands for the other direction, too.
+    An edge with ``both_ways`` also represents the opposite direction.
     """
 
     id: str
@@ -119,7 +127,7 @@ class Edge:
 
 @dataclasses.dataclass
 class Topology:
-    """The whole picture. ``verified`` says when the probes were judged, None where no verification was read."""
+    """The whole drawing. ``verified`` is the time of the verification as text, None without one."""
 
     nodes: list[Node]
     edges: list[Edge]
@@ -129,31 +137,31 @@ class Topology:
         return [node for node in self.nodes if node.kind == kind]
 
     def inside(self) -> dict[str | None, list[Node]]:
-        """By id of a node the nodes that lie directly in it; by None those that lie in none."""
+        """Return by id of a node the nodes directly in it; by None those without a parent."""
         found: dict[str | None, list[Node]] = {}
         for node in self.nodes:
             found.setdefault(node.parent, []).append(node)
         return found
 
     def summary(self) -> list[str]:
-        """A few lines of text: what there is, and what of it is not as declared."""
+        """Return lines of text: what was found, what of it is not as declared, and what was verified."""
         counts = {kind: len(self.of_kind(kind)) for kind in (HOST, NETWORK, CONTAINER)}
         lines = [", ".join(_count(number, kind) for kind, number in counts.items())]
         parts = []
-        for state in MEANINGS:
+        for state, text in STATES.items():
             if state in (AS_DECLARED, NEUTRAL):
                 continue
             numbers = {kind: sum(node.state == state for node in self.of_kind(kind)) for kind in counts}
-            if state == UNKNOWN:  # with a host all that is on it
+            if state == UNKNOWN:  # an unknown host includes its networks
                 numbers = {HOST: numbers[HOST]}
             else:
-                for kind, noun in ((UNDERLAY, "underlay link"), (ROUTE, "route")):
+                for kind, noun in ((UNDERLAY, "underlay interface"), (ROUTE, "route")):
                     numbers[noun] = sum(edge.state == state for edge in self.edges if edge.kind == kind)
-            parts += [f"{_count(number, noun)} {state}" for noun, number in numbers.items() if number]
-        lines.append("; ".join(parts) or "everything that was looked at is as declared")
+            parts += [f"{_count(number, noun)} {text.label}" for noun, number in numbers.items() if number]
+        lines.append("; ".join(parts) or "all reports are as declared")
         tried = sum(node.probes for node in self.of_kind(HOST))
         if self.verified is None:
-            lines.append("not verified: no results of probes were found")
+            lines.append("not verified: no results of probes found")
         else:
             good = sum(node.passed for node in self.of_kind(HOST))
             lines.append(f"verified {self.verified}: {good} of {_count(tried, 'probe')} as declared")
@@ -162,7 +170,7 @@ class Topology:
     def to_data(self) -> Data:
         """The JSON document."""
         return {
-            "format": 1,
+            "format": 2,
             "summary": self.summary(),
             "verified": self.verified,
             "nodes": [node.to_data() for node in self.nodes],
@@ -175,5 +183,5 @@ def _count(number: int, noun: str) -> str:
 
 
 def node_id(kind: str, *names: str) -> str:
-    """``container/h1/web``; names of hosts, networks and containers have no slash."""
+    """Return an id like ``container/h1/web``; names of hosts, networks and containers contain no slash."""
     return "/".join((kind, *names))

@@ -1,10 +1,10 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The topology as one HTML page that needs nothing else: libraries, script, style and data are all inside of it.
+"""The topology as one self-contained HTML page with its libraries, scripts, style and data. Pure.
 
-Names and labels come from hosts and from the engine, so nothing of them is ever markup: they travel as JSON in an
-element that no browser executes, and the page's content security policy lets only the scripts run that are put in here.
+Names and labels come from hosts and from the engine, so they are never markup: the page contains them as JSON in an
+element that browsers do not execute, and its content security policy allows only the scripts that are embedded here.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import json
 import re
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import MEANINGS, SIGNS, Topology
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import STATES, Topology
 
 _PLACE = re.compile(r"\{\{(policy|style|data|scripts)\}\}")
 _END_OF_SCRIPT = re.compile("</(script)", re.IGNORECASE)
 
 
 class PageParts(t.NamedTuple):
-    """What a page is made of: the template, its style, and the scripts in the order in which they run."""
+    """The template of a page, its style, and its scripts in the order in which they run."""
 
     template: str
     style: str
@@ -30,25 +30,25 @@ class PageParts(t.NamedTuple):
 
 
 def render(topology: Topology, parts: PageParts) -> str:
-    """The page; the same bytes for the same topology and parts."""
+    """Return the page; the same topology and parts give the same bytes."""
     scripts = [safe_script(text) for text in parts.scripts]
     policy = (
         "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
         f"script-src {' '.join(_hash(text) for text in scripts)}"
     )
-    data = {**topology.to_data(), "states": [[state, SIGNS[state], text] for state, text in MEANINGS.items()]}
+    data = {**topology.to_data(), "states": [[state, *text] for state, text in STATES.items()]}
     values = {
         "policy": policy,
         "style": parts.style,
         "data": safe_json(data),
         "scripts": "\n".join(f"<script>{text}</script>" for text in scripts),
     }
-    # In one pass: a value may hold what looks like another one's place.
+    # In one pass: a value may contain text that looks like a placeholder.
     return _PLACE.sub(lambda found: values[found[1]], parts.template)
 
 
 def safe_json(data: t.Any) -> str:
-    """JSON for the inside of a script element: no character in it can end the element or begin a comment."""
+    """Return JSON for a script element: no character in it can end the element or begin a comment."""
     text = json.dumps(data, separators=(",", ":"))
     for char in "<>&":
         text = text.replace(char, f"\\u{ord(char):04x}")
@@ -56,8 +56,8 @@ def safe_json(data: t.Any) -> str:
 
 
 def safe_script(text: str) -> str:
-    """A script for the inside of its element. What would end it there can stand only in strings and comments, in which
-    a backslash before the slash changes nothing."""
+    """Return a script for its element. A closing tag can occur only in strings and comments, where a backslash before
+    the slash changes nothing."""
     return _END_OF_SCRIPT.sub(r"<\\/\1", text)
 
 

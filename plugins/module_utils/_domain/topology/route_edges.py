@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Routes between hosts as edges: those that the plan wants beside those that carry this collection's protocol."""
+"""Routes between hosts as edges: those of the plan, and those on the hosts with this collection's protocol. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
 
 
 def route_edges(hosts: t.Mapping[str, Data], peers: t.Sequence[Data], reports: t.Mapping[str, Data]) -> list[Edge]:
-    """An edge a route, from the host that has it to the host that it leads to; O(hosts squared)."""
+    """Return one edge per route, from the host that has it to the host that it leads to; O(hosts squared)."""
     behind: dict[str, str] = {
         str(peer.get(key)): peer["host"] for peer in peers for key in ("underlay_address", "underlay_address_v6")
     }
@@ -37,15 +37,17 @@ def route_edges(hosts: t.Mapping[str, Data], peers: t.Sequence[Data], reports: t
             for route in (report or {}).get("routes", ())
             if int(route["protocol"] or 0) == int(ROUTE_PROTOCOL)
         }
-        for way in parse_peers(peers, name):
-            block = str(way.block)
-            edge = Edge(f"{ROUTE}/{name}/{block}", ROUTE, node_id(HOST, name), node_id(HOST, way.host), UNKNOWN, block)
-            wanted = f"declared: {block} via {way.gateway}"
+        for planned in parse_peers(peers, name):
+            block = str(planned.block)
+            edge = Edge(
+                f"{ROUTE}/{name}/{block}", ROUTE, node_id(HOST, name), node_id(HOST, planned.host), UNKNOWN, block
+            )
+            wanted = f"declared: {block} via {planned.gateway}"
             if report is not None:
                 found = own.pop(block, None)
                 edge.state = MISSING if found is None else AS_DECLARED
-                edge.details = [wanted, f"observed: {_text(found) if found else 'no such route'}"]
-                if found is not None and found["gateway"] != way.gateway:
+                edge.details = [wanted, f"observed: {_text(found) if found else 'no route'}"]
+                if found is not None and found["gateway"] != planned.gateway:
                     edge.state = DRIFTED
             edges.append(edge)
         for block, route in own.items():
@@ -53,7 +55,7 @@ def route_edges(hosts: t.Mapping[str, Data], peers: t.Sequence[Data], reports: t
             place = node_id(HOST, target) if target in hosts else node_id(SEGMENT, str(part.get("link") or "default"))
             edges.append(
                 Edge(f"{ROUTE}/{name}/{block}", ROUTE, node_id(HOST, name), place, UNDECLARED, block,
-                     ["declared: no such route", f"observed: {_text(route)}"])
+                     ["declared: no route", f"observed: {_text(route)}"])
             )  # fmt: skip
     return edges
 

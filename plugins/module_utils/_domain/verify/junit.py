@@ -1,10 +1,10 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verdicts as JUnit XML, the form in which CI servers take test results. Pure; the same bytes for the same verdicts.
+"""Verdicts as JUnit XML, which CI servers read. Pure; the same verdicts give the same bytes.
 
-A suite is a pair of networks, a test case is a probe. There is no standard; elements and attributes are those of Ant's
-own reports, which Jenkins and GitLab read.
+A suite is a pair of networks, a test case is a probe. The format has no standard; elements and attributes are those of
+Ant's reports, which Jenkins and GitLab read.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from __future__ import annotations
 import typing as t
 from xml.etree import ElementTree
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Verdict
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
 
 _NAME = "fleetnet.docker.reachability"
 
 
 def render(verdicts: t.Sequence[Verdict]) -> str:
-    """The XML document; suites in the order of their networks' names, cases in the order of the probes."""
+    """Return the XML document; suites are sorted by their networks' names, cases are in the order of the probes."""
     suites: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         suites.setdefault((verdict.probe.source.network, verdict.probe.target.network), []).append(verdict)
@@ -33,13 +34,13 @@ def render(verdicts: t.Sequence[Verdict]) -> str:
 
 
 def _counts(verdicts: t.Sequence[Verdict]) -> dict[str, str]:
-    wrong = sum(verdict.problem is not None for verdict in verdicts)
+    wrong = sum(not verdict.as_declared for verdict in verdicts)
     return {"tests": str(len(verdicts)), "failures": str(wrong), "errors": "0"}
 
 
 def _add_case(suite: ElementTree.Element, suite_name: str, verdict: Verdict) -> None:
     probe = verdict.probe
-    intended = "passes" if probe.intended else "is denied"
+    intended = "passes" if probe.declared_by else "is denied"
     case = ElementTree.SubElement(
         suite,
         "testcase",
@@ -48,10 +49,11 @@ def _add_case(suite: ElementTree.Element, suite_name: str, verdict: Verdict) -> 
             "name": f"{probe.service} {intended}: {probe.source} -> {probe.target}",
         },
     )
-    if verdict.problem:
-        failure = ElementTree.SubElement(case, "failure", {"type": "NotAsDeclared", "message": verdict.problem})
+    if not verdict.as_declared:
+        problem, causes = text.problem(verdict), text.explanation(verdict.causes)
+        failure = ElementTree.SubElement(case, "failure", {"type": verdict.kind.value, "message": str(problem)})
         failure.text = (
-            f"{probe.source} -> {probe.target} {probe.service}: {verdict.problem}\n"
-            + (f"because: {verdict.explanation}\n" if verdict.explanation else "")
-            + f"intended: {probe.intended or 'denied, no line of the policy allows it'}"
+            f"{probe.source} -> {probe.target} {probe.service}: {problem}\n"
+            + (f"cause: {causes}\n" if causes else "")
+            + f"declared: {probe.declared_by or 'denied, no line of the policy allows it'}"
         )

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reachability: which probes to send, and what their results mean against the declaration. Pure."""
+"""Which probes to send between containers, from the policy and the containers found. Pure."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ Data = t.Dict[str, t.Any]
 # A protocol and its port, None for ICMP.
 Service = t.Tuple[str, t.Optional[int]]
 
-# A port that policy lines hardly ever name (discard): what a network does not open has to be closed.
+# The discard port, which policy lines rarely name: a port that a network does not open must be closed.
 UNDECLARED_PORT = 9
-# Docker's embedded name server, as containers on user-defined networks have it.
+# Docker's embedded DNS server, which containers on user-defined networks use.
 NAME_SERVER = "127.0.0.11"
-# What should pass is tried so often: a server with a short queue, which all of the fleet asks in one moment, takes its
-# time. Only where it does not pass that is waited for.
-_PATIENCE = 6
-# How many pairs of containers are tried unless somebody says otherwise: all of 140 containers.
+# Attempts for a probe that is expected to pass: a server with a short queue, which the whole fleet connects to at once,
+# needs time. Attempts cost time only where the probe fails.
+_ATTEMPTS = 6
+# The default maximum of pairs of containers: all pairs of 140 containers.
 MOST_PAIRS = 20_000
-# Tokens that no run begins with: they are for probes that are sent once more.
+# Tokens reserved for probes that are sent again; no run starts with one of them.
 SPARE_TOKENS = 1_000
 
-# What an echo request has besides its payload: the headers of IP and ICMP, in bytes.
+# The length of the headers of IP and ICMP in an echo request, in bytes.
 _HEADERS = {4: 28, 6: 48}
 
 
 class Endpoint(t.NamedTuple):
-    """A container's attachment to a network that the plan knows; ``mtu`` is the network's, in bytes."""
+    """A container's address on a network of the plan. ``mtu`` is the network's, in bytes."""
 
     host: str
     container: str
@@ -46,7 +46,7 @@ class Endpoint(t.NamedTuple):
 
     @classmethod
     def from_data(cls, data: Data) -> Endpoint:
-        """From ``_asdict``, as it comes back from Ansible."""
+        """The endpoint that ``_asdict`` returned, as Ansible passes it on."""
         return cls(**{**data, "aliases": tuple(data.get("aliases", ()))})
 
     @property
@@ -60,10 +60,10 @@ class Endpoint(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """One probe; ``intended`` is why it should pass, None if it should not. ``token`` tells it at the far end.
+    """One probe. ``declared_by`` names what allows it, as text; None if it is denied.
 
-    With ``packet``, a ping is a packet of so many bytes that nobody may fragment, and asks for the path's MTU. With
-    ``name``, the source asks its name server for the target by this name.
+    ``token`` identifies the probe at the target. With ``packet``, a ping is a packet of that size in bytes, which must
+    not be fragmented and so tests the path's MTU. With ``name``, the source resolves this name of the target.
     """
 
     source: Endpoint
@@ -71,12 +71,13 @@ class Probe:
     protocol: str
     port: int | None
     token: int
-    intended: str | None
+    declared_by: str | None
     packet: int | None = None
     name: str | None = None
 
     @property
     def service(self) -> str:
+        """The service as text: ``icmp``, ``tcp/5432``, ``icmp of 1500 bytes``, ``name``."""
         if self.packet is not None:
             return f"{self.protocol} of {self.packet} bytes"
         if self.name is not None:
@@ -84,7 +85,7 @@ class Probe:
         return self.protocol if self.port is None else f"{self.protocol}/{self.port}"
 
     def to_data(self) -> Data:
-        """The form in which module ``reachability_info`` takes it."""
+        """The probe as an item of option ``probes`` of module ``reachability_info``."""
         if self.name is not None:
             return {
                 "source": self.source.container,
@@ -92,7 +93,7 @@ class Probe:
                 "protocol": "dns",
                 "name": self.name,
                 "token": self.token,
-                "attempts": _PATIENCE,
+                "attempts": _ATTEMPTS,
             }
         data: Data = {
             "source": self.source.container,
@@ -102,22 +103,24 @@ class Probe:
         }
         if self.port is not None:
             data["port"] = self.port
-        # A datagram that passes need not be answered, and would be waited for each time.
-        if self.intended is not None and self.protocol != "udp":
-            data["attempts"] = _PATIENCE
+        # A datagram that passes is not always answered; each attempt would wait for the answer.
+        if self.declared_by is not None and self.protocol != "udp":
+            data["attempts"] = _ATTEMPTS
         if self.packet is not None:
             data["size"] = self.packet - _HEADERS[self.target.version]
         return data
 
 
-def find_nodes(policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence[Data]]], most: int) -> list[Endpoint]:
-    """The containers to probe: by host what ``network_info`` tells of containers and, for their MTU, networks; at most
-    ``most`` containers of each network on each host.
+def find_endpoints(
+    policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence[Data]]], most: int
+) -> list[Endpoint]:
+    """Return the endpoints to probe, at most ``most`` containers per network and host.
 
-    A container has a node for each IP version that it has an address of. One with several networks is left out: its
-    routing decides which of its addresses it speaks from.
+    ``reports`` maps hosts to results of ``network_info``: ``containers`` and, for their MTU, ``networks``. A container
+    has one endpoint per IP version. Containers on several networks are excluded: their routes decide which of their
+    addresses is the source.
     """
-    nodes = []
+    endpoints = []
     for host, report in reports.items():
         mtus = {item["name"]: item["options"].get(MTU) for item in report.get("networks", ())}
         counts: dict[str, int] = {}
@@ -132,90 +135,90 @@ def find_nodes(policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence
                     counts[key] = counts.get(key, 0) + 1
                     mtu = int(mtus.get(container["networks"][0]["network"]) or MTU_DEFAULT)
                     aliases = tuple(container["networks"][0].get("aliases") or ())
-                    nodes.append(Endpoint(host, container["name"], network, address, mtu, aliases))
-    return nodes
+                    endpoints.append(Endpoint(host, container["name"], network, address, mtu, aliases))
+    return endpoints
 
 
 def make_probes(
-    policy: Policy, nodes: t.Sequence[Endpoint], most_pairs: int = MOST_PAIRS, first_token: int = 0
+    policy: Policy, endpoints: t.Sequence[Endpoint], most_pairs: int = MOST_PAIRS, first_token: int = 0
 ) -> list[Probe]:
-    """Every node to every other: ping, each service that the policy opens there, and one port that it does not.
+    """Return probes between all endpoints: ping, each service that the policy opens, and one undeclared port.
 
-    Where there are more than ``most_pairs`` pairs, a sample of them. Where ping may pass, the first pair of each two
-    hosts and two networks also tries the path's MTU. Tokens count from ``first_token``, for each target and service.
+    Of more than ``most_pairs`` pairs, a sample is taken. If ping is allowed, the first pair of each two hosts and two
+    networks also tests the path's MTU. Tokens count from ``first_token``, per target and service.
     """
     probes = []
-    services = {network: _services(policy, network) for network in {node.network for node in nodes}}
+    services = {network: _services(policy, network) for network in {each.network for each in endpoints}}
     paths = set()
     tokens: dict[tuple[Endpoint, str], int] = {}
-    for source, target in _pairs(policy, nodes, services, most_pairs):
+    for source, target in _pairs(policy, endpoints, services, most_pairs):
         same_host = source.host == target.host
-        asked: list[tuple[str, int | None, int | None]] = [(*service, None) for service in services[target.network]]
+        wanted: list[tuple[str, int | None, int | None]] = [(*service, None) for service in services[target.network]]
         path = source.host, target.host, source.network, target.network, target.version
         if path not in paths and policy.allowing(source.network, target.network, "icmp", None, same_host):
             paths.add(path)
-            asked.append(("icmp", None, min(source.mtu, target.mtu)))
-        for protocol, port, packet in asked:
+            wanted.append(("icmp", None, min(source.mtu, target.mtu)))
+        for protocol, port, packet in wanted:
             key = target, f"{protocol}/{port}"
             tokens[key] = tokens.get(key, first_token - 1) + 1
-            intended = policy.allowing(source.network, target.network, protocol, port, same_host)
-            probes.append(Probe(source, target, protocol, port, tokens[key], intended, packet))
+            declared_by = policy.allowing(source.network, target.network, protocol, port, same_host)
+            probes.append(Probe(source, target, protocol, port, tokens[key], declared_by, packet))
     return probes
 
 
-def make_name_probes(nodes: t.Sequence[Endpoint], first_token: int = 0) -> list[Probe]:
-    """On each network of each host, every container asks for the next one's name and aliases, the last for the first's.
+def make_name_probes(endpoints: t.Sequence[Endpoint], first_token: int = 0) -> list[Probe]:
+    """Return probes in which each container resolves the next one's name and aliases, per network and host.
 
-    Docker knows names within a host, on user-defined networks. Only names that there are get asked for, since the
-    embedded server forwards the others to servers outside of the host.
+    Docker resolves names within a host, on user-defined networks. Only existing names are queried: the embedded server
+    forwards others to servers outside the host.
     """
     together: dict[tuple[str, str], list[Endpoint]] = {}
-    for node in nodes:
-        if node.version == 4 and node.network != DEFAULT_BRIDGE:
-            together.setdefault((node.host, node.network), []).append(node)
+    for each in endpoints:
+        if each.version == 4 and each.network != DEFAULT_BRIDGE:
+            together.setdefault((each.host, each.network), []).append(each)
     probes = []
     for (_host, network), members in together.items():
         for source, target in zip(members, members[1:] + members[:1]):
-            # A container that is alone on its network asks for itself.
+            # A container that is alone on its network resolves its own name.
             for number, name in enumerate((target.container, *target.aliases)):
-                intended = f"containers on {network} find each other by name"
-                probes.append(Probe(source, target, "dns", None, first_token + number, intended, None, name))
+                declared_by = f"containers on {network} resolve each other by name"
+                probes.append(Probe(source, target, "dns", None, first_token + number, declared_by, None, name))
     return probes
 
 
-def listeners(policy: Policy, nodes: t.Sequence[Endpoint]) -> dict[str, list[Data]]:
-    """By host, where somebody has to listen for the time of the probes: the ports that the policy opens at nodes."""
+def listeners(policy: Policy, endpoints: t.Sequence[Endpoint]) -> dict[str, list[Data]]:
+    """Return by host the addresses and ports to listen on during the probes: those that the policy opens."""
     found: dict[str, list[Data]] = {}
-    for node in nodes:
-        for protocol, port in policy.services_of(node.network):
+    for each in endpoints:
+        for protocol, port in policy.services_of(each.network):
             if port is not None:
-                found.setdefault(node.host, []).append({"address": node.address, "protocol": protocol, "port": port})
+                found.setdefault(each.host, []).append({"address": each.address, "protocol": protocol, "port": port})
     return found
 
 
 def _pairs(
-    policy: Policy, nodes: t.Sequence[Endpoint], services: t.Mapping[str, t.Sequence[Service]], most: int
+    policy: Policy, endpoints: t.Sequence[Endpoint], services: t.Mapping[str, t.Sequence[Service]], most: int
 ) -> list[tuple[Endpoint, Endpoint]]:
     def passes(source: t.Any, target: t.Any) -> bool:
         return any(policy.allowing(source[0], target[0], *service) for service in services[target[0]])
 
-    sampler = Sampler(nodes, lambda node: Place(node.host, (node.network, node.version)), _is_pair, passes)
+    sampler = Sampler(endpoints, lambda each: Place(each.host, (each.network, each.version)), _is_pair, passes)
     return sampler.choose(most)
 
 
 def _is_pair(source: Endpoint, target: Endpoint) -> bool:
-    """Whether there is anything to try.
+    """Whether the pair can be probed.
 
-    docker0 to docker0 on one host never leaves the bridge; Docker's icc decides, which is no policy of ours.
+    Packets between two containers on docker0 of one host never leave the bridge: Docker's icc decides, not our policy.
     """
     same_bridge = source.network == target.network == DEFAULT_BRIDGE and source.host == target.host
     return source[:2] != target[:2] and not same_bridge and source.version == target.version
 
 
-def count_pairs(nodes: t.Sequence[Endpoint]) -> int:
-    """How many pairs there are to try. A container has one node in an IP version, so nodes can be counted."""
-    of_version = collections.Counter(node.version for node in nodes)
-    on_docker0 = collections.Counter((node.version, node.host) for node in nodes if node.network == DEFAULT_BRIDGE)
+def count_pairs(endpoints: t.Sequence[Endpoint]) -> int:
+    """Return the number of pairs to probe. A container has one endpoint per IP version, so endpoints are counted."""
+    of_version = collections.Counter(each.version for each in endpoints)
+    on_docker0 = collections.Counter((each.version, each.host) for each in endpoints if each.network == DEFAULT_BRIDGE)
     return sum(count * (count - 1) for count in of_version.values()) - sum(
         count * (count - 1) for count in on_docker0.values()
     )
@@ -227,118 +230,3 @@ def _services(policy: Policy, network: str) -> list[Service]:
     if ("tcp", UNDECLARED_PORT) not in named:
         services.append(("tcp", UNDECLARED_PORT))
     return services
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """A probe and what became of it; ``problem`` is None where reality is as declared, ``explanation`` is its cause."""
-
-    probe: Probe
-    passed: bool
-    problem: str | None
-    explanation: str | None = None
-
-    def to_data(self) -> Data:
-        return {
-            "source": self.probe.source._asdict(),
-            "target": self.probe.target._asdict(),
-            "protocol": self.probe.protocol,
-            "port": self.probe.port,
-            "packet": self.probe.packet,
-            "name": self.probe.name,
-            "intended": self.probe.intended is not None,
-            "declared_by": self.probe.intended,
-            "passed": self.passed,
-            "problem": self.problem,
-            "explanation": self.explanation,
-        }
-
-
-def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str]) -> Verdict:
-    """``result`` is the prober's word, None where its host failed; ``arrivals`` are the source addresses seen at the
-    target's end."""
-    if result is None:
-        return Verdict(probe, False, f"not tried: host {probe.source.host} did not run its probes")
-    if result["outcome"] == "error":
-        return Verdict(probe, False, f"not tried: {result['detail']}")
-    if probe.name is not None:
-        return _judge_name(probe, result)
-    passed = bool(result["reached"])
-    if probe.intended is None:
-        if passed:
-            return Verdict(probe, True, "passes, and no line of the policy allows it")
-        if arrivals:
-            return Verdict(probe, True, "arrives at the target, and no line of the policy allows it")
-        return Verdict(probe, False, None)
-    if not passed and not arrivals:
-        found = result["outcome"] if probe.packet is None else f"{result['outcome']} {result['detail'] or ''}".strip()
-        return Verdict(probe, False, f"does not pass ({found}), and should: {probe.intended}")
-    if not passed and probe.protocol != "udp":  # a UDP service need not answer
-        return Verdict(probe, False, f"arrives, but no answer comes back ({result['outcome']})")
-    foreign = sorted(set(arrivals) - {probe.source.address})
-    if foreign:
-        return Verdict(probe, True, f"passes, but its source address was changed to {', '.join(foreign)} on the way")
-    if not arrivals:
-        return Verdict(probe, True, "is answered, but by somebody else: nothing arrived at the target")
-    return Verdict(probe, True, None)
-
-
-def _judge_name(probe: Probe, result: Data) -> Verdict:
-    answer = result["answer"]
-    if answer is None:
-        problem = f"name {probe.name} does not resolve ({result['outcome']}), and should: {probe.intended}"
-    elif probe.target.address not in answer:
-        told = ", ".join(answer) or result["detail"]
-        problem = f"name {probe.name} resolves to {told}, and should to {probe.target.address}"
-    else:
-        return Verdict(probe, True, None)
-    return Verdict(probe, False, problem)
-
-
-Arrivals = t.Dict[t.Tuple[t.Any, ...], t.List[str]]
-
-
-def index_arrivals(arrivals: t.Mapping[str, t.Sequence[Data]]) -> Arrivals:
-    """What ``probe_observer`` saw on each host: probe as it arrived -> the source addresses."""
-    index: Arrivals = {}
-    for host, seen in arrivals.items():
-        for arrival in seen:
-            place = (host, arrival["destination"], arrival["protocol"], arrival["port"] or None)
-            for mark in (("token", arrival["token"]), ("source port", arrival.get("source_port"))):
-                index.setdefault((*place, *mark), []).append(arrival["source"])
-    return index
-
-
-def arrivals_of(index: Arrivals, probe: Probe, result: Data | None) -> list[str]:
-    """The source addresses that a probe arrived from.
-
-    A TCP probe carries its token in its source port. Where the container had that port in use already, the prober took
-    another one, and says which.
-    """
-    place = (probe.target.host, probe.target.address, probe.protocol, probe.port)
-    port = (result or {}).get("source_port")
-    if probe.protocol == "tcp" and port is not None:
-        return index.get((*place, "source port", port), [])
-    return index.get((*place, "token", probe.token), [])
-
-
-def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
-    """Of the failures, the first of each two hosts and networks, IP version, protocol and direction to fail in.
-
-    At most ``most`` of these, in turns of each two hosts and IP version.
-    """
-    chosen: dict[tuple[t.Any, ...], Verdict] = {}
-    for verdict in verdicts:
-        probe = verdict.probe
-        if verdict.problem is not None and probe.name is None:
-            kind = probe.target.version, probe.protocol, probe.packet is None, verdict.passed, probe.intended is None
-            path = probe.source.host, probe.source.network, probe.target.host, probe.target.network
-            chosen.setdefault((*path, *kind), verdict)
-    # So that no host's trouble hides behind another's, and none of IPv6 behind that of IPv4.
-    turns: dict[tuple[str, str, int], int] = collections.Counter()
-    order = []
-    for number, verdict in enumerate(chosen.values()):
-        between = verdict.probe.source.host, verdict.probe.target.host, verdict.probe.target.version
-        order.append((turns[between], number, verdict))
-        turns[between] += 1
-    return [verdict for _turn, _number, verdict in sorted(order, key=lambda each: each[:2])[:most]]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All parts of a host, one after the other in one go: what their modules do, with one start of Python for all."""
+"""Applies all parts of a host in order: what their modules do, with one start of Python."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.deviations import (
-    Deviation,
-    deviations,
-    refusal,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import refusal
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import (
     bridge_routing,
@@ -27,7 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 
 
 class HostPart(t.NamedTuple):
-    """A part goes by the name of its module."""
+    """A part of a host; its name is that of its module."""
 
     name: str
     options: Result
@@ -35,7 +31,7 @@ class HostPart(t.NamedTuple):
     apply: t.Callable[[Task], Result]
 
 
-# The policy comes before the networks: on engines from 28 on they are open to whatever is routed in.
+# The policy comes before the networks: from engine 28 on, networks accept all packets that are routed to them.
 PARTS = (
     HostPart("default_bridge", default_bridge.OPTIONS, (), default_bridge.apply),
     HostPart("bridge_routing", bridge_routing.OPTIONS, bridge_routing.REQUIRED_IF, bridge_routing.apply),
@@ -46,8 +42,8 @@ _CONSENTS: t.Mapping[str, Result] = {
     "default_bridge": {"allow_restart": True},
     "networks": {"allow_disconnect": True, "on_drift": "recreate"},
 }
-# The networks go first, since a container on one stops it all before anything is gone; the rules go last, since until
-# then what is not declared is denied. docker0 stays as it is: a change there would interrupt what runs on the host.
+# Networks are removed first: one that is in use stops the removal before anything changes. Rules are removed last, so
+# that undeclared traffic stays denied until then. docker0 is unchanged: a change there interrupts containers.
 _REMOVAL: t.Mapping[str, Result] = {
     "networks": {"networks": [], "prune": True},
     "host_routes": {"state": "absent"},
@@ -56,10 +52,10 @@ _REMOVAL: t.Mapping[str, Result] = {
 
 
 def apply(task: Task, common: t.Mapping[str, t.Any]) -> Result:
-    """Apply the parts that ``task`` has options for; ``common`` are those that connect to the engine.
+    """Apply the parts that ``task`` has options for. ``common`` are the options that connect to the engine.
 
-    Options of all parts are checked before the first one is applied. A FleetnetError names the part, and its
-    ``result`` tells what those before it did.
+    The options of all parts are checked before the first part is applied. Raises FleetnetError that names the part; its
+    ``result`` is that of the parts before it.
     """
     results: dict[str, Result] = {}
     for part, params in _wanted(task.params, common):
@@ -74,10 +70,10 @@ def _apply(part: HostPart, task: Task, before: t.Mapping[str, Result]) -> Result
         raise _failed(part, str(error), _together(before)) from error
 
 
-def drift(task: Task, common: t.Mapping[str, t.Any], parts: t.Mapping[str, Result]) -> list[Deviation]:
-    """How the host differs from ``parts``, options by part: what :func:`apply` would change. Changes nothing.
+def drift(task: Task, common: t.Mapping[str, t.Any], parts: t.Mapping[str, Result]) -> list[Result]:
+    """Return the differences between the host and ``parts`` (options by part) as data. Changes nothing.
 
-    Whether somebody consents to an interruption does not matter to that.
+    They are what :func:`apply` would change, with consent to every interruption.
     """
     given: Result = {part.name: parts.get(part.name) for part in PARTS}
     for name, consents in _CONSENTS.items():
@@ -85,18 +81,18 @@ def drift(task: Task, common: t.Mapping[str, t.Any], parts: t.Mapping[str, Resul
             given[name] = {**given[name], **consents}
     params = {"state": "present", **given}
     try:
-        results = apply(dataclasses.replace(task, params=params, check_mode=True, warn=_say_nothing), common)
+        results = apply(dataclasses.replace(task, params=params, check_mode=True, warn=_ignore), common)
     except FleetnetError as error:
-        return [*deviations(error.result.get("parts", {})), refusal(str(error))]
-    return deviations(results["parts"])
+        return [*error.result.get("differences", ()), refusal(str(error)).to_data()]
+    return list(results["differences"])
 
 
-def _say_nothing(_warning: str) -> None:
-    """For warnings about what is not going to be done."""
+def _ignore(_warning: str) -> None:
+    """Ignore a warning about changes that are not made."""
 
 
 def _wanted(params: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> list[tuple[HostPart, Result]]:
-    """The parts to apply in their order, with their options, defaults filled in."""
+    """Return the parts to apply, in order, with their options and defaults."""
     by_name = {part.name: part for part in PARTS}
     if params["state"] == "absent":
         given = {name: {**(params[name] or {}), **removal} for name, removal in _REMOVAL.items()}
@@ -120,10 +116,11 @@ def _failed(part: HostPart, reason: str, result: Result) -> FleetnetError:
 
 
 def _together(results: t.Mapping[str, Result]) -> Result:
-    """One result: what each part returned, and of all of them whether something changed, and all that is told of it."""
+    """Return one result: the results by part, and their changes, differences and operations merged."""
     return {
         "changed": any(result.get("changed", False) for result in results.values()),
         "diff": [entry for result in results.values() for entry in _as_list(result.get("diff"))],
+        "differences": [item for result in results.values() for item in result.get("differences", ())],
         "operations": [line for result in results.values() for line in result.get("operations", ())],
         "interrupted": [what for result in results.values() for what in result.get("interrupted", ())],
         "parts": dict(results),

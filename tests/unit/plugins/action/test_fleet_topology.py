@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files are drawn, also without the graph library: real ansible-playbook runs that contact no host."""
+"""Which files are written, with and without the graph library: ansible-playbook runs that contact no host."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Controller:
 
     def draw(self, fails=False, library=True, **options):
         action = {
-            "hosts": "{{ plan.hosts }}", "peers": "{{ plan.peers }}", "observed": ["looked"], "dest": str(self.report),
-            **options,
+            "hosts": "{{ plan.hosts }}", "peers": "{{ plan.peers }}", "observed": ["reported"],
+            "dest": str(self.report), **options,
         }  # fmt: skip
         play = {
             "hosts": "docker_fleet",
@@ -53,7 +53,7 @@ class Controller:
             ["ansible-playbook", "-i", self.folder / "hosts.yml", self.folder / "play.yml"],
             env=environment, check=False, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
-        output = " ".join((done.stdout + done.stderr).split())  # warnings are wrapped
+        output = " ".join((done.stdout + done.stderr).split())  # Ansible wraps warnings
         assert bool(done.returncode) == fails, output
         return output
 
@@ -67,11 +67,11 @@ def controller(tmp_path):
     return Controller(tmp_path)
 
 
-def test_all_formats_are_written_and_told(controller):
+def test_all_formats_are_written_and_reported(controller):
     output = controller.draw()
     assert controller.files == ALL
-    assert "2 hosts not looked at" in output
-    assert "not verified: no results of probes were found" in output
+    assert "2 hosts unknown" in output
+    assert "not verified: no results of probes found" in output
     assert f"{controller.report}/topology.html" in output
     page = (controller.report / "topology.html").read_text()
     assert "cytoscape" in page
@@ -81,11 +81,11 @@ def test_all_formats_are_written_and_told(controller):
 def test_without_the_library_a_warning_and_the_other_formats(controller):
     output = controller.draw(library=False)
     assert controller.files == ALL - {"topology.html"}
-    assert "the HTML page was not written, the other formats were: dash-cytoscape is not installed" in output
+    assert "the HTML page was not written; the other formats were: dash-cytoscape is not installed" in output
     assert "python3 -m pip install dash-cytoscape" in output
 
 
-def test_the_page_is_an_error_where_it_was_asked_for(controller):
+def test_a_requested_page_without_the_library_is_an_error(controller):
     output = controller.draw(library=False, formats=["json", "html"], fails=True)
     assert "formats: the HTML page cannot be written: dash-cytoscape is not installed" in output
     assert controller.files == set()
@@ -98,27 +98,29 @@ def test_results_of_a_verification_are_read(controller):
         end: {"host": host, "container": "web", "network": "web", "address": address}
         for end, host, address in (("source", "h1", "10.64.1.2"), ("target", "h2", "10.64.17.2"))
     }
-    verdict = {**ends, "protocol": "tcp", "port": 80, "intended": True, "passed": False, "problem": "does not pass"}
+    verdict = {**ends, "service": "tcp/80", "kind": "blocked", "problem": "does not pass"}
     results = controller.folder / "reachability.json"
     results.write_text(json.dumps([verdict]))
     output = controller.draw(reachability_file=str(results), formats=["json"])
     assert "0 of 1 probe as declared" in output
     document = json.loads((controller.report / "topology.json").read_text())
-    assert [edge["state"] for edge in document["edges"] if edge["kind"] == "probe"] == ["does not pass"]
+    assert [edge["state"] for edge in document["edges"] if edge["kind"] == "probe"] == ["blocked"]
 
 
-@pytest.mark.parametrize("text", ["no JSON", '{"a": 1}', '[{"source": "h1"}]'])
-def test_a_file_that_is_no_report_is_refused(controller, text):
+@pytest.mark.parametrize(
+    "text", ["not JSON", '{"a": 1}', '[{"source": "h1", "service": "tcp/80", "kind": "blocked", "problem": "x"}]']
+)
+def test_an_invalid_report_is_rejected(controller, text):
     results = controller.folder / "reachability.json"
     results.write_text(text)
     output = controller.draw(reachability_file=str(results), fails=True)
-    assert f"reachability_file: '{results}': is no report of fleet_report" in output
+    assert f"reachability_file: '{results}': is not a report of fleet_report" in output
     assert controller.files == set()
 
 
-def test_a_fleet_that_cannot_be_reached_is_drawn_as_planned(controller):
-    nobody = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_common_args": "-o ControlMaster=no"}
-    hosts = {f"h{number}": {**nobody, "docker_fleet_underlay_address": f"192.0.2.{number}"} for number in (1, 2)}
+def test_an_unreachable_fleet_is_drawn_as_planned(controller):
+    unreachable = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_common_args": "-o ControlMaster=no"}
+    hosts = {f"h{number}": {**unreachable, "docker_fleet_underlay_address": f"192.0.2.{number}"} for number in (1, 2)}
     fleet = {"docker_fleet": {**INVENTORY["docker_fleet"], "hosts": hosts}}
     (controller.folder / "hosts.yml").write_text(yaml.safe_dump(fleet))
     command = ["ansible-playbook", "-i", controller.folder / "hosts.yml", "fleetnet.docker.topology"]
@@ -127,5 +129,5 @@ def test_a_fleet_that_cannot_be_reached_is_drawn_as_planned(controller):
     assert controller.files == ALL
     nodes = json.loads((controller.report / "topology.json").read_text())["nodes"]
     drawn = {node["name"]: node for node in nodes if node["kind"] == "host"}
-    assert {node["state"] for node in drawn.values()} == {"not looked at"}
+    assert {node["state"] for node in drawn.values()} == {"unknown"}
     assert "Connection refused" in drawn["h2"]["differences"][0]

@@ -1,47 +1,32 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host tells about flows that were traced on it, as module ``packet_trace`` returns it. Pure."""
+"""What module ``packet_trace`` returned about flows on a host. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
-
-Data = t.Dict[str, t.Any]
-
-
-class End(t.NamedTuple):
-    """Where a probe comes from or goes to; ``network`` is the declared network, ``mtu`` its MTU in bytes."""
-
-    host: str
-    container: str
-    network: str
-    address: str
-    mtu: int
-
-    @property
-    def version(self) -> int:
-        """4 or 6."""
-        return 6 if ":" in self.address else 4
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Data, Endpoint
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """One host's. ``info`` is what ``network_info`` tells there."""
+    """The evidence of one host. ``checks`` are its differences from its plan, ``info`` is ``network_info``'s result."""
 
     traces: t.Mapping[Flow, t.Sequence[TraceStep]]
     lookups: t.Mapping[Flow, Data]
-    checks: t.Sequence[str]
+    checks: tuple[Difference, ...]
     neighbours: t.Sequence[Data]
     queues: t.Sequence[Data]
     info: Data
 
     @classmethod
     def from_data(cls, data: Data) -> Evidence:
-        """From what the module returned."""
+        """The evidence from the module's result."""
         flows = data["flows"]
         return cls(
             {
@@ -50,7 +35,7 @@ class Evidence:
                 if flow["steps"] is not None
             },
             {Flow(flow["source"], flow["destination"]): flow["lookup"] for flow in flows},
-            data["checks"],
+            tuple(Difference.from_data(item) for item in data["checks"]),
             data["neighbours"],
             data["queues"],
             data["network_info"],
@@ -58,19 +43,19 @@ class Evidence:
 
     @property
     def owned(self) -> bool:
-        """Whether a table of ours is loaded."""
+        """Whether a table of this collection is loaded."""
         return bool(self.info["firewall"]["owned"])
 
     def link(self, name: str | None) -> Data | None:
-        """A link of the host."""
+        """Return an interface of the host."""
         return next((link for link in self.info["links"] if link["name"] == name), None)
 
     def container(self, name: str) -> Data | None:
-        """A running container."""
+        """Return a running container."""
         return next((container for container in self.info["containers"] if container["name"] == name), None)
 
-    def interface(self, end: End) -> Data | None:
-        """The link in the container by which it is on its network; the address may be missing."""
+    def interface(self, end: Endpoint) -> Data | None:
+        """Return the container's interface on its network; the address may be missing."""
         found = [
             interface
             for interface in (self.container(end.container) or {"interfaces": ()})["interfaces"]
@@ -79,13 +64,13 @@ class Evidence:
         with_address = [interface for interface in found if holds(interface["addresses"], end.address)]
         return t.cast("Data | None", (with_address or found or [None])[0])
 
-    def bridge_of(self, end: End) -> str | None:
-        """The bridge that the container is a port of."""
+    def bridge_of(self, end: Endpoint) -> str | None:
+        """Return the bridge that the container is attached to."""
         interface = self.interface(end)
         return None if interface is None else t.cast("str | None", interface["bridge"])
 
-    def declared_bridge(self, end: End) -> str | None:
-        """The bridge of the Docker network whose subnet holds the address."""
+    def declared_bridge(self, end: Endpoint) -> str | None:
+        """Return the bridge of the container's Docker network."""
         container = self.container(end.container) or {"networks": ()}
         names = [attached["network"] for attached in container["networks"]]
         for network in self.info["networks"]:
@@ -100,5 +85,5 @@ class Evidence:
 
 
 def holds(addresses: t.Iterable[str], wanted: str) -> bool:
-    """Whether one of the addresses (with prefix lengths) is the wanted one."""
+    """Whether the wanted address is among ``addresses``, which have prefix lengths."""
     return any(address.split("/")[0] == wanted for address in addresses)

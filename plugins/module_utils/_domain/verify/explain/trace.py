@@ -1,9 +1,9 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``nft monitor trace`` prints, by flow: which rules packets met, and what these said. Pure.
+"""Parse ``nft monitor trace``: the rules that packets matched and their verdicts, by flow. Pure.
 
-iptables-nft's rules are among them, since the kernel has them in tables of nftables (``ip filter``, ``ip raw``).
+The rules of iptables-nft are included: the kernel holds them in tables of nftables (``ip filter``, ``ip raw``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-# Ours, that does the tracing; it says nothing about packets.
+# The table that marks packets for tracing; its steps are ignored.
 TRACE_TABLE = "inet fleetnet_trace"
 
 _LINE = re.compile(r"trace id (\w+) (\w+ \S+) (\S+) (packet:|rule|unknown rule handle|policy|verdict) ?(.*)")
@@ -34,7 +34,7 @@ class Flow(t.NamedTuple):
 
 
 class TraceStep(t.NamedTuple):
-    """A rule or policy that a packet met. ``verdict`` is nftables' word, with its target where it has one."""
+    """A rule or policy that a packet matched. ``verdict`` is nftables', with its target if it has one."""
 
     table: str
     chain: str
@@ -43,16 +43,25 @@ class TraceStep(t.NamedTuple):
     iif: str | None
     oif: str | None
 
-    def __str__(self) -> str:
-        what = f"rule '{self.rule}'" if self.rule else "the policy"
-        return f"{what} of table {self.table}, chain {self.chain}"
+    @property
+    def drops(self) -> bool:
+        return self.verdict.split()[:1] == ["drop"]
+
+    @property
+    def accepts(self) -> bool:
+        """Whether the verdict is to accept, or to continue in a chain for allowed packets."""
+        return self.verdict.split()[:1] in (["accept"], ["goto"])
+
+    def place(self) -> dict[str, str]:
+        """The step as the values of a cause."""
+        return {"table": self.table, "chain": self.chain, "rule": self.rule}
 
 
 def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dict[Flow, list[TraceStep]]:
-    """The steps of each flow, in their order, of however many packets.
+    """Return the steps of each flow in order, of all its packets.
 
-    A rule that was made after the monitor began is told by its handle only; ``handles`` has the text of rules by table,
-    chain and handle. A flow whose packets were seen and met no rule has an empty list.
+    nft prints only the handle of a rule that was added after the monitor started; ``handles`` has the text of rules by
+    table, chain and handle. A flow whose packets matched no rule has an empty list.
     """
     flows: dict[str, Flow] = {}
     links: dict[str, dict[str, str | None]] = {}
@@ -69,15 +78,15 @@ def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dic
                 links[number] = {name: _first(pattern, rest) for name, pattern in _LINKS.items()}
                 found.setdefault(flows[number], [])
         elif number in flows and table != TRACE_TABLE:
-            rule, verdict = _said(kind, rest)
+            rule, verdict = _rule_and_verdict(kind, rest)
             if kind == "unknown rule handle":
                 rule = handles.get((table, chain, rule), f"handle {rule}")
             found[flows[number]].append(TraceStep(table, chain, rule, verdict, **links[number]))
     return found
 
 
-def _said(kind: str, rest: str) -> tuple[str, str]:
-    """The rule, empty for a policy, and its verdict."""
+def _rule_and_verdict(kind: str, rest: str) -> tuple[str, str]:
+    """Return the rule, empty for a policy, and its verdict."""
     if kind in ("policy", "verdict"):
         return "", rest.strip()
     match = _VERDICT.match(rest)
@@ -91,7 +100,7 @@ def _first(pattern: t.Pattern[str], text: str) -> str | None:
 
 
 def parse_handles(listing: str) -> dict[tuple[str, str, str], str]:
-    """From ``nft -a list ruleset``: the text of rules by table, chain and handle."""
+    """Parse ``nft -a list ruleset``: the text of rules by table, chain and handle."""
     found = {}
     table = chain = ""
     for line in listing.splitlines():

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fleets for the topology's tests: a real plan, and reports and verdicts as hosts would give them, damage included."""
+"""Fleets for the topology's tests: a real plan, with reports and verdicts of its hosts, and damage."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     Probe,
-    find_nodes,
-    judge,
+    find_endpoints,
     make_probes,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.text import entry
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import judge
 
 from ..planning import plan_of
 
@@ -21,8 +22,8 @@ Data = dict[str, t.Any]
 
 
 class Fleet:
-    """Hosts ``h1``, ``h2`` ... with networks ``web`` and ``db``, and ``containers`` on each host, by turns on one and
-    the other. What is done to it by hand shows in its reports, and in which probes pass."""
+    """Hosts ``h1``, ``h2`` ... with networks ``web`` and ``db``, and ``containers`` on each host, alternating between
+    the networks. Damage changes its reports and the results of its probes."""
 
     def __init__(self, hosts: int = 3, containers: int = 2) -> None:
         plan = plan_of(
@@ -47,7 +48,7 @@ class Fleet:
         routes[:] = [route for route in routes if route["destination"] != block]
 
     def leak(self, source: str, target: str) -> None:
-        """Whatever a host's containers send to another host's passes, declared or not."""
+        """All packets from a host's containers to another host's pass, declared or not."""
         self.leaks.add((source, target))
 
     def remove_network(self, host: str, name: str) -> None:
@@ -71,19 +72,19 @@ class Fleet:
     # --- verification -------------------------------------------------------------------------------------------------
 
     def verdicts(self, most: int = 3) -> list[Data]:
-        """What ``reachability.json`` holds, for at most so many containers of a network on each host."""
+        """The entries of ``reachability.json``, for at most ``most`` containers per network and host."""
         found = []
-        for probe in make_probes(self.policy, find_nodes(self.policy, self.reports, most)):
+        for probe in make_probes(self.policy, find_endpoints(self.policy, self.reports, most)):
             passes = self._passes(probe)
             outcome = {"outcome": "reply" if passes else "timeout", "reached": passes, "detail": None}
-            found.append(judge(probe, outcome, [probe.source.address] if passes else []).to_data())
+            found.append(entry(judge(probe, outcome, [probe.source.address] if passes else [])))
         return found
 
     def _passes(self, probe: Probe) -> bool:
         ends = probe.source.host, probe.target.host
         if ends[0] != ends[1] and not (self._has_route(*ends) and self._has_route(*reversed(ends))):
             return False
-        return probe.intended is not None or ends in self.leaks
+        return probe.declared_by is not None or ends in self.leaks
 
     def _has_route(self, host: str, towards: str) -> bool:
         block = self.hosts[towards]["block"]
@@ -91,7 +92,7 @@ class Fleet:
 
 
 def _report(part: Data, every_peer: t.Sequence[Data], name: str, containers: int) -> Data:
-    """What ``network_info`` tells of a host that is as planned."""
+    """The result of ``network_info`` on a host that is as planned."""
     gateway, _slash, length = part["default_bridge"]["bip"].partition("/")
     networks = [_network("bridge", [{"subnet": f"{gateway[:-1]}0/{length}", "gateway": gateway}], managed=False)]
     networks += [_network(item["name"], item["ipam_config"], managed=True) for item in part["networks"]]
@@ -135,7 +136,7 @@ def _network(name: str, blocks: t.Sequence[Data], managed: bool) -> Data:
 
 
 def damaged() -> Fleet:
-    """Three hosts with one of each damage that the topology tells apart."""
+    """Three hosts with one damage of each kind that the topology shows."""
     fleet = Fleet(hosts=3, containers=4)
     fleet.delete_route("h2", towards="h1")
     fleet.leak("h1", "h3")

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plan, reports and verdicts to a topology, and the topology as text."""
+"""From plan, reports and verdicts to a topology, and to its formats."""
 
 from __future__ import annotations
 
@@ -10,8 +10,28 @@ import os
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import dot, mermaid, page
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, sentence
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import (
+    dot,
+    mermaid,
+    model,
+    page,
+    verified,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.build import build
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
+    AS_DECLARED,
+    BLOCKED,
+    CHANGED,
+    DRIFTED,
+    LEAKING,
+    MISSING,
+    PROBE,
+    UNDECLARED,
+    UNKNOWN,
+    UNTRIED,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import VerdictKind
 
 from ..planning import GOLDEN
 from .fleets import Fleet, damaged
@@ -45,23 +65,23 @@ def test_golden(name):
     del fleet.reports["h3"]["forwarding"]
     text = FORMATS[name](drawn(fleet, verdicts))
     path = GOLDEN / "topology" / name
-    if os.environ.get("WRITE_GOLDEN"):  # to make the output anew; read the difference before committing it
+    if os.environ.get("WRITE_GOLDEN"):  # to record the output again; read the difference before committing it
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
 
 
-def test_nothing_is_wrong_where_all_is_as_declared(fleet):
+def test_a_fleet_as_declared_has_no_problems(fleet):
     topology = drawn(fleet, fleet.verdicts())
     assert not [item.id for item in [*topology.nodes, *topology.edges] if item.wrong]
     assert topology.summary()[1:] == [
-        "everything that was looked at is as declared",
+        "all reports are as declared",
         "verified 2026-01-02 03:04 UTC: 87 of 87 probes as declared",
     ]
 
 
-def test_without_verification_nothing_is_called_proven(fleet):
+def test_without_verification_nothing_is_proven(fleet):
     topology = drawn(fleet)
-    assert topology.summary()[-1] == "not verified: no results of probes were found"
+    assert topology.summary()[-1] == "not verified: no results of probes found"
     assert not any(node.probes for node in topology.nodes)
 
 
@@ -70,18 +90,18 @@ def test_a_host_without_a_report_is_drawn_as_planned(fleet):
     del fleet.reports["h2"]
     topology = drawn(fleet, verdicts, failures={"h2": "connection refused"})
     for item in ("host/h2", "network/h2/web", "underlay/h2", "container/h2/web-1"):
-        assert state(topology, item) == "not looked at"
+        assert state(topology, item) == UNKNOWN
     host = next(node for node in topology.nodes if node.id == "host/h2")
     assert host.differences == ["no report: connection refused"]
-    assert topology.summary()[1] == "1 host not looked at"
+    assert topology.summary()[1] == "1 host unknown"
     assert not [item.id for item in [*topology.nodes, *topology.edges] if item.wrong]
 
 
-def test_a_deleted_route_is_missing_and_its_pairs_do_not_pass(fleet):
+def test_a_deleted_route_is_missing_and_its_pairs_are_blocked(fleet):
     fleet.delete_route("h2", towards="h1")
     topology = drawn(fleet, fleet.verdicts())
-    assert state(topology, "route/h2/10.64.0.0/20") == "missing"
-    assert state(topology, "route/h1/10.64.16.0/20") == "as declared"
+    assert state(topology, "route/h2/10.64.0.0/20") == MISSING
+    assert state(topology, "route/h1/10.64.16.0/20") == AS_DECLARED
     pairs = [{edge.source, edge.target} for edge in topology.edges if edge.kind == "probe"]
     assert {"container/h1/web-1", "container/h2/web-1"} in pairs
     assert all({end.split("/")[1] for end in pair} == {"h1", "h2"} for pair in pairs)
@@ -91,82 +111,106 @@ def test_a_deleted_route_is_missing_and_its_pairs_do_not_pass(fleet):
 def test_a_route_by_another_gateway_has_drifted(fleet):
     route = next(item for item in fleet.reports["h2"]["routes"] if item["destination"] == "10.64.0.0/20")
     route["gateway"] = "198.51.100.3"
-    assert state(drawn(fleet), "route/h2/10.64.0.0/20") == "drifted"
+    assert state(drawn(fleet), "route/h2/10.64.0.0/20") == DRIFTED
 
 
-def test_a_route_that_nobody_declared_shows_and_those_of_others_do_not(fleet):
+def test_an_undeclared_route_is_drawn_and_foreign_routes_are_not(fleet):
     fleet.reports["h1"]["routes"] += [
         {"destination": "10.99.0.0/16", "gateway": "198.51.100.2", "device": "eth0", "protocol": 213},
         {"destination": "0.0.0.0/0", "gateway": "198.51.100.254", "device": "eth0", "protocol": 3},
     ]
-    edges = [edge for edge in drawn(fleet).edges if edge.state == "not declared"]
+    edges = [edge for edge in drawn(fleet).edges if edge.state == UNDECLARED]
     assert [(edge.id, edge.target) for edge in edges] == [("route/h1/10.99.0.0/16", "host/h2")]
 
 
-def test_networks_missing_undeclared_and_drifted_are_told_apart(fleet):
+def test_networks_can_be_missing_undeclared_or_drifted(fleet):
     fleet.remove_network("h1", "db")
     fleet.add_network("h1", "compose_default", "172.20.0.0/16")
     fleet.network("h1", "web")["subnets"][0]["subnet"] = "10.99.0.0/24"
     topology = drawn(fleet)
-    assert state(topology, "network/h1/db") == "missing"
-    assert state(topology, "network/h1/compose_default") == "not declared"
-    assert state(topology, "network/h1/web") == "drifted"
-    assert state(topology, "network/h2/web") == "as declared"
+    assert state(topology, "network/h1/db") == MISSING
+    assert state(topology, "network/h1/compose_default") == UNDECLARED
+    assert state(topology, "network/h1/web") == DRIFTED
+    assert state(topology, "network/h2/web") == AS_DECLARED
 
 
-def test_what_would_be_changed_is_shown_where_it_belongs(fleet):
-    parts = {
-        "networks": {
-            "diff": {
-                "before": {"web": {"mtu": "1500"}, "old": {"driver": "bridge"}},
-                "after": {"web": {"mtu": "1450"}, "db": {"driver": "bridge"}},
-            }
-        },
-        "default_bridge": {
-            "diff": [
-                {"before": '{"mtu": 1400, "icc": false}', "after": '{"mtu": 1450, "icc": false}',
-                 "before_header": "/etc/docker/daemon.json"}
-            ]
-        },
-        "bridge_routing": {
-            "diff": [
-                {"before_header": "kernel", "before": "sysctl: net.ipv4.ip_forward is 0, not 1\n", "after": ""},
-                {"before_header": "/etc/fleetnet/firewall.nft", "before": "", "after": "table"},
-            ]
-        },
-        "host_routes": {
-            "diff": [
-                {"before_header": "kernel", "before": "routes: missing 10.64.16.0/20 via 198.51.100.2\n", "after": ""},
-                {"before_header": "units", "before": "fleetnet-routes-reassert.timer does not run\n", "after": ""},
-            ]
-        },
-    }  # fmt: skip
+def test_differences_are_drawn_where_they_belong(fleet):
+    mtu = Difference("network", "web", "mtu", "1450", "1500")
+    old = Difference("network", "old", "state", None, "present")
+    bip = Difference("daemon", "mtu", "value", 1450, 1400)
+    unit = Difference("unit", "fleetnet-routes-reassert.timer", "state", "enabled and active", None)
+    route = Difference("route", "10.64.16.0/20 via 198.51.100.2", "state", "present", None)
+    found = {"networks": [mtu, old], "default_bridge": [bip], "host_routes": [unit, route]}
+    parts = {name: {"differences": [each.to_data() for each in records]} for name, records in found.items()}
     fleet.add_network("h1", "old", "10.64.9.0/24")
     nodes = {node.id: node for node in drawn(fleet, parts={"h1": parts}).nodes}
-    assert nodes["network/h1/web"].differences == ["mtu: declared 1450, observed 1500"]
-    assert nodes["network/h1/bridge"].differences == ["mtu: declared 1450, observed 1400"]
-    assert nodes["host/h1"].differences == [
-        "sysctl: net.ipv4.ip_forward is 0, not 1",
-        "/etc/fleetnet/firewall.nft is missing",
-        "fleetnet-routes-reassert.timer does not run",
+    expected = {
+        "network/h1/web": (DRIFTED, [mtu]),
+        "network/h1/bridge": (DRIFTED, [bip]),
+        "network/h1/old": (UNDECLARED, [old]),
+        "host/h1": (DRIFTED, [unit]),
+        "host/h2": (AS_DECLARED, []),
+        "network/h2/web": (AS_DECLARED, []),
+    }
+    assert {place: (nodes[place].state, nodes[place].drift) for place in expected} == expected
+    data = nodes["network/h1/web"].to_data()
+    assert data["drift"] == [mtu.to_data()]
+    assert data["differences"] == [sentence(mtu)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("not_tried", UNTRIED),
+        ("blocked", BLOCKED),
+        ("no_answer", BLOCKED),
+        ("source_rewritten", CHANGED),
+        ("answered_by_another", CHANGED),
+        ("leak", LEAKING),
+        ("arrives_though_denied", LEAKING),
+        ("name_unresolved", BLOCKED),
+        ("name_resolves_elsewhere", BLOCKED),
+    ],
+)
+def test_a_failed_pair_is_drawn_by_its_kind(fleet, kind, expected):
+    verdicts = fleet.verdicts()
+    good = next(each for each in verdicts if each["source"]["host"] != each["target"]["host"])
+    # Words and other values play no part.
+    for text in ("not tried: nothing", "passes"):
+        (edge,) = [each for each in drawn(fleet, [{**good, "kind": kind, "problem": text}]).edges if each.kind == PROBE]
+        assert edge.state == expected
+
+
+def test_every_kind_of_verdict_and_every_state_can_be_drawn(fleet):
+    good = fleet.verdicts()[0]
+    for kind in VerdictKind:
+        edges = [each for each in drawn(fleet, [{**good, "kind": kind.value}]).edges if each.kind == PROBE]
+        assert bool(edges) == (kind is not VerdictKind.AS_DECLARED)
+    values = [
+        getattr(model, name) for name in ("AS_DECLARED", "MISSING", "UNDECLARED", "DRIFTED", "UNKNOWN", "NEUTRAL")
     ]
-    for place in ("network/h1/web", "network/h1/bridge", "host/h1"):
-        assert nodes[place].state == "drifted"
-    assert nodes["network/h1/old"].state == "not declared"
-    assert nodes["network/h1/old"].differences == ["carries the label of this collection, and no declaration names it"]
-    assert nodes["host/h2"].state == nodes["network/h2/web"].state == "as declared"
+    assert set(model.STATES) == {*values, BLOCKED, LEAKING, CHANGED, UNTRIED}
+    assert set(model.STATES) > model.WRONG
 
 
-def test_a_host_that_only_says_what_is_there(fleet):
+@pytest.mark.parametrize("change", [{"kind": "odd"}, {"kind": None}, {"source": "h1"}, {"source": {"host": "h1"}}])
+def test_entries_of_another_form_are_invalid(fleet, change):
+    verdicts = fleet.verdicts()
+    assert verified.parse(verdicts) == verdicts
+    with pytest.raises(ValueError, match="not verdicts"):
+        verified.parse([{**verdicts[0], **change}])
+
+
+def test_a_host_whose_differences_are_unknown_has_drifted(fleet):
     host = next(node for node in drawn(fleet, failures={"h1": "refused"}).nodes if node.id == "host/h1")
-    assert host.state == "drifted"
-    assert host.differences == ["what would be changed cannot be told: refused"]
+    assert host.state == DRIFTED
+    assert host.differences == ["differences from the plan are unknown: refused"]
 
 
-def test_leaks_and_blocks_differ(fleet):
+def test_leaks_are_drawn_as_such(fleet):
     fleet.leak("h1", "h2")
     topology = drawn(fleet, fleet.verdicts())
-    assert {edge.state for edge in topology.edges if edge.kind == "probe"} == {"passes undeclared"}
+    assert {edge.state for edge in topology.edges if edge.kind == "probe"} == {LEAKING}
     host = next(node for node in topology.nodes if node.id == "host/h1")
     assert 0 < host.passed < host.probes
     assert host.wrong
@@ -184,7 +228,7 @@ def test_many_failed_pairs_become_few_edges():
 def test_a_container_that_was_probed_and_stopped_is_missing(fleet):
     verdicts = fleet.verdicts()
     fleet.stop_container("h1", "web-1")
-    assert state(drawn(fleet, verdicts), "container/h1/web-1") == "missing"
+    assert state(drawn(fleet, verdicts), "container/h1/web-1") == MISSING
     assert not any(node.id == "container/h1/web-1" for node in drawn(fleet).nodes)
 
 
@@ -210,7 +254,7 @@ def test_modes_of_containers(fleet):
     assert nodes["container/h1/sidecar"].parent == "network/h1/web"
     assert nodes["container/h1/both"].parent == "network/h1/db"
     assert nodes["container/h1/web-1"].label == ("web-1", "10.64.1.2", "8080→80/tcp")
-    assert "network/h1/host" not in nodes  # nobody is in it
+    assert "network/h1/host" not in nodes  # it contains no container
     edges = {(edge.kind, edge.source, edge.target) for edge in topology.edges}
     assert ("attachment", "container/h1/both", "network/h1/web") in edges
     assert ("namespace", "container/h1/sidecar", "container/h1/web-1") in edges
@@ -218,7 +262,7 @@ def test_modes_of_containers(fleet):
 
 def test_an_address_outside_of_the_declared_subnet_has_drifted(fleet):
     fleet.container("h1", "web-1")["networks"][0]["ipv4"] = "10.99.0.7/24"
-    assert state(drawn(fleet), "container/h1/web-1") == "drifted"
+    assert state(drawn(fleet), "container/h1/web-1") == DRIFTED
 
 
 HOSTILE = "</script><script>alert(1)</script><!-- \"'`&{{data}}\\ |]"

@@ -5,27 +5,40 @@
 
 from __future__ import annotations
 
+import dataclasses
 from xml.etree import ElementTree
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.junit import render
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint, Probe, Verdict
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 WEB = Endpoint("h1", "web", "web", "10.64.1.2")
 DB = Endpoint("h2", "db", "db", "10.64.18.2")
-PASSES = Verdict(Probe(WEB, DB, "tcp", 5432, 0, 'policy[0]: web -> db: "tcp" & <5432>'), True, None)
-DENIED = Verdict(Probe(DB, WEB, "icmp", None, 0, None), True, "passes, and no line of the policy allows it")
+LINE = 'policy[0]: web -> db: "tcp" & <5432>'
+PASSES = Verdict(Probe(WEB, DB, "tcp", 5432, 0, LINE), VerdictKind.AS_DECLARED, "reply")
+LEAK = Verdict(Probe(DB, WEB, "icmp", None, 0, None), VerdictKind.LEAK, "reply")
+BLOCKED = Verdict(PASSES.probe, VerdictKind.BLOCKED, "timeout")
+
+
+def failure_of(verdict):
+    failure = ElementTree.fromstring(render([verdict]).encode()).find(".//failure")
+    assert failure is not None
+    return failure
 
 
 def test_a_suite_is_a_pair_of_networks_and_a_case_a_probe():
-    assert render([PASSES, DENIED]) == (
+    problem = text.problem(LEAK)
+    assert render([PASSES, LEAK]) == (
         '<?xml version="1.0" encoding="utf-8"?>\n'
         '<testsuites name="fleetnet.docker.reachability" tests="2" failures="1" errors="0">\n'
         ' <testsuite name="db -&gt; web" tests="1" failures="1" errors="0">\n'
         '  <testcase classname="fleetnet.docker.reachability.db -&gt; web" name="icmp is denied: '
         'db on h2 (db, 10.64.18.2) -&gt; web on h1 (web, 10.64.1.2)">\n'
-        '   <failure type="NotAsDeclared" message="passes, and no line of the policy allows it">'
-        "db on h2 (db, 10.64.18.2) -&gt; web on h1 (web, 10.64.1.2) icmp: passes, and no line of the policy allows it\n"
-        "intended: denied, no line of the policy allows it</failure>\n"
+        f'   <failure type="leak" message="{problem}">'
+        f"db on h2 (db, 10.64.18.2) -&gt; web on h1 (web, 10.64.1.2) icmp: {problem}\n"
+        "declared: denied, no line of the policy allows it</failure>\n"
         "  </testcase>\n"
         " </testsuite>\n"
         ' <testsuite name="web -&gt; db" tests="1" failures="0" errors="0">\n'
@@ -36,19 +49,16 @@ def test_a_suite_is_a_pair_of_networks_and_a_case_a_probe():
     )
 
 
-def test_what_a_person_wrote_is_escaped():
-    wrong = Verdict(PASSES.probe, False, "does not pass, and should")
-    failure = ElementTree.fromstring(render([wrong]).encode()).find(".//failure")
-    assert failure is not None
-    assert failure.text.endswith('intended: policy[0]: web -> db: "tcp" & <5432>')
+def test_text_of_the_declaration_is_escaped():
+    assert failure_of(BLOCKED).text.endswith(f"declared: {LINE}")
 
 
-def test_what_is_behind_a_failure_is_told():
-    wrong = Verdict(PASSES.probe, False, "does not pass", "h2: link fn-db is down")
-    failure = ElementTree.fromstring(render([wrong]).encode()).find(".//failure")
-    assert failure is not None
-    assert "because: h2: link fn-db is down\n" in failure.text
+def test_a_failure_names_its_cause():
+    cause = Cause(CauseKind.INTERFACE_DOWN, "h2", {"interface": "fn-db", "container": None})
+    failure = failure_of(dataclasses.replace(BLOCKED, causes=(cause,)))
+    assert failure.attrib["type"] == "blocked"
+    assert f"cause: {text.sentence(cause)}\n" in failure.text
 
 
-def test_nothing_to_prove_is_a_report_as_well():
+def test_a_report_without_probes():
     assert ElementTree.fromstring(render([]).encode()).attrib["tests"] == "0"

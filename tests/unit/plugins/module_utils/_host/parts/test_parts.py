@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All parts of a host in one task: their order, their options, and what is told where one of them fails."""
+"""All parts of a host in one task: their order, their options, and the result if one of them fails."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, refusal
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.preview import change_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
@@ -26,8 +27,12 @@ PRESENT = {
 }
 
 
+def difference_of(part: str) -> dict[str, t.Any]:
+    return Difference("file", f"/etc/{part}", "state", "present", None).to_data()
+
+
 class Host:
-    """Stands for what the parts do; ``failing`` is the part that does not."""
+    """Replaces what the parts do; ``failing`` is the part that fails."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.applied: list[tuple[str, dict[str, t.Any]]] = []
@@ -42,14 +47,17 @@ class Host:
         if name == self.failing:
             raise FleetnetError("the engine does not answer")
         self.applied.append((name, task.params))
-        return {"changed": name == "networks", "diff": {"before": name, "after": ""}, "operations": [f"do {name}"]}
+        return {
+            "changed": name == "networks", "diff": {"before": name, "after": ""}, "operations": [f"do {name}"],
+            "differences": [difference_of(name)],
+        }  # fmt: skip
 
     def apply(self, state: str = "present", **given: dict[str, t.Any]) -> dict[str, t.Any]:
         params = {"state": state, **dict.fromkeys(NAMES), **given}
         return whole.apply(self._task(params), {"docker_host": "unix:///there"})
 
     def drift(self, **given: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-        return [dict(each) for each in whole.drift(self._task({}), {"docker_host": "unix:///there"}, given)]
+        return [*whole.drift(self._task({}), {"docker_host": "unix:///there"}, given)]
 
     def _task(self, params: dict[str, t.Any]) -> Task:
         return Task(params, check_mode=False, commands=t.cast(t.Any, None), warn=self.warned.append)
@@ -60,12 +68,13 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     return Host(monkeypatch)
 
 
-def test_the_policy_is_there_before_the_networks(host: Host) -> None:
+def test_the_policy_is_applied_before_the_networks(host: Host) -> None:
     result = host.apply(**PRESENT)
     assert [name for name, _params in host.applied] == ["default_bridge", "bridge_routing", "networks", "host_routes"]
     assert result["changed"]
     assert result["operations"] == [f"do {name}" for name in NAMES]
     assert [entry["before"] for entry in result["diff"]] == NAMES
+    assert result["differences"] == [difference_of(name) for name in NAMES]
     assert set(result["parts"]) == set(NAMES)
 
 
@@ -77,10 +86,11 @@ def test_options_are_converted_and_get_their_defaults_and_the_connection(host: H
     assert {each["docker_host"] for each in params.values()} == {"unix:///there"}
 
 
-def test_a_part_that_is_not_given_is_left_alone(host: Host) -> None:
+def test_a_part_without_options_is_unchanged(host: Host) -> None:
     assert host.apply(default_bridge={"mtu": 1450}) == {
         "changed": False,
         "diff": [{"before": "default_bridge", "after": ""}],
+        "differences": [difference_of("default_bridge")],
         "operations": ["do default_bridge"],
         "interrupted": [],
         "parts": {
@@ -88,12 +98,13 @@ def test_a_part_that_is_not_given_is_left_alone(host: Host) -> None:
                 "changed": False,
                 "diff": {"before": "default_bridge", "after": ""},
                 "operations": ["do default_bridge"],
+                "differences": [difference_of("default_bridge")],
             },
         },
     }
 
 
-def test_the_rules_go_last_and_docker0_stays(host: Host) -> None:
+def test_rules_are_removed_last_and_docker0_is_unchanged(host: Host) -> None:
     host.apply(state="absent", default_bridge={"mtu": 1450}, networks={"allow_disconnect": True})
     assert [name for name, _params in host.applied] == ["networks", "host_routes", "bridge_routing"]
     networks, *others = (params for _name, params in host.applied)
@@ -109,13 +120,13 @@ def test_the_rules_go_last_and_docker0_stays(host: Host) -> None:
         ("host_routes", {"host": "h1"}, "host_routes: state is present but all of the following are missing: peers"),
     ],
 )
-def test_wrong_options_are_refused_before_any_part_is_applied(host, part, options, message):
+def test_invalid_options_are_rejected_before_any_part_is_applied(host, part, options, message):
     with pytest.raises(FleetnetError, match=message.replace(".", r"\.")):
         host.apply(**{**PRESENT, part: options})
     assert not host.applied
 
 
-def test_a_failure_names_the_part_and_tells_what_was_done_before(host: Host) -> None:
+def test_a_failure_names_the_part_and_returns_what_was_done_before(host: Host) -> None:
     host.failing = "host_routes"
     with pytest.raises(FleetnetError, match=r"^host_routes: the engine does not answer$") as failure:
         host.apply(**PRESENT)
@@ -132,26 +143,26 @@ def test_drift_is_what_would_change_and_changes_nothing(host: Host) -> None:
     found = host.drift(**PRESENT)
     assert [name for name, _params in host.applied] == ["default_bridge", "bridge_routing", "networks", "host_routes"]
     assert host.checked == [True] * 4
-    assert [(each["what"], each["name"], each["observed"]) for each in found] == [(name, name, name) for name in NAMES]
+    assert found == [difference_of(name) for name in NAMES]
 
 
-def test_drift_does_not_ask_for_consent_to_an_interruption(host: Host) -> None:
+def test_drift_needs_no_consent_to_an_interruption(host: Host) -> None:
     host.drift(**{**PRESENT, "networks": {"networks": [], "on_drift": "fail"}})
     params = dict(host.applied)
     assert params["default_bridge"]["allow_restart"]
     assert (params["networks"]["allow_disconnect"], params["networks"]["on_drift"]) == (True, "recreate")
 
 
-def test_a_part_that_nobody_wants_has_not_drifted(host: Host) -> None:
+def test_a_part_without_options_has_no_drift(host: Host) -> None:
     host.drift(networks=PRESENT["networks"])
     assert [name for name, _params in host.applied] == ["networks"]
 
 
-def test_a_plan_that_cannot_be_carried_out_is_drift_too(host: Host) -> None:
+def test_a_plan_that_cannot_be_applied_is_drift(host: Host) -> None:
     host.failing = "networks"
     *before, refused = host.drift(**PRESENT)
-    assert [each["name"] for each in before] == ["default_bridge", "bridge_routing"]
-    assert (refused["key"], refused["observed"]) == ("refused", "networks: the engine does not answer")
+    assert before == [difference_of("default_bridge"), difference_of("bridge_routing")]
+    assert refused == refusal("networks: the engine does not answer").to_data()
     assert host.warned == []
 
 
@@ -168,5 +179,5 @@ def test_all_parts_share_a_connection_until_one_connects_anew() -> None:
     assert part_task.connection.anew({}) is whole_task.engine() is made[1]
 
 
-def test_network_info_takes_all_parts_that_there_are() -> None:
+def test_network_info_accepts_all_parts() -> None:
     assert [part.name for part in whole.PARTS] == list(network_info.SLICE_PARTS)

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what hosts tell to the cause in words: a case for each hop, and for each way to go wrong."""
+"""From evidence to causes: one case per hop and fault. The words are tested in test_text.py."""
 
 from __future__ import annotations
 
@@ -10,14 +10,31 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import End, Evidence
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    CONTENT,
+    DIFFERENT,
+    ROUTE,
+    STATE,
+    SYSCTL,
+    TABLE,
+    Difference,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
+    Cause,
+    CauseKind,
+    Owner,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
-WEB1, WEB2 = End("h1", "web", "web", "10.64.1.2", 1500), End("h2", "web", "web", "10.64.17.2", 1500)
+WEB1, WEB2 = Endpoint("h1", "web", "web", "10.64.1.2"), Endpoint("h2", "web", "web", "10.64.17.2")
 UNDERLAY = {"h1": "192.0.2.1", "h2": "192.0.2.2"}
-FAILS, NO_ANSWER = "does not pass (timeout), and should: web is one network", "arrives, but no answer comes back"
-LEAKS, REWRITTEN = "passes, and no line of the policy allows it", "passes, but its source address was changed to x"
-OURS = "nftables: table fleetnet differs"
+C, K = CauseKind, VerdictKind
+OURS = Difference(TABLE, "ip fleetnet", CONTENT, None, DIFFERENT)
+LOST = Difference(ROUTE, "10.64.16.0/20 via 192.0.2.2", STATE, "present", None)
+SWITCH = Difference(SYSCTL, "net.ipv4.ip_forward", "value", "1", "0")
 
 
 def step(table: str, chain: str, rule: str, verdict: str, oif: str | None = None) -> dict[str, t.Any]:
@@ -32,8 +49,8 @@ def link(name: str, mac: str, kind: str | None = None, master: str | None = None
             "addresses": list(addresses)}  # fmt: skip
 
 
-def good(end: End, other: End) -> dict[str, t.Any]:
-    """A host on which nothing is wrong."""
+def good(end: Endpoint, other: Endpoint) -> dict[str, t.Any]:
+    """Evidence of a host without faults."""
     gateway = end.address.rpartition(".")[0] + ".1"
     flows = [
         {"source": end.address, "destination": other.address, "steps": PASSED,
@@ -81,10 +98,25 @@ def links(data: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     return {each["name"]: each for each in data["network_info"]["links"]}
 
 
-def told(problem: str, packet: int | None = None, **damage: t.Callable[[dict[str, t.Any]], object]) -> str | None:
-    """What is told where hosts (h1, h2) are damaged so."""
+def find_causes(
+    kind: VerdictKind, packet: int | None = None, **damage: t.Callable[[dict[str, t.Any]], object]
+) -> list[Cause]:
+    """The causes that are found if hosts (h1, h2) are damaged so."""
     evidence = {host: Evidence.from_data(data) for host, data in damaged(**damage).items()}
-    return explain(problem, WEB1, WEB2, packet, evidence)
+    return list(explain(verdict_of(kind, WEB1, WEB2, packet), evidence))
+
+
+def verdict_of(kind: VerdictKind, source: Endpoint, target: Endpoint, packet: int | None = None) -> Verdict:
+    return Verdict(Probe(source, target, "icmp", None, 0, "a line", packet), kind)
+
+
+def find(*differences: Difference) -> t.Callable[[dict[str, t.Any]], object]:
+    """The host differs from its plan."""
+    return lambda data: data["checks"].extend(each.to_data() for each in differences)
+
+
+def both(*damage: t.Callable[[dict[str, t.Any]], object]) -> t.Callable[[dict[str, t.Any]], object]:
+    return lambda data: [each(data) for each in damage]
 
 
 def damaged(**damage: t.Callable[[dict[str, t.Any]], object]) -> dict[str, dict[str, t.Any]]:
@@ -94,24 +126,23 @@ def damaged(**damage: t.Callable[[dict[str, t.Any]], object]) -> dict[str, dict[
     return hosts
 
 
-# What is another word in IPv6, in what hosts tell and in what is made of it.
+# Values of IPv4, and those of IPv6 in their place.
 IN_IPV6 = {
     "10.64.": "fd00:64::", "192.0.2.": "2001:db8::", ".1.2": ":1:2", ".17.2": ":17:2", ".1.9": ":1:9",
     "ip fleetnet": "ip6 fleetnet", "ip filter": "ip6 filter", "ip raw": "ip6 raw", "ip saddr": "ip6 saddr",
-    "net.ipv4.ip_forward": "net.ipv6.conf.all.forwarding", "does not answer ARP":
-    "does not answer neighbour solicitations",
+    "net.ipv4.ip_forward": "net.ipv6.conf.all.forwarding", "ARP": "neighbour solicitations",
 }  # fmt: skip
 SWAPPED = {"ipv4": "ipv6", "ipv6": "ipv4"}
 
 
 def in_ipv6(value: t.Any) -> t.Any:
-    """The same of IPv6."""
+    """The same for IPv6."""
     if isinstance(value, str):
         for one, other in IN_IPV6.items():
             value = value.replace(one, other)
         return SWAPPED.get(value, value)
     if isinstance(value, dict):
-        # A link of a container has a gateway for each version, a route the one that it is for.
+        # An interface of a container has a gateway per version, a route only one.
         renamed = {"gateway": "gateway_v6"} if "peer" in value else {}
         return {renamed.get(key, in_ipv6(key)): in_ipv6(each) for key, each in value.items()}
     return [in_ipv6(each) for each in value] if isinstance(value, list) else value
@@ -122,115 +153,228 @@ def drop(table: str, chain: str, rule: str) -> t.Callable[[dict[str, t.Any]], ob
 
 
 def no_forward(**lookup: t.Any) -> t.Callable[[dict[str, t.Any]], object]:
-    """It comes in, and is not forwarded."""
+    """The packet arrives and is not forwarded."""
     return lambda data: there(data).update(steps=[step("ip nat", "PREROUTING", "", "accept")], lookup=lookup)
 
 
-CASES: list[tuple[str, dict[str, t.Any], str]] = [
-    ("a drop in raw", {"h2": drop("ip raw", "PREROUTING", "ip saddr 10.64.1.2 drop")},
-     "h2: rule 'ip saddr 10.64.1.2 drop' of table ip raw, chain PREROUTING dropped it; it is not ours"),
-    ("a drop of Docker's", {"h1": drop("ip filter", "DOCKER", "drop")},
-     "h1: rule 'drop' of table ip filter, chain DOCKER dropped it; it is Docker's"),
-    ("a policy", {"h1": drop("ip filter", "FORWARD", "")},
-     "h1: the policy of table ip filter, chain FORWARD dropped it: nothing accepted it before"),
-    ("our own rules", {"h1": lambda data: (drop("ip fleetnet", "between", "drop")(data), data["checks"].append(OURS))},
-     f"h1: our rule 'drop' of table ip fleetnet, chain between dropped it ({OURS})"),
-    ("no route", {"h1": no_forward(error="Network is unreachable")}, "h1: no way to 10.64.17.2: there is no route"),
-    ("a blackhole", {"h1": no_forward(error="Invalid argument")},
-     "h1: no way to 10.64.17.2: a blackhole route drops it"),
-    ("rp_filter", {"h2": no_forward(error="Invalid cross-device link")},
-     "h2: no way to 10.64.17.2: rp_filter drops it: the way back to its source is by another link"),
-    ("forwarding off",
-     {"h1": lambda data: (no_forward(dev="eth0")(data), data["network_info"]["forwarding"].update(ipv4=False))},
-     "h1: the host does not forward: net.ipv4.ip_forward is 0"),
-    ("a wrong next hop", {"h1": lambda data: there(data)["lookup"].update(gateway="192.0.2.9")},
-     "h1: the route to 10.64.17.2 leads by way of 192.0.2.9, which is not h2"),
-    ("a stale neighbour", {"h1": lambda data: data["neighbours"][0].update(lladdr="02:ff"),
-                           "h2": lambda data: there(data).update(steps=None)},
-     "h1: neighbour 192.0.2.2 is 02:ff, which h2 is not"),
-    ("a queue that loses", {"h1": lambda data: data["queues"].append(
-        {"kind": "netem", "link": "eth0", "text": "qdisc netem loss 100%"}),
-        "h2": lambda data: there(data).update(steps=None)},
-     "h1: queueing discipline netem on link eth0 may lose packets: qdisc netem loss 100%"),
-    ("nothing comes in", {"h2": lambda data: there(data).update(steps=None)},
-     "h2: what h1 sent to 192.0.2.2 did not come in"),
-    ("a container's link down", {"h2": lambda data: interface(data).update(state="down")},
-     "h2: container web: its link eth0 is down"),
-    ("another address", {"h1": lambda data: interface(data).update(addresses=["10.64.1.9/24"])},
-     "h1: container web: its link eth0 has lost address 10.64.1.2, and has: 10.64.1.9/24"),
-    ("no default route", {"h2": lambda data: interface(data).update(gateway=None)},
-     "h2: container web has no default route"),
-    ("a bridge down", {"h2": lambda data: links(data)["fn-web"].update(state="down")}, "h2: link fn-web is down"),
-    ("no port", {"h1": lambda data: interface(data).update(bridge=None)},
-     "h1: link veth1 of container web is no port of bridge fn-web"),
-    ("a wrong bridge", {"h1": lambda data: interface(data).update(bridge="eth0")},
-     "h1: link veth1 of container web is a port of bridge eth0, not of fn-web"),
-    ("a wrong last neighbour", {"h2": lambda data: data["neighbours"][1].update(lladdr="02:ff")},
-     "h2: neighbour 10.64.17.2 is 02:ff, and container web is aa:h2"),
-    ("no ARP", {"h2": lambda data: data["neighbours"][1].update(lladdr=None, state=["FAILED"])},
-     "h2: neighbour 10.64.17.2 does not answer ARP"),
-    ("frames are dropped", {"h2": lambda data: (data["neighbours"][1].update(lladdr=None, state=["FAILED"]),
-                                                data["network_info"]["firewall"]["tables"].append("bridge foreign"))},
-     "h2: table bridge foreign may drop frames; it is not ours"),
-    ("what our scripts find", {"h2": lambda data: data["checks"].append(OURS)}, f"h2: {OURS}"),
-    ("nothing at all", {}, "h2: it was seen here last, and met nothing that drops it"),
-]  # fmt: skip
+TO = {"destination": WEB2.address}
+WEB = {"container": "web", "interface": "eth0"}
+VETH = {"container": "web", "interface": "veth1", "bridge": "fn-web"}
 
 
-@pytest.mark.parametrize(("damage", "text"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_what_should_pass_and_does_not(damage, text):
-    assert told(FAILS, **damage) == text
+def rule(table: str, chain: str, text: str) -> dict[str, str]:
+    return {"table": table, "chain": chain, "rule": text}
 
 
-@pytest.mark.parametrize(("damage", "text"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_the_same_is_told_of_ipv6(damage, text):
+CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
+    "a drop in raw": (
+        {"h2": drop("ip raw", "PREROUTING", "ip saddr 10.64.1.2 drop")},
+        Cause(C.DROPPED, "h2", rule("ip raw", "PREROUTING", "ip saddr 10.64.1.2 drop"), Owner.FOREIGN),
+    ),
+    "a drop by Docker": (
+        {"h1": drop("ip filter", "DOCKER", "drop")},
+        Cause(C.DROPPED, "h1", rule("ip filter", "DOCKER", "drop"), Owner.DOCKER),
+    ),
+    "a policy": (
+        {"h1": drop("ip filter", "FORWARD", "")}, Cause(C.NOT_ACCEPTED, "h1", rule("ip filter", "FORWARD", "")),
+    ),
+    "our own rules": (
+        {"h1": both(drop("ip fleetnet", "between", "drop"), find(OURS))},
+        Cause(C.DROPPED, "h1", rule("ip fleetnet", "between", "drop"), Owner.OURS, (OURS,)),
+    ),
+    "our own chain": (
+        {"h1": drop("ip raw", "FLEETNET-RAW", "drop")},
+        Cause(C.DROPPED, "h1", rule("ip raw", "FLEETNET-RAW", "drop"), Owner.OURS),
+    ),
+    "no route": ({"h1": no_forward(error="Network is unreachable")}, Cause(C.NO_ROUTE, "h1", TO)),
+    "no route of ours": (
+        {"h1": both(no_forward(error="Network is unreachable"), find(OURS, LOST, SWITCH))},
+        Cause(C.NO_ROUTE, "h1", TO, None, (LOST, SWITCH)),
+    ),
+    "no route, or no forwarding": ({"h1": no_forward(error="No route to host")}, Cause(C.UNREACHABLE, "h1", TO)),
+    "a blackhole": (
+        {"h1": no_forward(error="Invalid argument")}, Cause(C.DROPPING_ROUTE, "h1", {**TO, "type": "blackhole"}),
+    ),
+    "a prohibit route": (
+        {"h1": no_forward(type="prohibit")}, Cause(C.DROPPING_ROUTE, "h1", {**TO, "type": "prohibit"}),
+    ),
+    "rp_filter": ({"h2": no_forward(error="Invalid cross-device link")}, Cause(C.REVERSE_PATH, "h2", TO)),
+    "another error": (
+        {"h1": no_forward(error="File exists")}, Cause(C.LOOKUP_FAILED, "h1", {**TO, "error": "File exists"}),
+    ),
+    "forwarding off": (
+        {"h1": both(no_forward(dev="eth0"), find(OURS, SWITCH),
+                    lambda data: data["network_info"]["forwarding"].update(ipv4=False))},
+        Cause(C.NOT_FORWARDING, "h1", {"sysctl": "net.ipv4.ip_forward"}, None, (SWITCH,)),
+    ),
+    "a wrong next hop": (
+        {"h1": both(lambda data: there(data)["lookup"].update(gateway="192.0.2.9"), find(LOST, SWITCH))},
+        Cause(C.WRONG_NEXT_HOP, "h1", {**TO, "gateway": "192.0.2.9", "interface": "eth0", "target": "h2"}, None,
+              (LOST,)),
+    ),
+    "a stale neighbour": (
+        {"h1": lambda data: data["neighbours"][0].update(lladdr="02:ff"),
+         "h2": lambda data: there(data).update(steps=None)},
+        Cause(C.WRONG_NEIGHBOUR, "h1", {"address": "192.0.2.2", "observed": "02:ff", "target": "h2"}),
+    ),
+    "a queue that drops": (
+        {"h1": lambda data: data["queues"].append({"kind": "netem", "link": "eth0", "text": "qdisc netem loss 100%"}),
+         "h2": lambda data: there(data).update(steps=None)},
+        Cause(C.QUEUE, "h1", {"queue": "netem", "interface": "eth0", "text": "qdisc netem loss 100%"}),
+    ),
+    "nothing arrives": (
+        {"h2": lambda data: there(data).update(steps=None)},
+        Cause(C.NOT_RECEIVED, "h2", {"source": "h1", "gateway": "192.0.2.2"}),
+    ),
+    "a stopped container": (
+        {"h2": lambda data: data["network_info"].update(containers=[])},
+        Cause(C.NOT_RUNNING, "h2", {"container": "web"}),
+    ),
+    "a container without an interface": (
+        {"h2": lambda data: data["network_info"]["containers"][0].update(interfaces=[])},
+        Cause(C.NO_INTERFACE, "h2", {"container": "web"}),
+    ),
+    "a container's interface down": (
+        {"h2": lambda data: interface(data).update(state="down")}, Cause(C.INTERFACE_DOWN, "h2", WEB),
+    ),
+    "another address": (
+        {"h1": lambda data: interface(data).update(addresses=["10.64.1.9/24"])},
+        Cause(C.ADDRESS_MISSING, "h1", {**WEB, "address": "10.64.1.2", "observed": ["10.64.1.9/24"]}),
+    ),
+    "no default route": (
+        {"h2": lambda data: interface(data).update(gateway=None)}, Cause(C.NO_DEFAULT_ROUTE, "h2", WEB),
+    ),
+    "a bridge down": (
+        {"h2": lambda data: links(data)["fn-web"].update(state="down")},
+        Cause(C.INTERFACE_DOWN, "h2", {"container": None, "interface": "fn-web"}),
+    ),
+    "no peer": ({"h1": lambda data: interface(data).update(peer=None)}, Cause(C.NO_PEER, "h1", WEB)),
+    "no port": ({"h1": lambda data: interface(data).update(bridge=None)}, Cause(C.NOT_ON_BRIDGE, "h1", VETH)),
+    "a wrong bridge": (
+        {"h1": lambda data: interface(data).update(bridge="eth0")},
+        Cause(C.ON_ANOTHER_BRIDGE, "h1", {**VETH, "observed": "eth0"}),
+    ),
+    "a wrong last neighbour": (
+        {"h2": lambda data: data["neighbours"][1].update(lladdr="02:ff")},
+        Cause(C.WRONG_NEIGHBOUR, "h2",
+              {"address": "10.64.17.2", "observed": "02:ff", "container": "web", "mac": "aa:h2"}),
+    ),
+    "no ARP": (
+        {"h2": lambda data: data["neighbours"][1].update(lladdr=None, state=["FAILED"])},
+        Cause(C.NO_NEIGHBOUR, "h2", {"address": "10.64.17.2", "protocol": "ARP"}),
+    ),
+    "dropped frames": (
+        {"h2": lambda data: (data["neighbours"][1].update(lladdr=None, state=["FAILED"]),
+                             data["network_info"]["firewall"]["tables"].append("bridge foreign"))},
+        Cause(C.FRAME_TABLE, "h2", {"table": "bridge foreign"}),
+    ),
+    "a source rewritten": (
+        {"h1": lambda data: there(data).update(steps=[step("ip nat", "POSTROUTING", "masquerade", "accept", "eth0")])},
+        Cause(C.SOURCE_REWRITTEN, "h1", rule("ip nat", "POSTROUTING", "masquerade"), Owner.FOREIGN),
+    ),
+    "a destination rewritten": (
+        {"h1": lambda data: there(data).update(steps=[step("ip nat", "DOCKER", "dnat to 10.9.9.9", "accept")])},
+        Cause(C.REDIRECTED, "h1", rule("ip nat", "DOCKER", "dnat to 10.9.9.9"), Owner.DOCKER),
+    ),
+    "differences from the plan": ({"h2": find(OURS, LOST)}, Cause(C.DIFFERENT, "h2", {}, None, (OURS, LOST))),
+    "no fault": ({}, Cause(C.LAST_SEEN, "h2", {})),
+    "no packet": (
+        {host: lambda data: there(data).update(steps=None) for host in ("h1", "h2")}, Cause(C.NOT_SEEN, "h1", {}),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_blocked_probe(name):
+    damage, cause = CASES[name]
+    assert find_causes(K.BLOCKED, **damage) == [cause]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_blocked_probe_of_ipv6(name):
+    damage, cause = CASES[name]
     evidence = {host: Evidence.from_data(in_ipv6(data)) for host, data in damaged(**damage).items()}
     ends = (end._replace(address=in_ipv6(end.address)) for end in (WEB1, WEB2))
-    assert explain(FAILS, *ends, None, evidence) == in_ipv6(text)
+    differences = tuple(Difference.from_data(in_ipv6(each.to_data())) for each in cause.differences)
+    expected = cause._replace(values=in_ipv6(cause.values), differences=differences)
+    assert explain(verdict_of(K.BLOCKED, *ends), evidence) == (expected,)
 
 
-def test_an_answer_that_gets_lost_is_looked_for_on_the_way_back():
+def test_an_answer_that_does_not_return_is_followed_back():
     def damage(data):
         back = next(flow for flow in data["flows"] if flow["source"] == WEB2.address)
         back.update(steps=[step("ip mangle", "FORWARD", "drop", "drop", "eth0")])
 
-    assert told(NO_ANSWER, h2=damage) == "h2: rule 'drop' of table ip mangle, chain FORWARD dropped it; it is not ours"
+    dropped = Cause(C.DROPPED, "h2", rule("ip mangle", "FORWARD", "drop"), Owner.FOREIGN)
+    assert find_causes(K.NO_ANSWER, h2=damage) == [dropped]
+    # What is on the path there does not explain it.
+    assert find_causes(K.NO_ANSWER, h1=drop("ip raw", "PREROUTING", "drop"), h2=damage) == [dropped]
 
 
-def test_a_packet_that_is_too_big_names_the_links_that_are_too_small():
-    assert told(FAILS, 1500, h2=lambda data: links(data)["fn-web"].update(mtu=1300)) == "h2: link fn-web has MTU 1300"
-    text = told(FAILS, 1500, h1=lambda data: interface(data).update(mtu=1400))
-    assert text == "h1: container web's link eth0 has MTU 1400"
+def test_an_answer_by_another_is_explained_by_a_redirection():
+    steps = [step("ip nat", "c", "dnat to 10.9.9.9", "accept"), step("ip raw", "c", "drop", "drop")]
+    (cause,) = find_causes(K.ANSWERED_BY_ANOTHER, h1=lambda data: there(data).update(steps=steps))
+    assert cause.kind is C.REDIRECTED
+
+
+def test_a_packet_that_is_too_big_names_the_interfaces_that_are_too_small():
+    def small(data):
+        links(data)["fn-web"].update(mtu=1300)
+        interface(data).update(mtu=1400)
+
+    assert find_causes(K.BLOCKED, 1500, h2=small) == [
+        Cause(C.SMALL_MTU, "h2", {**WEB, "mtu": 1400}),
+        Cause(C.SMALL_MTU, "h2", {"interface": "fn-web", "container": None, "mtu": 1300}),
+    ]
+    assert find_causes(K.BLOCKED, 1300, h2=small) == [Cause(C.LAST_SEEN, "h2", {})]
 
 
 @pytest.mark.parametrize("family", ["ip", "ip6"])
-def test_a_source_that_was_rewritten_names_the_rule(family):
+def test_a_rewritten_source_names_the_rule(family):
     masquerade = step("ip nat", "POSTROUTING", "ip saddr 10.64.0.0/12 masquerade", "accept", "eth0")
     own = step(f"{family} fleetnet", "postrouting", f"{family} saddr X snat to {family} saddr", "accept", "eth0")
-    text = told(REWRITTEN, h1=lambda data: there(data).update(steps=[own, masquerade]))
-    assert text == (
-        "h1: rule 'ip saddr 10.64.0.0/12 masquerade' of table ip nat, chain POSTROUTING changes the source address; it "
-        "is not ours"
-    )
+    found = find_causes(K.SOURCE_REWRITTEN, h1=lambda data: there(data).update(steps=[own, masquerade]))
+    expected = rule("ip nat", "POSTROUTING", "ip saddr 10.64.0.0/12 masquerade")
+    assert found == [Cause(C.SOURCE_REWRITTEN, "h1", expected, Owner.FOREIGN)]
+    different = Cause(C.DIFFERENT, "h1", {}, None, (OURS,))
+    assert find_causes(K.SOURCE_REWRITTEN, h1=find(OURS)) == [different]
 
 
-def test_what_passes_and_should_not_names_what_let_it_through():
-    assert told(LEAKS) == (
-        "h1: rule 'accept' of table ip fleetnet, chain allowed lets it through; "
-        "h2: rule 'accept' of table ip fleetnet, chain allowed lets it through"
-    )
+@pytest.mark.parametrize("kind", [K.LEAK, K.ARRIVES_THOUGH_DENIED])
+def test_a_leak_names_what_accepts_the_packet(kind):
+    accepted = rule("ip fleetnet", "allowed", "accept")
+    assert find_causes(kind) == [Cause(C.ACCEPTED, host, accepted, Owner.OURS) for host in ("h1", "h2")]
 
     def gone(data):
         there(data).update(steps=[])
         data["network_info"]["firewall"]["owned"] = False
 
-    text = told(LEAKS, h1=gone, h2=lambda data: data["checks"].append(OURS))
-    assert text == f"h1: table ip fleetnet is not loaded; h2: {OURS}"
+    assert find_causes(kind, h1=gone, h2=find(OURS)) == [
+        Cause(C.TABLE_NOT_LOADED, "h1", {"table": "ip fleetnet"}),
+        Cause(C.DIFFERENT, "h2", {}, None, (OURS,)),
+    ]
 
 
-def test_what_was_not_traced_is_not_explained():
+def test_a_leak_within_one_bridge():
+    other = Endpoint("h1", "web2", "web", "10.64.1.3")
+    data = good(WEB1, other)
+    neighbour = copy.deepcopy(data["network_info"]["containers"][0])
+    neighbour["name"] = "web2"
+    neighbour["interfaces"][0]["addresses"] = ["10.64.1.3/24"]
+    data["network_info"]["containers"].append(neighbour)
+    data["flows"][0]["steps"] = []
+    found = explain(verdict_of(K.LEAK, WEB1, other), {"h1": Evidence.from_data(data)})
+    assert found == (Cause(C.SAME_BRIDGE, "h1", {"bridge": "fn-web"}),)
+
+
+@pytest.mark.parametrize("kind", [K.AS_DECLARED, K.NOT_TRIED, K.NAME_UNRESOLVED, K.NAME_RESOLVES_ELSEWHERE])
+def test_verdicts_that_packets_do_not_explain(kind):
+    assert find_causes(kind, h1=drop("ip raw", "PREROUTING", "drop")) == []
+
+
+def test_an_untraced_probe_has_no_cause():
     def untraced(data):
         data["flows"] = []
 
-    assert told(FAILS, h1=untraced) is None
-    assert explain(FAILS, WEB1, WEB2, None, {}) is None
+    assert find_causes(K.BLOCKED, h1=untraced) == []
+    assert explain(verdict_of(K.BLOCKED, WEB1, WEB2), {}) == ()

@@ -1,9 +1,11 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What nft prints of traced packets, as nft 1.1 printed it on a host with engine 26.1."""
+"""Parsing nft's trace. The text is from nft 1.1 on a host with engine 26.1."""
 
 from __future__ import annotations
+
+import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import (
     Flow,
@@ -38,7 +40,7 @@ table ip mangle { # handle 9
 FLOW = Flow("10.64.17.2", "10.64.33.2")
 
 
-def test_the_steps_of_a_flow_are_those_of_all_its_packets():
+def test_a_flow_has_the_steps_of_all_its_packets():
     found = parse_trace(TRACE, parse_handles(LISTING))
     assert found == {
         FLOW: [
@@ -51,10 +53,25 @@ def test_the_steps_of_a_flow_are_those_of_all_its_packets():
     }  # fmt: skip
 
 
-def test_a_rule_that_is_gone_goes_by_its_handle():
+def test_a_deleted_rule_is_shown_by_its_handle():
     assert parse_trace(TRACE, {})[FLOW][-1].rule == "handle 2"
 
 
-def test_a_packet_that_met_nothing_was_seen():
+def test_a_packet_that_matched_no_rule_has_no_steps():
     assert parse_trace(TRACE.splitlines()[0], {}) == {FLOW: []}
     assert parse_trace("", {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "drops", "accepts"),
+    [
+        ("drop", True, False),
+        ("accept", False, True),
+        ("goto allowed", False, True),
+        ("jump x", False, False),
+        ("", False, False),
+    ],
+)
+def test_verdicts_of_steps(verdict, drops, accepts):
+    step = TraceStep("ip fleetnet", "between", "a rule", verdict, None, None)
+    assert (step.drops, step.accepts) == (drops, accepts)

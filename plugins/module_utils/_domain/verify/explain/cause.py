@@ -1,0 +1,84 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cause of a failed probe, as a record. Pure; verify/text.py turns it into a sentence."""
+
+from __future__ import annotations
+
+import enum
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
+
+
+class CauseKind(enum.Enum):
+    """What is wrong; each comment names the values of the record."""
+
+    # At the container.
+    NOT_RUNNING = "not_running"  # container
+    NO_INTERFACE = "no_interface"  # container
+    INTERFACE_DOWN = "interface_down"  # interface, container (None for an interface of the host)
+    ADDRESS_MISSING = "address_missing"  # container, interface, address, observed
+    NO_DEFAULT_ROUTE = "no_default_route"  # container
+    NO_PEER = "no_peer"  # container, interface
+    NOT_ON_BRIDGE = "not_on_bridge"  # container, interface, bridge
+    ON_ANOTHER_BRIDGE = "on_another_bridge"  # container, interface, bridge, observed
+    # In the host's rules: table, chain, rule ("" for the chain's policy).
+    DROPPED = "dropped"
+    NOT_ACCEPTED = "not_accepted"  # dropped by the chain's policy
+    ACCEPTED = "accepted"
+    SOURCE_REWRITTEN = "source_rewritten"
+    REDIRECTED = "redirected"
+    TABLE_NOT_LOADED = "table_not_loaded"  # table
+    SAME_BRIDGE = "same_bridge"  # bridge
+    # In the host's routing.
+    NOT_FORWARDING = "not_forwarding"  # sysctl
+    NO_ROUTE = "no_route"  # destination
+    UNREACHABLE = "unreachable"  # destination
+    DROPPING_ROUTE = "dropping_route"  # destination, type
+    REVERSE_PATH = "reverse_path"  # destination
+    LOOKUP_FAILED = "lookup_failed"  # destination, error
+    WRONG_NEXT_HOP = "wrong_next_hop"  # destination, gateway, interface, target
+    # Between hosts, and to the container.
+    WRONG_NEIGHBOUR = "wrong_neighbour"  # address, observed; target (a host), or container, mac
+    NO_NEIGHBOUR = "no_neighbour"  # address, protocol
+    NOT_RECEIVED = "not_received"  # source, gateway
+    QUEUE = "queue"  # interface, queue, text
+    FRAME_TABLE = "frame_table"  # table
+    SMALL_MTU = "small_mtu"  # interface, container (None for an interface of the host), mtu
+    # Nothing else was found.
+    DIFFERENT = "different"  # the host differs from its plan
+    NOT_SEEN = "not_seen"
+    LAST_SEEN = "last_seen"
+
+
+class Owner(enum.Enum):
+    """Who made a rule."""
+
+    OURS = "ours"
+    DOCKER = "docker"
+    FOREIGN = "foreign"
+
+
+class Cause(t.NamedTuple):
+    """What explains a failed probe, and on which host.
+
+    ``values`` are those that :class:`CauseKind` lists. ``owner`` is the rule's. ``differences`` are those between the
+    host and its plan that may be related.
+    """
+
+    kind: CauseKind
+    host: str
+    values: t.Mapping[str, t.Any]
+    owner: Owner | None = None
+    differences: tuple[Difference, ...] = ()
+
+    def to_data(self) -> dict[str, t.Any]:
+        """The record as an item of ``causes`` in ``reachability.json``."""
+        return {
+            "kind": self.kind.value,
+            "host": self.host,
+            "owner": self.owner.value if self.owner else None,
+            "values": dict(self.values),
+            "differences": [difference.to_data() for difference in self.differences],
+        }

@@ -1,0 +1,142 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verdicts and causes as sentences: the only place that makes them. Pure; nothing reads a sentence back."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift import difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
+    Cause,
+    CauseKind,
+    Owner,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
+
+_OWNERS = {Owner.OURS: "rule of this collection", Owner.DOCKER: "Docker's rule", Owner.FOREIGN: "foreign rule"}
+
+_PROBLEMS = {
+    VerdictKind.NOT_TRIED: "not tried: {reason}",
+    VerdictKind.BLOCKED: "does not pass ({result}); expected to pass: {declared_by}",
+    VerdictKind.NO_ANSWER: "arrives, but no answer returns ({outcome})",
+    VerdictKind.SOURCE_REWRITTEN: "passes, but the source address is changed to {addresses}",
+    VerdictKind.ANSWERED_BY_ANOTHER: "is answered, but did not arrive at the target: something else answers",
+    VerdictKind.LEAK: "passes, but no line of the policy allows it",
+    VerdictKind.ARRIVES_THOUGH_DENIED: "arrives at the target, but no line of the policy allows it",
+    VerdictKind.NAME_UNRESOLVED: "name {name} does not resolve ({result}); expected to resolve: {declared_by}",
+    VerdictKind.NAME_RESOLVES_ELSEWHERE: "name {name} resolves to {addresses} instead of {target}",
+}
+
+_CAUSES = {
+    CauseKind.NOT_RUNNING: "container {container} is not running",
+    CauseKind.NO_INTERFACE: "container {container} has no interface except lo",
+    CauseKind.INTERFACE_DOWN: "{where} is down",
+    CauseKind.ADDRESS_MISSING: "{where} does not have address {address}; it has {observed}",
+    CauseKind.NO_DEFAULT_ROUTE: "container {container} has no default route",
+    CauseKind.NO_PEER: "{where} has no peer on the host",
+    CauseKind.NOT_ON_BRIDGE: "{where} is not attached to bridge {bridge}",
+    CauseKind.ON_ANOTHER_BRIDGE: "{where} is attached to bridge {observed} instead of {bridge}",
+    CauseKind.DROPPED: "{where} drops the packet",
+    CauseKind.NOT_ACCEPTED: "{where} drops the packet: no rule accepts it",
+    CauseKind.ACCEPTED: "{where} accepts the packet",
+    CauseKind.SOURCE_REWRITTEN: "{where} changes the source address",
+    CauseKind.REDIRECTED: "{where} changes the destination address",
+    CauseKind.TABLE_NOT_LOADED: "table {table} is not loaded",
+    CauseKind.SAME_BRIDGE: "both containers are attached to bridge {bridge}, where no policy applies",
+    CauseKind.NOT_FORWARDING: "forwarding is off: {sysctl} is 0",
+    CauseKind.NO_ROUTE: "no route to {destination}",
+    CauseKind.UNREACHABLE: "no route to {destination}, or the interface does not forward",
+    CauseKind.DROPPING_ROUTE: "a route of type {type} drops packets to {destination}",
+    CauseKind.REVERSE_PATH: (
+        "rp_filter drops packets to {destination}: the route back to the source uses another interface"
+    ),
+    CauseKind.LOOKUP_FAILED: "the kernel does not route packets to {destination}: {error}",
+    CauseKind.WRONG_NEXT_HOP: "the route to {destination} leads to {next_hop}, not to {target}",
+    CauseKind.WRONG_NEIGHBOUR: "neighbour {address} has MAC address {observed}, {expected}",
+    CauseKind.NO_NEIGHBOUR: "neighbour {address} does not answer {protocol}",
+    CauseKind.NOT_RECEIVED: "packets that {source} sent to {gateway} did not arrive",
+    CauseKind.QUEUE: "queueing discipline {queue} on interface {interface} may drop packets: {text}",
+    CauseKind.FRAME_TABLE: "foreign table {table} may drop frames",
+    CauseKind.SMALL_MTU: "{where} has an MTU of {mtu} bytes",
+    CauseKind.DIFFERENT: "",
+    CauseKind.NOT_SEEN: "no packet arrived on the host: it was lost between the container and its bridge",
+    CauseKind.LAST_SEEN: "the packet was last seen here, and no rule dropped it",
+}
+
+
+def problem(verdict: Verdict) -> str | None:
+    """Return what is wrong with a probe; None if it is as declared."""
+    if verdict.as_declared:
+        return None
+    # A probe for the path's MTU: the detail names the router and its MTU.
+    detailed = verdict.probe.packet is not None or verdict.probe.name is not None
+    return _PROBLEMS[verdict.kind].format(
+        reason=verdict.detail if verdict.outcome else f"host {verdict.probe.source.host} did not run its probes",
+        result=f"{verdict.outcome}: {verdict.detail}" if detailed and verdict.detail else verdict.outcome,
+        outcome=verdict.outcome,
+        addresses=", ".join(verdict.addresses),
+        declared_by=verdict.probe.declared_by,
+        name=verdict.probe.name,
+        target=verdict.probe.target.address,
+    )
+
+
+def explanation(causes: t.Iterable[Cause]) -> str | None:
+    """Return the causes as text; None without causes."""
+    return "; ".join(sentence(cause) for cause in causes) or None
+
+
+def sentence(cause: Cause) -> str:
+    """Return one cause as text, the host first."""
+    values = dict(cause.values)
+    values.setdefault("where", _where(values))
+    if cause.kind is CauseKind.ADDRESS_MISSING:
+        values["observed"] = ", ".join(values["observed"]) or "none"
+    elif cause.kind is CauseKind.WRONG_NEXT_HOP:
+        gateway, interface = values["gateway"], values["interface"]
+        values["next_hop"] = f"gateway {gateway}" if gateway else f"interface {interface} without a gateway"
+    elif cause.kind is CauseKind.WRONG_NEIGHBOUR:
+        container = f"container {values.get('container')} has {values.get('mac')}"
+        values["expected"] = f"which {values['target']} does not have" if "target" in values else container
+    text = _CAUSES[cause.kind].format(**values)
+    notes = [_OWNERS[cause.owner]] if cause.owner else []
+    if cause.kind is CauseKind.DROPPED and cause.owner is Owner.OURS and not cause.differences:
+        notes.append("as planned")
+    notes += [difference.sentence(each) for each in cause.differences]
+    joined = "; ".join(notes)
+    return f"{cause.host}: {text} ({joined})" if text and notes else f"{cause.host}: {text or joined}"
+
+
+def _where(values: t.Mapping[str, t.Any]) -> str:
+    """The rule or interface that a cause is about."""
+    if "chain" in values:
+        rule = f"rule '{values['rule']}'" if values["rule"] else "the policy"
+        return f"{rule} of table {values['table']}, chain {values['chain']}"
+    owner = f" of container {values['container']}" if values.get("container") else ""
+    return f"interface {values.get('interface')}{owner}"
+
+
+def entry(verdict: Verdict) -> dict[str, t.Any]:
+    """Return an entry of ``reachability.json``: values, and ``problem`` and ``explanation`` as text for people."""
+    probe = verdict.probe
+    return {
+        "source": probe.source._asdict(),
+        "target": probe.target._asdict(),
+        "service": probe.service,
+        "protocol": probe.protocol,
+        "port": probe.port,
+        "packet": probe.packet,
+        "name": probe.name,
+        "intended": probe.declared_by is not None,
+        "declared_by": probe.declared_by,
+        "passed": verdict.passed,
+        "kind": verdict.kind.value,
+        "outcome": verdict.outcome,
+        "detail": verdict.detail,
+        "addresses": list(verdict.addresses),
+        "causes": [cause.to_data() for cause in verdict.causes],
+        "problem": problem(verdict),
+        "explanation": explanation(verdict.causes),
+    }

@@ -1,0 +1,157 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the result of a probe means against the declaration, as a value. Pure; text.py turns it into sentences."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ERROR
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Data, Probe
+
+
+class VerdictKind(enum.Enum):
+    """What a probe proved. The values are those of ``reachability.json``."""
+
+    AS_DECLARED = "as_declared"
+    NOT_TRIED = "not_tried"
+    # The probe is allowed, and
+    BLOCKED = "blocked"  # does not arrive
+    NO_ANSWER = "no_answer"  # arrives, but the answer does not return
+    SOURCE_REWRITTEN = "source_rewritten"  # passes with another source address
+    ANSWERED_BY_ANOTHER = "answered_by_another"  # is answered, but did not arrive at the target
+    # The probe is denied, and
+    LEAK = "leak"  # passes
+    ARRIVES_THOUGH_DENIED = "arrives_though_denied"  # arrives, but the answer does not return
+    # The name of the target
+    NAME_UNRESOLVED = "name_unresolved"
+    NAME_RESOLVES_ELSEWHERE = "name_resolves_elsewhere"
+
+
+_PASSED = frozenset(
+    (
+        VerdictKind.SOURCE_REWRITTEN,
+        VerdictKind.ANSWERED_BY_ANOTHER,
+        VerdictKind.LEAK,
+        VerdictKind.ARRIVES_THOUGH_DENIED,
+    )
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """A probe and what it proved.
+
+    ``outcome`` and ``detail`` are the prober's, ``outcome`` is None if the source's host ran no probes. ``addresses``
+    are the rewritten source addresses, or those that the name resolves to. ``causes`` explain a failure.
+    """
+
+    probe: Probe
+    kind: VerdictKind
+    outcome: str | None = None
+    detail: str = ""
+    addresses: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
+
+    @property
+    def as_declared(self) -> bool:
+        return self.kind is VerdictKind.AS_DECLARED
+
+    @property
+    def passed(self) -> bool:
+        """Whether the probe passed, allowed or not."""
+        return self.kind in _PASSED or (self.as_declared and self.probe.declared_by is not None)
+
+
+def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str]) -> Verdict:
+    """Return the verdict on a probe.
+
+    ``result`` is the prober's, None if its host failed; ``arrivals`` are the source addresses observed at the target.
+    """
+    if result is None:
+        return Verdict(probe, VerdictKind.NOT_TRIED)
+    kind, addresses = _kind(probe, result, arrivals)
+    return Verdict(probe, kind, result["outcome"], result.get("detail") or "", addresses)
+
+
+def _kind(probe: Probe, result: Data, arrivals: t.Sequence[str]) -> tuple[VerdictKind, tuple[str, ...]]:
+    if result["outcome"] == ERROR:
+        return VerdictKind.NOT_TRIED, ()
+    if probe.name is not None:
+        return _kind_of_name(probe, result)
+    passed = bool(result["reached"])
+    if probe.declared_by is None:
+        if passed:
+            return VerdictKind.LEAK, ()
+        return VerdictKind.ARRIVES_THOUGH_DENIED if arrivals else VerdictKind.AS_DECLARED, ()
+    if not passed and not arrivals:
+        return VerdictKind.BLOCKED, ()
+    if not passed and probe.protocol != "udp":  # a UDP service need not answer
+        return VerdictKind.NO_ANSWER, ()
+    rewritten = tuple(sorted(set(arrivals) - {probe.source.address}))
+    if rewritten:
+        return VerdictKind.SOURCE_REWRITTEN, rewritten
+    return VerdictKind.AS_DECLARED if arrivals else VerdictKind.ANSWERED_BY_ANOTHER, ()
+
+
+def _kind_of_name(probe: Probe, result: Data) -> tuple[VerdictKind, tuple[str, ...]]:
+    addresses = tuple(result["answer"] or ())
+    if not addresses:
+        return VerdictKind.NAME_UNRESOLVED, ()
+    if probe.target.address not in addresses:
+        return VerdictKind.NAME_RESOLVES_ELSEWHERE, addresses
+    return VerdictKind.AS_DECLARED, ()
+
+
+Arrivals = t.Dict[t.Tuple[t.Any, ...], t.List[str]]
+
+
+def index_arrivals(arrivals: t.Mapping[str, t.Sequence[Data]]) -> Arrivals:
+    """Return the source addresses of what ``probe_observer`` saw on each host, by probe as it arrived."""
+    index: Arrivals = {}
+    for host, seen in arrivals.items():
+        for arrival in seen:
+            place = (host, arrival["destination"], arrival["protocol"], arrival["port"] or None)
+            for mark in (("token", arrival["token"]), ("source port", arrival.get("source_port"))):
+                index.setdefault((*place, *mark), []).append(arrival["source"])
+    return index
+
+
+def arrivals_of(index: Arrivals, probe: Probe, result: Data | None) -> list[str]:
+    """Return the source addresses from which a probe arrived.
+
+    A TCP probe carries its token in its source port. If the container already uses that port, the prober takes another
+    one and reports it.
+    """
+    place = (probe.target.host, probe.target.address, probe.protocol, probe.port)
+    port = (result or {}).get("source_port")
+    if probe.protocol == "tcp" and port is not None:
+        return index.get((*place, "source port", port), [])
+    return index.get((*place, "token", probe.token), [])
+
+
+def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
+    """Return the failures to explain: one per two hosts, two networks, IP version, protocol and direction.
+
+    At most ``most``, in rotation over each two hosts and IP version.
+    """
+    chosen: dict[tuple[t.Any, ...], Verdict] = {}
+    for verdict in verdicts:
+        probe = verdict.probe
+        if not verdict.as_declared and probe.name is None:
+            kind = probe.target.version, probe.protocol, probe.packet is None, verdict.passed, probe.declared_by is None
+            path = probe.source.host, probe.source.network, probe.target.host, probe.target.network
+            chosen.setdefault((*path, *kind), verdict)
+    # Rotation, so that failures of one host do not hide those of another, nor IPv4 those of IPv6.
+    turns: dict[tuple[str, str, int], int] = collections.Counter()
+    order = []
+    for number, verdict in enumerate(chosen.values()):
+        between = verdict.probe.source.host, verdict.probe.target.host, verdict.probe.target.version
+        order.append((turns[between], number, verdict))
+        turns[between] += 1
+    return [verdict for _turn, _number, verdict in sorted(order, key=lambda each: each[:2])[:most]]

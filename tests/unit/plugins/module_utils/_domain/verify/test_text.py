@@ -1,0 +1,245 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verdicts and causes as sentences. Only these tests pin the words."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    DIFFERENT,
+    ROUTE,
+    STATE,
+    TABLE,
+    Difference,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
+    Cause,
+    CauseKind,
+    Owner,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
+
+from .probes import ALLOWED, DENIED, NAME, NARROW
+
+K, C = VerdictKind, CauseKind
+
+VERDICTS = [
+    (Verdict(ALLOWED, K.AS_DECLARED), None),
+    (Verdict(ALLOWED, K.NOT_TRIED), "not tried: host h1 did not run its probes"),
+    (Verdict(ALLOWED, K.NOT_TRIED, "error", "no such container"), "not tried: no such container"),
+    (Verdict(ALLOWED, K.BLOCKED, "timeout"), "does not pass (timeout); expected to pass: a line"),
+    (
+        Verdict(NARROW, K.BLOCKED, "unreachable", "ICMP too big from 192.0.2.9, the MTU there is 1400"),
+        "does not pass (unreachable: ICMP too big from 192.0.2.9, the MTU there is 1400); expected to pass: a line",
+    ),
+    (Verdict(ALLOWED, K.NO_ANSWER, "timeout"), "arrives, but no answer returns (timeout)"),
+    (
+        Verdict(ALLOWED, K.SOURCE_REWRITTEN, "reply", "", ("192.0.2.1", "192.0.2.2")),
+        "passes, but the source address is changed to 192.0.2.1, 192.0.2.2",
+    ),
+    (
+        Verdict(ALLOWED, K.ANSWERED_BY_ANOTHER, "reply"),
+        "is answered, but did not arrive at the target: something else answers",
+    ),
+    (Verdict(DENIED, K.LEAK, "reply"), "passes, but no line of the policy allows it"),
+    (
+        Verdict(DENIED, K.ARRIVES_THOUGH_DENIED, "timeout"),
+        "arrives at the target, but no line of the policy allows it",
+    ),
+    (Verdict(NAME, K.NAME_UNRESOLVED, "refused"), "name web does not resolve (refused); expected to resolve: a line"),
+    (
+        Verdict(NAME, K.NAME_UNRESOLVED, "reply", "NXDOMAIN"),
+        "name web does not resolve (reply: NXDOMAIN); expected to resolve: a line",
+    ),
+    (
+        Verdict(NAME, K.NAME_RESOLVES_ELSEWHERE, "reply", "NOERROR", ("10.64.9.9",)),
+        "name web resolves to 10.64.9.9 instead of 10.64.17.2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("verdict", "problem"), VERDICTS, ids=lambda value: getattr(value, "kind", None))
+def test_verdicts(verdict, problem):
+    assert text.problem(verdict) == problem
+
+
+def test_every_kind_of_verdict_is_covered():
+    assert {verdict.kind for verdict, _problem in VERDICTS} == set(VerdictKind)
+
+
+WEB = {"container": "web", "interface": "eth0"}
+LINK = {"container": None, "interface": "fn-web"}
+RULE = {"table": "ip raw", "chain": "PREROUTING", "rule": "ip saddr 10.64.1.2 drop"}
+POLICY = {"table": "ip filter", "chain": "FORWARD", "rule": ""}
+TO = {"destination": "10.64.17.2"}
+OURS = (Difference(TABLE, "ip fleetnet", "content", None, DIFFERENT),)
+ROUTES = (Difference(ROUTE, "10.64.16.0/20 via 192.0.2.2", STATE, "present", None),)
+OUT = {**TO, "target": "h2", "gateway": "192.0.2.9", "interface": "eth0"}
+
+CAUSES = [
+    (Cause(C.NOT_RUNNING, "h1", {"container": "web"}), "container web is not running"),
+    (Cause(C.NO_INTERFACE, "h1", {"container": "web"}), "container web has no interface except lo"),
+    (Cause(C.INTERFACE_DOWN, "h1", WEB), "interface eth0 of container web is down"),
+    (Cause(C.INTERFACE_DOWN, "h1", LINK), "interface fn-web is down"),
+    (
+        Cause(C.ADDRESS_MISSING, "h1", {**WEB, "address": "10.64.1.2", "observed": ["10.64.1.9/24"]}),
+        "interface eth0 of container web does not have address 10.64.1.2; it has 10.64.1.9/24",
+    ),
+    (
+        Cause(C.ADDRESS_MISSING, "h1", {**WEB, "address": "10.64.1.2", "observed": []}),
+        "interface eth0 of container web does not have address 10.64.1.2; it has none",
+    ),
+    (Cause(C.NO_DEFAULT_ROUTE, "h1", WEB), "container web has no default route"),
+    (Cause(C.NO_PEER, "h1", WEB), "interface eth0 of container web has no peer on the host"),
+    (
+        Cause(C.NOT_ON_BRIDGE, "h1", {**WEB, "bridge": "fn-web"}),
+        "interface eth0 of container web is not attached to bridge fn-web",
+    ),
+    (
+        Cause(C.ON_ANOTHER_BRIDGE, "h1", {**WEB, "bridge": "fn-web", "observed": "fn-db"}),
+        "interface eth0 of container web is attached to bridge fn-db instead of fn-web",
+    ),
+    (
+        Cause(C.DROPPED, "h1", RULE, Owner.FOREIGN),
+        "rule 'ip saddr 10.64.1.2 drop' of table ip raw, chain PREROUTING drops the packet (foreign rule)",
+    ),
+    (
+        Cause(C.DROPPED, "h1", {**RULE, "rule": "drop"}, Owner.OURS, OURS),
+        "rule 'drop' of table ip raw, chain PREROUTING drops the packet (rule of this collection; table ip fleetnet "
+        "differs from the plan)",
+    ),
+    (
+        Cause(C.DROPPED, "h1", {**RULE, "rule": "drop"}, Owner.OURS),
+        "rule 'drop' of table ip raw, chain PREROUTING drops the packet (rule of this collection; as planned)",
+    ),
+    (
+        Cause(C.NOT_ACCEPTED, "h1", POLICY),
+        "the policy of table ip filter, chain FORWARD drops the packet: no rule accepts it",
+    ),
+    (
+        Cause(C.ACCEPTED, "h1", {**RULE, "rule": "accept"}, Owner.OURS),
+        "rule 'accept' of table ip raw, chain PREROUTING accepts the packet (rule of this collection)",
+    ),
+    (
+        Cause(C.SOURCE_REWRITTEN, "h1", {**RULE, "rule": "masquerade"}, Owner.DOCKER),
+        "rule 'masquerade' of table ip raw, chain PREROUTING changes the source address (Docker's rule)",
+    ),
+    (
+        Cause(C.REDIRECTED, "h1", {**RULE, "rule": "dnat to 1.2.3.4"}, Owner.FOREIGN),
+        "rule 'dnat to 1.2.3.4' of table ip raw, chain PREROUTING changes the destination address (foreign rule)",
+    ),
+    (Cause(C.TABLE_NOT_LOADED, "h1", {"table": "ip fleetnet"}), "table ip fleetnet is not loaded"),
+    (
+        Cause(C.SAME_BRIDGE, "h1", {"bridge": "docker0"}),
+        "both containers are attached to bridge docker0, where no policy applies",
+    ),
+    (
+        Cause(C.NOT_FORWARDING, "h1", {"sysctl": "net.ipv4.ip_forward"}),
+        "forwarding is off: net.ipv4.ip_forward is 0",
+    ),
+    (
+        Cause(C.NO_ROUTE, "h1", TO, None, ROUTES),
+        "no route to 10.64.17.2 (route 10.64.16.0/20 via 192.0.2.2 is missing)",
+    ),
+    (Cause(C.UNREACHABLE, "h1", TO), "no route to 10.64.17.2, or the interface does not forward"),
+    (
+        Cause(C.DROPPING_ROUTE, "h1", {**TO, "type": "blackhole"}),
+        "a route of type blackhole drops packets to 10.64.17.2",
+    ),
+    (
+        Cause(C.REVERSE_PATH, "h1", TO),
+        "rp_filter drops packets to 10.64.17.2: the route back to the source uses another interface",
+    ),
+    (
+        Cause(C.LOOKUP_FAILED, "h1", {**TO, "error": "File exists"}),
+        "the kernel does not route packets to 10.64.17.2: File exists",
+    ),
+    (Cause(C.WRONG_NEXT_HOP, "h1", OUT), "the route to 10.64.17.2 leads to gateway 192.0.2.9, not to h2"),
+    (
+        Cause(C.WRONG_NEXT_HOP, "h1", {**OUT, "gateway": None}),
+        "the route to 10.64.17.2 leads to interface eth0 without a gateway, not to h2",
+    ),
+    (
+        Cause(C.WRONG_NEIGHBOUR, "h1", {"address": "192.0.2.2", "observed": "02:ff", "target": "h2"}),
+        "neighbour 192.0.2.2 has MAC address 02:ff, which h2 does not have",
+    ),
+    (
+        Cause(
+            C.WRONG_NEIGHBOUR, "h1", {"address": "10.0.0.2", "observed": "02:ff", "container": "web", "mac": "aa:h2"}
+        ),
+        "neighbour 10.0.0.2 has MAC address 02:ff, container web has aa:h2",
+    ),
+    (
+        Cause(C.NO_NEIGHBOUR, "h1", {"address": "10.64.17.2", "protocol": "ARP"}),
+        "neighbour 10.64.17.2 does not answer ARP",
+    ),
+    (
+        Cause(C.NOT_RECEIVED, "h1", {"source": "h2", "gateway": "192.0.2.1"}),
+        "packets that h2 sent to 192.0.2.1 did not arrive",
+    ),
+    (
+        Cause(C.QUEUE, "h1", {"interface": "eth0", "queue": "netem", "text": "qdisc netem loss 100%"}),
+        "queueing discipline netem on interface eth0 may drop packets: qdisc netem loss 100%",
+    ),
+    (Cause(C.FRAME_TABLE, "h1", {"table": "bridge other"}), "foreign table bridge other may drop frames"),
+    (Cause(C.SMALL_MTU, "h1", {**LINK, "mtu": 1300}), "interface fn-web has an MTU of 1300 bytes"),
+    (Cause(C.SMALL_MTU, "h1", {**WEB, "mtu": 1400}), "interface eth0 of container web has an MTU of 1400 bytes"),
+    (
+        Cause(C.DIFFERENT, "h1", {}, None, OURS + ROUTES),
+        "table ip fleetnet differs from the plan; route 10.64.16.0/20 via 192.0.2.2 is missing",
+    ),
+    (
+        Cause(C.NOT_SEEN, "h1", {}),
+        "no packet arrived on the host: it was lost between the container and its bridge",
+    ),
+    (Cause(C.LAST_SEEN, "h1", {}), "the packet was last seen here, and no rule dropped it"),
+]
+
+
+@pytest.mark.parametrize(("cause", "sentence"), CAUSES, ids=lambda value: getattr(value, "kind", None))
+def test_causes(cause, sentence):
+    assert text.sentence(cause) == f"h1: {sentence}"
+
+
+def test_every_kind_of_cause_is_covered():
+    assert {cause.kind for cause, _sentence in CAUSES} == set(CauseKind)
+
+
+def test_several_causes_are_joined():
+    down, gone = CAUSES[3][0], CAUSES[0][0]
+    assert text.explanation([down, gone]) == f"{text.sentence(down)}; {text.sentence(gone)}"
+    assert text.explanation([]) is None
+
+
+def test_an_entry_of_the_report_has_values_and_text():
+    cause = Cause(C.DROPPED, "h1", RULE, Owner.FOREIGN, OURS)
+    verdict = dataclasses.replace(VERDICTS[3][0], causes=(cause,))
+    assert text.entry(verdict) == {
+        "source": ALLOWED.source._asdict(),
+        "target": ALLOWED.target._asdict(),
+        "service": "tcp/5432",
+        "protocol": "tcp",
+        "port": 5432,
+        "packet": None,
+        "name": None,
+        "intended": True,
+        "declared_by": "a line",
+        "passed": False,
+        "kind": "blocked",
+        "outcome": "timeout",
+        "detail": "",
+        "addresses": [],
+        "causes": [
+            {
+                "kind": "dropped", "host": "h1", "owner": "foreign", "values": RULE,
+                "differences": [OURS[0].to_data()],
+            }
+        ],
+        "problem": text.problem(verdict),
+        "explanation": text.explanation([cause]),
+    }  # fmt: skip

@@ -1,0 +1,114 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What results of probes mean, and which failures are explained."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import (
+    Verdict,
+    VerdictKind,
+    arrivals_of,
+    index_arrivals,
+    judge,
+    to_explain,
+)
+
+from .probes import ALLOWED, DB2, DENIED, ERROR, NAME, NARROW, REPLY, TIMEOUT, UDP, WEB1, WEB2
+
+OWN, OTHER = [WEB1.address], ["192.0.2.1"]
+K = VerdictKind
+
+
+@pytest.mark.parametrize(
+    ("probe", "result", "arrivals", "passed", "kind"),
+    [
+        (ALLOWED, REPLY, OWN, True, K.AS_DECLARED),
+        (ALLOWED, REPLY, OTHER, True, K.SOURCE_REWRITTEN),
+        (ALLOWED, REPLY, [], True, K.ANSWERED_BY_ANOTHER),
+        (ALLOWED, TIMEOUT, [], False, K.BLOCKED),
+        (ALLOWED, TIMEOUT, OWN, False, K.NO_ANSWER),
+        (ALLOWED, ERROR, [], False, K.NOT_TRIED),
+        (ALLOWED, None, [], False, K.NOT_TRIED),
+        (UDP, TIMEOUT, OWN, True, K.AS_DECLARED),
+        (UDP, TIMEOUT, [], False, K.BLOCKED),
+        (DENIED, TIMEOUT, [], False, K.AS_DECLARED),
+        (DENIED, REPLY, OWN, True, K.LEAK),
+        (DENIED, TIMEOUT, OWN, True, K.ARRIVES_THOUGH_DENIED),
+        (DENIED, ERROR, [], False, K.NOT_TRIED),
+        (DENIED, None, [], False, K.NOT_TRIED),
+    ],
+)
+def test_judge(probe, result, arrivals, passed, kind):
+    verdict = judge(probe, result, arrivals)
+    assert (verdict.kind, verdict.passed, verdict.as_declared) == (kind, passed, kind is K.AS_DECLARED)
+
+
+def test_a_verdict_has_the_facts():
+    assert judge(ALLOWED, None, []).outcome is None
+    error = judge(ALLOWED, ERROR, [])
+    assert (error.outcome, error.detail) == ("error", "no such container")
+    assert judge(ALLOWED, REPLY, [*OTHER, *OWN, *OTHER]).addresses == tuple(OTHER)
+    result = {"reached": False, "outcome": "unreachable", "detail": "ICMP too big"}
+    assert judge(NARROW, result, []) == Verdict(NARROW, K.BLOCKED, "unreachable", "ICMP too big")
+
+
+@pytest.mark.parametrize(
+    ("result", "kind", "addresses"),
+    [
+        ({"outcome": "reply", "answer": ["10.64.17.2"], "detail": "NOERROR"}, K.AS_DECLARED, ()),
+        ({"outcome": "reply", "answer": ["10.64.9.9"], "detail": "NOERROR"}, K.NAME_RESOLVES_ELSEWHERE, ("10.64.9.9",)),
+        ({"outcome": "reply", "answer": [], "detail": "NXDOMAIN"}, K.NAME_UNRESOLVED, ()),
+        ({"outcome": "refused", "answer": None, "detail": ""}, K.NAME_UNRESOLVED, ()),
+        ({"outcome": "error", "answer": None, "detail": "no such container"}, K.NOT_TRIED, ()),
+    ],
+)
+def test_a_name_must_resolve_to_its_container(result, kind, addresses):
+    verdict = judge(NAME, result, [])
+    assert (verdict.kind, verdict.addresses) == (kind, addresses)
+    assert verdict.passed == (kind is K.AS_DECLARED)
+
+
+def test_arrivals_are_found_by_target_and_token():
+    arrival = {"destination": DB2.address, "protocol": "tcp", "port": 5432, "token": 0, "source_port": 20000}
+    index = index_arrivals({"h2": [{**arrival, "source": "10.64.1.2"}]})
+    assert arrivals_of(index, ALLOWED, None) == ["10.64.1.2"]
+    assert arrivals_of(index, ALLOWED, {"source_port": 20000}) == ["10.64.1.2"]
+    assert arrivals_of(index, ALLOWED, {"source_port": 43210}) == []
+    assert arrivals_of(index, DENIED, None) == []
+
+
+FAILURES = [
+    Verdict(Probe(source, target, protocol, port, 0, "a line"), K.BLOCKED, "timeout")
+    for source, target in ((WEB1, WEB2), (WEB2, WEB1), (WEB1, DB2))
+    for protocol, port in (("icmp", None), ("tcp", 80), ("tcp", 81))
+]
+
+
+def test_one_failure_of_each_kind_is_explained_in_rotation_over_hosts():
+    chosen = to_explain(FAILURES, 100)
+    assert [(verdict.probe.source, verdict.probe.target, verdict.probe.protocol) for verdict in chosen] == [
+        (WEB1, WEB2, "icmp"),
+        (WEB2, WEB1, "icmp"),
+        (WEB1, WEB2, "tcp"),
+        (WEB2, WEB1, "tcp"),
+        (WEB1, DB2, "icmp"),
+        (WEB1, DB2, "tcp"),
+    ]
+    assert to_explain(FAILURES, 2) == chosen[:2]
+
+
+def test_each_ip_version_is_explained():
+    ends = [each._replace(address=address) for each, address in ((WEB1, "fd00:64:0:1::2"), (WEB2, "fd00:64:0:101::2"))]
+    failed = Verdict(Probe(*ends, "icmp", None, 0, "a line"), K.BLOCKED, "timeout")
+    assert to_explain([FAILURES[0], failed], 100) == [FAILURES[0], failed]
+    # before the second failure of IPv4, which is TCP's
+    assert to_explain([*FAILURES[:2], failed], 2) == [FAILURES[0], failed]
+
+
+def test_probes_as_declared_and_names_are_not_explained():
+    good = Verdict(FAILURES[0].probe, K.AS_DECLARED)
+    assert to_explain([good, Verdict(NAME, K.NAME_UNRESOLVED, "refused")], 100) == []
