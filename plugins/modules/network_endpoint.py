@@ -154,12 +154,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_items import parse_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import (
     EndpointRequest,
     plan_endpoints,
     resolve,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_spec import parse_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import (
     NetworksPlan,
     describe_attachment,

@@ -14,14 +14,19 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     single,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import PREFIX, Fleet, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
+    PREFIX,
+    Fleet,
+    Host,
+    check_host,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
     DEFAULT_BRIDGE,
     ON_THE_LAN,
     Network,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy, make_policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, lease
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS
@@ -128,6 +133,9 @@ def make_plan(
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
     plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)
     _check_disjoint(plan)
+    for host in hosts:
+        carried = [network for network in fleet.networks if host.name in carriers[network.name]]
+        check_host(fleet, [*carried, *host.networks], host)
     return plan
 
 

@@ -15,13 +15,13 @@ import pytest
 import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_items import (
+    ENDPOINT_OPTIONS,
+    parse_endpoints,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import (
     EndpointRequest,
     plan_endpoints,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_spec import (
-    ENDPOINT_OPTIONS,
-    parse_endpoints,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor

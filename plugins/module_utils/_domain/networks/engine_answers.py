@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From the engine's JSON to the normal form: what an engine adds or writes differently by version ends here."""
+"""Parse the engine's answers: networks, containers and endpoints."""
 
 from __future__ import annotations
 
@@ -19,69 +19,59 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     Pairs,
     pairs,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.options import ENGINE_OPTIONS, Option
 
 Json = t.Mapping[str, t.Any]
 
-# Driver options that nobody declared: engines write them beside the user's own.
-_ENGINE_OPTIONS = frozenset(
-    {
-        "com.docker.network.enable_ipv4",  # 27 and newer: EnableIPv4 and EnableIPv6 once more
-        "com.docker.network.enable_ipv6",
-        "com.docker.network.driver.overlay.vxlanid_list",  # chosen by the swarm
-    }
-)
-
 
 def parse_networks(listing: t.Iterable[Json]) -> tuple[ObservedNetwork, ...]:
-    """The engine's listing of networks, sorted by name and age."""
+    """Parse the engine's list of networks; return them sorted by name and age."""
     networks = [parse_network(entry) for entry in listing]
     return tuple(sorted(networks, key=lambda network: (network.name, network.created, network.id)))
 
 
 def parse_network(entry: Json) -> ObservedNetwork:
-    ipam: Json = entry.get("IPAM") or {}
-    blocks = [_block(config) for config in ipam.get("Config") or ()]
-    options = {key: str(value) for key, value in (entry.get("Options") or {}).items() if key not in _ENGINE_OPTIONS}
-    definition = Definition(
-        name=entry["Name"],
-        driver=entry.get("Driver") or "bridge",
-        driver_options=pairs(options),
-        ipam_driver=ipam.get("Driver") or "default",
-        ipam_driver_options=pairs(ipam.get("Options")),
-        blocks=tuple(block for block in blocks if block is not None),
-        enable_ipv4=bool(entry.get("EnableIPv4", True)),  # engines before 28 do not say, as it was always on
-        enable_ipv6=bool(entry.get("EnableIPv6")),
-        internal=bool(entry.get("Internal")),
-        attachable=bool(entry.get("Attachable")),
-        ingress=bool(entry.get("Ingress")),
-        scope=entry.get("Scope") or "local",
-        labels=pairs(entry.get("Labels")),
-        config_only=bool(entry.get("ConfigOnly")),
-        config_from=(entry.get("ConfigFrom") or {}).get("Network") or "",
-    )
-    return ObservedNetwork(id=entry["Id"], definition=definition, created=str(entry.get("Created", "")))
+    values = {option.key: _parsed(option, _value_at(option, entry)) for option in ENGINE_OPTIONS}
+    return ObservedNetwork(entry["Id"], Definition(name=entry["Name"], **values), str(entry.get("Created", "")))
 
 
-def _block(config: Json) -> Block | None:
-    if not config.get("Subnet"):
-        return None
-    subnet = ipaddress.ip_network(config["Subnet"], strict=False)  # older engines keep host bits as they were given
-    ip_range = ipaddress.ip_network(config["IPRange"], strict=False) if config.get("IPRange") else None
+def _value_at(option: Option, entry: Json) -> t.Any:
+    value: t.Any = entry
+    for name in option.api:
+        value = (value or {}).get(name)
+    return value
+
+
+def _parsed(option: Option, value: t.Any) -> t.Any:
+    """The normalized value; engines leave out what they do not know and give null or an empty string for defaults."""
+    if option.name == "ipam_config":
+        return tuple(_block(config) for config in value or () if config.get("Subnet"))
+    if option.type == "dict":
+        return _text_pairs(value)
+    if option.type == "bool":
+        return option.default if value is None else bool(value)
+    return value or option.default
+
+
+def _block(config: Json) -> Block:
+    # Older engines keep host bits as they were given.
     aux = {name: _address(value) for name, value in (config.get("AuxiliaryAddresses") or {}).items()}
     return Block(
-        subnet=subnet,
-        ip_range=ip_range,
+        subnet=ipaddress.ip_network(config["Subnet"], strict=False),
+        ip_range=ipaddress.ip_network(config["IPRange"], strict=False) if config.get("IPRange") else None,
         gateway=_address(config["Gateway"]) if config.get("Gateway") else None,
         aux=tuple(sorted(aux.items())) or None,
     )
 
 
 def _address(text: str) -> IPAddress:
-    return ipaddress.ip_address(text.partition("/")[0])  # IPv6 gateways that 20.10 chose itself carry a prefix length
+    return ipaddress.ip_address(
+        text.partition("/")[0]
+    )  # engine 20.10 appends a prefix length to IPv6 gateways that it chose
 
 
 def parse_containers(listing: t.Iterable[Json]) -> tuple[ContainerSummary, ...]:
-    """The engine's listing of all containers, stopped ones too."""
+    """Parse the engine's list of containers."""
     return tuple(
         ContainerSummary(
             id=entry["Id"],
@@ -101,13 +91,13 @@ def parse_containers(listing: t.Iterable[Json]) -> tuple[ContainerSummary, ...]:
 
 
 def _main_name(names: t.Sequence[str], fallback: str) -> str:
-    """A container with links has several names, ``/other/alias`` among them; its own has one slash."""
+    """Return the name with one slash; the target of a link has names like ``/other/alias``, too."""
     own = [name[1:] for name in names if name.count("/") == 1]
     return own[0] if own else fallback[:12]
 
 
 def parse_attachment(container: Json, network: ObservedNetwork) -> Attachment | None:
-    """The endpoint of an inspected container on ``network``; None where it has none."""
+    """Return the endpoint of an inspected container on ``network``, or None."""
     networks: Json = (container.get("NetworkSettings") or {}).get("Networks") or {}
     for name, settings in networks.items():
         nid = (settings or {}).get("NetworkID") or ""
