@@ -103,7 +103,7 @@ class _Planner:
         steps += [self._creation(item, targets[item.name]) for item in self._survey.missing if not item.config_only]
         steps += list(self._memberships(replaced))
         if self._refusals:
-            raise FleetnetError("; ".join(self._refusals))
+            raise FleetnetError("; ".join(each.rstrip(".") for each in self._refusals) + ".")
         return NetworksPlan(tuple(steps), tuple(self._warnings), tuple(self._differences(recreate, steps)))
 
     def _differences(self, recreate: t.Sequence[Drifted], steps: t.Sequence[NetworkStep]) -> t.Iterator[Difference]:

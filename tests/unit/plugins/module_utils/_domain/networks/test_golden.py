@@ -27,12 +27,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_support import EngineFacts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot, plan_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.request_body import connection, creation
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworkStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
     NetworksRequest,
     survey_networks,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.request_body import connection, creation
 
 Json = dict[str, t.Any]
 FACTS = EngineFacts(drivers=frozenset({"bridge", "host", "ipvlan", "macvlan", "null", "overlay"}))
@@ -77,7 +77,9 @@ def outcome(desired: Json, observed: Json) -> Json:
     version = tuple(int(part) for part in str(desired.get("engine", "28.5.2")).split("."))
     try:
         items = parse_items(desired["networks"])
-        request = NetworksRequest(items=items, version=version, interfaces=frozenset(desired.get("interfaces", ())), **options)
+        request = NetworksRequest(
+            items=items, version=version, interfaces=frozenset(desired.get("interfaces", ())), **options
+        )
         networks = parse_networks(observed["networks"])
         survey = survey_networks(request, networks)
         inspected = observed.get("containers", [])

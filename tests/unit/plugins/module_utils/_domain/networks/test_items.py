@@ -19,19 +19,25 @@ import pytest
 import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import differences
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import parse_network
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import Block, Definition, Item, NetworkState, ObservedNetwork
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.request_body import creation
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import describe
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.target import same_network, target
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Block,
+    Definition,
+    Item,
+    NetworkState,
+    ObservedNetwork,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.options import (
     BLOCK_TABLE,
     ENGINE_OPTIONS,
     TABLE,
     Option,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.request_body import creation
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import describe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.target import same_network, target
 from ansible_collections.fleetnet.docker.plugins.modules import networks as module
 
 FILE = pathlib.Path(__file__).with_name("bad_inputs.yml")

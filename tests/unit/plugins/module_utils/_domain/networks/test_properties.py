@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import differences
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import fits, refit
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import parse_network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_item
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
     ObservedNetwork,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import parse_network
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot, plan_networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.target import same_network, target
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_item
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.request_body import creation
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
     NetworksRequest,
     survey_networks,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.request_body import creation
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.target import same_network, target
 
 Json = dict[str, t.Any]
 fast = settings(max_examples=60, deadline=None)
