@@ -193,8 +193,8 @@ options:
     default: false
 notes:
   - Declaring an existing network adopts it. If it fits the declaration, the module does not change it. Since labels
-    cannot be added to a network, it does not have the label of this collection, and O(prune) does not remove it when it is
-    no longer declared. It gets the label when it is recreated.
+    cannot be added to a network, it does not have the label of this collection, and O(prune) does not remove it when it
+    is no longer declared. It gets the label when it is recreated.
   - A container whose address the engine chose keeps that address when its network is recreated. From then on it is a
     fixed address of the container.
   - A recreate reconnects a container with its former address if the new subnet contains it. Otherwise the container
@@ -274,10 +274,10 @@ differences:
       description: The option that differs, or V(state) for a network that is missing or unexpected.
       type: str
     declared:
-      description: The declared value; null if there is none.
+      description: The declared value; null if absent.
       type: raw
     observed:
-      description: The observed value; null if there is none.
+      description: The observed value; null if absent.
       type: raw
   sample: [{kind: network, name: web, key: mtu, declared: "1400", observed: "1500"}]
 interrupted:

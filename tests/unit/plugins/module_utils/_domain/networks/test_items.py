@@ -149,3 +149,15 @@ def test_an_ipv6_subnet_switches_ipv6_on() -> None:
 def test_one_option_may_be_given_twice_with_one_value() -> None:
     (item,) = parse_items([{"name": "a", "mtu": 1400, "driver_options": {"com.docker.network.driver.mtu": "1400"}}])
     assert item.driver_options == (("com.docker.network.driver.mtu", "1400"),)
+
+
+def test_a_driver_option_that_engines_write_is_compared_where_it_is_declared() -> None:
+    key = "com.docker.network.enable_ipv6"
+    observed = parse_network({"Id": "1" * 64, "Name": "web", "Driver": "bridge", "Options": {key: "false"}})
+    plain, declared = parse_items([{"name": "web"}, {"name": "other", "driver_options": {key: "true"}}])
+    assert not differences(plain, observed, strict=True)
+    assert target(plain, observed, False, {}).driver_options == ()
+    assert [str(each) for each in differences(declared, observed, strict=False)] == [
+        f"driver_options.{key} false -> true"
+    ]
+    assert target(declared, observed, False, {}).driver_options == ((key, "true"),)

@@ -268,7 +268,7 @@ def test_duplicates_that_an_old_engine_let_through_are_settled_for_the_older_one
     docker.add_container("c")
     first = docker._add_network({"Name": "web", "Labels": {"io.fleetnet.managed": "true"}})
     hidden = docker.networks.pop(first)
-    # Ours is created while the engine does not tell of the other yet.
+    # The engine creates this network before it reports the other.
     docker.before_call("GET /networks", lambda: None)
     plan = plan_on(docker, {"name": "web", "connected": ["c"]})
     docker.before_call("GET /networks", lambda: docker.networks.update({first: hidden}))

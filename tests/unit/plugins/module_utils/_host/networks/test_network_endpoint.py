@@ -139,7 +139,7 @@ def test_every_failure_leaves_each_endpoint_old_or_new(after_effect: bool) -> No
         try:
             NetworkExecutor(docker).execute(plan)
         except FleetnetError as error:
-            assert "NOT restored" not in str(error)  # noqa: PT017 (not every failure has to come through)
+            assert "NOT restored" not in str(error)  # noqa: PT017 (some failures have no effect)
         now = endpoints(docker)
         for name in ("web", "db", "bridge"):
             assert now.get(name) in (old.get(name), new.get(name)), docker.calls[index]
