@@ -10,8 +10,8 @@ import os
 
 from ansible.utils.display import Display
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet, parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import address_table

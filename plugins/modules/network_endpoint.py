@@ -12,9 +12,10 @@ version_added: 0.1.0
 description:
   - Connects a container to networks, changes its endpoints there, and disconnects it, without recreating or restarting
     the container.
-  - Docker cannot change an endpoint of a running container, so what differs is disconnected and connected again, with
-    everything that the declaration does not mention as it was. If that fails the old endpoint is put back. An endpoint
-    that fits its declaration is not touched, and one of a stopped container is only written down.
+  - Docker cannot change an endpoint of a running container. The module disconnects an endpoint that differs and
+    connects it again, with the observed values of options that are not declared. If that fails, it restores the former
+    endpoint. It does not change an endpoint that fits its declaration. The endpoint of a stopped container takes effect
+    when the container starts.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
   - fleetnet.docker.engine
@@ -22,14 +23,13 @@ options:
   container:
     description:
       - The name or id of the container. It may be stopped. It must exist, except with O(state=absent).
-      - A container with network mode V(host), V(none) or V(container:...) cannot join a network and is refused.
+      - A container with network mode V(host), V(none) or V(container:...) cannot join a network.
     type: str
     required: true
   networks:
     description:
-      - The networks that the container is to be on. Their options have the names that
-        M(community.docker.docker_container) has for them.
-      - An option that is left out is not compared, and stays as it is.
+      - The container's networks. Their options have the names of those of M(community.docker.docker_container).
+      - An option that is left out is not compared, and keeps its value.
     type: list
     elements: dict
     required: true
@@ -41,27 +41,27 @@ options:
         required: true
       ipv4_address:
         description:
-          - The container's IPv4 address there.
+          - The container's IPv4 address on the network.
         type: str
       ipv6_address:
         description:
-          - The container's IPv6 address there.
+          - The container's IPv6 address on the network.
         type: str
       aliases:
         description:
-          - The names beside its own by which others on the network find the container. The list is complete.
+          - Additional names of the container on the network. The list is complete.
         type: list
         elements: str
       links:
         description:
-          - Other containers, as V(container) or V(container:alias), that the container finds under a name of its own.
-            The list is complete.
+          - Other containers, as V(container) or V(container:alias), that the container reaches by this name. The list
+            is complete.
         type: list
         elements: str
       mac_address:
         description:
-          - The container's MAC address there. Engines before 29.3 cannot give one to a container that exists; a MAC
-            address that is there already is accepted.
+          - The container's MAC address on the network. Engines before 29.3 cannot set it on an existing container;
+            there only the current address is accepted.
         type: str
       driver_opts:
         description:
@@ -70,21 +70,21 @@ options:
       gw_priority:
         description:
           - The network with the highest number holds the container's default route, except that engine 28.5 prefers a
-            network with IPv4 and IPv6 to one with IPv4 alone whatever the numbers are. Needs engine 28.0 or newer.
+            network with IPv4 and IPv6 to one with IPv4 alone whatever the numbers are. Requires engine 28.0 or newer.
         type: int
       interface_name:
         description:
-          - The name of the container's network device. Needs engine 28.0 or newer.
+          - The name of the container's interface. Requires engine 28.0 or newer.
         type: str
   state:
     description:
-      - V(present) has the container on the networks as declared, V(absent) takes it off them.
+      - V(present) connects the container to the networks as declared, V(absent) disconnects it from them.
     type: str
     choices: [present, absent]
     default: present
   prune:
     description:
-      - Take the container off all networks that O(networks) does not list.
+      - Disconnect the container from all networks that O(networks) does not list.
     type: bool
     default: false
 seealso:
@@ -105,7 +105,7 @@ EXAMPLES = r"""
       - name: db
     prune: true
 
-- name: Take it off one of them
+- name: Disconnect it from one of them
   fleetnet.docker.network_endpoint:
     container: web1
     networks:
@@ -115,13 +115,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: What has been done, or would be done in check mode, one line each.
+  description: The operations, in check mode those of a run, one line each.
   returned: success
   type: list
   elements: str
   sample: ["connect web1 (10.64.1.10) to web"]
 interrupted:
-  description: The endpoints that have been, or would be, disconnected, if only for a moment.
+  description: The endpoints that are disconnected, or would be in check mode, if only temporarily.
   returned: success
   type: list
   elements: dict
@@ -140,7 +140,7 @@ interrupted:
       type: list
       elements: str
 endpoints:
-  description: The container's endpoints as they are now, by network. In check mode they are those before the change.
+  description: The container's endpoints after the task, by network. In check mode they are those before the change.
   returned: success
   type: dict
   sample:
@@ -154,12 +154,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_items import parse_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import (
     EndpointRequest,
     plan_endpoints,
     resolve,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_spec import parse_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import (
     NetworksPlan,
     describe_attachment,
@@ -179,14 +179,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rea
 
 def handle(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    # Ansible checks the task's own options; those of the items are checked here, with errors that name the item.
+    # Ansible checks the task's own options; the parser checks those of the items, with errors that name the item.
     items = parse_endpoints(params["networks"])
     engine = connect(params)
     networks = read_networks(engine)
     container = read_container(engine, params["container"], networks, must_exist=params["state"] == "present")
     plan = NetworksPlan()
     if container is not None:
-        # Who has which address matters only where one is asked for that the container does not have.
+        # Addresses in use matter only for an item with an address that the container does not have.
         addressed = [
             network
             for item, network in resolve(items, networks, params["state"])

@@ -12,11 +12,11 @@ version_added: 0.1.0
 description:
   - Creates the declared networks, recreates those that differ from their declaration, and on request removes those that
     are no longer declared.
-  - Docker cannot change a network. What differs is removed and made again, and every container that was on it comes
-    back with its addresses, aliases, MAC address, links, driver options and gateway priority, without a restart. If a
-    step fails, the old network and all its endpoints are put back.
-  - Everything is checked before anything is changed. A network with containers is not touched unless
-    O(allow_disconnect=true); the refusal names every container that would be disconnected.
+  - Docker cannot change a network. The module removes a network that differs, creates it again, and reconnects each
+    container with its addresses, aliases, MAC address, links, driver options and gateway priority, without a restart.
+    If a step fails, the module restores the former network and all its endpoints.
+  - The module checks everything before it changes anything. It does not change a network with containers unless
+    O(allow_disconnect=true); the error names each container that would be disconnected.
   - Every network that this module creates carries the label C(io.fleetnet.managed=true).
 extends_documentation_fragment:
   - fleetnet.docker.attributes
@@ -25,9 +25,9 @@ options:
   networks:
     description:
       - The networks of this host.
-      - Their options have the names and meanings of those of M(community.docker.docker_network), and some of our
-        own. An option that is left out is not compared, and keeps its value when the network has to be recreated; see
-        O(strict) for what is compared all the same.
+      - Their options have the names and meanings of those of M(community.docker.docker_network); some are additional.
+        An option that is left out is not compared, and keeps its value if the network is recreated; see O(strict) for
+        exceptions.
     type: list
     elements: dict
     required: true
@@ -35,7 +35,7 @@ options:
       name:
         description:
           - The name of the network. Networks are found by their full name only, never by an id or a part of it.
-          - The engine's own networks V(bridge), V(host) and V(none) are refused.
+          - It cannot be one of the engine's own networks V(bridge), V(host) and V(none).
         type: str
         required: true
         aliases: [network_name]
@@ -58,7 +58,7 @@ options:
         type: dict
       ipam_config:
         description:
-          - The address blocks. The engine chooses one from its address pools where none is given.
+          - The address blocks. Without one, the engine chooses a block of its address pools.
         type: list
         elements: dict
         suboptions:
@@ -78,23 +78,23 @@ options:
             type: str
           aux_addresses:
             description:
-              - Addresses that no container is to get, by host name.
+              - Reserved addresses, which no container gets, by host name.
             type: dict
       enable_ipv4:
         description:
-          - Whether the network has IPv4. V(false) needs engine 28.0 or newer.
+          - Whether the network has IPv4. V(false) requires engine 28.0 or newer.
         type: bool
       enable_ipv6:
         description:
-          - Whether the network has IPv6. An IPv6 subnet in O(networks[].ipam_config) switches it on.
+          - Whether the network has IPv6. The default is V(true) with an IPv6 subnet in O(networks[].ipam_config).
         type: bool
       internal:
         description:
-          - Whether the network is cut off from the outside.
+          - Whether the network is isolated from the outside.
         type: bool
       attachable:
         description:
-          - Whether containers that belong to no service can join a network of a swarm.
+          - Whether containers that do not belong to a service can join a network of a swarm.
         type: bool
       ingress:
         description:
@@ -111,19 +111,18 @@ options:
         type: dict
       config_only:
         description:
-          - Whether this is a configuration that other networks are made from, and no network of its own.
+          - Whether this is only a configuration for other networks, which containers cannot join.
         type: bool
       config_from:
         description:
-          - The name of the configuration network (O(networks[].config_only=true)) that this network is made from.
-            Address blocks, labels and driver options are then declared there.
+          - The name of the configuration network (O(networks[].config_only=true)) of this network. Declare address
+            blocks, labels and driver options there.
         type: str
       connected:
         description:
-          - Names or ids of the containers that are to be on the network. Others are disconnected unless
-            O(networks[].appends=true); an empty list disconnects all. Without the option nobody is connected or
-            disconnected.
-          - Only whether a container is on the network is managed here, not its address or aliases.
+          - Names or ids of the network's containers. Others are disconnected unless O(networks[].appends=true); an
+            empty list disconnects all. Without the option no container is connected or disconnected.
+          - The option does not manage a container's address or aliases.
         type: list
         elements: str
         aliases: [containers]
@@ -140,20 +139,19 @@ options:
       bridge_name:
         description:
           - The name of the Linux bridge, at most 15 characters (driver option C(com.docker.network.bridge.name)).
-          - A device of that name that is there already is refused. To have the engine take over a bridge of yours, give
-            the driver option itself.
+          - It cannot be the name of an existing interface. To let the engine use an existing bridge, set the driver
+            option instead.
         type: str
       masquerade:
         description:
-          - Whether the engine hides containers behind the host's address when they leave the host (driver option
+          - Whether the engine masquerades traffic of containers that leaves the host (driver option
             C(com.docker.network.bridge.enable_ip_masquerade)).
         type: bool
       gateway_mode_ipv4:
         description:
           - How packets from outside reach containers (driver option C(com.docker.network.bridge.gateway_mode_ipv4)).
-          - V(routed) needs engine 27.0 or newer, V(isolated) 28.0. Engines before 28 treat every network that is not
-            V(routed) as V(nat-unprotected), so there this value is accepted and nothing is set; likewise V(nat) before
-            27.
+          - V(routed) requires engine 27.0 or newer, V(isolated) 28.0. Before 28 every network that is not V(routed)
+            behaves like V(nat-unprotected), so this value is accepted and not set; likewise V(nat) before 27.
         type: str
         choices: [nat, nat-unprotected, routed, isolated]
       gateway_mode_ipv6:
@@ -163,8 +161,8 @@ options:
         choices: [nat, nat-unprotected, routed, isolated]
   state:
     description:
-      - V(present) has the declared networks as they are declared.
-      - V(absent) removes the networks that O(networks) names, whoever made them.
+      - V(present) creates the declared networks, and recreates those that differ.
+      - V(absent) removes the networks that O(networks) names, also those that this collection did not create.
     type: str
     choices: [present, absent]
     default: present
@@ -177,31 +175,32 @@ options:
   on_drift:
     description:
       - What to do about a network that differs from its declaration.
-      - V(recreate) removes it and makes it again, V(warn) leaves it as it is, V(fail) fails before anything is changed.
+      - V(recreate) removes and creates it, V(warn) leaves it as it is, V(fail) fails before anything is changed.
     type: str
     choices: [recreate, warn, fail]
     default: recreate
   allow_disconnect:
     description:
-      - Whether networks may be recreated or removed that containers are on, running or stopped.
-      - Without it the task fails and names the containers, before anything is changed.
+      - Whether to recreate or remove networks that have containers, running or stopped.
+      - Otherwise the task fails before it changes anything, and names the containers.
     type: bool
     default: false
   strict:
     description:
-      - Whether labels, address blocks, gateways, ranges and reserved addresses that a network has and its declaration
-        does not are differences. Without it, only what the declaration gives is compared.
+      - Whether labels, address blocks, gateways, ranges and reserved addresses that are not declared are differences.
+        Otherwise only declared ones are compared.
     type: bool
     default: false
 notes:
-  - A network that is there already is adopted by declaring it. If it fits the declaration nothing is done to it. Since
-    labels cannot be added to a network, it does not carry ours, and O(prune) does not remove it once it is no longer
-    declared. It gets the label when it has to be recreated.
-  - A container whose address the engine had chosen keeps that address when its network is recreated. From then on it is
-    a fixed address of the container.
-  - A recreate puts a container back with the address that it had where the new subnet holds it, else with another one,
-    and warns about that.
-  - A network that is made from a configuration network has the labels of that one, and so is ours if that one is.
+  - Declaring an existing network adopts it. If it fits the declaration, the module does not change it. Since labels
+    cannot be added to a network, it does not have the label of this collection, and O(prune) does not remove it when it
+    is no longer declared. It gets the label when it is recreated.
+  - A container whose address the engine chose keeps that address when its network is recreated. From then on it is a
+    fixed address of the container.
+  - A recreate reconnects a container with its former address if the new subnet contains it. Otherwise the container
+    gets another one, and the module warns.
+  - A network with O(networks[].config_from) has the labels of its configuration network, the label of this collection
+    included.
 seealso:
   - module: community.docker.docker_network
 author:
@@ -209,7 +208,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Two networks with fixed subnets, and nothing else that we made before
+- name: Two networks with fixed subnets, and no others of this collection
   fleetnet.docker.networks:
     networks:
       - name: web
@@ -235,7 +234,7 @@ EXAMPLES = r"""
   check_mode: true
   register: preview
 
-- name: A network with IPv4 and IPv6, and who is on it
+- name: A network with IPv4 and IPv6, and without containers
   fleetnet.docker.networks:
     networks:
       - name: dual
@@ -244,7 +243,7 @@ EXAMPLES = r"""
           - subnet: fd00:64:3::/64
         connected: []
 
-- name: Remove networks that no container is on
+- name: Remove networks without containers
   fleetnet.docker.networks:
     networks:
       - name: web
@@ -254,13 +253,35 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: What has been done, or would be done in check mode, one line each.
+  description: The operations, in check mode those of a run, one line each.
   returned: success
   type: list
   elements: str
   sample: ["create network web (bridge, 10.64.1.0/24)"]
+differences:
+  description: The differences between the declaration and the observed networks that the task ends.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Always V(network).
+      type: str
+    name:
+      description: The name of the network.
+      type: str
+    key:
+      description: The option that differs, or V(state) for a network that is missing or unexpected.
+      type: str
+    declared:
+      description: The declared value; null if absent.
+      type: raw
+    observed:
+      description: The observed value; null if absent.
+      type: raw
+  sample: [{kind: network, name: web, key: mtu, declared: "1400", observed: "1500"}]
 interrupted:
-  description: The containers that have been, or would be, disconnected, if only for a moment.
+  description: The containers that are disconnected, or would be in check mode, if only temporarily.
   returned: success
   type: list
   elements: dict
@@ -280,7 +301,7 @@ interrupted:
       elements: str
 networks:
   description:
-    - The declared networks as they are now, by name. In check mode those that would be created are missing.
+    - The declared networks after the task, by name. In check mode those that would be created are missing.
   returned: success
   type: dict
   contains:
@@ -302,7 +323,7 @@ networks:
       type: list
       elements: str
     managed:
-      description: Whether the network carries our label.
+      description: Whether the network has the label of this collection.
       type: bool
   sample:
     web:

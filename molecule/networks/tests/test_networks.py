@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What converge.yml has declared, as each engine has it: networks, endpoints, and everybody else's networks."""
+"""The networks and endpoints of converge.yml on each engine, and networks of other owners."""
 
 from __future__ import annotations
 
 from testinfra.host import Host
 
 
-def test_the_declared_networks_and_foreign_ones_are_there_and_no_other(host: Host) -> None:
+def test_only_the_declared_networks_and_foreign_ones_exist(host: Host) -> None:
     names = host.check_output("docker network ls --format '{{.Name}}'").split()
     assert sorted(names) == sorted(["bridge", "host", "none", "theirs", "web", "dual", "config", "made", "auto"])
 
@@ -40,7 +40,7 @@ def test_dual_and_made_are_as_declared(host: Host, docker_network) -> None:
     assert docker_network("made").options["com.docker.network.driver.mtu"] == "1450"
 
 
-def test_endpoints_came_back_as_they_were(host: Host, container) -> None:
+def test_endpoints_are_restored(host: Host, container) -> None:
     fixed = container("fixed")
     assert fixed.address_on("web") == "10.67.3.50"
     assert "www" in fixed.endpoint("web")["aliases"]
@@ -58,12 +58,12 @@ def test_names_resolve_and_packets_pass(host: Host) -> None:
     assert host.run("docker exec fixed ping -c1 -W2 api").rc == 0
 
 
-def test_a_stopped_container_starts_on_the_network_made_anew(host: Host, container, network_info) -> None:
+def test_a_stopped_container_starts_on_the_recreated_network(host: Host, container, network_info) -> None:
     host.check_output("docker start stopped")
     network_info.forget()
     assert container("stopped").address == "10.67.3.60"
     assert host.run("docker exec dynamic ping -c1 -W2 10.67.3.60").rc == 0
 
 
-def test_connected_is_done(docker_network) -> None:
+def test_connected_containers_are_connected(docker_network) -> None:
     assert docker_network("auto").has("dynamic")

@@ -14,6 +14,7 @@ import re
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import interface_name_problem
 
 UNIT = "fleetnet-default-bridge.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
@@ -23,8 +24,6 @@ NONE = "none"
 
 # Options whose values are properties of the bridge itself: with a bridge that it has not made dockerd refuses them.
 OF_THE_LINK = ("bip", "bip6")
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$")  # the kernel takes at most 15 characters
 
 
 class OwnBridge(t.NamedTuple):
@@ -45,8 +44,9 @@ def own_bridge(values: t.Mapping[str, t.Any]) -> OwnBridge | None:
         if addresses:
             raise InvalidValue("bridge", name, f"{addresses[0]} would belong to no bridge: leave bip and bip6 out")
         return None
-    if not _NAME.match(name):
-        raise InvalidValue("bridge", name, "a bridge's name has 1 to 15 letters, digits, '-', '_' or '.'")
+    problem = interface_name_problem(name)
+    if problem is not None:
+        raise InvalidValue("bridge", name, problem)
     if not values.get("bip"):
         raise InvalidValue("bridge", name, "dockerd needs an address on it: set bip")
     return OwnBridge(name, addresses, values.get("mtu") or 1500)

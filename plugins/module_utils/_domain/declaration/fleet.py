@@ -1,27 +1,27 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The declaration: what a person writes in inventory variables, parsed to frozen records.
+"""The declaration: inventory variables, parsed to frozen records.
 
-Reading checks everything that can be said without knowing leases or hosts' state: keys, types, names, references
-between policy and networks, addresses within their subnets. Where blocks lie is the plan's business.
+The parser checks everything that does not depend on leases or on hosts' state: keys, types, names, references between
+policy and networks, addresses within their subnets. The plan checks the address blocks.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import Fields, nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import (
-    FLEET_KEYS,
-    HOST_KEYS,
-    PREFIX,
-    RUN_KEYS,
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
+    Prefix,
+    overlapping,
+    parse_address,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import FLEET_KEYS, HOST_KEYS, PREFIX, RUN_KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
     LENGTH_V6,
+    ON_THE_LAN,
     Network,
     parse_networks,
 )
@@ -30,13 +30,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     parse_policy,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, nearest
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import space_problem
 
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """A host of the fleet. ``underlay`` is its address for the other hosts, ``link`` the L2 segment it lies on.
+    """A host of the fleet. ``underlay`` is its address for the other hosts, ``link`` its L2 segment.
 
-    ``underlay_v6`` is where the others reach its IPv6 blocks by; None where it has no IPv6 address.
+    ``underlay_v6`` is the gateway to its IPv6 blocks; None if it has no IPv6 address.
     """
 
     name: str
@@ -47,7 +49,7 @@ class Host:
 
 
 class Scheme(t.NamedTuple):
-    """How one IP version is shared out: the fleet's supernet to hosts' blocks, these to networks (prefix lengths)."""
+    """The supernet of one IP version, and the prefix lengths of hosts' blocks and of networks in it."""
 
     supernet: Prefix
     host_prefix_length: int
@@ -56,7 +58,7 @@ class Scheme(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Fleet:
-    """The fleet-wide declaration. ``schemes`` has one entry a supernet, IPv4 first."""
+    """The fleet-wide declaration. ``schemes`` has one entry per supernet, IPv4 first."""
 
     schemes: tuple[Scheme, ...]
     networks: tuple[Network, ...] = ()
@@ -72,12 +74,12 @@ class Fleet:
 
     @property
     def host_prefix_length(self) -> int:
-        """Of a host's block of :attr:`supernet`."""
+        """The prefix length of a host's block of :attr:`supernet`."""
         return self.schemes[0].host_prefix_length
 
     @property
     def network_prefix_length(self) -> int:
-        """Of docker0 and of networks that name none, in :attr:`supernet`."""
+        """Of docker0 and of networks that do not declare one, in :attr:`supernet`."""
         return self.schemes[0].network_prefix_length
 
 
@@ -85,13 +87,13 @@ _KNOWN_VARIABLES = frozenset(PREFIX + key for key in FLEET_KEYS + HOST_KEYS + RU
 
 
 def unknown_variables(names: t.Iterable[str]) -> list[str]:
-    """Those of the variables' names that begin like ours but are none of ours: typos, nearly always."""
+    """Return the names with this collection's prefix that are not its variables, usually typos."""
     return [name for name in names if name.startswith(PREFIX) and name not in _KNOWN_VARIABLES]
 
 
 def refuse_unknown_variable(name: str, value: object, host: str | None) -> InvalidValue:
     """The error for a variable that :func:`unknown_variables` found."""
-    return InvalidValue(name, value, f"unknown variable; {nearest(name, _KNOWN_VARIABLES)}", host)
+    return InvalidValue(name, value, f"Unknown variable; {nearest(name, _KNOWN_VARIABLES)}", host)
 
 
 def parse_fleet(
@@ -99,10 +101,10 @@ def parse_fleet(
     leased_host_length: t.Callable[[int], int | None] = lambda _: None,
     leased_length: t.Callable[[str], int | None] = lambda _: None,
 ) -> Fleet:
-    """The fleet-wide variables (without prefix: ``supernet``, ...) to a Fleet, or InvalidValue.
+    """Parse the fleet-wide variables (without prefix: ``supernet``, ...). Raises InvalidValue.
 
-    A length that is not declared is the one that is leased already (``leased_host_length`` for hosts' blocks of an IP
-    version, ``leased_length`` for a network's IPv4 subnets), so that a changed default moves nothing.
+    An undeclared prefix length is that of the leases (``leased_host_length`` for hosts' blocks of an IP version,
+    ``leased_length`` for a network's IPv4 subnets), so that a new default moves nothing.
     """
     prefixed = {PREFIX + key: value for key, value in variables.items()}
     fields = Fields(prefixed, "", [PREFIX + key for key in FLEET_KEYS])
@@ -114,6 +116,8 @@ def parse_fleet(
         lambda name: leased_length(name) or default_length,
         [scheme.supernet.version for scheme in schemes],
     )
+    default_bridge = _parse_default_bridge(fields)
+    _check_bridges(default_bridge, networks)
     supernets = [scheme.supernet for scheme in schemes]
     policy = parse_policy(fields.items(PREFIX + "policy"), PREFIX + "policy", networks, supernets)
     return Fleet(
@@ -121,9 +125,33 @@ def parse_fleet(
         networks=networks,
         policy=policy,
         backend=fields.choice(PREFIX + "backend", ("host_gw", "none"), "host_gw"),
-        default_bridge=_parse_default_bridge(fields),
+        default_bridge=default_bridge,
         reservations=_parse_reservations(fields, schemes),
     )
+
+
+def _check_bridges(config: t.Mapping[str, t.Any], networks: t.Sequence[Network], host: str | None = None) -> None:
+    """Raise InvalidValue if a network has the default bridge as its bridge."""
+    for network in networks:
+        if network.bridge_name and network.bridge_name == config.get("bridge"):
+            reason = f"is the name of the default bridge ({PREFIX}default_bridge.bridge). Choose another name."
+            raise InvalidValue(f"{network.path}.bridge_name", network.bridge_name, reason, host)
+
+
+def check_host(fleet: Fleet, networks: t.Sequence[Network], host: Host) -> None:
+    """Raise InvalidValue if the networks of a host, those of the fleet and its own, cannot exist there together.
+
+    Bridge networks never overlap; networks of the LAN's drivers may have the LAN's subnet, but one per host.
+    """
+    _check_bridges(fleet.default_bridge, host.networks, host.name)
+    claims = [(subnet, network) for network in networks if network.driver in ON_THE_LAN for subnet in network.subnets]
+    for (held, holder), (inner, network) in overlapping(claims):
+        raise InvalidValue(
+            f"{network.path}.subnet",
+            str(inner),
+            f"overlaps {holder.path} ({held}) on this host. Use another subnet, or other hosts.",
+            host.name,
+        )
 
 
 def _parse_schemes(fields: Fields, leased_host_length: t.Callable[[int], int | None]) -> tuple[Scheme, ...]:
@@ -132,13 +160,13 @@ def _parse_schemes(fields: Fields, leased_host_length: t.Callable[[int], int | N
         supernet = fields.prefix(PREFIX + "supernet", version=4)
         host_length = fields.integer(PREFIX + "host_prefix_length", leased_host_length(4) or 20, 8, 28)
         network_length = fields.integer(PREFIX + "network_prefix_length", 24, 9, 30)
-        # docker0, at least one network, and as much again for the engine's own pools
+        # docker0, at least one network, and the same number of addresses for the engine's pools
         if network_length < host_length + 2:
             raise InvalidValue(
                 PREFIX + "network_prefix_length",
                 network_length,
-                f"a host's block of /{host_length} holds fewer than four networks of this length; use "
-                f"/{host_length + 2} or longer, or a shorter {PREFIX}host_prefix_length",
+                f"is too short: a host's block of /{host_length} contains fewer than four such networks. Use "
+                f"{host_length + 2} or more, or a shorter {PREFIX}host_prefix_length.",
             )
         schemes.append(Scheme(supernet, host_length, network_length))
     if fields.has(PREFIX + "supernet_v6"):
@@ -146,29 +174,34 @@ def _parse_schemes(fields: Fields, leased_host_length: t.Callable[[int], int | N
         host_length = fields.integer(PREFIX + "host_prefix_length_v6", leased_host_length(6) or 56, 16, LENGTH_V6 - 2)
         schemes.append(Scheme(supernet, host_length, LENGTH_V6))
     elif fields.has(PREFIX + "host_prefix_length_v6"):
-        raise fields.fail(PREFIX + "host_prefix_length_v6", f"goes with {PREFIX}supernet_v6, which is missing")
+        raise fields.fail(
+            PREFIX + "host_prefix_length_v6",
+            f"requires {PREFIX}supernet_v6, which is missing. Set it, or leave this out.",
+        )
     for scheme in schemes:
         suffix = "_v6" if scheme.supernet.version == 6 else ""
         if scheme.host_prefix_length < scheme.supernet.length:
             raise fields.fail(
                 f"{PREFIX}supernet{suffix}",
-                f"is too small: it holds no block of /{scheme.host_prefix_length} ({PREFIX}host_prefix_length{suffix})",
+                f"is too small for a block of /{scheme.host_prefix_length} ({PREFIX}host_prefix_length{suffix}). Use a "
+                "larger supernet, or a longer prefix length.",
             )
+        fields.check(f"{PREFIX}supernet{suffix}", space_problem(ipaddress.ip_network(str(scheme.supernet))))
     return tuple(schemes)
 
 
-# What the plan itself says about docker0 and the daemon's pools.
+# The plan sets these options of docker0 and of the daemon's pools.
 _PLANNED_BRIDGE_KEYS = ("bip", "bip6", "default_address_pools", "fixed_cidr_v6")
 
 
 def _parse_default_bridge(fields: Fields) -> dict[str, t.Any]:
-    config = fields.mapping(PREFIX + "default_bridge")
+    config: dict[str, t.Any] = fields.mapping(PREFIX + "default_bridge")
     for key in _PLANNED_BRIDGE_KEYS:
         if key in config:
             raise InvalidValue(
                 f"{PREFIX}default_bridge.{key}",
                 config[key],
-                "comes from the host's block of the supernet and cannot be given here",
+                "comes from the host's block of the supernet. Leave it out.",
             )
     return config
 
@@ -182,20 +215,20 @@ def _parse_reservations(fields: Fields, schemes: tuple[Scheme, ...]) -> dict[str
     for host in sorted(values):
         blocks = inner.prefixes(host)
         if len({block.version for block in blocks}) < len(blocks):
-            raise inner.fail(host, "holds two blocks of one IP version; a host has one of each at most")
+            raise inner.fail(host, "contains two blocks of one IP version. A host has at most one of each.")
         for block in blocks:
             scheme = by_version.get(block.version)
             if scheme is None:
-                raise inner.refuse(host, str(block), f"the fleet has no IPv{block.version} supernet; leave it out")
+                raise inner.refuse(host, str(block), f"requires an IPv{block.version} supernet. Leave it out.")
             suffix = "_v6" if block.version == 6 else ""
             if block.length != scheme.host_prefix_length:
                 raise inner.refuse(
                     host,
                     str(block),
-                    f"has to be a block of /{scheme.host_prefix_length} ({PREFIX}host_prefix_length{suffix})",
+                    f"must be a block of /{scheme.host_prefix_length} ({PREFIX}host_prefix_length{suffix}).",
                 )
             if not scheme.supernet.contains(block):
-                raise inner.refuse(host, str(block), f"lies outside of the supernet {scheme.supernet}")
+                raise inner.refuse(host, str(block), f"is not in the supernet {scheme.supernet}. Use a block of it.")
         reservations[host] = tuple(blocks)
     return reservations
 
@@ -204,7 +237,7 @@ _HOST_VARIABLES = tuple(PREFIX + key for key in HOST_KEYS)
 
 
 def parse_host(name: str, variables: t.Mapping[str, t.Any], ansible_host: object) -> Host:
-    """One host's variables (without prefix) to a Host; its address for the others defaults to ``ansible_host``."""
+    """Parse one host's variables (without prefix). Its address for the other hosts defaults to ``ansible_host``."""
     fields = Fields({PREFIX + key: value for key, value in variables.items()}, "", _HOST_VARIABLES, name)
     key = PREFIX + "underlay_address"
     if fields.has(key):
@@ -218,18 +251,18 @@ def parse_host(name: str, variables: t.Mapping[str, t.Any], ansible_host: object
             raise InvalidValue(
                 key,
                 None,
-                f"is missing, and ansible_host ({ansible_host!r}) is no IP address to take in its place; "
-                "set the address at which the other hosts reach this one",
+                f"is missing, and ansible_host ({ansible_host!r}) is not an IP address. Set the address at which the "
+                "other hosts reach this one.",
                 name,
             ) from None
     underlay_v6 = underlay if ":" in underlay else None
     key = PREFIX + "underlay_address_v6"
     if fields.has(key):
         if fields.address(key)[0] != 6:
-            raise fields.fail(key, "has to be an IPv6 address")
+            raise fields.fail(key, "must be an IPv6 address.")
         underlay_v6 = str(fields.raw(key))
     own: tuple[Network, ...] = ()
     if fields.has(PREFIX + "host_networks"):
-        # their subnets are pinned, so no length is ever taken from a default
+        # Their subnets are pinned, so the default length is never used.
         own = parse_networks(fields.items(PREFIX + "host_networks"), PREFIX + "host_networks", lambda _: 24, host=name)
     return Host(name, underlay, fields.text(PREFIX + "link", "default"), own, underlay_v6)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is to be done about one container's endpoints: connect, reconnect and disconnect, each a step of its own."""
+"""The plan for one container's endpoints: steps that connect, reconnect or disconnect one of them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
     InvalidValue,
     Unsupported,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import Difference
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_spec import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import OptionDifference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_items import (
     INTERFACE_NAME,
     EndpointItem,
 )
@@ -34,7 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
 
 @dataclasses.dataclass(frozen=True)
 class ContainerState:
-    """The container as it is. ``attachments`` are by network id."""
+    """An observed container. ``attachments`` are by network id."""
 
     id: str
     name: str
@@ -49,7 +49,7 @@ class ContainerState:
 
 @dataclasses.dataclass(frozen=True)
 class EndpointRequest:
-    """What the task asks for. ``taken`` are the addresses in use by network id, each with the container that has it."""
+    """The task's options. ``taken`` are the addresses in use by network id, each with the container that has it."""
 
     items: tuple[EndpointItem, ...]
     version: Version
@@ -61,36 +61,36 @@ class EndpointRequest:
 def resolve(
     items: t.Iterable[EndpointItem], networks: t.Iterable[ObservedNetwork], state: str
 ) -> list[tuple[EndpointItem, ObservedNetwork]]:
-    """Each item with its network; with ``absent`` an item whose network is not there has nothing to do."""
+    """Pair each item with its network. With ``absent``, leave out items whose network does not exist."""
     known = list(networks)
     found = []
     for item in items:
         named = [each for each in known if each.name == item.network]
         if len(named) > 1:
             raise InvalidValue(
-                item.where("name"), item.network, f"is the name of {len(named)} networks: remove all but one"
+                item.where("name"), item.network, f"is the name of {len(named)} networks. Remove all but one."
             )
         if named:
             found.append((item, named[0]))
         elif state == "present":
-            raise InvalidValue(item.where("name"), item.network, "there is no such network: create it first")
+            raise InvalidValue(item.where("name"), item.network, "is not an existing network. Create it first.")
     return found
 
 
-def differences(item: EndpointItem, current: Attachment) -> tuple[Difference, ...]:
-    """Option by option what the endpoint has and the item asks for; what the item omits is not compared."""
-    found: list[Difference] = []
+def differences(item: EndpointItem, current: Attachment) -> tuple[OptionDifference, ...]:
+    """Compare the endpoint with its item option by option; options that the item omits are not compared."""
+    found: list[OptionDifference] = []
 
     def compare(option: str, before: t.Any, after: t.Any) -> None:
         if after is not None and before != after:
-            found.append(Difference(option, _shown(before), _shown(after)))
+            found.append(OptionDifference(option, _shown(before), _shown(after)))
 
     compare("ipv4_address", current.ipv4, item.ipv4)
     compare("ipv6_address", current.ipv6, item.ipv6)
     compare("aliases", sorted(set(current.aliases)), None if item.aliases is None else sorted(set(item.aliases)))
     compare("links", sorted(current.links), None if item.links is None else sorted(item.links))
     compare("gw_priority", current.gw_priority, item.gw_priority)
-    # A container that does not run has no MAC address yet.
+    # A stopped container has no MAC address.
     if current.mac or current.running:
         compare("mac_address", current.mac.lower(), item.mac)
     have = dict(current.driver_opts)
@@ -106,7 +106,7 @@ def _shown(value: t.Any) -> str | None:
 
 
 def wanted(item: EndpointItem, current: Attachment) -> Attachment:
-    """The endpoint as it is to be: what the item gives, and for the rest what is there."""
+    """Return the planned endpoint: the item's options, for others what is observed."""
     return dataclasses.replace(
         current,
         ipv4=item.ipv4 or current.ipv4,
@@ -126,9 +126,9 @@ def _merged(current: Pairs, given: Pairs | None) -> Pairs:
 def plan_endpoints(
     request: EndpointRequest, container: ContainerState, networks: t.Sequence[ObservedNetwork]
 ) -> NetworksPlan:
-    """Connect what is new, then reconnect what differs, then disconnect: the container keeps a way out throughout.
+    """Plan to connect, then to reconnect, then to disconnect, so that the container always has a default route.
 
-    :raises FleetnetError: where the engine or the container cannot have what is declared; nothing has been changed.
+    Raises FleetnetError if the engine or the container does not support what is declared.
     """
     found = resolve(request.items, networks, request.state)
     if request.state == "absent":
@@ -160,7 +160,7 @@ def plan_endpoints(
         keep = {network.id for _item, network in found}
         by_id = {network.id: network for network in networks}
         others = [by_id[nid] for nid in container.attachments if nid not in keep and nid in by_id]
-        # `none` and `host` are no networks that a container can leave.
+        # A container cannot leave the networks `none` and `host`.
         leaves = [_disconnect(each, container) for each in others if each.name not in ("none", "host")]
     return NetworksPlan((*joins, *changes, *leaves), tuple(warnings))
 
@@ -181,48 +181,56 @@ def _check(
     request: EndpointRequest,
     container: ContainerState,
 ) -> None:
-    """Refuse what the engine would refuse or quietly not do."""
+    """Raise FleetnetError for what the engine would reject or ignore."""
     mode = container.network_mode
     if mode in ("host", "none") or mode.startswith("container:"):
         raise FleetnetError(
-            f"container {container.name!r} has network mode {mode} and so cannot join network {network.name!r}: "
-            "create it with another network mode"
+            f"container {container.name!r} has network mode {mode} and cannot join network {network.name!r}. "
+            "Create it with another network mode."
         )
     if network.definition.config_only:
-        raise InvalidValue(item.where("name"), item.network, "is a configuration, which no container can join")
+        raise InvalidValue(
+            item.where("name"),
+            item.network,
+            "is a configuration network, which containers cannot join. Choose another.",
+        )
     if network.name == "bridge":
         for option, value in (("ipv4_address", item.ipv4), ("ipv6_address", item.ipv6), ("aliases", item.aliases)):
             if value:
                 raise InvalidValue(
-                    item.where(option), value, "the engine's own bridge network has no such thing: use another"
+                    item.where(option),
+                    value,
+                    "is not supported on the engine's own bridge network. Use another network.",
                 )
     for option, address in (("ipv4_address", item.ipv4), ("ipv6_address", item.ipv6)):
         if address is None:
             continue
         if not fits(address, network.definition):
             subnets = ", ".join(str(block.subnet) for block in network.definition.blocks) or "none"
-            reason = f"cannot be had on network {network.name!r}, whose subnets are {subnets} (gateways are taken)"
+            reason = f"is not a free host address of network {network.name!r}. Its subnets are {subnets}."
             raise InvalidValue(item.where(option), str(address), reason)
         holder = request.taken.get(network.id, {}).get(str(address), container.name)
         if holder != container.name:
-            raise InvalidValue(item.where(option), str(address), f"is the address of container {holder!r}")
+            raise InvalidValue(
+                item.where(option), str(address), f"is the address of container {holder!r}. Choose another."
+            )
     _check_version(item, current, after, request.version)
 
 
 def _check_version(item: EndpointItem, current: Attachment, after: Attachment, version: Version) -> None:
     text = ".".join(str(part) for part in version)
     names_interface = INTERFACE_NAME in dict(item.driver_opts or ())
-    for option, asked, since in (
+    for option, requested, since in (
         ("gw_priority", bool(item.gw_priority), (28,)),
         ("interface_name", names_interface, (28,)),
         ("mac_address", item.mac is not None and item.mac != current.mac and after.mac == item.mac, (29, 3)),
     ):
-        if asked and version < since:
+        if requested and version < since:
             needed = ".".join(str(part) for part in (*since, 0)[:2])
             value = {"gw_priority": item.gw_priority, "mac_address": item.mac}.get(
                 option, dict(item.driver_opts or ()).get(INTERFACE_NAME)
             )
             raise Unsupported(
-                f"{item.where(option)}: {value!r}: needs engine {needed} or newer to be given to a container that "
-                f"exists, and this is {text}: give it when the container is created, or remove it"
+                f"{item.where(option)}: {value!r}: requires engine {needed} or newer to be set on an existing "
+                f"container, and this is {text}. Set it when the container is created, or remove it."
             )

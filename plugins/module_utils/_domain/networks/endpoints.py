@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Endpoints: who is on a network, how each comes back after a recreate, and whom the declaration wants connected."""
+"""Endpoints: the containers on a network, their endpoints after a recreate, and the containers declared for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import default_gateways
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import default_gateways
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
     ContainerSummary,
@@ -26,13 +26,13 @@ _GOING = ("dead", "removing")
 
 
 def members(network: ObservedNetwork, containers: t.Iterable[ContainerSummary]) -> tuple[ContainerSummary, ...]:
-    """The containers with an endpoint on the network, stopped ones too: these would no longer start without it."""
+    """Return the containers with an endpoint on the network. A stopped one would not start without the network."""
     found = [each for each in containers if each.state not in _GOING and each.is_on(network)]
     return tuple(sorted(found, key=lambda each: each.name))
 
 
 def refit(attachment: Attachment, definition: Definition) -> tuple[Attachment, tuple[IPAddress, ...]]:
-    """The endpoint as the network ``definition`` can hold it, and the addresses that it cannot keep."""
+    """Return the endpoint without the addresses that the network ``definition`` cannot give it, and these addresses."""
     lost = tuple(address for address in attachment.addresses if not fits(address, definition))
     kept = dataclasses.replace(
         attachment,
@@ -43,7 +43,7 @@ def refit(attachment: Attachment, definition: Definition) -> tuple[Attachment, t
 
 
 def fits(address: IPAddress, definition: Definition) -> bool:
-    """Whether a container can have the address on the network: in a subnet, and neither gateway nor reserved."""
+    """Whether a container can have the address: it is in a subnet, and neither the gateway nor reserved."""
     if not (definition.enable_ipv6 if address.version == 6 else definition.enable_ipv4):
         return False
     for block in definition.blocks:
@@ -57,11 +57,11 @@ def fits(address: IPAddress, definition: Definition) -> bool:
 
 
 def keeps_mac(before: Attachment, after: Attachment, version: Version) -> bool:
-    """Whether the engine gives an endpoint the MAC address again that it had.
+    """Whether the engine gives a reconnected endpoint its former MAC address.
 
-    Before 25 a MAC belongs to the container and comes back by itself. From 25 on it belongs to the endpoint, and the
-    engine ignores it when a container joins a network (moby issue 48192, mended in 29.3). Before 28 a MAC that nobody
-    chose follows from the IPv4 address.
+    Before 25 a MAC address belongs to the container and stays. From 25 on it belongs to the endpoint, and the engine
+    ignores it when a container joins a network (moby issue 48192, fixed in 29.3). Before 28 a MAC address that the
+    engine chooses follows from the IPv4 address.
     """
     if not before.mac or version < (25,) or version >= (29, 3):
         return True
@@ -72,7 +72,7 @@ def keeps_mac(before: Attachment, after: Attachment, version: Version) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Membership:
-    """What ``connected`` asks of a network: whom to connect anew, and whom to disconnect (container ids)."""
+    """The containers to connect to a network and the ids of those to disconnect, according to ``connected``."""
 
     join: tuple[ContainerSummary, ...] = ()
     leave: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class Membership:
 
 
 def membership(item: Item, network: ObservedNetwork | None, containers: t.Sequence[ContainerSummary]) -> Membership:
-    """Compare ``connected`` with who is on the network; without the option nobody is connected or disconnected."""
+    """Compare ``connected`` with the network's containers. Without the option none is connected or disconnected."""
     if item.connected is None:
         return Membership()
     present = members(network, containers) if network is not None else ()
@@ -100,7 +100,7 @@ def membership(item: Item, network: ObservedNetwork | None, containers: t.Sequen
 
 
 def find_container(path: str, reference: str, containers: t.Iterable[ContainerSummary]) -> ContainerSummary:
-    """A container by name, id or the beginning of its id; a name wins over the beginning of an id, as in Docker."""
+    """Find a container by name, id or the beginning of its id, in this order, as Docker does."""
     known = list(containers)
     for found in (
         [each for each in known if each.name == reference],
@@ -109,13 +109,13 @@ def find_container(path: str, reference: str, containers: t.Iterable[ContainerSu
     ):
         if len(found) > 1:
             names = ", ".join(each.name for each in found)
-            raise InvalidValue(path, reference, f"is the beginning of {len(found)} ids ({names}): give a name")
+            raise InvalidValue(path, reference, f"is the beginning of {len(found)} ids ({names}). Give a name.")
         if found:
             return found[0]
-    raise InvalidValue(path, reference, "there is no such container: create it first, or remove it from the list")
+    raise InvalidValue(path, reference, "is not an existing container. Create it first, or remove it from the list.")
 
 
 def _check_can_join(path: str, reference: str, container: ContainerSummary) -> None:
     mode = container.network_mode
     if mode in ("host", "none") or mode.startswith("container:"):
-        raise InvalidValue(path, reference, f"has network mode {mode} and so cannot join a network: remove it")
+        raise InvalidValue(path, reference, f"has network mode {mode} and cannot join a network. Remove it.")

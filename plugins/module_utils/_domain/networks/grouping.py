@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which recreates have to happen together, because one needs what another gives up."""
+"""Groups of networks to recreate in one step, because one needs what another releases."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
 
 
 def groups(recreate: t.Sequence[Drifted], targets: t.Mapping[str, Definition]) -> t.Iterator[tuple[Drifted, ...]]:
-    """Sets of networks that are replaced in one step: two that swap subnets both go before either comes back.
+    """Yield the networks to replace in one step: of two that swap subnets, both are removed before either is created.
 
-    Networks that do not depend on each other stay apart, so that a failure of one puts only that one back.
+    Independent networks are separate groups, so that the failure of one restores only that one.
     """
     left = list(recreate)
     while left:
         group = [left.pop(0)]
-        for member in group:  # grows while it is walked
+        for member in group:  # grows during the iteration
             linked = [each for each in left if _linked(member, each, targets)]
             group += linked
             left = [each for each in left if each not in linked]

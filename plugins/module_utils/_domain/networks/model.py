@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a network is: the words that the declaration, the engine's answers and the plan all speak.
+"""What a network is: the records that the items, the engine's answers and the plan share.
 
-Everything is in one normal form, so that equal things compare equal: addresses are :mod:`ipaddress` objects, options
-and labels are strings, what an engine adds by itself is gone.
+All values are normalized, so that equal values compare equal: addresses are :mod:`ipaddress` objects, options and
+labels are strings.
 """
 
 from __future__ import annotations
@@ -14,32 +14,31 @@ import dataclasses
 import ipaddress
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL, OWNER_VALUE
+
 IPNetwork = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 Version = t.Tuple[int, ...]
 Pairs = t.Tuple[t.Tuple[str, str], ...]
 
-OWNER_LABEL = "io.fleetnet.managed"
-OWNER_VALUE = "true"
-
-# The engine makes these itself, one of each; it refuses to remove them and to make others with their names.
+# The engine creates these networks itself. It rejects to remove them and to create others with their names.
 PREDEFINED = frozenset({"bridge", "host", "none", "default"})
 
-# Options of ours that are driver options under a shorter name.
-DRIVER_OPTION_OF = {
-    "mtu": "com.docker.network.driver.mtu",
-    "bridge_name": "com.docker.network.bridge.name",
-    "masquerade": "com.docker.network.bridge.enable_ip_masquerade",
-    "gateway_mode_ipv4": "com.docker.network.bridge.gateway_mode_ipv4",
-    "gateway_mode_ipv6": "com.docker.network.bridge.gateway_mode_ipv6",
-}
-SHORT_NAME_OF = {long: short for short, long in DRIVER_OPTION_OF.items()}
-BRIDGE_NAME = DRIVER_OPTION_OF["bridge_name"]
-MTU = DRIVER_OPTION_OF["mtu"]
-# What the engine gives to networks that ask for none, in bytes.
+BRIDGE_PREFIX = "com.docker.network.bridge."
+BRIDGE_NAME = BRIDGE_PREFIX + "name"
+MASQUERADE = BRIDGE_PREFIX + "enable_ip_masquerade"
+GATEWAY_MODE_IPV4 = BRIDGE_PREFIX + "gateway_mode_ipv4"
+GATEWAY_MODE_IPV6 = BRIDGE_PREFIX + "gateway_mode_ipv6"
+MTU = "com.docker.network.driver.mtu"
+# The engine's default, in bytes.
 MTU_DEFAULT = 1500
+MTU_MIN = 68
+MTU_MAX = 65535
+SCOPES = ("local", "global", "swarm")
+GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
+# Driver options that are true or false.
 FLAG_OPTIONS = frozenset(
-    f"com.docker.network.bridge.{name}" for name in ("enable_ip_masquerade", "enable_icc", "inhibit_ipv4")
+    (MASQUERADE, BRIDGE_PREFIX + "enable_icc", BRIDGE_PREFIX + "inhibit_ipv4", BRIDGE_PREFIX + "default_bridge")
 )
 
 
@@ -59,7 +58,7 @@ class Block:
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One network as declared. None means that the item does not give the option."""
+    """One network as declared. None means that the item does not give the option; see :mod:`networks.options`."""
 
     path: str
     name: str
@@ -77,18 +76,18 @@ class Item:
     labels: Pairs | None = None
     config_only: bool | None = None
     config_from: str | None = None
-    adopts_bridge: bool = True  # by the raw driver option the engine may take over a bridge that is there already
+    adopts_bridge: bool = True  # with the driver option itself the engine may use a bridge that exists already
     connected: tuple[str, ...] | None = None
     appends: bool = False
 
     def where(self, option: str) -> str:
-        """The option as an error names it."""
+        """The option's path in errors."""
         return f"{self.path}.{option}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Definition:
-    """A whole network, as it is or as it is to be; what :func:`wire.creation` sends to the engine."""
+    """A complete network, as observed or as planned. The defaults are the engine's."""
 
     name: str
     driver: str = "bridge"
@@ -108,13 +107,13 @@ class Definition:
 
     @property
     def owned(self) -> bool:
-        """Whether the network carries our label, and so may be pruned."""
+        """Whether the network carries the label of this collection, and so may be pruned."""
         return dict(self.labels).get(OWNER_LABEL) == OWNER_VALUE
 
 
 @dataclasses.dataclass(frozen=True)
 class ObservedNetwork:
-    """A network that the engine has; ``created`` is the engine's time stamp, which sorts as text."""
+    """A network of the engine; ``created`` is the engine's time stamp, which sorts as text."""
 
     id: str
     definition: Definition
@@ -126,7 +125,7 @@ class ObservedNetwork:
 
     @property
     def bridge(self) -> str | None:
-        """The Linux bridge behind the network, None where the driver has none."""
+        """The network's Linux bridge; None if the driver has none."""
         if self.definition.driver != "bridge" or self.definition.config_only:
             return None
         return dict(self.definition.driver_options).get(BRIDGE_NAME) or f"br-{self.id[:12]}"
@@ -148,15 +147,15 @@ class ContainerSummary:
         return self.state in ("running", "paused", "restarting")
 
     def is_on(self, network: ObservedNetwork) -> bool:
-        """By id; by name where the container has not been started since the network was made, as then it has no id."""
+        """Compare ids, or names if the container has not started since the network was created: it has no id then."""
         return any(nid == network.id or (not nid and name == network.name) for name, nid in self.networks)
 
 
 @dataclasses.dataclass(frozen=True)
 class Attachment:
-    """A container's endpoint on one network, with everything needed to put it back as it was.
+    """A container's endpoint on one network, with everything needed to restore it.
 
-    ``ipv4`` and ``ipv6`` are the addresses to ask for: the fixed one, else the one that a running container has.
+    ``ipv4`` and ``ipv6`` are the addresses to request: the fixed one, else the one that a running container has.
     """
 
     container_id: str
@@ -182,7 +181,7 @@ class Attachment:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkState:
-    """A network with its endpoints, before or after a step. ``id`` is empty for a network that is yet to be made."""
+    """A network with its endpoints, before or after a step. ``id`` is empty if the network does not exist yet."""
 
     definition: Definition
     attachments: tuple[Attachment, ...] = ()

@@ -2,28 +2,34 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is to be done: from declaration and observation to ordered steps, with what they interrupt and their inverse."""
+"""The plan for a host's networks: ordered steps, the containers that they interrupt, and the differences they end."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import (
-    EngineFacts,
-    check_engine,
-    check_residents,
-    declared,
-    staying,
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    NETWORK,
+    PRESENT,
+    STATE,
+    Difference,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import target
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.conflicts import (
+    FinalNetwork,
+    check_conflicts,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import (
     Membership,
     keeps_mac,
     members,
     membership,
     refit,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_support import (
+    EngineFacts,
+    check_engine,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.grouping import groups
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
@@ -40,13 +46,17 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
     NetworksRequest,
     Survey,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.target import (
+    target,
+    without_engine_options,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """What was read beyond the listing of networks, as far as :class:`Survey` asks for it.
+    """What was read beside the list of networks, as far as :class:`Survey` needs it.
 
-    ``attachments`` are by network id; they cover :attr:`Survey.interrupted` and the networks that somebody is to leave.
+    ``attachments`` are by network id, for :attr:`Survey.interrupted` and for networks that a container is to leave.
     ``services`` are names by network id.
     """
 
@@ -57,10 +67,9 @@ class Snapshot:
 
 
 def plan_networks(request: NetworksRequest, survey: Survey, snapshot: Snapshot) -> NetworksPlan:
-    """The steps in their order: removals, recreates, creations, and last who joins and leaves unchanged networks.
+    """Plan the steps in this order: removals, recreates, creations, and endpoints of unchanged networks.
 
-    :raises FleetnetError: where the request forbids what would have to be done, with everything that it would
-        interrupt; nothing has been changed then.
+    Raises FleetnetError if the request does not allow a step; the error names everything that it would interrupt.
     """
     return _Planner(request, survey, snapshot).plan()
 
@@ -79,28 +88,45 @@ class _Planner:
         removed = {network.id: reason for network, reason in self._survey.removals}
         targets = self._targets(recreate)
         stay = [each for each in self._survey.networks if each.id not in replaced and each.id not in removed]
-        made = [declared(item, targets[item.name]) for item in self._survey.items if item.name in targets]
-        for resident in made:
-            if resident.item is None:
-                raise AssertionError("made from an item, in the line above")
-            check_engine(resident.item, resident.definition, self._request.version, self._snapshot.facts)
+        created = [(item, targets[item.name]) for item in self._survey.items if item.name in targets]
+        for item, definition in created:
+            check_engine(item, definition, self._request.version, self._snapshot.facts)
         bridges = {each.bridge for each in self._survey.networks}
-        check_residents([staying(each) for each in stay] + made, self._request.links - bridges)
+        final = [FinalNetwork.unchanged(each) for each in stay]
+        final += [FinalNetwork.declared(item, definition) for item, definition in created]
+        check_conflicts(final, self._request.interfaces - bridges)
 
         steps = [self._removal(network, reason) for network, reason in self._survey.removals]
-        # A configuration takes nothing from anybody, and what is recreated may be made from it.
+        # A configuration network needs nothing of others, and recreated networks may take their configuration from it.
         steps += [self._creation(item, targets[item.name]) for item in self._survey.missing if item.config_only]
         steps += [self._recreation(group, targets) for group in groups(recreate, targets)]
         steps += [self._creation(item, targets[item.name]) for item in self._survey.missing if not item.config_only]
         steps += list(self._memberships(replaced))
         if self._refusals:
-            raise FleetnetError("; ".join(self._refusals))
-        return NetworksPlan(tuple(steps), tuple(self._warnings))
+            raise FleetnetError("; ".join(each.rstrip(".") for each in self._refusals) + ".")
+        return NetworksPlan(tuple(steps), tuple(self._warnings), tuple(self._differences(recreate, steps)))
+
+    def _differences(self, recreate: t.Sequence[Drifted], steps: t.Sequence[NetworkStep]) -> t.Iterator[Difference]:
+        for network, _reason in self._survey.removals:
+            yield Difference(NETWORK, network.name, STATE, None, PRESENT)
+        for item in self._survey.missing:
+            yield Difference(NETWORK, item.name, STATE, PRESENT, None)
+        for drifted in recreate:
+            yield from (each.of(drifted.network.name) for each in drifted.differences)
+        declares_members = {item.name for item, _network in self._survey.connecting}
+        for step in steps:
+            for before in step.before:
+                after = next((each for each in step.after if each.name == before.name), None)
+                if after is None or before.name not in declares_members:
+                    continue
+                observed, declared = (sorted(at.container for at in each.attachments) for each in (before, after))
+                if observed != declared:
+                    yield Difference(NETWORK, before.name, "connected", declared, observed)
 
     # -- drift
 
     def _settle_drift(self) -> list[Drifted]:
-        """The drifted networks that are to be recreated; the others are warned about or refused."""
+        """Return the drifted networks to recreate; depending on ``on_drift`` warn of the others or fail."""
         if not self._survey.drifted:
             return []
         mode = self._request.on_drift
@@ -110,11 +136,11 @@ class _Planner:
             self._warnings += [f"{text}; left as it is" for text in texts]
             return []
         if mode == "fail":
-            raise FleetnetError("; ".join(texts) + "; on_drift is fail: change the declaration, or on_drift")
+            raise FleetnetError("; ".join(texts) + "; on_drift is fail. Change the declaration, or on_drift.")
         return list(self._survey.drifted)
 
     def _targets(self, recreate: t.Sequence[Drifted]) -> dict[str, Definition]:
-        """What each network that is made anew will be; configuration networks first, as others depend on them."""
+        """The networks to create, by name; configuration networks first, since others depend on them."""
         observed: dict[str, ObservedNetwork] = {each.item.name: each.network for each in recreate}
         work: list[Item] = [each.item for each in recreate] + list(self._survey.missing)
         configs = {each.name: each.definition for each in self._survey.networks if each.definition.config_only}
@@ -176,7 +202,8 @@ class _Planner:
         if attachments is None:
             on_it = members(network, self._snapshot.containers)
             attachments = tuple(Attachment(each.id, each.name, each.running) for each in on_it)
-        return NetworkState(network.definition, attachments, network.id)
+        item = next((each for each in self._survey.items if each.name == network.name), None)
+        return NetworkState(without_engine_options(network.definition, item), attachments, network.id)
 
     def _refit(self, attachment: Attachment, definition: Definition) -> Attachment:
         kept, lost = refit(attachment, definition)
@@ -197,8 +224,8 @@ class _Planner:
         lost = [f"{old.container} ({old.mac})" for old, new in pairs if not keeps_mac(old, new, self._request.version)]
         if lost:
             self._warnings.append(
-                f"this engine cannot be told a MAC address when a container joins a network: on {definition.name!r} "
-                f"these get new ones: {', '.join(lost)}"
+                f"this engine cannot set the MAC address of a container that joins a network; on {definition.name!r} "
+                f"these containers get new ones: {', '.join(lost)}"
             )
 
     def _check_dependents(self, network: ObservedNetwork) -> None:
@@ -206,8 +233,8 @@ class _Planner:
         left = [each.name for each in self._survey.dependents(network) if each.id not in going]
         if left:
             self._refusals.append(
-                f"network {network.name!r} cannot be removed: {', '.join(left)} take their configuration from it; "
-                "remove them first"
+                f"network {network.name!r} cannot be removed: {', '.join(left)} take their configuration from it. "
+                "Remove them first."
             )
 
     def _check_services(self, network: ObservedNetwork, doing: str) -> None:
@@ -216,26 +243,26 @@ class _Planner:
         if services:
             self._refusals.append(
                 f"{doing} network {network.name!r}: the swarm services {', '.join(services)} use it, and services "
-                "cannot be disconnected: update or remove them first"
+                "cannot be disconnected. Update or remove them first."
             )
 
     def _refuse_interruption(self, what: str, state: NetworkState) -> None:
         count = len(state.attachments)
         names = ", ".join(str(each) for each in state.attachments)
         self._refusals.append(
-            f"{what} would disconnect {count} container{'s' if count > 1 else ''}: {names}; "
-            "set allow_disconnect: true to accept that" + _alternative(what)
+            f"{what} would disconnect {count} container{'s' if count > 1 else ''}: {names}. "
+            "Set allow_disconnect: true to accept that" + _alternative(what)
         )
 
 
 def _alternative(what: str) -> str:
     if "recreating" in what:
-        return " (they are put back), or on_drift: warn to leave the network as it is"
-    return ", or disconnect them first"
+        return " (they are connected again), or on_drift: warn to leave the network as it is."
+    return ", or disconnect them first."
 
 
 def _first(states: t.Iterable[NetworkState]) -> tuple[NetworkState, ...]:
-    """Configuration networks before the networks that are made from them."""
+    """Configuration networks before the networks that use them."""
     return tuple(sorted(states, key=lambda state: not state.definition.config_only))
 
 

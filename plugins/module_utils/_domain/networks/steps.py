@@ -2,17 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Steps and their inverse, what they say to a person, and the diff that they make."""
+"""The steps of a plan, the operations that they print, and their diff."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import (
     as_text,
     default_gateways,
-    option_name,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
@@ -21,29 +21,27 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     NetworkState,
     ObservedNetwork,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.wire import natural_scope
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.options import (
+    ENGINE_OPTIONS,
+    default_in,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import option_of
 
 Json = t.Dict[str, t.Any]
-
-_INVERSE = {"create": "remove", "remove": "create", "recreate": "recreate", "connect": "connect"}
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkStep:
-    """From some networks with their endpoints to others, entirely or not at all.
+    """A change from some networks with their endpoints to others, executed completely or undone.
 
-    ``before`` is in the order in which the networks can be removed, ``after`` in that in which they can be made.
-    A ``connect`` step keeps its network and changes only who is on it.
+    ``before`` is in the order in which the networks can be removed, ``after`` in that in which they can be created.
+    A ``connect`` step keeps its network and changes only its endpoints.
     """
 
     kind: str
     before: tuple[NetworkState, ...]
     after: tuple[NetworkState, ...]
     reason: str = ""
-
-    def inverse(self) -> NetworkStep:
-        before, after = tuple(reversed(self.after)), tuple(reversed(self.before))
-        return NetworkStep(_INVERSE[self.kind], before, after, reason=f"undo: {self.title}")
 
     @property
     def title(self) -> str:
@@ -52,7 +50,7 @@ class NetworkStep:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The step in words, one line each."""
+        """The step as text, one line per operation."""
         if self.kind == "create":
             return tuple(f"create network {each.name} ({_summary(each.definition)})" for each in self.after) + tuple(
                 f"connect {attachment} to {each.name}" for each in self.after for attachment in each.attachments
@@ -63,12 +61,12 @@ class NetworkStep:
         hit = [str(each) for state in self.before for each in state.attachments]
         if not hit:
             return (verb,)
-        what = "disconnects" if self.kind == "remove" else "disconnects and puts back"
+        what = "disconnects" if self.kind == "remove" else "disconnects and reconnects"
         return (f"{verb}: {what} {', '.join(hit)}",)
 
     @property
     def interrupted(self) -> tuple[Json, ...]:
-        """The containers that lose their endpoint, if only for a moment."""
+        """The containers that lose their endpoint, if only temporarily."""
         left = {each.id: each.attachments for each in self.after if each.id}
         return tuple(
             {
@@ -105,8 +103,11 @@ def _summary(definition: Definition) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class NetworksPlan:
+    """``differences`` are those between the networks and their declaration that the steps end."""
+
     steps: tuple[NetworkStep, ...] = ()
     warnings: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -120,15 +121,12 @@ class NetworksPlan:
     def interrupted(self) -> list[Json]:
         return [each for step in self.steps for each in step.interrupted]
 
-    def revert(self) -> tuple[NetworkStep, ...]:
-        return tuple(step.inverse() for step in reversed(self.steps))
-
     def diff(self) -> dict[str, Json]:
-        """Before and after by network and option; of a network that stays or comes back only what changes."""
+        """Before and after by network and option, for people; of a network that remains only what changes."""
         before: Json = {}
         after: Json = {}
         for step in self.steps:
-            # A recreate cannot foretell the MAC addresses that the engine chooses.
+            # The engine chooses MAC addresses during a recreate.
             with_mac = step.kind == "connect"
             old = {state.name: describe(state, with_mac) for state in step.before}
             new = {state.name: describe(state, with_mac) for state in step.after}
@@ -165,7 +163,7 @@ def network_facts(networks: t.Iterable[ObservedNetwork], names: t.Collection[str
 
 
 def _gateways(definition: Definition) -> t.Iterator[IPAddress]:
-    """Older engines do not tell the gateway that they chose; the bridge driver takes the first address."""
+    """Older engines do not report the gateway that they chose; the bridge driver uses the first address."""
     for block in definition.blocks:
         if block.gateway is not None:
             yield block.gateway
@@ -174,21 +172,17 @@ def _gateways(definition: Definition) -> t.Iterator[IPAddress]:
 
 
 def describe(state: NetworkState, with_mac: bool = False) -> Json:
-    """A network option by option, in the words of the declaration; what is the engine's default is left out."""
+    """Describe a network option by option as in an item, without the engine's defaults."""
     definition = state.definition
     options: Json = {"driver": definition.driver}
-    for key in ("internal", "attachable", "ingress", "config_only", "enable_ipv6", "config_from"):
-        if getattr(definition, key):
-            options[key] = getattr(definition, key)
-    if not definition.enable_ipv4:
-        options["enable_ipv4"] = False
-    if definition.scope != natural_scope(definition.driver):
-        options["scope"] = definition.scope
-    if definition.ipam_driver != "default":
-        options["ipam_driver"] = definition.ipam_driver
-    options.update({option_name(key): value for key, value in definition.driver_options})
-    options.update({f"ipam_driver_options.{key}": value for key, value in definition.ipam_driver_options})
-    options.update({f"labels.{key}": value for key, value in definition.labels})
+    for option in ENGINE_OPTIONS:
+        value = getattr(definition, option.key)
+        if option.name == "driver_options":
+            options.update({option_of(key): text for key, text in value})
+        elif option.type == "dict":
+            options.update({f"{option.name}.{key}": text for key, text in value})
+        elif option.type != "list" and value != default_in(option, definition):
+            options[option.name] = value
     for index, block in enumerate(definition.blocks):
         options[f"ipam_config[{index}].subnet"] = str(block.subnet)
         for key, value in (("ip_range", block.ip_range), ("gateway", block.gateway)):
@@ -202,7 +196,7 @@ def describe(state: NetworkState, with_mac: bool = False) -> Json:
 
 
 def describe_attachment(attachment: Attachment, with_mac: bool) -> Json:
-    """An endpoint in the words of the module network_endpoint; what is not set is left out."""
+    """Describe an endpoint by the options of the module network_endpoint, without unset ones."""
     options = {
         "ipv4_address": as_text(attachment.ipv4 or ""),
         "ipv6_address": as_text(attachment.ipv6 or ""),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The first look: what the listing of networks alone tells about the work to do, and what else has to be read."""
+"""What there is to do according to the list of networks, and what else must be read to plan it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import (
-    asks_for_more,
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.conflicts import (
     check_config_from,
-    check_names,
-    for_engine,
+    check_unique_names,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import Difference, differences
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import (
+    OptionDifference,
+    differences,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_support import (
+    for_engine,
+    needs_facts,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Definition,
     Item,
@@ -27,7 +32,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 
 @dataclasses.dataclass(frozen=True)
 class NetworksRequest:
-    """What the task asks for. ``links`` are the network devices of the host, as far as they are known."""
+    """The task's options. ``interfaces`` are those of the host, as far as they are known."""
 
     items: tuple[Item, ...]
     version: Version
@@ -36,15 +41,15 @@ class NetworksRequest:
     on_drift: str = "recreate"
     allow_disconnect: bool = False
     strict: bool = False
-    links: frozenset[str] = frozenset()
+    interfaces: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
 class Drifted:
     item: Item
     network: ObservedNetwork
-    differences: tuple[Difference, ...] = ()
-    because: str = ""  # why the network has to be recreated although it does not differ itself
+    differences: tuple[OptionDifference, ...] = ()
+    because: str = ""  # why the network must be recreated although it does not differ itself
 
     def __str__(self) -> str:
         return ", ".join(str(each) for each in self.differences) or self.because
@@ -52,7 +57,7 @@ class Drifted:
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """The work that the listing shows. ``removals`` are (network, why), ``connecting`` the items with ``connected``."""
+    """The work by network. ``removals`` are (network, reason), ``connecting`` the items with ``connected``."""
 
     networks: tuple[ObservedNetwork, ...]
     items: tuple[Item, ...] = ()
@@ -63,13 +68,13 @@ class Survey:
 
     @property
     def interrupted(self) -> tuple[ObservedNetwork, ...]:
-        """Networks that go away, if only for a moment: their endpoints have to be known in full."""
+        """Networks to remove, if only temporarily: the plan needs their complete endpoints."""
         return tuple(each.network for each in self.drifted) + tuple(network for network, _reason in self.removals)
 
     @property
     def needs_facts(self) -> bool:
-        """Whether something is to be made that only some engines can make."""
-        return any(asks_for_more(item) for item in (*self.missing, *(each.item for each in self.drifted)))
+        """Whether a network is to be created that only some engines can create."""
+        return any(needs_facts(item) for item in (*self.missing, *(each.item for each in self.drifted)))
 
     @property
     def needs_containers(self) -> bool:
@@ -82,11 +87,11 @@ class Survey:
 
 
 def survey_networks(request: NetworksRequest, networks: t.Sequence[ObservedNetwork]) -> Survey:
-    """:raises FleetnetError: where the declaration cannot hold on this engine, whatever its containers are."""
+    """Raises FleetnetError if the declaration is invalid on this engine, whatever its containers are."""
     if request.state == "absent":
         return _survey_absent(request, networks)
     items = tuple(for_engine(item, request.version) for item in request.items)
-    check_names(items, networks)
+    check_unique_names(items, networks)
     by_name = {network.name: network for network in networks}
     configs: dict[str, Definition] = {
         **{each.name: each.definition for each in networks if each.definition.config_only},
@@ -122,8 +127,10 @@ def _survey_absent(request: NetworksRequest, networks: t.Sequence[ObservedNetwor
 
 
 def _ordered(items: t.Iterable[Item]) -> tuple[Item, ...]:
-    """Configuration networks first, then fixed subnets, then those whose subnet the engine chooses: else it could
-    choose one that a later item needs."""
+    """Configuration networks first, then those with subnets, then those whose subnet the engine chooses.
+
+    Otherwise the engine could choose one that a later item needs.
+    """
     return tuple(sorted(items, key=lambda item: (not item.config_only, not (item.blocks or item.config_from))))
 
 
@@ -134,7 +141,7 @@ def _dependents_first(
 
 
 def _with_dependents(survey: Survey) -> Survey:
-    """A configuration network can be recreated only together with the networks that are made from it."""
+    """Add the networks that take their configuration from a drifted one: they must be recreated together."""
     drifted = list(survey.drifted)
     known = {each.network.id for each in drifted}
     going = {network.id for network, _reason in survey.removals}
@@ -147,8 +154,8 @@ def _with_dependents(survey: Survey) -> Survey:
             if item is None:
                 raise FleetnetError(
                     f"network {each.network.name!r} differs from {each.item.path} ({each}), but {dependent.name!r} "
-                    "takes its configuration from it and is not declared: declare it too, or remove it"
+                    "takes its configuration from it and is not declared. Declare it too, or remove it."
                 )
             known.add(dependent.id)
-            drifted.append(Drifted(item, dependent, because=f"made from {each.network.name}"))
+            drifted.append(Drifted(item, dependent, because=f"takes its configuration from {each.network.name}"))
     return dataclasses.replace(survey, drifted=tuple(drifted))

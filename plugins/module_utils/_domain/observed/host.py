@@ -14,9 +14,9 @@ import ipaddress
 import re
 import typing as t
 
-Json = t.Dict[str, t.Any]
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL, OWNER_VALUE
 
-MANAGED_LABEL = "io.fleetnet.managed"
+Json = t.Dict[str, t.Any]
 
 BRIDGE_NAME_OPTION = "com.docker.network.bridge.name"
 
@@ -156,7 +156,7 @@ def _network(network: Json) -> NetworkReport:
         "scope": network["Scope"],
         "internal": bool(network.get("Internal")),
         "attachable": bool(network.get("Attachable")),
-        "managed": labels.get(MANAGED_LABEL) == "true",
+        "managed": labels.get(OWNER_LABEL) == OWNER_VALUE,
         "labels": labels,
         "options": options,
         "subnets": [_subnet(config) for config in ipam.get("Config") or []],

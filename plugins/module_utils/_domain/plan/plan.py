@@ -14,8 +14,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     single,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fields import nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Host, check_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
     DEFAULT_BRIDGE,
@@ -23,6 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     Network,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, lease
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.policy import make_policy
@@ -131,6 +131,9 @@ def make_plan(
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
     plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)
     _check_disjoint(plan)
+    for host in hosts:
+        carried = [network for network in fleet.networks if host.name in carriers[network.name]]
+        check_host(fleet, [*carried, *host.networks], host)
     return plan
 
 

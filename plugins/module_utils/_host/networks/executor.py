@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Carrying out a plan for networks: each step entirely, or everything back as it was and an error that tells why."""
+"""Execute a plan for networks: each step completely, or undo it and raise an error with the reason."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import refit
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import parse_attachment
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
     Definition,
     NetworkState,
     ObservedNetwork,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.observed import parse_attachment
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.sameness import same_network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.request_body import connection, creation
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, NetworkStep
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.wire import connection, creation
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.target import same_network
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
     inspect_container,
@@ -31,18 +31,18 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rea
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.signals import signals_held
 
-# How often containers that join a network while it is being removed are taken along, before we give up.
+# How often to disconnect containers that join a network during its removal.
 _ROUNDS = 5
 _SWARM_SECONDS = 15.0
 _SETTLE_SECONDS = 0.3
 
 
 class StepFailed(FleetnetError):
-    """A step failed; the text tells whether everything is back as it was."""
+    """A step failed; the text says whether the former state is restored."""
 
 
 class NetworkExecutor:
-    """Executes plans on one engine. ``warnings`` collects what a user has to be told beside the plan's own."""
+    """Executes plans on one engine. ``warnings`` are those that the plan does not have."""
 
     def __init__(
         self, engine: Engine, allow_disconnect: bool = False, sleep: t.Callable[[float], None] = time.sleep
@@ -50,8 +50,8 @@ class NetworkExecutor:
         self._engine = engine
         self._allow_disconnect = allow_disconnect
         self._sleep = sleep
-        self._made: dict[str, str] = {}  # id -> name of the networks that the current step has made
-        self._late: dict[str, list[Attachment]] = {}  # network name -> endpoints that came while it was being removed
+        self._made: dict[str, str] = {}  # id -> name of the networks that the current step has created
+        self._late: dict[str, list[Attachment]] = {}  # network name -> endpoints that joined during its removal
         self._joined: set[tuple[str, str]] = set()  # (network id, container id) that the current step has connected
         self.warnings: list[str] = []
 
@@ -74,7 +74,7 @@ class NetworkExecutor:
         self._made, self._late, self._joined = {}, {}, set()
         try:
             self._forward(step)
-        except BaseException as error:  # whatever stops us, the endpoints must not stay disconnected
+        except BaseException as error:  # in any case, the endpoints must not stay disconnected
             problems = self._restore(step)
             if not isinstance(error, FleetnetError):
                 raise
@@ -106,7 +106,7 @@ class NetworkExecutor:
         try:
             answer = self._engine.post("/networks/create", creation(definition, self._engine.version))
         except EngineError as error:
-            network_id = self._made_by_somebody(definition)
+            network_id = self._existing(definition)
             if network_id is None:
                 raise EngineError(f"cannot create network {definition.name!r}: {error}", error.status) from error
         else:
@@ -116,8 +116,8 @@ class NetworkExecutor:
         self._made[network_id] = definition.name
         return network_id
 
-    def _made_by_somebody(self, definition: Definition) -> str | None:
-        """The network, if it is there after all: another controller was faster, or the engine's answer got lost."""
+    def _existing(self, definition: Definition) -> str | None:
+        """The network's id if it exists: another controller was faster, or the engine's answer did not arrive."""
         found = [each for each in read_networks(self._engine) if each.name == definition.name]
         if len(found) == 1 and same_network(definition, found[0]):
             return found[0].id
@@ -130,7 +130,7 @@ class NetworkExecutor:
                 break
             except EngineError as error:
                 if error.status == 404:
-                    return  # somebody else removed it
+                    return  # another program removed it
                 late = self._newcomers(state) if error.status in (403, 409) else 0
                 if not late or attempt == _ROUNDS - 1:
                     raise EngineError(f"cannot remove network {state.name!r}: {error}", error.status) from error
@@ -138,26 +138,26 @@ class NetworkExecutor:
             self._await_removal(state)
 
     def _newcomers(self, state: NetworkState) -> int:
-        """Disconnect the containers that joined since the network was read; they come back with the others."""
+        """Disconnect the containers that joined since the network was read; the step reconnects them, too."""
         found: dict[str, t.Any] = self._engine.get(f"/networks/{state.id}").get("Containers") or {}
         network = ObservedNetwork(state.id, state.definition)
         joined = read_attachments(self._engine, network, [each for each in found if not each.startswith("ep-")])
         if joined and not self._allow_disconnect:
             names = ", ".join(str(each) for each in joined)
             raise FleetnetError(
-                f"{names} joined network {state.name!r} meanwhile: set allow_disconnect: true to have them disconnected"
+                f"{names} joined network {state.name!r} meanwhile. Set allow_disconnect: true to disconnect them."
             )
         for attachment in joined:
             self._late.setdefault(state.name, []).append(attachment)
             self._disconnect(state.id, state.name, attachment.container_id)
-        # Endpoints whose container is gone: the engine knows them by name only.
+        # Endpoints whose container no longer exists: the engine has only their names.
         gone = [entry["Name"] for key, entry in found.items() if key.startswith("ep-")]
         for name in gone:
             self._engine.post(f"/networks/{state.id}/disconnect", {"Container": name, "Force": True})
         return len(joined) + len(gone)
 
     def _await_removal(self, state: NetworkState) -> None:
-        """A swarm removes its networks by and by; the name is free only then."""
+        """Wait until the swarm has removed the network: only then its name is free."""
         for _attempt in range(int(_SWARM_SECONDS / 0.1)):
             if not any(each.id == state.id for each in read_networks(self._engine)):
                 return
@@ -175,7 +175,7 @@ class NetworkExecutor:
                 raise
 
     def _connect(self, network_id: str, name: str, attachment: Attachment) -> None:
-        """One that is gone is passed over; one that stopped or started meanwhile, or came by itself, is tried again."""
+        """Skip a container that no longer exists; retry if it stopped, started or joined meanwhile."""
         body = connection(attachment)
         for attempt in (1, 2):
             try:
@@ -184,7 +184,9 @@ class NetworkExecutor:
             except EngineError as error:  # noqa: PERF203 (two rounds)
                 details = inspect_container(self._engine, attachment.container_id)
                 if details is None:
-                    self.warnings.append(f"container {attachment.container!r} vanished and is not put back on {name!r}")
+                    self.warnings.append(
+                        f"container {attachment.container!r} no longer exists and is not reconnected to {name!r}"
+                    )
                     return
                 there = _endpoint(details, network_id, name)
                 if there is not None and set(attachment.addresses) <= set(there.addresses):
@@ -197,12 +199,12 @@ class NetworkExecutor:
                 if there is not None:
                     self._disconnect(network_id, name, attachment.container_id)
 
-    # -- back
+    # -- undo
 
     def _restore(self, step: NetworkStep) -> list[str]:
-        """Bring the networks and endpoints of ``step.before`` back; what could not be done is returned as text.
+        """Restore the networks and endpoints of ``step.before``; return what failed as text.
 
-        It starts from what is really there, since a request may have failed after it took effect.
+        It starts from the observed networks, since a failed request may have taken effect.
         """
         problems: list[str] = []
 
@@ -248,7 +250,7 @@ class NetworkExecutor:
         for attachment in state.attachments:
             if (state.id, attachment.container_id) in self._joined:
                 attempt(
-                    f"taking {attachment} off network {state.name!r}",
+                    f"disconnecting {attachment} from network {state.name!r}",
                     functools.partial(self._disconnect, state.id, state.name, attachment.container_id),
                 )
 
@@ -261,7 +263,7 @@ class NetworkExecutor:
     # -- duplicates
 
     def _settle_duplicates(self, created: t.Mapping[str, Definition]) -> None:
-        """Engines before 25 can make a name twice when two controllers ask at once: both then keep the older one."""
+        """Engines before 25 can create a name twice for two controllers: both then keep the older network."""
         self._sleep(_SETTLE_SECONDS)
         networks = read_networks(self._engine)
         for network in networks:
@@ -276,8 +278,8 @@ class NetworkExecutor:
             self._discard(network)
             if not same_network(created[network.id], keeper):
                 raise FleetnetError(
-                    f"somebody else made a network {network.name!r} with other options at the same time; "
-                    "ours is removed again: run once more"
+                    f"another program created a network {network.name!r} with other options at the same time; this one "
+                    "is removed again. Run again."
                 )
             for attachment in moving:
                 self._connect(keeper.id, keeper.name, refit(attachment, keeper.definition)[0])
@@ -289,11 +291,11 @@ def _endpoint(details: t.Any, network_id: str, name: str) -> Attachment | None:
 
 def _failure(step: NetworkStep, error: Exception, problems: t.Sequence[str], done: t.Sequence[str]) -> str:
     if problems:
-        end = f"NOT put back: {'; '.join(problems)}"
+        end = f"NOT restored: {'; '.join(problems)}"
     elif step.kind == "create":
-        end = "nothing of it is left"
+        end = "everything that the step created is removed"
     else:
         count = sum(len(state.attachments) for state in step.before)
-        end = f"the old state is back, with {count} endpoint{'' if count == 1 else 's'}"
+        end = f"the former state is restored, with {count} endpoint{'' if count == 1 else 's'}"
     before = f"; done before: {'; '.join(done)}" if done else ""
     return f"{step.title}: {error}; {end}{before}"

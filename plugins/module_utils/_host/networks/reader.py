@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading an engine's networks and endpoints: one listing, and beyond it only what the plan asks for."""
+"""Read an engine's networks and endpoints: one list, and beside it only what the plan needs."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import EngineFacts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import ContainerState
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import members, membership
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import (
+    parse_attachment,
+    parse_containers,
+    parse_networks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_support import EngineFacts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
     ContainerSummary,
     ObservedNetwork,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.observed import (
-    parse_attachment,
-    parse_containers,
-    parse_networks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Survey
@@ -34,12 +34,12 @@ def read_networks(engine: Engine) -> tuple[ObservedNetwork, ...]:
 
 
 def read_containers(engine: Engine) -> tuple[ContainerSummary, ...]:
-    """All containers: a stopped one has endpoints too, and would not start again without its network."""
+    """Read all containers: a stopped one has endpoints too, and would not start without its network."""
     return parse_containers(engine.get("/containers/json", all="1"))
 
 
 def read_snapshot(engine: Engine, survey: Survey) -> Snapshot:
-    """What the survey needs beyond the listing of networks; no request at all where it needs nothing."""
+    """Read what the survey needs beside the list of networks, without a request if it needs nothing."""
     facts = read_facts(engine) if survey.needs_facts else EngineFacts()
     if not survey.needs_containers:
         return Snapshot(facts=facts)
@@ -70,7 +70,7 @@ def read_facts(engine: Engine) -> EngineFacts:
 def read_attachments(
     engine: Engine, network: ObservedNetwork, container_ids: t.Iterable[str]
 ) -> tuple[Attachment, ...]:
-    """The endpoints that these containers have on the network; containers that are gone have none."""
+    """Read the endpoints of these containers on the network; containers that no longer exist have none."""
     return _attachments(engine, network, container_ids, {})
 
 
@@ -89,7 +89,7 @@ def _attachments(
 
 
 def inspect_container(engine: Engine, container_id: str) -> t.Any:
-    """The engine's JSON of a container; None where it is gone or about to go."""
+    """Return the engine's JSON of a container; None if it does not exist or is being removed."""
     try:
         details = engine.get(f"/containers/{container_id}/json")
     except EngineError as error:
@@ -103,11 +103,11 @@ def inspect_container(engine: Engine, container_id: str) -> t.Any:
 def read_container(
     engine: Engine, reference: str, networks: t.Iterable[ObservedNetwork], must_exist: bool
 ) -> ContainerState | None:
-    """One container with its endpoints; None where it is gone and need not exist."""
+    """Read one container with its endpoints; None if it does not exist and need not."""
     details = inspect_container(engine, urllib.parse.quote(reference, safe=""))
     if details is None:
         if must_exist:
-            raise FleetnetError(f"container: {reference!r}: there is no such container: create it first")
+            raise FleetnetError(f"container: {reference!r}: no such container exists. Create it first.")
         return None
     found = ((network.id, parse_attachment(details, network)) for network in networks)
     return ContainerState(
@@ -120,7 +120,7 @@ def read_container(
 
 
 def read_taken(engine: Engine, networks: t.Iterable[ObservedNetwork]) -> dict[str, dict[str, str]]:
-    """The addresses in use on each network, by its id, each with the name of the container that has it."""
+    """Read the addresses in use by network id, each with the name of its container."""
     taken: dict[str, dict[str, str]] = {}
     for network in networks:
         endpoints = engine.get(f"/networks/{network.id}").get("Containers") or {}
@@ -133,8 +133,8 @@ def read_taken(engine: Engine, networks: t.Iterable[ObservedNetwork]) -> dict[st
     return taken
 
 
-def read_links(docker_host: str, folder: str = "/sys/class/net") -> frozenset[str]:
-    """The names of the host's network devices, as far as the engine runs on the same host as we do."""
+def read_interfaces(docker_host: str, folder: str = "/sys/class/net") -> frozenset[str]:
+    """Return the names of the host's interfaces, or none if the engine runs on another host."""
     if not docker_host.startswith("unix://"):
         return frozenset()
     try:

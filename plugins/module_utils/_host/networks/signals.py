@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finishing what must not stay half done when the connection to the host breaks or somebody stops the run."""
+"""Complete a step although the connection to the host breaks or the user stops the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 @contextlib.contextmanager
 def signals_held() -> t.Iterator[None]:
-    """Hold back the signals that would end the process until the block is done; then they take effect."""
+    """Delay signals that would end the process until the block ends."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The set of a host's user-defined networks: read, plan, execute."""
+"""A host's user-defined networks: read, plan, execute."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import plan_networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.spec import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import network_facts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
     NetworksRequest,
@@ -17,14 +17,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
-    read_links,
+    read_interfaces,
     read_networks,
     read_snapshot,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {
-    # Ansible checks the task's own options; those of the items are checked here, with errors that name the item.
+    # Ansible checks the task's own options; the parser checks those of the items, with errors that name the item.
     "networks": {"type": "list", "elements": "dict", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "prune": {"type": "bool", "default": False},
@@ -46,7 +46,7 @@ def apply(task: Task) -> Result:
         on_drift=params["on_drift"],
         allow_disconnect=params["allow_disconnect"],
         strict=params["strict"],
-        links=read_links(params["docker_host"]),
+        interfaces=read_interfaces(params["docker_host"]),
     )
     observed = read_networks(engine)
     survey = survey_networks(request, observed)
@@ -62,6 +62,7 @@ def apply(task: Task) -> Result:
     return {
         "changed": plan.changed,
         "diff": plan.diff(),
+        "differences": [each.to_data() for each in plan.differences],
         "operations": plan.operations,
         "interrupted": plan.interrupted,
         "networks": network_facts(observed, {item.name for item in items}),

@@ -122,7 +122,7 @@ def test_hosts_that_differ_in_a_variable_of_the_fleet(controller):
 def test_a_mistyped_variable(controller):
     controller.declare({"h1": {"docker_fleet_lnik": "a"}})
     output = controller.run(fails=True)
-    assert "host h1: docker_fleet_lnik: 'a': unknown variable; did you mean 'docker_fleet_link'?" in output
+    assert "host h1: docker_fleet_lnik: 'a': Unknown variable; did you mean 'docker_fleet_link'?" in output
 
 
 def test_a_broken_lock_file_is_never_overwritten(controller):

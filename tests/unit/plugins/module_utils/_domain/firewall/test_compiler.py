@@ -59,7 +59,7 @@ def test_golden(case):
     given = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
     rules = compiled(given["fleet"], given["engine"])
     for name, text in outputs(rules).items():
-        if os.environ.get("WRITE_GOLDEN"):  # to record a case's output again; read the difference before committing it
+        if os.environ.get("FLEETNET_RECORD"):  # to record a case's output again; read the difference before committing it
             (folder / name).write_text(text, encoding="utf-8")
         assert text == (folder / name).read_text(encoding="utf-8")
 
@@ -98,7 +98,7 @@ def test_every_engine(case):
     files = {"engines.yml": yaml.safe_dump(engines, sort_keys=False, width=1000)}
     for rules, name in seen.items():
         files.update({f"{name}.{kind}": text for kind, text in outputs(rules).items() if text})
-    if os.environ.get("WRITE_GOLDEN"):
+    if os.environ.get("FLEETNET_RECORD"):
         for path in folder.iterdir():
             if path.name != "input.yml":
                 path.unlink()

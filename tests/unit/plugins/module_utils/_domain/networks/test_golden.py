@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Golden cases: ``golden/CASE/{desired,observed}.yml`` and what has to come of them, ``plan.yml`` and ``revert.yml``.
+"""Golden cases: ``golden/CASE/{desired,observed}.yml`` and the plan that follows from them, ``plan.yml``.
 
-``FLEETNET_RECORD=1 script/env pytest tests/unit/plugins/module_utils/_domain/networks/test_golden.py`` writes the
-last two anew; review what changes.
+``FLEETNET_RECORD=1 script/env pytest tests/unit/plugins/module_utils/_domain/networks/test_golden.py`` records the
+plans; review the difference.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import pytest
 import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.checks import EngineFacts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import members
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.observed import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import (
     parse_attachment,
     parse_containers,
     parse_networks,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_support import EngineFacts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot, plan_networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.spec import parse_items
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.request_body import connection, creation
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworkStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
     NetworksRequest,
     survey_networks,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.wire import connection, creation
 
 Json = dict[str, t.Any]
 FACTS = EngineFacts(drivers=frozenset({"bridge", "host", "ipvlan", "macvlan", "null", "overlay"}))
@@ -40,7 +40,7 @@ CASES = sorted(path for path in pathlib.Path(__file__).with_name("golden").iterd
 
 
 def listed(container: Json) -> Json:
-    """An inspected container as the listing of containers shows it."""
+    """An inspected container as the list of containers shows it."""
     return {
         "Id": container["Id"],
         "Names": [container["Name"]],
@@ -51,7 +51,7 @@ def listed(container: Json) -> Json:
 
 
 def steps_of(steps: t.Iterable[NetworkStep], version: tuple[int, ...]) -> list[Json]:
-    """Steps with everything that the engine would be sent."""
+    """Steps with the bodies of their requests."""
     return [
         {
             "step": step.title,
@@ -72,12 +72,14 @@ def steps_of(steps: t.Iterable[NetworkStep], version: tuple[int, ...]) -> list[J
     ]
 
 
-def outcome(desired: Json, observed: Json) -> tuple[Json, Json]:
-    options = {key: value for key, value in desired.items() if key not in ("networks", "engine", "links")}
+def outcome(desired: Json, observed: Json) -> Json:
+    options = {key: value for key, value in desired.items() if key not in ("networks", "engine", "interfaces")}
     version = tuple(int(part) for part in str(desired.get("engine", "28.5.2")).split("."))
     try:
         items = parse_items(desired["networks"])
-        request = NetworksRequest(items=items, version=version, links=frozenset(desired.get("links", ())), **options)
+        request = NetworksRequest(
+            items=items, version=version, interfaces=frozenset(desired.get("interfaces", ())), **options
+        )
         networks = parse_networks(observed["networks"])
         survey = survey_networks(request, networks)
         inspected = observed.get("containers", [])
@@ -89,15 +91,15 @@ def outcome(desired: Json, observed: Json) -> tuple[Json, Json]:
             attachments[network.id] = tuple(each for each in found if each is not None)
         plan = plan_networks(request, survey, Snapshot(containers, attachments, facts=FACTS))
     except FleetnetError as error:
-        return {"error": str(error)}, {}
-    told = {
+        return {"error": str(error)}
+    return {
         "changed": plan.changed,
         "operations": plan.operations,
         "warnings": list(plan.warnings),
         "diff": plan.diff(),
+        "differences": [each.to_data() for each in plan.differences],
         "steps": steps_of(plan.steps, version),
     }
-    return told, {"steps": steps_of(plan.revert(), version)}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -105,10 +107,9 @@ def test_golden(case: pathlib.Path) -> None:
     desired, observed = (
         yaml.safe_load((case / f"{name}.yml").read_text(encoding="utf-8")) for name in ("desired", "observed")
     )
-    found = dict(zip(("plan", "revert"), outcome(desired, observed), strict=True))
-    for name, content in found.items():
-        path = case / f"{name}.yml"
-        if os.environ.get("FLEETNET_RECORD"):
-            text = yaml.safe_dump(content, sort_keys=False, width=116)
-            path.write_text(f"---\n{text}", encoding="utf-8")
-        assert content == yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = outcome(desired, observed)
+    path = case / "plan.yml"
+    if os.environ.get("FLEETNET_RECORD"):
+        text = yaml.safe_dump(content, sort_keys=False, width=116)
+        path.write_text(f"---\n{text}", encoding="utf-8")
+    assert content == yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for all networks: the normal form is one, a network fits its own definition, an inverse undoes."""
+"""Properties of all networks: values have one normal form, and a network fits the item that it was created from."""
 
 from __future__ import annotations
 
@@ -14,23 +14,21 @@ import typing as t
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.drift import differences, target
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import differences
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import fits, refit
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import parse_network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_item
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
-    NetworkState,
     ObservedNetwork,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.observed import parse_network
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot, plan_networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.sameness import same_network
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.spec import parse_item
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworkStep
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.request_body import creation
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
     NetworksRequest,
     survey_networks,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.wire import creation
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.target import same_network, target
 
 Json = dict[str, t.Any]
 fast = settings(max_examples=60, deadline=None)
@@ -65,12 +63,12 @@ def items(draw: st.DrawFn) -> Json:
     item["driver_options"] = draw(st.none() | st.dictionaries(KEYS, VALUES, max_size=3))
     item["internal"] = draw(st.none() | st.booleans())
     item["attachable"] = draw(st.none() | st.booleans())
-    item["mtu"] = draw(st.none() | st.integers(68, 9000))
+    item["mtu"] = draw(st.none() | st.integers(1280 if any(":" in block["subnet"] for block in ipam) else 68, 9000))
     return item
 
 
 def answered(body: Json, seed: int) -> Json:
-    """The engine's answer to a network that it was told to make: other order, other spelling, things of its own."""
+    """The engine's answer for a created network: another order, another spelling, additional options."""
     shuffled = random.Random(seed)
     config = [dict(block) for block in body.get("IPAM", {}).get("Config", [])]
     for block in config:
@@ -139,7 +137,7 @@ def test_the_order_and_spelling_of_the_engine_do_not_matter(old: Json, new: Json
     assert comparable(made(old, one)) == comparable(made(old, other))
     item = parse_item(new, "networks[0]")
     found = [{each.option for each in differences(item, made(old, seed), False)} for seed in (one, other)]
-    # Where an engine does not tell the gateway that it took for a range, it may be any of several.
+    # An engine that does not report the gateway of a range may have chosen one of several.
     unsaid = any("ip_range" in block and "gateway" not in block for block in old["ipam_config"])
     if len(old["ipam_config"]) <= 1 and not unsaid:
         assert found[0] == found[1]
@@ -147,16 +145,16 @@ def test_the_order_and_spelling_of_the_engine_do_not_matter(old: Json, new: Json
 
 @fast
 @given(items(), items(), st.integers())
-def test_plan_diff_and_inverse_agree(old: Json, new: Json, seed: int) -> None:
+def test_plan_diff_and_differences_agree(old: Json, new: Json, seed: int) -> None:
     before = made(old, seed)
     request = NetworksRequest(items=(parse_item(new, "networks[0]"),), version=(28, 5, 2))
     survey = survey_networks(request, [before])
     plan = plan_networks(request, survey, Snapshot())
     assert plan.changed == bool(differences(request.items[0], before, False))
     assert plan.changed == (plan.diff()["before"] != plan.diff()["after"])
-    for step, inverse in zip(reversed(plan.steps), plan.revert(), strict=True):
-        assert (inverse.before, inverse.after) == (step.after, step.before)
-        assert dataclasses.replace(inverse.inverse(), reason="") == dataclasses.replace(step, reason="")
+    assert [(each.key, each.observed, each.declared) for each in plan.differences] == [
+        (each.option, each.observed, each.declared) for each in differences(request.items[0], before, False)
+    ]
 
 
 @fast
@@ -171,10 +169,3 @@ def test_an_endpoint_keeps_its_addresses_exactly_where_the_network_holds_them(
         kept, lost = refit(attachment, definition)
         assert (kept.ipv4 == address) == fits(address, definition) == (not lost)
         assert dataclasses.replace(kept, ipv4=address) == attachment
-
-
-def test_the_inverse_of_a_creation_is_a_removal() -> None:
-    state = NetworkState(made({"name": "net"}, 0).definition)
-    assert NetworkStep("create", (), (state,)).inverse() == NetworkStep(
-        "remove", (state,), (), "undo: create network net"
-    )

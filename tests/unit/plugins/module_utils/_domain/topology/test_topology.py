@@ -65,7 +65,7 @@ def test_golden(name):
     del fleet.reports["h3"]["forwarding"]
     text = FORMATS[name](drawn(fleet, verdicts))
     path = GOLDEN / "topology" / name
-    if os.environ.get("WRITE_GOLDEN"):  # to record the output again; read the difference before committing it
+    if os.environ.get("FLEETNET_RECORD"):  # to record the output again; read the difference before committing it
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
 

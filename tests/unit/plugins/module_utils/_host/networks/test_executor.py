@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plans carried out on an engine in memory: endpoints kept, every failure undone, races with others survived."""
+"""Plans executed on an engine in memory: endpoints stay, each failure is undone, other programs interfere."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import plan_networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.spec import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
     NetworksRequest,
@@ -30,7 +30,7 @@ Json = dict[str, t.Any]
 
 
 def _load(name: str) -> t.Any:
-    """Test files are imported by path, so a helper beside them is too."""
+    """Import a helper beside this file by its path, as pytest imports test files."""
     spec = importlib.util.spec_from_file_location(name, pathlib.Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
@@ -137,7 +137,7 @@ def test_every_failure_leaves_each_network_old_or_new_with_all_endpoints(
             except FleetnetError as error:
                 failure = str(error)
             where += f" {docker.calls[index]}: {failure}"
-            assert "NOT put back" not in failure, where
+            assert "NOT restored" not in failure, where
             now = docker.state()
             for names in steps:
                 seen = visible(now, names)
@@ -192,7 +192,7 @@ def test_nothing_to_change_costs_one_listing() -> None:
     assert docker.calls == ["GET /networks"]
 
 
-def test_a_container_that_vanishes_stops_or_starts_meanwhile_does_no_harm() -> None:
+def test_a_container_that_is_removed_stopped_or_started_meanwhile() -> None:
     docker = populated()
 
     def meanwhile() -> None:
@@ -206,10 +206,10 @@ def test_a_container_that_vanishes_stops_or_starts_meanwhile_does_no_harm() -> N
     after = endpoints(docker, "web")
     assert after.keys() == {"fixed", "both", "stopped", "once"}
     assert after["stopped"]["addresses"][0] == "10.64.1.60"
-    assert warnings == ["container 'dynamic' vanished and is not put back on 'web'"]
+    assert warnings == ["container 'dynamic' no longer exists and is not reconnected to 'web'"]
 
 
-def test_a_container_that_vanishes_before_it_is_disconnected_does_no_harm() -> None:
+def test_a_container_that_is_removed_before_it_is_disconnected() -> None:
     docker = populated()
 
     def meanwhile() -> None:
@@ -220,7 +220,7 @@ def test_a_container_that_vanishes_before_it_is_disconnected_does_no_harm() -> N
     assert endpoints(docker, "web").keys() == {"dynamic", "both", "stopped", "once"}
 
 
-def test_a_container_that_joins_meanwhile_comes_along() -> None:
+def test_a_container_that_joins_meanwhile_is_reconnected() -> None:
     docker = populated()
     docker.before_call(
         "DELETE", lambda: docker.add_container("late", web={"IPAMConfig": {"IPv4Address": "10.64.1.70"}})
@@ -233,13 +233,13 @@ def test_without_consent_a_container_that_joins_meanwhile_stops_the_recreate() -
     docker = FakeDocker()
     run(docker, WEB)
     docker.before_call("DELETE", lambda: docker.add_container("late", web={}))
-    with pytest.raises(FleetnetError, match=r"late .* joined network 'web' meanwhile.*the old state is back"):
+    with pytest.raises(FleetnetError, match=r"late .* joined network 'web' meanwhile.*the former state is restored"):
         run(docker, {**WEB, "mtu": 1400})
     assert endpoints(docker, "web").keys() == {"late"}
     assert docker.network("web")["Options"]["com.docker.network.driver.mtu"] == "1500"
 
 
-def test_a_network_that_somebody_removes_meanwhile_is_made_anew() -> None:
+def test_a_network_that_is_removed_meanwhile_is_created_again() -> None:
     docker = FakeDocker()
     run(docker, WEB)
     docker.before_call("DELETE", lambda: docker.networks.pop(docker.network("web")["Id"]))
@@ -268,7 +268,7 @@ def test_duplicates_that_an_old_engine_let_through_are_settled_for_the_older_one
     docker.add_container("c")
     first = docker._add_network({"Name": "web", "Labels": {"io.fleetnet.managed": "true"}})
     hidden = docker.networks.pop(first)
-    # Ours is created while the engine does not tell of the other yet.
+    # The engine creates this network before it reports the other.
     docker.before_call("GET /networks", lambda: None)
     plan = plan_on(docker, {"name": "web", "connected": ["c"]})
     docker.before_call("GET /networks", lambda: docker.networks.update({first: hidden}))
@@ -376,7 +376,7 @@ def test_a_run_that_is_stopped_finishes_its_step() -> None:
     assert endpoints(docker, "web").keys() == {"fixed", "dynamic", "both", "stopped", "once"}
 
 
-def test_an_engine_that_goes_away_is_told_with_what_is_missing() -> None:
+def test_the_error_names_what_an_engine_that_stops_leaves_unrestored() -> None:
     docker = populated()
     plan = plan_on(docker, {**WEB, "mtu": 1400}, allow_disconnect=True)
 
@@ -388,5 +388,5 @@ def test_an_engine_that_goes_away_is_told_with_what_is_missing() -> None:
         gone()
 
     docker.before_call("POST /networks/create", die)
-    with pytest.raises(FleetnetError, match=r"does not answer; NOT put back: .*network 'web'.*fixed \(10.64.1.50\) on"):
+    with pytest.raises(FleetnetError, match=r"does not answer; NOT restored: .*network 'web'.*fixed \(10.64.1.50\) on"):
         NetworkExecutor(docker, allow_disconnect=True).execute(plan)

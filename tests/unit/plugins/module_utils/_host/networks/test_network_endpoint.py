@@ -15,13 +15,13 @@ import pytest
 import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_items import (
+    ENDPOINT_OPTIONS,
+    parse_endpoints,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import (
     EndpointRequest,
     plan_endpoints,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_spec import (
-    ENDPOINT_OPTIONS,
-    parse_endpoints,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
@@ -139,7 +139,7 @@ def test_every_failure_leaves_each_endpoint_old_or_new(after_effect: bool) -> No
         try:
             NetworkExecutor(docker).execute(plan)
         except FleetnetError as error:
-            assert "NOT put back" not in str(error)  # noqa: PT017 (not every failure has to come through)
+            assert "NOT restored" not in str(error)  # noqa: PT017 (some failures have no effect)
         now = endpoints(docker)
         for name in ("web", "db", "bridge"):
             assert now.get(name) in (old.get(name), new.get(name)), docker.calls[index]
@@ -149,36 +149,37 @@ MODES = (("host", "host"), ("none", "none"), ("container:" + "1" * 64, "containe
 
 
 @pytest.mark.parametrize(("mode", "shown"), MODES)
-def test_containers_without_a_network_of_their_own_are_refused(docker: t.Any, mode: str, shown: str) -> None:
+def test_containers_without_a_network_of_their_own_are_rejected(docker: t.Any, mode: str, shown: str) -> None:
     docker.add_container("odd", mode=mode)
-    with pytest.raises(
-        FleetnetError, match=f"container 'odd' has network mode {shown} and so cannot join network 'web'"
-    ):
+    with pytest.raises(FleetnetError, match=f"container 'odd' has network mode {shown} and cannot join network 'web'"):
         plan_on(docker, {"name": "web"}, container="odd")
     assert not plan_on(docker, prune=True, container="odd").changed
 
 
-def test_a_missing_container_is_told(docker: t.Any) -> None:
-    with pytest.raises(FleetnetError, match="container: 'nobody': there is no such container"):
-        plan_on(docker, {"name": "web"}, container="nobody")
-    assert read_container(docker, "nobody", (), must_exist=False) is None
+def test_a_missing_container_is_reported(docker: t.Any) -> None:
+    with pytest.raises(FleetnetError, match="container: 'missing': no such container exists"):
+        plan_on(docker, {"name": "web"}, container="missing")
+    assert read_container(docker, "missing", (), must_exist=False) is None
 
 
 BAD = (
-    ({"name": "web", "ipv4_address": "10.64.2.1"}, "cannot be had on network 'web', whose subnets are 10.64.1.0/24"),
-    ({"name": "web", "ipv4_address": "10.64.1.1"}, "cannot be had"),
+    (
+        {"name": "web", "ipv4_address": "10.64.2.1"},
+        "is not a free host address of network 'web'. Its subnets are 10.64.1.0/24",
+    ),
+    ({"name": "web", "ipv4_address": "10.64.1.1"}, "is not a free host address"),
     ({"name": "db", "ipv4_address": "10.64.2.50"}, "is the address of container 'other'"),
     ({"name": "web", "ipv4_address": "fd00::1"}, "is not an IPv4 address"),
-    ({"name": "web", "ipv6_address": "fd00::1"}, "cannot be had"),
+    ({"name": "web", "ipv6_address": "fd00::1"}, "is not a free host address"),
     ({"name": "web", "ipv4_address": "10.64.1.9/24"}, "without a prefix length"),
-    ({"name": "nowhere"}, "there is no such network"),
-    ({"name": ""}, "every item needs the name"),
-    ({"name": "web", "mac_address": "01:00:5e:00:00:01"}, "no MAC address of one device"),
-    ({"name": "web", "mac_address": "02:42"}, "no MAC address of one device"),
-    ({"name": "web", "aliases": "www"}, "has to be a list"),
-    ({"name": "web", "gw_priority": "high"}, "has to be a whole number"),
-    ({"name": "web", "interface_name": "much-too-long-a-name"}, "at most 15 characters"),
-    ({"name": "bridge", "aliases": ["x"]}, "engine's own bridge network has no such thing"),
+    ({"name": "nowhere"}, "is not an existing network"),
+    ({"name": ""}, "must not be empty"),
+    ({"name": "web", "mac_address": "01:00:5e:00:00:01"}, "is not a valid unicast MAC address"),
+    ({"name": "web", "mac_address": "02:42"}, "is not a valid unicast MAC address"),
+    ({"name": "web", "aliases": "www"}, "must be a list"),
+    ({"name": "web", "gw_priority": "high"}, "must be a whole number"),
+    ({"name": "web", "interface_name": "much-too-long-a-name"}, "Use at most 15"),
+    ({"name": "bridge", "aliases": ["x"]}, "is not supported on the engine's own bridge network"),
     ({"name": "web", "alias": ["x"]}, "did you mean 'aliases'"),
 )
 
@@ -190,7 +191,7 @@ def test_bad_input_names_item_option_and_value(docker: t.Any, item: Json, messag
     assert str(refusal.value).startswith("networks[0]")
 
 
-def test_what_an_engine_cannot_is_refused_with_the_version_that_can() -> None:
+def test_an_unsupported_option_is_rejected_with_the_version_that_supports_it() -> None:
     docker = FakeDocker("26.1.5")
     docker.post("/networks/create", {"Name": "web"})
     docker.add_container("c", web={})
@@ -199,10 +200,10 @@ def test_what_an_engine_cannot_is_refused_with_the_version_that_can() -> None:
         ("interface_name", "lan0", "28.0"),
         ("mac_address", "02:42:0a:40:01:02", "29.3"),
     ):
-        with pytest.raises(FleetnetError, match=rf"\.{option}: '?{value}'?: needs engine {version} or newer"):
+        with pytest.raises(FleetnetError, match=rf"\.{option}: '?{value}'?: requires engine {version} or newer"):
             plan_on(docker, {"name": "web", option: value})
 
 
-def test_the_documentation_has_the_options_that_the_parser_knows() -> None:
+def test_the_documentation_has_the_options_of_the_parser() -> None:
     documented = yaml.safe_load(module.DOCUMENTATION)["options"]["networks"]["suboptions"]
     assert {name: tuple(option.get("aliases", ())) for name, option in documented.items()} == ENDPOINT_OPTIONS

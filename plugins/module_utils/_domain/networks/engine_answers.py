@@ -1,0 +1,132 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Parse the engine's answers: networks, containers and endpoints."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Attachment,
+    Block,
+    ContainerSummary,
+    Definition,
+    IPAddress,
+    ObservedNetwork,
+    Pairs,
+    pairs,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.options import ENGINE_OPTIONS, Option
+
+Json = t.Mapping[str, t.Any]
+
+
+def parse_networks(listing: t.Iterable[Json]) -> tuple[ObservedNetwork, ...]:
+    """Parse the engine's list of networks; return them sorted by name and age."""
+    networks = [parse_network(entry) for entry in listing]
+    return tuple(sorted(networks, key=lambda network: (network.name, network.created, network.id)))
+
+
+def parse_network(entry: Json) -> ObservedNetwork:
+    values = {option.key: _parsed(option, _value_at(option, entry)) for option in ENGINE_OPTIONS}
+    return ObservedNetwork(entry["Id"], Definition(name=entry["Name"], **values), str(entry.get("Created", "")))
+
+
+def _value_at(option: Option, entry: Json) -> t.Any:
+    value: t.Any = entry
+    for name in option.api:
+        value = (value or {}).get(name)
+    return value
+
+
+def _parsed(option: Option, value: t.Any) -> t.Any:
+    """The normalized value; engines leave out what they do not know and give null or an empty string for defaults."""
+    if option.name == "ipam_config":
+        return tuple(_block(config) for config in value or () if config.get("Subnet"))
+    if option.type == "dict":
+        return _text_pairs(value)
+    if option.type == "bool":
+        return option.default if value is None else bool(value)
+    return value or option.default
+
+
+def _block(config: Json) -> Block:
+    # Older engines keep host bits as they were given.
+    aux = {name: _address(value) for name, value in (config.get("AuxiliaryAddresses") or {}).items()}
+    return Block(
+        subnet=ipaddress.ip_network(config["Subnet"], strict=False),
+        ip_range=ipaddress.ip_network(config["IPRange"], strict=False) if config.get("IPRange") else None,
+        gateway=_address(config["Gateway"]) if config.get("Gateway") else None,
+        aux=tuple(sorted(aux.items())) or None,
+    )
+
+
+def _address(text: str) -> IPAddress:
+    return ipaddress.ip_address(
+        text.partition("/")[0]
+    )  # engine 20.10 appends a prefix length to IPv6 gateways that it chose
+
+
+def parse_containers(listing: t.Iterable[Json]) -> tuple[ContainerSummary, ...]:
+    """Parse the engine's list of containers."""
+    return tuple(
+        ContainerSummary(
+            id=entry["Id"],
+            name=_main_name(entry.get("Names") or [], entry["Id"]),
+            state=entry.get("State", ""),
+            service=(entry.get("Labels") or {}).get("com.docker.swarm.service.name", ""),
+            network_mode=(entry.get("HostConfig") or {}).get("NetworkMode") or "default",
+            networks=pairs(
+                {
+                    name: (settings or {}).get("NetworkID") or ""
+                    for name, settings in ((entry.get("NetworkSettings") or {}).get("Networks") or {}).items()
+                }
+            ),
+        )
+        for entry in listing
+    )
+
+
+def _main_name(names: t.Sequence[str], fallback: str) -> str:
+    """Return the name with one slash; the target of a link has names like ``/other/alias``, too."""
+    own = [name[1:] for name in names if name.count("/") == 1]
+    return own[0] if own else fallback[:12]
+
+
+def parse_attachment(container: Json, network: ObservedNetwork) -> Attachment | None:
+    """Return the endpoint of an inspected container on ``network``, or None."""
+    networks: Json = (container.get("NetworkSettings") or {}).get("Networks") or {}
+    for name, settings in networks.items():
+        nid = (settings or {}).get("NetworkID") or ""
+        if nid == network.id or (not nid and name == network.name):
+            return _attachment(container, settings or {})
+    return None
+
+
+def _attachment(container: Json, settings: Json) -> Attachment:
+    ipam: Json = settings.get("IPAMConfig") or {}
+    short_id = container["Id"][:12]
+    state: Json = container.get("State") or {}
+    ipv4 = ipam.get("IPv4Address") or settings.get("IPAddress")
+    ipv6 = ipam.get("IPv6Address") or settings.get("GlobalIPv6Address")
+    return Attachment(
+        container_id=container["Id"],
+        container=container["Name"].lstrip("/"),
+        running=bool(state.get("Running")),
+        ipv4=_address(ipv4) if ipv4 else None,
+        ipv6=_address(ipv6) if ipv6 else None,
+        mac=settings.get("MacAddress") or "",
+        # Engines before 25 list the short id among the aliases, and add it again at each connect.
+        aliases=tuple(alias for alias in settings.get("Aliases") or () if alias != short_id),
+        links=tuple(settings.get("Links") or ()),
+        link_local=tuple(ipam.get("LinkLocalIPs") or ()),
+        driver_opts=_text_pairs(settings.get("DriverOpts")),
+        gw_priority=int(settings.get("GwPriority") or 0),
+    )
+
+
+def _text_pairs(mapping: Json | None) -> Pairs:
+    return pairs({key: str(value) for key, value in (mapping or {}).items()})
