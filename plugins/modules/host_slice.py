@@ -115,7 +115,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import connect, engine_argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
+    connect,
+    engine_argument_spec,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import PARTS as SURVEY_PARTS

@@ -18,7 +18,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     overlapping,
     parse_address,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import FLEET_KEYS, HOST_KEYS, PREFIX, RUN_KEYS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import (
+    FLEET_KEYS,
+    HOST_KEYS,
+    PREFIX,
+    RUN_KEYS,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
     LENGTH_V6,
     ON_THE_LAN,

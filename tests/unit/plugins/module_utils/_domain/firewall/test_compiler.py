@@ -59,7 +59,7 @@ def test_golden(case):
     given = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
     rules = compiled(given["fleet"], given["engine"])
     for name, text in outputs(rules).items():
-        if os.environ.get("FLEETNET_RECORD"):  # to record a case's output again; read the difference before committing it
+        if os.environ.get("FLEETNET_RECORD"):  # read the difference before committing it
             (folder / name).write_text(text, encoding="utf-8")
         assert text == (folder / name).read_text(encoding="utf-8")
 

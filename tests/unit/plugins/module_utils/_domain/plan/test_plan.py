@@ -37,7 +37,7 @@ def test_golden(case):
         ),
     }
     for name, text in outputs.items():
-        if os.environ.get("FLEETNET_RECORD"):  # to record a case's output again; read the difference before committing it
+        if os.environ.get("FLEETNET_RECORD"):  # read the difference before committing it
             (folder / name).write_text(text, encoding="utf-8")
         assert text == (folder / name).read_text(encoding="utf-8")
 
