@@ -245,7 +245,7 @@ class Authority:
             usage=SERVER if server else CLIENT,
             names=_names(certificate),
             not_after=_not_after(certificate),
-            ours=self._signed(certificate),
+            signed=self._signed(certificate),
             key_fits=certificate.public_key() == key.public_key(),
         )
 

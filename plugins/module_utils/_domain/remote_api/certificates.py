@@ -29,13 +29,13 @@ class CertificateSpec(t.NamedTuple):
 
 
 class ExistingCertificate(t.NamedTuple):
-    """A certificate with its key. ``ours``: the current authority signed it; ``key_fits``: the key belongs to it."""
+    """A certificate with its key. ``signed``: by the current authority; ``key_fits``: the key belongs to it."""
 
     common_name: str
     usage: str
     names: tuple[str, ...]
     not_after: datetime.datetime
-    ours: bool
+    signed: bool
     key_fits: bool
 
 
@@ -77,7 +77,7 @@ def reason_to_issue(existing: ExistingCertificate | None, spec: CertificateSpec,
     """Return why the certificate must be issued again, None if the existing one is valid."""
     if existing is None:
         return "missing"
-    if not existing.ours:
+    if not existing.signed:
         return "not signed by the current authority"
     if not existing.key_fits:
         return "its key belongs to another certificate"

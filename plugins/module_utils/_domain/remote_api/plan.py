@@ -189,10 +189,10 @@ def split_argv(argv: t.Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
     return tuple(argv[:at]), tuple(argv[at:])
 
 
-def drop_in_text(command: str, ours: t.Sequence[str]) -> str:
+def drop_in_text(command: str, own_flags: t.Sequence[str]) -> str:
     return (
         "# Written by fleetnet.docker.remote_api; changes are overwritten.\n"
-        f"[Service]\nExecStart=\nExecStart={command} {' '.join(ours)}\n"
+        f"[Service]\nExecStart=\nExecStart={command} {' '.join(own_flags)}\n"
     )
 
 
@@ -201,20 +201,20 @@ def plan_remote_api(desired: DesiredRemoteApi, observed: ObservedRemoteApi, allo
 
     Raises FleetnetError if dockerd cannot work as declared, or if the plan interrupts containers without consent.
     """
-    theirs, running = split_argv(observed.argv)
+    unit_argv, running = split_argv(observed.argv)
     texts: dict[str, str | None] = {CA_FILE: None, CERT_FILE: None, KEY_FILE: None, observed.drop_in: None}
-    ours: tuple[str, ...] = ()
+    own_flags: tuple[str, ...] = ()
     if desired.tls:
-        ours = tls_flags(desired.listen, desired.port, "hosts" in flags.keys_of_flags(theirs))
+        own_flags = tls_flags(desired.listen, desired.port, "hosts" in flags.keys_of_flags(unit_argv))
         if not observed.exec_start:
             raise FleetnetError(f"{observed.unit}: no ExecStart found to add flags to (systemctl cat {observed.unit})")
         texts.update(zip((CA_FILE, CERT_FILE, KEY_FILE), desired.tls))
-        texts[observed.drop_in] = drop_in_text(observed.exec_start, ours)
-    argv = theirs + ours
+        texts[observed.drop_in] = drop_in_text(observed.exec_start, own_flags)
+    argv = unit_argv + own_flags
     parsed = config.parse(observed.config_text or "", observed.config_path)
     flags.check_flags(parsed, argv, observed.config_path, observed.unit)
     changes = tuple(_changes(texts, observed))
-    reasons = tuple(_reasons(changes, texts, ours, running, observed))
+    reasons = tuple(_reasons(changes, texts, own_flags, running, observed))
     interim = None
     interrupted: tuple[RunningContainer, ...] = ()
     if reasons and observed.containers:
@@ -247,14 +247,14 @@ def _changes(texts: t.Mapping[str, str | None], observed: ObservedRemoteApi) -> 
 def _reasons(
     changes: t.Sequence[FileChange],
     texts: t.Mapping[str, str | None],
-    ours: tuple[str, ...],
+    own_flags: tuple[str, ...],
     running: tuple[str, ...],
     observed: ObservedRemoteApi,
 ) -> t.Iterator[str]:
     """Why the daemon must be restarted: it reads flags and certificates only at its start."""
-    if ours != running:
-        hosts = [flag.split("=", 1)[1] for flag in ours if flag.startswith("--host=tcp:")]
-        yield f"listen on {', '.join(hosts)}" if ours else "stop listening on TCP"
+    if own_flags != running:
+        hosts = [flag.split("=", 1)[1] for flag in own_flags if flag.startswith("--host=tcp:")]
+        yield f"listen on {', '.join(hosts)}" if own_flags else "stop listening on TCP"
         return
     contents = [item.path for item in changes if item.before != item.after]
     if any(path != observed.drop_in for path in contents):

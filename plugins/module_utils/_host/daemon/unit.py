@@ -28,7 +28,7 @@ RELOAD_SECONDS = 10.0  # dockerd reacts to a SIGHUP at once; this is for a machi
 LOG_LINES = 300  # enough for several failed starts
 
 _PROPERTIES = (
-    "LoadState", "ActiveState", "SubState", "MainPID", "NRestarts", "InvocationID",
+    "LoadState", "ActiveState", "MainPID", "NRestarts", "InvocationID",
     "ExecMainStartTimestampMonotonic", "ExecStart",
 )  # fmt: skip
 
@@ -37,10 +37,7 @@ class DaemonUnit(t.NamedTuple):
     """The daemon's unit as systemd reports it. ``started`` is the daemon's start in seconds since the epoch."""
 
     name: str
-    load: str
     active: str
-    sub: str
-    pid: int
     restarts: int
     invocation: str
     started: float
@@ -83,10 +80,7 @@ class Daemon:
         monotonic = int(shown.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
         return DaemonUnit(
             name=self.name,
-            load=shown["LoadState"],
             active=shown["ActiveState"],
-            sub=shown["SubState"],
-            pid=pid,
             restarts=int(shown.get("NRestarts") or 0),
             invocation=shown.get("InvocationID", ""),
             started=time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + monotonic,

@@ -104,10 +104,10 @@ def test_a_swarm_requires_consent() -> None:
     assert (plan.interim, plan.interrupted, plan.resume) == (None, (WEB,), (WEB,))
 
 
-@pytest.mark.parametrize(("version", "refused"), [((20, 10, 24), True), ((26, 1, 5), False)])
-def test_containers_that_the_restart_deletes_are_rejected(version: tuple[int, ...], refused: bool) -> None:
+@pytest.mark.parametrize(("version", "rejected"), [((20, 10, 24), True), ((26, 1, 5), False)])
+def test_containers_that_the_restart_deletes_are_rejected(version: tuple[int, ...], rejected: bool) -> None:
     observed = FRESH._replace(version=version, containers=(WEB._replace(auto_remove=True),))
-    if refused:
+    if rejected:
         with pytest.raises(FleetnetError, match="which deletes web \\(started with --rm\\)"):
             plan_remote_api(DESIRED, observed, allow_restart=True)
     else:

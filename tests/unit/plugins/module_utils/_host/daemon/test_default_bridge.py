@@ -46,7 +46,7 @@ class FakeHost:
     # --- the daemon's unit
     def unit(self) -> DaemonUnit:
         argv = ("/usr/sbin/dockerd", f"--config-file={self.path}")
-        return DaemonUnit(self.name, "loaded", self.active, "running", 1, 0, f"run{self.starts}", 2e9, argv)
+        return DaemonUnit(self.name, self.active, 0, f"run{self.starts}", 2e9, argv)
 
     def restart(self, _seconds: float) -> None:
         self.events.append("restart")
