@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Clients' certificates that have to be refused, in FOLDER: of another authority, and of the right one but expired."""
+"""Create clients' certificates in FOLDER that engines must reject: of another authority, and expired."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def main(authority: str, folder: str) -> None:
     now = datetime.datetime.now(datetime.UTC)
     shutil.rmtree(folder, ignore_errors=True)
     Authority(Folder(f"{folder}/other", write=True), 1, Lifetimes(3650, 365, 60), now).client("admin")
-    # What is made for yesterday is signed by a copy of the true authority.
+    # A copy of the authority signs the expired one.
     shutil.copytree(authority, f"{folder}/past", ignore=shutil.ignore_patterns("clients", "hosts"))
     yesterday = now - datetime.timedelta(days=2)
     Authority(Folder(f"{folder}/past", write=True), 1, Lifetimes(3650, 1, 0), yesterday).client("admin")

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates on the controller, then the host's part. See plugins/modules/remote_api.py for the documentation."""
+"""Issue certificates on the controller, then run the module. plugins/modules/remote_api.py has the documentation."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api
     Lifetimes,
     check_lifetimes,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import Material, parse_listen
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.remote_api_spec import ARGUMENT_SPEC
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import TlsFiles, parse_listen
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.options import REMOTE_API_OPTIONS
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.authority import (
     Authority,
     Folder,
-    check_brought,
+    check_provided,
     require_cryptography,
 )
 
 Json = t.Dict[str, t.Any]
 
 CONTENTS = ("ca_certificate", "certificate", "private_key")
-OURS = ("authority", "names")  # options that end here
+CONTROLLER_OPTIONS = ("authority", "names")  # the module does not get them
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -41,7 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
         result: Json = super().run(tmp, task_vars)
         given = {name: value for name, value in self._task.args.items() if value is not None}
-        host_args = {name: value for name, value in given.items() if name not in OURS}
+        host_args = {name: value for name, value in given.items() if name not in CONTROLLER_OPTIONS}
         host = str((task_vars or {})["inventory_hostname"])
         try:
             issued, contents = self._contents(given, host)
@@ -55,9 +55,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result
 
     def _contents(self, given: Json, host: str) -> tuple[list[str], Json]:
-        """What was issued, and the PEM texts for the host."""
-        known = {name: value for name, value in given.items() if name in ARGUMENT_SPEC}
-        validated = ArgumentSpecValidator(ARGUMENT_SPEC).validate(known)
+        """Return what was issued, and the PEM texts for the host."""
+        known = {name: value for name, value in given.items() if name in REMOTE_API_OPTIONS}
+        validated = ArgumentSpecValidator(REMOTE_API_OPTIONS).validate(known)
         if validated.error_messages:
             raise FleetnetError("; ".join(validated.error_messages))
         options = validated.validated_parameters
@@ -65,14 +65,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return [], {}
         require_cryptography()
         listen = parse_listen(options["listen"] or [], options["port"], options["mutual_tls"])
-        brought = [options[name] for name in CONTENTS if options[name]]
+        provided = [options[name] for name in CONTENTS if options[name]]
         now = datetime.datetime.now(datetime.timezone.utc)
-        if options["authority"] and not brought:
-            names = [*(options["names"] or [host]), *(text for text in listen if not _anything(text))]
+        if options["authority"] and not provided:
+            names = [*(options["names"] or [host]), *(text for text in listen if not _unspecified(text))]
             return self._issue(options["authority"], host, names, now)
-        if options["authority"] or len(brought) != len(CONTENTS):
-            raise FleetnetError(f"either authority is needed, or all of {', '.join(CONTENTS)}")
-        check_brought(Material(*brought), now)
+        if options["authority"] or len(provided) != len(CONTENTS):
+            raise FleetnetError(f"authority or {', '.join(CONTENTS)}: set either the first or the other three")
+        check_provided(TlsFiles(*provided), now)
         return [], {}
 
     def _issue(self, options: Json, host: str, names: list[str], now: datetime.datetime) -> tuple[list[str], Json]:
@@ -81,11 +81,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         folder = Folder(self._loader.path_dwim(options["folder"]), write=not self._task.check_mode)
         with folder.locked():
             authority = Authority(folder, options["generation"], lifetimes, now)
-            material = authority.server(host, names)
+            files = authority.server(host, names)
             for client in options["clients"]:
                 authority.client(client)
-        return authority.reasons, dict(zip(CONTENTS, material))
+        return authority.reasons, dict(zip(CONTENTS, files))
 
 
-def _anything(address: str) -> bool:
+def _unspecified(address: str) -> bool:
     return ipaddress.ip_address(address).is_unspecified

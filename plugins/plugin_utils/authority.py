@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A small certificate authority in a folder on the controller, made with the library cryptography.
+"""A certificate authority in a folder on the controller, based on the library cryptography.
 
 ``ca.pem`` and ``ca-key.pem``; for each host ``hosts/NAME/cert.pem`` and ``key.pem``; for each client
 ``clients/NAME/ca.pem``, ``cert.pem`` and ``key.pem``, as Docker's own client expects them in DOCKER_CERT_PATH. Each
-renewal makes a new key, but for the authority: it keeps its key, so that what it has signed stays valid, until its
-generation is raised.
+renewal creates a new key. Only the authority keeps its key until its generation is raised, so that its certificates
+stay valid.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.certificates import (
     CLIENT,
     SERVER,
-    Found,
+    CertificateSpec,
+    ExistingCertificate,
     Lifetimes,
-    Wanted,
     canonical_names,
     is_address,
     reason_of_age,
     reason_to_issue,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import Material
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import TlsFiles
 
 try:
     from cryptography import x509
@@ -51,15 +51,15 @@ _IGNORE = "# Private keys: not for version control.\n*\n"
 
 
 def require_cryptography() -> None:
-    """Raise FleetnetError where the controller lacks the library."""
+    """Raise FleetnetError if the controller lacks the library."""
     if not HAS_CRYPTOGRAPHY:
         raise FleetnetError(
-            "the controller's Python lacks the library cryptography (Debian and Ubuntu: python3-cryptography)"
+            "cryptography: no such Python library on the controller. Install it (Debian, Ubuntu: python3-cryptography)"
         )
 
 
 class Folder:
-    """Files in a folder; with ``write=False`` (check mode) what would be written is only remembered."""
+    """Files in a folder; with ``write=False`` (check mode) new contents are kept in memory only."""
 
     def __init__(self, path: str, write: bool) -> None:
         self._path = path
@@ -69,7 +69,7 @@ class Folder:
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
-        """Hosts are worked on at the same time, and all of them have one authority."""
+        """Exclude the actions of other hosts, which run at the same time and share the authority."""
         if not self._write:
             yield
             return
@@ -80,7 +80,7 @@ class Folder:
             yield
 
     def protect(self) -> None:
-        """Modes of what is there already, which a copy of the folder may have lost."""
+        """Set the modes of existing files, which a copy of the folder may lack."""
         for folder, _folders, files in os.walk(self._path):
             os.chmod(folder, 0o700)
             for name in files:
@@ -99,7 +99,7 @@ class Folder:
             return None
 
     def write(self, name: str, content: bytes) -> None:
-        """Replace the file in one step; only its owner ever can read it."""
+        """Replace the file atomically; only its owner can read it at any time."""
         if self.read(name) == content:
             return
         self.written.append(name)
@@ -124,7 +124,7 @@ class Folder:
 
 
 class Authority:
-    """Issues what is missing, was made for others, or ends soon. ``reasons`` has a line for each."""
+    """Issue certificates that are missing, do not match or expire soon. ``reasons`` has one line per certificate."""
 
     def __init__(self, folder: Folder, generation: int, lifetimes: Lifetimes, now: datetime.datetime) -> None:
         self._folder = folder
@@ -138,20 +138,20 @@ class Authority:
     def pem(self) -> str:
         return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def server(self, host: str, names: t.Iterable[str]) -> Material:
-        """The certificate and key of a host's engine."""
+    def server(self, host: str, names: t.Iterable[str]) -> TlsFiles:
+        """Return the certificate and key of a host's engine."""
         _check_name(host)
-        pair = self._pair(f"hosts/{host}", self._wanted(host, SERVER, canonical_names(names)))
-        return Material(self.pem, *pair)
+        pair = self._pair(f"hosts/{host}", self._spec(host, SERVER, canonical_names(names)))
+        return TlsFiles(self.pem, *pair)
 
     def client(self, name: str) -> None:
-        """The certificate and key of a client, with the authority beside them."""
+        """Write the certificate and key of a client, and the authority's certificate."""
         _check_name(name)
-        self._pair(f"clients/{name}", self._wanted(name, CLIENT, ()))
+        self._pair(f"clients/{name}", self._spec(name, CLIENT, ()))
         self._folder.write(f"clients/{name}/{CA_FILE}", self.pem.encode())
 
-    def _wanted(self, name: str, usage: str, names: tuple[str, ...]) -> Wanted:
-        return Wanted(name, usage, names, self._lifetimes.certificate, self._lifetimes.renew)
+    def _spec(self, name: str, usage: str, names: tuple[str, ...]) -> CertificateSpec:
+        return CertificateSpec(name, usage, names, self._lifetimes.certificate, self._lifetimes.renew)
 
     def _load(self) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
         key = self._read_key(CA_KEY_FILE)
@@ -159,17 +159,17 @@ class Authority:
         if certificate is not None and _common_name(certificate) == self._name:
             if key is None:
                 raise FleetnetError(
-                    f"{self._folder.path(CA_KEY_FILE)} is missing beside {CA_FILE}: put it back, or have another "
-                    f"authority made, which every host and client has to learn, by another generation"
+                    f"{self._folder.path(CA_KEY_FILE)}: missing. Restore it, or raise authority.generation to create "
+                    f"another authority, which replaces the certificates of all hosts and clients"
                 )
             if certificate.public_key() != key.public_key():
-                raise FleetnetError(f"{self._folder.path(CA_KEY_FILE)} is not the key of {CA_FILE} beside it")
-            # Early enough that no certificate has to end sooner than it should.
+                raise FleetnetError(f"{self._folder.path(CA_KEY_FILE)}: is not the key of {CA_FILE}. Restore it")
+            # Early enough that no certificate expires after its authority.
             reason = reason_of_age(_not_after(certificate), self._lifetimes.certificate, self._now)
             if reason is None:
                 return key, certificate
         else:
-            reason = "there is none" if certificate is None else "its generation is another one"
+            reason = "missing" if certificate is None else "of another generation"
             key = ec.generate_private_key(ec.SECP256R1())
         self.reasons.append(f"authority: {reason}")
         certificate = self._sign_itself(key)
@@ -188,31 +188,31 @@ class Authority:
         )
         return builder.sign(key, hashes.SHA256())
 
-    def _pair(self, folder: str, wanted: Wanted) -> tuple[str, str]:
+    def _pair(self, folder: str, spec: CertificateSpec) -> tuple[str, str]:
         cert_name, key_name = f"{folder}/{CERT_FILE}", f"{folder}/{KEY_FILE}"
         certificate, key = self._read_certificate(cert_name), self._read_key(key_name)
-        reason = reason_to_issue(self._found(certificate, key), wanted, self._now)
+        reason = reason_to_issue(self._existing(certificate, key), spec, self._now)
         if certificate is None or key is None or reason is not None:
-            self.reasons.append(f"{wanted.usage} {wanted.common_name}: {reason}")
+            self.reasons.append(f"{spec.usage} {spec.common_name}: {reason}")
             key = ec.generate_private_key(ec.SECP256R1())
-            certificate = self._issue(key, wanted)
-            # The key first: where the second does not come about, the pair does not fit, and is made anew.
+            certificate = self._issue(key, spec)
+            # The key first: if the second write fails, the pair does not match and is issued again.
             self._folder.write(key_name, _key_bytes(key))
             self._folder.write(cert_name, certificate.public_bytes(serialization.Encoding.PEM))
         return certificate.public_bytes(serialization.Encoding.PEM).decode(), _key_bytes(key).decode()
 
-    def _issue(self, key: ec.EllipticCurvePrivateKey, wanted: Wanted) -> x509.Certificate:
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if wanted.usage == SERVER else ExtendedKeyUsageOID.CLIENT_AUTH
+    def _issue(self, key: ec.EllipticCurvePrivateKey, spec: CertificateSpec) -> x509.Certificate:
+        usage = ExtendedKeyUsageOID.SERVER_AUTH if spec.usage == SERVER else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = (
-            self._builder(_name(wanted.common_name), self._certificate.subject, key, wanted.days)
+            self._builder(_name(spec.common_name), self._certificate.subject, key, spec.days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(digital_signature=True, certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         )
-        if wanted.names:
+        if spec.names:
             names: list[x509.GeneralName] = [
                 x509.IPAddress(ipaddress.ip_address(name)) if is_address(name) else x509.DNSName(name)
-                for name in wanted.names
+                for name in spec.names
             ]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self._key, hashes.SHA256())
@@ -233,17 +233,19 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
         )
 
-    def _found(self, certificate: x509.Certificate | None, key: ec.EllipticCurvePrivateKey | None) -> Found | None:
+    def _existing(
+        self, certificate: x509.Certificate | None, key: ec.EllipticCurvePrivateKey | None
+    ) -> ExistingCertificate | None:
         if certificate is None or key is None:
             return None
         usages = _extension(certificate, x509.ExtendedKeyUsage)
         server = usages is not None and ExtendedKeyUsageOID.SERVER_AUTH in usages
-        return Found(
+        return ExistingCertificate(
             common_name=_common_name(certificate),
             usage=SERVER if server else CLIENT,
             names=_names(certificate),
             not_after=_not_after(certificate),
-            ours=self._signed(certificate),
+            signed=self._signed(certificate),
             key_fits=certificate.public_key() == key.public_key(),
         )
 
@@ -256,7 +258,7 @@ class Authority:
                 certificate.tbs_certificate_bytes,
                 ec.ECDSA(certificate.signature_hash_algorithm),
             )
-        except Exception:  # InvalidSignature, and whatever a signature of another kind is
+        except Exception:  # InvalidSignature, or the error for a signature of another kind
             return False
         return True
 
@@ -270,43 +272,45 @@ class Authority:
             return None
         key = load_key(content, self._folder.path(name))
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise FleetnetError(f"{self._folder.path(name)} was not made here: it is no elliptic curve key")
+            raise FleetnetError(
+                f"{self._folder.path(name)}: must be an elliptic curve key. Remove it to create another"
+            )
         return key
 
 
-def check_brought(material: Material, now: datetime.datetime) -> None:
-    """Raise FleetnetError where certificates that the user brings do not fit each other or have expired."""
+def check_provided(material: TlsFiles, now: datetime.datetime) -> None:
+    """Raise FleetnetError if certificates of the user do not match each other or have expired."""
     for certificate in load_certificates(material.ca.encode(), "ca_certificate"):
         reason = reason_of_age(_not_after(certificate), 0, now)
         if reason:
-            raise FleetnetError(f"ca_certificate ({_common_name(certificate)}): {reason}: bring another one")
+            raise FleetnetError(f"ca_certificate ({_common_name(certificate)}): {reason}. Provide another one")
     own = load_certificates(material.certificate.encode(), "certificate")[0]
     reason = reason_of_age(_not_after(own), 0, now)
     if reason:
-        raise FleetnetError(f"certificate ({_common_name(own)}): {reason}: bring another one")
+        raise FleetnetError(f"certificate ({_common_name(own)}): {reason}. Provide another one")
     key = load_key(material.key.encode(), "private_key")
     if key.public_key() != own.public_key():
-        raise FleetnetError(f"private_key is not the key of certificate ({_common_name(own)})")
+        raise FleetnetError(f"private_key: is not the key of certificate ({_common_name(own)}). Provide that one")
 
 
 def load_certificates(content: bytes, where: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(content)
     except ValueError:
-        raise FleetnetError(f"{where} holds no certificate in PEM form") from None
+        raise FleetnetError(f"{where}: must be a certificate in PEM format") from None
 
 
 def load_key(content: bytes, where: str) -> t.Any:
-    """The text of a failure has nothing of the content."""
+    """Load a private key. The error message does not contain the content."""
     try:
         return serialization.load_pem_private_key(content, password=None)
     except (ValueError, TypeError):
-        raise FleetnetError(f"{where} holds no private key in PEM form without a password") from None
+        raise FleetnetError(f"{where}: must be a private key in PEM format without a password") from None
 
 
 def _check_name(name: str) -> None:
     if not name or name.startswith(".") or "/" in name or "\0" in name or len(name) > 64:
-        raise FleetnetError(f"{name!r} cannot be the name of a host or client here: up to 64 characters without '/'")
+        raise FleetnetError(f"{name!r}: is not a valid name: 1 to 64 characters without '/'")
 
 
 def _name(common_name: str) -> x509.Name:

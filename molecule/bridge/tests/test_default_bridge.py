@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is left on each host after all cases: the declared docker0, and the owner's file as its owner wrote it."""
+"""State of each host after all cases: the declared docker0, and the owner's keys in daemon.json unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_docker0_has_the_declared_address_and_mtu(host: Host) -> None:
     assert host.check_output("docker exec web cat /sys/class/net/eth0/mtu") == "1400"
 
 
-def test_foreign_keys_their_form_and_the_mode_are_kept(host: Host) -> None:
+def test_foreign_keys_their_formatting_and_the_mode_are_kept(host: Host) -> None:
     file = host.file("/etc/docker/daemon.json")
     assert file.mode == 0o640
     assert '   "log-opts": {"max-size":"10m",   "max-file": "3"},\n   "labels": ["rack=7"]' in file.content_string

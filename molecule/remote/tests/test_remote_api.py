@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is left on each host after all cases: one address, files that only root reads, and a container that ran on."""
+"""State of each host after all cases: one address, files that only root can read, a container that kept running."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def test_the_engine_listens_on_the_underlay_address_and_its_socket(host: Host) -
     assert host.run("docker --host unix:///var/run/docker.sock version").rc == 0
 
 
-def test_only_root_reads_what_is_on_the_host(host: Host) -> None:
+def test_only_root_can_read_the_files_on_the_host(host: Host) -> None:
     assert host.file(FOLDER).mode == 0o700
     for name in ("ca.pem", "cert.pem", "key.pem"):
         assert host.file(f"{FOLDER}/{name}").mode == 0o600
 
 
-def test_only_its_owner_reads_the_authority() -> None:
+def test_only_its_owner_can_read_the_authority() -> None:
     folder = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "authority")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -42,14 +42,14 @@ def test_the_container_was_never_interrupted(host: Host) -> None:
     assert host.check_output("docker exec web ps | grep -c '[h]ttpd'") == "1"
 
 
-def test_the_owners_file_is_as_it_was(host: Host) -> None:
+def test_the_owners_file_is_unchanged(host: Host) -> None:
     file = host.file("/etc/docker/daemon.json")
     assert file.content_string == '{\n   "labels": ["rack=7"]\n}\n'
     assert file.mode == 0o640
     assert host.check_output("docker info -f '{{.LiveRestoreEnabled}} {{.Labels}}'") == "false [rack=7]"
 
 
-def test_the_network_was_made_from_another_host(host: Host) -> None:
+def test_the_network_was_created_from_another_host(host: Host) -> None:
     names = host.check_output("docker network ls --filter name=from- --format '{{.Name}}'").split()
     client = {"h1": "h3", "h2": "h1", "h3": "h2"}[host.ansible.get_variables()["inventory_hostname"]]
     assert names == [f"from-{client}"]

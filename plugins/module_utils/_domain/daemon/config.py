@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""daemon.json as text: read it with line and column of what is wrong, and edit single keys in place.
+"""daemon.json as text: parse it, with line and column of errors, and edit single keys in place.
 
-Editing splices text instead of dumping a parsed document: order, indentation, number formats and everything else that
-is not ours stay byte for byte as its owner wrote them.
+Editing splices text instead of dumping a parsed document: order, indentation, number formats and foreign keys stay byte
+for byte as their owner wrote them.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ Json = t.Dict[str, t.Any]
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
-_BOM = "\ufeff"  # dockerd skips it
+_BOM = "\ufeff"  # dockerd ignores it
 DEFAULT_INDENT = "  "
 
 
 class BrokenFile(FleetnetError):
-    """daemon.json cannot be read as a JSON object; the text names file, line and column."""
+    """daemon.json is not a valid JSON object; the message names file, line and column."""
 
     def __init__(self, path: str, text: str, position: int, reason: str) -> None:
         before = text[:position]
         self.line = before.count("\n") + 1
         self.column = position - (before.rfind("\n") + 1) + 1
         super().__init__(
-            f"{path} is broken, line {self.line}, column {self.column}: {reason}; dockerd does not start with it, so "
-            f"it has to be repaired by hand before anything is merged into it"
+            f"{path}: line {self.line}, column {self.column}: {reason}. dockerd does not start with this file. "
+            f"Repair it by hand first"
         )
 
 
@@ -54,23 +54,23 @@ class _Document(t.NamedTuple):
 
 
 def parse(text: str, path: str) -> Json:
-    """The keys and values of ``text``, in its order; a blank text is an empty object, as dockerd takes it."""
+    """Return the keys and values of ``text`` in its order; a blank text is an empty object, as for dockerd."""
     if not text.strip(_BOM + " \t\r\n"):
         return {}
     return {member.name: member.value for member in _scan(text, path).members}
 
 
 def edit(text: str, changes: t.Mapping[str, t.Any], removed: t.Collection[str], path: str) -> str:
-    """``text`` with the keys of ``changes`` set and those of ``removed`` gone.
+    """Return ``text`` with the keys of ``changes`` set and those of ``removed`` removed.
 
-    A key whose value is already equal is not touched; a new key goes after the last one. Raises BrokenFile.
+    A key with an equal value stays as it is; a new key goes after the last one. Raises BrokenFile.
     """
     if not text.strip(_BOM + " \t\r\n"):
         text = "{}\n"
     members = _scan(text, path).members
     present = {member.name: member for member in members}
     indent = _indent(text, members)
-    # From the back to the front, so that the offsets of what is still to be replaced stay valid.
+    # From the end to the start, so that the offsets of earlier members stay valid.
     for member in sorted(present.values(), key=lambda item: item.start, reverse=True):
         if member.name in changes and not same(changes[member.name], member.value):
             value = _dump(changes[member.name], indent)
@@ -84,22 +84,17 @@ def edit(text: str, changes: t.Mapping[str, t.Any], removed: t.Collection[str], 
     return text
 
 
-def dumps(value: t.Any) -> str:
-    """``value`` on one line, as daemon.json would have it."""
-    return json.dumps(value)
-
-
 def same(one: t.Any, other: t.Any) -> bool:
-    """Equality of JSON values; Python's own takes ``True`` for ``1``."""
+    """Whether two JSON values are equal; for Python ``True == 1``."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _remove(text: str, name: str, path: str) -> str:
     members = _scan(text, path).members
     at = [member.name for member in members].index(name)
-    if at > 0:  # with the comma before it
+    if at > 0:  # with the preceding comma
         return text[: members[at - 1].end] + text[members[at].end :]
-    if len(members) > 1:  # the first one goes with the comma and the space after it
+    if len(members) > 1:  # the first one, with the following comma and space
         return text[: members[0].start] + text[members[1].start :]
     return text[: members[0].start].rstrip(" \t\r\n") + text[members[0].end :].lstrip(" \t\r\n")
 
@@ -116,7 +111,7 @@ def _append(text: str, name: str, value: t.Any, path: str) -> str:
 
 
 def _indent(text: str, members: t.Sequence[_Member]) -> str:
-    """The white space that the outermost keys of ``text`` are indented with: that of the first on a line of its own."""
+    """The indentation of the first outermost key of ``text`` that is on a line of its own."""
     for member in members:
         before = text[: member.start].rpartition("\n")
         if before[1] and not before[2].strip():
@@ -135,34 +130,34 @@ def _items(value: t.Any) -> t.Iterable[t.Any]:
 
 
 def _scan(text: str, path: str) -> _Document:
-    """Find the members of the outermost object; values are parsed by the json module."""
+    """Find the members of the outermost object; the json module parses the values."""
     at = _skip(text, 1 if text.startswith(_BOM) else 0)
     if text[at : at + 1] != "{":
-        raise BrokenFile(path, text, at, "a JSON object has to begin here with '{'")
+        raise BrokenFile(path, text, at, "a JSON object must begin here with '{'")
     opening, at = at, _skip(text, at + 1)
     members: list[_Member] = []
     while text[at : at + 1] != "}" or members:
         start = at
         if text[at : at + 1] != '"':
-            raise BrokenFile(path, text, at, "a key in double quotes has to stand here")
+            raise BrokenFile(path, text, at, "expected a key in double quotes")
         name, at = _value(text, at, path)
         at = _skip(text, at)
         if text[at : at + 1] != ":":
-            raise BrokenFile(path, text, at, f"a ':' has to follow the key {json.dumps(name)}")
+            raise BrokenFile(path, text, at, f"expected ':' after the key {json.dumps(name)}")
         value_start = _skip(text, at + 1)
         value, end = _value(text, value_start, path)
         if any(member.name == name for member in members):
-            raise BrokenFile(path, text, start, f"the key {json.dumps(name)} is there for the second time")
+            raise BrokenFile(path, text, start, f"duplicate key {json.dumps(name)}")
         members.append(_Member(name, start, value_start, end, value))
         at = _skip(text, end)
         if text[at : at + 1] == "}":
             break
         if text[at : at + 1] != ",":
-            raise BrokenFile(path, text, at, "a ',' or the closing '}' has to stand here")
+            raise BrokenFile(path, text, at, "expected ',' or the closing '}'")
         at = _skip(text, at + 1)
     after = _skip(text, at + 1)
     if after != len(text):
-        raise BrokenFile(path, text, after, "nothing may follow the closing '}'")
+        raise BrokenFile(path, text, after, "unexpected text after the closing '}'")
     return _Document(members, opening, at)
 
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A bridge of our own in place of docker0: the systemd unit that makes it before dockerd starts.
+"""A bridge of this collection in place of docker0: the systemd unit that creates it before dockerd starts.
 
-A unit and no file of systemd-networkd or NetworkManager: it works on every host that has systemd, whoever manages the
-links there, and leaves a bridge that it finds alone but for its address and MTU.
+A unit instead of a file of systemd-networkd or NetworkManager works on every host with systemd, and changes only the
+addresses and the MTU of an existing bridge.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION, KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import interface_name_problem
 
 UNIT = "fleetnet-default-bridge.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 
-DOCKER0 = "docker0"
+DOCKER0: str = BY_OPTION["bridge"].default
 NONE = "none"
 
-# Options whose values are properties of the bridge itself: with a bridge that it has not made dockerd refuses them.
-OF_THE_LINK = ("bip", "bip6")
+OPTIONS_OF_INTERFACE = tuple(key.option for key in KEYS if key.of_interface)
 
 
 class OwnBridge(t.NamedTuple):
@@ -35,40 +35,43 @@ class OwnBridge(t.NamedTuple):
 
 
 def own_bridge(values: t.Mapping[str, t.Any]) -> OwnBridge | None:
-    """The bridge that the options ask us to make, None where docker0 stays or there is none. Raises InvalidValue."""
+    """Return the bridge to create, None if docker0 stays or no bridge is declared.
+
+    Raises InvalidValue if the name is invalid or an address is missing or superfluous.
+    """
     name = values.get("bridge", DOCKER0)
-    addresses = tuple(values[option] for option in OF_THE_LINK if values.get(option))
+    addresses = tuple(values[option] for option in OPTIONS_OF_INTERFACE if values.get(option))
     if name == DOCKER0:
         return None
     if name == NONE:
         if addresses:
-            raise InvalidValue("bridge", name, f"{addresses[0]} would belong to no bridge: leave bip and bip6 out")
+            raise InvalidValue("bridge", name, f"the address {addresses[0]} requires a bridge. Remove bip and bip6")
         return None
     problem = interface_name_problem(name)
     if problem is not None:
         raise InvalidValue("bridge", name, problem)
     if not values.get("bip"):
-        raise InvalidValue("bridge", name, "dockerd needs an address on it: set bip")
-    return OwnBridge(name, addresses, values.get("mtu") or 1500)
+        raise InvalidValue("bridge", name, "dockerd requires an address on it. Set bip")
+    return OwnBridge(name, addresses, values.get("mtu") or BY_OPTION["mtu"].default)
 
 
 def check_unused(bridge: t.Mapping[str, t.Any] | None) -> None:
-    """Raise InvalidValue where running containers are attached to the default network that is to go.
+    """Raise InvalidValue if running containers are attached to the default network that is to be removed.
 
-    They would start again, without any network.
+    They would start again without a network.
     """
     names = sorted(endpoint["Name"] for endpoint in ((bridge or {}).get("Containers") or {}).values())
     if names:
-        who = f"{len(names)} running container(s) would be left without a network ({', '.join(names[:5])})"
-        raise InvalidValue("bridge", NONE, f"{who}: move them first")
+        who = f"{len(names)} running container{'s' if len(names) > 1 else ''} ({', '.join(names[:5])})"
+        raise InvalidValue("bridge", NONE, f"{who} would lose their network. Connect them to another network first")
 
 
 def unit_text(bridge: OwnBridge, program: str, daemon: str) -> str:
-    """The unit's file; ``program`` is the path of ``ip``, ``daemon`` the unit of dockerd."""
+    """Return the unit's file; ``program`` is the path of ``ip``, ``daemon`` the unit of dockerd."""
     name = bridge.name
     make = f"{program} link show dev {name} >/dev/null 2>&1 || {program} link add {name} type bridge"
     lines = [
-        "# Made by fleetnet.docker.default_bridge",
+        "# Written by fleetnet.docker.default_bridge",
         "[Unit]",
         f"Description=Bridge {name} for Docker's default network",
         "After=network-pre.target",
@@ -89,6 +92,6 @@ def unit_text(bridge: OwnBridge, program: str, daemon: str) -> str:
 
 
 def name_in(text: str | None) -> str | None:
-    """The name of the bridge that an existing unit file makes."""
+    """The name of the bridge that an existing unit file creates."""
     found = re.search(r"^Description=Bridge (\S+) for", text or "", re.MULTILINE)
     return found[1] if found else None

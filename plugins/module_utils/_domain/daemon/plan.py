@@ -2,40 +2,52 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What to do so that the daemon works as declared: desired x observed -> one plan, and whom it interrupts.
+"""Plan what to change so that the daemon works as declared: desired and observed state -> one plan.
 
-What decides is what the running daemon has in effect, not what its file says: a key that the file already has and
-the daemon does not is a restart, a key that the daemon has by default is a line in the file and no restart.
+The plan compares with the values that the running daemon has in effect, not with its file: a key that only the file has
+needs a restart, a key that the daemon has by default is written to the file without a restart.
 """
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import check, config, own_bridge
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import check, config, flags, own_bridge
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.comparison import equal, value_in_effect
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import (
     BRIDGE,
     BY_OPTION,
     RELOAD,
     RESTART,
-    Json,
     default_of,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import (
     UNKNOWN,
+    Json,
     ObservedDaemon,
     RunningContainer,
-    effective,
-    equal,
+    count_of,
+    names_of,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import check_overlap
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    AS_PLANNED,
+    CONTENT,
+    DAEMON,
+    DIFFERENT,
+    FILE,
+    PRESENT,
+    STATE,
+    Difference,
+    shown,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 
-DECIDE_SUBNETS = ("bip", "bip6", "fixed_cidr_v6")
+NOTHING_CHANGED = "Nothing was changed"
 
 
 class DesiredDaemon(t.NamedTuple):
-    """``values`` by option name; the keys of ``unset`` leave the file, so that the engine's default holds.
+    """``values`` by option name. The keys of ``unset`` are removed from the file, so that the engine's default applies.
 
     ``allow_overlap`` are networks that docker0's may overlap with.
     """
@@ -45,39 +57,47 @@ class DesiredDaemon(t.NamedTuple):
     allow_overlap: tuple[str, ...] = ()
 
 
-class Effect(t.NamedTuple):
-    """A key whose value in effect is not the declared one."""
+class OptionChange(t.NamedTuple):
+    """An option whose value in effect, ``before``, is not the declared one, ``after``.
+
+    None means that the engine has no value or chooses it.
+    """
 
     option: str
     before: t.Any
     after: t.Any
 
     def __str__(self) -> str:
-        return f"{self.option} {_show(self.before)} -> {_show(self.after)}"
+        return f"{self.option} {_text(self.before)} -> {_text(self.after)}"
+
+    def difference(self) -> Difference:
+        return Difference(DAEMON, self.option, "value", _json(self.after), _json(self.before))
 
 
 class DaemonPlan(t.NamedTuple):
-    """Ordered operations: write the files, stop containers, restart or reload, start containers again.
+    """Ordered operations: write files, stop containers, restart or reload the daemon, start containers.
 
-    ``before`` and ``after`` are daemon.json's texts, None where it does not exist. ``signal`` is RESTART, RELOAD or
-    None. ``stop`` are containers that have to be stopped by us because the engine would keep them and ignore the
-    change; ``interrupted`` all that stop in any way; ``resume`` all that have to run at the end. ``own_unit`` and
-    ``own_unit_before`` are the texts of the unit of a bridge of our own, and ``leave`` is the bridge that the engine
-    leaves for another one. ``interim`` is a text to start with once in between.
+    - ``before`` and ``after`` are the texts of daemon.json, None if it does not exist.
+    - ``signal`` is RESTART, RELOAD or None.
+    - ``stop`` are containers to stop explicitly, because the engine would keep them and ignore the change.
+    - ``interrupted`` are all containers that stop, ``resume`` all that must run at the end.
+    - ``own_unit_before`` and ``own_unit`` are the texts of the unit of a bridge of this collection.
+    - ``delete_bridge`` is the bridge that another one replaces.
+    - ``interim`` is a text of daemon.json that the daemon starts with once in between.
     """
 
     path: str
     unit: str
     before: str | None
     after: str | None
-    effects: tuple[Effect, ...]
+    changes: tuple[OptionChange, ...]
     signal: str | None
     stop: tuple[RunningContainer, ...]
     interrupted: tuple[RunningContainer, ...]
     resume: tuple[RunningContainer, ...]
     own_unit_before: str | None = None
     own_unit: str | None = None
-    leave: str | None = None
+    delete_bridge: str | None = None
     interim: str | None = None
 
     @property
@@ -93,83 +113,118 @@ class DaemonPlan(t.NamedTuple):
         return self.writes or self.writes_unit or self.signal is not None or bool(self.resume)
 
     def operations(self) -> list[str]:
-        """One line an operation, in the order of execution, as a person reads them."""
+        """One line per operation, in the order of execution."""
         lines = []
-        effects = "; ".join(str(effect) for effect in self.effects)
         if self.writes:
             lines.append(f"write {self.path}")
         if self.writes_unit:
             lines.append(f"{'write' if self.own_unit else 'remove'} {own_bridge.UNIT_FILE}")
         if self.stop:
-            lines.append(f"stop {_names(self.stop)}: with live restore the engine would ignore the change otherwise")
-        if self.leave:
-            lines.append(f"delete the bridge {self.leave}")
+            lines.append(f"stop {names_of(self.stop)}: with live restore the engine would ignore the change otherwise")
+        if self.delete_bridge:
+            lines.append(f"delete the bridge {self.delete_bridge}")
         if self.signal:
-            lines.append(f"{self.signal} {self.unit}: {effects}")
+            lines.append(f"{self.signal} {self.unit}: {joined(self.changes)}")
         if self.interrupted and not self.stop:
-            lines.append(f"interrupted by the restart: {_names(self.interrupted)}")
+            lines.append(f"the restart interrupts {names_of(self.interrupted)}")
         if self.resume:
-            lines.append(f"start again what does not run afterwards: {_names(self.resume)}")
+            lines.append(f"start containers that do not run afterwards: {names_of(self.resume)}")
         return lines
 
+    def differences(self) -> list[Difference]:
+        """Files and options that are not as declared."""
+        found = [change.difference() for change in self.changes]
+        for path, before, after in self._files():
+            if before is None or after is None:
+                declared, observed = (None if text is None else PRESENT for text in (after, before))
+                found.append(Difference(FILE, path, STATE, declared, observed))
+            else:
+                found.append(Difference(FILE, path, CONTENT, AS_PLANNED, DIFFERENT))
+        return found
+
     def diff(self) -> list[Json]:
-        """The file's and the running daemon's difference, in the form that Ansible prints."""
+        """The differences of files and of the running daemon, as Ansible prints them."""
         diffs: list[Json] = []
-        if self.writes:
-            headers = {"before_header": self.path, "after_header": self.path}
-            diffs.append({"before": self.before or "", "after": self.after or "", **headers})
-        if self.writes_unit:
-            headers = {"before_header": own_bridge.UNIT_FILE, "after_header": own_bridge.UNIT_FILE}
-            diffs.append({"before": self.own_unit_before or "", "after": self.own_unit or "", **headers})
-        if self.effects:
-            before = "".join(f"{effect.option}: {_show(effect.before)}\n" for effect in self.effects)
-            after = "".join(f"{effect.option}: {_show(effect.after)}\n" for effect in self.effects)
+        for path, before, after in self._files():
+            headers = {"before_header": path, "after_header": path}
+            diffs.append({"before": before or "", "after": after or "", **headers})
+        if self.changes:
+            before = "".join(f"{change.option}: {_text(change.before)}\n" for change in self.changes)
+            after = "".join(f"{change.option}: {_text(change.after)}\n" for change in self.changes)
             header = "in effect in the running daemon"
             diffs.append({"before": before, "after": after, "before_header": header, "after_header": header})
         return diffs
 
+    def _files(self) -> t.Iterator[tuple[str, str | None, str | None]]:
+        """Path, former and new text of each file that changes."""
+        if self.writes:
+            yield self.path, self.before, self.after
+        if self.writes_unit:
+            yield own_bridge.UNIT_FILE, self.own_unit_before, self.own_unit
+
 
 def plan_daemon(desired: DesiredDaemon, observed: ObservedDaemon, allow_restart: bool = False) -> DaemonPlan:
-    """Raises FleetnetError for what cannot work, and for an interruption that nobody has consented to."""
+    """Return the plan.
+
+    Raises FleetnetError if dockerd cannot work as declared, or if the plan interrupts containers without consent.
+    """
     plan = _plan(desired, observed)
     if plan.interrupted:
-        _consent(plan, allow_restart)
+        _require_consent(plan, allow_restart)
     return plan
 
 
-def still_missing(desired: DesiredDaemon, observed: ObservedDaemon) -> tuple[Effect, ...]:
-    """After the plan has been executed: what is not in effect even so."""
-    return _effects(desired, observed)
+def joined(changes: t.Iterable[OptionChange]) -> str:
+    """The changes as text."""
+    return "; ".join(str(change) for change in changes)
+
+
+def option_changes(desired: DesiredDaemon, observed: ObservedDaemon) -> tuple[OptionChange, ...]:
+    """The options whose value in effect is not the declared one."""
+    changes = []
+    for option, value in desired.values.items():
+        key = BY_OPTION[option]
+        now = value_in_effect(key, observed)
+        if not equal(key, now, value):
+            changes.append(OptionChange(option, now, value))
+    for option in desired.unset:
+        key = BY_OPTION[option]
+        # A value that the engine chooses cannot be compared; a configured value can.
+        configured = UNKNOWN if observed.startup is None else observed.startup.get(key.name)
+        default = default_of(key, observed.version)
+        if configured is not None and not (default is not None and equal(key, configured, default)):
+            changes.append(OptionChange(option, configured, default))
+    return tuple(changes)
 
 
 def _plan(desired: DesiredDaemon, observed: ObservedDaemon) -> DaemonPlan:
     check.check_versions(desired.values, observed.version)
     now = config.parse(observed.text or "", observed.path)
     own = own_bridge.own_bridge(desired.values)
-    changes, removed = _edits(desired, own)
-    after = config.edit(observed.text or "", changes, removed, observed.path)
+    edits, removed = _edits(desired, own)
+    after = config.edit(observed.text or "", edits, removed, observed.path)
     if config.same(now, config.parse(after, observed.path)):
-        after = observed.text or ""  # nothing to say: neither a missing file is made nor a blank one filled
+        after = observed.text or ""  # without a key neither a missing nor a blank file is written
     merged = config.parse(after, observed.path)
-    check.check_values(changes, merged, observed.version)
-    check.check_swarm(changes, observed.info)
-    check.check_flags(merged, observed.argv, observed.path, observed.unit)
+    check.check_values(edits, merged, observed.version)
+    check.check_swarm(edits, observed.info)
+    flags.check_flags(merged, observed.argv, observed.path, observed.unit)
     if observed.help_text:
-        check.check_known(merged, observed.help_text, observed.path)
+        flags.check_known(merged, observed.help_text, observed.path)
 
-    effects = _effects(desired, observed)
-    for effect in effects:
-        if effect.option in DECIDE_SUBNETS and effect.after is not None:
+    changes = option_changes(desired, observed)
+    for change in changes:
+        if BY_OPTION[change.option].decides_subnet and change.after is not None:
             own_names = (observed.bridge_name, own_bridge.DOCKER0, own.name if own else "")
-            check_overlap(effect.option, effect.after, own_names, observed.around, desired.allow_overlap)
-        if effect.option == "bridge" and effect.after == own_bridge.NONE:
+            check_overlap(change.option, change.after, own_names, observed.in_use, desired.allow_overlap)
+        if change.option == "bridge" and change.after == own_bridge.NONE:
             own_bridge.check_unused(observed.bridge)
     own_unit = observed.own_unit
     if own:
         own_unit = own_bridge.unit_text(own, observed.ip_program, observed.unit)
     elif "bridge" in desired.values or "bridge" in desired.unset:
         own_unit = None
-    applies = {BY_OPTION[effect.option].apply for effect in effects}
+    applies = {BY_OPTION[change.option].apply for change in changes}
     signal = RESTART if RESTART in applies else RELOAD if RELOAD in applies else None
     if signal == RELOAD and not check.reload_works(merged, observed.version):
         signal = RESTART
@@ -179,7 +234,7 @@ def _plan(desired: DesiredDaemon, observed: ObservedDaemon) -> DaemonPlan:
         live_restore = bool(observed.info.get("LiveRestoreEnabled"))
         if not live_restore:
             interrupted = observed.containers
-        elif any(BY_OPTION[effect.option].scope == BRIDGE for effect in effects):
+        elif any(BY_OPTION[change.option].scope == BRIDGE for change in changes):
             stop = interrupted = observed.containers
         resume = observed.containers
     return DaemonPlan(
@@ -187,100 +242,70 @@ def _plan(desired: DesiredDaemon, observed: ObservedDaemon) -> DaemonPlan:
         unit=observed.unit,
         before=observed.text,
         after=after if after or observed.text is not None else None,
-        effects=effects,
+        changes=changes,
         signal=signal,
         stop=stop,
         interrupted=interrupted,
         resume=resume + observed.to_resume,
         own_unit_before=observed.own_unit,
         own_unit=own_unit,
-        leave=_left_bridge(effects, observed),
-        interim=_interim(after, effects, observed) if own else None,
+        delete_bridge=_replaced_bridge(changes, observed),
+        interim=_interim(after, changes, observed) if own else None,
     )
 
 
-def _interim(after: str, effects: t.Iterable[Effect], observed: ObservedDaemon) -> str | None:
-    """The file without a default network, where a bridge of our own is to have another address.
+def _interim(after: str, changes: t.Iterable[OptionChange], observed: ObservedDaemon) -> str | None:
+    """The file without a default network, if a bridge of this collection gets another address.
 
-    dockerd 28 remembers the address of a bridge that it has not made, and puts it back on the bridge before it looks
-    which one is there. A start without a default network makes it forget.
+    dockerd 28 stores the address of a bridge that it did not create, and restores it before it reads the current one.
+    After a start without a default network it does not.
     """
-    options = {effect.option for effect in effects}
-    if "bridge" in options or not options.intersection(own_bridge.OF_THE_LINK):
+    options = {change.option for change in changes}
+    if "bridge" in options or not options.intersection(own_bridge.OPTIONS_OF_INTERFACE):
         return None
     return config.edit(after, {"bridge": own_bridge.NONE}, (), observed.path)
 
 
 def _edits(desired: DesiredDaemon, own: own_bridge.OwnBridge | None) -> tuple[dict[str, t.Any], list[str]]:
-    """What to set in daemon.json and what to take out, by the keys' names there."""
+    """The keys to set in daemon.json and those to remove, by their names there."""
     values = dict(desired.values)
     removed = list(desired.unset)
-    if own:  # the bridge has the addresses then, and dockerd takes no file that names both
-        removed += own_bridge.OF_THE_LINK
-    elif values.get("bridge") == own_bridge.DOCKER0:  # for dockerd the default is to have no such key
+    if own:  # the bridge has the addresses then, and dockerd rejects a file with both
+        removed += own_bridge.OPTIONS_OF_INTERFACE
+    elif values.get("bridge") == own_bridge.DOCKER0:  # dockerd's default is a missing key
         removed.append("bridge")
-    changes = {BY_OPTION[option].name: value for option, value in values.items() if option not in removed}
-    return changes, [BY_OPTION[option].name for option in removed]
+    edits = {BY_OPTION[option].name: value for option, value in values.items() if option not in removed}
+    return edits, [BY_OPTION[option].name for option in removed]
 
 
-def _left_bridge(effects: t.Iterable[Effect], observed: ObservedDaemon) -> str | None:
-    """The bridge to delete before the restart: docker0, which the engine makes anew when it needs it, or our own."""
-    if observed.bridge is None or not any(effect.option == "bridge" for effect in effects):
+def _replaced_bridge(changes: t.Iterable[OptionChange], observed: ObservedDaemon) -> str | None:
+    """The bridge to delete before the restart: docker0, which the engine creates again, or one of this collection."""
+    if observed.bridge is None or not any(change.option == "bridge" for change in changes):
         return None
     name = observed.bridge_name
     return name if name in (own_bridge.DOCKER0, own_bridge.name_in(observed.own_unit)) else None
 
 
-def _effects(desired: DesiredDaemon, observed: ObservedDaemon) -> tuple[Effect, ...]:
-    effects = []
-    for option, value in desired.values.items():
-        key = BY_OPTION[option]
-        now = effective(key, observed)
-        if not equal(key, now, value):
-            effects.append(Effect(option, now, value))
-    for option in desired.unset:
-        key = BY_OPTION[option]
-        # What the engine chooses by itself cannot be compared; that the daemon was told something can.
-        told = UNKNOWN if observed.startup is None else observed.startup.get(key.name)
-        default = default_of(key, observed.version)
-        if told is not None and not (default is not None and equal(key, told, default)):
-            effects.append(Effect(option, told, default))
-    return tuple(effects)
-
-
-def _consent(plan: DaemonPlan, allow_restart: bool) -> None:
-    effects = "; ".join(str(effect) for effect in plan.effects)
-    count = len(plan.interrupted)
-    who = f"{count} running container{'s' if count > 1 else ''} ({_names(plan.interrupted)})"
+def _require_consent(plan: DaemonPlan, allow_restart: bool) -> None:
+    changes, containers = joined(plan.changes), count_of(plan.interrupted)
     if not allow_restart:
         if plan.stop:
-            why = (
-                f"live restore is on: with {who} the engine would ignore the change in silence, so they have to be "
-                f"stopped and started again"
-            )
+            why = f"with live restore the engine ignores the change unless {containers} stop and start again"
         else:
-            why = f"the restart of {plan.unit} interrupts {who}"
-        raise FleetnetError(f"{effects}: {why}. Consent with allow_restart: true; nothing was changed")
-    doomed = [container for container in plan.interrupted if container.auto_remove]
-    if doomed:
+            why = f"the restart of {plan.unit} interrupts {containers}"
+        raise FleetnetError(f"{changes}: {why}. Set allow_restart: true to allow this. {NOTHING_CHANGED}")
+    removed = [container for container in plan.interrupted if container.auto_remove]
+    if removed:
         raise FleetnetError(
-            f"{effects}: the engine deletes {_names(doomed)} when stopped (started with --rm), so they could not run "
-            f"again after the restart of {plan.unit}: wait for their end or stop them yourself; nothing was changed"
+            f"{changes}: the restart of {plan.unit} deletes {names_of(removed)} (started with --rm). Wait until they "
+            f"exit, or stop them. {NOTHING_CHANGED}"
         )
 
 
-def _names(containers: t.Sequence[RunningContainer]) -> str:
-    shown = ", ".join(container.name for container in containers[:5])
-    return shown + (f" and {len(containers) - 5} more" if len(containers) > 5 else "")
+def _json(value: t.Any) -> t.Any:
+    """The value as JSON; UNKNOWN becomes a text that describes it."""
+    return repr(UNKNOWN) if value is UNKNOWN else value
 
 
-def _show(value: t.Any) -> str:
-    if value is None:
-        return "unset"
-    if value is UNKNOWN:
-        return "unknown (daemon.json is newer than the running daemon)"
-    if isinstance(value, str):
-        return value or "''"
-    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        return ", ".join("/".join(str(part) for part in item.values()) for item in value)
-    return config.dumps(value)
+def _text(value: t.Any) -> str:
+    return shown(_json(value)) or "''"

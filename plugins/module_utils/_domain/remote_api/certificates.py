@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a certificate has to be issued anew: what is there, what is wanted, the time. No cryptography here."""
+"""Decide when a certificate must be issued again. Pure, without cryptography."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CLIENT = "client"
 MAXIMUM_DAYS = 36500
 
 
-class Wanted(t.NamedTuple):
-    """A certificate to have. ``names`` are those that it is for: DNS names and IP addresses, none for a client."""
+class CertificateSpec(t.NamedTuple):
+    """A declared certificate. ``names`` are its DNS names and IP addresses, empty for a client."""
 
     common_name: str
     usage: str
@@ -28,19 +28,19 @@ class Wanted(t.NamedTuple):
     renew_days: int
 
 
-class Found(t.NamedTuple):
-    """A certificate with its key. ``ours`` is whether the present authority has signed it."""
+class ExistingCertificate(t.NamedTuple):
+    """A certificate with its key. ``signed``: by the current authority; ``key_fits``: the key belongs to it."""
 
     common_name: str
     usage: str
     names: tuple[str, ...]
     not_after: datetime.datetime
-    ours: bool
+    signed: bool
     key_fits: bool
 
 
 class Lifetimes(t.NamedTuple):
-    """Days that the authority and its certificates last, and how many before its end one is renewed."""
+    """Days that the authority and its certificates are valid, and days before its expiry that one is renewed."""
 
     authority: int
     certificate: int
@@ -48,15 +48,15 @@ class Lifetimes(t.NamedTuple):
 
 
 def check_lifetimes(lifetimes: Lifetimes) -> None:
-    """Raise InvalidValue for days that do not go together."""
+    """Raise InvalidValue for lifetimes that are out of range or contradict each other."""
     for name, days in (("ca_days", lifetimes.authority), ("days", lifetimes.certificate)):
         if not 1 <= days <= MAXIMUM_DAYS:
-            raise InvalidValue(f"authority.{name}", days, f"it has to be between 1 and {MAXIMUM_DAYS}")
+            raise InvalidValue(f"authority.{name}", days, f"must be between 1 and {MAXIMUM_DAYS} days")
     if not 0 <= lifetimes.renew < lifetimes.certificate:
-        reason = f"it has to be less than the {lifetimes.certificate} days that a certificate lasts"
+        reason = f"must be less than the {lifetimes.certificate} days that a certificate is valid"
         raise InvalidValue("authority.renew_days", lifetimes.renew, reason)
     if lifetimes.authority <= lifetimes.certificate:
-        reason = f"the authority has to last longer than its certificates ({lifetimes.certificate} days)"
+        reason = f"must be more than the {lifetimes.certificate} days that its certificates are valid"
         raise InvalidValue("authority.ca_days", lifetimes.authority, reason)
 
 
@@ -69,30 +69,30 @@ def is_address(name: str) -> bool:
 
 
 def canonical_names(names: t.Iterable[str]) -> tuple[str, ...]:
-    """Each name once, addresses in their one form, DNS names in lower case, sorted."""
+    """Return the names sorted and without duplicates: addresses normalized, DNS names in lower case."""
     return tuple(sorted({str(ipaddress.ip_address(name)) if is_address(name) else name.lower() for name in names}))
 
 
-def reason_to_issue(found: Found | None, wanted: Wanted, now: datetime.datetime) -> str | None:
-    """Why the certificate has to be issued anew, None where the one that is there will do."""
-    if found is None:
-        return "there is none"
-    if not found.ours:
-        return "the authority was issued anew"
-    if not found.key_fits:
-        return "its key is another one's"
-    if (found.common_name, found.usage) != (wanted.common_name, wanted.usage):
-        return f"it is for {found.usage} {found.common_name}"
-    if found.names != canonical_names(wanted.names):
-        return f"it is for {', '.join(found.names) or 'no name'}"
-    return reason_of_age(found.not_after, wanted.renew_days, now)
+def reason_to_issue(existing: ExistingCertificate | None, spec: CertificateSpec, now: datetime.datetime) -> str | None:
+    """Return why the certificate must be issued again, None if the existing one is valid."""
+    if existing is None:
+        return "missing"
+    if not existing.signed:
+        return "not signed by the current authority"
+    if not existing.key_fits:
+        return "its key belongs to another certificate"
+    if (existing.common_name, existing.usage) != (spec.common_name, spec.usage):
+        return f"issued for {existing.usage} {existing.common_name}"
+    if existing.names != canonical_names(spec.names):
+        return f"issued for {', '.join(existing.names) or 'no name'}"
+    return reason_of_age(existing.not_after, spec.renew_days, now)
 
 
 def reason_of_age(not_after: datetime.datetime, renew_days: int, now: datetime.datetime) -> str | None:
-    """Why a certificate that ends then has to be renewed now."""
+    """Return why a certificate that expires at ``not_after`` must be renewed now, None if it need not be."""
     day = f"{not_after:%Y-%m-%d}"
     if not_after <= now:
-        return f"it has expired on {day}"
+        return f"expired on {day}"
     if not_after - now <= datetime.timedelta(days=renew_days):
-        return f"it expires on {day}"
+        return f"expires on {day}"
     return None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading the host for ``default_bridge``, executing its plan, and putting the former state back where that fails."""
+"""Observe a host for ``default_bridge``, execute its plan, and restore the former state if that fails."""
 
 from __future__ import annotations
 
@@ -10,23 +10,32 @@ import json
 import time
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import check, config, own_bridge
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.journal import errors_in, telling_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import config, flags, own_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import RELOAD, RESTART
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.log import failure_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import (
+    VALIDATES,
     ObservedDaemon,
     RunningContainer,
+    names_of,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import Surroundings
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import AddressesInUse
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import (
+    NOTHING_CHANGED,
     DaemonPlan,
     DesiredDaemon,
-    still_missing,
+    joined,
+    option_changes,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import LinkReport
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import POLL_SECONDS, Daemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_records import RunRecords
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import (
+    POLL_SECONDS,
+    RELOAD_SECONDS,
+    Daemon,
+    logged_failure,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
     back_up,
@@ -45,109 +54,110 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.ipr
     read_routes,
 )
 
-RELOAD_SECONDS = 10.0  # dockerd takes a SIGHUP at once; this is for a machine under load
-RESUME_SECONDS = 30.0  # for a container to run after it was started again
+RESUME_SECONDS = 30.0  # until a container runs after its start
 
 
 class DefaultBridgeExecutor:
-    """One host: its daemon, its engine's API (connected anew after each restart), its kernel."""
+    """One host: its daemon, its engine's API (reconnected after each restart), its kernel."""
 
     def __init__(
-        self, commands: Commands, daemon: Daemon, state: State, connect: t.Callable[[], Engine], seconds: float
+        self, commands: Commands, daemon: Daemon, records: RunRecords, connect: t.Callable[[], Engine], seconds: float
     ) -> None:
         self._commands = commands
         self._daemon = daemon
-        self._state = state
+        self._records = records
         self._connect = connect
         self._seconds = seconds
 
     def observe(self) -> ObservedDaemon:
-        """Raises FleetnetError, in one line, where the daemon is down; BrokenFile where its file is the reason."""
+        """Return the observed state.
+
+        Raises FleetnetError if the daemon is down, BrokenFile if its file is the reason.
+        """
         unit = self._daemon.unit()
         path = unit.config_file
         text = read_text(path)
         parsed = config.parse(text or "", path)
-        if unit.active not in ("active", "activating", "reloading"):
-            check.check_flags(parsed, unit.argv, path, unit.name)
-            # Not even a connection is tried: through docker.socket it would start the daemon behind its owner's back.
-            # A unit that somebody has stopped has nothing to explain.
-            log = telling_lines(self._daemon.log_since(time.time() - 86400)) if unit.active == "failed" else []
-            last = f"; its last words: {log[-1]}" if log else ""
+        if not unit.runs:
+            flags.check_flags(parsed, unit.argv, path, unit.name)
+            # No connection: through docker.socket it would start the daemon. A stopped unit has no failure to report.
+            log = failure_lines(self._daemon.log_since(time.time() - 86400)) if unit.active == "failed" else []
+            last = f". Its last log line: {log[-1]}" if log else ""
             raise FleetnetError(
-                f"{unit.name} is {unit.active}, and default_bridge compares with the running daemon: start it first "
+                f"{unit.name} is {unit.active}, and default_bridge compares with the running daemon. Start it first "
                 f"(systemctl start {unit.name}){last}"
             )
         engine = self._connect()
         version = tuple(engine.version)
         bridge = _get(engine, "/networks/bridge")
         links = read_links(self._commands)
-        pending = self._state.pending()
+        unfinished = self._records.unfinished_run()
         running = running_containers(engine)
-        awaited = pending.containers if pending else ()
+        awaited = unfinished.containers if unfinished else ()
         observed = ObservedDaemon(
             version=version,
             path=path,
             unit=unit.name,
             text=text,
-            startup=self._state.startup(unit, path, text),
+            startup=self._records.startup_config(unit, path, text),
             argv=unit.argv,
             info=engine.get("/info"),
             bridge=bridge,
             addresses=frozenset(),
             containers=running,
             to_resume=tuple(container for container in awaited if _stopped(engine, container)),
-            help_text=self._daemon.help_text(unit.argv) if version < (23, 0) else "",
-            around=_surroundings(self._commands, engine, links),
+            help_text=self._daemon.help_text(unit.argv) if version < VALIDATES else "",
+            in_use=_addresses_in_use(self._commands, engine, links),
             own_unit=read_text(own_bridge.UNIT_FILE),
             ip_program=ip_program(self._commands),
         )
-        mine = [link["addresses"] for link in links if link["name"] == observed.bridge_name]
-        return observed._replace(addresses=frozenset(mine[0] if mine else ()))
+        own = [link["addresses"] for link in links if link["name"] == observed.bridge_name]
+        return observed._replace(addresses=frozenset(own[0] if own else ()))
 
     def recover(self) -> str | None:
-        """Where an earlier run was killed and the daemon is down: put the former file back and start it.
+        """Restore the former file and start the daemon if an earlier run was killed and the daemon is down.
 
-        Returns what was done, None where there was nothing to do.
+        Returns what was done, None if nothing was.
         """
-        pending = self._state.pending()
+        unfinished = self._records.unfinished_run()
         unit = self._daemon.unit()
-        if pending is None or unit.active in ("active", "activating", "reloading"):
+        if unfinished is None or unit.runs:
             return None
-        _put(unit.config_file, pending.before)
+        _write(unit.config_file, unfinished.before)
         self._daemon.restart(self._seconds)
-        return f"an earlier run was interrupted and left {unit.name} {unit.active}: {unit.config_file} was put back"
+        return f"restore {unit.config_file} and start {unit.name}: an interrupted run left it {unit.active}"
 
     def validate(self, plan: DaemonPlan, observed: ObservedDaemon) -> None:
-        """Let the host's own dockerd judge the plan's file, where it can."""
-        if observed.version >= (23, 0) and (plan.writes or plan.signal):
+        """Validate the plan's file by the host's own dockerd, if it supports that."""
+        if observed.version >= VALIDATES and (plan.writes or plan.signal):
             self._daemon.validate(plan.after or "{}", observed.argv)
 
     def execute(self, plan: DaemonPlan, desired: DesiredDaemon, observed: ObservedDaemon) -> str | None:
-        """Carry the plan out; returns the backup's path. On failure everything is put back and FleetnetError raised."""
+        """Execute the plan; returns the backup's path. On failure restores everything and raises FleetnetError."""
         began = time.time()
         backup = None
         if not plan.changed:
-            self._state.end()  # of an interrupted run that left nothing to be done
+            self._records.end_run()  # of an interrupted run that left nothing to do
             return None
-        self._state.begin(plan.before, plan.resume)
+        self._records.begin_run(plan.before, plan.resume)
         if plan.writes:
             if plan.signal != RESTART:
-                self._state.remember_startup(self._daemon.unit(), observed.startup)
+                self._records.record_startup_config(self._daemon.unit(), observed.startup)
             backup = self._swap(plan)
         try:
             self._apply(plan, desired)
         except FleetnetError as error:
-            raise self._put_back(plan, error, began) from error
-        self._state.end()
+            raise self._restore(plan, error, began) from error
+        self._records.end_run()
         return backup
 
     def _swap(self, plan: DaemonPlan) -> str | None:
         try:
             backup = back_up(plan.path)
-            _put(plan.path, plan.after)
+            _write(plan.path, plan.after)
         except OSError as error:
-            self._state.end()
-            raise FleetnetError(f"{plan.path} cannot be replaced: {error}; nothing was changed") from error
+            self._records.end_run()
+            raise FleetnetError(f"cannot replace {plan.path}: {error}. {NOTHING_CHANGED}") from error
         return backup
 
     def _apply(self, plan: DaemonPlan, desired: DesiredDaemon) -> None:
@@ -155,20 +165,20 @@ class DefaultBridgeExecutor:
             engine = self._connect()
             for container in plan.stop:
                 engine.post(f"/containers/{container.id}/stop")
-        if plan.leave:
-            self._daemon.delete_link(plan.leave)
-        self._take_up(plan, plan.after, plan.own_unit)
+        if plan.delete_bridge:
+            self._daemon.delete_bridge(plan.delete_bridge)
+        self._activate(plan, plan.after, plan.own_unit)
         if plan.resume:
             resume_containers(self._connect(), plan.resume)
         if plan.signal:
             self._verify(plan, desired)
 
-    def _take_up(self, plan: DaemonPlan, text: str | None, own_unit: str | None) -> None:
-        """Let the daemon take up the file, whose text is ``text``, and the bridge that ``own_unit`` makes."""
+    def _activate(self, plan: DaemonPlan, text: str | None, own_unit: str | None) -> None:
+        """Let the daemon read its file, whose text is ``text``, and use the bridge that ``own_unit`` creates."""
         if plan.interim is not None:
-            _put(plan.path, plan.interim)
+            _write(plan.path, plan.interim)
             self._daemon.restart(self._seconds)
-            _put(plan.path, text)
+            _write(plan.path, text)
         if plan.writes_unit:
             self._daemon.install_own_bridge(own_unit)
         if plan.signal == RESTART:
@@ -178,34 +188,30 @@ class DefaultBridgeExecutor:
 
     def _verify(self, plan: DaemonPlan, desired: DesiredDaemon) -> None:
         deadline = time.monotonic() + RELOAD_SECONDS
-        missing = still_missing(desired, self.observe())
+        missing = option_changes(desired, self.observe())
         while missing and plan.signal == RELOAD and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-            missing = still_missing(desired, self.observe())
+            missing = option_changes(desired, self.observe())
         if missing:
-            effects = "; ".join(f"{item.option} is {item.before!r} instead of {item.after!r}" for item in missing)
-            raise FleetnetError(f"after the {plan.signal} of {plan.unit} {effects}")
+            raise FleetnetError(f"not in effect after the {plan.signal} of {plan.unit}: {joined(missing)}")
 
-    def _put_back(self, plan: DaemonPlan, error: FleetnetError, began: float) -> FleetnetError:
-        """Restore file, daemon and containers; returns the error to raise, with the journal's telling lines."""
-        lines = self._daemon.log_since(began)
-        # Of a daemon that has come up only complaints are of interest.
-        log = errors_in(lines) if self._daemon.unit().active == "active" else telling_lines(lines)
-        said = f" {plan.unit} said: {' | '.join(log)}" if log else ""
+    def _restore(self, plan: DaemonPlan, error: FleetnetError, began: float) -> FleetnetError:
+        """Restore file, daemon and containers; returns the error to raise, with the reason from the daemon's log."""
+        log = logged_failure(self._daemon, began)
         try:
             if plan.writes:
-                _put(plan.path, plan.before)
-            self._take_up(plan, plan.before, plan.own_unit_before)
+                _write(plan.path, plan.before)
+            self._activate(plan, plan.before, plan.own_unit_before)
             if plan.resume:
                 resume_containers(self._connect(), plan.resume)
         except (FleetnetError, OSError) as second:
-            # What is pending stays so: the next run tries again.
-            return FleetnetError(f"{error}.{said} Putting the former {plan.path} back failed as well: {second}")
-        self._state.end()
-        return FleetnetError(f"{error}. The former {plan.path} is back and {plan.unit} runs with it.{said}")
+            # The run stays unfinished: the next one tries again.
+            return FleetnetError(f"{error}.{log} Restoring the former {plan.path} failed as well: {second}")
+        self._records.end_run()
+        return FleetnetError(f"{error}. The former {plan.path} is restored and {plan.unit} runs with it.{log}")
 
 
-def _put(path: str, text: str | None) -> None:
+def _write(path: str, text: str | None) -> None:
     if text is None:
         remove(path)
     else:
@@ -222,9 +228,9 @@ def _get(engine: Engine, path: str) -> t.Any:
 
 
 def running_containers(engine: Engine) -> tuple[RunningContainer, ...]:
-    """The containers that run, oldest first, so that one which shares another's network comes after it.
+    """Return the running containers, oldest first, so that one that shares another's network comes after it.
 
-    Swarm's tasks are left out: the swarm replaces them by itself, under other names.
+    Tasks of a swarm are left out: the swarm replaces them itself, under other names.
     """
     listed = engine.get("/containers/json", filters=json.dumps({"status": ["running", "paused"]}))
     found = []
@@ -245,24 +251,26 @@ def _stopped(engine: Engine, container: RunningContainer) -> bool:
 
 
 def resume_containers(engine: Engine, containers: t.Sequence[RunningContainer]) -> None:
-    """Start again what does not run, and see that all of them do; a container that is gone is not awaited."""
+    """Start the containers that do not run and wait until they run; deleted containers are ignored.
+
+    Raises FleetnetError for a container that does not.
+    """
     for container in containers:
         if _stopped(engine, container):
             try:
                 engine.post(f"/containers/{container.id}/start")
             except EngineError as error:
-                raise FleetnetError(f"the container {container.name} does not start again: {error}") from error
+                raise FleetnetError(f"container {container.name} does not start: {error}") from error
     deadline = time.monotonic() + RESUME_SECONDS
     waiting = [container for container in containers if _stopped(engine, container)]
     while waiting and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         waiting = [container for container in waiting if _stopped(engine, container)]
     if waiting:
-        names = ", ".join(container.name for container in waiting)
-        raise FleetnetError(f"these containers ran before and do not run any more: {names}")
+        raise FleetnetError(f"these containers no longer run: {names_of(waiting)}")
 
 
-def _surroundings(commands: Commands, engine: Engine, links: t.Sequence[LinkReport]) -> Surroundings:
+def _addresses_in_use(commands: Commands, engine: Engine, links: t.Sequence[LinkReport]) -> AddressesInUse:
     networks = [
         (network["Name"], entry["Subnet"])
         for network in engine.get("/networks")
@@ -270,7 +278,7 @@ def _surroundings(commands: Commands, engine: Engine, links: t.Sequence[LinkRepo
         if network["Name"] != "bridge" and entry.get("Subnet")
     ]
     path = read_control_path()
-    return Surroundings(
+    return AddressesInUse(
         links=links,
         routes=read_routes(commands),
         networks=tuple(networks),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading the host for ``remote_api``, executing its plan, and putting the former state back where that fails."""
+"""Observe a host for ``remote_api``, execute its plan, and restore the former state if that fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import time
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import config
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.journal import errors_in, telling_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import VALIDATES
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import (
     CA_FILE,
@@ -37,36 +37,41 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.defau
     resume_containers,
     running_containers,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.state import State
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import POLL_SECONDS, Daemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_records import RunRecords
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import (
+    POLL_SECONDS,
+    RELOAD_SECONDS,
+    Daemon,
+    logged_failure,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, remove, write_atomically
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 
-RELOAD_SECONDS = 10.0
 HANDSHAKE_SECONDS = 10.0
-BORROWED = "/run/fleetnet/remote_api/{}.borrowed.json"
+# Written while live restore is enabled temporarily: path, former text and temporary texts of daemon.json.
+LIVE_RESTORE_FILE = "/run/fleetnet/remote_api/{}.live-restore.json"
 
 
 class RemoteApiExecutor:
-    """One host: its daemon, its engine's API (connected anew after each restart), its files."""
+    """One host: its daemon, its engine's API (reconnected after each restart), its files."""
 
     def __init__(
-        self, commands: Commands, daemon: Daemon, state: State, connect: t.Callable[[], Engine], seconds: float
+        self, commands: Commands, daemon: Daemon, records: RunRecords, connect: t.Callable[[], Engine], seconds: float
     ) -> None:
         self._commands = commands
         self._daemon = daemon
-        self._state = state
+        self._records = records
         self._connect = connect
         self._seconds = seconds
-        self._borrowed = BORROWED.format(daemon.name)
+        self._live_restore_file = LIVE_RESTORE_FILE.format(daemon.name)
         self._drop_in = f"/etc/systemd/system/{daemon.name}.d/{DROP_IN}"
 
     def observe(self) -> ObservedRemoteApi:
-        """Raises FleetnetError where the daemon is down: it is compared with, and may have reasons to be down."""
+        """Return the observed state. Raises FleetnetError if the daemon is down."""
         unit = self._daemon.unit()
-        if unit.active not in ("active", "activating", "reloading"):
-            raise FleetnetError(f"{unit.name} is {unit.active}: start it first (systemctl start {unit.name})")
+        if not unit.runs:
+            raise FleetnetError(f"{unit.name} is {unit.active}. Start it first (systemctl start {unit.name})")
         engine = self._connect()
         paths = (CA_FILE, CERT_FILE, KEY_FILE, self._drop_in)
         shown = self._commands.run("systemctl", "cat", "--no-pager", unit.name)
@@ -85,11 +90,11 @@ class RemoteApiExecutor:
         )
 
     def validate(self, plan: RemoteApiPlan, desired: DesiredRemoteApi, observed: ObservedRemoteApi) -> None:
-        """Let the host's own dockerd judge flags and certificates, where it can, before any is in its place."""
-        if observed.version < (23, 0) or not plan.changed:
+        """Validate flags and certificates by the host's own dockerd, if it supports that, before they are written."""
+        if observed.version < VALIDATES or not plan.changed:
             return
         with tempfile.TemporaryDirectory(prefix="fleetnet-remote-api-", dir="/run") as folder:  # mode 0700
-            for path, text in zip((CA_FILE, CERT_FILE, KEY_FILE), desired.material or ()):
+            for path, text in zip((CA_FILE, CERT_FILE, KEY_FILE), desired.tls or ()):
                 write_atomically(path.replace(FOLDER, folder), text)
             argv = [word.replace(FOLDER, folder) for word in plan.argv]
             try:
@@ -97,20 +102,20 @@ class RemoteApiExecutor:
             except FleetnetError as error:
                 raise FleetnetError(str(error).replace(folder, FOLDER)) from None
 
-    def give_back(self) -> str | None:
-        """Put daemon.json back where an earlier run was killed while live restore was on; returns what was done."""
-        saved = read_text(self._borrowed)
+    def recover(self) -> str | None:
+        """Restore daemon.json if an earlier run was killed while live restore was enabled; returns what was done."""
+        saved = read_text(self._live_restore_file)
         if saved is None:
             return None
         path, before, interim = json.loads(saved)
         if read_text(path) in interim:
-            self._end_loan(path, before)
-            return f"an earlier run was interrupted: {path} was put back"
-        remove(self._borrowed)
+            self._disable_live_restore(path, before)
+            return f"restore {path}: an earlier run was interrupted"
+        remove(self._live_restore_file)
         return None
 
     def execute(self, plan: RemoteApiPlan, desired: DesiredRemoteApi, observed: ObservedRemoteApi) -> None:
-        """Carry the plan out. On failure everything is put back and FleetnetError raised."""
+        """Execute the plan. On failure restores everything and raises FleetnetError."""
         began = time.time()
         try:
             self._write({item.path: (item.after, item.mode) for item in plan.changes})
@@ -118,7 +123,7 @@ class RemoteApiExecutor:
                 self._restart(plan, observed)
                 self._verify(plan, desired)
         except (FleetnetError, OSError) as error:
-            raise self._put_back(plan, observed, error, began) from error
+            raise self._restore(plan, observed, error, began) from error
 
     def _write(self, files: t.Mapping[str, tuple[str | None, int]]) -> None:
         os.makedirs(FOLDER, mode=0o700, exist_ok=True)
@@ -139,27 +144,27 @@ class RemoteApiExecutor:
         if plan.interim is None:
             self._daemon.restart(self._seconds)
         else:
-            self._borrow(path, before, plan.interim)
+            self._enable_live_restore(path, before, plan.interim)
             try:
                 self._daemon.restart(self._seconds)
             finally:
-                self._end_loan(path, before)
+                self._disable_live_restore(path, before)
         resume_containers(self._connect(), plan.resume)
 
-    def _borrow(self, path: str, before: str | None, interim: str) -> None:
-        """Switch live restore on in the running daemon; one that is down (a start has failed) finds it so."""
-        write_atomically(self._borrowed, json.dumps([path, before, [interim, self._without(path, before)]]))
-        os.chmod(self._borrowed, 0o600)
+    def _enable_live_restore(self, path: str, before: str | None, interim: str) -> None:
+        """Enable live restore in the running daemon; one that is down after a failed start reads it when it starts."""
+        write_atomically(self._live_restore_file, json.dumps([path, before, [interim, self._without(path, before)]]))
+        os.chmod(self._live_restore_file, 0o600)
         write_atomically(path, interim)
         if self._daemon.unit().active == "active":
             self._daemon.reload()
             self._await_live_restore(True)
 
-    def _end_loan(self, path: str, before: str | None) -> None:
-        """Switch live restore off again and put daemon.json back as its owner wrote it."""
+    def _disable_live_restore(self, path: str, before: str | None) -> None:
+        """Disable live restore and restore daemon.json as its owner wrote it."""
         running = self._daemon.unit().active == "active"
         if running:
-            write_atomically(path, self._without(path, before))  # a missing key would not be taken for false
+            write_atomically(path, self._without(path, before))  # a missing key is not read as false
             self._daemon.reload()
             self._await_live_restore(False)
         if before is None:
@@ -167,37 +172,34 @@ class RemoteApiExecutor:
         else:
             write_atomically(path, before)
         if running:
-            # The file is newer than the daemon's start now, and default_bridge wants to know what was read then.
-            self._state.remember_startup(self._daemon.unit(), config.parse(before or "", path))
-        remove(self._borrowed)
+            # The file is now newer than the daemon's start, and default_bridge compares with what was read then.
+            self._records.record_startup_config(self._daemon.unit(), config.parse(before or "", path))
+        remove(self._live_restore_file)
 
     @staticmethod
     def _without(path: str, before: str | None) -> str:
         return config.edit(before or "", {"live-restore": False}, (), path)
 
-    def _await_live_restore(self, wanted: bool) -> None:
+    def _await_live_restore(self, enabled: bool) -> None:
         deadline = time.monotonic() + RELOAD_SECONDS
-        while bool(self._connect().get("/info").get("LiveRestoreEnabled")) != wanted:
+        while bool(self._connect().get("/info").get("LiveRestoreEnabled")) != enabled:
             if time.monotonic() > deadline:
-                raise FleetnetError(f"{self._daemon.name} does not switch live restore {'on' if wanted else 'off'}")
+                raise FleetnetError(f"{self._daemon.name} does not {'enable' if enabled else 'disable'} live restore")
             time.sleep(POLL_SECONDS)
 
     def _verify(self, plan: RemoteApiPlan, desired: DesiredRemoteApi) -> None:
-        material = desired.material
-        if material is None:
+        if desired.tls is None:
             return
-        own = fingerprint(certificates_in(material.certificate)[0])
+        own = fingerprint(certificates_in(desired.tls.certificate)[0])
         for address, port in plan.endpoints:
             served = fingerprint(_served_certificate(address, port))
             if served != own:
-                raise FleetnetError(f"{address}:{port} shows the certificate {served} instead of {own}")
+                raise FleetnetError(f"{address}:{port} presents the certificate {served} instead of {own}")
 
-    def _put_back(
+    def _restore(
         self, plan: RemoteApiPlan, observed: ObservedRemoteApi, error: Exception, began: float
     ) -> FleetnetError:
-        lines = self._daemon.log_since(began)
-        log = errors_in(lines) if self._daemon.unit().active == "active" else telling_lines(lines)
-        said = f" {plan.unit} said: {' | '.join(log)}" if log else ""
+        log = logged_failure(self._daemon, began)
         former = {
             item.path: (item.before, observed.files[item.path].mode if item.before else 0) for item in plan.changes
         }
@@ -206,8 +208,8 @@ class RemoteApiExecutor:
             if plan.reasons:
                 self._restart(plan, observed)
         except (FleetnetError, OSError) as second:
-            return FleetnetError(f"{error}.{said} Putting the former files back failed as well: {second}")
-        return FleetnetError(f"{error}. The former files are back and {plan.unit} runs with them.{said}")
+            return FleetnetError(f"{error}.{log} Restoring the former files failed as well: {second}")
+        return FleetnetError(f"{error}. The former files are restored and {plan.unit} runs with them.{log}")
 
 
 def _file(path: str) -> ObservedFile | None:
@@ -219,7 +221,7 @@ def _file(path: str) -> ObservedFile | None:
 
 
 def _served_certificate(address: str, port: int) -> str:
-    """The certificate that is shown at the address; nothing is sent, so it does not matter that we have none."""
+    """Return the certificate that the address presents. No request is sent, so no client certificate is required."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -228,9 +230,9 @@ def _served_certificate(address: str, port: int) -> str:
         with plain, context.wrap_socket(plain) as secured:
             der = secured.getpeercert(binary_form=True)
     except OSError as error:
-        raise FleetnetError(f"no TLS at {address}:{port}: {error}") from error
+        raise FleetnetError(f"{address}:{port}: no TLS connection: {error}") from error
     if not der:
-        raise FleetnetError(f"{address}:{port} shows no certificate")
+        raise FleetnetError(f"{address}:{port} presents no certificate")
     return ssl.DER_cert_to_PEM_cert(der)
 
 

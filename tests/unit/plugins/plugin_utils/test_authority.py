@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The authority in its folder: what is issued, when it is again, and who can read it."""
+"""The authority in its folder: what it issues, when it issues again, and file modes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api
     Lifetimes,
     check_lifetimes,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import Material
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.authority import Authority, Folder, check_brought
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import TlsFiles
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.authority import Authority, Folder, check_provided
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
 LIFETIMES = Lifetimes(authority=3650, certificate=365, renew=60)
@@ -35,11 +35,11 @@ def days(count: int) -> datetime.timedelta:
 
 def issue(
     path: Path, now: datetime.datetime = NOW, names: tuple[str, ...] = NAMES, generation: int = 1, write: bool = True
-) -> tuple[list[str], Material]:
+) -> tuple[list[str], TlsFiles]:
     authority = Authority(Folder(str(path), write), generation, LIFETIMES, now)
-    material = authority.server("h1", names)
+    tls = authority.server("h1", names)
     authority.client("admin")
-    return authority.reasons, material
+    return authority.reasons, tls
 
 
 def load(text: str) -> x509.Certificate:
@@ -47,14 +47,14 @@ def load(text: str) -> x509.Certificate:
 
 
 def test_certificates_verify_against_the_authority(tmp_path: Path) -> None:
-    material = issue(tmp_path)[1]
-    policy = PolicyBuilder().store(Store([load(material.ca)])).time(NOW)
+    tls = issue(tmp_path)[1]
+    policy = PolicyBuilder().store(Store([load(tls.ca)])).time(NOW)
     for name in (x509.DNSName("h1"), x509.IPAddress(ipaddress.ip_address("192.0.2.1"))):
-        policy.build_server_verifier(name).verify(load(material.certificate), [])
+        policy.build_server_verifier(name).verify(load(tls.certificate), [])
     client = load((tmp_path / "clients/admin/cert.pem").read_text())
     usage = client.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
-    assert (tmp_path / "clients/admin/ca.pem").read_text() == material.ca
+    assert (tmp_path / "clients/admin/ca.pem").read_text() == tls.ca
 
 
 def test_only_the_owner_reads_it(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_only_the_owner_reads_it(tmp_path: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in paths if path.is_file()} == {0o600}
 
 
-def test_modes_are_mended(tmp_path: Path) -> None:
+def test_modes_are_corrected(tmp_path: Path) -> None:
     issue(tmp_path)
     (tmp_path / "ca-key.pem").chmod(0o644)
     with Folder(str(tmp_path), write=True).locked():
@@ -72,9 +72,9 @@ def test_modes_are_mended(tmp_path: Path) -> None:
 
 
 def test_a_second_run_issues_nothing(tmp_path: Path) -> None:
-    first, material = issue(tmp_path)
-    assert first == ["authority: there is none", "server h1: there is none", "client admin: there is none"]
-    assert issue(tmp_path, NOW + days(304)) == ([], material)
+    first, tls = issue(tmp_path)
+    assert first == ["authority: missing", "server h1: missing", "client admin: missing"]
+    assert issue(tmp_path, NOW + days(304)) == ([], tls)
 
 
 def test_check_mode_writes_nothing(tmp_path: Path) -> None:
@@ -90,24 +90,24 @@ def test_check_mode_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("after", "names", "generation", "reasons"),
     [
-        (306, NAMES, 1, ["server h1: it expires on 2031-01-01", "client admin: it expires on 2031-01-01"]),
-        (400, NAMES, 1, ["server h1: it has expired on 2031-01-01", "client admin: it has expired on 2031-01-01"]),
-        (1, ("h1", "192.0.2.9"), 1, ["server h1: it is for 192.0.2.1, h1"]),
+        (306, NAMES, 1, ["server h1: expires on 2031-01-01", "client admin: expires on 2031-01-01"]),
+        (400, NAMES, 1, ["server h1: expired on 2031-01-01", "client admin: expired on 2031-01-01"]),
+        (1, ("h1", "192.0.2.9"), 1, ["server h1: issued for 192.0.2.1, h1"]),
         (
             1,
             NAMES,
             2,
-            ["authority: its generation is another one"]
-            + [f"{who}: the authority was issued anew" for who in ("server h1", "client admin")],
+            ["authority: of another generation"]
+            + [f"{who}: not signed by the current authority" for who in ("server h1", "client admin")],
         ),
     ],
 )
-def test_what_is_issued_again(
+def test_certificates_are_issued_again(
     tmp_path: Path, after: int, names: tuple[str, ...], generation: int, reasons: list[str]
 ) -> None:
     before = issue(tmp_path)[1]
-    said, now = issue(tmp_path, NOW + days(after), names, generation)
-    assert said == reasons
+    reported, now = issue(tmp_path, NOW + days(after), names, generation)
+    assert reported == reasons
     assert now.key != before.key
     assert (now.ca != before.ca) == (generation == 2)
 
@@ -116,48 +116,48 @@ def test_the_authority_is_renewed_with_its_key(tmp_path: Path) -> None:
     late = NOW + days(3650 - 365)
     issue(tmp_path)
     before = issue(tmp_path, late - days(1))[1]
-    said, now = issue(tmp_path, late)
-    assert said == ["authority: it expires on 2039-12-30"]
+    reported, now = issue(tmp_path, late)
+    assert reported == ["authority: expires on 2039-12-30"]
     assert now.certificate == before.certificate
     assert now.ca != before.ca
     verifier = PolicyBuilder().store(Store([load(now.ca)])).time(late).build_server_verifier(x509.DNSName("h1"))
     verifier.verify(load(now.certificate), [])
 
 
-def test_a_foreign_key_is_replaced_and_a_lost_one_missed(tmp_path: Path) -> None:
+def test_a_foreign_key_is_replaced_and_a_missing_authority_key_is_an_error(tmp_path: Path) -> None:
     issue(tmp_path)
     key = tmp_path / "hosts/h1/key.pem"
     key.write_bytes((tmp_path / "clients/admin/key.pem").read_bytes())
-    assert issue(tmp_path)[0] == ["server h1: its key is another one's"]
+    assert issue(tmp_path)[0] == ["server h1: its key belongs to another certificate"]
     (tmp_path / "ca-key.pem").unlink()
-    with pytest.raises(FleetnetError, match=r"ca-key\.pem is missing beside ca\.pem"):
+    with pytest.raises(FleetnetError, match=r"ca-key\.pem: missing\. Restore it"):
         issue(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "../h1", "a/b", ".", "x" * 65])
-def test_a_name_is_no_path(tmp_path: Path, name: str) -> None:
-    with pytest.raises(FleetnetError, match="cannot be the name"):
+def test_a_name_must_not_be_a_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FleetnetError, match="is not a valid name"):
         Authority(Folder(str(tmp_path), write=True), 1, LIFETIMES, NOW).client(name)
 
 
 def test_another_generation_needs_no_former_key(tmp_path: Path) -> None:
     issue(tmp_path)
     (tmp_path / "ca-key.pem").unlink()
-    assert issue(tmp_path, generation=2)[0][0] == "authority: its generation is another one"
+    assert issue(tmp_path, generation=2)[0][0] == "authority: of another generation"
 
 
-def test_what_users_bring_has_to_fit(tmp_path: Path) -> None:
-    material = issue(tmp_path)[1]
-    check_brought(material, NOW)
+def test_provided_certificates_must_match(tmp_path: Path) -> None:
+    tls = issue(tmp_path)[1]
+    check_provided(tls, NOW)
     other = issue(tmp_path, generation=2)[1]
-    with pytest.raises(FleetnetError, match="private_key is not the key of certificate \\(h1\\)"):
-        check_brought(material._replace(key=other.key), NOW)
-    with pytest.raises(FleetnetError, match="certificate \\(h1\\): it has expired on 2031-01-01"):
-        check_brought(material, NOW + days(365))
-    with pytest.raises(FleetnetError, match="certificate holds no certificate"):
-        check_brought(material._replace(certificate="x"), NOW)
-    with pytest.raises(FleetnetError, match="private_key holds no private key") as failure:
-        check_brought(material._replace(key="a secret"), NOW)
+    with pytest.raises(FleetnetError, match="private_key: is not the key of certificate \\(h1\\)"):
+        check_provided(tls._replace(key=other.key), NOW)
+    with pytest.raises(FleetnetError, match="certificate \\(h1\\): expired on 2031-01-01"):
+        check_provided(tls, NOW + days(365))
+    with pytest.raises(FleetnetError, match="certificate: must be a certificate"):
+        check_provided(tls._replace(certificate="x"), NOW)
+    with pytest.raises(FleetnetError, match="private_key: must be a private key") as failure:
+        check_provided(tls._replace(key="a secret"), NOW)
     assert "a secret" not in str(failure.value)
 
 
@@ -169,6 +169,6 @@ def test_what_users_bring_has_to_fit(tmp_path: Path) -> None:
         (Lifetimes(365, 365, 60), "authority.ca_days: 365"),
     ],
 )
-def test_lifetimes_go_together(lifetimes: Lifetimes, says: str) -> None:
+def test_contradicting_lifetimes_are_rejected(lifetimes: Lifetimes, says: str) -> None:
     with pytest.raises(FleetnetError, match=says):
         check_lifetimes(lifetimes)

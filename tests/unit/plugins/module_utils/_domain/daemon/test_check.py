@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values and command lines that dockerd would refuse, or stumble over after its own validation."""
+"""Values and command lines that dockerd rejects, some of them only after its own validation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.check import (
-    check_flags,
-    check_known,
     check_swarm,
     check_values,
     check_versions,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.flags import (
+    check_flags,
+    check_known,
     keys_of_flags,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION, KEYS
@@ -31,36 +33,36 @@ PATH = "/etc/docker/daemon.json"
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"bip": "10.64.0.0/24"}, "bip: '10.64.0.0/24': that is not an address of a host in 10.64.0.0/24; the first"),
+        ({"bip": "10.64.0.0/24"}, "bip: '10.64.0.0/24': is not an address of a host in 10.64.0.0/24. The first"),
         ({"bip": "10.64.0.255/24"}, "not an address of a host"),
         ({"bip": "10.64.0.1"}, "with its prefix length, as in 10.64.0.1/24"),
         ({"bip": "10.64.0.1/33"}, "with its prefix length"),
         ({"bip": "fd00::1/64"}, "IPv4 address"),
         ({"bip": "10.64.0.1/32"}, "host"),
         ({"bip6": "10.64.0.1/24"}, "IPv6 address"),
-        ({"bip": "10.64.0.1/24", "fixed-cidr": "10.65.0.0/25"}, "fixed_cidr: '10.65.0.0/25': it is not inside docker0"),
+        ({"bip": "10.64.0.1/24", "fixed-cidr": "10.65.0.0/25"}, "fixed_cidr: '10.65.0.0/25': is not inside docker0"),
         ({"fixed-cidr": "10.64.0.1/25"}, "has host bits set"),
-        ({"bip": "10.64.0.1/24", "default-gateway": "10.65.0.1"}, "default_gateway: '10.65.0.1': it is not inside"),
-        ({"default-gateway": "gateway"}, "it has to be an IP address"),
+        ({"bip": "10.64.0.1/24", "default-gateway": "10.65.0.1"}, "default_gateway: '10.65.0.1': is not inside"),
+        ({"default-gateway": "gateway"}, "must be an IP address"),
         ({"mtu": 20}, "between 68 and 65535 bytes"),
         ({"mtu": 1000, "ipv6": True, "fixed-cidr-v6": "fd00::/64"}, "between 1280 and 65535 bytes"),
         ({"default-address-pools": [{"base": "10.64.8.1/21", "size": 24}]}, "default_address_pools[0].base"),
         ({"default-address-pools": [{"base": "10.64.8.0/21", "size": 20}]}, "default_address_pools[0].size: 20"),
         (
             {"default-address-pools": [{"base": "10.64.8.0/21", "size": 24}, {"base": "10.64.9.0/24", "size": 26}]},
-            "default_address_pools[1].base: '10.64.9.0/24': it overlaps with the pool 10.64.8.0/21",
+            "default_address_pools[1].base: '10.64.9.0/24': overlaps with the pool 10.64.8.0/21",
         ),
-        ({"dns": ["10.0.0.1", "resolver"]}, "entry 2"),
+        ({"dns": ["10.0.0.1", "resolver"]}, "dns[1]: 'resolver': must be an IP address"),
         ({"ip": "any"}, "ip: 'any'"),
         ({"icc": False, "iptables": False}, "icc: False"),
         ({"ip-masq": True, "iptables": False}, "ip_masq: True"),
-        ({"ipv6": True}, "engines before 27.0 need fixed_cidr_v6"),
+        ({"ipv6": True}, "engines before 27.0 require fixed_cidr_v6"),
         ({"ip6tables": True}, "experimental"),
         ({"firewall-backend": "ipchains"}, "iptables or nftables"),
         ({"bridge-accept-fwmark": "0x1/"}, "MARK or MARK/MASK"),
     ],
 )
-def test_wrong_values_are_refused(config: dict[str, t.Any], message: str) -> None:
+def test_invalid_values_are_rejected(config: dict[str, t.Any], message: str) -> None:
     with pytest.raises(InvalidValue) as raised:
         check_values(config, config, (20, 10, 24))
     assert message in str(raised.value)
@@ -76,26 +78,26 @@ def test_wrong_values_are_refused(config: dict[str, t.Any], message: str) -> Non
         {"ip": "0.0.0.0", "dns": ["10.0.0.1", "fd00::53"]},
     ],
 )
-def test_right_values_pass(config: dict[str, t.Any]) -> None:
+def test_valid_values_pass(config: dict[str, t.Any]) -> None:
     check_values(config, config, (29, 0, 0))
 
 
-def test_a_foreign_wrong_value_is_its_owners_where_nothing_is_declared() -> None:
+def test_nothing_is_checked_if_no_key_is_declared() -> None:
     check_values({}, {"mtu": 3}, (28, 5, 2))
 
 
-def test_a_key_names_the_version_that_it_needs() -> None:
+def test_an_unsupported_key_names_the_required_version() -> None:
     with pytest.raises(Unsupported, match=r"^bip6 needs Docker engine 28\.0 or newer; this host has 26\.1\.5$"):
         check_versions(["bip", "bip6"], (26, 1, 5))
 
 
-def test_every_key_is_known_to_the_newest_engine() -> None:
+def test_the_newest_engine_knows_every_key() -> None:
     check_versions(BY_OPTION, (29, 0, 0))
     assert len(BY_OPTION) == len(KEYS)
 
 
 @pytest.mark.parametrize(("option", "value"), [("live-restore", True), ("firewall-backend", "nftables")])
-def test_what_a_swarm_does_not_take(option: str, value: object) -> None:
+def test_a_swarm_rejects_live_restore_and_nftables(option: str, value: object) -> None:
     check_swarm({option: value}, {"Swarm": {"LocalNodeState": "inactive"}})
     with pytest.raises(InvalidValue, match="swarm"):
         check_swarm({option: value}, {"Swarm": {"LocalNodeState": "active"}})
@@ -104,7 +106,7 @@ def test_what_a_swarm_does_not_take(option: str, value: object) -> None:
 DEBIAN = ("/usr/sbin/dockerd", "-H", "fd://", "--containerd=/run/containerd/containerd.sock")
 
 
-def test_flags_are_mapped_to_keys() -> None:
+def test_flags_map_to_keys() -> None:
     argv = (*DEBIAN, "--bip", "10.1.0.1/24", "--dns=10.0.0.1", "-Htcp://127.0.0.1", "--default-address-pool", "base=x")
     assert set(keys_of_flags(argv)) == {"hosts", "containerd", "bip", "dns", "default-address-pools"}
 
@@ -118,14 +120,16 @@ def test_flags_are_mapped_to_keys() -> None:
         ({"proxies": {"http-proxy": "x"}}, ("--http-proxy=y",), "http-proxy"),
     ],
 )
-def test_a_key_in_the_file_and_on_the_command_line_is_refused(
+def test_a_key_in_the_file_and_on_the_command_line_is_rejected(
     config: dict[str, t.Any], flags: tuple[str, ...], key: str
 ) -> None:
-    with pytest.raises(FleetnetError, match=rf"^{key} is given by docker\.service as the flag "):
+    with pytest.raises(
+        FleetnetError, match=rf"^/etc/docker/daemon\.json: {key}: docker\.service sets the same key by the flag "
+    ):
         check_flags(config, (*DEBIAN, *flags), PATH, "docker.service")
 
 
-def test_other_flags_do_no_harm() -> None:
+def test_other_flags_are_accepted() -> None:
     check_flags({"bip": "x", "log-opts": {"dns": "10m"}, "runtimes": {}}, (*DEBIAN, "--add-runtime=a=b"), PATH, "unit")
 
 
@@ -136,7 +140,7 @@ HELP = """
 """
 
 
-def test_an_unknown_key_is_found_without_validate() -> None:
+def test_an_unknown_key_is_rejected_without_validate() -> None:
     check_known({"bip": "x", "hosts": [], "features": {"buildkit": True}, "dns": []}, HELP, PATH)
-    with pytest.raises(FleetnetError, match="has the key 'bpi', which this dockerd does not know"):
+    with pytest.raises(FleetnetError, match="bpi: this dockerd does not know the key"):
         check_known({"bpi": "x"}, HELP, PATH)

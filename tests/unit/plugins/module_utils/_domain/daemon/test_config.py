@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""daemon.json as text: what is not ours stays byte for byte, and what is broken is told with line and column."""
+"""daemon.json as text: foreign keys stay byte for byte, and errors name line and column."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_an_equal_value_is_not_rewritten() -> None:
     assert edit(text, {"default-address-pools": [{"base": "10.64.8.0/21", "size": 24}]}, (), PATH) == text
 
 
-def test_pools_are_written_readably() -> None:
+def test_pools_are_written_on_several_lines() -> None:
     pools = [{"base": "10.64.8.0/21", "size": 24}]
     assert edit("", {"default-address-pools": pools}, (), PATH) == (
         '{\n  "default-address-pools": [\n    {\n      "base": "10.64.8.0/21",\n      "size": 24\n    }\n  ]\n}\n'
@@ -63,7 +63,7 @@ def test_pools_are_written_readably() -> None:
         ('{"a": 1}', ["x"], '{"a": 1}'),
     ],
 )
-def test_removed_keys_go_with_their_comma(text: str, removed: list[str], left: str) -> None:
+def test_a_removed_key_takes_its_comma(text: str, removed: list[str], left: str) -> None:
     assert edit(text, {}, removed, PATH) == left
 
 
@@ -75,20 +75,20 @@ def test_an_empty_file_takes_a_first_key(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "reason"),
     [
-        ('{\n  "bip": "10.0.0.1/24"\n  "mtu": 1500\n}', (3, 3), "a ',' or the closing '}' has to stand here"),
-        ('{\n  "bip": "10.0.0.1/24",\n}', (3, 1), "a key in double quotes has to stand here"),
+        ('{\n  "bip": "10.0.0.1/24"\n  "mtu": 1500\n}', (3, 3), "expected ',' or the closing '}'"),
+        ('{\n  "bip": "10.0.0.1/24",\n}', (3, 1), "expected a key in double quotes"),
         ('{"bip": }', (1, 9), "expecting value"),
-        ('{"bip" "x"}', (1, 8), "a ':' has to follow"),
+        ('{"bip" "x"}', (1, 8), "expected ':' after"),
         ('{"bip": "x', (1, 9), "unterminated string"),
-        ("[]", (1, 1), "has to begin here with '{'"),
-        ("{} {}", (1, 4), "nothing may follow"),
-        ('{"a": 1,\n "a": 2}', (2, 2), "for the second time"),
-        ("# comment\n{}", (1, 1), "has to begin here with '{'"),
-        ('{"a": 1', (1, 8), "a ',' or the closing '}'"),
+        ("[]", (1, 1), "must begin here with '{'"),
+        ("{} {}", (1, 4), "unexpected text after"),
+        ('{"a": 1,\n "a": 2}', (2, 2), "duplicate key"),
+        ("# comment\n{}", (1, 1), "must begin here with '{'"),
+        ('{"a": 1', (1, 8), "expected ',' or the closing '}'"),
     ],
 )
-def test_a_broken_file_is_told_with_its_place(text: str, place: tuple[int, int], reason: str) -> None:
-    with pytest.raises(BrokenFile, match=r"^/etc/docker/daemon\.json is broken, line \d+, column \d+: ") as raised:
+def test_a_syntax_error_names_line_and_column(text: str, place: tuple[int, int], reason: str) -> None:
+    with pytest.raises(BrokenFile, match=r"^/etc/docker/daemon\.json: line \d+, column \d+: ") as raised:
         parse(text, PATH)
     assert (raised.value.line, raised.value.column) == place
     assert reason in str(raised.value)
@@ -121,10 +121,10 @@ def test_a_merge_keeps_the_rest_and_its_order(
     expected.update(changes)
     assert list(after) == list(expected)
     assert same(after, expected)
-    # every foreign value stands there as it stood
+    # foreign values are unchanged
     for name in set(before) - set(changes) - set(removed):
         assert json.dumps(before[name]) == json.dumps(after[name])
-    # a second merge finds nothing to do
+    # a second merge changes nothing
     assert edit(text, changes, removed, PATH) == text
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A bridge of our own in place of docker0, and what docker0's subnet collides with."""
+"""A bridge of this collection in place of docker0, and overlaps of docker0's subnet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import Surroundings, check_overlap
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import (
+    AddressesInUse,
+    check_overlap,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.own_bridge import (
     check_unused,
     name_in,
@@ -20,7 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.own
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
 
 
-def test_the_unit_makes_the_bridge_before_the_daemon() -> None:
+def test_the_unit_creates_the_bridge_before_the_daemon() -> None:
     bridge = own_bridge({"bridge": "br-own", "bip": "10.66.0.1/24", "bip6": "fd00::1/64", "mtu": 1400})
     assert bridge is not None
     text = unit_text(bridge, "/sbin/ip", "docker.service")
@@ -39,20 +42,20 @@ def test_docker0_and_no_bridge_need_no_unit(values: dict[str, t.Any]) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"bridge": "br-own"}, "set bip"),
+        ({"bridge": "br-own"}, "Set bip"),
         ({"bridge": "a-name-of-16-chars", "bip": "10.66.0.1/24"}, "is not a valid interface name"),
         ({"bridge": "x; reboot", "bip": "10.66.0.1/24"}, "is not a valid interface name"),
-        ({"bridge": "none", "bip": "10.66.0.1/24"}, "leave bip and bip6 out"),
+        ({"bridge": "none", "bip": "10.66.0.1/24"}, "Remove bip and bip6"),
     ],
 )
-def test_wrong_bridges_are_refused(values: dict[str, t.Any], message: str) -> None:
+def test_invalid_bridges_are_rejected(values: dict[str, t.Any], message: str) -> None:
     with pytest.raises(InvalidValue, match=message):
         own_bridge(values)
 
 
-def test_a_network_in_use_does_not_go() -> None:
+def test_a_network_in_use_is_not_removed() -> None:
     check_unused({"Containers": {}})
-    with pytest.raises(InvalidValue, match=r"1 running container\(s\) would be left without a network \(web\)"):
+    with pytest.raises(InvalidValue, match=r"1 running container \(web\) would lose their network"):
         check_unused({"Containers": {"1": {"Name": "web"}}})
 
 
@@ -60,7 +63,7 @@ def route(destination: str, device: str, gateway: str | None = None, protocol: i
     return {"destination": destination, "device": device, "gateway": gateway, "protocol": protocol}
 
 
-AROUND = Surroundings(
+IN_USE = AddressesInUse(
     links=[
         {"name": "lo", "addresses": ["127.0.0.1/8"]},
         {"name": "docker0", "addresses": ["172.17.0.1/16"]},
@@ -82,24 +85,27 @@ AROUND = Surroundings(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("192.0.2.129/25", r"overlaps with the link eth0 \(192\.0\.2\.5/24\)"),
-        ("10.70.3.1/24", r"overlaps with the route to 10\.70\.0\.0/16 via 10\.8\.0\.1 dev tun0; take another subnet"),
+        ("192.0.2.129/25", r"overlaps with the interface eth0 \(192\.0\.2\.5/24\)"),
+        (
+            "10.70.3.1/24",
+            r"overlaps with the route to 10\.70\.0\.0/16 via 10\.8\.0\.1 dev tun0\. Choose another",
+        ),
         ("10.71.0.1/16", r"overlaps with the Docker network web \(10\.71\.0\.0/24\)"),
-        ("10.72.0.1/24", r"holds the name server 10\.72\.0\.53"),
-        ("203.0.113.1/24", r"holds 203\.0\.113\.9, where this SSH connection comes from"),
+        ("10.72.0.1/24", r"contains the name server 10\.72\.0\.53"),
+        ("203.0.113.1/24", r"contains 203\.0\.113\.9, the source of this SSH connection"),
     ],
 )
-def test_collisions_are_refused(value: str, message: str) -> None:
+def test_overlaps_are_rejected(value: str, message: str) -> None:
     with pytest.raises(FleetnetError, match=message):
-        check_overlap("bip", value, ("docker0",), AROUND, ())
+        check_overlap("bip", value, ("docker0",), IN_USE, ())
 
 
 @pytest.mark.parametrize("value", ["172.17.0.1/24", "10.64.17.1/24", "10.64.0.1/24", "fd00:64::1/64"])
-def test_docker0s_own_our_routes_and_default_routes_do_not_collide(value: str) -> None:
-    check_overlap("bip", value, ("docker0",), AROUND, ())
+def test_docker0_itself_own_routes_and_default_routes_do_not_count(value: str) -> None:
+    check_overlap("bip", value, ("docker0",), IN_USE, ())
 
 
-def test_an_overlap_can_be_allowed_but_for_addresses_in_use() -> None:
-    check_overlap("bip", "10.70.3.1/24", ("docker0",), AROUND, ("10.0.0.0/8",))
+def test_an_overlap_with_a_network_but_not_an_address_can_be_allowed() -> None:
+    check_overlap("bip", "10.70.3.1/24", ("docker0",), IN_USE, ("10.0.0.0/8",))
     with pytest.raises(FleetnetError, match="name server"):
-        check_overlap("bip", "10.72.0.1/24", ("docker0",), AROUND, ("0.0.0.0/0",))
+        check_overlap("bip", "10.72.0.1/24", ("docker0",), IN_USE, ("0.0.0.0/0",))

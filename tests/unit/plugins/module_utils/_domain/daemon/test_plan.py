@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Golden cases: (desired, observed) -> operations and the file's text, and back."""
+"""Plans: desired and observed state -> operations, differences and the file's text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.config import BrokenFile
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import (
     ObservedDaemon,
     RunningContainer,
 )
@@ -21,6 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.pla
     DesiredDaemon,
     plan_daemon,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 
 DEFAULT_BRIDGE = {
@@ -66,15 +67,21 @@ def plan(
 
 
 def with_file(config: dict[str, t.Any], observed: ObservedDaemon = FRESH) -> ObservedDaemon:
-    """The host after its daemon has started with ``config``, as far as the engine does not show it elsewhere."""
+    """The host after its daemon has started with ``config``, as far as the engine does not report it elsewhere."""
     return observed._replace(text=json.dumps(config), startup=config)
 
 
-def test_a_fresh_host_gets_the_fleets_file_and_a_restart_without_asking() -> None:
+def test_a_fresh_host_is_restarted_without_consent() -> None:
     made = plan(FLEET, FRESH)
+    assert made.differences() == [
+        Difference("daemon", "bip", "value", "10.64.0.1/24", "172.17.0.1/16"),
+        Difference("daemon", "default_address_pools", "value", [{"base": "10.64.8.0/21", "size": 24}], []),
+        Difference("file", "/etc/docker/daemon.json", "state", "present", None),
+    ]
     assert made.operations() == [
         "write /etc/docker/daemon.json",
-        "restart docker.service: bip 172.17.0.1/16 -> 10.64.0.1/24; default_address_pools [] -> 10.64.8.0/21/24",
+        "restart docker.service: bip 172.17.0.1/16 -> 10.64.0.1/24; "
+        'default_address_pools [] -> [{"base": "10.64.8.0/21", "size": 24}]',
     ]
     assert made.before is None
     assert json.loads(made.after or "") == {
@@ -104,25 +111,26 @@ def test_a_second_run_changes_nothing() -> None:
     assert not again.changed
     assert again.operations() == []
     assert again.diff() == []
+    assert again.differences() == []
 
 
-def test_what_holds_by_default_is_written_without_a_restart() -> None:
+def test_a_default_is_written_without_a_restart() -> None:
     made = plan({"mtu": 1500, "icc": True, "userland_proxy": True}, FRESH._replace(containers=(WEB,)))
     assert made.operations() == ["write /etc/docker/daemon.json"]
 
 
-def test_a_value_that_only_the_file_has_is_a_restart() -> None:
+def test_a_value_that_only_the_file_has_requires_a_restart() -> None:
     observed = FRESH._replace(text='{"bip": "10.64.0.1/24"}', startup={})
     assert plan({"bip": "10.64.0.1/24"}, observed).operations() == [
         "restart docker.service: bip 172.17.0.1/16 -> 10.64.0.1/24"
     ]
 
 
-def test_an_address_that_left_docker0_is_a_restart() -> None:
-    assert plan({"bip": "172.17.0.1/16"}, FRESH._replace(addresses=frozenset())).effects[0].before is None
+def test_an_address_missing_on_docker0_requires_a_restart() -> None:
+    assert plan({"bip": "172.17.0.1/16"}, FRESH._replace(addresses=frozenset())).changes[0].before is None
 
 
-def test_what_the_engine_does_not_show_and_the_file_does_not_prove_is_a_restart() -> None:
+def test_an_unknown_value_requires_a_restart() -> None:
     observed = FRESH._replace(text='{"userland-proxy": false}', startup=None)
     assert plan({"userland_proxy": False}, observed).operations() == [
         "restart docker.service: userland_proxy unknown (daemon.json is newer than the running daemon) -> false"
@@ -130,54 +138,83 @@ def test_what_the_engine_does_not_show_and_the_file_does_not_prove_is_a_restart(
     assert not plan({"userland_proxy": False}, with_file({"userland-proxy": False})).changed
 
 
-def test_live_restore_alone_is_a_reload() -> None:
+def test_differences_are_json() -> None:
+    observed = FRESH._replace(text='{"userland-proxy": true, "mtu": 1500}', startup=None)
+    made = plan({"userland_proxy": False}, observed)
+    assert json.loads(json.dumps([difference.to_data() for difference in made.differences()])) == [
+        {
+            "kind": "daemon",
+            "name": "userland_proxy",
+            "key": "value",
+            "declared": False,
+            "observed": "unknown (daemon.json is newer than the running daemon)",
+        },
+        {
+            "kind": "file",
+            "name": "/etc/docker/daemon.json",
+            "key": "content",
+            "declared": "as planned",
+            "observed": "different",
+        },
+    ]
+
+
+def test_the_unit_of_an_own_bridge_is_a_difference() -> None:
+    observed = FRESH._replace(own_unit="Description=Bridge br-own for Docker's default network", text="{}")
+    made = plan({"bridge": "docker0"}, observed)
+    assert made.differences() == [
+        Difference("file", "/etc/systemd/system/fleetnet-default-bridge.service", "state", None, "present")
+    ]
+
+
+def test_live_restore_alone_requires_a_reload() -> None:
     made = plan({"live_restore": True}, FRESH._replace(containers=(WEB,)))
     assert made.operations() == ["write /etc/docker/daemon.json", "reload docker.service: live_restore false -> true"]
     assert made.interrupted == ()
 
 
-def test_live_restore_is_a_restart_where_the_engine_would_not_take_the_reload() -> None:
+def test_live_restore_requires_a_restart_if_the_engine_rejects_the_reload() -> None:
     observed = with_file({"userland-proxy": True})
     assert plan({"live_restore": True}, observed).signal == "restart"
     assert plan({"live_restore": True}, observed._replace(version=(20, 10, 24))).signal == "reload"
 
 
-def test_running_containers_ask_for_consent() -> None:
+def test_running_containers_require_consent() -> None:
     observed = FRESH._replace(containers=(WEB, DB))
     with pytest.raises(FleetnetError) as raised:
         plan({"bip": "10.64.0.1/24"}, observed)
     assert str(raised.value) == (
         "bip 172.17.0.1/16 -> 10.64.0.1/24: the restart of docker.service interrupts 2 running containers (web, db). "
-        "Consent with allow_restart: true; nothing was changed"
+        "Set allow_restart: true to allow this. Nothing was changed"
     )
     made = plan({"bip": "10.64.0.1/24"}, observed, consent=True)
     assert (made.interrupted, made.stop, made.resume) == ((WEB, DB), (), (WEB, DB))
 
 
-def test_containers_that_could_not_come_back_are_never_interrupted() -> None:
-    with pytest.raises(FleetnetError, match=r"the engine deletes job when stopped \(started with --rm\)"):
+def test_containers_started_with_rm_are_never_interrupted() -> None:
+    with pytest.raises(FleetnetError, match=r"the restart of docker\.service deletes job \(started with --rm\)"):
         plan({"bip": "10.64.0.1/24"}, FRESH._replace(containers=(WEB, JOB)), consent=True)
 
 
 LIVE = FRESH._replace(info={**FRESH.info, "LiveRestoreEnabled": True}, containers=(WEB,))
 
 
-def test_live_restore_bridges_what_is_not_docker0s() -> None:
+def test_live_restore_keeps_containers_running_unless_docker0_changes() -> None:
     made = plan({"userland_proxy": False}, LIVE)
     assert made.signal == "restart"
     assert made.interrupted == ()
     assert made.resume == (WEB,)
 
 
-def test_live_restore_would_swallow_a_change_of_docker0() -> None:
-    with pytest.raises(FleetnetError, match=r"live restore is on: with 1 running container \(web\) the engine would"):
+def test_with_live_restore_a_change_of_docker0_stops_containers() -> None:
+    with pytest.raises(FleetnetError, match=r"ignores the change unless 1 running container \(web\) stop"):
         plan({"bip": "10.64.0.1/24"}, LIVE)
     made = plan({"bip": "10.64.0.1/24"}, LIVE, consent=True)
     assert made.stop == made.interrupted == made.resume == (WEB,)
     assert made.operations()[1].startswith("stop web: with live restore the engine would ignore the change")
 
 
-def test_unset_takes_the_key_out_and_restarts_what_was_told() -> None:
+def test_unset_removes_the_key_and_restarts_the_daemon() -> None:
     observed = with_file({"userland-proxy": False, "debug": True})
     made = plan({}, observed, unset=("userland_proxy",))
     assert made.after == '{"debug": true}'
@@ -185,21 +222,22 @@ def test_unset_takes_the_key_out_and_restarts_what_was_told() -> None:
     assert not plan({}, with_file({"debug": True}), unset=("userland_proxy",)).changed
 
 
-def test_unset_is_not_asked_for_its_place_or_the_engines_version() -> None:
+def test_unset_accepts_keys_that_the_engine_does_not_know() -> None:
     observed = with_file({"bip": "10.64.0.1/24"}, FRESH._replace(version=(26, 1, 5)))
     made = plan({}, observed, unset=("bip", "bip6"))
-    assert made.operations()[1] == "restart docker.service: bip 10.64.0.1/24 -> unset"
+    assert made.operations()[1] == "restart docker.service: bip 10.64.0.1/24 -> none"
 
 
-def test_nothing_declared_makes_no_file() -> None:
+def test_nothing_declared_writes_no_file() -> None:
     assert not plan({}, FRESH).changed
     assert plan({}, FRESH).after is None
 
 
-def test_an_interrupted_run_is_finished() -> None:
+def test_an_interrupted_run_is_completed() -> None:
     made = plan({}, FRESH._replace(to_resume=(WEB,)))
     assert made.changed
-    assert made.operations() == ["start again what does not run afterwards: web"]
+    assert made.differences() == []
+    assert made.operations() == ["start containers that do not run afterwards: web"]
 
 
 def test_a_broken_file_is_never_merged_into() -> None:
@@ -207,13 +245,13 @@ def test_a_broken_file_is_never_merged_into() -> None:
         plan({"mtu": 1400}, FRESH._replace(text='{"bip": ,}'))
 
 
-def test_an_unknown_key_of_an_old_engine_stops_the_plan() -> None:
+def test_an_unknown_key_of_an_old_engine_is_rejected() -> None:
     observed = FRESH._replace(version=(20, 10, 24), help_text="--bip string", text='{"bpi": "x"}')
-    with pytest.raises(FleetnetError, match="'bpi'"):
+    with pytest.raises(FleetnetError, match="bpi: this dockerd does not know the key"):
         plan({"bip": "10.64.0.1/24"}, observed)
 
 
-SHOWN: list[tuple[str, t.Any, dict[str, t.Any]]] = [
+REPORTED: list[tuple[str, t.Any, dict[str, t.Any]]] = [
     ("fixed_cidr", "172.17.1.0/24", {"IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "IPRange": "172.17.1.0/24"}]}}),
     (
         "default_gateway",
@@ -229,14 +267,14 @@ SHOWN: list[tuple[str, t.Any, dict[str, t.Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("option", "value", "shown"), SHOWN, ids=[case[0] for case in SHOWN])
-def test_the_engine_shows_what_is_in_effect(option: str, value: object, shown: dict[str, t.Any]) -> None:
-    """The daemon may have been told anything: what it shows decides."""
-    assert [effect.option for effect in plan({option: value}, FRESH).effects] == [option]
-    assert plan({option: value}, FRESH._replace(bridge={**DEFAULT_BRIDGE, **shown})).effects == ()
+@pytest.mark.parametrize(("option", "value", "reported"), REPORTED, ids=[case[0] for case in REPORTED])
+def test_the_engine_reports_the_value_in_effect(option: str, value: object, reported: dict[str, t.Any]) -> None:
+    """Whatever the configuration contains, the reported value counts."""
+    assert [change.option for change in plan({option: value}, FRESH).changes] == [option]
+    assert plan({option: value}, FRESH._replace(bridge={**DEFAULT_BRIDGE, **reported})).changes == ()
 
 
-def test_the_inverse_is_the_file_as_it_was() -> None:
+def test_the_plan_keeps_the_former_text() -> None:
     text = '{ "debug":true,\n"bip": "10.1.0.1/24" }'
     made = plan({"bip": "10.64.0.1/24"}, FRESH._replace(text=text, startup=json.loads(text)))
     assert made.before == text

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""dockerd's unit as systemd shows it, and its file on a real file system."""
+"""dockerd's unit as systemd reports it, and its file on a real file system."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class FakeCommands:
         return f"/bin/{program}"
 
 
-def test_the_unit_tells_command_line_and_start() -> None:
+def test_the_unit_has_command_line_and_start() -> None:
     unit = Daemon(FakeCommands({"systemctl show": ACTIVE}), "docker.service").unit()
     assert unit.argv == ("/usr/sbin/dockerd", "-H", "fd://", "--config-file=/etc/d.json")
     assert unit.config_file == "/etc/d.json"
@@ -64,9 +64,9 @@ def test_the_unit_tells_command_line_and_start() -> None:
     assert unit.started == pytest.approx(boot + 5, abs=1)
 
 
-def test_a_host_without_the_unit_is_told_in_one_line() -> None:
+def test_a_missing_unit_is_an_error() -> None:
     commands = FakeCommands({"systemctl show": "LoadState=not-found\nActiveState=inactive\n"})
-    with pytest.raises(FleetnetError, match=r"^the unit docker\.service is not-found: install the Docker engine"):
+    with pytest.raises(FleetnetError, match=r"^the unit docker\.service is not-found\. Install the Docker engine"):
         Daemon(commands, "docker.service").unit()
 
 
@@ -92,7 +92,7 @@ STARTING_AGAIN = STARTING.replace("NRestarts=0", "NRestarts=1")
         ([STARTING], r"has not started within 0 s \(it is activating\)"),
     ],
 )
-def test_a_daemon_that_does_not_come_back_is_an_error(answers: list[str], message: str) -> None:
+def test_a_daemon_that_does_not_start_is_an_error(answers: list[str], message: str) -> None:
     with pytest.raises(FleetnetError, match=message):
         Daemon(FakeCommands({"systemctl show": answers}), "docker.service").restart(0)
 
@@ -100,21 +100,21 @@ def test_a_daemon_that_does_not_come_back_is_an_error(answers: list[str], messag
 @pytest.mark.parametrize(
     ("answers", "jobs"),
     [
-        # systemd's own attempt, which fell between the two commands, failed: that one is not ours
+        # systemd's own attempt, which fell between the two commands, failed: that is not this restart
         ([STARTING_AGAIN, STARTING_AGAIN, ACTIVE.replace("NRestarts=0", "NRestarts=1")], ["1 docker.service", ""]),
         ([STARTING_AGAIN, STARTING, ACTIVE], ["1 docker.service", ""]),
         ([STARTING, FAILED, ACTIVE], ["1 docker.service", "1 docker.service", ""]),
     ],
 )
-def test_what_became_of_the_daemon_before_does_not_count(answers: list[str], jobs: list[str]) -> None:
+def test_the_state_of_the_former_daemon_does_not_count(answers: list[str], jobs: list[str]) -> None:
     Daemon(FakeCommands({"systemctl show": answers, "systemctl list-jobs": jobs}), "docker.service").restart(5)
 
 
-def test_validation_tells_the_last_line_and_keeps_the_units_flags() -> None:
+def test_validation_reports_the_last_line_and_keeps_the_flags() -> None:
     failure = CommandFailed(["dockerd"], 1, "warning\nunable to configure: unknown key bpi\n")
     commands = FakeCommands({"/usr/sbin/dockerd --validate": failure})
     argv = ("/usr/sbin/dockerd", "-H", "fd://", "--config-file", "/etc/docker/daemon.json")
-    with pytest.raises(FleetnetError, match="refuses the new configuration: unable to configure: unknown key bpi"):
+    with pytest.raises(FleetnetError, match="rejects the new configuration: unable to configure: unknown key bpi"):
         Daemon(commands, "docker.service").validate('{"bpi": 1}', argv)
     assert commands.ran[0].endswith(" -H fd://")
     assert "/etc/docker/daemon.json" not in commands.ran[0]
@@ -136,7 +136,7 @@ def test_a_swap_keeps_mode_and_link(tmp_path: Path) -> None:
     assert stat.S_IMODE(os.stat(copy).st_mode) == 0o640
 
 
-def test_a_new_file_can_be_read_by_all(tmp_path: Path) -> None:
+def test_a_new_file_is_readable_by_all(tmp_path: Path) -> None:
     path = tmp_path / "docker" / "daemon.json"
     assert read_text(str(path)) is None
     assert back_up(str(path)) is None
@@ -144,7 +144,7 @@ def test_a_new_file_can_be_read_by_all(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
-def test_a_full_disk_leaves_the_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_does_not_change_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "daemon.json"
     path.write_text("{}")
 

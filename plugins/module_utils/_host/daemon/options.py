@@ -2,13 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of ``remote_api``: its action on the controller and its module on the host take the same."""
+"""Options of the modules that restart the daemon. The action ``remote_api`` on the controller checks the same."""
 
 from __future__ import annotations
 
 import typing as t
 
-ARGUMENT_SPEC: dict[str, t.Any] = {
+RESTART_OPTIONS: dict[str, t.Any] = {
+    "allow_restart": {"type": "bool", "default": False},
+    "restart_timeout": {"type": "int", "default": 90},
+    "service": {"type": "str", "default": "docker.service"},
+}
+
+REMOTE_API_OPTIONS: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "listen": {"type": "list", "elements": "str"},
     "port": {"type": "int", "default": 2376},
@@ -28,7 +34,5 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "ca_certificate": {"type": "str"},
     "certificate": {"type": "str"},
     "private_key": {"type": "str", "no_log": True},
-    "allow_restart": {"type": "bool", "default": False},
-    "restart_timeout": {"type": "int", "default": 90},
-    "service": {"type": "str", "default": "docker.service"},
+    **RESTART_OPTIONS,
 }

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of dockerd's log is told."""
+"""Lines of dockerd's log that explain a failure."""
 
 from __future__ import annotations
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.journal import errors_in, telling_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.log import errors_in, failure_lines
 
 LOG = [
     "Starting docker.service - Docker Application Container Engine...",
@@ -17,11 +17,11 @@ LOG = [
 ]
 
 
-def test_errors_are_told_once_with_their_reason() -> None:
-    assert telling_lines(LOG) == ['Error reloading configuration: no "path"', LOG[3]]
+def test_errors_are_listed_once_with_their_reason() -> None:
+    assert failure_lines(LOG) == ['Error reloading configuration: no "path"', LOG[3]]
 
 
-def test_without_errors_the_last_words_are_told_that_may_be_a_reason() -> None:
-    assert telling_lines([*LOG[:2], "no luck"]) == ["no luck"]
-    assert telling_lines(LOG[:1]) == LOG[:1]
+def test_without_errors_the_last_possible_reasons_are_listed() -> None:
+    assert failure_lines([*LOG[:2], "no luck"]) == ["no luck"]
+    assert failure_lines(LOG[:1]) == LOG[:1]
     assert errors_in(LOG[:2]) == []

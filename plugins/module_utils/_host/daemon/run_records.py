@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ``default_bridge`` remembers from one run to the next, under /run: it is about running processes only.
+"""Files under /run that ``default_bridge`` keeps from one run to the next. They describe running processes only.
 
-- ``started-with``: the configuration that the running daemon has read. It is written when daemon.json changes without a
-  restart, for from then on the file does not tell any more.
-- ``pending``: an apply that has begun, with the containers that have to run at its end and the former file. A run that
-  is killed leaves it, and the next one finishes the work.
+- ``started-with``: the configuration that the running daemon read at its start. It is written when daemon.json changes
+  without a restart, because the file no longer contains it then.
+- ``pending``: a run that has begun, with the former file and the containers that must run at the end. A killed run
+  leaves it, and the next one completes the work.
 """
 
 from __future__ import annotations
@@ -19,25 +19,23 @@ import os
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import config
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observe import RunningContainer
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import Json, RunningContainer
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import DaemonUnit
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
 
-Json = t.Dict[str, t.Any]
-
 FOLDER = "/run/fleetnet/default_bridge"
 
 
-class Pending(t.NamedTuple):
-    """An apply that was begun. ``before`` is daemon.json's former text, None where there was no file."""
+class UnfinishedRun(t.NamedTuple):
+    """A run that has begun. ``before`` is the former text of daemon.json, None if the file did not exist."""
 
     before: str | None
     containers: tuple[RunningContainer, ...]
 
 
-class State:
-    """The files in ``folder``, one set for each unit."""
+class RunRecords:
+    """The files in ``folder``, one set per unit."""
 
     def __init__(self, unit: str, folder: str = FOLDER) -> None:
         self._started_with = os.path.join(folder, f"{unit}.started-with.json")
@@ -46,7 +44,7 @@ class State:
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
-        """Hold off a second run on this host, of another controller for example; FleetnetError if there is one."""
+        """Exclude another run on this host. Raises FleetnetError if one is active."""
         os.makedirs(os.path.dirname(self._lock), mode=0o755, exist_ok=True)
         with open(self._lock, "a+", encoding="utf-8") as file:
             try:
@@ -55,38 +53,38 @@ class State:
                 file.seek(0)
                 holder = file.read() or "unknown"
                 raise FleetnetError(
-                    f"another run (process {holder}) is changing this host's daemon at present"
+                    f"another run (process {holder}) is changing the daemon of this host. Wait until it ends"
                 ) from None
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
             yield
 
-    def startup(self, unit: DaemonUnit, path: str, text: str | None) -> Json | None:
-        """The configuration that the running daemon has read; None where the file was changed later by others."""
+    def startup_config(self, unit: DaemonUnit, path: str, text: str | None) -> Json | None:
+        """Return the configuration that the running daemon read; None if the file was changed later by others."""
         recorded = _load(self._started_with)
         if recorded is not None and unit.invocation and recorded["invocation"] == unit.invocation:
             return t.cast(t.Optional[Json], recorded["config"])
         if text is None:
             return {}
-        # ctime, not mtime: a file that was moved into place keeps its old mtime.
+        # ctime, not mtime: a moved file keeps its mtime.
         if os.stat(path).st_ctime > unit.started:
             return None
         return config.parse(text, path)
 
-    def remember_startup(self, unit: DaemonUnit, startup: Json | None) -> None:
+    def record_startup_config(self, unit: DaemonUnit, startup: Json | None) -> None:
         _save(self._started_with, {"invocation": unit.invocation, "config": startup})
 
-    def pending(self) -> Pending | None:
+    def unfinished_run(self) -> UnfinishedRun | None:
         saved = _load(self._pending)
         if saved is None:
             return None
-        return Pending(saved["before"], tuple(RunningContainer(*container) for container in saved["containers"]))
+        return UnfinishedRun(saved["before"], tuple(RunningContainer(*container) for container in saved["containers"]))
 
-    def begin(self, before: str | None, containers: t.Sequence[RunningContainer]) -> None:
+    def begin_run(self, before: str | None, containers: t.Sequence[RunningContainer]) -> None:
         _save(self._pending, {"before": before, "containers": containers})
 
-    def end(self) -> None:
+    def end_run(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._pending)
 
@@ -103,4 +101,4 @@ def _load(path: str) -> Json | None:
 
 def _save(path: str, value: Json) -> None:
     write_atomically(path, json.dumps(value))
-    os.chmod(path, 0o600)  # daemon.json may hold what others should not read
+    os.chmod(path, 0o600)  # daemon.json may contain secrets
