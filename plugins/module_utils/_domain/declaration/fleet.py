@@ -30,10 +30,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     Network,
     parse_networks,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
-    PolicyLine,
-    parse_policy,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import PolicyLine
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_parser import parse_policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import space_problem

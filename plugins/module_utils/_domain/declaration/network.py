@@ -19,6 +19,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     format_address,
     parse_address,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
+    ANY,
+    DEFAULT_BRIDGE,
+    HOST,
+    WORLD,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import INTERFACE_NAME_MAX
@@ -39,12 +45,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.v
     name_problem,
 )
 
-# The name that policy and lock file use for the default bridge; Docker's own name for that network is "bridge".
-DEFAULT_BRIDGE = "docker0"
-ANY = "any"
-# The ends of policy lines that are not networks, with Cilium's names.
-HOST = "host"
-WORLD = "world"
 RESERVED_NAMES = (ANY, DEFAULT_BRIDGE, "bridge", HOST, "none", "default", WORLD, "ingress", "docker_gwbridge")
 NETWORK_KEYS = (
     "attachable",

@@ -13,8 +13,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, format_address
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import HOST, WORLD
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
+    HOST,
+    WORLD,
     PolicyLine,
     is_block,
     merged,

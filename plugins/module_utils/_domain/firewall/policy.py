@@ -17,12 +17,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     format_address,
     parse_address,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     DEFAULT_BRIDGE,
     HOST,
     WORLD,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     PolicyLine,
     is_block,
 )

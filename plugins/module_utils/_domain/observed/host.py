@@ -4,7 +4,7 @@
 
 """Parse what the engine and iproute2 report about a host. Pure.
 
-The structures are dictionaries (TypedDict): they cross from host to controller as JSON, and both sides read the same.
+The structures are dictionaries (TypedDict): they cross from host to controller as JSON.
 Field names follow the option names. A value that the source does not report is None, never a guess.
 """
 
@@ -14,29 +14,12 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import LinkReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL, OWNER_VALUE
 
 Json = t.Dict[str, t.Any]
 
 BRIDGE_NAME_OPTION = "com.docker.network.bridge.name"
-
-TABLE_MAIN = 254
-TABLE_LOCAL = 255
-
-# rtnetlink's route types, which `ip -N` prints as numbers (include/uapi/linux/rtnetlink.h).
-_ROUTE_TYPES = {
-    "0": "unspec",
-    "1": "unicast",
-    "2": "local",
-    "3": "broadcast",
-    "4": "anycast",
-    "5": "multicast",
-    "6": "blackhole",
-    "7": "unreachable",
-    "8": "prohibit",
-    "9": "throw",
-    "10": "nat",
-}
 
 
 class EngineInfo(t.TypedDict):
@@ -92,27 +75,6 @@ class ContainerReport(t.TypedDict, total=False):
     shares_namespace_with: list[str]
     interfaces: list[t.Any]
     ports: list[t.Any]
-
-
-class LinkReport(t.TypedDict):
-    name: str
-    index: int
-    kind: str | None
-    mtu: int
-    state: str
-    master: str | None
-    mac: str | None
-    addresses: list[str]
-
-
-class RouteReport(t.TypedDict):
-    destination: str
-    gateway: str | None
-    device: str | None
-    protocol: int | str
-    table: int
-    type: str
-    metric: int | None
 
 
 def parse_engine(version: Json, info: Json, iptables: bool | None) -> EngineInfo:
@@ -254,58 +216,6 @@ def _endpoint(network: str, endpoint: Json, container: str, inspected: bool) -> 
 
 def _cidr(address: str | None, length: int | None) -> str | None:
     return f"{address}/{length}" if address else None
-
-
-def parse_links(links: t.Sequence[Json]) -> list[LinkReport]:
-    """Parse ``ip -json -details address show``, sorted by index."""
-    return sorted((_link(link) for link in links), key=lambda link: link["index"])
-
-
-def _link(link: Json) -> LinkReport:
-    return {
-        "name": link["ifname"],
-        "index": link["ifindex"],
-        "kind": (link.get("linkinfo") or {}).get("info_kind"),
-        "mtu": link["mtu"],
-        "state": str(link.get("operstate") or "UNKNOWN").lower(),
-        "master": link.get("master"),
-        "mac": link.get("address"),
-        "addresses": [f"{entry['local']}/{entry['prefixlen']}" for entry in link["addr_info"] if "local" in entry],
-    }
-
-
-def parse_routes(routes: t.Sequence[Json], family: int) -> list[RouteReport]:
-    """Parse ``ip -N -json -details -4|-6 route show table all`` without the local table, in the kernel's order.
-
-    ``family`` is 4 or 6. A route with several next hops gives one entry for each.
-    """
-    return [entry for route in routes if _table(route) != TABLE_LOCAL for entry in _route(route, family)]
-
-
-def _table(route: Json) -> int:
-    return int(route.get("table", TABLE_MAIN))
-
-
-def _route(route: Json, family: int) -> t.Iterator[RouteReport]:
-    kind = str(route.get("type", "1"))
-    protocol = str(route.get("protocol", "0"))
-    for hop in route.get("nexthops") or [route]:
-        via = hop.get("via") or {}  # a next hop of the other family
-        yield {
-            "destination": _destination(route["dst"], family),
-            "gateway": hop.get("gateway") or via.get("host"),
-            "device": hop.get("dev"),
-            "protocol": int(protocol) if protocol.isdigit() else protocol,
-            "table": _table(route),
-            "type": _ROUTE_TYPES.get(kind, kind),
-            "metric": route.get("metric"),
-        }
-
-
-def _destination(text: str, family: int) -> str:
-    if text == "default":
-        return "0.0.0.0/0" if family == 4 else "::/0"
-    return str(ipaddress.ip_network(text))
 
 
 def parse_name_servers(resolv_conf: str) -> list[str]:

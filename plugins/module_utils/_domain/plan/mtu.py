@@ -21,18 +21,18 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan 
 Report = t.Mapping[str, t.Any]
 
 
-class Underlay(t.NamedTuple):
+class UnderlayInterface(t.NamedTuple):
     """The interface of a host with its underlay address, and its MTU."""
 
     link: str
     mtu: int
 
 
-def underlay_of(host: Host, report: Report) -> Underlay | None:
+def underlay_of(host: Host, report: Report) -> UnderlayInterface | None:
     """Return None if no interface has the address, for example behind NAT."""
     for link in report.get("links", ()):
         if any(address.split("/", maxsplit=1)[0] == host.underlay for address in link["addresses"]):
-            return Underlay(link["name"], link["mtu"])
+            return UnderlayInterface(link["name"], link["mtu"])
     return None
 
 
@@ -56,7 +56,7 @@ def fit_to_underlay(plan: FleetPlan, reports: t.Mapping[str, Report]) -> FleetPl
     return dataclasses.replace(plan, mtus=mtus)
 
 
-def _check_declared(plan: FleetPlan, host: Host, underlay: Underlay) -> None:
+def _check_declared(plan: FleetPlan, host: Host, underlay: UnderlayInterface) -> None:
     declared = [(f"{network.path}.mtu", network.mtu) for network, _subnet in plan.networks_of(host) if network.routed]
     for path, mtu in [(f"{PREFIX}default_bridge.mtu", plan.fleet.default_bridge.get("mtu")), *declared]:
         if isinstance(mtu, int) and mtu > underlay.mtu:
@@ -69,7 +69,7 @@ def _check_declared(plan: FleetPlan, host: Host, underlay: Underlay) -> None:
             )
 
 
-def _check_alike(plan: FleetPlan, found: t.Mapping[str, Underlay]) -> None:
+def _check_alike(plan: FleetPlan, found: t.Mapping[str, UnderlayInterface]) -> None:
     undecided = [network for network in plan.fleet.networks if network.routed and network.mtu is None]
     first: dict[str, str] = {}
     for host in plan.hosts:

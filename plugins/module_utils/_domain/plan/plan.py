@@ -16,11 +16,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Host, check_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
-    DEFAULT_BRIDGE,
-    ON_THE_LAN,
-    Network,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN, Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy

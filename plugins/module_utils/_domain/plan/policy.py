@@ -8,8 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import HOST
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import is_outside
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST, is_outside
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import (
     DIRECTIONS,

@@ -28,7 +28,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.pla
     option_changes,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import LinkReport
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import LinkReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_records import RunRecords
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import (
     POLL_SECONDS,

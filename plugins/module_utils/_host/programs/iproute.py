@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import (
     LinkReport,
     RouteReport,
     parse_links,

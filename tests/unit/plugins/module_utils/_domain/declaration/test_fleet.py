@@ -24,7 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     RUN_KEYS,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import NETWORK_KEYS
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import POLICY_KEYS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_parser import POLICY_KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
 from ..planning import GOLDEN, plan_of

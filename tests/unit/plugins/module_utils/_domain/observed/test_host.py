@@ -18,9 +18,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
     parse_containers,
     parse_control_path,
     parse_engine,
-    parse_links,
     parse_name_servers,
     parse_networks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import (
+    parse_links,
     parse_routes,
 )
 
