@@ -91,12 +91,36 @@ network_info:
   returned: if O(gather) is not empty
   type: dict
 differences:
-  description:
-    - The differences between the host and the plan, of all parts. For their form see
-      RV(fleetnet.docker.network_info#module:network_info.drift).
+  description: The differences between the host and the plan, of all parts. Empty if nothing changes.
   returned: always
   type: list
   elements: dict
+  contains:
+    kind:
+      description:
+        - V(network) for a Docker network, V(daemon) for an option of the daemon, V(file) or V(firewalld) for a
+          file, V(unit) for a systemd unit, V(table), V(chain) or V(jump) for rules, V(route) for a route, V(sysctl)
+          for a kernel parameter.
+      returned: success
+      type: str
+    name:
+      description: The name of the network, option, file, unit, table, chain, route or kernel parameter.
+      returned: success
+      type: str
+    key:
+      description:
+        - The option that differs. V(state) for whether it exists, V(content) for a file's content, V(position) for
+          a rule's position.
+      returned: success
+      type: str
+    declared:
+      description: The declared value. V(none) if it must not exist.
+      returned: success
+      type: raw
+    observed:
+      description: The observed value. V(none) if it does not exist.
+      returned: success
+      type: raw
 operations:
   description: The changes to docker0 and to networks, or in check mode those that would be made.
   returned: always

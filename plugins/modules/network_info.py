@@ -14,7 +14,6 @@ description:
   - Returns facts about a host's networking in one task. These are the engine, its networks, its running containers with
     their interfaces and published ports, the kernel's interfaces, routes and forwarding settings, the packet filters,
     the name servers, and the addresses of the connection that Ansible uses.
-  - Reports how the host differs from its part of the fleet's plan if O(slice) is given.
   - The module changes nothing on the host.
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
@@ -59,25 +58,6 @@ options:
       - firewall
       - resolver
       - control_path
-  slice:
-    description:
-      - The host's part of the plan, as M(fleetnet.docker.host_slice) takes it.
-      - With it, RV(network_info.drift) lists the differences between the host and this part, as that module finds them
-        in check mode.
-    type: dict
-    suboptions:
-      default_bridge:
-        description: The options of M(fleetnet.docker.default_bridge).
-        type: dict
-      bridge_routing:
-        description: The options of M(fleetnet.docker.bridge_routing).
-        type: dict
-      networks:
-        description: The options of M(fleetnet.docker.networks).
-        type: dict
-      host_routes:
-        description: The options of M(fleetnet.docker.host_routes).
-        type: dict
 notes:
   - The engine must run on the host on which the module runs. Otherwise interfaces, routes and process IDs are those of
     another host.
@@ -105,17 +85,6 @@ EXAMPLES = r"""
   loop: "{{ gathered.network_info.containers | selectattr('ports') }}"
   loop_control:
     label: "{{ item.name }}"
-
-- name: Fail if a network differs from its declaration
-  fleetnet.docker.network_info:
-    gather: []
-    slice:
-      networks:
-        networks:
-          - name: web
-            ipam_config: [{subnet: 10.64.1.0/24}]
-  register: compared
-  failed_when: compared.network_info.drift | length > 0
 
 - name: Show the networks that this collection manages
   ansible.builtin.debug:
@@ -522,37 +491,6 @@ network_info:
           returned: success
           type: list
           elements: dict
-    drift:
-      description: The differences between the host and O(slice). Empty if there are none.
-      returned: if O(slice) is given
-      type: list
-      elements: dict
-      contains:
-        kind:
-          description:
-            - V(network) for a Docker network, V(daemon) for an option of the daemon, V(file) or V(firewalld) for a
-              file, V(unit) for a systemd unit, V(table), V(chain) or V(jump) for rules, V(route) for a route, V(sysctl)
-              for a kernel parameter, V(host) for a plan that cannot be applied.
-          returned: success
-          type: str
-        name:
-          description: The name of the network, option, file, unit, table, chain, route or kernel parameter.
-          returned: success
-          type: str
-        key:
-          description:
-            - The option that differs. V(state) for whether it exists, V(content) for a file's content, V(position) for
-              a rule's position, V(refused) for a plan that cannot be applied.
-          returned: success
-          type: str
-        declared:
-          description: The declared value. V(none) if it must not exist.
-          returned: success
-          type: raw
-        observed:
-          description: The observed value. V(none) if it does not exist.
-          returned: success
-          type: raw
     resolver:
       description: Addresses of the host's name servers, including those behind the stub of systemd-resolved.
       returned: if O(gather) contains V(resolver)
@@ -586,8 +524,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namesp
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, PARTS, survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
-# The parts of _host/parts/whole.py.
-SLICE_PARTS = ("default_bridge", "bridge_routing", "networks", "host_routes")
 PRIVILEGED_PARTS = frozenset(("interfaces", "ports", "firewall"))
 
 
@@ -599,19 +535,12 @@ def gather_facts(module: AnsibleModule) -> dict[str, t.Any]:
         require_root()
     engine = task.engine() if ENGINE_PARTS.intersection(parts) else None
     found = survey(parts, task.commands, engine)
-    if task.params["slice"] is not None:
-        # Python compiles imported code on each run, and gathering facts does not need the code of the parts.
-        from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
-
-        connection = {name: task.params[name] for name in engine_argument_spec()}
-        found["drift"] = whole.drift(task, connection, task.params["slice"])
     return {"changed": False, "network_info": found}
 
 
 def main() -> None:
     gather = {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)}
-    part = {"type": "dict", "options": {name: {"type": "dict"} for name in SLICE_PARTS}}
-    run_module(gather_facts, argument_spec=dict(engine_argument_spec(), gather=gather, slice=part))
+    run_module(gather_facts, argument_spec=dict(engine_argument_spec(), gather=gather))
 
 
 if __name__ == "__main__":

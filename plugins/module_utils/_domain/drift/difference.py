@@ -17,20 +17,18 @@ CHAIN = "chain"  # an iptables chain of this collection
 DAEMON = "daemon"  # an option of the Docker daemon, by the value in effect
 FILE = "file"  # a file of this collection on the host
 FIREWALLD = "firewalld"  # a file of this collection in firewalld's configuration
-HOST = "host"  # the host as a whole: its plan cannot be applied
 JUMP = "jump"  # the iptables rule that jumps to a chain of this collection
 NETWORK = "network"  # a Docker network
 ROUTE = "route"
 SYSCTL = "sysctl"
 TABLE = "table"  # the nftables table of this collection
 UNIT = "unit"  # a systemd unit of this collection
-KINDS = (CHAIN, DAEMON, FILE, FIREWALLD, HOST, JUMP, NETWORK, ROUTE, SYSCTL, TABLE, UNIT)
+KINDS = (CHAIN, DAEMON, FILE, FIREWALLD, JUMP, NETWORK, ROUTE, SYSCTL, TABLE, UNIT)
 
 # Keys that are not options of the thing.
 STATE = "state"  # whether it exists
 CONTENT = "content"
 POSITION = "position"
-REFUSED = "refused"  # observed is the reason why the plan cannot be applied
 
 # Values of these keys.
 PRESENT = "present"
@@ -44,7 +42,7 @@ class Difference(t.NamedTuple):
     """One thing on a host that is not as declared.
 
     ``kind`` is one of :data:`KINDS`, ``name`` identifies the thing (a network's name, a path, a route), ``key`` is the
-    option that differs, or :data:`STATE`, :data:`CONTENT`, :data:`POSITION` or :data:`REFUSED`. ``declared`` and
+    option that differs, or :data:`STATE`, :data:`CONTENT` or :data:`POSITION`. ``declared`` and
     ``observed`` are JSON values; None means absent.
     """
 
@@ -79,11 +77,6 @@ def parse_lines(text: str) -> list[Difference]:
     return found
 
 
-def refusal(reason: str) -> Difference:
-    """The difference of a host to which its plan cannot be applied."""
-    return Difference(HOST, "plan", REFUSED, None, reason)
-
-
 def missing(difference: Difference) -> bool:
     """Whether the thing is declared and does not exist."""
     return difference.key == STATE and difference.observed is None
@@ -101,8 +94,6 @@ def sentence(difference: Difference) -> str:
         return f"{what} is missing"
     if unexpected(difference):
         return f"{what} is not declared"
-    if difference.key == REFUSED:
-        return f"the plan cannot be applied: {shown(difference.observed)}"
     if difference.key == CONTENT:
         return f"{what} differs from the plan"
     if difference.key == POSITION:

@@ -11,7 +11,6 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import refusal
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import (
     bridge_routing,
@@ -38,10 +37,6 @@ PARTS = (
     HostPart("networks", networks.OPTIONS, (), networks.apply),
     HostPart("host_routes", host_routes.OPTIONS, host_routes.REQUIRED_IF, host_routes.apply),
 )
-_CONSENTS: t.Mapping[str, Result] = {
-    "default_bridge": {"allow_restart": True},
-    "networks": {"allow_disconnect": True, "on_drift": "recreate"},
-}
 # Networks are removed first: one that is in use stops the removal before anything changes. Rules are removed last, so
 # that undeclared traffic stays denied until then. docker0 is unchanged: a change there interrupts containers.
 _REMOVAL: t.Mapping[str, Result] = {
@@ -68,27 +63,6 @@ def _apply(part: HostPart, task: Task, before: t.Mapping[str, Result]) -> Result
         return part.apply(task)
     except FleetnetError as error:
         raise _failed(part, str(error), _together(before)) from error
-
-
-def drift(task: Task, common: t.Mapping[str, t.Any], parts: t.Mapping[str, Result]) -> list[Result]:
-    """Return the differences between the host and ``parts`` (options by part) as data. Changes nothing.
-
-    They are what :func:`apply` would change, with consent to every interruption.
-    """
-    given: Result = {part.name: parts.get(part.name) for part in PARTS}
-    for name, consents in _CONSENTS.items():
-        if given[name] is not None:
-            given[name] = {**given[name], **consents}
-    params = {"state": "present", **given}
-    try:
-        results = apply(dataclasses.replace(task, params=params, check_mode=True, warn=_ignore), common)
-    except FleetnetError as error:
-        return [*error.result.get("differences", ()), refusal(str(error)).to_data()]
-    return list(results["differences"])
-
-
-def _ignore(_warning: str) -> None:
-    """Ignore a warning about changes that are not made."""
 
 
 def _wanted(params: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> list[tuple[HostPart, Result]]:

@@ -11,12 +11,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, refusal
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.preview import change_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Connection, Task
-from ansible_collections.fleetnet.docker.plugins.modules import network_info
 
 NAMES = [part.name for part in whole.PARTS]
 PRESENT = {
@@ -55,9 +54,6 @@ class Host:
     def apply(self, state: str = "present", **given: dict[str, t.Any]) -> dict[str, t.Any]:
         params = {"state": state, **dict.fromkeys(NAMES), **given}
         return whole.apply(self._task(params), {"docker_host": "unix:///there"})
-
-    def drift(self, **given: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-        return [*whole.drift(self._task({}), {"docker_host": "unix:///there"}, given)]
 
     def _task(self, params: dict[str, t.Any]) -> Task:
         return Task(params, check_mode=False, commands=t.cast(t.Any, None), warn=self.warned.append)
@@ -139,33 +135,6 @@ def test_a_failure_names_the_part_and_returns_what_was_done_before(host: Host) -
     ]
 
 
-def test_drift_is_what_would_change_and_changes_nothing(host: Host) -> None:
-    found = host.drift(**PRESENT)
-    assert [name for name, _params in host.applied] == ["default_bridge", "bridge_routing", "networks", "host_routes"]
-    assert host.checked == [True] * 4
-    assert found == [difference_of(name) for name in NAMES]
-
-
-def test_drift_needs_no_consent_to_an_interruption(host: Host) -> None:
-    host.drift(**{**PRESENT, "networks": {"networks": [], "on_drift": "fail"}})
-    params = dict(host.applied)
-    assert params["default_bridge"]["allow_restart"]
-    assert (params["networks"]["allow_disconnect"], params["networks"]["on_drift"]) == (True, "recreate")
-
-
-def test_a_part_without_options_has_no_drift(host: Host) -> None:
-    host.drift(networks=PRESENT["networks"])
-    assert [name for name, _params in host.applied] == ["networks"]
-
-
-def test_a_plan_that_cannot_be_applied_is_drift(host: Host) -> None:
-    host.failing = "networks"
-    *before, refused = host.drift(**PRESENT)
-    assert before == [difference_of("default_bridge"), difference_of("bridge_routing")]
-    assert refused == refusal("networks: the engine does not answer").to_data()
-    assert host.warned == []
-
-
 def test_all_parts_share_a_connection_until_one_connects_anew() -> None:
     made: list[t.Any] = []
 
@@ -177,7 +146,3 @@ def test_all_parts_share_a_connection_until_one_connects_anew() -> None:
     part_task = dataclasses.replace(whole_task, params={"mtu": 1450})
     assert whole_task.engine() is part_task.engine() is made[0]
     assert part_task.connection.anew({}) is whole_task.engine() is made[1]
-
-
-def test_network_info_accepts_all_parts() -> None:
-    assert [part.name for part in whole.PARTS] == list(network_info.SLICE_PARTS)
