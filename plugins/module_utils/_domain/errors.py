@@ -28,10 +28,10 @@ class InvalidValue(FleetnetError):
     def __init__(self, variable: str, value: object, reason: str, host: str | None = None) -> None:
         self.variable = variable
         self.value = value
-        self.reason = reason
+        self.reason = reason if reason.endswith((".", "?", "!")) else f"{reason}."
         self.host = host
         where = f"host {host}: " if host else ""
-        super().__init__(f"{where}{variable}: {value!r}: {reason}")
+        super().__init__(f"{where}{variable}: {value!r}: {self.reason}")
 
 
 class Unsupported(FleetnetError):

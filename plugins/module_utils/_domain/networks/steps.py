@@ -130,7 +130,7 @@ class NetworksPlan:
             with_mac = step.kind == "connect"
             old = {state.name: describe(state, with_mac) for state in step.before}
             new = {state.name: describe(state, with_mac) for state in step.after}
-            for name in old.keys() | new.keys():
+            for name in sorted(old.keys() | new.keys()):
                 if name in old and name in new:
                     _keep_changes(old[name], new[name])
                 if name in old:

@@ -23,7 +23,7 @@ CASES = {
         HOSTS,
         HELD,
         "docker_fleet_networks[0].prefix_length: 23: network 'web' holds a lease of /24, and leases do not move. Set "
-        "prefix_length to 24, or declare a new network of /23",
+        "prefix_length to 24, or declare a new network of /23.",
     ),
     "hosts grow": (
         {"host_prefix_length": 19},
@@ -31,21 +31,21 @@ CASES = {
         HELD,
         "docker_fleet_host_prefix_length: 19: hosts hold leases of /20 blocks, and leases do not move. Set it to 20. "
         "For networks that do not fit, pin a subnet outside of the supernet, or move the lock file away to give all "
-        "hosts and networks new addresses",
+        "hosts and networks new addresses.",
     ),
     "the supernet grows": (
         {"supernet": "10.64.0.0/12"},
         HOSTS,
         HELD,
         "docker_fleet_supernet: '10.64.0.0/12': the lock file holds leases from 10.64.0.0/19. Set it to that, or "
-        "move the lock file away to give all hosts and networks new addresses",
+        "move the lock file away to give all hosts and networks new addresses.",
     ),
     "IPv4 leaves": (
         {"supernet": None, "supernet_v6": "fd00:64::/48"},
         {"h1": {"ansible_host": "2001:db8::1"}},
         HELD,
         "docker_fleet_supernet: None: is missing, and the lock file holds leases from 10.64.0.0/19. Set it to that, or "
-        "move the lock file away to give all hosts and networks new addresses",
+        "move the lock file away to give all hosts and networks new addresses.",
     ),
     "a network that does not fit": (
         {"networks": ["db", {"name": "wide", "prefix_length": 21}]},
@@ -53,7 +53,7 @@ CASES = {
         LEFT,
         "docker_fleet_networks[1]: 'wide': no /21 is free in the hosts' blocks, beside 3 leased networks and the "
         "engines' pools. To fit it, set its prefix_length to 22 or longer, or reclaim the lease of a departed network "
-        "(web) with -e docker_fleet_reclaim=web, or pin it to one host with subnet (outside of the supernet) and hosts",
+        "(web) with -e docker_fleet_reclaim=web, or pin it to one host with subnet (outside of the supernet) and hosts.",
     ),
     "one host too many": (
         {},
@@ -61,20 +61,20 @@ CASES = {
         LEFT,
         "host h3: docker_fleet_supernet: '10.64.0.0/19': is too small: all 2 blocks of /20 are leased or reserved. "
         "Reclaim the block of a departed host (h1) with -e docker_fleet_reclaim=h1, or use a larger supernet or a "
-        "longer docker_fleet_host_prefix_length for a new fleet",
+        "longer docker_fleet_host_prefix_length for a new fleet.",
     ),
     "a reservation for a host that holds another block": (
         {"reservations": {"h1": "10.64.16.0/20"}},
         HOSTS,
         HELD,
         "host h1: docker_fleet_reservations.h1: '10.64.16.0/20': the host holds a lease of 10.64.0.0/20, and leases do "
-        "not move. Remove the reservation",
+        "not move. Remove the reservation.",
     ),
     "a reservation of a block that another host holds": (
         {"reservations": {"h3": "10.64.0.0/20"}},
         {**HOSTS, "h3": {"ansible_host": "192.0.2.3"}},
         HELD,
-        "host h3: docker_fleet_reservations.h3: '10.64.0.0/20': is leased to host h1. Reserve another block",
+        "host h3: docker_fleet_reservations.h3: '10.64.0.0/20': is leased to host h1. Reserve another block.",
     ),
 }
 

@@ -49,7 +49,7 @@ def test_hosts_of_one_segment_must_have_the_same_mtu_unless_networks_set_theirs(
         fitted(1500, 1400, ["web", {"name": "db", "mtu": 1300}])
     assert str(caught.value) == (
         "host h2: docker_fleet_link: 'default': interface eth0 has MTU 1400, and eth0 of host h1 on the same segment "
-        "has 1500. Set the same MTU on both, or set mtu to 1400 for networks web"
+        "has 1500. Set the same MTU on both, or set mtu to 1400 for networks web."
     )
     assert fitted(1500, 1400, [{"name": "web", "mtu": 1400}]).mtus == {"h2": 1400}
 

@@ -42,17 +42,17 @@ def test_a_list_of_probes() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"destination": "db1"}, "probes[1].destination: 'db1': is not an IP address"),
-        ({"destination": "10.77.65.0/24"}, "probes[1].destination: '10.77.65.0/24': is not an IP address"),
-        ({"token": 40000}, "probes[1].token: 40000: must be between 0 and 39999"),
-        ({"token": -1}, "probes[1].token: -1: must be between 0 and 39999"),
-        ({"port": None}, "probes[1].port: None: must be between 1 and 65535 for tcp"),
-        ({"protocol": "udp", "port": 65536}, "probes[1].port: 65536: must be between 1 and 65535 for udp"),
-        ({"protocol": "icmp"}, "probes[1].port: 80: is not allowed for ICMP. Remove it"),
-        ({"size": 100}, "probes[1].size: 100: is allowed for ICMP only. Remove it"),
+        ({"destination": "db1"}, "probes[1].destination: 'db1': is not an IP address."),
+        ({"destination": "10.77.65.0/24"}, "probes[1].destination: '10.77.65.0/24': is not an IP address."),
+        ({"token": 40000}, "probes[1].token: 40000: must be between 0 and 39999."),
+        ({"token": -1}, "probes[1].token: -1: must be between 0 and 39999."),
+        ({"port": None}, "probes[1].port: None: must be between 1 and 65535 for tcp."),
+        ({"protocol": "udp", "port": 65536}, "probes[1].port: 65536: must be between 1 and 65535 for udp."),
+        ({"protocol": "icmp"}, "probes[1].port: 80: is not allowed for ICMP. Remove it."),
+        ({"size": 100}, "probes[1].size: 100: is allowed for ICMP only. Remove it."),
         (
             {"protocol": "icmp", "port": None, "size": 9},
-            "probes[1].size: 9: must be between 10 and 65507 bytes",
+            "probes[1].size: 9: must be between 10 and 65507 bytes.",
         ),
     ],
 )

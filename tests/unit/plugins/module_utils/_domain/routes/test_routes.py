@@ -32,14 +32,14 @@ def test_one_route_per_block_sorted_by_destination_without_the_host_itself():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (peer(underlay_address="h2"), "peers[0].underlay_address: 'h2': is not an IP address"),
+        (peer(underlay_address="h2"), "peers[0].underlay_address: 'h2': is not an IP address."),
         (
             peer(underlay_address="fd00::2"),
-            "peers[0].underlay_address: 'fd00::2': must be an IPv4 address, like the blocks behind it",
+            "peers[0].underlay_address: 'fd00::2': must be an IPv4 address, like the blocks behind it.",
         ),
         (
             peer(blocks=["10.64.16.1/20"]),
-            "peers[0].blocks: '10.64.16.1/20': has host bits set; the block that holds this address is 10.64.16.0/20",
+            "peers[0].blocks: '10.64.16.1/20': has host bits set; the block that holds this address is 10.64.16.0/20.",
         ),
     ],
 )
@@ -72,5 +72,5 @@ def test_a_peer_must_be_a_direct_neighbor():
         check_on_link(peers, ["127.0.0.1/8", "198.51.100.1/24"])
     assert str(caught.value) == (
         "peers: '192.0.2.2': host h2 is not a direct neighbor of this host, whose interfaces are in 127.0.0.0/8, "
-        "198.51.100.0/24. Backend host_gw requires all hosts on one L2 segment"
+        "198.51.100.0/24. Backend host_gw requires all hosts on one L2 segment."
     )
