@@ -65,7 +65,7 @@ class ActionModule(FleetAction):
                 write_atomically(path, after)
         summary = address_table.address_plan(plan)
         if unobserved:
-            warning = f"not compared with {named_hosts(unobserved)}: no report of interfaces, routes and networks"
+            warning = f"not compared with {named_hosts(unobserved)}: no report of interfaces, routes and networks."
             summary += ["", f"The plan was {warning}"]
             warnings.append(f"the plan was {warning}")
         if arguments["show"]:
@@ -112,7 +112,7 @@ def _not_departed(held: LeaseBook, names: list[str]) -> list[str]:
     warnings = []
     for name in names:
         if name in current:
-            warnings.append(f"reclaim: {name!r} was declared in the last run. Only departed names can be reclaimed")
+            warnings.append(f"reclaim: {name!r} was declared in the last run. Only departed names can be reclaimed.")
         elif name not in departed:
-            warnings.append(f"reclaim: no departed host or network {name!r} found; {nearest(name, departed)}")
+            warnings.append(f"reclaim: no departed host or network {name!r} found. {nearest(name, departed)}")
     return warnings

@@ -71,7 +71,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             names = [*(options["names"] or [host]), *(text for text in listen if not _unspecified(text))]
             return self._issue(options["authority"], host, names, now)
         if options["authority"] or len(provided) != len(CONTENTS):
-            raise FleetnetError(f"authority or {', '.join(CONTENTS)}: set either the first or the other three")
+            raise FleetnetError(f"authority or {', '.join(CONTENTS)}: set either authority, or the other three.")
         check_provided(TlsFiles(*provided), now)
         return [], {}
 

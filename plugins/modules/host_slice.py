@@ -155,7 +155,7 @@ def host_slice(module: AnsibleModule) -> dict[str, t.Any]:
     wanted = task.params["gather"]
     for part in wanted:
         if part not in SURVEY_PARTS:
-            raise InvalidValue("gather", part, f"is not a part of network_info; {nearest(part, SURVEY_PARTS)}")
+            raise InvalidValue("gather", part, f"is not a part of network_info. {nearest(part, SURVEY_PARTS)}")
     result = apply(task, {name: task.params[name] for name in engine_argument_spec()})
     if wanted:
         engine = task.engine() if ENGINE_PARTS.intersection(wanted) else None

@@ -54,7 +54,7 @@ def require_cryptography() -> None:
     """Raise FleetnetError if the controller lacks the library."""
     if not HAS_CRYPTOGRAPHY:
         raise FleetnetError(
-            "cryptography: no such Python library on the controller. Install it (Debian, Ubuntu: python3-cryptography)"
+            "cryptography: not found on the controller. Install it (Debian, Ubuntu: python3-cryptography)."
         )
 
 
@@ -160,10 +160,10 @@ class Authority:
             if key is None:
                 raise FleetnetError(
                     f"{self._folder.path(CA_KEY_FILE)}: missing. Restore it, or raise authority.generation to create "
-                    f"another authority, which replaces the certificates of all hosts and clients"
+                    f"another authority, which replaces the certificates of all hosts and clients."
                 )
             if certificate.public_key() != key.public_key():
-                raise FleetnetError(f"{self._folder.path(CA_KEY_FILE)}: is not the key of {CA_FILE}. Restore it")
+                raise FleetnetError(f"{self._folder.path(CA_KEY_FILE)}: is not the key of {CA_FILE}. Restore it.")
             # Early enough that no certificate expires after its authority.
             reason = reason_of_age(_not_after(certificate), self._lifetimes.certificate, self._now)
             if reason is None:
@@ -273,7 +273,7 @@ class Authority:
         key = load_key(content, self._folder.path(name))
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise FleetnetError(
-                f"{self._folder.path(name)}: must be an elliptic curve key. Remove it to create another"
+                f"{self._folder.path(name)}: must be an elliptic curve key. Remove it to create another."
             )
         return key
 
@@ -283,21 +283,23 @@ def check_provided(material: TlsFiles, now: datetime.datetime) -> None:
     for certificate in load_certificates(material.ca.encode(), "ca_certificate"):
         reason = reason_of_age(_not_after(certificate), 0, now)
         if reason:
-            raise FleetnetError(f"ca_certificate ({_common_name(certificate)}): {reason}. Provide another one")
+            raise FleetnetError(f"ca_certificate ({_common_name(certificate)}): {reason}. Provide another one.")
     own = load_certificates(material.certificate.encode(), "certificate")[0]
     reason = reason_of_age(_not_after(own), 0, now)
     if reason:
-        raise FleetnetError(f"certificate ({_common_name(own)}): {reason}. Provide another one")
+        raise FleetnetError(f"certificate ({_common_name(own)}): {reason}. Provide another one.")
     key = load_key(material.key.encode(), "private_key")
     if key.public_key() != own.public_key():
-        raise FleetnetError(f"private_key: is not the key of certificate ({_common_name(own)}). Provide that one")
+        raise FleetnetError(
+            f"private_key: is not the key of certificate ({_common_name(own)}). Provide the matching key."
+        )
 
 
 def load_certificates(content: bytes, where: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(content)
     except ValueError:
-        raise FleetnetError(f"{where}: must be a certificate in PEM format") from None
+        raise FleetnetError(f"{where}: must be a certificate in PEM format.") from None
 
 
 def load_key(content: bytes, where: str) -> t.Any:
@@ -305,12 +307,12 @@ def load_key(content: bytes, where: str) -> t.Any:
     try:
         return serialization.load_pem_private_key(content, password=None)
     except (ValueError, TypeError):
-        raise FleetnetError(f"{where}: must be a private key in PEM format without a password") from None
+        raise FleetnetError(f"{where}: must be a private key in PEM format without a password.") from None
 
 
 def _check_name(name: str) -> None:
     if not name or name.startswith(".") or "/" in name or "\0" in name or len(name) > 64:
-        raise FleetnetError(f"{name!r}: is not a valid name: 1 to 64 characters without '/'")
+        raise FleetnetError(f"{name!r}: is not a valid name. Use 1 to 64 characters without '/'.")
 
 
 def _name(common_name: str) -> x509.Name:

@@ -33,7 +33,7 @@ class Inventory:
         self.groups: t.Mapping[str, list[str]] = task_vars["groups"]
         if group not in self.groups:
             raise InvalidValue(
-                PREFIX + "group", group, "no such group in the inventory. Create it with the fleet's hosts"
+                PREFIX + "group", group, "is not a group of the inventory. Create it with the fleet's hosts"
             )
         self.hosts = list(self.groups[group])
         self._hostvars = task_vars["hostvars"]

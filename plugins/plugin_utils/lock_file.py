@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock file on the controller: reading it, and excluding other controllers meanwhile."""
+"""The lock file on the controller: reading it, and excluding other controllers while it is used."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def read(path: str) -> tuple[str, LeaseBook | None]:
     except UnicodeDecodeError as error:
         raise lockfile.BrokenLockFile(
             f"lock file {path}: byte {error.start} is not UTF-8 text. The file was not changed. Restore it "
-            "from version control"
+            "from version control."
         ) from error
     return text, lockfile.parse(text, path)

@@ -34,13 +34,13 @@ class Prefix(t.NamedTuple):
         if plain is not None and plain[1] is not None and not plain[0] & ((1 << (32 - plain[1])) - 1):
             return cls(4, plain[0], plain[1])
         if not isinstance(text, str) or "/" not in text:
-            raise ValueError("an address block is written ADDRESS/LENGTH, for example 10.64.0.0/12")
+            raise ValueError("must be an address block, for example 10.64.0.0/12")
         try:
             network = ipaddress.ip_network(text)
         except ValueError as error:
             if "has host bits set" in str(error):
                 inside = ipaddress.ip_network(text, strict=False)
-                raise ValueError(f"has host bits set; the block that holds this address is {inside}") from None
+                raise ValueError(f"has host bits set. Use {inside}") from None
             raise ValueError(f"is not an address block: {error}") from None
         return cls(network.version, int(network.network_address), network.prefixlen)
 
@@ -127,7 +127,7 @@ def format_address(version: int, address: int) -> str:
 
 
 def parse_block(option: str, text: str) -> Prefix:
-    """Parse the address block that an option holds. Raises InvalidValue, which names the option."""
+    """Parse the address block of an option. Raises InvalidValue, which names the option."""
     try:
         return Prefix.parse(text)
     except ValueError as error:

@@ -4,7 +4,7 @@
 """Read typed values from what a user wrote: variables of the declaration and items of the modules' options.
 
 Every error is an :class:`InvalidValue` that names the value's path as written (``docker_fleet_networks[1].mtu``), the
-host if the value belongs to one, and the value. An unknown key is answered with the nearest known one.
+host if the value belongs to one, and the value. For an unknown key, it suggests the nearest known one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
 _REQUIRED: t.Any = object()
-# The hosts of a large fleet would fill the screen.
+# Limits the length of the message in a large fleet.
 _MOST_NAMED = 20
 _TRUE = ("yes", "on", "true", "y", "t", "1")
 _FALSE = ("no", "off", "false", "n", "f", "0")
@@ -25,17 +25,17 @@ _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*\Z")
 
 
 def nearest(word: str, words: t.Iterable[str]) -> str:
-    """A hint for a typo: ``did you mean 'X'?``, or the list of known words."""
+    """A hint for a typo: ``Did you mean 'X'?``, or the list of valid names."""
     known = sorted(words)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"Did you mean {close[0]!r}?"
     more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
-    return f"known are: {', '.join(known[:_MOST_NAMED]) or 'none'}{more}"
+    return f"Valid names: {', '.join(known[:_MOST_NAMED]) or 'none'}{more}."
 
 
 class Fields:
-    """One mapping, read key by key. A key that is absent or null has the default that the caller gives.
+    """One mapping, read key by key. A key that is absent or null has the caller's default.
 
     Without a default the key is required. Booleans and numbers may be strings, since templates return strings.
     """
@@ -48,7 +48,7 @@ class Fields:
         host: str | None = None,
         hints: t.Mapping[str, str] | None = None,
     ) -> None:
-        """Check the keys of ``value``, whose place is ``path``; ``host`` is None if it belongs to the whole fleet.
+        """Check the keys of ``value``, which is at ``path``; ``host`` is None if it belongs to the whole fleet.
 
         ``known`` are the keys, or a mapping from each key to its aliases. ``hints`` maps other keys to what to do
         about them.
@@ -63,7 +63,7 @@ class Fields:
         written_as: dict[str, str] = {}
         for key, entry in value.items():
             if key not in name_of:
-                hint = (hints or {}).get(key) or f"Unknown key; {nearest(str(key), name_of)}"
+                hint = (hints or {}).get(key) or f"unknown key. {nearest(str(key), name_of)}"
                 raise InvalidValue(self.at(str(key)), entry, hint, host)
             if entry is None:
                 continue
@@ -160,7 +160,7 @@ class Fields:
         return str(value)
 
     def mapping(self, key: str, default: t.Any = _REQUIRED) -> t.Any:
-        """A mapping with strings as keys, empty unless the caller gives a default."""
+        """A mapping with strings as keys, empty unless the caller passes a default."""
         value = self._typed(key, {} if default is _REQUIRED else default, (dict, t.Mapping), "a mapping")
         if value is None:
             return None

@@ -23,7 +23,7 @@ def read_text(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
-        raise FleetnetError(f"{path}: is not UTF-8 text (byte {error.start}). Repair it by hand") from error
+        raise FleetnetError(f"{path}: is not UTF-8 text (byte {error.start}). Repair the file first.") from error
 
 
 def back_up(path: str) -> str | None:

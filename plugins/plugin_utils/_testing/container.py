@@ -213,7 +213,7 @@ class Container:
         """The address for ``source``: on a network that both are attached to, else on any; IPv4 if it has one."""
         endpoints = self._endpoints()
         if not endpoints:
-            raise AssertionError(f"{self} (mode {self.mode}) has no address of its own. Use the address to probe")
+            raise AssertionError(f"{self} (mode {self.mode}) has no address of its own. Pass the address to probe.")
         if network is not None:
             endpoints = [self.endpoint(network)]
         else:
@@ -233,7 +233,7 @@ class Container:
         if len(self.networks) != 1:
             raise AssertionError(
                 f"{self} (mode {self.mode}) is attached to {len(self.networks)} networks ({', '.join(self.networks)}). "
-                "Use address_on(network)"
+                "Use address_on(network)."
             )
         return self.networks[0]
 

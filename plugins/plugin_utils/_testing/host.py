@@ -81,7 +81,7 @@ class ObservedFleet:
         if not connection.backend.HAS_RUN_ANSIBLE:
             raise AssertionError(
                 f"{connection.backend.get_pytest_id()} is not connected through Ansible, which these fixtures require. "
-                "Run pytest with --hosts=ansible://GROUP --ansible-inventory=INVENTORY"
+                "Run pytest with --hosts=ansible://GROUP --ansible-inventory=INVENTORY."
             )
         self._options = {key: getattr(connection.backend, key) for key in self._options}
         found = ObservedHost(self, connection)

@@ -26,13 +26,16 @@ def check_versions(options: t.Iterable[str], version: Version) -> None:
         since = BY_OPTION[option].since
         if version < since:
             needs, has = (".".join(str(part) for part in numbers) for numbers in (since, version))
-            raise Unsupported(f"{option} needs Docker engine {needs} or newer; this host has {has}")
+            raise Unsupported(
+                f"{option}: requires Docker engine {needs} or newer, and this host has {has}. Upgrade the engine, or "
+                "remove the option."
+            )
 
 
 def check_values(desired: t.Mapping[str, t.Any], config: Json, version: Version) -> None:
     """Raise InvalidValue for the first managed key of ``config``, the merged daemon.json, that dockerd rejects.
 
-    Without ``desired`` keys (names as in daemon.json) nothing is checked: the file is its owner's.
+    Without ``desired`` keys (names as in daemon.json), nothing is checked: the file belongs to the user.
     """
     if not desired:
         return
@@ -56,30 +59,34 @@ def reload_works(config: Json, version: Version) -> bool:
 
 
 def check_swarm(desired: t.Mapping[str, t.Any], info: Json) -> None:
-    """Raise InvalidValue for live restore and the nftables backend in a swarm: dockerd would not start again."""
+    """Raise InvalidValue for live restore and the nftables backend in a swarm: dockerd does not start with them."""
     if not in_swarm(info):
         return
     if desired.get("live-restore"):
-        raise _invalid("live-restore", True, "this host is in a swarm, and a swarm's engine rejects live restore")
+        raise _invalid("live-restore", True, "is not supported in a swarm, and this host is in one. Remove it")
     if desired.get("firewall-backend") == "nftables":
-        raise _invalid("firewall-backend", "nftables", "this host is in a swarm, whose networks require iptables")
+        raise _invalid(
+            "firewall-backend", "nftables", "is not supported in a swarm, and this host is in one. Use iptables"
+        )
 
 
 def _combinations(config: Json, version: Version) -> None:
     if config.get("iptables") is False:
         if config.get("icc") is False:
-            raise _invalid("icc", False, "dockerd isolates containers by iptables, which iptables: false forbids")
+            raise _invalid("icc", False, "requires iptables: true. Set it, or remove icc")
         if config.get("ip6tables") is True and version < _SETTLED:
-            raise _invalid("ip6tables", True, "engines before 27.0 do not start with it and iptables: false")
+            raise _invalid(
+                "ip6tables", True, "requires iptables: true on engines before 27.0. Set it, or remove ip6tables"
+            )
         if config.get("ip-masq") is True:
-            raise _invalid("ip-masq", True, "dockerd masquerades by iptables, which iptables: false forbids")
+            raise _invalid("ip-masq", True, "requires iptables: true. Set it, or remove ip_masq")
     if config.get("bridge") and (config.get("bip") or config.get("bip6")):
         reason = f"daemon.json names the bridge {config['bridge']}, which has its own address. Declare bridge as well"
         raise _invalid("bip", config.get("bip") or config.get("bip6"), reason)
     if config.get("ipv6") and version < _SETTLED and not config.get("fixed-cidr-v6"):
-        raise _invalid("ipv6", True, "engines before 27.0 require fixed_cidr_v6 with it")
+        raise _invalid("ipv6", True, "requires fixed_cidr_v6 on engines before 27.0. Set it")
     if config.get("ip6tables") and version < _SETTLED and not config.get("experimental"):
-        raise _invalid("ip6tables", True, 'engines before 27.0 require "experimental": true in daemon.json with it')
+        raise _invalid("ip6tables", True, 'requires "experimental": true in daemon.json on engines before 27.0. Add it')
 
 
 def _invalid(name: str, value: object, reason: str) -> InvalidValue:

@@ -5,7 +5,7 @@
 """daemon.json as text: parse it, with line and column of errors, and edit single keys in place.
 
 Editing splices text instead of dumping a parsed document: order, indentation, number formats and foreign keys stay byte
-for byte as their owner wrote them.
+for byte as the user wrote them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class BrokenFile(FleetnetError):
         self.column = position - (before.rfind("\n") + 1) + 1
         super().__init__(
             f"{path}: line {self.line}, column {self.column}: {reason}. dockerd does not start with this file. "
-            f"Repair it by hand first"
+            "Repair the file first."
         )
 
 

@@ -71,7 +71,7 @@ def check_flags(config: Json, argv: t.Sequence[str], path: str, unit: str) -> No
         if name in flags and name != "runtimes":  # the only key that dockerd merges
             raise FleetnetError(
                 f"{path}: {name}: {unit} sets the same key by the flag '{flags[name]}', and dockerd does not start "
-                f"with both. Remove the flag from the unit (systemctl cat {unit}) or the key from the file"
+                f"with both. Remove the flag from the unit (systemctl cat {unit}) or the key from the file."
             )
 
 
@@ -85,7 +85,7 @@ def check_known(config: Json, help_text: str, path: str) -> None:
     for name in _flatten(config):
         if name not in known:
             raise FleetnetError(
-                f"{path}: {name}: this dockerd does not know the key and would not start. Remove it from the file"
+                f"{path}: {name}: this dockerd does not know the key and would not start. Remove it from the file."
             )
 
 

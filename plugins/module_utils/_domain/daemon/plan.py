@@ -43,7 +43,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 
-NOTHING_CHANGED = "Nothing was changed"
+NOTHING_CHANGED = "Nothing was changed."
 
 
 class DesiredDaemon(t.NamedTuple):

@@ -63,7 +63,7 @@ def fixed_range(family: int) -> Check:
                 reason = f"is not inside docker0's network {outer}, which bip declares. Change or unset {option}"
                 raise InvalidValue(option, value, reason)
         if family == 6 and network.prefixlen > 126:
-            raise InvalidValue(option, value, "leaves no address for a container")
+            raise InvalidValue(option, value, "leaves no address for a container. Use a larger network")
 
     return check
 
@@ -79,7 +79,7 @@ def gateway(family: int) -> Check:
         if config.get(bridge):
             network = _bridge_address(bridge, config[bridge], family).network
             if ipaddress.ip_address(value) not in network:
-                raise InvalidValue(option, value, f"is not inside docker0's network {network}")
+                raise InvalidValue(option, value, f"is not inside docker0's network {network}. Use an address of it")
 
     return check
 
@@ -115,7 +115,7 @@ def address_pools(option: str, value: t.Any, _config: Json) -> None:
             raise InvalidValue(where + ".size", size, reason)
         for other in pools:
             if network.version == other.version and network.overlaps(other):
-                raise InvalidValue(where + ".base", base, f"overlaps with the pool {other}")
+                raise InvalidValue(where + ".base", base, f"overlaps with the pool {other}. Use another block")
         pools.append(network)
 
 
@@ -157,9 +157,9 @@ def _bridge_address(option: str, value: t.Any, family: int) -> _Interface:
     network = parsed.network
     if parsed.ip == network.network_address or (family == 4 and parsed.ip == network.broadcast_address):
         first = next(iter(network.hosts()))
-        raise InvalidValue(option, value, f"is not an address of a host in {network}. The first one is {first}")
+        raise InvalidValue(option, value, f"is not an address of a host in {network}. Use {first}")
     if family == 4 and network.prefixlen > 30:
-        raise InvalidValue(option, value, "leaves no address for a container")
+        raise InvalidValue(option, value, "leaves no address for a container. Use a larger network")
     return t.cast(_Interface, parsed)
 
 

@@ -96,7 +96,7 @@ def unknown_variables(names: t.Iterable[str]) -> list[str]:
 
 def refuse_unknown_variable(name: str, value: object, host: str | None) -> InvalidValue:
     """The error for a variable that :func:`unknown_variables` found."""
-    return InvalidValue(name, value, f"Unknown variable; {nearest(name, _KNOWN_VARIABLES)}", host)
+    return InvalidValue(name, value, f"unknown variable. {nearest(name, _KNOWN_VARIABLES)}", host)
 
 
 def parse_fleet(
@@ -218,7 +218,7 @@ def _parse_reservations(fields: Fields, schemes: tuple[Scheme, ...]) -> dict[str
     for host in sorted(values):
         blocks = inner.prefixes(host)
         if len({block.version for block in blocks}) < len(blocks):
-            raise inner.fail(host, "contains two blocks of one IP version. A host has at most one of each.")
+            raise inner.fail(host, "contains two blocks of one IP version. Reserve at most one of each.")
         for block in blocks:
             scheme = by_version.get(block.version)
             if scheme is None:

@@ -195,7 +195,8 @@ def _parse_network(
     subnets = _parse_subnets(fields)
     if subnets and fields.has("prefix_length"):
         raise fields.fail(
-            "prefix_length", f"is given twice: the pinned subnet {subnets[0]} has a prefix length. Remove one of them."
+            "prefix_length",
+            f"contradicts the pinned subnet {subnets[0]}, which has a prefix length. Remove prefix_length.",
         )
     if not subnets and host:
         raise fields.fail("subnet", "is required for a network of one host.")
@@ -272,7 +273,7 @@ def _is_address(name: str) -> bool:
 def _parse_subnets(fields: Fields) -> tuple[Prefix, ...]:
     subnets = fields.prefixes("subnet")
     if len({subnet.version for subnet in subnets}) < len(subnets):
-        raise fields.fail("subnet", "contains two subnets of one IP version. A network has at most one of each.")
+        raise fields.fail("subnet", "contains two subnets of one IP version. Set at most one of each.")
     return tuple(sorted(subnets))
 
 
@@ -299,14 +300,14 @@ def _parse_places(fields: Fields, key: str, value: t.Any, subnets: tuple[Prefix,
             raise fields.refuse(
                 key,
                 text,
-                f"cannot be an address: the network has another subnet on each host. Give the {what}'s number in the "
+                f"cannot be an address: the network has another subnet on each host. Set the {what}'s number in the "
                 "subnet (1, or -2 for the last but one), or pin the network's subnet.",
             )
         subnet = next((pinned for pinned in subnets if pinned.version == version), None)
         if subnet is None:
             raise fields.refuse(key, text, f"is not in the subnet {subnets[0]}. Use an address of it.")
         if version in places:
-            raise fields.refuse(key, text, f"is the second IPv{version} address. Give at most one.")
+            raise fields.refuse(key, text, f"is the second IPv{version} address. Set at most one.")
         places[version] = address - subnet.address
     return places
 
@@ -319,7 +320,7 @@ def _parse_ranges(
     for block in fields.prefixes("ip_range"):
         version = block.version
         if version in ranges:
-            raise fields.refuse("ip_range", str(block), f"is the second IPv{version} range. Give at most one.")
+            raise fields.refuse("ip_range", str(block), f"is the second IPv{version} range. Set at most one.")
         if subnets:
             subnet = next((pinned for pinned in subnets if pinned.contains(block)), None)
             if subnet is None:
@@ -345,7 +346,7 @@ def _parse_ranges(
 def _check_blocks(fields: Fields, network: Network, versions: t.Sequence[int]) -> None:
     """Check each address block as the module does, for a slot with an example of a subnet.
 
-    What the checks compare lies within the subnet, so the result is the same for each host's slot.
+    The checks compare only values within the subnet, so the result is the same for each host's slot.
     """
     examples = {4: Prefix(4, 10 << 24, network.prefix_length), 6: Prefix(6, 0xFD << 120, LENGTH_V6)}
     for subnet in network.subnets or [examples[version] for version in versions]:

@@ -56,7 +56,10 @@ def _parse_line(
     ports = _parse_ports(fields)
     protocol = fields.choice("protocol", ("any", "icmp", "tcp", "udp"), "tcp" if ports else "any")
     if ports and protocol not in ("tcp", "udp"):
-        raise fields.fail("ports", f"requires protocol tcp or udp, and the protocol is {protocol}.")
+        raise fields.fail(
+            "ports",
+            f"requires protocol tcp or udp, and the protocol is {protocol}. Remove ports, or change the protocol.",
+        )
     return PolicyLine(sources, targets, protocol, ports, path)
 
 
@@ -67,7 +70,7 @@ def _parse_end(
     if name in known:
         return name
     if not _LIKE_AN_ADDRESS.match(name) or not set(name) & set(".:"):
-        raise fields.fail(key, f"{name!r} is not a declared network; {nearest(name, known)}")
+        raise fields.fail(key, f"{name!r} is not a declared network. {nearest(name, known)}")
     try:
         block = Prefix.parse(name) if "/" in name else single(*parse_address(name))
     except ValueError as error:

@@ -106,20 +106,20 @@ def _check(policy: Policy, engine: EngineFirewall) -> None:
             raise Unsupported(
                 f"{program} chain FORWARD has policy DROP, and the engine writes no iptables rules for declared "
                 "traffic. With ufw, set DEFAULT_FORWARD_POLICY=\"ACCEPT\" in /etc/default/ufw and run 'ufw reload'; "
-                f"otherwise run '{program} -P FORWARD ACCEPT'. The fleet's rules drop what is not declared"
+                f"otherwise run '{program} -P FORWARD ACCEPT'. The fleet's rules still drop undeclared traffic."
             )
     if engine.firewall != "nftables":
         return
     if engine.version < NFTABLES_SINCE:
         raise Unsupported(
-            f"engine {'.'.join(map(str, engine.version))} does not support the nftables firewall backend "
-            "(29.0 or newer does). Use the iptables backend"
+            f"engine {'.'.join(map(str, engine.version))} does not support the nftables firewall backend, which requires "
+            "29.0 or newer. Use the iptables backend."
         )
     for line in policy.lines:
         if _routes_to_default_bridge(line):
             raise Unsupported(
                 f"{line.path} ({line}): the engine's nftables firewall backend does not allow routing to or from "
-                f"{DEFAULT_BRIDGE}. Use user-defined networks, or the iptables backend"
+                f"{DEFAULT_BRIDGE}. Use user-defined networks, or the iptables backend."
             )
 
 

@@ -5,7 +5,7 @@
 
 A lease is permanent and never moves. A host or network that leaves the declaration keeps its lease as ``departed`` and
 gets it back when it returns, until a user reclaims it. IPv4 and IPv6 are leased side by side, by the same rules. The
-lock file beside the inventory is these records as text.
+lock file next to the inventory holds these records as text.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def lease(fleet: Fleet, hosts: t.Sequence[str], held: LeaseBook | None) -> Lease
             raise InvalidValue(
                 PREFIX + _suffixed("supernet", leases.supernet.version),
                 None,
-                f"is missing, and the lock file holds leases from {leases.supernet}. Set it to that, or move the lock "
-                "file away to give all hosts and networks new addresses",
+                f"is missing, and the lock file holds leases from {leases.supernet}. Set it to that, or remove the lock "
+                "file to assign new addresses to all hosts and networks",
             )
     return LeaseBook(tuple(_lease_family(fleet, scheme, hosts, held) for scheme in fleet.schemes))
 
@@ -125,16 +125,16 @@ def _check_held(scheme: Scheme, held: Leases) -> None:
         raise InvalidValue(
             PREFIX + _suffixed("supernet", version),
             str(scheme.supernet),
-            f"the lock file holds leases from {held.supernet}. Set it to that, or move the lock file away to give all "
-            "hosts and networks new addresses",
+            f"the lock file holds leases from {held.supernet}. Set it to that, or remove the lock file to assign new "
+            "addresses to all hosts and networks",
         )
     if scheme.host_prefix_length != held.host_prefix_length:
         raise InvalidValue(
             PREFIX + _suffixed("host_prefix_length", version),
             scheme.host_prefix_length,
             f"hosts hold leases of /{held.host_prefix_length} blocks, and leases do not move. Set it to "
-            f"{held.host_prefix_length}. For networks that do not fit, pin a subnet outside of the supernet, or move "
-            "the lock file away to give all hosts and networks new addresses",
+            f"{held.host_prefix_length}. For networks that do not fit, pin a subnet outside of the supernet, or "
+            "remove the lock file to assign new addresses to all hosts and networks",
         )
 
 
@@ -203,7 +203,7 @@ def _no_room(network: Network, length: int, taken: list[Slot], block: int, held:
     return InvalidValue(
         network.path,
         network.name,
-        f"no /{length} is free in the hosts' blocks, beside {len(taken) - 1} leased networks and the engines' pools. "
+        f"no /{length} is free in the hosts' blocks, which hold {len(taken) - 1} leased networks and the engines' pools. "
         f"To fit it, {', or '.join(remedies)}",
     )
 

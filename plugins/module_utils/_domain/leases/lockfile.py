@@ -24,8 +24,8 @@ FORMAT = 1
 
 _HEAD = """\
 ---
-# The address leases of the fleet, written by fleetnet.docker. Keep this file under version control beside the
-# inventory: without it, hosts and networks get other addresses. The lines under departed keep the addresses of those
+# The address leases of the fleet, written by fleetnet.docker. Keep this file under version control next to
+# the inventory: without it, hosts and networks get other addresses. The lines under departed keep the addresses of those
 # that are no longer declared; docker_fleet_reclaim releases them.
 docker_fleet_leases:  # an empty group for Ansible, so that this file may be in an inventory folder
   vars:
@@ -138,7 +138,7 @@ def parse(text: str, path: str) -> LeaseBook:
         shown = f" ({lines[error.line - 1].strip()[:80]!r})" if 0 < error.line <= len(lines) else ""
         raise BrokenLockFile(
             f"lock file {path}: line {error.line}{shown}: {error.reason}. The file was not changed. Restore it "
-            "from version control"
+            "from version control."
         ) from error
 
 
@@ -204,7 +204,7 @@ def _take(document: Document, section: str, number: int, indent: int, key: str, 
 def _wrong_format(value: str) -> str:
     if value.isdigit() and int(value) > FORMAT:
         return (
-            f"format {value} is of a newer release of fleetnet.docker; this release reads {FORMAT}. Upgrade the "
+            f"format {value} requires a newer release of fleetnet.docker; this release reads {FORMAT}. Upgrade the "
             "collection"
         )
     return f"is not a valid format; this release reads {FORMAT}"

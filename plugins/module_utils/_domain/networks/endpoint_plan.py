@@ -207,7 +207,7 @@ def _check(
             continue
         if not fits(address, network.definition):
             subnets = ", ".join(str(block.subnet) for block in network.definition.blocks) or "none"
-            reason = f"is not a free host address of network {network.name!r}. Its subnets are {subnets}."
+            reason = f"is not a free host address of network {network.name!r}. Choose another address of {subnets}."
             raise InvalidValue(item.where(option), str(address), reason)
         holder = request.taken.get(network.id, {}).get(str(address), container.name)
         if holder != container.name:

@@ -32,7 +32,7 @@ def members(network: ObservedNetwork, containers: t.Iterable[ContainerSummary]) 
 
 
 def refit(attachment: Attachment, definition: Definition) -> tuple[Attachment, tuple[IPAddress, ...]]:
-    """Return the endpoint without the addresses that the network ``definition`` cannot give it, and these addresses."""
+    """Return the endpoint without the addresses that it cannot have on the network ``definition``, and these addresses."""
     lost = tuple(address for address in attachment.addresses if not fits(address, definition))
     kept = dataclasses.replace(
         attachment,
@@ -57,7 +57,7 @@ def fits(address: IPAddress, definition: Definition) -> bool:
 
 
 def keeps_mac(before: Attachment, after: Attachment, version: Version) -> bool:
-    """Whether the engine gives a reconnected endpoint its former MAC address.
+    """Whether a reconnected endpoint keeps its MAC address.
 
     Before 25 a MAC address belongs to the container and stays. From 25 on it belongs to the endpoint, and the engine
     ignores it when a container joins a network (moby issue 48192, fixed in 29.3). Before 28 a MAC address that the
@@ -109,7 +109,7 @@ def find_container(path: str, reference: str, containers: t.Iterable[ContainerSu
     ):
         if len(found) > 1:
             names = ", ".join(each.name for each in found)
-            raise InvalidValue(path, reference, f"is the beginning of {len(found)} ids ({names}). Give a name.")
+            raise InvalidValue(path, reference, f"is the beginning of {len(found)} ids ({names}). Use a name.")
         if found:
             return found[0]
     raise InvalidValue(path, reference, "is not an existing container. Create it first, or remove it from the list.")

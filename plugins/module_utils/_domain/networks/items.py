@@ -49,12 +49,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.v
     option_of,
 )
 
-_IN_BLOCK = "Unknown key; it belongs to ipam_config, a list of address blocks."
-_BESIDE = "Unknown key; it is an option of the task, beside networks."
+_IN_BLOCK = "unknown key. Move it to ipam_config, a list of address blocks."
+_OF_TASK = "unknown key. Move it to the task: it is not an option of a network."
 _HINTS = {
     **{key: _IN_BLOCK for name, others in aliases(BLOCK_TABLE).items() for key in (name, *others)},
-    **dict.fromkeys(("state", "prune", "strict", "on_drift", "allow_disconnect"), _BESIDE),
-    "force": "Unknown key; see on_drift and allow_disconnect of the task.",
+    **dict.fromkeys(("state", "prune", "strict", "on_drift", "allow_disconnect"), _OF_TASK),
+    "force": "unknown key. Use on_drift and allow_disconnect of the task.",
 }
 
 
@@ -234,7 +234,7 @@ def _consistent(item: Item, fields: Fields) -> Item:
     listed = [block.family for block in item.blocks or ()]
     families = set(listed)
     if len(listed) > len(families) and item.driver in (None, "bridge") and not item.config_only:
-        raise fields.fail("ipam_config", "contains two subnets of one IP version. A bridge network has one of each.")
+        raise fields.fail("ipam_config", "contains two subnets of one IP version. Set at most one of each.")
     for family, flag in ((4, "enable_ipv4"), (6, "enable_ipv6")):
         if getattr(item, flag) is False and family in families:
             raise fields.fail(flag, f"contradicts the IPv{family} subnet in ipam_config. Remove one of them.")

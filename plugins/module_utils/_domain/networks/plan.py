@@ -54,7 +54,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.t
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """What was read beside the list of networks, as far as :class:`Survey` needs it.
+    """What was read in addition to the list of networks, as far as :class:`Survey` needs it.
 
     ``attachments`` are by network id, for :attr:`Survey.interrupted` and for networks that a container is to leave.
     ``services`` are names by network id.

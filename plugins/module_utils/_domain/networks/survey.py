@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What there is to do according to the list of networks, and what else must be read to plan it."""
+"""The work that follows from the list of networks, and what else must be read to plan it."""
 
 from __future__ import annotations
 

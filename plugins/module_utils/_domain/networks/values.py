@@ -73,7 +73,7 @@ def name_problem(name: str) -> str | None:
     if name in PREDEFINED:
         return "is the name of one of the engine's own networks. Choose another name."
     if _FULL_ID.match(name):
-        return "has the form of a network's id. Give the network's name, or choose another one."
+        return "has the form of a network's id. Use the network's name, or choose another one."
     if not _NAME.match(name):
         return "must start with a letter or digit and contain only letters, digits, '_', '.' and '-'."
     return None

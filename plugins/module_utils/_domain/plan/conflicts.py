@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Conflicts between the plan's addresses and what the hosts report, before any host is changed.
 
-A host reports what ``network_info`` returns. Everything there that overlaps an address block which the plan gives to
-containers is a conflict, unless it belongs to the plan: a declared network or its bridge, docker0, a network from the
+A host reports what ``network_info`` returns. Everything in it that overlaps an address block of the plan is a
+conflict, unless it belongs to the plan: a declared network or its bridge, docker0, a network from the
 host's own pools, a network of this collection that is no longer declared, a route to a peer.
 """
 
@@ -40,7 +40,7 @@ _MOST_HOSTS = 5
 
 
 class Claim(t.NamedTuple):
-    """A block that the plan gives to containers, its owner, and the variable that changes it."""
+    """A block of the plan for containers, its owner, and the variable that changes it."""
 
     block: Prefix
     owner: str
@@ -67,7 +67,7 @@ class Conflict(t.NamedTuple):
         more = f" and {self.others} more" if self.others else ""
         return (
             f"{named_hosts(self.hosts)}: {self.finding.what} ({self.finding.block}) overlaps {self.claim.owner} "
-            f"({self.claim.block}){more}. {self.alternative}"
+            f"({self.claim.block}){more}. {self.alternative}."
         )
 
 

@@ -95,7 +95,7 @@ def take_out(
             raise InvalidValue(
                 PREFIX + "remove",
                 name,
-                f"no such host in the fleet or among the departed ones; {nearest(name, names)}",
+                f"is neither a host of the fleet nor departed. {nearest(name, names)}",
             )
     reservations = {host: blocks for host, blocks in fleet.reservations.items() if host not in leaving}
     # Networks may name a leaving host as a carrier: it becomes an empty group.
@@ -118,7 +118,7 @@ def make_plan(
             raise InvalidValue(
                 f"{PREFIX}reservations.{reserved}",
                 reserved,
-                f"no such host in the fleet; {nearest(reserved, names)}",
+                f"is not a host of the fleet. {nearest(reserved, names)}",
             )
     carriers = {network.name: _carriers(network, known, groups) for network in fleet.networks}
     _check_underlay(hosts)
@@ -146,7 +146,7 @@ def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.
                 wanted.update(groups[name])
             else:
                 raise InvalidValue(
-                    f"{network.path}.hosts", name, f"no such host or group; {nearest(name, [*known, *groups])}"
+                    f"{network.path}.hosts", name, f"is not a host or group. {nearest(name, [*known, *groups])}"
                 )
         chosen = known & wanted
     if network.subnets and network.driver not in ON_THE_LAN and len(chosen) > 1:

@@ -33,8 +33,8 @@ def make_policy(fleet: Fleet, book: LeaseBook, carriers: t.Mapping[str, t.Collec
                     raise InvalidValue(
                         f"{line.path}.{key}",
                         name,
-                        f"is a network of driver {networks[name].driver}, whose traffic the hosts do not forward. Only "
-                        "networks of driver bridge are valid here",
+                        f"is a network of driver {networks[name].driver}, whose traffic the hosts do not forward. Use "
+                        "a network of driver bridge",
                     )
                 if name in networks and networks[name].internal:
                     raise InvalidValue(

@@ -105,7 +105,7 @@ def _parse_probe(where: str, item: dict[str, t.Any]) -> ProbeRequest:
     try:
         destination = str(ipaddress.ip_address(item["destination"]))
     except ValueError:
-        raise InvalidValue(f"{where}.destination", item["destination"], "is not an IP address") from None
+        raise InvalidValue(f"{where}.destination", item["destination"], "is not a valid IP address") from None
     if not 0 <= token < TOKENS:
         raise InvalidValue(f"{where}.token", token, f"must be between 0 and {TOKENS - 1}")
     if protocol == "icmp" and port is not None:

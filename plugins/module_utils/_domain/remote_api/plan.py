@@ -207,7 +207,7 @@ def plan_remote_api(desired: DesiredRemoteApi, observed: ObservedRemoteApi, allo
     if desired.tls:
         own_flags = tls_flags(desired.listen, desired.port, "hosts" in flags.keys_of_flags(unit_argv))
         if not observed.exec_start:
-            raise FleetnetError(f"{observed.unit}: no ExecStart found to add flags to (systemctl cat {observed.unit})")
+            raise FleetnetError(f"{observed.unit}: no ExecStart found. Check the unit (systemctl cat {observed.unit}).")
         texts.update(zip((CA_FILE, CERT_FILE, KEY_FILE), desired.tls))
         texts[observed.drop_in] = drop_in_text(observed.exec_start, own_flags)
     argv = unit_argv + own_flags

@@ -48,7 +48,7 @@ def _gateway(option: str, item: t.Mapping[str, t.Any], suffix: str, version: int
     try:
         found = parse_address(value)[0] if value else None
     except ValueError:
-        raise InvalidValue(option, value, "is not an IP address") from None
+        raise InvalidValue(option, value, "is not a valid IP address") from None
     if found != version:
         raise InvalidValue(option, value, f"must be an IPv{version} address, like the blocks behind it")
     return str(value)

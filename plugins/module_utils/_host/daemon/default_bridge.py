@@ -82,10 +82,10 @@ class DefaultBridgeExecutor:
             flags.check_flags(parsed, unit.argv, path, unit.name)
             # No connection: through docker.socket it would start the daemon. A stopped unit has no failure to report.
             log = failure_lines(self._daemon.log_since(time.time() - 86400)) if unit.active == "failed" else []
-            last = f". Its last log line: {log[-1]}" if log else ""
+            last = f" Its last log line: {log[-1]}" if log else ""
             raise FleetnetError(
                 f"{unit.name} is {unit.active}, and default_bridge compares with the running daemon. Start it first "
-                f"(systemctl start {unit.name}){last}"
+                f"(systemctl start {unit.name}).{last}"
             )
         engine = self._connect()
         version = tuple(engine.version)
@@ -193,11 +193,12 @@ class DefaultBridgeExecutor:
             time.sleep(POLL_SECONDS)
             missing = option_changes(desired, self.observe())
         if missing:
-            raise FleetnetError(f"not in effect after the {plan.signal} of {plan.unit}: {joined(missing)}")
+            raise FleetnetError(f"not in effect after the {plan.signal} of {plan.unit}: {joined(missing)}.")
 
     def _restore(self, plan: DaemonPlan, error: FleetnetError, began: float) -> FleetnetError:
         """Restore file, daemon and containers; returns the error to raise, with the reason from the daemon's log."""
         log = logged_failure(self._daemon, began)
+        reason = str(error).rstrip(".")
         try:
             if plan.writes:
                 _write(plan.path, plan.before)
@@ -206,9 +207,9 @@ class DefaultBridgeExecutor:
                 resume_containers(self._connect(), plan.resume)
         except (FleetnetError, OSError) as second:
             # The run stays unfinished: the next one tries again.
-            return FleetnetError(f"{error}.{log} Restoring the former {plan.path} failed as well: {second}")
+            return FleetnetError(f"{reason}.{log} Restoring the former {plan.path} failed as well: {second}")
         self._records.end_run()
-        return FleetnetError(f"{error}. The former {plan.path} is restored and {plan.unit} runs with it.{log}")
+        return FleetnetError(f"{reason}. The former {plan.path} is restored and {plan.unit} runs with it.{log}")
 
 
 def _write(path: str, text: str | None) -> None:
@@ -267,7 +268,7 @@ def resume_containers(engine: Engine, containers: t.Sequence[RunningContainer]) 
         time.sleep(POLL_SECONDS)
         waiting = [container for container in waiting if _stopped(engine, container)]
     if waiting:
-        raise FleetnetError(f"these containers no longer run: {names_of(waiting)}")
+        raise FleetnetError(f"these containers no longer run: {names_of(waiting)}.")
 
 
 def _addresses_in_use(commands: Commands, engine: Engine, links: t.Sequence[LinkReport]) -> AddressesInUse:

@@ -71,7 +71,7 @@ class RemoteApiExecutor:
         """Return the observed state. Raises FleetnetError if the daemon is down."""
         unit = self._daemon.unit()
         if not unit.runs:
-            raise FleetnetError(f"{unit.name} is {unit.active}. Start it first (systemctl start {unit.name})")
+            raise FleetnetError(f"{unit.name} is {unit.active}. Start it first (systemctl start {unit.name}).")
         engine = self._connect()
         paths = (CA_FILE, CERT_FILE, KEY_FILE, self._drop_in)
         shown = self._commands.run("systemctl", "cat", "--no-pager", unit.name)
@@ -161,7 +161,7 @@ class RemoteApiExecutor:
             self._await_live_restore(True)
 
     def _disable_live_restore(self, path: str, before: str | None) -> None:
-        """Disable live restore and restore daemon.json as its owner wrote it."""
+        """Disable live restore and restore daemon.json as the user wrote it."""
         running = self._daemon.unit().active == "active"
         if running:
             write_atomically(path, self._without(path, before))  # a missing key is not read as false
@@ -184,7 +184,7 @@ class RemoteApiExecutor:
         deadline = time.monotonic() + RELOAD_SECONDS
         while bool(self._connect().get("/info").get("LiveRestoreEnabled")) != enabled:
             if time.monotonic() > deadline:
-                raise FleetnetError(f"{self._daemon.name} does not {'enable' if enabled else 'disable'} live restore")
+                raise FleetnetError(f"{self._daemon.name} does not {'enable' if enabled else 'disable'} live restore.")
             time.sleep(POLL_SECONDS)
 
     def _verify(self, plan: RemoteApiPlan, desired: DesiredRemoteApi) -> None:
@@ -194,12 +194,13 @@ class RemoteApiExecutor:
         for address, port in plan.endpoints:
             served = fingerprint(_served_certificate(address, port))
             if served != own:
-                raise FleetnetError(f"{address}:{port} presents the certificate {served} instead of {own}")
+                raise FleetnetError(f"{address}:{port} presents the certificate {served} instead of {own}.")
 
     def _restore(
         self, plan: RemoteApiPlan, observed: ObservedRemoteApi, error: Exception, began: float
     ) -> FleetnetError:
         log = logged_failure(self._daemon, began)
+        reason = str(error).rstrip(".")
         former = {
             item.path: (item.before, observed.files[item.path].mode if item.before else 0) for item in plan.changes
         }
@@ -208,8 +209,8 @@ class RemoteApiExecutor:
             if plan.reasons:
                 self._restart(plan, observed)
         except (FleetnetError, OSError) as second:
-            return FleetnetError(f"{error}.{log} Restoring the former files failed as well: {second}")
-        return FleetnetError(f"{error}. The former files are restored and {plan.unit} runs with them.{log}")
+            return FleetnetError(f"{reason}.{log} Restoring the former files failed as well: {second}")
+        return FleetnetError(f"{reason}. The former files are restored and {plan.unit} runs with them.{log}")
 
 
 def _file(path: str) -> ObservedFile | None:
@@ -232,7 +233,7 @@ def _served_certificate(address: str, port: int) -> str:
     except OSError as error:
         raise FleetnetError(f"{address}:{port}: no TLS connection: {error}") from error
     if not der:
-        raise FleetnetError(f"{address}:{port} presents no certificate")
+        raise FleetnetError(f"{address}:{port} presents no certificate.")
     return ssl.DER_cert_to_PEM_cert(der)
 
 

@@ -53,7 +53,7 @@ class RunRecords:
                 file.seek(0)
                 holder = file.read() or "unknown"
                 raise FleetnetError(
-                    f"another run (process {holder}) is changing the daemon of this host. Wait until it ends"
+                    f"another run (process {holder}) is changing the daemon of this host. Wait until it ends."
                 ) from None
             file.truncate(0)
             file.write(str(os.getpid()))

@@ -69,12 +69,12 @@ class Daemon:
     def unit(self) -> DaemonUnit:
         """Query the unit. Raises FleetnetError if systemd does not manage the host or does not know the unit."""
         if not self._commands.find("systemctl"):
-            raise FleetnetError(f"systemctl: no such program on this host. {self.name} requires systemd")
+            raise FleetnetError(f"systemctl: not found on this host. {self.name} requires systemd.")
         (shown,) = show_units(self._commands, _PROPERTIES, self.name)
         if shown.get("LoadState") != "loaded":
             state = shown.get("LoadState", "unknown")
             raise FleetnetError(
-                f"the unit {self.name} is {state}. Install the Docker engine, or set service to the name of its unit"
+                f"the unit {self.name} is {state}. Install the Docker engine, or set service to the name of its unit."
             )
         pid = int(shown.get("MainPID") or 0)
         monotonic = int(shown.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
@@ -104,12 +104,12 @@ class Daemon:
             # The job first: while it exists, the state may be that of the former daemon.
             waiting, unit = self._jobs(), self.unit()
             if unit.restarts > restarts or (unit.active == "failed" and not waiting):
-                raise FleetnetError(f"{self.name} does not start")
+                raise FleetnetError(f"{self.name} does not start.")
             if unit.active == "active" and not waiting:
                 return
             restarts = min(restarts, unit.restarts)
             if time.monotonic() > deadline:
-                raise FleetnetError(f"{self.name} has not started within {seconds:.0f} s (it is {unit.active})")
+                raise FleetnetError(f"{self.name} has not started within {seconds:.0f} s (it is {unit.active}).")
 
     def stop(self) -> None:
         self._commands.run("systemctl", "stop", self.name)
@@ -165,7 +165,7 @@ class Daemon:
     def _program(self, argv: t.Sequence[str]) -> str:
         program = argv[0] if argv and os.path.isabs(argv[0]) else self._commands.find("dockerd")
         if not program:
-            raise FleetnetError("dockerd: no such program on this host. Install the Docker engine")
+            raise FleetnetError("dockerd: not found on this host. Install the Docker engine.")
         return program
 
 

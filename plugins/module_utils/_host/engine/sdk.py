@@ -74,7 +74,7 @@ def connect_by_sdk(params: Json) -> SdkEngine:
     if not HAS_DOCKER:
         raise EngineError(
             f"the Docker SDK for Python is missing for {sys.executable} on the host. Install python3-docker "
-            "(Debian, Ubuntu) or docker (PyPI), or set ansible_python_interpreter to a Python that has it"
+            "(Debian, Ubuntu) or docker (PyPI), or set ansible_python_interpreter to a Python that has it."
         )
     docker_host = params["docker_host"]
     try:

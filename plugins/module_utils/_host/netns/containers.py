@@ -48,7 +48,7 @@ class ContainerNamespaces:
                     raise InvalidValue(
                         f"containers[{number}]",
                         container,
-                        f"has no {key!r}. Use what network_info returns with container_details",
+                        f"has no {key!r}. Use the containers that network_info returns with container_details",
                     )
         self._connect = connect
         self._reported = reported

@@ -42,9 +42,9 @@ class Namespace:
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise NamespaceGone(f"{path}: the process has ended") from None
+            raise NamespaceGone(f"{path}: the process has ended.") from None
         except PermissionError:
-            raise FleetnetError(f"{path}: permission denied. Run this task as root (become: true)") from None
+            raise FleetnetError(f"{path}: permission denied. Run this task as root (become: true).") from None
         status = os.fstat(self._descriptor)
         self.id = NamespaceId(status.st_dev, status.st_ino)
 
@@ -81,7 +81,7 @@ def _enter(descriptor: int) -> None:
     except PermissionError:
         raise FleetnetError(
             "cannot enter a network namespace: permission denied. Run this task as root with CAP_SYS_ADMIN"
-            " (become: true)"
+            " (become: true)."
         ) from None
 
 
@@ -98,7 +98,7 @@ def _setns(descriptor: int) -> None:
 def require_root() -> None:
     """Raise FleetnetError without root: raw sockets and other namespaces need CAP_NET_RAW and CAP_SYS_ADMIN."""
     if os.geteuid() != 0:
-        raise FleetnetError("this task requires root for containers' network namespaces. Run it with become: true")
+        raise FleetnetError("this task requires root for containers' network namespaces. Run it with become: true.")
 
 
 def allow_descriptors(wanted: int) -> int:

@@ -145,7 +145,7 @@ class NetworkExecutor:
         if joined and not self._allow_disconnect:
             names = ", ".join(str(each) for each in joined)
             raise FleetnetError(
-                f"{names} joined network {state.name!r} meanwhile. Set allow_disconnect: true to disconnect them."
+                f"{names} joined network {state.name!r} during the run. Set allow_disconnect: true to disconnect them."
             )
         for attachment in joined:
             self._late.setdefault(state.name, []).append(attachment)
@@ -162,7 +162,7 @@ class NetworkExecutor:
             if not any(each.id == state.id for each in read_networks(self._engine)):
                 return
             self._sleep(0.1)
-        raise FleetnetError(f"network {state.name!r} was not removed by the swarm within {_SWARM_SECONDS:.0f} s")
+        raise FleetnetError(f"the swarm did not remove network {state.name!r} within {_SWARM_SECONDS:.0f} s.")
 
     # -- endpoints
 
@@ -298,4 +298,4 @@ def _failure(step: NetworkStep, error: Exception, problems: t.Sequence[str], don
         count = sum(len(state.attachments) for state in step.before)
         end = f"the former state is restored, with {count} endpoint{'' if count == 1 else 's'}"
     before = f"; done before: {'; '.join(done)}" if done else ""
-    return f"{step.title}: {error}; {end}{before}"
+    return f"{step.title}: {str(error).rstrip('.')}; {end}{before}."

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read an engine's networks and endpoints: one list, and beside it only what the plan needs."""
+"""Read an engine's networks and endpoints: one list, and then only what the plan needs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_containers(engine: Engine) -> tuple[ContainerSummary, ...]:
 
 
 def read_snapshot(engine: Engine, survey: Survey) -> Snapshot:
-    """Read what the survey needs beside the list of networks, without a request if it needs nothing."""
+    """Read what the survey needs in addition to the list of networks; without a request if it needs nothing."""
     facts = read_facts(engine) if survey.needs_facts else EngineFacts()
     if not survey.needs_containers:
         return Snapshot(facts=facts)
@@ -107,7 +107,7 @@ def read_container(
     details = inspect_container(engine, urllib.parse.quote(reference, safe=""))
     if details is None:
         if must_exist:
-            raise FleetnetError(f"container: {reference!r}: no such container exists. Create it first.")
+            raise FleetnetError(f"container: {reference!r}: is not an existing container. Create it first.")
         return None
     found = ((network.id, parse_attachment(details, network)) for network in networks)
     return ContainerState(

@@ -5,7 +5,7 @@
 """Start the observer as a process of its own, and stop it and read what it has recorded.
 
 The observer is a fork of the module, because Ansible removes the module's code from the host when the module ends. It
-listens on packet sockets, and opens only the ports that it is given. :mod:`observer_process` is what it runs.
+listens on packet sockets, and opens only the requested ports. :mod:`observer_process` is what it runs.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Observer:
         pid = _detach(lambda ready: listen(captures, listeners, arrivals, lifetime, ready), kept)
         start_time = _start_time(pid)
         if start_time is None:
-            raise FleetnetError("the probe observer ended immediately after its start")
+            raise FleetnetError("the probe observer ended immediately after its start.")
         with open(self._process_file, "w", encoding="utf-8") as file:
             json.dump({"pid": pid, "start_time": start_time}, file)
         for opened in sockets:
@@ -111,7 +111,7 @@ class Observer:
                 if _start_time(pid) != start_time:
                     return True
                 time.sleep(0.01)
-        raise FleetnetError(f"the probe observer (process {pid}) does not end after SIGKILL")
+        raise FleetnetError(f"the probe observer (process {pid}) does not end after SIGKILL.")
 
     def _read(self, alive: bool) -> ObserverRecord:
         arrivals: list[dict[str, t.Any]] = []
@@ -133,7 +133,7 @@ def _private_folder(path: str) -> None:
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise FleetnetError(
-            f"{path} must be a directory that only root can write to. Remove it and run this task again"
+            f"{path} must be a directory that only root can write to. Remove it and run this task again."
         )
 
 
@@ -175,7 +175,7 @@ def _detach(job: t.Callable[[t.Callable[[], None]], None], kept: t.Sequence[int]
     with os.fdopen(reader) as file:
         answer = file.read()  # to its end, when the other end is closed
     if not answer:
-        raise FleetnetError("cannot start the probe observer: the host cannot create a process")
+        raise FleetnetError("cannot start the probe observer: the host cannot create a process.")
     return int(answer)
 
 

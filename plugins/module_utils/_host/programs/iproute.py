@@ -20,7 +20,7 @@ def ip_program(commands: Commands) -> str:
     """Path of ``ip``. Raises FleetnetError if the host does not have it."""
     path = commands.find("ip")
     if path is None:
-        raise FleetnetError("the program ip is missing on the host. Install the package iproute2 (iproute on Fedora)")
+        raise FleetnetError("program 'ip' not found on the host. Install iproute2 (Fedora: iproute).")
     return path
 
 

@@ -122,7 +122,7 @@ def test_hosts_that_differ_in_a_variable_of_the_fleet(controller):
 def test_a_mistyped_variable(controller):
     controller.declare({"h1": {"docker_fleet_lnik": "a"}})
     output = controller.run(fails=True)
-    assert "host h1: docker_fleet_lnik: 'a': Unknown variable; did you mean 'docker_fleet_link'?" in output
+    assert "host h1: docker_fleet_lnik: 'a': unknown variable. Did you mean 'docker_fleet_link'?" in output
 
 
 def test_a_broken_lock_file_is_never_overwritten(controller):
@@ -169,7 +169,7 @@ def test_a_host_that_leaves_keeps_its_lease_and_is_named_explicitly(controller):
     controller.declare(["h1"])
     controller.run("-e", leaves)  # it is no longer in the inventory, and has departed
     output = controller.run("-e", json.dumps({"docker_fleet_plan_without": ["h3"]}), fails=True)
-    assert "docker_fleet_remove: 'h3': no such host in the fleet or among the departed ones" in output
+    assert "docker_fleet_remove: 'h3': is neither a host of the fleet nor departed" in output
 
 
 def test_two_controllers_at_once_never_lease_the_same_block(controller):
@@ -196,9 +196,9 @@ def test_conflicts_end_the_run_before_any_lease(controller):
     for line in (
         "2 address conflict(s) between the plan and the hosts. No host was changed:",
         "- host h1: name server 10.64.0.53 (10.64.0.53/32) overlaps the block of host h1 (10.64.0.0/20). Set "
-        "docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts",
+        "docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts.",
         "- host h1: name server 10.64.16.53 (10.64.16.53/32) overlaps the block of host h2 (10.64.16.0/20). "
-        "Set docker_fleet_reservations.h2 to 10.64.48.0/20, which is free on all hosts",
+        "Set docker_fleet_reservations.h2 to 10.64.48.0/20, which is free on all hosts.",
     ):
         assert line in output
     assert not controller.lock.exists()

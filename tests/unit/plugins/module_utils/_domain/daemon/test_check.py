@@ -33,7 +33,7 @@ PATH = "/etc/docker/daemon.json"
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"bip": "10.64.0.0/24"}, "bip: '10.64.0.0/24': is not an address of a host in 10.64.0.0/24. The first"),
+        ({"bip": "10.64.0.0/24"}, "bip: '10.64.0.0/24': is not an address of a host in 10.64.0.0/24. Use 10.64.0.1"),
         ({"bip": "10.64.0.255/24"}, "not an address of a host"),
         ({"bip": "10.64.0.1"}, "with its prefix length, as in 10.64.0.1/24"),
         ({"bip": "10.64.0.1/33"}, "with its prefix length"),
@@ -56,7 +56,7 @@ PATH = "/etc/docker/daemon.json"
         ({"ip": "any"}, "ip: 'any'"),
         ({"icc": False, "iptables": False}, "icc: False"),
         ({"ip-masq": True, "iptables": False}, "ip_masq: True"),
-        ({"ipv6": True}, "engines before 27.0 require fixed_cidr_v6"),
+        ({"ipv6": True}, "requires fixed_cidr_v6 on engines before 27.0"),
         ({"ip6tables": True}, "experimental"),
         ({"firewall-backend": "ipchains"}, "iptables or nftables"),
         ({"bridge-accept-fwmark": "0x1/"}, "MARK or MARK/MASK"),
@@ -87,7 +87,9 @@ def test_nothing_is_checked_if_no_key_is_declared() -> None:
 
 
 def test_an_unsupported_key_names_the_required_version() -> None:
-    with pytest.raises(Unsupported, match=r"^bip6 needs Docker engine 28\.0 or newer; this host has 26\.1\.5$"):
+    with pytest.raises(
+        Unsupported, match=r"^bip6: requires Docker engine 28\.0 or newer, and this host has 26\.1\.5\."
+    ):
         check_versions(["bip", "bip6"], (26, 1, 5))
 
 

@@ -59,7 +59,7 @@ def test_a_mistyped_variable_is_found():
     assert unknown_variables(["docker_fleet_suppernet", "docker_fleet_supernet", "other"]) == ["docker_fleet_suppernet"]
     error = refuse_unknown_variable("docker_fleet_suppernet", "10.64.0.0/12", "h1")
     assert str(error) == (
-        "host h1: docker_fleet_suppernet: '10.64.0.0/12': Unknown variable; did you mean 'docker_fleet_supernet'?"
+        "host h1: docker_fleet_suppernet: '10.64.0.0/12': unknown variable. Did you mean 'docker_fleet_supernet'?"
     )
 
 

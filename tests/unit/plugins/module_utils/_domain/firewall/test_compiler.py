@@ -83,7 +83,7 @@ ENGINES = [(release, firewall) for release in RELEASES for firewall in ("iptable
 
 @pytest.mark.parametrize("case", sorted(path.name for path in (GOLDEN / "firewall_engines").iterdir()))
 def test_every_engine(case):
-    """``engines.yml`` says for each engine why it is refused, or the first engine that gets the same rules."""
+    """``engines.yml`` has for each engine why it is rejected, or the first engine with the same rules."""
     folder = GOLDEN / "firewall_engines" / case
     fleet = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
     engines, seen = {}, {}
@@ -91,8 +91,8 @@ def test_every_engine(case):
         name = f"{release} {firewall}"
         try:
             rules = compiled(fleet, {"version": map(int, release.split(".")), "firewall": firewall})
-        except Unsupported as refusal:
-            engines[name] = f"refused: {refusal}"
+        except Unsupported as error:
+            engines[name] = f"rejected: {error}"
         else:
             engines[name] = seen.setdefault(rules, name.replace(" ", "_"))
     files = {"engines.yml": yaml.safe_dump(engines, sort_keys=False, width=1000)}
@@ -133,7 +133,7 @@ def test_the_nftables_backend_cannot_route_to_the_default_bridge():
         compiled(fleet, {"version": (29, 0, 0), "firewall": "nftables"})
 
 
-def test_what_lines_have_in_common_stands_in_the_map_once():
+def test_ports_of_several_lines_are_in_the_map_once():
     """nft loads no two ranges of one key that overlap."""
     policy = [{"from": "web", "to": "db", "ports": ports} for ports in ("80-90", [85, "88-95"], "96-99", 70)]
     elements = compiled({**FLEET, "policy": policy}, {"version": (26, 1, 5)}).nft.splitlines()
@@ -162,12 +162,12 @@ def test_an_engine_without_iptables_rules_is_rejected_if_iptables_drops(firewall
     assert compiled(FLEET, {**engine, "forward_drops": [6]}), "IPv6 is not routed in a fleet without an IPv6 supernet"
 
 
-def test_an_engine_that_writes_iptables_rules_does_not_mind_what_is_dropped_behind_them():
+def test_an_engine_that_writes_iptables_rules_is_accepted_if_iptables_drops():
     engine = {"version": (26, 1, 5), "forward_drops": [4, 6]}
     assert compiled(FLEET, engine) == compiled(FLEET, {**engine, "forward_drops": []})
 
 
-def test_firewalld_is_told_of_this_hosts_networks_and_of_the_fleet_but_not_of_other_hosts_networks():
+def test_firewalld_files_contain_the_hosts_own_networks_and_the_fleet_only():
     text = compiled({**FLEET, "networks": ["web", {"name": "pinned", "subnet": "192.0.2.0/24", "hosts": ["h2"]}],
                      "policy": []}, {"version": (28, 5, 2)}).firewalld  # fmt: skip
     ends = [(rule.get("source"), rule.get("destination")) for rule in rules_of(text)]

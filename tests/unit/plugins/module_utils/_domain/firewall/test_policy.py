@@ -83,6 +83,6 @@ def test_allowing(policy, source, target, protocol, port, why):
 
 
 @pytest.mark.parametrize("network", ["web", "lab", "docker0"])
-def test_a_bridge_is_no_matter_of_policy(policy, network):
+def test_the_policy_does_not_apply_within_a_bridge(policy, network):
     assert policy.allowing(network, network, "tcp", 9, same_host=True) == f"{network} is one bridge on a host"
     assert policy.allowing("lab", "web", "tcp", 9, same_host=True) is None

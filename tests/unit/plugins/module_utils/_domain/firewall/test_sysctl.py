@@ -24,7 +24,7 @@ def reported(versions=(4,), drops=(), firewall="iptables", **switches):
     return {setting["name"]: (setting["value"], setting["needed"]) for setting in found}
 
 
-def test_forwarding_is_needed_in_the_fleets_ip_versions_only():
+def test_forwarding_is_required_in_the_fleets_ip_versions_only():
     assert reported()["net.ipv4.ip_forward"] == ("0", "1")
     assert "net.ipv6.conf.all.forwarding" not in reported()
     assert reported((6,)) == {
@@ -39,7 +39,7 @@ def test_iptables_policy_matters_where_the_engine_writes_no_rules(firewall, need
     assert reported(drops=(4,), firewall=firewall)["iptables FORWARD policy"] == ("DROP", needed)
 
 
-def test_links_with_strict_reverse_path_filtering_are_told_the_kernel_takes_the_larger_value():
+def test_the_larger_rp_filter_value_is_reported_per_interface():
     strict = {"net.ipv4.conf.eth0.rp_filter"}
     assert {name for name in reported() if name.endswith("rp_filter")} == strict
     everywhere = reported(rp_filter={"all": 1, "eth0": 0, "eth1": 2})

@@ -14,7 +14,7 @@ from ..planning import plan_of
 FLEET = {"supernet": "10.64.0.0/19", "networks": ["web", {"name": "db", "prefix_length": 26}]}
 HOSTS = {"h1": {"ansible_host": "192.0.2.1"}, "h2": {"ansible_host": "192.0.2.2"}}
 HELD = plan_of(FLEET, HOSTS).leases
-# web, h1 have left
+# without web and h1
 LEFT = plan_of({**FLEET, "networks": ["db"]}, {"h2": HOSTS["h2"]}, held=HELD).leases
 
 CASES = {
@@ -30,28 +30,28 @@ CASES = {
         HOSTS,
         HELD,
         "docker_fleet_host_prefix_length: 19: hosts hold leases of /20 blocks, and leases do not move. Set it to 20. "
-        "For networks that do not fit, pin a subnet outside of the supernet, or move the lock file away to give all "
-        "hosts and networks new addresses.",
+        "For networks that do not fit, pin a subnet outside of the supernet, or remove the lock file to assign new "
+        "addresses to all hosts and networks.",
     ),
     "the supernet grows": (
         {"supernet": "10.64.0.0/12"},
         HOSTS,
         HELD,
         "docker_fleet_supernet: '10.64.0.0/12': the lock file holds leases from 10.64.0.0/19. Set it to that, or "
-        "move the lock file away to give all hosts and networks new addresses.",
+        "remove the lock file to assign new addresses to all hosts and networks.",
     ),
     "IPv4 leaves": (
         {"supernet": None, "supernet_v6": "fd00:64::/48"},
         {"h1": {"ansible_host": "2001:db8::1"}},
         HELD,
         "docker_fleet_supernet: None: is missing, and the lock file holds leases from 10.64.0.0/19. Set it to that, or "
-        "move the lock file away to give all hosts and networks new addresses.",
+        "remove the lock file to assign new addresses to all hosts and networks.",
     ),
     "a network that does not fit": (
         {"networks": ["db", {"name": "wide", "prefix_length": 21}]},
         HOSTS,
         LEFT,
-        "docker_fleet_networks[1]: 'wide': no /21 is free in the hosts' blocks, beside 3 leased networks and the "
+        "docker_fleet_networks[1]: 'wide': no /21 is free in the hosts' blocks, which hold 3 leased networks and the "
         "engines' pools. To fit it, set its prefix_length to 22 or longer, or reclaim the lease of a departed network "
         "(web) with -e docker_fleet_reclaim=web, or pin it to one host with subnet (outside of the supernet) and hosts.",
     ),

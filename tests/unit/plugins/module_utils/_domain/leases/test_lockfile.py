@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Invalid lock files, each with the message (golden/lock_errors.yml), and valid edits by hand."""
+"""Invalid lock files, each with the message (golden/lock_errors.yml), and valid manual edits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_broken(case):
     with pytest.raises(lockfile.BrokenLockFile) as caught:
         lockfile.parse(text, "fleet.lock.yml")
     assert str(caught.value) == (
-        f"lock file fleet.lock.yml: {case['message']}. The file was not changed. Restore it from version control"
+        f"lock file fleet.lock.yml: {case['message']}. The file was not changed. Restore it from version control."
     )
 
 
@@ -54,12 +54,12 @@ def test_names_that_are_not_text_in_yaml():
     assert set(yaml.safe_load(text)["docker_fleet_leases"]["vars"]["hosts"]) == set(hosts)
 
 
-def test_comments_and_other_quotes_are_a_persons_right():
+def test_comments_and_other_quotes_are_accepted():
     text = GOOD.replace("      h1: 10.64.0.0/20", '  # the first\n      "h1":  10.64.0.0/20   # moved here in May')
     assert lockfile.parse(text, "lock") == lockfile.parse(GOOD, "lock")
 
 
-def test_what_departs_keeps_its_lease_until_it_is_reclaimed():
+def test_a_departed_name_keeps_its_lease_until_it_is_reclaimed():
     book = plan_of({**FLEET, "networks": []}, {"h2": HOSTS["h2"]}, held=plan_of(FLEET, HOSTS).leases).leases
     departed = "    departed:\n      networks:\n        web: 0.0.1.0/24\n      hosts:\n        h1: 10.64.0.0/20\n"
     assert departed in lockfile.render(book)
@@ -69,7 +69,7 @@ def test_what_departs_keeps_its_lease_until_it_is_reclaimed():
     assert book.without(["h2", "h1", "web"]).of(4).blocks == book.of(4).blocks
 
 
-def test_ipv6_can_come_later_and_moves_nothing():
+def test_ipv6_can_be_added_later_and_moves_nothing():
     book = plan_of(FLEET, HOSTS).leases
     hosts = {name: {**own, "underlay_address_v6": f"2001:db8::{name[1:]}"} for name, own in HOSTS.items()}
     both = plan_of({**FLEET, "supernet_v6": "fd00:64::/48"}, hosts, held=book).leases

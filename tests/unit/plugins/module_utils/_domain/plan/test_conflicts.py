@@ -74,7 +74,7 @@ def test_free(name):
     assert check_conflicts(plan_of(DUAL, HOSTS), {"h1": FREE[name]}) == ["h2"]
 
 
-H2 = "Set docker_fleet_reservations.h2 to 10.64.32.0/20, which is free on all hosts"
+H2 = "Set docker_fleet_reservations.h2 to 10.64.32.0/20, which is free on all hosts."
 TAKEN = {
     "a LAN": (
         report(links=[link("eth0", "10.64.16.7/24")], routes=[route("10.64.16.0/24", protocol=2)]),
@@ -98,12 +98,12 @@ TAKEN = {
     "a VPN that covers the supernet": (
         report(routes=[route("10.0.0.0/8", "192.0.2.9", "tun0")]),
         "host h1: route to 10.0.0.0/8 via 192.0.2.9 on tun0 (10.0.0.0/8) overlaps the block of host h1 (10.64.0.0/20) "
-        "and 1 more. Set docker_fleet_supernet to 172.16.0.0/12, which is free on all hosts",
+        "and 1 more. Set docker_fleet_supernet to 172.16.0.0/12, which is free on all hosts.",
     ),
     "an unmanaged Docker network": (
         report(networks=[network("lab", "10.64.1.0/25", "br-1")]),
         "host h1: Docker network lab (10.64.1.0/25) overlaps the block of host h1 (10.64.0.0/20). "
-        "Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts",
+        "Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts.",
     ),
     "a name server": (
         report(resolver=["10.64.17.53"]),
@@ -116,17 +116,17 @@ TAKEN = {
     "an IPv6 LAN": (
         report(links=[link("eth0", "fd00:64:0:101::7/64")]),
         "host h1: address fd00:64:0:101::7/64 of interface eth0 (fd00:64:0:101::/64) overlaps the block of host h2 "
-        "(fd00:64:0:100::/56). Set docker_fleet_reservations.h2 to fd00:64:0:200::/56, which is free on all hosts",
+        "(fd00:64:0:100::/56). Set docker_fleet_reservations.h2 to fd00:64:0:200::/56, which is free on all hosts.",
     ),
     "an IPv6 VPN": (
         report(routes=[route("fd00::/16", "fe80::9", "wg0")]),
         "host h1: route to fd00::/16 via fe80::9 on wg0 (fd00::/16) overlaps the block of host h1 (fd00:64::/56) and 1 "
-        "more. Set docker_fleet_supernet_v6 to fd01::/48, which is free on all hosts",
+        "more. Set docker_fleet_supernet_v6 to fd01::/48, which is free on all hosts.",
     ),
     "an IPv6 name server": (
         report(resolver=["fd00:64::53"]),
         "host h1: name server fd00:64::53 (fd00:64::53/128) overlaps the block of host h1 (fd00:64::/56). "
-        "Set docker_fleet_reservations.h1 to fd00:64:0:200::/56, which is free on all hosts",
+        "Set docker_fleet_reservations.h1 to fd00:64:0:200::/56, which is free on all hosts.",
     ),
 }
 
@@ -145,7 +145,7 @@ def test_a_pinned_network():
         check_conflicts(plan_of(fleet, HOSTS), {"h2": report(routes=[route("172.30.0.0/16", "192.0.2.254")])})
     assert [str(conflict) for conflict in caught.value.conflicts] == [
         "host h2: route to 172.30.0.0/16 via 192.0.2.254 on eth0 (172.30.0.0/16) overlaps network old (172.30.1.0/24). "
-        "Set docker_fleet_networks[0].subnet to 10.0.0.0/24, which is free on all hosts"
+        "Set docker_fleet_networks[0].subnet to 10.0.0.0/24, which is free on all hosts."
     ]
 
 
@@ -167,11 +167,11 @@ def test_all_conflicts_are_reported_at_once_and_each_is_offered_another_block():
     assert str(caught.value) == (
         "3 address conflict(s) between the plan and the hosts. No host was changed:\n"
         "  - hosts h1, h2: name server 10.64.0.9 (10.64.0.9/32) overlaps the block of host h1 (10.64.0.0/20). "
-        "Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts\n"
+        "Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts.\n"
         "  - host h1: name server 10.64.16.9 (10.64.16.9/32) overlaps the block of host h2 (10.64.16.0/20). "
-        "Set docker_fleet_reservations.h2 to 10.64.48.0/20, which is free on all hosts\n"
+        "Set docker_fleet_reservations.h2 to 10.64.48.0/20, which is free on all hosts.\n"
         "  - host h2: Docker network lab (10.64.0.0/24) overlaps the block of host h1 (10.64.0.0/20). "
-        "Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts"
+        "Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts."
     )
 
 

@@ -78,7 +78,7 @@ def underlay(name, supernets):
 
 @settings(deadline=None)  # the machine may be busy
 @given(HISTORY)
-def test_nothing_that_is_leased_ever_moves(history):
+def test_leases_never_move(history):
     """Any sequence of joins, leaves and renames: disjoint, inside the supernet, and nothing moves until reclaimed."""
     supernets, steps = history
     held = None

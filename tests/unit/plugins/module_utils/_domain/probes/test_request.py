@@ -42,8 +42,8 @@ def test_a_list_of_probes() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"destination": "db1"}, "probes[1].destination: 'db1': is not an IP address."),
-        ({"destination": "10.77.65.0/24"}, "probes[1].destination: '10.77.65.0/24': is not an IP address."),
+        ({"destination": "db1"}, "probes[1].destination: 'db1': is not a valid IP address."),
+        ({"destination": "10.77.65.0/24"}, "probes[1].destination: '10.77.65.0/24': is not a valid IP address."),
         ({"token": 40000}, "probes[1].token: 40000: must be between 0 and 39999."),
         ({"token": -1}, "probes[1].token: -1: must be between 0 and 39999."),
         ({"port": None}, "probes[1].port: None: must be between 1 and 65535 for tcp."),

@@ -37,13 +37,13 @@ def test_every_backend_can_be_declared_and_passed_to_the_module():
         plan_of({**FLEET, "backend": "no-such"}, hosts("a"))
 
 
-def test_host_gw_rejects_hosts_on_two_links_in_the_plan():
+def test_host_gw_rejects_hosts_on_two_segments_in_the_plan():
     with pytest.raises(InvalidValue, match="host h2: docker_fleet_link: 'b': host h1 is on 'a'"):
         plan_of(FLEET, hosts("a", "b"))
     assert plan_of({**FLEET, "backend": "none"}, hosts("a", "b"))
 
 
-def test_host_gw_rejects_a_peer_on_another_link_on_the_host():
+def test_host_gw_rejects_a_peer_on_another_segment_on_the_host():
     peers = [PEERS[0], {**PEERS[1], "link": "b"}]
     with pytest.raises(InvalidValue, match=r"peers\[1\].link: 'b': host h2 is not on the L2 segment of this host"):
         BACKENDS["host_gw"].routes(peers, "h1", ["192.0.2.1/24"])

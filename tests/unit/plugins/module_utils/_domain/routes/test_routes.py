@@ -32,14 +32,14 @@ def test_one_route_per_block_sorted_by_destination_without_the_host_itself():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (peer(underlay_address="h2"), "peers[0].underlay_address: 'h2': is not an IP address."),
+        (peer(underlay_address="h2"), "peers[0].underlay_address: 'h2': is not a valid IP address."),
         (
             peer(underlay_address="fd00::2"),
             "peers[0].underlay_address: 'fd00::2': must be an IPv4 address, like the blocks behind it.",
         ),
         (
             peer(blocks=["10.64.16.1/20"]),
-            "peers[0].blocks: '10.64.16.1/20': has host bits set; the block that holds this address is 10.64.16.0/20.",
+            "peers[0].blocks: '10.64.16.1/20': has host bits set. Use 10.64.16.0/20.",
         ),
     ],
 )

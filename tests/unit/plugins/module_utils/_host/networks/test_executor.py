@@ -192,7 +192,7 @@ def test_nothing_to_change_costs_one_listing() -> None:
     assert docker.calls == ["GET /networks"]
 
 
-def test_a_container_that_is_removed_stopped_or_started_meanwhile() -> None:
+def test_a_container_that_is_removed_stopped_or_started_during_the_run() -> None:
     docker = populated()
 
     def meanwhile() -> None:
@@ -220,7 +220,7 @@ def test_a_container_that_is_removed_before_it_is_disconnected() -> None:
     assert endpoints(docker, "web").keys() == {"dynamic", "both", "stopped", "once"}
 
 
-def test_a_container_that_joins_meanwhile_is_reconnected() -> None:
+def test_a_container_that_joins_during_the_run_is_reconnected() -> None:
     docker = populated()
     docker.before_call(
         "DELETE", lambda: docker.add_container("late", web={"IPAMConfig": {"IPv4Address": "10.64.1.70"}})
@@ -229,17 +229,19 @@ def test_a_container_that_joins_meanwhile_is_reconnected() -> None:
     assert endpoints(docker, "web")["late"]["addresses"][0] == "10.64.1.70"
 
 
-def test_without_consent_a_container_that_joins_meanwhile_stops_the_recreate() -> None:
+def test_without_consent_a_container_that_joins_during_the_run_stops_the_recreate() -> None:
     docker = FakeDocker()
     run(docker, WEB)
     docker.before_call("DELETE", lambda: docker.add_container("late", web={}))
-    with pytest.raises(FleetnetError, match=r"late .* joined network 'web' meanwhile.*the former state is restored"):
+    with pytest.raises(
+        FleetnetError, match=r"late .* joined network 'web' during the run.*the former state is restored"
+    ):
         run(docker, {**WEB, "mtu": 1400})
     assert endpoints(docker, "web").keys() == {"late"}
     assert docker.network("web")["Options"]["com.docker.network.driver.mtu"] == "1500"
 
 
-def test_a_network_that_is_removed_meanwhile_is_created_again() -> None:
+def test_a_network_that_is_removed_during_the_run_is_created_again() -> None:
     docker = FakeDocker()
     run(docker, WEB)
     docker.before_call("DELETE", lambda: docker.networks.pop(docker.network("web")["Id"]))

@@ -36,7 +36,7 @@ Json = dict[str, t.Any]
 
 
 def _load(name: str) -> t.Any:
-    """Test files are imported by path, so a helper beside them is too."""
+    """Test files are imported by path, and so is a helper next to them."""
     spec = importlib.util.spec_from_file_location(name, pathlib.Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
@@ -157,7 +157,7 @@ def test_containers_without_a_network_of_their_own_are_rejected(docker: t.Any, m
 
 
 def test_a_missing_container_is_reported(docker: t.Any) -> None:
-    with pytest.raises(FleetnetError, match="container: 'missing': no such container exists"):
+    with pytest.raises(FleetnetError, match="container: 'missing': is not an existing container"):
         plan_on(docker, {"name": "web"}, container="missing")
     assert read_container(docker, "missing", (), must_exist=False) is None
 
@@ -165,7 +165,7 @@ def test_a_missing_container_is_reported(docker: t.Any) -> None:
 BAD = (
     (
         {"name": "web", "ipv4_address": "10.64.2.1"},
-        "is not a free host address of network 'web'. Its subnets are 10.64.1.0/24",
+        "is not a free host address of network 'web'. Choose another address of 10.64.1.0/24",
     ),
     ({"name": "web", "ipv4_address": "10.64.1.1"}, "is not a free host address"),
     ({"name": "db", "ipv4_address": "10.64.2.50"}, "is the address of container 'other'"),
@@ -180,7 +180,7 @@ BAD = (
     ({"name": "web", "gw_priority": "high"}, "must be a whole number"),
     ({"name": "web", "interface_name": "much-too-long-a-name"}, "Use at most 15"),
     ({"name": "bridge", "aliases": ["x"]}, "is not supported on the engine's own bridge network"),
-    ({"name": "web", "alias": ["x"]}, "did you mean 'aliases'"),
+    ({"name": "web", "alias": ["x"]}, "Did you mean 'aliases'"),
 )
 
 

@@ -138,7 +138,7 @@ def test_interfaces_and_routes() -> None:
 
 
 def test_the_error_without_iproute2_names_the_package() -> None:
-    with pytest.raises(FleetnetError, match="Install the package iproute2"):
+    with pytest.raises(FleetnetError, match="Install iproute2"):
         read_links(FakeCommands(found=None))
 
 
