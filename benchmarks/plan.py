@@ -8,7 +8,7 @@ Generates two inventories with ten networks in a temporary folder, one with all 
 prints the cost of planning as ratios, measured in the same run. All times are CPU seconds of a command with its
 children, so that other load on the machine has little effect.
 
-The hosts do not exist. So `playbooks/plan.yml --check` runs with `--skip-tags docker_fleet_look`: the complete plan, no
+The hosts do not exist. So `playbooks/plan.yml --check` runs with `--skip-tags docker_fleet_contact`: the complete plan, no
 task on any host. The reports of the hosts are generated. The line "planning and checks" includes checking the plan
 against them.
 """
@@ -187,7 +187,7 @@ def watch(session: int, done: threading.Event, peak: list[int]) -> None:
 
 def measure_fleet(folder: pathlib.Path, hosts: int) -> dict[str, Cost]:
     write_inventory(folder, hosts)
-    playbook = (str(ROOT / "playbooks" / "plan.yml"), "--check", "--skip-tags", "docker_fleet_look")
+    playbook = (str(ROOT / "playbooks" / "plan.yml"), "--check", "--skip-tags", "docker_fleet_contact")
     listing = ("ansible-inventory", "-i", str(folder), "--list")
     before = measure(folder, *listing)
     planned = measure(folder, "ansible-playbook", "-i", str(folder), *playbook)

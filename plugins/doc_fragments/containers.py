@@ -13,7 +13,7 @@ options:
   containers:
     description:
       - The host's running containers, as M(fleetnet.docker.network_info) returns them with V(container_details). This
-        saves one query of the engine per container, and with it much of the task's time.
+        saves one query of the engine per container, and with it a large part of the task's time.
       - The module queries the engine about a container whose process differs from the one given here.
       - If not set, the module queries the engine.
     type: list

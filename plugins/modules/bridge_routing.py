@@ -12,11 +12,11 @@ version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
   - Compiles the fleet's policy to firewall rules for this host's engine, and enforces them. Flows between networks are
-    denied unless a line of the policy allows them. Within a declared network, containers on all hosts reach each other.
+    denied unless a policy line allows them. Within a declared network, containers on all hosts reach each other.
   - Traffic inside the fleet keeps its source address. Traffic to the outside is masqueraded.
   - From outside of the fleet, containers on declared networks are reached through published ports only, with every
-    engine. Flows between a network and the outside, or the host itself, follow Docker's rules unless a line of the
-    policy limits them. The lines are documented with the role C(docker_fleet_plan).
+    engine. Flows between a network and the outside, or the host itself, follow Docker's rules unless a policy
+    line limits them. The lines are documented with the role C(docker_fleet_plan).
   - A change of the policy ends the flows that it no longer allows.
   - The rules are an nftables table, C(ip fleetnet), which is replaced in one transaction, and a rule in C(DOCKER-USER)
     that accepts what the table allows.

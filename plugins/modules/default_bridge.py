@@ -13,7 +13,7 @@ author: The fleetnet maintainers (@fleetnet)
 description:
   - Manages the default bridge (C(docker0)) and the keys of C(daemon.json) for addresses, forwarding and name servers.
   - The declared keys are merged into the daemon's file. Other keys, their order, the indentation and the file's mode,
-    owner and symbolic link stay unchanged. A copy of the former file is kept beside the new one.
+    owner and symbolic link stay unchanged. A copy of the former file is kept next to the new one.
   - The module validates the new content first, by its own checks and by C(dockerd --validate) if the engine supports it
     (23.0 and newer), together with the flags of the running unit.
   - The daemon is restarted only if a declared value is not yet I(in effect) in the running daemon, and only reloaded if

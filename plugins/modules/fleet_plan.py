@@ -17,7 +17,7 @@ description:
   - The declaration is documented with the role P(fleetnet.docker.docker_fleet_plan#role). This module validates it.
   - Runs on the controller and contacts no host. Use it with C(run_once). It always plans the whole fleet, also with
     C(--limit).
-  - Leases are stored in a lock file beside the inventory. Leases never move. Keep the file under version control.
+  - Leases are stored in a lock file next to the inventory. Leases never move. Keep the file under version control.
   - Fails for an invalid declaration before any host is contacted. The error names host, variable and value.
   - With O(observed) the plan is compared with the hosts' reports. An overlap with their interfaces, routes, other
     Docker networks, name servers or the controller's address is an error before any host is changed.
@@ -46,7 +46,7 @@ options:
   observed:
     description:
       - The name of the variable under which each host's result of M(fleetnet.docker.network_info) is registered.
-      - Without it, the plan is not compared with what is on the hosts.
+      - Without it, the plan is not compared with the hosts.
     type: str
   reclaim:
     description:
@@ -70,7 +70,7 @@ options:
     default: true
   slices:
     description:
-      - Whether RV(hosts) is returned. It is most of this task's cost in a fleet of thousands of hosts.
+      - Whether RV(hosts) is returned. In a fleet of thousands of hosts, it takes most of this task's time.
     type: bool
     default: true
   show:
@@ -107,12 +107,12 @@ EXAMPLES = r"""
 - name: Gather facts about the hosts
   fleetnet.docker.network_info:
     gather: [networks, links, routes, resolver, control_path]
-  register: looked
+  register: gathered
 
 - name: Check the plan for address conflicts, and lease the addresses
   fleetnet.docker.fleet_plan:
     lock_file: "{{ inventory_dir }}/docker_fleet.lock.yml"
-    observed: looked
+    observed: gathered
   register: docker_fleet_plan
   run_once: true
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: network_endpoint
-short_description: Manage the networks that a Docker container is on, and its addresses there
+short_description: Manage the networks of a Docker container, and its addresses on them
 version_added: 0.1.0
 description:
   - Connects a container to networks, changes its endpoints there, and disconnects it, without recreating or restarting
     the container.
   - Docker cannot change an endpoint of a running container. The module disconnects an endpoint that differs and
     connects it again, with the observed values of options that are not declared. If that fails, it restores the former
-    endpoint. It does not change an endpoint that fits its declaration. The endpoint of a stopped container takes effect
+    endpoint. It does not change an endpoint that matches its declaration. The endpoint of a stopped container takes effect
     when the container starts.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
@@ -70,7 +70,7 @@ options:
       gw_priority:
         description:
           - The network with the highest number holds the container's default route, except that engine 28.5 prefers a
-            network with IPv4 and IPv6 to one with IPv4 alone whatever the numbers are. Requires engine 28.0 or newer.
+            network with IPv4 and IPv6 to one with IPv4 only, regardless of the numbers. Requires engine 28.0 or newer.
         type: int
       interface_name:
         description:
@@ -95,7 +95,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: A container on two networks, and on no other
+- name: Connect a container to two networks, and disconnect it from all others
   fleetnet.docker.network_endpoint:
     container: web1
     networks:

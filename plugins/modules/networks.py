@@ -42,7 +42,7 @@ options:
       driver:
         description:
           - The driver, V(bridge), V(macvlan), V(ipvlan), V(overlay) or the name of a plugin.
-          - A new network is a V(bridge) unless this says otherwise.
+          - The default for a new network is V(bridge).
         type: str
       driver_options:
         description:
@@ -78,7 +78,7 @@ options:
             type: str
           aux_addresses:
             description:
-              - Reserved addresses, which no container gets, by host name.
+              - Reserved addresses, which the engine does not assign to containers, by name.
             type: dict
       enable_ipv4:
         description:
@@ -102,7 +102,7 @@ options:
         type: bool
       scope:
         description:
-          - The scope of the network. It follows from the driver unless this says otherwise.
+          - The scope of the network. The default depends on the driver.
         type: str
         choices: [local, global, swarm]
       labels:
@@ -134,7 +134,7 @@ options:
         aliases: [incremental]
       mtu:
         description:
-          - The MTU of the network's devices (driver option C(com.docker.network.driver.mtu)).
+          - The MTU of the network's interfaces (driver option C(com.docker.network.driver.mtu)).
         type: int
       bridge_name:
         description:
@@ -174,8 +174,8 @@ options:
     default: false
   on_drift:
     description:
-      - What to do about a network that differs from its declaration.
-      - V(recreate) removes and creates it, V(warn) leaves it as it is, V(fail) fails before anything is changed.
+      - The reaction to a network that differs from its declaration.
+      - V(recreate) removes and creates it, V(warn) does not change it, V(fail) fails before anything is changed.
     type: str
     choices: [recreate, warn, fail]
     default: recreate
@@ -225,7 +225,7 @@ EXAMPLES = r"""
     prune: true
     strict: true
 
-- name: See what a change would interrupt
+- name: Show the containers that a change would interrupt
   fleetnet.docker.networks:
     networks:
       - name: web

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: packet_trace
-short_description: Trace the rules and routes that packets meet on a host
+short_description: Trace the rules and routes that apply to packets on a host
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
   - Traces the packets of flows on a host while something else sends them. Returns the rules of nftables and iptables
-    that each packet met with their verdicts, how the kernel routes the packets, and what else may drop them.
+    that each packet matched, with their verdicts, how the kernel routes the packets, and what else may drop them.
   - Role P(fleetnet.docker.docker_network_verify#role) uses it to explain probes whose result differs from the policy.
   - During the trace, a table C(inet fleetnet_trace) marks the flows, and a transient unit C(fleetnet-trace.service)
     runs. Both are removed when the trace stops or its lifetime is over. Packets are not changed, dropped or recorded.
@@ -71,7 +71,7 @@ EXAMPLES = r"""
   fleetnet.docker.reachability_info:
     probes: [{source: web, destination: 10.64.17.2, token: 0}]
 
-- name: Stop and get the rules that it met
+- name: Stop the trace and get the rules that applied
   fleetnet.docker.packet_trace:
     state: stopped
     flows: [{source: 10.64.1.2, destination: 10.64.17.2}]
@@ -80,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 flows:
-  description: The flows and their return flows, with what their packets met.
+  description: The flows and their return flows, with the rules and routes that apply to their packets.
   returned: if O(state=stopped)
   type: list
   elements: dict
@@ -95,7 +95,7 @@ flows:
       type: str
     steps:
       description:
-        - The rules and policies that the packets met, with C(table), C(chain), C(rule), C(verdict), C(iif) and C(oif).
+        - The rules and policies that the packets matched, with C(table), C(chain), C(rule), C(verdict), C(iif) and C(oif).
         - V(none) if no packet of the flow was seen.
       returned: success
       type: list
@@ -126,7 +126,7 @@ checks:
       description: The observed value; V(none) for a thing that is absent.
       type: raw
 neighbours:
-  description: The host's neighbour table, the output of C(ip -json neigh).
+  description: The host's neighbor table, the output of C(ip -json neigh).
   returned: if O(state=stopped)
   type: list
   elements: dict

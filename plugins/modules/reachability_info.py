@@ -14,7 +14,7 @@ description:
   - Sends probes from containers' network namespaces and returns the result of each.
   - Requires nothing in a container's image, does not enter its file system, and does not start a process in it.
   - A task sends all its probes at the same time, so that probes without an answer are waited for only once. If they are
-    to more neighbours than the kernel's neighbour table holds (C(net.ipv4.neigh.default.gc_thresh3), which all
+    to more neighbors than the kernel's neighbor table holds (C(net.ipv4.neigh.default.gc_thresh3), which all
     containers of a host share), they are sent in batches, and the new entries are deleted after each batch.
   - Each probe has a number, its token. M(fleetnet.docker.probe_observer) on the destination's host uses it to identify
     the probes that arrive.

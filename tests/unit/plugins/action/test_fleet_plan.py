@@ -24,7 +24,7 @@ COMPARE = [
             {
                 "fleetnet.docker.fleet_plan": {
                     "lock_file": "{{ inventory_dir }}/docker_fleet.lock.yml",
-                    "observed": "looked",
+                    "observed": "gathered",
                 },
                 "run_once": True,
             }
@@ -50,7 +50,7 @@ class Controller:
     def start(self, *arguments, playbook="fleetnet.docker.plan", inventory="hosts.yml"):
         command = ["ansible-playbook", "-i", str(self.folder / inventory), playbook, *arguments]
         if playbook == "fleetnet.docker.plan":
-            command += ["--skip-tags", "docker_fleet_look"]
+            command += ["--skip-tags", "docker_fleet_contact"]
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
         return subprocess.Popen(
             command, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -188,7 +188,7 @@ def test_two_controllers_at_once_never_lease_the_same_block(controller):
 def test_conflicts_end_the_run_before_any_lease(controller):
     report = {"networks": [], "links": [], "routes": [], "control_path": None}
     controller.declare(
-        {"h1": {"looked": {"network_info": {**report, "resolver": ["10.64.0.53", "10.64.16.53"]}}}, "h2": {}}
+        {"h1": {"gathered": {"network_info": {**report, "resolver": ["10.64.0.53", "10.64.16.53"]}}}, "h2": {}}
     )
     playbook = controller.folder / "conflicts.yml"
     playbook.write_text(json.dumps(COMPARE))
