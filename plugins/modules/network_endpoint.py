@@ -14,8 +14,8 @@ description:
     the container.
   - Docker cannot change an endpoint of a running container. The module disconnects an endpoint that differs and
     connects it again, with the observed values of options that are not declared. If that fails, it restores the former
-    endpoint. It does not change an endpoint that matches its declaration. The endpoint of a stopped container takes effect
-    when the container starts.
+    endpoint. It does not change an endpoint that matches its declaration. The endpoint of a stopped container takes
+    effect when the container starts.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
   - fleetnet.docker.engine

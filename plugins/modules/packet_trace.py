@@ -95,7 +95,8 @@ flows:
       type: str
     steps:
       description:
-        - The rules and policies that the packets matched, with C(table), C(chain), C(rule), C(verdict), C(iif) and C(oif).
+        - The rules and policies that the packets matched, with C(table), C(chain), C(rule), C(verdict), C(iif) and
+          C(oif).
         - V(none) if no packet of the flow was seen.
       returned: success
       type: list

@@ -54,7 +54,7 @@ def test_a_disabled_sysctl_stays_disabled(paths: Paths, switch: Path) -> None:
     assert switch.read_text() == "0\n"
 
 
-def test_a_sysctl_enabled_meanwhile_is_disabled_again(paths: Paths, switch: Path) -> None:
+def test_a_sysctl_enabled_by_another_program_is_disabled_again(paths: Paths, switch: Path) -> None:
     bridge_filter = BridgeFilter(paths)
     bridge_filter.acquire("a")
     switch.write_text("1\n")

@@ -112,8 +112,8 @@ def _check(policy: Policy, engine: EngineFirewall) -> None:
         return
     if engine.version < NFTABLES_SINCE:
         raise Unsupported(
-            f"engine {'.'.join(map(str, engine.version))} does not support the nftables firewall backend, which requires "
-            "29.0 or newer. Use the iptables backend."
+            f"engine {'.'.join(map(str, engine.version))} does not support the nftables firewall backend, which "
+            "requires 29.0 or newer. Use the iptables backend."
         )
     for line in policy.lines:
         if _routes_to_default_bridge(line):

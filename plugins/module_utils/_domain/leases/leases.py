@@ -100,8 +100,8 @@ def lease(fleet: Fleet, hosts: t.Sequence[str], held: LeaseBook | None) -> Lease
             raise InvalidValue(
                 PREFIX + _suffixed("supernet", leases.supernet.version),
                 None,
-                f"is missing, and the lock file holds leases from {leases.supernet}. Set it to that, or remove the lock "
-                "file to assign new addresses to all hosts and networks",
+                f"is missing, and the lock file holds leases from {leases.supernet}. Set it to that, or remove the "
+                "lock file to assign new addresses to all hosts and networks",
             )
     return LeaseBook(tuple(_lease_family(fleet, scheme, hosts, held) for scheme in fleet.schemes))
 
@@ -203,8 +203,8 @@ def _no_room(network: Network, length: int, taken: list[Slot], block: int, held:
     return InvalidValue(
         network.path,
         network.name,
-        f"no /{length} is free in the hosts' blocks, which hold {len(taken) - 1} leased networks and the engines' pools. "
-        f"To fit it, {', or '.join(remedies)}",
+        f"no /{length} is free in the hosts' blocks, which hold {len(taken) - 1} leased networks and the engines' "
+        f"pools. To make it fit, {', or '.join(remedies)}",
     )
 
 

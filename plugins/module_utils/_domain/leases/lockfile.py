@@ -24,8 +24,8 @@ FORMAT = 1
 
 _HEAD = """\
 ---
-# The address leases of the fleet, written by fleetnet.docker. Keep this file under version control next to
-# the inventory: without it, hosts and networks get other addresses. The lines under departed keep the addresses of those
+# The address leases of the fleet, written by fleetnet.docker. Keep this file under version control, next to the
+# inventory: without it, hosts and networks get other addresses. The lines under departed keep the addresses of those
 # that are no longer declared; docker_fleet_reclaim releases them.
 docker_fleet_leases:  # an empty group for Ansible, so that this file may be in an inventory folder
   vars:

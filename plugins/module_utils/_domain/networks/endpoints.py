@@ -32,7 +32,7 @@ def members(network: ObservedNetwork, containers: t.Iterable[ContainerSummary]) 
 
 
 def refit(attachment: Attachment, definition: Definition) -> tuple[Attachment, tuple[IPAddress, ...]]:
-    """Return the endpoint without the addresses that it cannot have on the network ``definition``, and these addresses."""
+    """Return the endpoint without the addresses that do not fit the network ``definition``, and these addresses."""
     lost = tuple(address for address in attachment.addresses if not fits(address, definition))
     kept = dataclasses.replace(
         attachment,

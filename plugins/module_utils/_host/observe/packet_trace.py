@@ -35,9 +35,7 @@ class PacketTrace:
     def __init__(self, commands: Commands) -> None:
         for program in ("nft", "systemd-run"):
             if commands.find(program) is None:
-                raise Unsupported(
-                    f"program {program!r} not found on the host. Install it to trace packets (Debian: nftables, systemd)."
-                )
+                raise Unsupported(f"program {program!r} not found on the host. Install it (Debian: nftables, systemd).")
         self._commands = commands
 
     def start(self, flows: t.Sequence[Flow], lifetime: int) -> None:

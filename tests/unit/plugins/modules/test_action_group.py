@@ -91,7 +91,7 @@ def argument_spec(name: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_group_holds_exactly_the_modules_with_all_connection_options(name, monkeypatch):
+def test_the_group_contains_exactly_the_modules_with_all_connection_options(name, monkeypatch):
     accepted = set(engine_argument_spec()) & argument_spec(name, monkeypatch)
     assert accepted in (set(), set(engine_argument_spec()))
     assert (name in GROUP) == bool(accepted)

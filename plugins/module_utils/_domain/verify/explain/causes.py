@@ -33,7 +33,7 @@ _KEEPS_SOURCE = re.compile(r"snat to ip6? saddr")
 _FAILED = ("FAILED", "INCOMPLETE")
 # By IP version: the sysctl for forwarding, and the protocol that resolves neighbours.
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
-_RESOLUTION = {4: "ARP", 6: "neighbour solicitations"}
+_RESOLUTION = {4: "ARP", 6: "neighbor solicitations"}
 
 
 def in_container(end: Endpoint, evidence: Evidence) -> Cause | None:

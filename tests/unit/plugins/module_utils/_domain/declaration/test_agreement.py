@@ -137,7 +137,7 @@ def accepted(fleet: Declaration, hosts: dict[str, Declaration]) -> FleetPlan | N
         return None
 
 
-def test_the_module_accepts_what_the_plan_accepts() -> None:
+def test_the_module_accepts_each_declaration_that_the_plan_accepts() -> None:
     counts = {True: 0, False: 0}
 
     @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)

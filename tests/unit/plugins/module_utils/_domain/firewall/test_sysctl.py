@@ -35,7 +35,7 @@ def test_forwarding_is_required_in_the_fleets_ip_versions_only():
 
 
 @pytest.mark.parametrize(("firewall", "needed"), [("iptables", None), ("nftables", "ACCEPT"), ("none", "ACCEPT")])
-def test_iptables_policy_matters_where_the_engine_writes_no_rules(firewall, needed):
+def test_iptables_policy_applies_if_the_engine_writes_no_rules(firewall, needed):
     assert reported(drops=(4,), firewall=firewall)["iptables FORWARD policy"] == ("DROP", needed)
 
 

@@ -55,7 +55,7 @@ def test_bad_input_is_rejected_with_its_message(case: dict[str, t.Any]) -> None:
     assert str(error.value) == case["error"]
 
 
-def test_there_are_a_hundred_bad_inputs() -> None:
+def test_at_least_a_hundred_bad_inputs_exist() -> None:
     assert len({str(case["networks"]) for case in BAD}) >= 100
 
 
@@ -146,7 +146,7 @@ def test_an_ipv6_subnet_switches_ipv6_on() -> None:
     assert item.enable_ipv6 is True
 
 
-def test_one_option_may_be_given_twice_with_one_value() -> None:
+def test_one_option_may_be_set_twice_with_one_value() -> None:
     (item,) = parse_items([{"name": "a", "mtu": 1400, "driver_options": {"com.docker.network.driver.mtu": "1400"}}])
     assert item.driver_options == (("com.docker.network.driver.mtu", "1400"),)
 

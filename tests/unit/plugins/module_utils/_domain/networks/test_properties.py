@@ -101,7 +101,7 @@ def made(raw: Json, seed: int, before: ObservedNetwork | None = None, strict: bo
 
 @fast
 @given(items(), st.integers(), st.booleans())
-def test_a_network_made_from_an_item_fits_it(raw: Json, seed: int, strict: bool) -> None:
+def test_a_network_created_from_an_item_matches_it(raw: Json, seed: int, strict: bool) -> None:
     network = made(raw, seed)
     item = parse_item(raw, "networks[0]")
     assert differences(item, network, strict) == ()
@@ -128,7 +128,7 @@ def test_strict_finds_at_least_what_is_found_without(old: Json, new: Json, seed:
 
 @fast
 @given(items(), items(), st.integers(), st.integers())
-def test_the_order_and_spelling_of_the_engine_do_not_matter(old: Json, new: Json, one: int, other: int) -> None:
+def test_the_order_and_spelling_of_the_engine_are_ignored(old: Json, new: Json, one: int, other: int) -> None:
     def comparable(network: ObservedNetwork) -> ObservedNetwork:
         bare = [dataclasses.replace(block, gateway=None) for block in network.definition.blocks]
         ordered = tuple(sorted(bare, key=lambda block: (block.family, block.subnet)))
@@ -159,9 +159,7 @@ def test_plan_diff_and_differences_agree(old: Json, new: Json, seed: int) -> Non
 
 @fast
 @given(items(), st.integers(), st.lists(st.integers(0, 300), max_size=4))
-def test_an_endpoint_keeps_its_addresses_exactly_where_the_network_holds_them(
-    raw: Json, seed: int, at: list[int]
-) -> None:
+def test_an_endpoint_keeps_exactly_the_addresses_that_are_in_the_network(raw: Json, seed: int, at: list[int]) -> None:
     definition = made(raw, seed).definition
     for offset in at:
         address = ipaddress.IPv4Address("10.64.0.0") + offset

@@ -216,7 +216,7 @@ def test_leaks_are_drawn_as_such(fleet):
     assert host.wrong
 
 
-def test_many_failed_pairs_become_few_edges():
+def test_many_failed_pairs_are_drawn_as_few_edges():
     fleet = Fleet(hosts=12)
     for number in range(2, 13):
         fleet.delete_route("h1", towards=f"h{number}")

@@ -166,17 +166,17 @@ CAUSES = [
     ),
     (
         Cause(C.WRONG_NEIGHBOUR, "h1", {"address": "192.0.2.2", "observed": "02:ff", "target": "h2"}),
-        "neighbour 192.0.2.2 has MAC address 02:ff, which h2 does not have",
+        "neighbor 192.0.2.2 has MAC address 02:ff, which h2 does not have",
     ),
     (
         Cause(
             C.WRONG_NEIGHBOUR, "h1", {"address": "10.0.0.2", "observed": "02:ff", "container": "web", "mac": "aa:h2"}
         ),
-        "neighbour 10.0.0.2 has MAC address 02:ff, container web has aa:h2",
+        "neighbor 10.0.0.2 has MAC address 02:ff, container web has aa:h2",
     ),
     (
         Cause(C.NO_NEIGHBOUR, "h1", {"address": "10.64.17.2", "protocol": "ARP"}),
-        "neighbour 10.64.17.2 does not answer ARP",
+        "neighbor 10.64.17.2 does not answer ARP",
     ),
     (
         Cause(C.NOT_RECEIVED, "h1", {"source": "h2", "gateway": "192.0.2.1"}),

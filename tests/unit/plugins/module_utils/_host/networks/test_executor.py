@@ -107,7 +107,7 @@ def visible(state: Json, names: t.Iterable[str]) -> Json:
 
 @pytest.mark.parametrize("version", ["20.10.24", "28.5.2"])
 @pytest.mark.parametrize(("items", "options"), RECREATE)
-def test_every_failure_leaves_each_network_old_or_new_with_all_endpoints(
+def test_after_any_failure_each_network_is_the_old_or_the_new_one_with_all_endpoints(
     items: list[Json], options: Json, version: str, record_property: t.Callable[[str, object], None]
 ) -> None:
     def prepared() -> t.Any:
@@ -159,7 +159,7 @@ def test_a_recreate_keeps_every_endpoint(version: str) -> None:
     assert docker.network("web")["Options"]["com.docker.network.driver.mtu"] == "1400"
 
 
-def test_what_the_item_omits_stays_through_a_recreate() -> None:
+def test_a_recreate_keeps_options_that_the_item_omits() -> None:
     docker = FakeDocker()
     full = {
         **WEB,
@@ -257,7 +257,7 @@ def test_two_controllers_that_create_at_once_make_one_network(version: str) -> N
     assert docker.network("web")["Options"]["com.docker.network.driver.mtu"] == "1500"
 
 
-def test_two_controllers_that_want_different_networks_get_one_and_an_error() -> None:
+def test_two_controllers_with_different_networks_create_one_and_report_an_error() -> None:
     docker = FakeDocker()
     docker.before_call("POST /networks/create", lambda: run(docker, WEB))
     with pytest.raises(FleetnetError, match=r"create network web: .*already exists"):
@@ -315,7 +315,7 @@ def test_an_empty_connected_disconnects() -> None:
     assert endpoints(docker, "dual").keys() == {"both"}
 
 
-def test_prune_takes_only_ours_and_never_one_in_use() -> None:
+def test_prune_removes_only_managed_networks_that_are_not_in_use() -> None:
     docker = FakeDocker()
     docker._add_network({"Name": "foreign"})
     run(docker, WEB, DUAL)
@@ -357,7 +357,7 @@ def test_networks_made_from_a_configuration_are_recreated_with_it() -> None:
         run(docker, {**config, "mtu": 1300}, allow_disconnect=True)
 
 
-def test_an_address_that_the_new_subnet_does_not_hold_is_said_aloud() -> None:
+def test_an_address_outside_the_new_subnet_causes_a_warning() -> None:
     docker = populated()
     plan, _warnings = run(docker, {**WEB, "ipam_config": [{"subnet": "10.65.0.0/24"}]}, allow_disconnect=True)
     assert "'fixed' cannot keep 10.64.1.50 on network 'web' (10.65.0.0/24) and gets another address" in plan.warnings
@@ -378,7 +378,7 @@ def test_a_run_that_is_stopped_finishes_its_step() -> None:
     assert endpoints(docker, "web").keys() == {"fixed", "dynamic", "both", "stopped", "once"}
 
 
-def test_the_error_names_what_an_engine_that_stops_leaves_unrestored() -> None:
+def test_the_error_names_endpoints_that_are_not_restored_if_the_engine_stops() -> None:
     docker = populated()
     plan = plan_on(docker, {**WEB, "mtu": 1400}, allow_disconnect=True)
 

@@ -95,7 +95,7 @@ def test_connect_change_and_disconnect(docker: t.Any) -> None:
     assert after["db"]["addresses"][0] == "10.64.2.9"
 
 
-def test_what_fits_is_not_touched(docker: t.Any) -> None:
+def test_a_matching_network_is_unchanged(docker: t.Any) -> None:
     assert not plan_on(docker, {"name": "web"}, {"name": "bridge"}, prune=True).changed
     assert not plan_on(
         docker, {"name": "web", "aliases": ["www"], "links": ["other:o"], "ipv4_address": "10.64.1.2"}
@@ -116,7 +116,7 @@ def test_a_stopped_container_is_only_written_to(docker: t.Any) -> None:
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
-def test_every_failure_leaves_each_endpoint_old_or_new(after_effect: bool) -> None:
+def test_after_any_failure_each_endpoint_is_the_old_or_the_new_one(after_effect: bool) -> None:
     items = [{"name": "db", "ipv4_address": "10.64.2.9"}, {"name": "web", "ipv4_address": "10.64.1.99"}]
 
     def prepared() -> t.Any:

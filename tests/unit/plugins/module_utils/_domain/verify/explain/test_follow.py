@@ -130,7 +130,7 @@ def damaged(**damage: t.Callable[[dict[str, t.Any]], object]) -> dict[str, dict[
 IN_IPV6 = {
     "10.64.": "fd00:64::", "192.0.2.": "2001:db8::", ".1.2": ":1:2", ".17.2": ":17:2", ".1.9": ":1:9",
     "ip fleetnet": "ip6 fleetnet", "ip filter": "ip6 filter", "ip raw": "ip6 raw", "ip saddr": "ip6 saddr",
-    "net.ipv4.ip_forward": "net.ipv6.conf.all.forwarding", "ARP": "neighbour solicitations",
+    "net.ipv4.ip_forward": "net.ipv6.conf.all.forwarding", "ARP": "neighbor solicitations",
 }  # fmt: skip
 SWAPPED = {"ipv4": "ipv6", "ipv6": "ipv4"}
 
