@@ -8,9 +8,9 @@ Generates two inventories with ten networks in a temporary folder, one with all 
 prints the cost of planning as ratios, measured in the same run. All times are CPU seconds of a command with its
 children, so that other load on the machine has little effect.
 
-The hosts do not exist. So `playbooks/plan.yml --check` runs with `--skip-tags docker_fleet_contact`: the complete plan, no
-task on any host. The reports of the hosts are generated. The line "planning and checks" includes checking the plan
-against them.
+The hosts do not exist. So `playbooks/plan.yml --check` runs with `--skip-tags docker_fleet_contact`: the complete
+plan, no task on any host. The reports of the hosts are generated. The line "planning and checks" includes checking the
+plan against them.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def _open_page(browser, pages):
 
 
 @pytest.mark.parametrize("fleet_of", [sound, damaged_with_a_stopped_container, large, large_and_damaged])
-def test_it_opens_in_silence_and_shows_everything(open_page, pictures, fleet_of):
+def test_it_opens_without_errors_and_shows_everything(open_page, pictures, fleet_of):
     page = open_page(fleet_of)
     fleet, _verdicts = fleet_of()
     assert page.drawn("host") == set(fleet.hosts)
@@ -174,7 +174,7 @@ def test_labels_fit_into_their_boxes(open_page, fleet_of):
     assert wrong == []
 
 
-def test_each_state_has_its_own_look(open_page):
+def test_each_state_has_its_own_style(open_page):
     page = open_page(damaged_with_a_stopped_container)
     looks = {
         "as declared": page.look("network/h1/web"),

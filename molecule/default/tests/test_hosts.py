@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on each host: docker0, networks, forwarding, rules, routes."""
+"""The state of each host: docker0, networks, forwarding, rules, routes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def test_docker0(host, me, docker_network):
     assert network.options["com.docker.network.bridge.enable_icc"] == "false"
 
 
-def test_a_container_on_docker0_gets_its_address_and_mtu_from_there(host, me):
+def test_a_container_on_docker0_has_its_address_and_mtu(host, me):
     shown = host.check_output("docker run --rm fleetnet/workload:latest sh -c %s", "ip addr show eth0; ip route")
     assert f"inet 10.64.{me.octet}." in shown
     assert "mtu 1450" in shown
     assert f"default via {me.docker0.split('/')[0]} dev eth0" in shown
 
 
-def test_networks_that_nobody_declares_come_from_the_hosts_own_pool(host, me):
+def test_undeclared_networks_come_from_the_hosts_own_pool(host, me):
     host.check_output("docker network create undeclared")
     try:
         network = json.loads(host.check_output("docker network inspect undeclared"))[0]
@@ -71,14 +71,14 @@ def test_routes(host, others, underlay):
 
 
 @pytest.mark.parametrize("part", ["firewall", "routes"])
-def test_what_is_there_is_there_for_good(host, part):
+def test_the_configuration_is_persistent(host, part):
     assert host.run("/etc/fleetnet/apply-%s --check", part).stdout == ""
     for unit in (f"fleetnet-{part}.service", f"fleetnet-{part}-reassert.timer"):
         assert host.service(unit).is_enabled
         assert host.service(unit).is_running
 
 
-def test_nothing_of_ours_lies_open(host):
+def test_only_root_can_write_the_files(host):
     for path in ("/etc/fleetnet", "/etc/fleetnet/apply-firewall", "/etc/fleetnet/firewall.nft", "/etc/fleetnet/routes"):
         file = host.file(path)
         assert file.user == "root"

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What passes between containers, and what does not: busybox's ping and nc, from the containers themselves."""
+"""Traffic between containers that passes or is dropped, by busybox's ping and nc in the containers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_containers_of_a_network_reach_each_other(probes, container, network, ta
 
 
 @pytest.mark.parametrize("target", FLEET)
-def test_what_is_declared_passes_with_its_source_address(probes, container, target):
+def test_declared_traffic_passes_with_its_source_address(probes, container, target):
     """The server on 5432 answers with its connections as it sees them: local address, then the client's."""
     answer = probes.ask("web", container("db", target).address, 5432)
     assert answer is not None
@@ -28,16 +28,16 @@ def test_what_is_declared_passes_with_its_source_address(probes, container, targ
 
 
 @pytest.mark.parametrize("target", FLEET)
-def test_what_is_not_declared_does_not_pass(probes, once, container, target):
+def test_undeclared_traffic_does_not_pass(probes, once, container, target):
     web, db = container("web", target).address, container("db", target).address
     assert not once.ping("web", db)
     assert not once.ping("db", web)
-    # web has a server on port 80, which web itself reaches
+    # web has a server on port 80, which web reaches itself
     assert probes.ask("web", web, 80) is not None
     assert once.ask("db", web, 80) is None
 
 
-def test_the_collections_own_probes_tell_the_same(container, others):
+def test_the_collections_own_probes_agree(container, others):
     web, db = container("web", others[0].name), container("db", others[0].name)
     assert container("web").connects(db, 5432)
     assert container("web").reaches(web)
@@ -46,14 +46,14 @@ def test_the_collections_own_probes_tell_the_same(container, others):
 
 
 @pytest.mark.parametrize("target", FLEET)
-def test_docker0_and_undeclared_networks_stay_apart(host, me, container, target):
-    """docker0's containers reach their gateway, but no declared network, here or on another host."""
+def test_docker0_and_declared_networks_are_isolated(host, me, container, target):
+    """Containers on docker0 reach their gateway, but no declared network, on this host or on another one."""
     command = f"ping -c 1 -W 5 {me.docker0.split('/')[0]} && ! ping -c 1 -W 1 {container('db', target).address}"
     assert host.run("docker run --rm %s sh -c %s", IMAGE, command).rc == 0
 
 
 def test_egress_is_masqueraded(probes, me, underlay):
-    """The page of the world's server is the client's address."""
+    """The server in the world returns the client's address."""
     page = probes.fetch("web", f"http://{WORLD}/")
     assert page is not None
     assert page.strip() == underlay[me.name]

@@ -1,8 +1,8 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The drawing of the real fleet: as declared, and after changes by hand. How it looks is tested in
-tests/browser."""
+"""The drawing of the real fleet: as declared, and after manual changes. tests/browser tests its
+appearance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-# Or they would have mended the route before it is drawn: the timer, then what it may have started just now.
+# Otherwise the timer, or the service that it has just started, would repair the route before it is drawn.
 TIMER = "fleetnet-routes-reassert.timer"
 QUIET = f"systemctl stop {TIMER} && systemctl stop fleetnet-routes-reassert.service"
 
@@ -32,14 +32,14 @@ def draw(inventory, tmp_path):
 
 @pytest.fixture
 def damaged(host):
-    """A route deleted, and a network made by hand; put back afterwards."""
+    """Delete a route and create a network manually; undo both after the test."""
     route = host.check_output("ip route show proto 213").splitlines()[0].strip()
     host.check_output(f"{QUIET} && ip route del {route} proto 213 && docker network create by_hand")
     yield route.split()[0]
     host.check_output(f"docker network rm by_hand && ip route replace {route} proto 213 && systemctl start {TIMER}")
 
 
-def test_each_host_is_drawn_as_it_is(host, draw, me, others):
+def test_each_host_is_drawn_as_observed(host, draw, me, others):
     name = host.backend.get_hostname()
     items = draw()
     networks = [f"network/{name}/{network}" for network in ("bridge", "web", "db")]
@@ -54,7 +54,7 @@ def test_each_host_is_drawn_as_it_is(host, draw, me, others):
     assert me.block not in {route["label"] for route in routes}
 
 
-def test_damage_is_drawn_where_it_was_done(host, draw, damaged):
+def test_damage_is_drawn_at_the_damaged_host(host, draw, damaged):
     name = host.backend.get_hostname()
     items = draw()
     wrong = {place: item["state"] for place, item in items.items() if item["wrong"] or item["state"] == "undeclared"}

@@ -20,5 +20,5 @@ def me(host) -> str:
 
 @pytest.fixture(params=["address", "address_v6"], ids=["ipv4", "ipv6"])
 def address(request, container) -> t.Callable[..., str]:
-    """``address("web", "h2")``: a container's address, on the host under test where none is named."""
+    """``address("web", "h2")``: a container's address, by default on the host under test."""
     return lambda *place: getattr(container(*place), request.param)

@@ -13,7 +13,7 @@ WORLD = "198.51.100.1"
 
 
 @pytest.mark.parametrize("target", HOSTS)
-def test_any_declared_network_reaches_an_open_one(probes, once, address, target):
+def test_every_declared_network_reaches_an_open_one(probes, once, address, target):
     for source in ("web", "db", "lab"):
         seen = probes.ask(source, address("cache", target), 6379)
         assert seen is not None
@@ -22,13 +22,13 @@ def test_any_declared_network_reaches_an_open_one(probes, once, address, target)
 
 
 @pytest.mark.parametrize("target", HOSTS)
-def test_a_local_network_ends_at_its_host(probes, once, address, me, target):
+def test_a_local_network_is_limited_to_its_host(probes, once, address, me, target):
     assert (probes if target == me else once).ping("lab", address("lab2", target)) == (target == me)
     assert probes.ping("web", address("web", target))
 
 
 @pytest.mark.parametrize("target", HOSTS)
-def test_lines_between_networks_hold_beside_the_others(probes, once, address, target):
+def test_lines_between_networks_apply_in_addition_to_the_others(probes, once, address, target):
     assert probes.ask("web", address("db", target), 5432) is not None
     assert not once.ping("web", address("db", target))
     assert probes.ask("web", address("web", target), 80) is not None
@@ -43,13 +43,15 @@ def test_a_line_limits_published_ports(me, probes, underlay, world_connects, wor
     assert world_connects(underlay[me], 8080)
     assert world_is_denied(underlay[me], 8090)
     assert world_is_denied(underlay[me], 5433)
-    # which is published all the same, and has a server: the host itself reaches it
+    # it is published and has a server: the host itself reaches it
     assert probes.ask(None, underlay[me], 5433) is not None
     assert world_connects(underlay[me], 6380)
 
 
-def test_addresses_are_let_in_to_the_container_itself(me, underlay, container, world, world_connects, world_is_denied):
-    """Published and routed alike, but to them alone."""
+def test_a_line_with_addresses_allows_published_and_routed_ports(
+    me, underlay, container, world, world_connects, world_is_denied
+):
+    """From these addresses only, published and routed."""
     block = f"{container('web').address}/32"
     try:
         assert world(f"ip route replace {block} via {underlay[me]}")
@@ -63,7 +65,7 @@ def test_addresses_are_let_in_to_the_container_itself(me, underlay, container, w
 
 
 def test_egress(probes, once):
-    """web by its line, db by none, lab as Docker does."""
+    """web by its line, db has no line, lab by Docker's default."""
     page = f"http://{WORLD}/"
     assert probes.fetch("web", page)
     assert not once.ping("web", WORLD)
@@ -80,7 +82,7 @@ def test_egress(probes, once):
     [("web", True, False), ("lab", True, False), ("db", False, False), ("cache", True, True)],
 )
 def test_from_containers_to_their_host(probes, once, underlay, underlay_v6, me, source, pings, connects):
-    """To any address of it; SSH is what it serves."""
+    """To any address of the host, which runs an SSH server."""
     for host in (underlay[me], underlay_v6[me]):
         assert (probes if pings else once).ping(source, host) == pings
         assert ((probes if connects else once).ask(source, host, 22) is not None) == connects
@@ -92,11 +94,11 @@ def test_from_the_host_to_its_containers(probes, once, address):
     assert probes.ping(None, address("web"))
 
 
-# --- networks that are not ours ---------------------------------------------------------------------------------------
+# --- unmanaged networks -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", HOSTS)
-def test_a_network_that_is_not_ours_reaches_what_a_line_names(probes, once, container, me, target):
+def test_an_unmanaged_network_reaches_the_ports_of_its_line(probes, once, container, me, target):
     """On its own host with its source address. Other hosts see the host's address, which the line does not name."""
     cache = container("cache", target).address
     if target == me:
@@ -110,9 +112,9 @@ def test_a_network_that_is_not_ours_reaches_what_a_line_names(probes, once, cont
     assert not once.ping("stranger", cache)
 
 
-def test_nothing_else_reaches_a_network_that_is_not_ours(probes, once, container):
+def test_nothing_else_reaches_an_unmanaged_network(probes, once, container):
     address = container("stranger").address
-    # its server is there
+    # its server runs
     assert probes.ask(None, address, 80) is not None
     for source in ("web", "cache", "lab"):
         assert once.ask(source, address, 80) is None

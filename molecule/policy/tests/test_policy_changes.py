@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A change of the policy acts on flows that are established."""
+"""A change of the policy applies to established flows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import testinfra
 from .conftest import HOSTS
 
 DEADLINE = 30
-# A flow that says something every second, and a file that grows as the other end hears it. Either nc ends where its
-# standard input does.
+# The client sends a line every second, and the server appends what it receives to a file. Each nc ends when its
+# standard input ends.
 SERVER = "docker exec -d {target} sh -c 'sleep 3600 | nc -l -p {port} >/tmp/{name}'"
 CLIENT = "docker exec -d {source} sh -c 'while sleep 1; do echo tick; done | nc {address} {port}'"
-HEARD = "docker exec {target} sh -c 'cat /tmp/{name} 2>/dev/null | wc -c'"
+RECEIVED = "docker exec {target} sh -c 'cat /tmp/{name} 2>/dev/null | wc -c'"
 
 
 class Flow:
@@ -26,38 +26,38 @@ class Flow:
 
     def __init__(self, source, target, source_host, target_host, address, port, name):
         self._hosts = source_host, target_host
-        self._words = {"source": source, "target": target, "address": address, "port": port, "name": name}
+        self._values = {"source": source, "target": target, "address": address, "port": port, "name": name}
 
     def start(self, wait_for_server):
-        self._hosts[1].check_output(SERVER.format(**self._words))
-        wait_for_server(self._hosts[1], self._words["target"], self._words["port"])
-        self._hosts[0].check_output(CLIENT.format(**self._words))
+        self._hosts[1].check_output(SERVER.format(**self._values))
+        wait_for_server(self._hosts[1], self._values["target"], self._values["port"])
+        self._hosts[0].check_output(CLIENT.format(**self._values))
 
-    def heard(self):
-        return int(self._hosts[1].check_output(HEARD.format(**self._words)))
+    def received(self):
+        return int(self._hosts[1].check_output(RECEIVED.format(**self._values)))
 
-    def goes_on(self):
-        before, deadline = self.heard(), time.monotonic() + DEADLINE
+    def continues(self):
+        before, deadline = self.received(), time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
-            if self.heard() > before:
+            if self.received() > before:
                 return True
         return False
 
     def has_ended(self):
-        """Nothing comes for long enough that several ticks would have."""
-        before, deadline = self.heard(), time.monotonic() + DEADLINE
+        """Whether nothing arrives for the time of several ticks."""
+        before, deadline = self.received(), time.monotonic() + DEADLINE
         quiet_since = time.monotonic()
         while time.monotonic() < deadline:
-            heard = self.heard()
-            if heard > before:
-                before, quiet_since = heard, time.monotonic()
+            received = self.received()
+            if received > before:
+                before, quiet_since = received, time.monotonic()
             elif time.monotonic() > quiet_since + 5:
                 return True
         return False
 
 
-def test_a_line_that_is_gone_ends_its_flows(inventory, observed_fleet, wait_for_server):
-    """web -> db goes on while its line stands, and ends with it; web -> cache goes on, since cache stays open."""
+def test_a_removed_line_ends_its_flows(inventory, observed_fleet, wait_for_server):
+    """web -> db ends when its line is removed; web -> cache continues, because cache is open."""
     hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in HOSTS}
     ended, kept = [], []
     for number, source in enumerate(HOSTS):
@@ -76,9 +76,9 @@ def test_a_line_that_is_gone_ends_its_flows(inventory, observed_fleet, wait_for_
         converge(docker_fleet_policy=[{"from": "web", "to": "db", "protocol": "tcp"}])
         for flow in (*ended, *kept):
             flow.start(wait_for_server)
-        assert [flow.goes_on() for flow in (*ended, *kept)] == [True] * 6
+        assert [flow.continues() for flow in (*ended, *kept)] == [True] * 6
         converge(docker_fleet_policy=[])
         assert [flow.has_ended() for flow in ended] == [True] * 3
-        assert [flow.goes_on() for flow in kept] == [True] * 3
+        assert [flow.continues() for flow in kept] == [True] * 3
     finally:
         converge()

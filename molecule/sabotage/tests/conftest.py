@@ -41,7 +41,7 @@ class Fleet:
         for name in HOSTS:
             self._hosts[name].check_output(command)
 
-    def words(self, name: str) -> dict[str, str]:
+    def values(self, name: str) -> dict[str, str]:
         """Return the values for commands and expectations of a host; those of IPv6 end in a 6."""
         other, third = HOSTS[(HOSTS.index(name) + 1) % 3], HOSTS[(HOSTS.index(name) + 2) % 3]
         found = {"host": name}
@@ -51,12 +51,12 @@ class Fleet:
         ):
             block = ipaddress.ip_network(f"{web[other]}/{length}", strict=False)
             own = ipaddress.ip_network(f"{web[name]}/{own_length}", strict=False)
-            words = {
+            values = {
                 "own": web[name], "other": web[other], "third": web[third],
                 "other_host": underlay[other], "third_host": underlay[third],
                 "block": str(block), "gateway": str(own[1]),
             }  # fmt: skip
-            found.update((f"{word}{suffix}", value) for word, value in words.items())
+            found.update((f"{key}{suffix}", value) for key, value in values.items())
         return found
 
     @contextlib.contextmanager
@@ -70,7 +70,7 @@ class Fleet:
 
     def _run(self, commands: t.Mapping[str, str]) -> None:
         def run(name: str) -> None:
-            result = self._hosts[name].run(PRELUDE.format(**self.words(name)) + commands[name])
+            result = self._hosts[name].run(PRELUDE.format(**self.values(name)) + commands[name])
             assert result.rc == 0, f"{name}: {commands[name]}: {result.stderr}"
 
         with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Damage done to a host by hand: how it is done, how it is undone, and the cause that verification must report.
+"""Manual damage to a host: the commands that damage and repair it, and the cause that verification must report.
 
 Commands use: OWN, OTHER and THIRD, addresses of the containers ``web`` here and on the two other hosts; OTHER_HOST and
 THIRD_HOST, their hosts' addresses; BLOCK, the other host's block; GATEWAY and VETH, of the container here; and
@@ -24,14 +24,14 @@ GATEWAY6={gateway6}
 
 
 class Damage(t.NamedTuple):
-    """``says`` is a regular expression of the cause that the report must name; ``{host}`` is the damaged host.
+    """``cause`` is a regular expression for the cause that the report must contain; ``{host}`` is the damaged host.
 
     Damage that makes the plan fail stops verification before it probes, and is done ``alone``.
     """
 
     command: str
     repair: str
-    says: str
+    cause: str
     alone: bool = False
 
 
@@ -114,7 +114,7 @@ DAMAGES = {
         "ip link set fn-web down", f"ip link set fn-web up; {BRIDGE_BACK}", r"{host}: interface fn-web is down"
     ),
     "veth down": Damage("ip link set $VETH down", "ip link set $VETH up", r"{host}: interface veth\w+ is down"),
-    "container's link down": Damage(
+    "container's interface down": Damage(
         "inside ip link set eth0 down", f"inside ip link set eth0 up; {INSIDE_BACK}",
         r"{host}: interface eth0 of container web is down",
     ),
@@ -148,7 +148,7 @@ DAMAGES = {
         "iptables -D DOCKER-USER -j FLEETNET-FORWARD", RULES,
         r"{host}: .*jump iptables \S+ -> FLEETNET-FORWARD is (missing|not the first rule)",
     ),
-    "what is denied let through": Damage(
+    "denied traffic accepted": Damage(
         "nft insert rule ip fleetnet between accept", RULES, rf"{{host}}: .*{DIFFERS4}"
     ),
     "address changed in the container": Damage(
@@ -164,14 +164,14 @@ DAMAGES = {
         "sysctl -qw net.ipv4.conf.eth0.rp_filter=0; ip route del $OTHER/32 dev docker0",
         r"{host}: (rp_filter drops packets to \S+|the route to {other} leads to interface docker0)",
     ),
-    "stale neighbour": Damage(
+    "stale neighbor": Damage(
         "ip neigh replace $OTHER_HOST lladdr 02:00:00:00:00:99 dev eth0 nud permanent",
         "ip neigh del $OTHER_HOST dev eth0",
-        r"{host}: neighbour {other_host} has MAC address 02:00:00:00:00:99, which \w+ does not have",
+        r"{host}: neighbor {other_host} has MAC address 02:00:00:00:00:99, which \w+ does not have",
     ),
-    "stale neighbour in the network": Damage(
+    "stale neighbor in the network": Damage(
         "ip neigh replace $OWN lladdr 02:00:00:00:00:98 dev fn-web nud permanent", "ip neigh del $OWN dev fn-web",
-        r"{host}: neighbour {own} has MAC address 02:00:00:00:00:98, container web has ",
+        r"{host}: neighbor {own} has MAC address 02:00:00:00:00:98, container web has ",
     ),
     "forwarding off": Damage(
         "sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1",
@@ -218,10 +218,10 @@ DAMAGES = {
     "no IPv6 default route in the container": Damage(
         "inside ip -6 route del default", BACK, r"{host}: container web has no default route"
     ),
-    "stale IPv6 neighbour": Damage(
+    "stale IPv6 neighbor": Damage(
         "ip neigh replace $OTHER_HOST6 lladdr 02:00:00:00:00:97 dev eth0 nud permanent",
         "ip neigh del $OTHER_HOST6 dev eth0",
-        r"{host}: neighbour {other_host6} has MAC address 02:00:00:00:00:97, which \w+ does not have",
+        r"{host}: neighbor {other_host6} has MAC address 02:00:00:00:00:97, which \w+ does not have",
     ),
     "IPv6 forwarding off": Damage(
         "sysctl -qw net.ipv6.conf.all.forwarding=0", "sysctl -qw net.ipv6.conf.all.forwarding=1",

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever is damaged by hand, playbooks/verify.yml fails and reports the host and the cause.
+"""After any manual damage, playbooks/verify.yml fails and reports the host and the cause.
 
 Three hosts, with three engines, are damaged at a time, each differently, and one report must name all three causes.
 """
@@ -27,12 +27,12 @@ ROUNDS = [
 
 
 @pytest.mark.parametrize("damages", ROUNDS, ids=lambda damages: ", ".join(damages.values()).replace(" ", "-"))
-def test_each_damage_is_named(fleet, table, damages):
+def test_the_cause_of_each_damage_is_reported(fleet, table, damages):
     with fleet.damaged({host: DAMAGES[name] for host, name in damages.items()}):
         causes = fleet.verify()
     assert causes is not None, "verification found no failure"
     for host, name in damages.items():
-        pattern = re.compile(DAMAGES[name].says.format(**fleet.words(host)))
+        pattern = re.compile(DAMAGES[name].cause.format(**fleet.values(host)))
         named = [cause for cause in causes if pattern.search(cause)]
         table[name] = named[0] if named else "NOT NAMED"
         assert named, f"{name} on {host}: no cause matches {pattern.pattern!r}:\n" + "\n".join(causes)

@@ -88,8 +88,8 @@ def table() -> dict[str, dict[str, tuple]]:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Print the table of faults: seconds to recover per engine; a star if denied flows passed meanwhile."""
-    terminalreporter.section("seconds until all is as declared again (*: denied flows passed meanwhile)")
+    """Print the table of faults: seconds to recover per engine; a star if denied flows passed before that."""
+    terminalreporter.section("seconds until all is as declared again (*: denied flows passed before that)")
     terminalreporter.line(f"{'fault':24}" + "".join(f"{name:>10}" for name in HOSTS))
     for fault, found in _table.items():
         cells = [

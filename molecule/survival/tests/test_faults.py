@@ -4,9 +4,9 @@
 """Faults on hosts, and the time until their containers reach each other as declared again.
 
 Each fault happens on all engines at once. Probes use ping and nc in the containers, and share no code with the
-collection. Denied flows are probed meanwhile, too; the table at the end marks those that passed for a while.
+collection. Denied flows are probed, too; the table at the end marks faults during which they passed.
 
-A clock that is set back is not among the faults: hosts of the test bed share their machine's clock. A unit test checks
+A clock that is set back is not one of the faults: hosts of the test bed share their machine's clock. A unit test checks
 that the timers count monotonic time (persistence/test_files.py).
 """
 
