@@ -8,7 +8,7 @@
     script/env python benchmarks/policy.py --inventory "$(script/fleet inventory --name bench)" --host h2
 
 Compiles the policy of 200 networks with 1,000 rules as module bridge_routing does, and writes what an administrator
-would write by hand for the same policy: one accept per rule, from the source's subnet on each host of the fleet.
+would write by hand for the same policy: one accept per policy line, from the source's subnet on each host of the fleet.
 `nft -f` loads both on one host, one after the other, each in a temporary network namespace.
 """
 

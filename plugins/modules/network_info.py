@@ -531,7 +531,7 @@ def gather_facts(module: AnsibleModule) -> dict[str, t.Any]:
     task = Task.of(module, connect)
     parts = task.params["gather"]
     if PRIVILEGED_PARTS.intersection(parts):
-        # Without root, namespaces and rules would look empty.
+        # Without root, namespaces and rules would be reported as empty.
         require_root()
     engine = task.engine() if ENGINE_PARTS.intersection(parts) else None
     found = survey(parts, task.commands, engine)

@@ -42,7 +42,7 @@ def held_if_free(path: Path) -> Iterator[bool]:
 
 
 def _acquire(path: Path, purpose: str) -> int:
-    """Open and lock the file at a path. `down --all` can remove it meanwhile; then open it again."""
+    """Open and lock the file at a path. `down --all` can remove it in between; then open it again."""
     while True:
         file = _open(path)
         if not _try_lock(file):

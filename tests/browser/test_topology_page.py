@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Use of the page: look, search, filter, click, print; and that Graphviz draws its format."""
+"""Use of the page: styles, search, filters, clicks, print; and that Graphviz draws its format."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a part of the host is applied with: its options, and its access to the host and the engine."""
+"""The context in which a part of the host is applied: its options, and its access to the host and the engine."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Connection:
         self._engine: Engine | None = None
 
     def engine(self, params: Result) -> Engine:
-        return self._engine or self.anew(params)
+        return self._engine or self.reconnect(params)
 
-    def anew(self, params: Result) -> Engine:
+    def reconnect(self, params: Result) -> Engine:
         self._engine = self._connect(params)
         return self._engine
 

@@ -170,7 +170,7 @@ class Container:
         return Reach(self, target if destination is None else destination, result, result["outcome"] in successes)
 
     def _send(self, probe: Json) -> Json:
-        if probe["protocol"] != "udp":  # which is rarely answered, so that each attempt would be waited for
+        if probe["protocol"] != "udp":  # UDP is rarely answered, and each attempt would wait for an answer
             probe = {"attempts": _ATTEMPTS, **probe}
         result: Json = self.host.run("reachability_info", "results", probes=[probe])["results"][0]
         if result["outcome"] == "error":

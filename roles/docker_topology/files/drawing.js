@@ -2,8 +2,8 @@
 // GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 "use strict";
-// The drawing: nodes and edges as Cytoscape.js elements, and the look of each state. A state has a colour, a line style, a
-// width and a sign, so that it is recognizable in print and without colour.
+// The drawing: nodes and edges as Cytoscape.js elements, and the style of each state. A state has a color, a line style, a
+// width and a sign, so that it is recognizable in print and without color.
 
 // state -> [line colour, fill, line style, line width]
 const LOOKS = {
@@ -23,7 +23,7 @@ const FAILED = ["#b91c1c", "#fde8e8", "solid", 4];
 // Ends of failed edges: a blocked probe ends at a bar, a leak arrives.
 const ARROWS = { blocked: "tee", missing: "tee", untried: "circle" };
 
-// The look of a node: that of its state, or of a container's probes.
+// The style of a node: that of its state, or of a container's probes.
 function lookOf(node) {
   if (!QUIET.has(node.state)) return LOOKS[node.state];
   if (node.kind !== "container" || !node.probes) return LOOKS[node.state];

@@ -267,7 +267,7 @@ class Table:
                 yield f"{self._address(first)} . {self._address(second)}"
 
     def _guarded(self, lookup: str) -> str:
-        """Masked lookups are valid for addresses of the supernet. Without pinned subnets only these get here."""
+        """Masked lookups are valid for addresses of the supernet. Without pinned subnets, only these occur here."""
         supernet = self._family.supernet
         guard = f"{self._ip} saddr {supernet} {self._ip} daddr {supernet} " if self._pinned else ""
         return f"\t\t{guard}{lookup}"

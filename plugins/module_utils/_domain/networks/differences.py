@@ -31,7 +31,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.v
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL
 
-# The bridge driver's defaults: an item that gives them does not differ from a network without the option.
+# The bridge driver's defaults: an item that sets them does not differ from a network without the option.
 _OPTION_DEFAULTS = {
     MASQUERADE: "true",
     BRIDGE_PREFIX + "enable_icc": "true",
@@ -70,10 +70,10 @@ def as_text(value: t.Any) -> str:
 
 
 def differences(item: Item, observed: ObservedNetwork, strict: bool) -> tuple[OptionDifference, ...]:
-    """Compare option by option, without ``strict`` only the options that the item gives.
+    """Compare option by option, without ``strict`` only the options that the item sets.
 
     With ``strict`` the network's additional labels, gateways, ranges, reserved addresses and address blocks are
-    differences, too. The label of ownership never is: a network that lacks only that fits.
+    differences, too. The label of ownership is never one.
     """
     have = observed.definition
     inherits = bool(have.config_from) and not gives_configuration(item)  # then the configuration network is compared
@@ -193,5 +193,5 @@ def default_gateways(block: Block) -> tuple[IPAddress, ...]:
 
 
 def gives_configuration(item: Item) -> bool:
-    """Whether the item gives an option that a network with ``config_from`` inherits."""
+    """Whether the item sets an option that a network with ``config_from`` inherits."""
     return any(getattr(item, option.key) for option in ENGINE_OPTIONS if option.inherited)

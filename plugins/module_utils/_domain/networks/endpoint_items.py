@@ -40,7 +40,7 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
 
 @dataclasses.dataclass(frozen=True)
 class EndpointItem:
-    """One endpoint as declared. None means that the item does not give the option."""
+    """One endpoint as declared. None means that the item does not set the option."""
 
     path: str
     network: str

@@ -43,7 +43,7 @@ def _value_at(option: Option, entry: Json) -> t.Any:
 
 
 def _parsed(option: Option, value: t.Any) -> t.Any:
-    """The normalized value; engines leave out what they do not know and give null or an empty string for defaults."""
+    """The normalized value; engines omit unknown options, and return null or an empty string for defaults."""
     if option.name == "ipam_config":
         return tuple(_block(config) for config in value or () if config.get("Subnet"))
     if option.type == "dict":

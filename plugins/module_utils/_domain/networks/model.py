@@ -21,7 +21,7 @@ IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 Version = t.Tuple[int, ...]
 Pairs = t.Tuple[t.Tuple[str, str], ...]
 
-# The engine creates these networks itself. It rejects to remove them and to create others with their names.
+# The engine creates these networks itself. It allows neither their removal nor other networks with their names.
 PREDEFINED = frozenset({"bridge", "host", "none", "default"})
 
 BRIDGE_PREFIX = "com.docker.network.bridge."
@@ -58,7 +58,7 @@ class Block:
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One network as declared. None means that the item does not give the option; see :mod:`networks.options`."""
+    """One network as declared. None means that the item does not set the option; see :mod:`networks.options`."""
 
     path: str
     name: str

@@ -36,7 +36,7 @@ class Option:
     """One option of an item.
 
     ``api`` is the option's place in the engine's JSON of a network, in the request and in the answer alike.
-    ``inherited``: a network with ``config_from`` has the value of its configuration network and cannot give another.
+    ``inherited``: a network with ``config_from`` has the value of its configuration network and cannot set another.
     ``needs_network``: a configuration network cannot have it. ``since`` is the first engine that takes another value
     than the default. ``driver_option`` is the driver option that this is a short name for.
     """
@@ -111,7 +111,7 @@ def aliases(table: t.Iterable[Option]) -> dict[str, tuple[str, ...]]:
 
 
 def natural_scope(driver: str) -> str:
-    """The scope that the engine gives to a network of this driver."""
+    """The engine's scope for a network of this driver."""
     return "swarm" if driver == "overlay" else "local"
 
 

@@ -133,7 +133,7 @@ class _Planner:
         drifted = self._survey.drifted
         texts = [f"network {each.network.name!r} differs from {each.item.path}: {each}" for each in drifted]
         if mode == "warn":
-            self._warnings += [f"{text}; left as it is" for text in texts]
+            self._warnings += [f"{text}. The network is not changed." for text in texts]
             return []
         if mode == "fail":
             raise FleetnetError("; ".join(texts) + "; on_drift is fail. Change the declaration, or on_drift.")
@@ -251,13 +251,13 @@ class _Planner:
         names = ", ".join(str(each) for each in state.attachments)
         self._refusals.append(
             f"{what} would disconnect {count} container{'s' if count > 1 else ''}: {names}. "
-            "Set allow_disconnect: true to accept that" + _alternative(what)
+            "Set allow_disconnect: true to allow this" + _alternative(what)
         )
 
 
 def _alternative(what: str) -> str:
     if "recreating" in what:
-        return " (they are connected again), or on_drift: warn to leave the network as it is."
+        return " (they are reconnected), or on_drift: warn to keep the network."
     return ", or disconnect them first."
 
 

@@ -87,7 +87,7 @@ class Survey:
 
 
 def survey_networks(request: NetworksRequest, networks: t.Sequence[ObservedNetwork]) -> Survey:
-    """Raises FleetnetError if the declaration is invalid on this engine, whatever its containers are."""
+    """Raises FleetnetError if the declaration is invalid on this engine, regardless of its containers."""
     if request.state == "absent":
         return _survey_absent(request, networks)
     items = tuple(for_engine(item, request.version) for item in request.items)

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Backends: how a host reaches the blocks of the other hosts. Pure.
 
-A backend is two functions. ``check`` looks at all hosts on the controller, ``routes`` at the peers and interface
-addresses of one host. Both raise InvalidValue for what the backend does not support. A new backend is an entry of
-:data:`BACKENDS`.
+A backend is two functions. ``check`` validates all hosts on the controller. ``routes`` returns the routes of one host,
+from its peers and interface addresses. Both raise InvalidValue for what the backend does not support. A new backend is
+an entry of :data:`BACKENDS`.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ def _networks(host: Node, part: Data, report: Data | None) -> list[Node]:
 
 
 def _default_bridge(options: Data) -> Data:
-    """Return docker0's options in the form of a declared network; the bridge's address gives the subnet."""
+    """Return docker0's options in the form of a declared network; the bridge's address determines the subnet."""
     blocks = []
     if options.get("bip"):
         gateway = str(options["bip"])

@@ -16,7 +16,7 @@ DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 
 def _in_cert_folder(name: str) -> str:
-    """The file ``name`` where Docker's own client looks for it; a fallback like ``env_fallback``."""
+    """The path at which Docker's own client reads the file ``name``; a fallback like ``env_fallback``."""
     return os.path.join(str(env_fallback("DOCKER_CERT_PATH")), name)
 
 

@@ -175,7 +175,7 @@ class NetworkExecutor:
                 raise
 
     def _connect(self, network_id: str, name: str, attachment: Attachment) -> None:
-        """Skip a container that no longer exists; retry if it stopped, started or joined meanwhile."""
+        """Skip a container that no longer exists; retry if it stopped, started or joined during the run."""
         body = connection(attachment)
         for attempt in (1, 2):
             try:

@@ -33,7 +33,7 @@ def apply(task: Task) -> Result:
         task.commands,
         Daemon(task.commands, params["service"]),
         records,
-        lambda: task.connection.anew(params),  # also after a restart, possibly with another release
+        lambda: task.connection.reconnect(params),  # also after a restart, possibly with another release
         params["restart_timeout"],
     )
     if task.check_mode:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Applies all parts of a host in order: what their modules do, with one start of Python."""
+"""Apply all parts of a host in order, as their modules do, in one Python process."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Observer:
         return record
 
     def _end(self) -> bool:
-        """Stop the process; returns whether one ran. Another process that has its number by now is left alone."""
+        """Stop the process; returns whether one ran. Another process with the same process id is not stopped."""
         try:
             with open(self._process_file, encoding="utf-8") as file:
                 known = json.load(file)

@@ -53,7 +53,7 @@ class CauseKind(enum.Enum):
 
 
 class Owner(enum.Enum):
-    """Who made a rule."""
+    """The owner of a rule."""
 
     OURS = "ours"
     DOCKER = "docker"

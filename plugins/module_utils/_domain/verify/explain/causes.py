@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be wrong at each hop of a packet's path. Pure; each function returns None if it finds nothing."""
+"""The faults at each hop of a packet's path. Pure; each function returns None if it finds nothing."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _dropped(host: str, step: TraceStep, evidence: Evidence) -> Cause:
 
 
 def owner_of(step: TraceStep) -> Owner:
-    """Return who made a rule, by its table and chain."""
+    """Return the owner of a rule, by its table and chain."""
     if step.table in TABLES.values() or step.chain.startswith(CHAIN_PREFIX):
         return Owner.OURS
     return Owner.DOCKER if step.chain in _DOCKERS else Owner.FOREIGN

@@ -67,7 +67,7 @@ def _follow(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -> Cau
     return (
         causes.in_container(source, first)
         or causes.at_bridge(source, first)
-        # A rule that changes an address makes another flow, which is then judged, routed and answered as such.
+        # After a rule that changes an address, the packet belongs to another flow, with rules and routes of its own.
         or _redirected(flow, source, target, hosts)
         or _rewritten(flow, source, target, hosts)
         or causes.on_host(source.host, flow, first)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Parse ``nft monitor trace``: the rules that packets matched and their verdicts, by flow. Pure.
 
-The rules of iptables-nft are included: the kernel holds them in tables of nftables (``ip filter``, ``ip raw``).
+The rules of iptables-nft are included: the kernel stores them in tables of nftables (``ip filter``, ``ip raw``).
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def test_a_departed_name_keeps_its_lease_until_it_is_reclaimed():
     assert departed in lockfile.render(book)
     assert book.departed() == {"h1", "web"}
     assert "h1" not in lockfile.render(book.without(["h1"]))
-    # what is declared keeps its lease, whatever is reclaimed
+    # declared names keep their leases if they are reclaimed
     assert book.without(["h2", "h1", "web"]).of(4).blocks == book.of(4).blocks
 
 

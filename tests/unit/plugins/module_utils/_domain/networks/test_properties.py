@@ -114,7 +114,7 @@ def test_one_recreate_is_enough(old: Json, new: Json, seed: int, strict: bool) -
     item = parse_item(new, "networks[0]")
     before = made(old, seed)
     if before.definition.driver == "macvlan" and item.driver is None:
-        return  # the item leaves the driver as it is, and may then not fit it
+        return  # the item does not change the driver, and may not match it
     after = made(new, seed, before, strict)
     assert differences(item, after, strict) == ()
 

@@ -4,7 +4,7 @@
 
 """A Docker engine in memory: networks, containers and endpoints behave as seen on engines 20.10, 26.1 and 28.5.
 
-Requests can be made to fail, before or after they take effect, which is how lost answers look.
+Requests can be made to fail, before or after they take effect, as if the answer were lost.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ Json = dict[str, t.Any]
 
 
 def _load(name: str) -> t.Any:
-    """Import a helper beside this file by its path, as pytest imports test files."""
+    """Import a helper next to this file by its path, as pytest imports test files."""
     spec = importlib.util.spec_from_file_location(name, pathlib.Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
@@ -195,13 +195,13 @@ def test_nothing_to_change_costs_one_listing() -> None:
 def test_a_container_that_is_removed_stopped_or_started_during_the_run() -> None:
     docker = populated()
 
-    def meanwhile() -> None:
+    def during_the_run() -> None:
         by_name = {each["Name"]: each for each in docker.containers.values()}
         del docker.containers[by_name["/dynamic"]["Id"]]
         by_name["/fixed"]["State"] = {"Running": False, "Status": "exited"}
         by_name["/stopped"]["State"] = {"Running": True, "Status": "running"}
 
-    docker.before_call("POST /networks/create", meanwhile)
+    docker.before_call("POST /networks/create", during_the_run)
     _plan, warnings = run(docker, {**WEB, "mtu": 1400}, allow_disconnect=True)
     after = endpoints(docker, "web")
     assert after.keys() == {"fixed", "both", "stopped", "once"}
@@ -212,10 +212,10 @@ def test_a_container_that_is_removed_stopped_or_started_during_the_run() -> None
 def test_a_container_that_is_removed_before_it_is_disconnected() -> None:
     docker = populated()
 
-    def meanwhile() -> None:
+    def during_the_run() -> None:
         del docker.containers[next(cid for cid, each in docker.containers.items() if each["Name"] == "/fixed")]
 
-    docker.before_call("POST /networks", meanwhile)
+    docker.before_call("POST /networks", during_the_run)
     run(docker, {**WEB, "mtu": 1400}, allow_disconnect=True)
     assert endpoints(docker, "web").keys() == {"dynamic", "both", "stopped", "once"}
 

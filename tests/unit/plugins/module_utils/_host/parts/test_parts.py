@@ -135,7 +135,7 @@ def test_a_failure_names_the_part_and_returns_what_was_done_before(host: Host) -
     ]
 
 
-def test_all_parts_share_a_connection_until_one_connects_anew() -> None:
+def test_all_parts_share_a_connection_until_one_reconnects() -> None:
     made: list[t.Any] = []
 
     def connect(_params: dict[str, t.Any]) -> t.Any:
@@ -145,4 +145,4 @@ def test_all_parts_share_a_connection_until_one_connects_anew() -> None:
     whole_task = Task({}, check_mode=False, commands=t.cast(t.Any, None), warn=print, connection=Connection(connect))
     part_task = dataclasses.replace(whole_task, params={"mtu": 1450})
     assert whole_task.engine() is part_task.engine() is made[0]
-    assert part_task.connection.anew({}) is whole_task.engine() is made[1]
+    assert part_task.connection.reconnect({}) is whole_task.engine() is made[1]
