@@ -193,7 +193,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: What was done, or would be done in check mode: one line per operation, in order.
+  description: The operations of the run, in check mode those of a real run, one line each, in order.
   returned: success
   type: list
   elements: str
