@@ -193,7 +193,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: What was done, or would be done in check mode: one line per operation, in order.
+  description: The operations, one line each, in order. In check mode, those that would be carried out.
   returned: success
   type: list
   elements: str
