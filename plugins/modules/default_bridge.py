@@ -193,7 +193,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The operations of the run, in check mode those of a real run, one line each, in order.
+  description: The operations, one line each, in order. In check mode, those that would be carried out.
   returned: success
   type: list
   elements: str

@@ -46,7 +46,7 @@ def test_a_flow_has_the_steps_of_all_its_packets():
         FLOW: [
             TraceStep("ip nat", "PREROUTING", "", "accept", "fn-web", None),
             TraceStep("ip fleetnet", "between", "ip saddr & 0.0.15.0 . ip daddr & 0.0.15.0 vmap @pairs", "goto allowed",
-                 "fn-web", "eth0"),
+                      "fn-web", "eth0"),
             TraceStep("ip filter", "FORWARD", "ip protocol icmp drop", "drop", "fn-web", "eth0"),
             TraceStep("ip mangle", "FORWARD", "ip daddr 10.64.33.2 drop", "drop", "fn-web", "eth0"),
         ]
