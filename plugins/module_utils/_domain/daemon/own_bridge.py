@@ -45,7 +45,8 @@ def own_bridge(values: t.Mapping[str, t.Any]) -> OwnBridge | None:
         return None
     if name == NONE:
         if addresses:
-            raise InvalidValue("bridge", name, f"the address {addresses[0]} requires a bridge. Remove bip and bip6")
+            reason = f"the address {addresses[0]} requires a bridge. Name one, or remove bip and bip6"
+            raise InvalidValue("bridge", name, reason)
         return None
     problem = interface_name_problem(name)
     if problem is not None:

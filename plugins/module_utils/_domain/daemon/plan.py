@@ -201,7 +201,7 @@ def _plan(desired: DesiredDaemon, observed: ObservedDaemon) -> DaemonPlan:
     check.check_versions(desired.values, observed.version)
     now = config.parse(observed.text or "", observed.path)
     own = own_bridge.own_bridge(desired.values)
-    edits, removed = _edits(desired, own)
+    edits, removed = edits_of(desired, own)
     after = config.edit(observed.text or "", edits, removed, observed.path)
     if config.same(now, config.parse(after, observed.path)):
         after = observed.text or ""  # without a key neither a missing nor a blank file is written
@@ -266,7 +266,7 @@ def _interim(after: str, changes: t.Iterable[OptionChange], observed: ObservedDa
     return config.edit(after, {"bridge": own_bridge.NONE}, (), observed.path)
 
 
-def _edits(desired: DesiredDaemon, own: own_bridge.OwnBridge | None) -> tuple[dict[str, t.Any], list[str]]:
+def edits_of(desired: DesiredDaemon, own: own_bridge.OwnBridge | None) -> tuple[dict[str, t.Any], list[str]]:
     """The keys to set in daemon.json and those to remove, by their names there."""
     values = dict(desired.values)
     removed = list(desired.unset)
