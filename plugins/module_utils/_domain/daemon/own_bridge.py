@@ -94,5 +94,5 @@ def unit_text(bridge: OwnBridge, program: str, daemon: str) -> str:
 
 def name_in(text: str | None) -> str | None:
     """The name of the bridge that an existing unit file creates."""
-    found = re.search(r"^Description=Bridge (\S+) for", text or "", re.MULTILINE)
+    found = re.search(r"^ExecStart=\S+ link set dev (\S+) mtu ", text or "", re.MULTILINE)
     return found[1] if found else None
