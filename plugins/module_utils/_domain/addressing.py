@@ -36,12 +36,11 @@ class Prefix(t.NamedTuple):
         if not isinstance(text, str) or "/" not in text:
             raise ValueError("an address block is written ADDRESS/LENGTH, for example 10.64.0.0/12")
         try:
-            network = ipaddress.ip_network(text)
+            network = ipaddress.ip_network(text, strict=False)
         except ValueError as error:
-            if "has host bits set" in str(error):
-                inside = ipaddress.ip_network(text, strict=False)
-                raise ValueError(f"has host bits set; the block that holds this address is {inside}") from None
             raise ValueError(f"is not an address block: {error}") from None
+        if ipaddress.ip_interface(text).ip != network.network_address:
+            raise ValueError(f"has host bits set; the block that holds this address is {network}")
         return cls(network.version, int(network.network_address), network.prefixlen)
 
     @classmethod
