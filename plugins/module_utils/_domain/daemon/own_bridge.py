@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION, KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import interface_name_problem
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import bridge_name_problem
 
 UNIT = "fleetnet-default-bridge.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
@@ -48,7 +48,7 @@ def own_bridge(values: t.Mapping[str, t.Any]) -> OwnBridge | None:
             reason = f"the address {addresses[0]} requires a bridge. Name one, or remove bip and bip6"
             raise InvalidValue("bridge", name, reason)
         return None
-    problem = interface_name_problem(name)
+    problem = bridge_name_problem(name)
     if problem is not None:
         raise InvalidValue("bridge", name, problem)
     if not values.get("bip"):

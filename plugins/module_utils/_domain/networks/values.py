@@ -14,7 +14,10 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import interface_name_problem
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
+    bridge_name_problem,
+    interface_name_problem,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     BRIDGE_NAME,
     BRIDGE_PREFIX,
@@ -50,8 +53,6 @@ _IPV4_OPTIONS = ("com.docker.network.bridge.host_binding_ipv4", "com.docker.netw
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")  # moby, daemon/names
 _FULL_ID = re.compile(r"[0-9a-f]{64}\Z")
-# The engine's own bridges and the loopback interface: each exists before any declared network.
-_TAKEN_BRIDGES = ("docker0", "docker_gwbridge", "lo")
 
 _UNUSABLE = tuple(
     (ipaddress.ip_network(block), what)
@@ -83,12 +84,6 @@ def driver_problem(driver: str) -> str | None:
     if driver in ("host", "null", "none"):
         return "is a driver with only one network, the engine's own. Choose another driver."
     return None
-
-
-def bridge_name_problem(name: str) -> str | None:
-    if name in _TAKEN_BRIDGES:
-        return "is the name of an interface that exists already. Choose another name."
-    return interface_name_problem(name)
 
 
 def space_problem(subnet: IPNetwork) -> str | None:
