@@ -157,7 +157,9 @@ class _Planner:
         state = self._state(network)
         self._check_dependents(network)
         if state.attachments and not self._request.allow_disconnect:
-            self._refuse_interruption(f"removing network {network.name!r} ({reason})", state, ", or disconnect them first.")
+            self._refuse_interruption(
+                f"removing network {network.name!r} ({reason})", state, ", or disconnect them first."
+            )
         self._check_services(network, "removing")
         return NetworkStep("remove", before=(state,), after=(), reason=reason)
 

@@ -53,7 +53,8 @@ CASES = {
         LEFT,
         "docker_fleet_networks[1]: 'wide': no /21 is free in the hosts' blocks, beside 3 leased networks and the "
         "engines' pools. To fit it, set its prefix_length to 22 or longer, or reclaim the lease of a departed network "
-        "(web) with -e docker_fleet_reclaim=web, or pin it to one host with subnet (outside of the supernet) and hosts.",
+        "(web) with -e docker_fleet_reclaim=web, or pin it to one host with subnet (outside of the supernet) and "
+        "hosts.",
     ),
     "one host too many": (
         {},
