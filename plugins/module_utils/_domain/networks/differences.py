@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import OWNER_LABEL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import NETWORK, Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     BRIDGE_NAME,
@@ -29,7 +30,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.v
     canonical_option,
     option_of,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL
 
 # The bridge driver's defaults: an item that gives them does not differ from a network without the option.
 _OPTION_DEFAULTS = {

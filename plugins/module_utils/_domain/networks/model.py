@@ -14,7 +14,7 @@ import dataclasses
 import ipaddress
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL, OWNER_VALUE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import OWNER_LABEL, OWNER_VALUE
 
 IPNetwork = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]

@@ -14,6 +14,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import OWNER_LABEL, OWNER_VALUE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
     bridge_name_problem,
     interface_name_problem,
@@ -36,7 +37,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.o
     DRIVER_OPTION_OF,
     SHORT_NAME_OF,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL, OWNER_VALUE
 
 # Below this the kernel has no IPv6 on an interface (RFC 8200).
 MTU_MIN_V6 = 1280
