@@ -15,12 +15,11 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION, KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import bridge_name_problem
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0, bridge_name_problem
 
 UNIT = "fleetnet-default-bridge.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 
-DOCKER0: str = BY_OPTION["bridge"].default
 NONE = "none"
 
 OPTIONS_OF_INTERFACE = tuple(key.option for key in KEYS if key.of_interface)

@@ -25,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     HOST,
     WORLD,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import BRIDGE_NAME, MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import INTERFACE_NAME_MAX
@@ -34,11 +35,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.i
     make_block,
     read_driver_options,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
-    BRIDGE_NAME,
-    MTU,
-    Pairs,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import Pairs
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import (
     block_problem,
     driver_problem,

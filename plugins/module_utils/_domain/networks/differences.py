@@ -9,16 +9,18 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import OWNER_LABEL
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import NETWORK, Difference
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import (
     BRIDGE_NAME,
     BRIDGE_PREFIX,
+    MTU,
+    MTU_DEFAULT,
+    OWNER_LABEL,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import NETWORK, Difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
     MASQUERADE,
-    MTU,
-    MTU_DEFAULT,
     Block,
     Definition,
     IPAddress,

@@ -14,21 +14,25 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import OWNER_LABEL, OWNER_VALUE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import (
+    BRIDGE_NAME,
+    BRIDGE_PREFIX,
+    MTU,
+    MTU_MAX,
+    MTU_MIN,
+    MTU_MIN_V6,
+    OWNER_LABEL,
+    OWNER_VALUE,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
     bridge_name_problem,
     interface_name_problem,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
-    BRIDGE_NAME,
-    BRIDGE_PREFIX,
     FLAG_OPTIONS,
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
     GATEWAY_MODES,
-    MTU,
-    MTU_MAX,
-    MTU_MIN,
     PREDEFINED,
     Block,
     IPNetwork,
@@ -38,9 +42,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.o
     SHORT_NAME_OF,
 )
 
-# Below this the kernel has no IPv6 on an interface (RFC 8200).
-MTU_MIN_V6 = 1280
-
 # Driver options with fixed values.
 _CHOICES = {
     GATEWAY_MODE_IPV4: GATEWAY_MODES,
@@ -49,7 +50,7 @@ _CHOICES = {
     "ipvlan_mode": ("l2", "l3", "l3s"),
     "ipvlan_flag": ("bridge", "private", "vepa"),
 }
-_IPV4_OPTIONS = ("com.docker.network.bridge.host_binding_ipv4", "com.docker.network.host_ipv4")
+_IPV4_OPTIONS = (BRIDGE_PREFIX + "host_binding_ipv4", "com.docker.network.host_ipv4")
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")  # moby, daemon/names
 _FULL_ID = re.compile(r"[0-9a-f]{64}\Z")

@@ -22,6 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import Leases
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.free_blocks import FreeBlocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
@@ -171,7 +172,7 @@ class _Reader:
         plan = self._plan
         networks = [network for network in plan.fleet.networks if host.name in plan.carriers[network.name]]
         declared = {network.name for network in (*networks, *host.networks)} | {"bridge"}
-        bridges = {network.bridge_name for network in (*networks, *host.networks)} | {"docker0"}
+        bridges = {network.bridge_name for network in (*networks, *host.networks)} | {DOCKER0}
         for network in report.get("networks", ()):
             if network["bridge"]:
                 bridges.add(network["bridge"])

@@ -14,8 +14,8 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
 
 Report = t.Mapping[str, t.Any]
