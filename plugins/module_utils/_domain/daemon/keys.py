@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import reported, values
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import Json, Version
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 
 RESTART = "restart"  # the daemon reads the key when it starts

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import AddressesInUse
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import BRIDGE_NAME
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 
 Json = t.Dict[str, t.Any]

@@ -12,15 +12,15 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
+    BRIDGE_NAME,
+    BRIDGE_PREFIX,
+    MTU,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import (
     UNKNOWN,
     Json,
     ObservedDaemon,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import (
-    BRIDGE_NAME,
-    BRIDGE_PREFIX,
-    MTU,
 )
 
 Reader = t.Callable[[ObservedDaemon], t.Any]

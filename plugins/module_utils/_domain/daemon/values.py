@@ -14,8 +14,8 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU_MAX, MTU_MIN, MTU_MIN_V6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import Json
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import MTU_MAX, MTU_MIN, MTU_MIN_V6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
 Check = t.Callable[[str, t.Any, Json], None]  # option, value, the merged daemon.json; raises InvalidValue

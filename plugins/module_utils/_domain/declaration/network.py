@@ -19,13 +19,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     format_address,
     parse_address,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     ANY,
     DEFAULT_BRIDGE,
     HOST,
     WORLD,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import BRIDGE_NAME, MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import INTERFACE_NAME_MAX

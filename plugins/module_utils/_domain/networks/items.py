@@ -11,7 +11,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, format_address
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import MTU
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.conflicts import (

@@ -14,7 +14,7 @@ import dataclasses
 import ipaddress
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
     BRIDGE_NAME,
     BRIDGE_PREFIX,
     OWNER_LABEL,

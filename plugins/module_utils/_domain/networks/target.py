@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.docker_names import OWNER_LABEL, OWNER_VALUE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import OWNER_LABEL, OWNER_VALUE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import (
     differences,
     gives_configuration,

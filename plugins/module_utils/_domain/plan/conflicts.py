@@ -18,6 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     single,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ROUTE_PROTOCOL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN
@@ -26,7 +27,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import Leases
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.free_blocks import FreeBlocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.names import ROUTE_PROTOCOL
 
 Report = t.Mapping[str, t.Any]
 # Private address space by IP version, for another supernet.

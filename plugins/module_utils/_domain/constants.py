@@ -1,13 +1,15 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names and limits in Docker's objects: the label of this collection's networks, driver options, the MTU (bytes)."""
+"""Constants of more than one room: marks of this collection, names that Docker gives, the limits of an MTU (bytes)."""
 
 from __future__ import annotations
 
 # The label that marks a network as created by this collection.
 OWNER_LABEL = "io.fleetnet.managed"
 OWNER_VALUE = "true"
+# Marks its routes. Not in /etc/iproute2/rt_protos and not used by bird (12), FRR (186 to 196), babel (42), openr (99).
+ROUTE_PROTOCOL = 213
 
 BRIDGE_PREFIX = "com.docker.network.bridge."
 DRIVER_PREFIX = "com.docker.network.driver."
