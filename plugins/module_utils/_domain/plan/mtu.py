@@ -34,7 +34,9 @@ def underlay_of(host: Host, report: Report) -> UnderlayInterface | None:
     The MTU of the loopback interface, more than any network can have, is not that of the path to other hosts.
     """
     for link in report.get("links", ()):
-        if link["mtu"] <= MTU_MAX and any(address.split("/", maxsplit=1)[0] == host.underlay for address in link["addresses"]):
+        if link["mtu"] <= MTU_MAX and any(
+            address.split("/", maxsplit=1)[0] == host.underlay for address in link["addresses"]
+        ):
             return UnderlayInterface(link["name"], link["mtu"])
     return None
 
