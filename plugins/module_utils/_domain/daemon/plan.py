@@ -32,12 +32,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.obs
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import check_overlap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     AS_PLANNED,
+    CONTAINER,
     CONTENT,
     DAEMON,
     DIFFERENT,
     FILE,
     PRESENT,
+    RUNNING,
     STATE,
+    STOPPED,
     Difference,
     shown,
 )
@@ -80,7 +83,8 @@ class DaemonPlan(t.NamedTuple):
     - ``before`` and ``after`` are the texts of daemon.json, None if it does not exist.
     - ``signal`` is RESTART, RELOAD or None.
     - ``stop`` are containers to stop explicitly, because the engine would keep them and ignore the change.
-    - ``interrupted`` are all containers that stop, ``resume`` all that must run at the end.
+    - ``interrupted`` are all containers that stop, ``resume`` all that must run at the end. ``stopped`` are those of
+      them that an interrupted run left stopped.
     - ``own_unit_before`` and ``own_unit`` are the texts of the unit of a bridge of this collection.
     - ``delete_bridge`` is the bridge that another one replaces.
     - ``interim`` is a text of daemon.json that the daemon starts with once in between.
@@ -99,6 +103,7 @@ class DaemonPlan(t.NamedTuple):
     own_unit: str | None = None
     delete_bridge: str | None = None
     interim: str | None = None
+    stopped: tuple[RunningContainer, ...] = ()
 
     @property
     def writes(self) -> bool:
@@ -132,7 +137,7 @@ class DaemonPlan(t.NamedTuple):
         return lines
 
     def differences(self) -> list[Difference]:
-        """Files and options that are not as declared."""
+        """Files and options that are not as declared, and containers that an interrupted run left stopped."""
         found = [change.difference() for change in self.changes]
         for path, before, after in self._files():
             if before is None or after is None:
@@ -140,7 +145,7 @@ class DaemonPlan(t.NamedTuple):
                 found.append(Difference(FILE, path, STATE, declared, observed))
             else:
                 found.append(Difference(FILE, path, CONTENT, AS_PLANNED, DIFFERENT))
-        return found
+        return [*found, *(Difference(CONTAINER, each.name, STATE, RUNNING, STOPPED) for each in self.stopped)]
 
     def diff(self) -> list[Json]:
         """The differences of files and of the running daemon, as Ansible prints them."""
@@ -251,6 +256,7 @@ def _plan(desired: DesiredDaemon, observed: ObservedDaemon) -> DaemonPlan:
         own_unit=own_unit,
         delete_bridge=_replaced_bridge(changes, observed),
         interim=_interim(after, changes, observed) if own else None,
+        stopped=observed.to_resume,
     )
 
 
