@@ -64,12 +64,6 @@ class Prefix(t.NamedTuple):
         """The block's last address as an integer."""
         return self.address + self.size - 1
 
-    @property
-    def netmask(self) -> int:
-        """The network mask as an integer."""
-        bits = _BITS[self.version]
-        return ((1 << self.length) - 1) << (bits - self.length)
-
     def __str__(self) -> str:
         return f"{format_address(self.version, self.address)}/{self.length}"
 
