@@ -10,6 +10,8 @@ OWNER_LABEL = "io.fleetnet.managed"
 OWNER_VALUE = "true"
 # Marks its routes. Not in /etc/iproute2/rt_protos and not used by bird (12), FRR (186 to 196), babel (42), openr (99).
 ROUTE_PROTOCOL = 213
+# The folder of its files that describe running processes.
+RUN_FOLDER = "/run/fleetnet"
 
 BRIDGE_PREFIX = "com.docker.network.bridge."
 DRIVER_PREFIX = "com.docker.network.driver."
