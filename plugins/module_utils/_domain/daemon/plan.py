@@ -45,6 +45,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     shown,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 
 NOTHING_CHANGED = "Nothing was changed"
 
@@ -220,7 +221,7 @@ def _plan(desired: DesiredDaemon, observed: ObservedDaemon) -> DaemonPlan:
     changes = option_changes(desired, observed)
     for change in changes:
         if BY_OPTION[change.option].decides_subnet and change.after is not None:
-            own_names = (observed.bridge_name, own_bridge.DOCKER0, own.name if own else "")
+            own_names = (observed.bridge_name, DOCKER0, own.name if own else "")
             check_overlap(change.option, change.after, own_names, observed.in_use, desired.allow_overlap)
         if change.option == "bridge" and change.after == own_bridge.NONE:
             own_bridge.check_unused(observed.bridge)
@@ -278,7 +279,7 @@ def edits_of(desired: DesiredDaemon, own: own_bridge.OwnBridge | None) -> tuple[
     removed = list(desired.unset)
     if own:  # the bridge has the addresses then, and dockerd rejects a file with both
         removed += own_bridge.OPTIONS_OF_INTERFACE
-    elif values.get("bridge") == own_bridge.DOCKER0:  # dockerd's default is a missing key
+    elif values.get("bridge") == DOCKER0:  # dockerd's default is a missing key
         removed.append("bridge")
     edits = {BY_OPTION[option].name: value for option, value in values.items() if option not in removed}
     return edits, [BY_OPTION[option].name for option in removed]
@@ -289,7 +290,7 @@ def _replaced_bridge(changes: t.Iterable[OptionChange], observed: ObservedDaemon
     if observed.bridge is None or not any(change.option == "bridge" for change in changes):
         return None
     name = observed.bridge_name
-    return name if name in (own_bridge.DOCKER0, own_bridge.name_in(observed.own_unit)) else None
+    return name if name in (DOCKER0, own_bridge.name_in(observed.own_unit)) else None
 
 
 def _require_consent(plan: DaemonPlan, allow_restart: bool) -> None:
