@@ -203,8 +203,9 @@ operations:
 differences:
   description:
     - How the host differs from the declaration, before the run changes it.
-    - "Each has a C(kind), C(daemon) for an option or C(file); a C(name), the option or the path; a C(key), which is
-      C(value), C(content) or C(state) (whether the file exists); and the C(declared) and C(observed) values."
+    - "Each has a C(kind), C(daemon) for an option, C(file), or C(container) for one that an interrupted run stopped; a
+      C(name), the option, the path or the container; a C(key), which is C(value), C(content) or C(state) (whether the
+      file exists, whether the container runs); and the C(declared) and C(observed) values."
     - If the value in effect is unknown because C(daemon.json) is newer than the running daemon, C(observed) is a text
       that begins with V(unknown).
   returned: success

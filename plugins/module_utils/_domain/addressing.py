@@ -36,12 +36,11 @@ class Prefix(t.NamedTuple):
         if not isinstance(text, str) or "/" not in text:
             raise ValueError("must be an address block, for example 10.64.0.0/12")
         try:
-            network = ipaddress.ip_network(text)
+            network = ipaddress.ip_network(text, strict=False)
         except ValueError as error:
-            if "has host bits set" in str(error):
-                inside = ipaddress.ip_network(text, strict=False)
-                raise ValueError(f"has host bits set. Use {inside}") from None
             raise ValueError(f"is not an address block: {error}") from None
+        if ipaddress.ip_interface(text).ip != network.network_address:
+            raise ValueError(f"has host bits set. Use {network}")
         return cls(network.version, int(network.network_address), network.prefixlen)
 
     @classmethod
@@ -64,12 +63,6 @@ class Prefix(t.NamedTuple):
     def last(self) -> int:
         """The block's last address as an integer."""
         return self.address + self.size - 1
-
-    @property
-    def netmask(self) -> int:
-        """The network mask as an integer."""
-        bits = _BITS[self.version]
-        return ((1 << self.length) - 1) << (bits - self.length)
 
     def __str__(self) -> str:
         return f"{format_address(self.version, self.address)}/{self.length}"

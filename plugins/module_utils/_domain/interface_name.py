@@ -9,6 +9,10 @@ import re
 
 # IFNAMSIZ - 1.
 INTERFACE_NAME_MAX = 15
+# The engine's bridge for containers without a declared network.
+DOCKER0 = "docker0"
+# The engine's own bridges and the loopback interface: each exists before any declared bridge.
+_TAKEN = (DOCKER0, "docker_gwbridge", "lo")
 # The kernel allows more. These characters have no meaning of their own in nft, iptables, sysctl and sysfs.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
@@ -20,3 +24,10 @@ def interface_name_problem(name: str) -> str | None:
     if not _NAME.match(name):
         return "is not a valid interface name. Use letters, digits, '_', '.' and '-', and start with a letter or digit."
     return None
+
+
+def bridge_name_problem(name: str) -> str | None:
+    """Why a new bridge cannot have this name; None if it can."""
+    if name in _TAKEN:
+        return "is the name of an interface that exists already. Choose another name."
+    return interface_name_problem(name)

@@ -18,6 +18,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.obs
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue, Unsupported
 
 _SETTLED = (27, 0)  # from here on ipv6 and ip6tables need no other keys
+# For values of hosts whose engines are not known: no check that only older engines need applies.
+ANY_VERSION = (1 << 16,)
 
 
 def check_versions(options: t.Iterable[str], version: Version) -> None:

@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.check import ANY_VERSION, check_values
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION, TEXTS, argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import Json
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import check_network
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import DesiredDaemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.own_bridge import own_bridge
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import DesiredDaemon, edits_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+
+# The options of the module that describe the daemon, as argument spec.
+OPTIONS: Json = {
+    **argument_spec(),
+    "allow_overlap": {**TEXTS, "default": []},
+    "unset": {**TEXTS, "default": []},
+}
 
 
 def desired_state(params: dict[str, t.Any]) -> DesiredDaemon:
@@ -30,6 +40,13 @@ def desired_state(params: dict[str, t.Any]) -> DesiredDaemon:
     for network in params["allow_overlap"]:
         check_network(network)
     return DesiredDaemon(values, tuple(params["unset"]), tuple(params["allow_overlap"]))
+
+
+def check_desired(params: t.Mapping[str, t.Any]) -> None:
+    """Raise InvalidValue for options (by name) that no host accepts, whatever its engine and its daemon.json."""
+    desired = desired_state({"unset": [], "allow_overlap": [], **params})
+    edits, _removed = edits_of(desired, own_bridge(desired.values))
+    check_values(edits, edits, ANY_VERSION)
 
 
 def _text_values(drivers: dict[str, t.Any]) -> dict[str, dict[str, str]]:

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import reported, values
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import Json, Version
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 
 RESTART = "restart"  # the daemon reads the key when it starts
 RELOAD = "reload"  # the daemon also reads the key on SIGHUP
@@ -92,7 +94,7 @@ KEYS: tuple[Key, ...] = (
         reported.ipam_field(6, "Subnet"), values.fixed_range(6), values.as_address,
         decides_subnet=True,
     ),
-    Key("mtu", BRIDGE, NUMBER, 1500, reported.mtu(), values.mtu, values.as_it_is),
+    Key("mtu", BRIDGE, NUMBER, MTU_DEFAULT, reported.mtu(), values.mtu, values.as_it_is),
     Key(
         "default-gateway", BRIDGE, TEXT, None,
         reported.ipam_field(4, "AuxiliaryAddresses", "DefaultGatewayIPv4"), values.gateway(4), values.as_address,
@@ -108,7 +110,7 @@ KEYS: tuple[Key, ...] = (
         reported.bridge_switch("enable_ip_masquerade"), values.anything, values.as_it_is,
     ),
     Key("ipv6", BRIDGE, SWITCH, False, reported.ipv6, values.anything, values.as_it_is),
-    Key("bridge", BRIDGE, TEXT, "docker0", reported.bridge_name, values.anything, values.as_text),
+    Key("bridge", BRIDGE, TEXT, DOCKER0, reported.bridge_name, values.anything, values.as_text),
     Key("ip-forward", DAEMON, SWITCH, True, reported.ip_forward, values.anything, values.as_it_is),
     Key("ip-forward-no-drop", DAEMON, SWITCH, False, reported.nowhere, values.anything, values.as_it_is, since=(28, 0)),
     Key("iptables", DAEMON, SWITCH, True, reported.nowhere, values.anything, values.as_it_is),

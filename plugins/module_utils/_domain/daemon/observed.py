@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import AddressesInUse
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 
 Json = t.Dict[str, t.Any]
 Version = t.Tuple[int, ...]
@@ -65,7 +67,7 @@ class ObservedDaemon(t.NamedTuple):
 
     @property
     def bridge_name(self) -> str:
-        return str(((self.bridge or {}).get("Options") or {}).get("com.docker.network.bridge.name", "docker0"))
+        return str(((self.bridge or {}).get("Options") or {}).get(BRIDGE_NAME, DOCKER0))
 
 
 def in_swarm(info: Json) -> bool:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ROUTE_PROTOCOL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.names import ROUTE_PROTOCOL
 
 Subnet = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 

@@ -15,12 +15,11 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION, KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import interface_name_problem
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0, bridge_name_problem
 
 UNIT = "fleetnet-default-bridge.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 
-DOCKER0: str = BY_OPTION["bridge"].default
 NONE = "none"
 
 OPTIONS_OF_INTERFACE = tuple(key.option for key in KEYS if key.of_interface)
@@ -45,9 +44,10 @@ def own_bridge(values: t.Mapping[str, t.Any]) -> OwnBridge | None:
         return None
     if name == NONE:
         if addresses:
-            raise InvalidValue("bridge", name, f"the address {addresses[0]} requires a bridge. Remove bip and bip6")
+            reason = f"the address {addresses[0]} requires a bridge. Name one, or remove bip and bip6"
+            raise InvalidValue("bridge", name, reason)
         return None
-    problem = interface_name_problem(name)
+    problem = bridge_name_problem(name)
     if problem is not None:
         raise InvalidValue("bridge", name, problem)
     if not values.get("bip"):
@@ -93,5 +93,5 @@ def unit_text(bridge: OwnBridge, program: str, daemon: str) -> str:
 
 def name_in(text: str | None) -> str | None:
     """The name of the bridge that an existing unit file creates."""
-    found = re.search(r"^Description=Bridge (\S+) for", text or "", re.MULTILINE)
+    found = re.search(r"^ExecStart=\S+ link set dev (\S+) mtu ", text or "", re.MULTILINE)
     return found[1] if found else None

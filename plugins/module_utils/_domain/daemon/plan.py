@@ -32,16 +32,20 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.obs
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import check_overlap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     AS_PLANNED,
+    CONTAINER,
     CONTENT,
     DAEMON,
     DIFFERENT,
     FILE,
     PRESENT,
+    RUNNING,
     STATE,
+    STOPPED,
     Difference,
     shown,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 
 NOTHING_CHANGED = "Nothing was changed."
 
@@ -80,7 +84,8 @@ class DaemonPlan(t.NamedTuple):
     - ``before`` and ``after`` are the texts of daemon.json, None if it does not exist.
     - ``signal`` is RESTART, RELOAD or None.
     - ``stop`` are containers to stop explicitly, because the engine would keep them and ignore the change.
-    - ``interrupted`` are all containers that stop, ``resume`` all that must run at the end.
+    - ``interrupted`` are all containers that stop, ``resume`` all that must run at the end. ``stopped`` are those of
+      them that an interrupted run left stopped.
     - ``own_unit_before`` and ``own_unit`` are the texts of the unit of a bridge of this collection.
     - ``delete_bridge`` is the bridge that another one replaces.
     - ``interim`` is a text of daemon.json that the daemon starts with once in between.
@@ -99,6 +104,7 @@ class DaemonPlan(t.NamedTuple):
     own_unit: str | None = None
     delete_bridge: str | None = None
     interim: str | None = None
+    stopped: tuple[RunningContainer, ...] = ()
 
     @property
     def writes(self) -> bool:
@@ -132,7 +138,7 @@ class DaemonPlan(t.NamedTuple):
         return lines
 
     def differences(self) -> list[Difference]:
-        """Files and options that are not as declared."""
+        """Files and options that are not as declared, and containers that an interrupted run left stopped."""
         found = [change.difference() for change in self.changes]
         for path, before, after in self._files():
             if before is None or after is None:
@@ -140,7 +146,7 @@ class DaemonPlan(t.NamedTuple):
                 found.append(Difference(FILE, path, STATE, declared, observed))
             else:
                 found.append(Difference(FILE, path, CONTENT, AS_PLANNED, DIFFERENT))
-        return found
+        return [*found, *(Difference(CONTAINER, each.name, STATE, RUNNING, STOPPED) for each in self.stopped)]
 
     def diff(self) -> list[Json]:
         """The differences of files and of the running daemon, as Ansible prints them."""
@@ -201,7 +207,7 @@ def _plan(desired: DesiredDaemon, observed: ObservedDaemon) -> DaemonPlan:
     check.check_versions(desired.values, observed.version)
     now = config.parse(observed.text or "", observed.path)
     own = own_bridge.own_bridge(desired.values)
-    edits, removed = _edits(desired, own)
+    edits, removed = edits_of(desired, own)
     after = config.edit(observed.text or "", edits, removed, observed.path)
     if config.same(now, config.parse(after, observed.path)):
         after = observed.text or ""  # without a key neither a missing nor a blank file is written
@@ -215,7 +221,7 @@ def _plan(desired: DesiredDaemon, observed: ObservedDaemon) -> DaemonPlan:
     changes = option_changes(desired, observed)
     for change in changes:
         if BY_OPTION[change.option].decides_subnet and change.after is not None:
-            own_names = (observed.bridge_name, own_bridge.DOCKER0, own.name if own else "")
+            own_names = (observed.bridge_name, DOCKER0, own.name if own else "")
             check_overlap(change.option, change.after, own_names, observed.in_use, desired.allow_overlap)
         if change.option == "bridge" and change.after == own_bridge.NONE:
             own_bridge.check_unused(observed.bridge)
@@ -251,6 +257,7 @@ def _plan(desired: DesiredDaemon, observed: ObservedDaemon) -> DaemonPlan:
         own_unit=own_unit,
         delete_bridge=_replaced_bridge(changes, observed),
         interim=_interim(after, changes, observed) if own else None,
+        stopped=observed.to_resume,
     )
 
 
@@ -266,13 +273,13 @@ def _interim(after: str, changes: t.Iterable[OptionChange], observed: ObservedDa
     return config.edit(after, {"bridge": own_bridge.NONE}, (), observed.path)
 
 
-def _edits(desired: DesiredDaemon, own: own_bridge.OwnBridge | None) -> tuple[dict[str, t.Any], list[str]]:
+def edits_of(desired: DesiredDaemon, own: own_bridge.OwnBridge | None) -> tuple[dict[str, t.Any], list[str]]:
     """The keys to set in daemon.json and those to remove, by their names there."""
     values = dict(desired.values)
     removed = list(desired.unset)
     if own:  # the bridge has the addresses then, and dockerd rejects a file with both
         removed += own_bridge.OPTIONS_OF_INTERFACE
-    elif values.get("bridge") == own_bridge.DOCKER0:  # dockerd's default is a missing key
+    elif values.get("bridge") == DOCKER0:  # dockerd's default is a missing key
         removed.append("bridge")
     edits = {BY_OPTION[option].name: value for option, value in values.items() if option not in removed}
     return edits, [BY_OPTION[option].name for option in removed]
@@ -283,7 +290,7 @@ def _replaced_bridge(changes: t.Iterable[OptionChange], observed: ObservedDaemon
     if observed.bridge is None or not any(change.option == "bridge" for change in changes):
         return None
     name = observed.bridge_name
-    return name if name in (own_bridge.DOCKER0, own_bridge.name_in(observed.own_unit)) else None
+    return name if name in (DOCKER0, own_bridge.name_in(observed.own_unit)) else None
 
 
 def _require_consent(plan: DaemonPlan, allow_restart: bool) -> None:

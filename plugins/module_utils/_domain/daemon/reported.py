@@ -12,6 +12,11 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
+    BRIDGE_NAME,
+    BRIDGE_PREFIX,
+    MTU,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import (
     UNKNOWN,
     Json,
@@ -19,9 +24,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.obs
 )
 
 Reader = t.Callable[[ObservedDaemon], t.Any]
-
-_BRIDGE = "com.docker.network.bridge."
-_DRIVER = "com.docker.network.driver."
 
 
 def nowhere(_observed: ObservedDaemon) -> t.Any:
@@ -55,22 +57,22 @@ def ipam_field(family: int, *names: str) -> Reader:
 
 def bridge_option(name: str) -> Reader:
     """A text among the options of the bridge driver."""
-    return _option(_BRIDGE + name, str)
+    return _option(BRIDGE_PREFIX + name, str)
 
 
 def bridge_switch(name: str) -> Reader:
     """A boolean among the options of the bridge driver."""
-    return _option(_BRIDGE + name, lambda text: text == "true")
+    return _option(BRIDGE_PREFIX + name, lambda text: text == "true")
 
 
 def mtu() -> Reader:
-    return _option(_DRIVER + "mtu", int)
+    return _option(MTU, int)
 
 
 def bridge_name(observed: ObservedDaemon) -> t.Any:
     if observed.bridge is None:
         return "none"
-    return (observed.bridge.get("Options") or {}).get(_BRIDGE + "name", UNKNOWN)
+    return (observed.bridge.get("Options") or {}).get(BRIDGE_NAME, UNKNOWN)
 
 
 def ipv6(observed: ObservedDaemon) -> t.Any:

@@ -14,6 +14,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU_MAX, MTU_MIN, MTU_MIN_V6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import Json
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
@@ -22,10 +23,6 @@ Normalize = t.Callable[[t.Any], t.Any]
 
 _Interface = t.Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 _Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
-
-SMALLEST_MTU = 68  # RFC 791
-SMALLEST_MTU_V6 = 1280  # RFC 8200
-LARGEST_MTU = 65535
 
 _ADDRESS_FORM = {4: "10.64.0.1/24", 6: "fd00:64::1/64"}
 _NUMBER = r"(0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10})"
@@ -94,9 +91,9 @@ def addresses(option: str, value: t.Any, _config: Json) -> None:
 
 
 def mtu(option: str, value: t.Any, config: Json) -> None:
-    smallest = SMALLEST_MTU_V6 if config.get("ipv6") else SMALLEST_MTU
-    if value and not (isinstance(value, int) and smallest <= value <= LARGEST_MTU):
-        raise InvalidValue(option, value, f"must be between {smallest} and {LARGEST_MTU} bytes")
+    smallest = MTU_MIN_V6 if config.get("ipv6") else MTU_MIN
+    if value and not (isinstance(value, int) and smallest <= value <= MTU_MAX):
+        raise InvalidValue(option, value, f"must be between {smallest} and {MTU_MAX} bytes")
 
 
 def firewall_mark(option: str, value: t.Any, _config: Json) -> None:

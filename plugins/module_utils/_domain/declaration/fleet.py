@@ -18,6 +18,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     overlapping,
     parse_address,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import (
+    parse_default_bridge,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import (
     FLEET_KEYS,
     HOST_KEYS,
@@ -119,7 +122,7 @@ def parse_fleet(
         lambda name: leased_length(name) or default_length,
         [scheme.supernet.version for scheme in schemes],
     )
-    default_bridge = _parse_default_bridge(fields)
+    default_bridge = parse_default_bridge(fields.raw(PREFIX + "default_bridge", {}))
     _check_bridges(default_bridge, networks)
     supernets = [scheme.supernet for scheme in schemes]
     policy = parse_policy(fields.items(PREFIX + "policy"), PREFIX + "policy", networks, supernets)
@@ -191,22 +194,6 @@ def _parse_schemes(fields: Fields, leased_host_length: t.Callable[[int], int | N
             )
         fields.check(f"{PREFIX}supernet{suffix}", space_problem(ipaddress.ip_network(str(scheme.supernet))))
     return tuple(schemes)
-
-
-# The plan sets these options of docker0 and of the daemon's pools.
-_PLANNED_BRIDGE_KEYS = ("bip", "bip6", "default_address_pools", "fixed_cidr_v6")
-
-
-def _parse_default_bridge(fields: Fields) -> dict[str, t.Any]:
-    config: dict[str, t.Any] = fields.mapping(PREFIX + "default_bridge")
-    for key in _PLANNED_BRIDGE_KEYS:
-        if key in config:
-            raise InvalidValue(
-                f"{PREFIX}default_bridge.{key}",
-                config[key],
-                "comes from the host's block of the supernet. Leave it out.",
-            )
-    return config
 
 
 def _parse_reservations(fields: Fields, schemes: tuple[Scheme, ...]) -> dict[str, tuple[Prefix, ...]]:

@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     format_address,
     parse_address,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     ANY,
     DEFAULT_BRIDGE,
@@ -34,11 +35,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.i
     make_block,
     read_driver_options,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
-    BRIDGE_NAME,
-    MTU,
-    Pairs,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import Pairs
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import (
     block_problem,
     driver_problem,

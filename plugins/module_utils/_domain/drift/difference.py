@@ -14,6 +14,7 @@ import typing as t
 
 # Kinds of things that differ.
 CHAIN = "chain"  # an iptables chain of this collection
+CONTAINER = "container"  # a container that an interrupted run stopped
 DAEMON = "daemon"  # an option of the Docker daemon, by the value in effect
 FILE = "file"  # a file of this collection on the host
 FIREWALLD = "firewalld"  # a file of this collection in firewalld's configuration
@@ -23,7 +24,7 @@ ROUTE = "route"
 SYSCTL = "sysctl"
 TABLE = "table"  # the nftables table of this collection
 UNIT = "unit"  # a systemd unit of this collection
-KINDS = (CHAIN, DAEMON, FILE, FIREWALLD, JUMP, NETWORK, ROUTE, SYSCTL, TABLE, UNIT)
+KINDS = (CHAIN, CONTAINER, DAEMON, FILE, FIREWALLD, JUMP, NETWORK, ROUTE, SYSCTL, TABLE, UNIT)
 
 # Keys that are not options of the thing.
 STATE = "state"  # whether it exists
@@ -36,6 +37,8 @@ AS_PLANNED = "as planned"
 DIFFERENT = "different"
 FIRST = "first rule"
 ACTIVE = "enabled and active"
+RUNNING = "running"
+STOPPED = "stopped"
 
 
 class Difference(t.NamedTuple):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
-    BRIDGE_NAME,
     Block,
     Definition,
     Item,

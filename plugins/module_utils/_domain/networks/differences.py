@@ -9,15 +9,18 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import NETWORK, Difference
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
     BRIDGE_NAME,
     BRIDGE_PREFIX,
+    MTU,
+    MTU_DEFAULT,
+    OWNER_LABEL,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import NETWORK, Difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
     MASQUERADE,
-    MTU,
-    MTU_DEFAULT,
     Block,
     Definition,
     IPAddress,
@@ -29,7 +32,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.v
     canonical_option,
     option_of,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL
 
 # The bridge driver's defaults: an item that sets them does not differ from a network without the option.
 _OPTION_DEFAULTS = {

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
-    BRIDGE_NAME,
-    Definition,
-    ObservedNetwork,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import Definition, ObservedNetwork
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Drifted
 
 

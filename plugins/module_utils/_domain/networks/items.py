@@ -11,6 +11,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, format_address
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.conflicts import (
@@ -18,7 +19,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.c
     check_conflicts,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
-    MTU,
     Block,
     Definition,
     IPAddress,

@@ -14,7 +14,12 @@ import dataclasses
 import ipaddress
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL, OWNER_VALUE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
+    BRIDGE_NAME,
+    BRIDGE_PREFIX,
+    OWNER_LABEL,
+    OWNER_VALUE,
+)
 
 IPNetwork = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -24,16 +29,9 @@ Pairs = t.Tuple[t.Tuple[str, str], ...]
 # The engine creates these networks itself. It allows neither their removal nor other networks with their names.
 PREDEFINED = frozenset({"bridge", "host", "none", "default"})
 
-BRIDGE_PREFIX = "com.docker.network.bridge."
-BRIDGE_NAME = BRIDGE_PREFIX + "name"
 MASQUERADE = BRIDGE_PREFIX + "enable_ip_masquerade"
 GATEWAY_MODE_IPV4 = BRIDGE_PREFIX + "gateway_mode_ipv4"
 GATEWAY_MODE_IPV6 = BRIDGE_PREFIX + "gateway_mode_ipv6"
-MTU = "com.docker.network.driver.mtu"
-# The engine's default, in bytes.
-MTU_DEFAULT = 1500
-MTU_MIN = 68
-MTU_MAX = 65535
 SCOPES = ("local", "global", "swarm")
 GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
 # Driver options that are true or false.

@@ -14,15 +14,17 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
     BRIDGE_NAME,
+    MTU,
+    MTU_MAX,
+    MTU_MIN,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
     GATEWAY_MODES,
     MASQUERADE,
-    MTU,
-    MTU_MAX,
-    MTU_MIN,
     SCOPES,
     Definition,
     Version,

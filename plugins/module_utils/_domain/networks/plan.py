@@ -157,7 +157,9 @@ class _Planner:
         state = self._state(network)
         self._check_dependents(network)
         if state.attachments and not self._request.allow_disconnect:
-            self._refuse_interruption(f"removing network {network.name!r} ({reason})", state)
+            self._refuse_interruption(
+                f"removing network {network.name!r} ({reason})", state, ", or disconnect them first."
+            )
         self._check_services(network, "removing")
         return NetworkStep("remove", before=(state,), after=(), reason=reason)
 
@@ -168,7 +170,9 @@ class _Planner:
             state = self._state(drifted.network)
             definition = targets[drifted.item.name]
             if state.attachments and not self._request.allow_disconnect:
-                self._refuse_interruption(f"network {state.name!r} differs ({drifted}), and recreating it", state)
+                what = f"network {state.name!r} differs ({drifted}), and recreating it"
+                otherwise = " (they are connected again), or on_drift: warn to leave the network as it is."
+                self._refuse_interruption(what, state, otherwise)
             self._check_services(drifted.network, "recreating")
             change = self._membership(drifted.item, drifted.network)
             kept = [each for each in state.attachments if each.container_id not in change.leave]
@@ -246,19 +250,13 @@ class _Planner:
                 "cannot be disconnected. Update or remove them first."
             )
 
-    def _refuse_interruption(self, what: str, state: NetworkState) -> None:
+    def _refuse_interruption(self, what: str, state: NetworkState, otherwise: str) -> None:
         count = len(state.attachments)
         names = ", ".join(str(each) for each in state.attachments)
         self._refusals.append(
             f"{what} would disconnect {count} container{'s' if count > 1 else ''}: {names}. "
-            "Set allow_disconnect: true to allow this" + _alternative(what)
+            f"Set allow_disconnect: true to accept that{otherwise}"
         )
-
-
-def _alternative(what: str) -> str:
-    if "recreating" in what:
-        return " (they are reconnected), or on_drift: warn to keep the network."
-    return ", or disconnect them first."
 
 
 def _first(states: t.Iterable[NetworkState]) -> tuple[NetworkState, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import OWNER_LABEL, OWNER_VALUE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import (
     differences,
     gives_configuration,
@@ -26,7 +27,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.o
     ENGINE_OPTIONS,
     natural_scope,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL, OWNER_VALUE
 
 # Driver options that engines add to those of the user.
 _WRITTEN_BY_ENGINE = frozenset(

@@ -14,17 +14,25 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import interface_name_problem
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
     BRIDGE_NAME,
     BRIDGE_PREFIX,
+    MTU,
+    MTU_MAX,
+    MTU_MIN,
+    MTU_MIN_V6,
+    OWNER_LABEL,
+    OWNER_VALUE,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
+    bridge_name_problem,
+    interface_name_problem,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     FLAG_OPTIONS,
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
     GATEWAY_MODES,
-    MTU,
-    MTU_MAX,
-    MTU_MIN,
     PREDEFINED,
     Block,
     IPNetwork,
@@ -33,10 +41,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.o
     DRIVER_OPTION_OF,
     SHORT_NAME_OF,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL, OWNER_VALUE
-
-# Below this the kernel has no IPv6 on an interface (RFC 8200).
-MTU_MIN_V6 = 1280
 
 # Driver options with fixed values.
 _CHOICES = {
@@ -46,12 +50,10 @@ _CHOICES = {
     "ipvlan_mode": ("l2", "l3", "l3s"),
     "ipvlan_flag": ("bridge", "private", "vepa"),
 }
-_IPV4_OPTIONS = ("com.docker.network.bridge.host_binding_ipv4", "com.docker.network.host_ipv4")
+_IPV4_OPTIONS = (BRIDGE_PREFIX + "host_binding_ipv4", "com.docker.network.host_ipv4")
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")  # moby, daemon/names
 _FULL_ID = re.compile(r"[0-9a-f]{64}\Z")
-# The engine's own bridges and the loopback interface: each exists before any declared network.
-_TAKEN_BRIDGES = ("docker0", "docker_gwbridge", "lo")
 
 _UNUSABLE = tuple(
     (ipaddress.ip_network(block), what)
@@ -83,12 +85,6 @@ def driver_problem(driver: str) -> str | None:
     if driver in ("host", "null", "none"):
         return "is a driver with only one network, the engine's own. Choose another driver."
     return None
-
-
-def bridge_name_problem(name: str) -> str | None:
-    if name in _TAKEN_BRIDGES:
-        return "is the name of an interface that exists already. Choose another name."
-    return interface_name_problem(name)
 
 
 def space_problem(subnet: IPNetwork) -> str | None:

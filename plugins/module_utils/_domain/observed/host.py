@@ -14,12 +14,14 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
+    BRIDGE_NAME,
+    OWNER_LABEL,
+    OWNER_VALUE,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import LinkReport
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL, OWNER_VALUE
 
 Json = t.Dict[str, t.Any]
-
-BRIDGE_NAME_OPTION = "com.docker.network.bridge.name"
 
 
 class EngineInfo(t.TypedDict):
@@ -139,7 +141,7 @@ def _subnet(config: Json) -> SubnetReport:
 def _bridge(network: Json, options: dict[str, str]) -> str | None:
     if network["Driver"] != "bridge":
         return None
-    return options.get(BRIDGE_NAME_OPTION) or "br-" + network["Id"][:12]
+    return options.get(BRIDGE_NAME) or "br-" + network["Id"][:12]
 
 
 def fill_gateways(networks: t.Sequence[NetworkReport], links: t.Sequence[LinkReport]) -> None:

@@ -18,14 +18,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     single,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ROUTE_PROTOCOL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import Leases
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.free_blocks import FreeBlocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.names import ROUTE_PROTOCOL
 
 Report = t.Mapping[str, t.Any]
 # Private address space by IP version, for another supernet.
@@ -40,11 +41,15 @@ _MOST_HOSTS = 5
 
 
 class Claim(t.NamedTuple):
-    """A block of the plan for containers, its owner, and the variable that changes it."""
+    """A block that the plan gives to containers, its owner, and the variable that changes it.
+
+    ``leased_by`` is the host that leases it as its block; None if it is a pinned subnet.
+    """
 
     block: Prefix
     owner: str
     variable: str
+    leased_by: str | None = None
 
 
 class Finding(t.NamedTuple):
@@ -119,7 +124,7 @@ def check_conflicts(plan: FleetPlan, reports: t.Mapping[str, Report]) -> list[st
 def _claims(plan: FleetPlan) -> list[Claim]:
     """All claims, sorted. The plan has checked that they are disjoint."""
     claims = [
-        Claim(block, f"the block of host {host}", f"{PREFIX}reservations.{host}")
+        Claim(block, f"the block of host {host}", f"{PREFIX}reservations.{host}", host)
         for leases in plan.leases.families
         for host, block in leases.blocks.items()
     ]
@@ -167,7 +172,7 @@ class _Reader:
         plan = self._plan
         networks = [network for network in plan.fleet.networks if host.name in plan.carriers[network.name]]
         declared = {network.name for network in (*networks, *host.networks)} | {"bridge"}
-        bridges = {network.bridge_name for network in (*networks, *host.networks)} | {"docker0"}
+        bridges = {network.bridge_name for network in (*networks, *host.networks)} | {DOCKER0}
         for network in report.get("networks", ()):
             if network["bridge"]:
                 bridges.add(network["bridge"])
@@ -266,8 +271,7 @@ class _Offers:
         return self._supernets[version]
 
     def _block(self, claim: Claim, leases: Leases | None) -> str:
-        of_a_host = claim.variable.startswith(PREFIX + "reservations")
-        if of_a_host and leases is not None:
+        if claim.leased_by is not None and leases is not None:
             found = self._free.take(leases.supernet, claim.block.length)
             if found is None:
                 return f"No /{claim.block.length} is free in {leases.supernet}. {self._supernet(leases.supernet)}"
@@ -284,5 +288,4 @@ class _Offers:
     def _is_held(self, claim: Claim) -> bool:
         """Whether the claim is a host's block that was leased before this run."""
         held = self._plan.held.of(claim.block.version) if self._plan.held else None
-        host = claim.variable[len(PREFIX + "reservations.") :]
-        return held is not None and held.blocks.get(host) == claim.block
+        return held is not None and claim.leased_by is not None and held.blocks.get(claim.leased_by) == claim.block

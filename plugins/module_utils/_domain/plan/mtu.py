@@ -12,10 +12,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU_DEFAULT, MTU_MAX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
 
 Report = t.Mapping[str, t.Any]
@@ -29,9 +29,14 @@ class UnderlayInterface(t.NamedTuple):
 
 
 def underlay_of(host: Host, report: Report) -> UnderlayInterface | None:
-    """Return None if no interface has the address, for example behind NAT."""
+    """Return None if no interface has the address, for example behind NAT, or only the loopback interface.
+
+    The MTU of the loopback interface, more than any network can have, is not that of the path to other hosts.
+    """
     for link in report.get("links", ()):
-        if any(address.split("/", maxsplit=1)[0] == host.underlay for address in link["addresses"]):
+        if link["mtu"] <= MTU_MAX and any(
+            address.split("/", maxsplit=1)[0] == host.underlay for address in link["addresses"]
+        ):
             return UnderlayInterface(link["name"], link["mtu"])
     return None
 

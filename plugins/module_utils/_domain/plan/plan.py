@@ -14,6 +14,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     single,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import (
+    check_default_bridge,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Host, check_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN, Network
@@ -77,6 +80,26 @@ class FleetPlan:
         return subnets
 
 
+def default_bridge_options(plan: FleetPlan, host: Host) -> dict[str, t.Any]:
+    """docker0 and the engine's pools, as options of module ``default_bridge``."""
+    config: dict[str, t.Any] = {**plan.fleet.default_bridge}
+    if host.name in plan.mtus:
+        config.setdefault("mtu", plan.mtus[host.name])
+    for subnet in plan.default_bridge(host):
+        if subnet.version == 4:
+            config["bip"] = f"{subnet.host(1)}/{subnet.length}"
+        else:
+            # bip6 exists only from engine 28 on; the gateway is the first address with both
+            config["ipv6"] = True
+            config["fixed_cidr_v6"] = str(subnet)
+    if plan.leases.of(4) is not None:  # in an IPv6-only fleet compose needs Docker's default IPv4 pools
+        config["default_address_pools"] = [
+            {"base": str(pool), "size": max(pool.length, scheme.network_prefix_length)}
+            for pool, scheme in zip(plan.pools(host), plan.fleet.schemes)  # one each
+        ]
+    return config
+
+
 def take_out(
     leaving: t.Collection[str],
     fleet: Fleet,
@@ -131,6 +154,8 @@ def make_plan(
     for host in hosts:
         carried = [network for network in fleet.networks if host.name in carriers[network.name]]
         check_host(fleet, [*carried, *host.networks], host)
+        if fleet.default_bridge:
+            check_default_bridge(default_bridge_options(plan, host), host.name)
     return plan
 
 

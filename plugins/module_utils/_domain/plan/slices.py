@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, default_bridge_options
 
 Data = t.Dict[str, t.Any]
 
@@ -56,7 +56,7 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
         "block": str(blocks[0]),
         "underlay_address": host.underlay,
         "link": host.link,
-        "default_bridge": _default_bridge(plan, host),
+        "default_bridge": default_bridge_options(plan, host),
         "networks": list(items.values()),
         "routed_subnets": routed[4],
     }
@@ -64,26 +64,6 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
         data["block_v6"] = str(blocks[-1])
         data["routed_subnets_v6"] = routed[6]
     return data
-
-
-def _default_bridge(plan: FleetPlan, host: Host) -> Data:
-    """docker0 and the engine's pools, as options of module ``default_bridge``."""
-    config: Data = {**plan.fleet.default_bridge}
-    if host.name in plan.mtus:
-        config.setdefault("mtu", plan.mtus[host.name])
-    for subnet in plan.default_bridge(host):
-        if subnet.version == 4:
-            config["bip"] = f"{subnet.host(1)}/{subnet.length}"
-        else:
-            # bip6 exists only from engine 28 on; the gateway is the first address with both
-            config["ipv6"] = True
-            config["fixed_cidr_v6"] = str(subnet)
-    if plan.leases.of(4) is not None:  # in an IPv6-only fleet compose needs Docker's default IPv4 pools
-        config["default_address_pools"] = [
-            {"base": str(pool), "size": max(pool.length, scheme.network_prefix_length)}
-            for pool, scheme in zip(plan.pools(host), plan.fleet.schemes)  # one each
-        ]
-    return config
 
 
 def _common_item(network: Network) -> Data:

@@ -26,8 +26,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.obs
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import NOTHING_CHANGED
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FOLDER as FLEET_FOLDER
 
-FOLDER = "/etc/fleetnet/remote_api"
+FOLDER = f"{FLEET_FOLDER}/remote_api"
 CA_FILE = f"{FOLDER}/ca.pem"
 CERT_FILE = f"{FOLDER}/cert.pem"
 KEY_FILE = f"{FOLDER}/key.pem"

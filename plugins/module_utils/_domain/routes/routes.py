@@ -12,8 +12,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     parse_block,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ROUTE_PROTOCOL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.names import ROUTE_PROTOCOL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FOLDER
+
+ROUTES_FILE = f"{FOLDER}/routes"
 
 _HEAD = """\
 # Written by fleetnet.docker: routes to the other hosts' blocks, for ip -batch.

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ROUTE_PROTOCOL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import Script
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.names import ROUTE_PROTOCOL, ROUTES_FILE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.routes import ROUTES_FILE
 
 _BODY = r"""
 # A route is printed as DESTINATION via GATEWAY.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.names import ROUTE_PROTOCOL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ROUTE_PROTOCOL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.routes import parse_peers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
     AS_DECLARED,

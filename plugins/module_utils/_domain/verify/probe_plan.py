@@ -9,9 +9,9 @@ import collections
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU, MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import MTU, MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.sampling import Place, Sampler
 
 Data = t.Dict[str, t.Any]

@@ -16,6 +16,7 @@ import tempfile
 import time
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import config
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import VALIDATES
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
@@ -50,7 +51,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.com
 
 HANDSHAKE_SECONDS = 10.0
 # Written while live restore is enabled temporarily: path, former text and temporary texts of daemon.json.
-LIVE_RESTORE_FILE = "/run/fleetnet/remote_api/{}.live-restore.json"
+LIVE_RESTORE_FILE = RUN_FOLDER + "/remote_api/{}.live-restore.json"
 
 
 class RemoteApiExecutor:

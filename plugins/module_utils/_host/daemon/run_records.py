@@ -18,13 +18,14 @@ import json
 import os
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import config
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import Json, RunningContainer
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import DaemonUnit
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
 
-FOLDER = "/run/fleetnet/default_bridge"
+FOLDER = f"{RUN_FOLDER}/default_bridge"
 
 
 class UnfinishedRun(t.NamedTuple):

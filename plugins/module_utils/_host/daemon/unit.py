@@ -18,11 +18,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.log import errors_in, failure_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import remove, write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import configuration_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import ip_program
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import show_units
 
-CONFIG_FILE = "/etc/docker/daemon.json"
 POLL_SECONDS = 0.25
 RELOAD_SECONDS = 10.0  # dockerd reacts to a SIGHUP at once; this is for a machine under load
 LOG_LINES = 300  # enough for several failed starts
@@ -51,12 +51,7 @@ class DaemonUnit(t.NamedTuple):
     @property
     def config_file(self) -> str:
         """The path of daemon.json, which the command line may set."""
-        for at, word in enumerate(self.argv):
-            if word.startswith("--config-file="):
-                return word.split("=", 1)[1]
-            if word == "--config-file" and at + 1 < len(self.argv):
-                return self.argv[at + 1]
-        return CONFIG_FILE
+        return configuration_file(self.argv)
 
 
 class Daemon:

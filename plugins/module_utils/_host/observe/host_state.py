@@ -114,7 +114,7 @@ def read_manages_firewall(root: str = "/") -> bool | None:
     argv = _text(os.path.join(root, "proc", pid, "cmdline")).split("\0") if pid.isdigit() else []
     if not argv:
         return None
-    configuration = _text(os.path.join(root, _configuration_file(argv).lstrip("/")))
+    configuration = _text(os.path.join(root, configuration_file(argv).lstrip("/")))
     try:
         parsed = json.loads(configuration) if configuration.strip() else {}
     except ValueError:
@@ -122,7 +122,8 @@ def read_manages_firewall(root: str = "/") -> bool | None:
     return manages_firewall(argv, parsed) if isinstance(parsed, dict) else None
 
 
-def _configuration_file(argv: list[str]) -> str:
+def configuration_file(argv: t.Sequence[str]) -> str:
+    """The path of daemon.json, which the command line of dockerd may set."""
     for position, argument in enumerate(argv):
         if argument.startswith("--config-file="):
             return argument[len("--config-file=") :]

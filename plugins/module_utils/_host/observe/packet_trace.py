@@ -14,6 +14,7 @@ import json
 import os
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import FILE, Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
@@ -23,8 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 
 UNIT = "fleetnet-trace.service"
-FOLDER = "/run/fleetnet"
-_FILE = f"{FOLDER}/trace"
+_FILE = f"{RUN_FOLDER}/trace"
 # Before all other rules: packets dropped earlier are not traced.
 _PRIORITY = -1000
 
@@ -41,7 +41,7 @@ class PacketTrace:
     def start(self, flows: t.Sequence[Flow], lifetime: int) -> None:
         """Trace packets of ``flows`` in both directions for at most ``lifetime`` seconds."""
         self.stop()
-        os.makedirs(FOLDER, mode=0o700, exist_ok=True)
+        os.makedirs(RUN_FOLDER, mode=0o700, exist_ok=True)
         self._commands.run("nft", "-f", "-", stdin=_table(flows))
         self._commands.run(
             "systemd-run", f"--unit={UNIT}", "--collect", "--quiet", f"--property=RuntimeMaxSec={lifetime}",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.desired import OPTIONS as DAEMON_OPTIONS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.desired import desired_state
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import RESTART, argument_spec
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import RESTART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import DesiredDaemon, plan_daemon
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.default_bridge import DefaultBridgeExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.options import RESTART_OPTIONS
@@ -17,12 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_r
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import Daemon
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
-OPTIONS: dict[str, t.Any] = {
-    **argument_spec(),
-    "allow_overlap": {"type": "list", "elements": "str", "default": []},
-    "unset": {"type": "list", "elements": "str", "default": []},
-    **RESTART_OPTIONS,
-}
+OPTIONS: dict[str, t.Any] = {**DAEMON_OPTIONS, **RESTART_OPTIONS}
 
 
 def apply(task: Task) -> Result:

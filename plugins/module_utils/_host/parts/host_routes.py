@@ -11,8 +11,11 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.names import ROUTES_FILE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.routes import Route, routes_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.routes import (
+    ROUTES_FILE,
+    Route,
+    routes_text,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.script import SCRIPT
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_links

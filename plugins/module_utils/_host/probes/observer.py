@@ -19,6 +19,7 @@ import stat
 import time
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace, allow_descriptors
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.observer_process import (
@@ -29,8 +30,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.obser
     open_listener,
     packet_sockets,
 )
-
-STATE_FOLDER = "/run/fleetnet"
 
 # How long to wait for the observer's end after a signal, in seconds.
 _STOP_TIMEOUT = 5.0
@@ -47,7 +46,7 @@ class ObserverRecord:
 class Observer:
     """The one observer of this host; its state is in ``folder``."""
 
-    def __init__(self, folder: str = STATE_FOLDER) -> None:
+    def __init__(self, folder: str = RUN_FOLDER) -> None:
         self._folder = folder
         self._process_file = os.path.join(folder, "observer.json")
         self._arrivals_file = os.path.join(folder, "arrivals.jsonl")

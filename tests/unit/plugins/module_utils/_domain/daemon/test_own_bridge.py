@@ -44,8 +44,9 @@ def test_docker0_and_no_bridge_need_no_unit(values: dict[str, t.Any]) -> None:
     [
         ({"bridge": "br-own"}, "Set bip"),
         ({"bridge": "a-name-of-16-chars", "bip": "10.66.0.1/24"}, "is not a valid interface name"),
+        ({"bridge": "lo", "bip": "10.66.0.1/24"}, "is the name of an interface that exists already"),
         ({"bridge": "x; reboot", "bip": "10.66.0.1/24"}, "is not a valid interface name"),
-        ({"bridge": "none", "bip": "10.66.0.1/24"}, "Remove bip and bip6"),
+        ({"bridge": "none", "bip": "10.66.0.1/24"}, "Name one, or remove bip and bip6"),
     ],
 )
 def test_invalid_bridges_are_rejected(values: dict[str, t.Any], message: str) -> None:

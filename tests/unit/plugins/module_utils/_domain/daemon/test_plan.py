@@ -21,7 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.pla
     DesiredDaemon,
     plan_daemon,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, sentence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 
 DEFAULT_BRIDGE = {
@@ -63,7 +63,9 @@ FLEET = {
 def plan(
     values: dict[str, t.Any], observed: ObservedDaemon, unset: tuple[str, ...] = (), consent: bool = False
 ) -> DaemonPlan:
-    return plan_daemon(DesiredDaemon(values, unset), observed, consent)
+    made = plan_daemon(DesiredDaemon(values, unset), observed, consent)
+    assert made.changed == bool(made.differences())
+    return made
 
 
 def with_file(config: dict[str, t.Any], observed: ObservedDaemon = FRESH) -> ObservedDaemon:
@@ -236,7 +238,9 @@ def test_nothing_declared_writes_no_file() -> None:
 def test_an_interrupted_run_is_completed() -> None:
     made = plan({}, FRESH._replace(to_resume=(WEB,)))
     assert made.changed
-    assert made.differences() == []
+    assert [sentence(each) for each in made.differences()] == [
+        "container web: state: declared running, observed stopped"
+    ]
     assert made.operations() == ["start containers that do not run afterwards: web"]
 
 

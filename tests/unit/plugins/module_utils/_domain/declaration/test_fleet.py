@@ -13,6 +13,7 @@ import os
 import pytest
 import yaml
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import default_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
     refuse_unknown_variable,
     unknown_variables,
@@ -26,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import NETWORK_KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_parser import POLICY_KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.default_bridge import OPTIONS
 
 from ..planning import GOLDEN, plan_of
 
@@ -73,3 +75,14 @@ def test_every_key_is_documented_once():
     assert set(options["docker_fleet_policy"]["options"]) == set(POLICY_KEYS)
     for variable in ("docker_fleet_networks", "docker_fleet_host_networks"):
         assert set(options[variable]["options"]) == set(NETWORK_KEYS)
+
+
+def test_the_default_bridge_has_the_options_of_its_module():
+    declared = {option: spec["type"] for option, spec in default_bridge.SPEC.items()}
+    elsewhere = {*default_bridge.PLANNED, "allow_restart"}
+    assert declared == {option: spec["type"] for option, spec in OPTIONS.items() if option not in elsewhere}
+
+
+def test_options_of_the_default_bridge_have_the_types_of_the_module():
+    config = default_bridge.parse_default_bridge({"mtu": "1400", "icc": "no", "dns": ["10.0.0.1"], "ip": None})
+    assert config == {"mtu": 1400, "icc": False, "dns": ["10.0.0.1"]}

@@ -92,6 +92,7 @@ def outcome(desired: Json, observed: Json) -> Json:
         plan = plan_networks(request, survey, Snapshot(containers, attachments, facts=FACTS))
     except FleetnetError as error:
         return {"error": str(error)}
+    assert plan.changed == bool(plan.differences)
     return {
         "changed": plan.changed,
         "operations": plan.operations,

@@ -62,3 +62,9 @@ def test_the_mtu_of_a_network_cannot_be_larger_than_that_of_the_underlay():
         fitted(1500, 1400, [{"name": "web", "mtu": 1450}])
     with pytest.raises(InvalidValue, match=r"^host h1: docker_fleet_default_bridge.mtu: 1450: is larger than the MTU"):
         fitted(1400, 1400, default_bridge={"mtu": 1450})
+
+
+def test_the_loopback_interface_sets_no_mtu():
+    plan = plan_of({"supernet": "10.64.0.0/12", "networks": ["web"]}, {"h1": {"ansible_host": "127.0.0.1"}})
+    report = {"links": [{"name": "lo", "mtu": 65536, "addresses": ["127.0.0.1/8"]}]}
+    assert fit_to_underlay(plan, {"h1": report}).mtus == {}

@@ -1,0 +1,61 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The declared options of the module ``default_bridge``, with the types and checks of the module."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.check import ANY_VERSION, check_values
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.desired import OPTIONS, check_desired
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields
+
+VARIABLE = PREFIX + "default_bridge"
+# The plan sets these options of docker0 and of the daemon's pools.
+PLANNED = ("bip", "bip6", "default_address_pools", "fixed_cidr_v6")
+# How a host restarts its daemon. The consent to it is a variable of its own.
+_RESTART = {"restart_timeout": {"type": "int"}, "service": {"type": "str"}}
+SPEC = {**{option: spec for option, spec in OPTIONS.items() if option not in PLANNED}, **_RESTART}
+_HINTS = {
+    **dict.fromkeys(PLANNED, "comes from the host's block of the supernet. Leave it out."),
+    "allow_restart": f"Unknown key; set {PREFIX}allow_restart.",
+}
+
+
+def parse_default_bridge(value: object) -> dict[str, t.Any]:
+    """Return the options that are given, by name. Raises InvalidValue."""
+    fields = Fields(value, VARIABLE, list(SPEC), hints=_HINTS)
+    config = {option: _read(fields, option) for option in SPEC if fields.has(option)}
+    daemon_json = {BY_OPTION[option].name: value for option, value in config.items() if option in BY_OPTION}
+    _check(lambda: check_values(daemon_json, daemon_json, ANY_VERSION), None)
+    return config
+
+
+def check_default_bridge(options: t.Mapping[str, t.Any], host: str) -> None:
+    """Raise InvalidValue if a host cannot have these options, which include those of the plan."""
+    _check(lambda: check_desired(options), host)
+
+
+def _check(check: t.Callable[[], None], host: str | None) -> None:
+    try:
+        check()
+    except InvalidValue as error:
+        raise InvalidValue(f"{VARIABLE}.{error.variable}", error.value, error.reason, host) from None
+
+
+def _read(fields: Fields, option: str) -> t.Any:
+    spec = SPEC[option]
+    if "choices" in spec:
+        return fields.choice(option, spec["choices"])
+    if spec["type"] == "list":
+        return list(fields.texts(option))
+    return {
+        "bool": fields.boolean,
+        "dict": fields.mapping,
+        "int": fields.integer,
+        "str": fields.text,
+    }[spec["type"]](option)
