@@ -171,7 +171,7 @@ class _Planner:
             definition = targets[drifted.item.name]
             if state.attachments and not self._request.allow_disconnect:
                 what = f"network {state.name!r} differs ({drifted}), and recreating it"
-                otherwise = " (they are connected again), or on_drift: warn to leave the network as it is."
+                otherwise = " (they are reconnected), or on_drift: warn to keep the network."
                 self._refuse_interruption(what, state, otherwise)
             self._check_services(drifted.network, "recreating")
             change = self._membership(drifted.item, drifted.network)
@@ -255,7 +255,7 @@ class _Planner:
         names = ", ".join(str(each) for each in state.attachments)
         self._refusals.append(
             f"{what} would disconnect {count} container{'s' if count > 1 else ''}: {names}. "
-            f"Set allow_disconnect: true to accept that{otherwise}"
+            f"Set allow_disconnect: true to allow this{otherwise}"
         )
 
 
