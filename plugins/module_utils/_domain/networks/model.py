@@ -22,7 +22,8 @@ Version = t.Tuple[int, ...]
 Pairs = t.Tuple[t.Tuple[str, str], ...]
 
 # The engine creates these networks itself. It rejects to remove them and to create others with their names.
-PREDEFINED = frozenset({"bridge", "host", "none", "default"})
+DEFAULT_BRIDGE = "bridge"
+PREDEFINED = frozenset({DEFAULT_BRIDGE, "host", "none", "default"})
 
 BRIDGE_PREFIX = "com.docker.network.bridge."
 BRIDGE_NAME = BRIDGE_PREFIX + "name"
@@ -146,6 +147,11 @@ class ContainerSummary:
     def running(self) -> bool:
         return self.state in ("running", "paused", "restarting")
 
+    @property
+    def has_interfaces(self) -> bool:
+        """Whether its endpoints exist; those of other containers are only listed until they start."""
+        return self.state in ("running", "paused")
+
     def is_on(self, network: ObservedNetwork) -> bool:
         """Compare ids, or names if the container has not started since the network was created: it has no id then."""
         return any(nid == network.id or (not nid and name == network.name) for name, nid in self.networks)
@@ -156,6 +162,7 @@ class Attachment:
     """A container's endpoint on one network, with everything needed to restore it.
 
     ``ipv4`` and ``ipv6`` are the addresses to request: the fixed one, else the one that a running container has.
+    ``chosen`` are the IP versions whose address the engine chose.
     """
 
     container_id: str
@@ -169,6 +176,7 @@ class Attachment:
     link_local: tuple[str, ...] = ()
     driver_opts: Pairs = ()
     gw_priority: int = 0
+    chosen: tuple[int, ...] = ()
 
     @property
     def addresses(self) -> tuple[IPAddress, ...]:
