@@ -17,6 +17,7 @@ description:
     If a step fails, the module restores the former network and all its endpoints.
   - The module checks everything before it changes anything. It does not change a network with containers unless
     O(allow_disconnect=true); the error names each container that would be disconnected.
+  - The module does not change a network that it did not create.
   - Every network that this module creates carries the label C(io.fleetnet.managed=true).
 extends_documentation_fragment:
   - fleetnet.docker.attributes
@@ -176,6 +177,8 @@ options:
     description:
       - The reaction to a network that differs from its declaration.
       - V(recreate) removes and creates it, V(warn) does not change it, V(fail) fails before anything is changed.
+      - A network that does not carry the label C(io.fleetnet.managed=true) is never recreated. If it differs, the task
+        fails before anything is changed, except with V(warn).
     type: str
     choices: [recreate, warn, fail]
     default: recreate
@@ -192,11 +195,13 @@ options:
     type: bool
     default: false
 notes:
-  - Declaring an existing network adopts it. If it fits the declaration, the module does not change it. Since labels
-    cannot be added to a network, it does not have the label of this collection, and O(prune) does not remove it when it
-    is no longer declared. It gets the label when it is recreated.
+  - A declared network that exists without the label C(io.fleetnet.managed=true) belongs to others. If it fits the
+    declaration, the module leaves it as it is. If it differs, the task fails, whether the network has containers or
+    not. To resolve this, declare the network as it is, declare another name, or disconnect its containers and remove it
+    with C(docker network rm). O(prune) does not remove it. Only O(state=absent) removes it.
   - A container whose address the engine chose keeps that address when its network is recreated. From then on it is a
-    fixed address of the container.
+    fixed address of the container. If the engine does not accept the address as a fixed one, the engine chooses
+    another, and the module warns.
   - A recreate reconnects a container with its former address if the new subnet contains it. Otherwise the container
     gets another one, and the module warns.
   - A network with O(networks[].config_from) has the labels of its configuration network, the label of this collection

@@ -126,14 +126,16 @@ class Fields:
             raise self.fail(key, "must be true or false.")
         return text in _TRUE
 
-    def integer(self, key: str, default: t.Any = _REQUIRED, low: int = 0, high: int = 1 << 32) -> t.Any:
-        wanted = f"a whole number from {low} to {high}"
+    def integer(self, key: str, default: t.Any = _REQUIRED, low: int | None = None, high: int | None = None) -> t.Any:
+        """A whole number, within the bounds that are given (both or none)."""
+        bounds = "" if low is None or high is None else f" from {low} to {high}"
+        wanted = f"a whole number{bounds}"
         value = self._typed(key, default, (int, str), wanted)
         if value is default:
             return value
         if isinstance(value, str) and not _INTEGER.match(value):
             raise self.fail(key, f"must be {wanted}.")
-        if not low <= int(value) <= high:
+        if low is not None and high is not None and not low <= int(value) <= high:
             raise self.fail(key, f"must be {wanted}.")
         return int(value)
 

@@ -19,8 +19,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
     INTERFACE_NAME,
     EndpointItem,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import fits, keeps_mac
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import (
+    choices,
+    fits,
+    keeps_mac,
+    may_be_rejected,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    DEFAULT_BRIDGE,
     Attachment,
     IPAddress,
     NetworkState,
@@ -49,7 +55,10 @@ class ContainerState:
 
 @dataclasses.dataclass(frozen=True)
 class EndpointRequest:
-    """The task's options. ``taken`` are the addresses in use by network id, each with the container that has it."""
+    """The task's options. ``taken`` are the addresses in use by network id, each with the container that has it.
+
+    An address that a stopped container has fixed is in use.
+    """
 
     items: tuple[EndpointItem, ...]
     version: Version
@@ -113,6 +122,7 @@ def wanted(item: EndpointItem, current: Attachment) -> Attachment:
         ipv6=item.ipv6 or current.ipv6,
         aliases=current.aliases if item.aliases is None else item.aliases,
         links=current.links if item.links is None else item.links,
+        chosen=tuple(version for version in current.chosen if (item.ipv4 if version == 4 else item.ipv6) is None),
         mac=item.mac or current.mac,
         driver_opts=_merged(current.driver_opts, item.driver_opts),
         gw_priority=current.gw_priority if item.gw_priority is None else item.gw_priority,
@@ -147,8 +157,9 @@ def plan_endpoints(
         found_ = differences(item, current)
         if not found_:
             continue
-        after = wanted(item, current)
+        after = choices(wanted(item, current), network.name)[0]
         _check(item, network, current, after, request, container)
+        warnings += _address_warnings(network, current, after)
         if not keeps_mac(current, after, request.version):
             warnings.append(
                 f"{container.name!r} gets another MAC address than {current.mac} on network {network.name!r}"
@@ -173,6 +184,17 @@ def _disconnect(network: ObservedNetwork, container: ContainerState) -> NetworkS
     return NetworkStep("connect", (_state(network, container.attachments[network.id]),), (_state(network),))
 
 
+def _address_warnings(network: ObservedNetwork, before: Attachment, after: Attachment) -> t.Iterator[str]:
+    for old, new in ((before.ipv4, after.ipv4), (before.ipv6, after.ipv6)):
+        if old is None or (new is not None and (new != old or new.version not in after.chosen)):
+            continue
+        if new is None or may_be_rejected(old, network.definition):
+            yield (
+                f"{before.container!r} may get another address than {old} on network {network.name!r}: the engine "
+                "chose it, and does not accept it as a fixed address if it also chose the subnet"
+            )
+
+
 def _check(
     item: EndpointItem,
     network: ObservedNetwork,
@@ -194,7 +216,7 @@ def _check(
             item.network,
             "is a configuration network, which containers cannot join. Choose another.",
         )
-    if network.name == "bridge":
+    if network.name == DEFAULT_BRIDGE:
         for option, value in (("ipv4_address", item.ipv4), ("ipv6_address", item.ipv6), ("aliases", item.aliases)):
             if value:
                 raise InvalidValue(

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import default_gateways
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    DEFAULT_BRIDGE,
     Attachment,
     ContainerSummary,
     Definition,
@@ -54,6 +55,38 @@ def fits(address: IPAddress, definition: Definition) -> bool:
                 reserved |= {block.subnet.network_address, block.subnet.broadcast_address}
             return address not in reserved
     return False
+
+
+def choices(attachment: Attachment, network: str) -> tuple[Attachment, ...]:
+    """Return the endpoint as it can be requested, the preferred form first.
+
+    An address that the engine chose is requested as a fixed one, so that the container keeps it. Engines reject that
+    on their own bridge network. They also reject it in a subnet that they chose themselves, until they are restarted.
+    Without the address, the engine chooses one again.
+    """
+    if not attachment.chosen:
+        return (attachment,)
+    other = dataclasses.replace(
+        attachment,
+        ipv4=None if 4 in attachment.chosen else attachment.ipv4,
+        ipv6=None if 6 in attachment.chosen else attachment.ipv6,
+        chosen=(),
+    )
+    return (other,) if network == DEFAULT_BRIDGE else (attachment, other)
+
+
+def may_be_rejected(address: IPAddress, definition: Definition) -> bool:
+    """Whether the engine may reject the address as a fixed one because it chose the subnet itself.
+
+    The API does not report who chose a subnet. But engines list the gateway of each subnet that they choose, and never
+    give it a range or reserved addresses. Networks of this collection have the subnets of their declaration.
+    """
+    if definition.owned or definition.config_from:
+        return False
+    return any(
+        address in block.subnet and block.gateway is not None and block.ip_range is None and not block.aux
+        for block in definition.blocks
+    )
 
 
 def keeps_mac(before: Attachment, after: Attachment, version: Version) -> bool:

@@ -110,8 +110,9 @@ def _attachment(container: Json, settings: Json) -> Attachment:
     ipam: Json = settings.get("IPAMConfig") or {}
     short_id = container["Id"][:12]
     state: Json = container.get("State") or {}
-    ipv4 = ipam.get("IPv4Address") or settings.get("IPAddress")
-    ipv6 = ipam.get("IPv6Address") or settings.get("GlobalIPv6Address")
+    fixed = {4: ipam.get("IPv4Address"), 6: ipam.get("IPv6Address")}
+    observed = {4: settings.get("IPAddress"), 6: settings.get("GlobalIPv6Address")}
+    ipv4, ipv6 = (fixed[version] or observed[version] for version in (4, 6))
     return Attachment(
         container_id=container["Id"],
         container=container["Name"].lstrip("/"),
@@ -125,6 +126,7 @@ def _attachment(container: Json, settings: Json) -> Attachment:
         link_local=tuple(ipam.get("LinkLocalIPs") or ()),
         driver_opts=_text_pairs(settings.get("DriverOpts")),
         gw_priority=int(settings.get("GwPriority") or 0),
+        chosen=tuple(version for version in (4, 6) if observed[version] and not fixed[version]),
     )
 
 

@@ -27,7 +27,8 @@ Version = t.Tuple[int, ...]
 Pairs = t.Tuple[t.Tuple[str, str], ...]
 
 # The engine creates these networks itself. It allows neither their removal nor other networks with their names.
-PREDEFINED = frozenset({"bridge", "host", "none", "default"})
+DEFAULT_BRIDGE = "bridge"
+PREDEFINED = frozenset({DEFAULT_BRIDGE, "host", "none", "default"})
 
 MASQUERADE = BRIDGE_PREFIX + "enable_ip_masquerade"
 GATEWAY_MODE_IPV4 = BRIDGE_PREFIX + "gateway_mode_ipv4"
@@ -144,6 +145,11 @@ class ContainerSummary:
     def running(self) -> bool:
         return self.state in ("running", "paused", "restarting")
 
+    @property
+    def has_interfaces(self) -> bool:
+        """Whether its endpoints exist; those of other containers are only listed until they start."""
+        return self.state in ("running", "paused")
+
     def is_on(self, network: ObservedNetwork) -> bool:
         """Compare ids, or names if the container has not started since the network was created: it has no id then."""
         return any(nid == network.id or (not nid and name == network.name) for name, nid in self.networks)
@@ -154,6 +160,7 @@ class Attachment:
     """A container's endpoint on one network, with everything needed to restore it.
 
     ``ipv4`` and ``ipv6`` are the addresses to request: the fixed one, else the one that a running container has.
+    ``chosen`` are the IP versions whose address the engine chose.
     """
 
     container_id: str
@@ -167,6 +174,7 @@ class Attachment:
     link_local: tuple[str, ...] = ()
     driver_opts: Pairs = ()
     gw_priority: int = 0
+    chosen: tuple[int, ...] = ()
 
     @property
     def addresses(self) -> tuple[IPAddress, ...]:

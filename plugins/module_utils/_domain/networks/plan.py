@@ -50,6 +50,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.t
     target,
     without_engine_options,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL, OWNER_VALUE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,18 +127,22 @@ class _Planner:
     # -- drift
 
     def _settle_drift(self) -> list[Drifted]:
-        """Return the drifted networks to recreate; depending on ``on_drift`` warn of the others or fail."""
-        if not self._survey.drifted:
-            return []
+        """Return the drifted networks to recreate; depending on ``on_drift`` warn of the others or fail.
+
+        Networks without the label of this collection are not recreated.
+        """
         mode = self._request.on_drift
         drifted = self._survey.drifted
-        texts = [f"network {each.network.name!r} differs from {each.item.path}: {each}" for each in drifted]
         if mode == "warn":
-            self._warnings += [f"{text}. The network is not changed." for text in texts]
+            self._warnings += [f"{_differs(each)}. The network is not changed." for each in drifted]
             return []
-        if mode == "fail":
-            raise FleetnetError("; ".join(texts) + "; on_drift is fail. Change the declaration, or on_drift.")
-        return list(self._survey.drifted)
+        foreign = [_foreign(each) for each in drifted if not each.network.definition.owned]
+        if foreign:
+            raise FleetnetError("; ".join(foreign) + ".")
+        if drifted and mode == "fail":
+            texts = "; ".join(_differs(each) for each in drifted)
+            raise FleetnetError(f"{texts}; on_drift is fail. Change the declaration, or on_drift.")
+        return list(drifted)
 
     def _targets(self, recreate: t.Sequence[Drifted]) -> dict[str, Definition]:
         """The networks to create, by name; configuration networks first, since others depend on them."""
@@ -257,6 +262,19 @@ class _Planner:
             f"{what} would disconnect {count} container{'s' if count > 1 else ''}: {names}. "
             f"Set allow_disconnect: true to allow this{otherwise}"
         )
+
+
+def _differs(drifted: Drifted) -> str:
+    return f"network {drifted.network.name!r} differs from {drifted.item.path}: {drifted}"
+
+
+def _foreign(drifted: Drifted) -> str:
+    network = drifted.network
+    return (
+        f"network {network.name!r} ({network.id[:12]}) differs from {drifted.item.path} ({drifted}) and does not carry "
+        f"the label {OWNER_LABEL}={OWNER_VALUE}, so it is not changed. Declare it as it is, declare another name, or "
+        f"disconnect its containers and remove it with 'docker network rm {network.name}'"
+    )
 
 
 def _first(states: t.Iterable[NetworkState]) -> tuple[NetworkState, ...]:

@@ -147,6 +147,8 @@ def _with_dependents(survey: Survey) -> Survey:
     going = {network.id for network, _reason in survey.removals}
     items = {item.name: item for item in survey.items}
     for each in survey.drifted:
+        if not each.network.definition.owned:
+            continue  # is not recreated
         for dependent in survey.dependents(each.network):
             if dependent.id in known or dependent.id in going:
                 continue

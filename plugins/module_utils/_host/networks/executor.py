@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import refit
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import choices, refit
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import parse_attachment
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
@@ -35,6 +36,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.sig
 _ROUNDS = 5
 _SWARM_SECONDS = 15.0
 _SETTLE_SECONDS = 0.3
+# The statuses of a request that the engine rejects. With others it fails, or its answer does not arrive.
+_INVALID = 400
+_REJECTED = (_INVALID, 403, 409)
 
 
 class StepFailed(FleetnetError):
@@ -83,6 +87,8 @@ class NetworkExecutor:
     # -- forward
 
     def _forward(self, step: NetworkStep) -> None:
+        if step.kind == "connect":
+            self._check_accepted(step)
         kept = {state.id: state.attachments for state in step.after if state.id}
         for state in step.before:
             for attachment in state.attachments:
@@ -94,10 +100,31 @@ class NetworkExecutor:
         before = {state.id: state.attachments for state in step.before}
         for state in step.after:
             network_id = state.id or self._create(state.definition)
-            for attachment in [*state.attachments, *self._late_for(state)]:
+            for attachment in _addressed_first([*state.attachments, *self._late_for(state)]):
                 if attachment not in before.get(network_id, ()):
                     self._joined.add((network_id, attachment.container_id))
                     self._connect(network_id, state.name, attachment)
+
+    def _check_accepted(self, step: NetworkStep) -> None:
+        """Raise EngineError if the engine rejects the fixed address of a running container, before it is disconnected.
+
+        The engine checks an address before it reports that the container is already on the network.
+        """
+        for before, after in zip(step.before, step.after):
+            was = {each.container_id: each for each in before.attachments if each.running}
+            for attachment in after.attachments:
+                current = was.get(attachment.container_id)
+                wanted = choices(attachment, after.name)[-1]
+                if current is None or set(wanted.addresses) <= set(choices(current, before.name)[-1].addresses):
+                    continue
+                try:
+                    self._engine.post(f"/networks/{after.id}/connect", connection(wanted))
+                    self._joined.add((after.id, attachment.container_id))  # another program had disconnected it
+                except EngineError as error:
+                    if error.status == _INVALID:
+                        raise EngineError(
+                            f"cannot connect {wanted} to network {after.name!r}: {error}", error.status
+                        ) from error
 
     def _late_for(self, state: NetworkState) -> list[Attachment]:
         return [refit(attachment, state.definition)[0] for attachment in self._late.get(state.name, ())]
@@ -171,10 +198,39 @@ class NetworkExecutor:
             self._engine.post(f"/networks/{network_id}/disconnect", {"Container": container_id, "Force": True})
         except EngineError:
             details = inspect_container(self._engine, container_id)
-            if details is not None and _endpoint(details, network_id, name) is not None:
+            if details is None or _endpoint(details, network_id, name) is None:
+                return
+            if self._exists(details, network_id):
                 raise
+            # A failed connect leaves an endpoint that the engine lists but does not have, and does not disconnect.
+            self._engine.post(f"/networks/{network_id}/connect", {"Container": container_id, "EndpointConfig": {}})
+            self._engine.post(f"/networks/{network_id}/disconnect", {"Container": container_id, "Force": True})
+
+    def _exists(self, details: t.Any, network_id: str) -> bool:
+        """Whether the listed endpoint of a container exists. Those of a stopped container are only listed."""
+        state = details.get("State") or {}
+        return not state.get("Running") or state.get("Restarting") or details["Id"] in self._running_on(network_id)
+
+    def _running_on(self, network_id: str) -> t.Collection[str]:
+        """The ids of the running containers that have an endpoint on the network."""
+        found: dict[str, t.Any] = self._engine.get(f"/networks/{network_id}").get("Containers") or {}
+        return found.keys()
 
     def _connect(self, network_id: str, name: str, attachment: Attachment) -> None:
+        """Connect a container, without the address that the engine chose if the engine rejects it as a fixed one."""
+        first, *others = choices(attachment, name)
+        try:
+            self._connect_as(network_id, name, first)
+        except EngineError as error:
+            if not others or error.status not in _REJECTED:
+                raise
+            self._connect_as(network_id, name, others[0])
+            self.warnings.append(
+                f"{attachment.container!r} may have another address than {', '.join(map(str, attachment.addresses))} "
+                f"on network {name!r}: the engine chose it, and does not accept it as a fixed address."
+            )
+
+    def _connect_as(self, network_id: str, name: str, attachment: Attachment) -> None:
         """Skip a container that no longer exists; retry if it stopped, started or joined during the run."""
         body = connection(attachment)
         for attempt in (1, 2):
@@ -188,11 +244,16 @@ class NetworkExecutor:
                         f"container {attachment.container!r} no longer exists and is not reconnected to {name!r}"
                     )
                     return
-                there = _endpoint(details, network_id, name)
-                if there is not None and set(attachment.addresses) <= set(there.addresses):
+                listed = _endpoint(details, network_id, name)
+                there = listed if listed is not None and self._exists(details, network_id) else None
+                settled = error.status is None or error.status in _REJECTED
+                if there is not None and settled and set(attachment.addresses) <= set(there.addresses):
                     return
                 running = bool((details.get("State") or {}).get("Running"))
                 if attempt == 2 or (there is None and running == attachment.running):
+                    if listed is not None:
+                        with contextlib.suppress(FleetnetError):  # the error to report is that of the connect
+                            self._disconnect(network_id, name, attachment.container_id)
                     raise EngineError(
                         f"cannot connect {attachment} to network {name!r}: {error}", error.status
                     ) from error
@@ -237,8 +298,11 @@ class NetworkExecutor:
     def _reconnect(self, state: NetworkState, network_id: str, attempt: t.Callable[..., t.Any]) -> None:
         network = ObservedNetwork(network_id, state.definition)
         containers = attempt("reading the containers", lambda: read_containers(self._engine)) or ()
-        there = {each.id for each in containers if each.is_on(network)}
-        for attachment in [*state.attachments, *self._late.get(state.name, ())]:
+        existing = attempt("reading the endpoints", lambda: self._running_on(network_id)) or ()
+        there = {
+            each.id for each in containers if each.is_on(network) and (not each.has_interfaces or each.id in existing)
+        }
+        for attachment in _addressed_first([*state.attachments, *self._late.get(state.name, ())]):
             if attachment.container_id not in there:
                 attempt(
                     f"{attachment} on network {state.name!r}",
@@ -283,6 +347,11 @@ class NetworkExecutor:
                 )
             for attachment in moving:
                 self._connect(keeper.id, keeper.name, refit(attachment, keeper.definition)[0])
+
+
+def _addressed_first(attachments: t.Iterable[Attachment]) -> list[Attachment]:
+    """The engine chooses addresses for the others; it must not choose one of these."""
+    return sorted(attachments, key=lambda each: not each.addresses)
 
 
 def _endpoint(details: t.Any, network_id: str, name: str) -> Attachment | None:

@@ -120,16 +120,29 @@ def read_container(
 
 
 def read_taken(engine: Engine, networks: t.Iterable[ObservedNetwork]) -> dict[str, dict[str, str]]:
-    """Read the addresses in use by network id, each with the name of its container."""
+    """Read the addresses in use by network id, each with the name of its container.
+
+    The engine does not reserve the fixed address of a stopped container.
+    """
     taken: dict[str, dict[str, str]] = {}
-    for network in networks:
+    named = list(networks)
+    containers = read_containers(engine) if named else ()
+    for network in named:
+        stopped = [each.id for each in members(network, containers) if not each.has_interfaces]
         endpoints = engine.get(f"/networks/{network.id}").get("Containers") or {}
         taken[network.id] = {
-            address.partition("/")[0]: endpoint["Name"]
-            for endpoint in endpoints.values()
-            for address in (endpoint.get("IPv4Address"), endpoint.get("IPv6Address"))
-            if address
+            str(address): each.container
+            for each in read_attachments(engine, network, stopped)
+            for address in each.addresses
         }
+        taken[network.id].update(
+            {
+                address.partition("/")[0]: endpoint["Name"]
+                for endpoint in endpoints.values()
+                for address in (endpoint.get("IPv4Address"), endpoint.get("IPv6Address"))
+                if address
+            }
+        )
     return taken
 
 

@@ -4,7 +4,8 @@
 
 """A Docker engine in memory: networks, containers and endpoints behave as seen on engines 20.10, 26.1 and 28.5.
 
-Requests can be made to fail, before or after they take effect, as if the answer were lost.
+Requests can be made to fail, before or after they take effect, as if the answer were lost. A connect can also fail
+half made: the container lists an endpoint that does not exist.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ class FakeDocker:
         }
         self._fail_at: int | None = None
         self._fail_after_effect = False
+        self._fail_half_made = False
+        self._half_made: set[tuple[str, str]] = set()  # (container id, network name)
+        self._declared: dict[str, set[int]] = {}  # network id -> IP versions whose subnet the user gave
         self._hooks: dict[str, t.Callable[[], None]] = {}
         self._serial = 0
         for name in PREDEFINED:
@@ -46,8 +50,9 @@ class FakeDocker:
 
     # -- for tests
 
-    def fail_call(self, index: int | None, after_effect: bool = False) -> None:
+    def fail_call(self, index: int | None, after_effect: bool = False, half_made: bool = False) -> None:
         """Let the request with this index (counted from now on, from 0) fail."""
+        self._fail_half_made = half_made
         self.calls = []
         self._fail_at = index
         self._fail_after_effect = after_effect
@@ -89,6 +94,8 @@ class FakeDocker:
                     "options": settings.get("DriverOpts") or {},
                     "priority": settings.get("GwPriority") or 0,
                 }
+                if (container["Id"], name) in self._half_made:
+                    seen = {"half made": True}
                 endpoints.setdefault(network["Name"] if network else "nowhere", {})[container["Name"][1:]] = seen
         hidden = ("Id", "Created")
         return {
@@ -116,6 +123,10 @@ class FakeDocker:
         index = len(self.calls)
         self.calls.append(label)
         if index == self._fail_at and not self._fail_after_effect:
+            if self._fail_half_made and label.endswith("/connect"):
+                action()
+                cid, name = self._last_connected
+                self._half_made.add((cid, name))
             raise EngineError(f"injected failure of {label}", 500)
         answer = action()
         if index == self._fail_at:
@@ -176,6 +187,7 @@ class FakeDocker:
                 raise EngineError("user specified configurations are not supported", 403)
             model = self._find_network(source)
             config, options, labels = model["IPAM"]["Config"], model["Options"], model["Labels"]
+        declared = {ipaddress.ip_network(block["Subnet"]).version for block in config}
         if not body.get("ConfigOnly") and body.get("Driver") not in ("host", "null"):
             config = self._allocated(config)
         nid = self._new_id(f"network {body['Name']}")
@@ -195,6 +207,7 @@ class FakeDocker:
             "Options": dict(options or {}),
             "Labels": dict(labels or {}),
         }
+        self._declared[nid] = declared
         return nid
 
     def _allocated(self, config: list[Json]) -> list[Json]:
@@ -235,7 +248,10 @@ class FakeDocker:
             each
             for each in self.containers.values()
             if each["State"]["Running"]
-            and any(s["NetworkID"] == nid for s in each["NetworkSettings"]["Networks"].values())
+            and any(
+                settings["NetworkID"] == nid and (each["Id"], name) not in self._half_made
+                for name, settings in each["NetworkSettings"]["Networks"].items()
+            )
         ]
 
     # -- endpoints
@@ -265,17 +281,39 @@ class FakeDocker:
         container = self._container(body["Container"])
         settings = copy.deepcopy(body.get("EndpointConfig") or {})
         networks = container["NetworkSettings"]["Networks"]
-        if network["Name"] in networks and container["State"]["Running"]:
+        self._check_addresses(network, settings.get("IPAMConfig") or {})
+        half_made = (container["Id"], network["Name"])
+        if network["Name"] in networks and container["State"]["Running"] and half_made not in self._half_made:
             raise EngineError(f"endpoint with name {container['Name'][1:]} already exists", 403)
         addresses = {"IPAddress": "", "GlobalIPv6Address": ""}
         if container["State"]["Running"]:
-            addresses = self._addresses(network, settings.get("IPAMConfig") or {})
+            try:
+                addresses = self._addresses(network, settings.get("IPAMConfig") or {})
+            except EngineError:
+                networks[network["Name"]] = {**settings, **addresses, "NetworkID": ""}
+                self._half_made.add(half_made)
+                raise
+        self._half_made.discard(half_made)
+        self._last_connected = half_made
         aliases = list(settings.get("Aliases") or ())
         if self._version < (25,):
             aliases.append(container["Id"][:12])
         # A container that does not run gets the network's id only when it starts.
         nid = network["Id"] if container["State"]["Running"] else ""
         networks[network["Name"]] = {**settings, **addresses, "Aliases": aliases, "NetworkID": nid}
+
+    def _check_addresses(self, network: Json, fixed: Json) -> None:
+        for version, option in ((4, "IPv4Address"), (6, "IPv6Address")):
+            if not fixed.get(option):
+                continue
+            if network["Name"] in PREDEFINED:
+                raise EngineError("user specified IP address is supported on user defined networks only", 400)
+            if version not in self._declared[network["Id"]]:
+                raise EngineError(
+                    "user specified IP address is supported only when connecting to networks with user configured "
+                    "subnets",
+                    400,
+                )
 
     def _addresses(self, network: Json, wanted: Json) -> Json:
         used = {
@@ -308,6 +346,7 @@ class FakeDocker:
         known = network["Name"] in networks
         if container["State"]["Running"]:
             known = known and networks[network["Name"]]["NetworkID"] == network["Id"]
+            known = known and (container["Id"], network["Name"]) not in self._half_made
         if not known:
             raise EngineError(f"container {container['Id']} is not connected to network {network['Name']}", 500)
         del networks[network["Name"]]

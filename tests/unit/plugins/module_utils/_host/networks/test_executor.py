@@ -126,11 +126,11 @@ def test_after_any_failure_each_network_is_the_old_or_the_new_one_with_all_endpo
     steps = [[state.name for state in (*step.before, *step.after)] for step in plan.steps]
     tried = 0
     for index in range(requests):
-        for after_effect in (False, True):
+        for fault in ({}, {"after_effect": True}, {"half_made": True}):
             docker = prepared()
             plan = plan_on(docker, *items, allow_disconnect=True, **options)
-            docker.fail_call(index, after_effect)
-            where = f"request {index} ({after_effect=})"
+            docker.fail_call(index, **fault)
+            where = f"request {index} ({fault})"
             failure = ""
             try:
                 NetworkExecutor(docker, allow_disconnect=True, sleep=lambda _s: None).execute(plan)
@@ -145,7 +145,7 @@ def test_after_any_failure_each_network_is_the_old_or_the_new_one_with_all_endpo
             if not failure:
                 assert now == new, where
             tried += 1
-    assert tried == 2 * requests
+    assert tried == 3 * requests
     record_property("fault_positions", tried)
 
 
@@ -241,6 +241,21 @@ def test_without_consent_a_container_that_joins_during_the_run_stops_the_recreat
     assert docker.network("web")["Options"]["com.docker.network.driver.mtu"] == "1500"
 
 
+@pytest.mark.parametrize("version", ["20.10.24", "28.5.2"])
+def test_a_removal_that_fails_restores_endpoints_whose_address_the_engine_chose(version: str) -> None:
+    docker = FakeDocker(version)
+    run(docker, {"name": "auto"})
+    docker.add_container("c", auto={})
+    plan = plan_on(docker, {"name": "auto", "mtu": 1400}, allow_disconnect=True)
+    docker.fail_call(1)
+    with pytest.raises(FleetnetError, match=r"cannot remove network 'auto'.*is restored, with 1 endpoint"):
+        NetworkExecutor(docker, allow_disconnect=True).execute(plan)
+    assert docker.calls[1].startswith("DELETE")
+    assert endpoints(docker, "auto").keys() == {"c"}
+    run(docker, {"name": "auto", "mtu": 1400}, allow_disconnect=True)
+    assert endpoints(docker, "auto").keys() == {"c"}
+
+
 def test_a_network_that_is_removed_during_the_run_is_created_again() -> None:
     docker = FakeDocker()
     run(docker, WEB)
@@ -333,14 +348,6 @@ def test_a_network_that_a_swarm_service_uses_is_not_touched() -> None:
     docker.containers[cid]["Labels"] = {"com.docker.swarm.service.name": "svc"}
     with pytest.raises(FleetnetError, match="recreating network 'web': the swarm services svc use it"):
         run(docker, {**WEB, "mtu": 1400}, allow_disconnect=True)
-
-
-def test_an_adopted_network_is_left_alone_and_not_pruned() -> None:
-    docker = FakeDocker()
-    docker._add_network({"Name": "theirs", "IPAM": {"Config": [{"Subnet": "10.64.9.0/24"}]}})
-    item = {"name": "theirs", "ipam_config": [{"subnet": "10.64.9.0/24"}]}
-    assert not plan_on(docker, item, strict=True).changed
-    assert not plan_on(docker, prune=True).changed
 
 
 def test_networks_made_from_a_configuration_are_recreated_with_it() -> None:

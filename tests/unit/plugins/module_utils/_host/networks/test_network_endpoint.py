@@ -115,34 +115,131 @@ def test_a_stopped_container_is_only_written_to(docker: t.Any) -> None:
     assert docker.state()["web"]["endpoints"]["idle"]["addresses"][0] == "10.64.1.77"
 
 
-@pytest.mark.parametrize("after_effect", [False, True])
-def test_after_any_failure_each_endpoint_is_the_old_or_the_new_one(after_effect: bool) -> None:
-    items = [{"name": "db", "ipv4_address": "10.64.2.9"}, {"name": "web", "ipv4_address": "10.64.1.99"}]
+FAULTS = (
+    pytest.param({}, id="request fails"),
+    pytest.param({"after_effect": True}, id="answer is lost"),
+    pytest.param({"half_made": True}, id="connect fails half made"),
+)
+CHANGES = (
+    pytest.param(
+        [{"name": "db", "ipv4_address": "10.64.2.9"}, {"name": "web", "ipv4_address": "10.64.1.99"}],
+        True,
+        id="declared subnets",
+    ),
+    pytest.param([{"name": "auto", "aliases": ["www"]}], False, id="subnet that the engine chose"),
+    pytest.param([{"name": "bridge", "driver_opts": {"a": "b"}}], False, id="default bridge"),
+    pytest.param(
+        [{"name": "fixed", "aliases": ["www"]}, {"name": "auto", "links": ["x:y"]}], False, id="fixed address"
+    ),
+)
 
-    def prepared() -> t.Any:
-        docker = FakeDocker()
-        for name, subnet in (("web", "10.64.1.0/24"), ("db", "10.64.2.0/24")):
-            docker.post("/networks/create", {"Name": name, "IPAM": {"Config": [{"Subnet": subnet}]}})
-        docker.add_container("c", web={"Aliases": ["www"]}, bridge={})
-        return docker
 
-    docker = prepared()
-    old = endpoints(docker)
-    plan = plan_on(docker, *items, prune=True)
+def prepared(version: str) -> t.Any:
+    docker = FakeDocker(version)
+    for name, subnet in (("web", "10.64.1.0/24"), ("db", "10.64.2.0/24"), ("fixed", "10.64.3.0/24")):
+        docker.post("/networks/create", {"Name": name, "IPAM": {"Config": [{"Subnet": subnet}]}})
+    docker.post("/networks/create", {"Name": "auto"})
+    fixed = {"IPAMConfig": {"IPv4Address": "10.64.3.50"}}
+    docker.add_container("c", web={"Aliases": ["www"]}, bridge={}, auto={}, fixed=fixed)
+    return docker
+
+
+def lasting(found: Json) -> Json:
+    """Endpoints without the addresses that the engine chose, and may choose again."""
+    chosen = ("auto", "bridge")
+    return {name: {**each, "addresses": name in chosen or each["addresses"]} for name, each in found.items()}
+
+
+@pytest.mark.parametrize("version", ["20.10.24", "26.1.5", "28.5.2"])
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("items", "prune"), CHANGES)
+def test_after_every_failure_the_container_is_on_its_networks_with_its_fixed_addresses(
+    items: list[Json], prune: bool, fault: Json, version: str
+) -> None:
+    docker = prepared(version)
+    old = lasting(endpoints(docker))
+    plan = plan_on(docker, *items, prune=prune)
     docker.fail_call(None)
     NetworkExecutor(docker).execute(plan)
-    new, requests = endpoints(docker), len(docker.calls)
+    new, requests = lasting(endpoints(docker)), len(docker.calls)
+    assert old != new
     for index in range(requests):
-        docker = prepared()
-        plan = plan_on(docker, *items, prune=True)
-        docker.fail_call(index, after_effect)
+        docker = prepared(version)
+        plan = plan_on(docker, *items, prune=prune)
+        docker.fail_call(index, **fault)
+        failure = ""
         try:
             NetworkExecutor(docker).execute(plan)
         except FleetnetError as error:
-            assert "NOT restored" not in str(error)  # noqa: PT017 (some failures have no effect)
-        now = endpoints(docker)
-        for name in ("web", "db", "bridge"):
-            assert now.get(name) in (old.get(name), new.get(name)), docker.calls[index]
+            failure = str(error)
+        assert "NOT restored" not in failure, docker.calls[index]
+        now = lasting(endpoints(docker))
+        for name in old.keys() | new.keys():
+            assert now.get(name) in (old.get(name), new.get(name)), (docker.calls[index], failure)
+        if not failure:
+            assert now == new, docker.calls[index]
+
+
+@pytest.mark.parametrize("version", ["20.10.24", "26.1.5", "28.5.2"])
+@pytest.mark.parametrize(
+    ("item", "warns"),
+    [
+        ({"name": "auto", "aliases": ["www"]}, True),
+        ({"name": "bridge", "driver_opts": {"a": "b"}}, True),
+        ({"name": "web", "aliases": ["front"]}, False),
+        ({"name": "fixed", "aliases": ["front"]}, False),
+    ],
+)
+def test_an_address_that_the_engine_chose_is_not_required_where_the_engine_rejects_it(
+    version: str, item: Json, warns: bool
+) -> None:
+    docker = prepared(version)
+    plan = run(docker, item)
+    assert bool(plan.warnings) == warns
+    assert all("may get another address than" in each for each in plan.warnings)
+    after = endpoints(docker)[item["name"]]
+    assert after["addresses"][0]
+    assert after["aliases"] == item.get("aliases", [])
+    assert endpoints(docker).keys() == {"web", "bridge", "auto", "fixed"}
+
+
+@pytest.mark.parametrize("version", ["20.10.24", "28.5.2"])
+def test_a_fixed_address_that_the_engine_rejects_disconnects_nothing(version: str) -> None:
+    docker = prepared(version)
+    before = docker.state()
+    address = endpoints(docker)["auto"]["addresses"][0].rpartition(".")[0] + ".99"
+    plan = plan_on(docker, {"name": "auto", "ipv4_address": address})
+    docker.fail_call(None)
+    with pytest.raises(
+        FleetnetError, match=r"only when connecting to networks with user configured subnets; the former"
+    ):
+        NetworkExecutor(docker).execute(plan)
+    assert docker.state() == before
+    assert not any(call.endswith("/disconnect") for call in docker.calls)
+
+
+def test_a_connect_that_fails_half_made_is_a_failure_and_leaves_nothing(docker: t.Any) -> None:
+    before = docker.state()
+    plan = plan_on(docker, {"name": "db", "aliases": ["x"]})
+    docker.fail_call(0, half_made=True)
+    with pytest.raises(FleetnetError, match="cannot connect c to network 'db': injected failure"):
+        NetworkExecutor(docker).execute(plan)
+    assert docker.state() == before
+
+
+def test_an_address_that_is_taken_meanwhile_is_a_failure_and_leaves_nothing(docker: t.Any) -> None:
+    plan = plan_on(docker, {"name": "db", "ipv4_address": "10.64.2.9"})
+    docker.add_container("faster", db={"IPAMConfig": {"IPv4Address": "10.64.2.9"}})
+    before = docker.state()
+    with pytest.raises(FleetnetError, match=r"cannot connect .* to network 'db': Address already in use"):
+        NetworkExecutor(docker).execute(plan)
+    assert docker.state() == before
+
+
+def test_the_fixed_address_of_a_stopped_container_is_taken(docker: t.Any) -> None:
+    docker.add_container("idle", running=False, db={"IPAMConfig": {"IPv4Address": "10.64.2.77"}})
+    with pytest.raises(FleetnetError, match=r"'10.64.2.77': is the address of container 'idle'. Choose another"):
+        plan_on(docker, {"name": "db", "ipv4_address": "10.64.2.77"})
 
 
 MODES = (("host", "host"), ("none", "none"), ("container:" + "1" * 64, "container:1+"))
