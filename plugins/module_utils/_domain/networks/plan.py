@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import OWNER_LABEL, OWNER_VALUE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     NETWORK,
     PRESENT,
@@ -50,7 +51,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.t
     target,
     without_engine_options,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import OWNER_LABEL, OWNER_VALUE
 
 
 @dataclasses.dataclass(frozen=True)
