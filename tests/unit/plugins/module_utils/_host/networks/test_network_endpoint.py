@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pathlib
-import sys
 import typing as t
 
 import pytest
@@ -32,21 +29,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rea
 )
 from ansible_collections.fleetnet.docker.plugins.modules import network_endpoint as module
 
+from .fake_docker import FakeDocker
+
 Json = dict[str, t.Any]
-
-
-def _load(name: str) -> t.Any:
-    """Test files are imported by path, and so is a helper next to them."""
-    spec = importlib.util.spec_from_file_location(name, pathlib.Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[name] = loaded
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-FakeDocker = _load("fake_docker").FakeDocker
 
 
 def plan_on(docker: t.Any, *items: Json, container: str = "c", **options: t.Any) -> NetworksPlan:

@@ -6,52 +6,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pathlib
-import sys
 import typing as t
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import plan_networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
-    NetworksRequest,
-    survey_networks,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import read_networks, read_snapshot
+
+from .fake_docker import FakeDocker
+from .networks_runs import plan_on, run
 
 Json = dict[str, t.Any]
-
-
-def _load(name: str) -> t.Any:
-    """Import a helper beside this file by its path, as pytest imports test files."""
-    spec = importlib.util.spec_from_file_location(name, pathlib.Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-FakeDocker = _load("fake_docker").FakeDocker
-
-
-def plan_on(docker: t.Any, *items: Json, **options: t.Any) -> NetworksPlan:
-    request = NetworksRequest(items=parse_items(list(items)), version=docker.version, **options)
-    survey = survey_networks(request, read_networks(docker))
-    return plan_networks(request, survey, read_snapshot(docker, survey))
-
-
-def run(docker: t.Any, *items: Json, **options: t.Any) -> tuple[NetworksPlan, list[str]]:
-    plan = plan_on(docker, *items, **options)
-    executor = NetworkExecutor(docker, options.get("allow_disconnect", False), sleep=lambda _seconds: None)
-    executor.execute(plan)
-    return plan, executor.warnings
 
 
 THEIRS = {"Name": "theirs", "Labels": {"a": "b"}, "IPAM": {"Config": [{"Subnet": "10.64.9.0/24"}]}}
