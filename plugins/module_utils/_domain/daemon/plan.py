@@ -41,6 +41,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     RUNNING,
     STATE,
     STOPPED,
+    VALUE,
     Difference,
     shown,
 )
@@ -75,7 +76,7 @@ class OptionChange(t.NamedTuple):
         return f"{self.option} {_text(self.before)} -> {_text(self.after)}"
 
     def difference(self) -> Difference:
-        return Difference(DAEMON, self.option, "value", _json(self.after), _json(self.before))
+        return Difference(DAEMON, self.option, VALUE, _json(self.after), _json(self.before))
 
 
 class DaemonPlan(t.NamedTuple):

@@ -28,6 +28,7 @@ KINDS = (CHAIN, CONTAINER, DAEMON, FILE, FIREWALLD, JUMP, NETWORK, ROUTE, SYSCTL
 
 # Keys that are not options of the thing.
 STATE = "state"  # whether it exists
+VALUE = "value"  # of a thing that has one value: an option, a sysctl
 CONTENT = "content"
 POSITION = "position"
 
@@ -45,7 +46,7 @@ class Difference(t.NamedTuple):
     """One thing on a host that is not as declared.
 
     ``kind`` is one of :data:`KINDS`, ``name`` identifies the thing (a network's name, a path, a route), ``key`` is the
-    option that differs, or :data:`STATE`, :data:`CONTENT` or :data:`POSITION`. ``declared`` and
+    option that differs, or :data:`STATE`, :data:`VALUE`, :data:`CONTENT` or :data:`POSITION`. ``declared`` and
     ``observed`` are JSON values; None means absent.
     """
 
@@ -102,7 +103,7 @@ def sentence(difference: Difference) -> str:
     if difference.key == POSITION:
         return f"{what} is not the {difference.declared}"
     values = f"declared {shown(difference.declared)}, observed {shown(difference.observed)}"
-    return f"{what}: {values}" if difference.key in ("", "value") else f"{what}: {difference.key}: {values}"
+    return f"{what}: {values}" if difference.key == VALUE else f"{what}: {difference.key}: {values}"
 
 
 def shown(value: t.Any) -> str:

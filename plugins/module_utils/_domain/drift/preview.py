@@ -12,6 +12,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     FILE,
     POSITION,
     UNIT,
+    VALUE,
     Difference,
     missing,
     shown,
@@ -58,7 +59,7 @@ def operation(difference: Difference) -> str:
         return f"move {what}: {shown(difference.declared)}"
     if difference.key == CONTENT:
         return f"update {what}"
-    key = "" if difference.key in ("", "value") else f": {difference.key}"
+    key = "" if difference.key == VALUE else f": {difference.key}"
     return f"change {what}{key} from {shown(difference.observed)} to {shown(difference.declared)}"
 
 
