@@ -142,6 +142,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 def main() -> None:
     run_module(
         lambda module: bridge_routing.apply(Task.of(module, connect)),
+        needs_root=True,
         argument_spec={**engine_argument_spec(), **bridge_routing.OPTIONS},
         required_if=bridge_routing.REQUIRED_IF,
     )

@@ -242,6 +242,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 def main() -> None:
     run_module(
         lambda module: default_bridge.apply(Task.of(module, connect)),
+        needs_root=True,
         argument_spec={**engine_argument_spec(), **default_bridge.OPTIONS},
     )
 

@@ -146,6 +146,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 def main() -> None:
     run_module(
         lambda module: host_routes.apply(Task.of(module)),
+        needs_root=True,
         argument_spec=host_routes.OPTIONS,
         required_if=host_routes.REQUIRED_IF,
     )

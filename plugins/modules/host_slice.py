@@ -170,7 +170,7 @@ def main() -> None:
         **{part.name: {"type": "dict"} for part in PARTS},
         "gather": {"type": "list", "elements": "str", "default": []},
     }
-    run_module(host_slice, argument_spec=argument_spec)
+    run_module(host_slice, needs_root=True, argument_spec=argument_spec)
 
 
 if __name__ == "__main__":

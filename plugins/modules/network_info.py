@@ -520,8 +520,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.conne
     engine_argument_spec,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, PARTS, survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.privilege import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 PRIVILEGED_PARTS = frozenset(("interfaces", "ports", "firewall"))

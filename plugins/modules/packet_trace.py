@@ -158,7 +158,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.conne
     engine_argument_spec,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.packet_trace import PacketTrace
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import ModuleCommands
@@ -210,7 +209,6 @@ def trace_packets(module: AnsibleModule) -> dict[str, t.Any]:
     flows = parse_flows(module.params["flows"])
     if module.params["lifetime"] < 1:
         raise InvalidValue("lifetime", module.params["lifetime"], "must be at least 1 second")
-    require_root()
     if module.check_mode:
         return {"changed": False}
     trace = PacketTrace(ModuleCommands(module))
@@ -227,7 +225,7 @@ def main() -> None:
         "flows": {"type": "list", "elements": "dict", "required": True, "options": ends},
         "lifetime": {"type": "int", "default": 60},
     }
-    run_module(trace_packets, argument_spec=dict(engine_argument_spec(), **options))
+    run_module(trace_packets, needs_root=True, argument_spec=dict(engine_argument_spec(), **options))
 
 
 if __name__ == "__main__":

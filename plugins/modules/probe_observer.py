@@ -167,7 +167,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.conne
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import invoked, run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import OPTIONS, ContainerNamespaces
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.observer import Observer
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
@@ -195,7 +194,6 @@ def stop(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def observe(module: AnsibleModule) -> dict[str, t.Any]:
-    require_root()
     return start(module) if module.params["state"] == "started" else stop(module)
 
 
@@ -214,7 +212,7 @@ def main() -> None:
         },
         "lifetime": {"type": "int", "default": 120},
     }
-    run_module(observe, argument_spec=dict(engine_argument_spec(), **OPTIONS, **options))
+    run_module(observe, needs_root=True, argument_spec=dict(engine_argument_spec(), **OPTIONS, **options))
 
 
 if __name__ == "__main__":

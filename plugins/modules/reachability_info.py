@@ -212,7 +212,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.conne
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import invoked, run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns import neighbours
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.containers import OPTIONS, ContainerNamespaces
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.batches import probe_all
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sender import ProbeRun
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
@@ -224,7 +223,6 @@ def probe(module: AnsibleModule) -> dict[str, t.Any]:
         if params[option] < lowest:
             raise InvalidValue(option, params[option], f"must be at least {lowest}")
     probes = parse_probes(params["probes"])
-    require_root()
     outcomes = probe_all(
         probes,
         ContainerNamespaces(Task.of(module, connect).engine, params["containers"]),
@@ -253,7 +251,7 @@ def main() -> None:
         "attempts": {"type": "int", "default": 2},
         "concurrency": {"type": "int", "default": 4096},
     }
-    run_module(probe, argument_spec=dict(engine_argument_spec(), **OPTIONS, **options))
+    run_module(probe, needs_root=True, argument_spec=dict(engine_argument_spec(), **OPTIONS, **options))
 
 
 if __name__ == "__main__":

@@ -245,7 +245,7 @@ def _run(
 
 
 def main() -> None:
-    run_module(remote_api, argument_spec={**engine_argument_spec(), **REMOTE_API_OPTIONS})
+    run_module(remote_api, needs_root=True, argument_spec={**engine_argument_spec(), **REMOTE_API_OPTIONS})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.privilege import require_root
 
 
 def invoked(params: dict[str, t.Any], **short: str) -> dict[str, t.Any]:
@@ -18,15 +19,20 @@ def invoked(params: dict[str, t.Any], **short: str) -> dict[str, t.Any]:
     return {"module_args": {name: short.get(name, value) if value else value for name, value in params.items()}}
 
 
-def run_module(handler: t.Callable[[AnsibleModule], dict[str, t.Any]], **module_options: t.Any) -> None:
+def run_module(
+    handler: t.Callable[[AnsibleModule], dict[str, t.Any]], needs_root: bool = False, **module_options: t.Any
+) -> None:
     """Run ``handler`` and exit with the result it returns; ``module_options`` go to AnsibleModule.
 
     Every module supports check mode: a handler that changes something checks ``module.check_mode`` where it would
-    execute its plan. A FleetnetError becomes the module's one-line failure, with the error's ``result``, which holds
-    what was done before. Any other exception is a bug and keeps its traceback.
+    execute its plan. With ``needs_root``, other users get an error before the handler runs. A FleetnetError becomes the
+    module's one-line failure, with the error's ``result``, which holds what was done before. Any other exception is a
+    bug and keeps its traceback.
     """
     module = AnsibleModule(supports_check_mode=True, **module_options)
     try:
+        if needs_root:
+            require_root()
         result = handler(module)
     except FleetnetError as error:
         module.fail_json(msg=str(error), **error.result)

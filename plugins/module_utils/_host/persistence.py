@@ -21,7 +21,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import Part
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import unit_states
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import (
+    require_systemd,
+    unit_states,
+)
 
 
 def kernel_differences(commands: Commands, part: Part) -> list[Difference]:
@@ -46,6 +49,7 @@ class PartFiles:
 
     def __init__(self, commands: Commands, part: Part, script: Script) -> None:
         """Raises Unsupported if the host lacks a program that the part needs."""
+        require_systemd(commands)
         for program in part.needs:
             if commands.find(program) is None:
                 raise Unsupported(

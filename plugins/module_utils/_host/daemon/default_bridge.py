@@ -36,7 +36,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit 
     Daemon,
     logged_failure,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError, read_info
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
     back_up,
     read_text,
@@ -101,7 +101,7 @@ class DefaultBridgeExecutor:
             text=text,
             startup=self._records.startup_config(unit, path, text),
             argv=unit.argv,
-            info=engine.get("/info"),
+            info=read_info(engine),
             bridge=bridge,
             addresses=frozenset(),
             containers=running,

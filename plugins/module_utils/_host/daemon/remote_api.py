@@ -45,7 +45,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit 
     Daemon,
     logged_failure,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, read_info
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, remove, write_atomically
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 
@@ -86,7 +86,7 @@ class RemoteApiExecutor:
             files={path: file for path, file in ((path, _file(path)) for path in paths) if file},
             config_path=unit.config_file,
             config_text=read_text(unit.config_file),
-            info=engine.get("/info"),
+            info=read_info(engine),
             containers=running_containers(engine),
         )
 

@@ -17,11 +17,22 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import own_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.log import errors_in, failure_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import remove, write_atomically
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import configuration_file
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import (
+    DaemonUnits,
+    unit_of,
+    unit_refusal,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, remove, write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import (
+    DAEMON_PID,
+    configuration_file,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import ip_program
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import show_units
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import (
+    require_systemd,
+    show_units,
+)
 
 POLL_SECONDS = 0.25
 RELOAD_SECONDS = 10.0  # dockerd reacts to a SIGHUP at once; this is for a machine under load
@@ -63,14 +74,11 @@ class Daemon:
 
     def unit(self) -> DaemonUnit:
         """Query the unit. Raises FleetnetError if systemd does not manage the host or does not know the unit."""
-        if not self._commands.find("systemctl"):
-            raise FleetnetError(f"systemctl: not found on this host. {self.name} requires systemd.")
+        require_systemd(self._commands)
         (shown,) = show_units(self._commands, _PROPERTIES, self.name)
-        if shown.get("LoadState") != "loaded":
-            state = shown.get("LoadState", "unknown")
-            raise FleetnetError(
-                f"the unit {self.name} is {state}. Install the Docker engine, or set service to the name of its unit."
-            )
+        state = shown.get("LoadState", "unknown")
+        if state != "loaded":
+            raise FleetnetError(str(unit_refusal(self._units(state))))
         pid = int(shown.get("MainPID") or 0)
         monotonic = int(shown.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
         return DaemonUnit(
@@ -81,6 +89,13 @@ class Daemon:
             started=time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + monotonic,
             argv=_command_line(pid) or _exec_start(shown.get("ExecStart", "")),
         )
+
+    def _units(self, state: str) -> DaemonUnits:
+        """The unit that runs dockerd in place of one whose LoadState is ``state``."""
+        pid = (read_text(DAEMON_PID) or "").strip()
+        running = unit_of(read_text(f"/proc/{pid}/cgroup") or "") if pid.isdigit() else ""
+        shown = show_units(self._commands, ("FragmentPath",), running) if running else [{}]
+        return DaemonUnits(self.name, state, running, shown[0].get("FragmentPath", ""))
 
     def restart(self, seconds: float) -> None:
         """Restart (or start) the daemon and wait until systemd reports it as active.

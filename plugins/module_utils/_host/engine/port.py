@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import info_refusal
 
 Json = t.Dict[str, t.Any]
 
@@ -53,3 +54,12 @@ class Engine(t.Protocol):
     def post(self, path: str, body: Json | None = None, **query: str) -> t.Any: ...
 
     def delete(self, path: str) -> None: ...
+
+
+def read_info(engine: Engine) -> Json:
+    """GET ``/info``. Raises EngineError if the engine is not supported."""
+    info: Json = engine.get("/info")
+    refusal = info_refusal(info)
+    if refusal:
+        raise EngineError(refusal)
+    return info

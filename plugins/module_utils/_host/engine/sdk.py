@@ -11,10 +11,19 @@ the engine's own JSON, because the SDK's keyword arguments lack options of the A
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import (
+    SDK_NEEDS,
+    SocketState,
+    engine_refusal,
+    sdk_hint,
+    socket_hint,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion, Json
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.socket_state import read_socket_state
 
 try:
     import docker
@@ -39,7 +48,11 @@ class SdkEngine:
     @property
     def version(self) -> EngineVersion:
         if self._version is None:
-            self._version = EngineVersion.parse(self.get("/version")["Version"])
+            answer = self.get("/version")
+            refusal = engine_refusal(answer)
+            if refusal:
+                raise EngineError(f"{self._docker_host}: {refusal}")
+            self._version = EngineVersion.parse(str(answer["Version"]))
         return self._version
 
     def get(self, path: str, **query: str) -> t.Any:
@@ -89,17 +102,48 @@ def connect_by_sdk(params: Json) -> SdkEngine:
         if params["api_version"] != "auto":
             client.version()  # the client has not sent a request yet
     except (docker.errors.DockerException, RequestException) as error:
-        raise EngineError(f"cannot reach the Docker engine at {docker_host}: {error}. {_hint(params)}") from error
-    return SdkEngine(client, docker_host)
+        raise EngineError(f"cannot reach the Docker engine at {docker_host}: {_reason(params, error)}") from error
+    except TypeError as error:  # the SDK calls a newer library
+        hint = sdk_hint(_versions())
+        if hint is None:
+            raise
+        raise EngineError(f"cannot reach the Docker engine at {docker_host}: {hint}") from error
+    engine = SdkEngine(client, docker_host)
+    _ = engine.version  # refuses an engine that is not supported
+    return engine
 
 
-def _hint(params: Json) -> str:
+def _reason(params: Json, error: Exception) -> str:
+    """Why the connection fails, and what to do. The SDK's own text hides the reason for local engines."""
+    state = _socket_state(params["docker_host"])
+    if state is not None and state.code:
+        return socket_hint(state)
+    return sdk_hint(_versions()) or f"{error}. {_hint(params, state)}"
+
+
+def _socket_state(docker_host: str) -> SocketState | None:
+    """The state of a local engine's socket; None for engines that are reached otherwise."""
+    scheme, found, path = docker_host.partition("://")
+    return read_socket_state(f"/{path.lstrip('/')}") if found and scheme in ("unix", "http+unix") else None
+
+
+def _versions() -> dict[str, str]:
+    import importlib.metadata  # costs time, and only failed connections need it
+
+    versions = {}
+    for package in ("docker", *SDK_NEEDS):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions
+
+
+def _hint(params: Json, state: SocketState | None) -> str:
+    if state is not None:
+        return socket_hint(state)
     if params["docker_host"].startswith("ssh:"):
         return (
             "Install paramiko (Debian: python3-paramiko), and check that ssh connects to that host without a password."
         )
-    if not params["docker_host"].startswith("tcp:"):
-        return "Check that it runs (systemctl status docker)."
     if _tls_wanted(params):
         return "Check that it listens there and trusts the CA of client_cert."
     return "Check whether it requires TLS (validate_certs, ca_path, client_cert, client_key)."

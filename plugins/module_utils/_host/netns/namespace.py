@@ -95,12 +95,6 @@ def _setns(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def require_root() -> None:
-    """Raise FleetnetError without root: raw sockets and other namespaces need CAP_NET_RAW and CAP_SYS_ADMIN."""
-    if os.geteuid() != 0:
-        raise FleetnetError("this task requires root for containers' network namespaces. Run it with become: true.")
-
-
 def allow_descriptors(wanted: int) -> int:
     """Raise the limit of open files to ``wanted``, or to the hard limit if that is lower; returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

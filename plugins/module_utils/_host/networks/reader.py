@@ -26,7 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Survey
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError, read_info
 
 
 def read_networks(engine: Engine) -> tuple[ObservedNetwork, ...]:
@@ -58,7 +58,7 @@ def read_snapshot(engine: Engine, survey: Survey) -> Snapshot:
 
 
 def read_facts(engine: Engine) -> EngineFacts:
-    info = engine.get("/info")
+    info = read_info(engine)
     pools = [str(pool.get("Base", "")) for pool in info.get("DefaultAddressPools") or ()]
     return EngineFacts(
         drivers=frozenset((info.get("Plugins") or {}).get("Network") or ()),

@@ -18,7 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import published_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.containers import read_containers
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, read_info
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.container_interfaces import (
     add_interfaces,
     read_dnat,
@@ -107,4 +107,4 @@ def read_networks(engine: Engine, commands: Commands) -> list[NetworkReport]:
 
 def read_engine(engine: Engine) -> EngineInfo:
     """The engine's version and settings."""
-    return parse_engine(engine.get("/version"), engine.get("/info"), read_manages_firewall())
+    return parse_engine(engine.get("/version"), read_info(engine), read_manages_firewall())

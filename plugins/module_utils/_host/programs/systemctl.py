@@ -5,8 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import (
+    HostManager,
+    manager_refusal,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 
 UnitProperties = t.Dict[str, str]
@@ -18,6 +24,14 @@ class UnitState(t.NamedTuple):
     name: str
     active: str
     enabled: str
+
+
+def require_systemd(commands: Commands) -> None:
+    """Raise Unsupported if systemd does not manage the host."""
+    systemd = commands.find("systemctl") is not None
+    refusal = manager_refusal(HostManager(systemd, os.path.isdir("/run/openrc")))
+    if refusal:
+        raise Unsupported(refusal)
 
 
 def unit_states(commands: Commands, *units: str) -> list[UnitState]:

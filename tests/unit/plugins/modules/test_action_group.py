@@ -43,7 +43,10 @@ TASKS: dict[str, dict[str, t.Any]] = {
     "reachability_info": {"probes": [{"source": "web", "destination": "10.64.1.2", "token": 0}]},
     "remote_api": {"state": "absent"},
 }
-PRIVILEGED = ("packet_trace", "probe_observer", "reachability_info")
+PRIVILEGED = (
+    "bridge_routing", "default_bridge", "host_slice", "packet_trace", "probe_observer", "reachability_info",
+    "remote_api",
+)  # fmt: skip
 # Programs and packages that the modules need on a host: without effect, and without an engine.
 PROGRAMS = {
     "ip": """echo '[{"dev": "lo"}]'""",
@@ -147,4 +150,4 @@ def test_each_module_connects_to_the_engine_of_the_group_defaults(name, results)
         pytest.skip("the module requires root")
     assert results[name]["failed"]
     assert "Unsupported parameters" not in results[name]["msg"]
-    assert f"no engine at {DOCKER_HOST}" in results[name]["msg"]
+    assert f"Docker engine at {DOCKER_HOST}: /nonexistent.sock does not exist" in results[name]["msg"]

@@ -6,6 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import pathlib
+import socket
 import types
 import typing as t
 
@@ -15,6 +20,8 @@ from ansible.module_utils.common.parameters import set_fallbacks
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connection as engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import sdk as sdk_engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.socket_state import read_socket_state
 
 Json = dict[str, t.Any]
 
@@ -47,9 +54,36 @@ class Adapter:
         self.options = options
 
 
+class DockerException(Exception):
+    """The SDK's error of this name."""
+
+
+Connect = t.Callable[..., str]
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """``connect(error, docker_host=...)``: the message if the SDK's client raises ``error``."""
+
+    def run(error: Exception, **given: t.Any) -> str:
+        def fail(**_options: t.Any) -> t.NoReturn:
+            raise error
+
+        monkeypatch.setattr(sdk_engine.docker, "APIClient", fail, raising=False)
+        with pytest.raises(EngineError) as raised:
+            sdk_engine.connect_by_sdk(parameters(**given))
+        return str(raised.value)
+
+    return run
+
+
 @pytest.fixture(autouse=True)
 def sdk(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = types.SimpleNamespace(tls=types.SimpleNamespace(TLSConfig=TlsConfig))
+    fake = types.SimpleNamespace(
+        tls=types.SimpleNamespace(TLSConfig=TlsConfig), errors=types.SimpleNamespace(DockerException=DockerException)
+    )
+    monkeypatch.setattr(sdk_engine, "HAS_DOCKER", True)
+    monkeypatch.setattr(sdk_engine, "RequestException", DockerException, raising=False)
     monkeypatch.setattr(sdk_engine, "docker", fake, raising=False)
     monkeypatch.setattr(sdk_engine, "HTTPAdapter", Adapter, raising=False)
     for name in ("HOST", "TLS", "TLS_VERIFY", "TLS_HOSTNAME", "CERT_PATH", "API_VERSION", "TIMEOUT"):
@@ -96,10 +130,86 @@ def test_the_certificate_must_contain_the_host_name() -> None:
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        ({}, "systemctl status docker"),
         ({"docker_host": "tcp://192.0.2.1:2376"}, "whether it requires TLS"),
         ({"docker_host": "tcp://192.0.2.1:2376", "tls": True}, "trusts the CA of client_cert"),
+        ({"docker_host": "ssh://192.0.2.1"}, "Install paramiko"),
     ],
 )
-def test_the_hint_depends_on_the_connection(given: Json, hint: str) -> None:
-    assert hint in sdk_engine._hint(parameters(**given))
+def test_the_hint_depends_on_the_connection(given: Json, hint: str, connect: Connect) -> None:
+    assert hint in connect(DockerException("refused"), **given)
+
+
+def test_a_socket_that_does_not_exist(connect: Connect, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "docker.sock"
+    expected = f"cannot reach the Docker engine at unix://{path}: {path} does not exist. Install Docker Engine"
+    assert connect(DockerException("noise"), docker_host=f"unix://{path}").startswith(expected)
+
+
+def test_a_socket_without_a_listener(connect: Connect, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+    assert "Nothing accepts connections" in connect(DockerException("noise"), docker_host=f"unix://{path}")
+
+
+def test_a_listener_that_does_not_speak_http(connect: Connect, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        message = connect(DockerException("Bad status line"), docker_host=f"unix://{path}")
+    assert message.endswith(": Bad status line. It accepts connections and does not answer. Restart it "
+                            "(systemctl restart docker).")  # fmt: skip
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_socket_of_another_user(tmp_path: pathlib.Path) -> None:
+    """In a child process that gives up root."""
+    path = str(tmp_path / "docker.sock")
+    for folder in [tmp_path, *tmp_path.parents][:-1]:
+        folder.chmod(folder.stat().st_mode | 0o011)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        os.chmod(path, 0o600)
+        server.listen()
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(BaseException):
+                os.setgid(65534)
+                os.setuid(65534)
+                state = read_socket_state(path)
+                os.write(writer, f"{state.code} {state.user} {state.group}".encode())
+            os._exit(0)
+        os.close(writer)
+        with open(reader, encoding="utf-8") as answer:
+            assert answer.read().split() == [str(errno.EACCES), "nobody", "root"]
+        os.waitpid(child, 0)
+
+
+def test_an_sdk_that_does_not_fit_its_libraries(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = {"docker": "6.1.3", "requests": "2.32.3", "urllib3": "1.26.19"}
+    monkeypatch.setattr(sdk_engine, "_versions", lambda: old)
+    tcp = "tcp://192.0.2.1:2376"
+    assert "docker 7.1 or newer" in connect(DockerException("Not supported URL scheme http+docker"), docker_host=tcp)
+    assert "docker 7.1 or newer" in connect(TypeError("unexpected keyword argument 'chunked'"), docker_host=tcp)
+
+
+def test_an_unexpected_error_of_the_sdk_keeps_its_traceback(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdk_engine, "_versions", dict)
+    with pytest.raises(TypeError):
+        connect(TypeError("a bug"), docker_host="tcp://192.0.2.1:2376")
+
+
+def test_versions_of_the_installed_libraries() -> None:
+    assert set(sdk_engine._versions()) >= {"requests"}
+
+
+def test_an_unsupported_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = types.SimpleNamespace(
+        status_code=200, content=b"x", json=lambda: {"Version": "5.4.2", "Components": [{"Name": "Podman Engine"}]}
+    )
+    client = types.SimpleNamespace(base_url="", api_version="1.41", timeout=1, request=lambda *_, **__: answer)
+    monkeypatch.setattr(sdk_engine.docker, "APIClient", lambda **_options: client, raising=False)
+    with pytest.raises(EngineError, match=r"^unix:///var/run/docker.sock: the engine is Podman 5\.4\.2"):
+        sdk_engine.connect_by_sdk(parameters())
