@@ -81,7 +81,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 parts:
-  description: The result of each part that was applied, by the name of its module.
+  description:
+    - The result of each part that was applied, by the name of its module. If a later part fails, it contains only the
+      changes.
   returned: always
   type: dict
   sample:
@@ -92,7 +94,7 @@ network_info:
   type: dict
 differences:
   description: The differences between the host and the plan, of all parts. Empty if nothing changes.
-  returned: always
+  returned: success
   type: list
   elements: dict
   contains:

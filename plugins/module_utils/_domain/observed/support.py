@@ -146,20 +146,21 @@ class DaemonUnits(t.NamedTuple):
 
 
 def unit_refusal(units: DaemonUnits) -> str | None:
-    """Why the daemon's unit cannot be used."""
-    if units.state == "loaded":
-        return None
+    """Why the daemon's unit, which is not active, cannot be used; None if it only needs to be started."""
+    missing = f"the unit {units.name} is {'not active' if units.state == 'loaded' else units.state}"
     if units.running.startswith("snap."):
         return (
-            f"the unit {units.name} is {units.state}: Docker is installed as a snap ({units.running}), whose files are "
-            "in another place. Install Docker Engine from the distribution's or from Docker's packages."
+            f"{missing}: Docker is installed as a snap ({units.running}), whose files are in another place. "
+            "Install Docker Engine from the distribution's or from Docker's packages."
         )
-    if units.running and units.fragment:
+    if units.running not in ("", units.name) and units.fragment:
         return (
-            f"the unit {units.name} is {units.state}: dockerd runs in the unit {units.running}. Give it this alias: "
+            f"{missing}: dockerd runs in the unit {units.running}. Give it this alias: "
             f"ln -s {units.fragment} /etc/systemd/system/{units.name} && systemctl daemon-reload."
         )
-    return f"the unit {units.name} is {units.state}. Install the Docker engine, or set service to the name of its unit."
+    if units.state != "loaded":
+        return f"{missing}. Install the Docker engine, or set service to the name of its unit."
+    return None
 
 
 def unit_of(cgroups: str) -> str:

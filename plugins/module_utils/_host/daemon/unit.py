@@ -44,6 +44,10 @@ _PROPERTIES = (
 )  # fmt: skip
 
 
+#: States of a unit whose daemon runs or starts.
+RUNS = ("active", "activating", "reloading")
+
+
 class DaemonUnit(t.NamedTuple):
     """The daemon's unit as systemd reports it. ``started`` is the daemon's start in seconds since the epoch."""
 
@@ -57,7 +61,7 @@ class DaemonUnit(t.NamedTuple):
     @property
     def runs(self) -> bool:
         """Whether the daemon runs or starts."""
-        return self.active in ("active", "activating", "reloading")
+        return self.active in RUNS
 
     @property
     def config_file(self) -> str:
@@ -76,14 +80,15 @@ class Daemon:
         """Query the unit. Raises FleetnetError if systemd does not manage the host or does not know the unit."""
         require_systemd(self._commands)
         (shown,) = show_units(self._commands, _PROPERTIES, self.name)
-        state = shown.get("LoadState", "unknown")
-        if state != "loaded":
-            raise FleetnetError(str(unit_refusal(self._units(state))))
+        state, active = shown.get("LoadState", "unknown"), shown.get("ActiveState", "unknown")
+        refusal = None if active in RUNS else unit_refusal(self._units(state))
+        if refusal:
+            raise FleetnetError(refusal)
         pid = int(shown.get("MainPID") or 0)
         monotonic = int(shown.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
         return DaemonUnit(
             name=self.name,
-            active=shown["ActiveState"],
+            active=active,
             restarts=int(shown.get("NRestarts") or 0),
             invocation=shown.get("InvocationID", ""),
             started=time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + monotonic,
@@ -93,7 +98,8 @@ class Daemon:
     def _units(self, state: str) -> DaemonUnits:
         """The unit that runs dockerd in place of one whose LoadState is ``state``."""
         pid = (read_text(DAEMON_PID) or "").strip()
-        running = unit_of(read_text(f"/proc/{pid}/cgroup") or "") if pid.isdigit() else ""
+        runs = pid.isdigit() and (read_text(f"/proc/{pid}/comm") or "").strip() == "dockerd"
+        running = unit_of(read_text(f"/proc/{pid}/cgroup") or "") if runs else ""
         shown = show_units(self._commands, ("FragmentPath",), running) if running else [{}]
         return DaemonUnits(self.name, state, running, shown[0].get("FragmentPath", ""))
 

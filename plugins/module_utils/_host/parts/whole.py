@@ -50,7 +50,7 @@ def apply(task: Task, common: t.Mapping[str, t.Any]) -> Result:
     """Apply the parts that ``task`` has options for. ``common`` are the options that connect to the engine.
 
     The options of all parts are checked before the first part is applied. Raises FleetnetError that names the part; its
-    ``result`` is that of the parts before it.
+    ``result`` is what the parts before it did.
     """
     results: dict[str, Result] = {}
     for part, params in _wanted(task.params, common):
@@ -62,7 +62,7 @@ def _apply(part: HostPart, task: Task, before: t.Mapping[str, Result]) -> Result
     try:
         return part.apply(task)
     except FleetnetError as error:
-        raise _failed(part, str(error), _together(before)) from error
+        raise _failed(part, str(error), before) from error
 
 
 def _wanted(params: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> list[tuple[HostPart, Result]]:
@@ -79,13 +79,22 @@ def _checked(part: HostPart, given: Result) -> Result:
     validator = ArgumentSpecValidator(part.options, required_if=list(part.required_if))
     validated = validator.validate(given)
     if validated.error_messages:
-        raise _failed(part, "; ".join(validated.error_messages), _together({}))
+        raise _failed(part, "; ".join(validated.error_messages), {})
     return dict(validated.validated_parameters)
 
 
-def _failed(part: HostPart, reason: str, result: Result) -> FleetnetError:
+#: What the result of a failure keeps of a part: not its diff, files and rules, because Ansible prints all of it.
+_BRIEF = ("changed", "operations", "interrupted", "differences")
+
+
+def _failed(part: HostPart, reason: str, before: t.Mapping[str, Result]) -> FleetnetError:
+    """The failure of a part. Its result is what the parts before it did."""
     failure = FleetnetError(f"{part.name}: {reason}")
-    failure.result = result
+    done = _together(before)
+    failure.result = {key: done[key] for key in ("changed", "operations", "interrupted")}
+    failure.result["parts"] = {
+        name: {key: result[key] for key in _BRIEF if key in result} for name, result in before.items()
+    }
     return failure
 
 

@@ -113,6 +113,11 @@ def test_a_host_without_systemd_is_refused(manager: HostManager, says: str | Non
     ("units", "says"),
     [
         (DaemonUnits("docker.service", "loaded"), None),
+        (DaemonUnits("docker.service", "loaded", "docker.service", "/usr/lib/systemd/system/docker.service"), None),
+        (
+            DaemonUnits("docker.service", "loaded", "own.service", "/etc/systemd/system/own.service"),
+            "^the unit docker.service is not active: dockerd runs in the unit own.service. Give it this alias: ln -s",
+        ),
         (DaemonUnits("docker.service", "not-found"), "is not-found. Install the Docker engine, or set service"),
         (
             DaemonUnits("docker.service", "not-found", "snap.docker.dockerd.service", "/etc/systemd/system/snap"),
