@@ -119,7 +119,9 @@ options:
     type: bool
     default: false
   restart_timeout:
-    description: Maximum time in seconds for the daemon to start.
+    description:
+      - Maximum time in seconds for the daemon to start with the new configuration. The former one, which is restored
+        if the daemon does not start, has at least 180 seconds.
     type: int
     default: 90
   service:

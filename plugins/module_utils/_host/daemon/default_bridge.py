@@ -33,6 +33,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_r
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import (
     POLL_SECONDS,
     RELOAD_SECONDS,
+    RESTORE_SECONDS,
     Daemon,
     logged_failure,
 )
@@ -124,7 +125,7 @@ class DefaultBridgeExecutor:
         if unfinished is None or unit.runs:
             return None
         _write(unit.config_file, unfinished.before)
-        self._daemon.restart(self._seconds)
+        self._daemon.restart(max(self._seconds, RESTORE_SECONDS))
         return f"restore {unit.config_file} and start {unit.name}: an interrupted run left it {unit.active}"
 
     def validate(self, plan: DaemonPlan, observed: ObservedDaemon) -> None:
@@ -167,22 +168,25 @@ class DefaultBridgeExecutor:
                 engine.post(f"/containers/{container.id}/stop")
         if plan.delete_bridge:
             self._daemon.delete_bridge(plan.delete_bridge)
-        self._activate(plan, plan.after, plan.own_unit)
+        self._activate(plan, plan.after, plan.own_unit, self._seconds)
         if plan.resume:
             resume_containers(self._connect(), plan.resume)
         if plan.signal:
             self._verify(plan, desired)
 
-    def _activate(self, plan: DaemonPlan, text: str | None, own_unit: str | None) -> None:
-        """Let the daemon read its file, whose text is ``text``, and use the bridge that ``own_unit`` creates."""
+    def _activate(self, plan: DaemonPlan, text: str | None, own_unit: str | None, seconds: float) -> None:
+        """Let the daemon read its file, whose text is ``text``, and use the bridge that ``own_unit`` creates.
+
+        Each restart may take ``seconds``.
+        """
         if plan.interim is not None:
             _write(plan.path, plan.interim)
-            self._daemon.restart(self._seconds)
+            self._daemon.restart(seconds)
             _write(plan.path, text)
         if plan.writes_unit:
             self._daemon.install_own_bridge(own_unit)
         if plan.signal == RESTART:
-            self._daemon.restart(self._seconds)
+            self._daemon.restart(seconds)
         elif plan.signal == RELOAD:
             self._daemon.reload()
 
@@ -202,7 +206,7 @@ class DefaultBridgeExecutor:
         try:
             if plan.writes:
                 _write(plan.path, plan.before)
-            self._activate(plan, plan.before, plan.own_unit_before)
+            self._activate(plan, plan.before, plan.own_unit_before, max(self._seconds, RESTORE_SECONDS))
             if plan.resume:
                 resume_containers(self._connect(), plan.resume)
         except (FleetnetError, OSError) as second:

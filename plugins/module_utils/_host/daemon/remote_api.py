@@ -42,6 +42,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_r
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import (
     POLL_SECONDS,
     RELOAD_SECONDS,
+    RESTORE_SECONDS,
     Daemon,
     logged_failure,
 )
@@ -121,7 +122,7 @@ class RemoteApiExecutor:
         try:
             self._write({item.path: (item.after, item.mode) for item in plan.changes})
             if plan.reasons:
-                self._restart(plan, observed)
+                self._restart(plan, observed, self._seconds)
                 self._verify(plan, desired)
         except (FleetnetError, OSError) as error:
             raise self._restore(plan, observed, error, began) from error
@@ -140,14 +141,14 @@ class RemoteApiExecutor:
         with contextlib.suppress(OSError):  # not empty
             os.rmdir(FOLDER)
 
-    def _restart(self, plan: RemoteApiPlan, observed: ObservedRemoteApi) -> None:
+    def _restart(self, plan: RemoteApiPlan, observed: ObservedRemoteApi, seconds: float) -> None:
         path, before = observed.config_path, observed.config_text
         if plan.interim is None:
-            self._daemon.restart(self._seconds)
+            self._daemon.restart(seconds)
         else:
             self._enable_live_restore(path, before, plan.interim)
             try:
-                self._daemon.restart(self._seconds)
+                self._daemon.restart(seconds)
             finally:
                 self._disable_live_restore(path, before)
         resume_containers(self._connect(), plan.resume)
@@ -208,7 +209,7 @@ class RemoteApiExecutor:
         try:
             self._write(former)
             if plan.reasons:
-                self._restart(plan, observed)
+                self._restart(plan, observed, max(self._seconds, RESTORE_SECONDS))
         except (FleetnetError, OSError) as second:
             return FleetnetError(f"{reason}.{log} Restoring the former files failed as well: {second}")
         return FleetnetError(f"{reason}. The former files are restored and {plan.unit} runs with them.{log}")

@@ -35,7 +35,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.sys
 )
 
 POLL_SECONDS = 0.25
-RELOAD_SECONDS = 10.0  # dockerd reacts to a SIGHUP at once; this is for a machine under load
+RELOAD_SECONDS = 30.0  # dockerd reacts to a SIGHUP at once; this is for a machine under load
+# The former configuration is known to start: a host must not stay without its daemon because restart_timeout is short.
+RESTORE_SECONDS = 180.0
 LOG_LINES = 300  # enough for several failed starts
 
 _PROPERTIES = (

@@ -39,6 +39,7 @@ class FakeHost:
         self.starts = 1
         self.running = {"1": True}
         self.events: list[str] = []
+        self.limits: list[float] = []
         self.rejected: t.Callable[[dict[str, t.Any]], bool] = lambda _: False
         self.ignored: set[str] = set()
         self.broken: set[str] = set()
@@ -48,8 +49,9 @@ class FakeHost:
         argv = ("/usr/sbin/dockerd", f"--config-file={self.path}")
         return DaemonUnit(self.name, self.active, 0, f"run{self.starts}", 2e9, argv)
 
-    def restart(self, _seconds: float) -> None:
+    def restart(self, seconds: float) -> None:
         self.events.append("restart")
+        self.limits.append(seconds)
         if not self.config.get("live-restore"):
             self.running = dict.fromkeys(self.running, False)
         config = json.loads(self.path.read_text()) if self.path.exists() else {}
@@ -154,6 +156,15 @@ def test_the_file_is_restored_if_the_daemon_ignores_the_change(fake: FakeHost, e
         apply(executor, {"mtu": 1400})
     assert fake.path.read_text() == BEFORE
     assert fake.running == {"1": True}
+
+
+def test_a_short_limit_for_the_change_does_not_limit_the_restore(
+    fake: FakeHost, executor: DefaultBridgeExecutor
+) -> None:
+    fake.rejected = lambda config: config.get("mtu") == 1400
+    with pytest.raises(FleetnetError, match=r"is restored and docker\.service runs with it"):
+        apply(executor, {"mtu": 1400})
+    assert fake.limits == [1, executor_module.RESTORE_SECONDS]
 
 
 def test_the_file_is_restored_if_a_container_does_not_start(fake: FakeHost, executor: DefaultBridgeExecutor) -> None:
