@@ -7,9 +7,9 @@ fleet of any test bed disables them, and the last one restores them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,38 +30,40 @@ class BridgeFilter:
         self._lock = paths.machine_lock
 
     def acquire(self, user: str) -> None:
-        """Disable the sysctls for `user`, and record their values."""
-        values = _values()
-        if not any(values.values()) and (not self._record.exists() or user in self._read()["users"]):
-            return
+        """Disable the sysctls for `user`, and record their values. `user` is `ROOT:FLEET`: a test bed and its fleet."""
         if os.geteuid() != 0:
-            if any(values.values()):
-                names = " ".join(f"net.bridge.{name}=0" for name in values)
+            if any(_values().values()):
+                names = " ".join(f"net.bridge.{name}=0" for name in _values())
                 raise FleetError(f"the bridge filter drops routed packets. Run `sudo sysctl {names}` first")
             return
         with locks.held(self._lock, "changing a kernel setting"):
             record = self._read()
             values = _values()
             before = {**{name: value for name, value in values.items() if value}, **record["before"]}
-            self._write(before, {*record["users"], user})
+            if before:
+                self._write(before, {*record["users"], user})
             for name, value in values.items():
                 if value:
                     (FOLDER / name).write_text("0\n")
 
     def release(self, user: str) -> None:
-        """Restore the sysctls if `user` was the last one."""
-        if not self._record.exists():
+        """Restore the sysctls if `user` was the last one whose fleet exists."""
+        if not self._folder.exists():
             return
         with locks.held(self._lock, "changing a kernel setting"):
             record = self._read()
-            users = {*record["users"]} - {user}
+            users = {other for other in record["users"] if other != user and _exists(other)}
             if users:
                 self._write(record["before"], users)
                 return
             for name, value in record["before"].items():
                 if (FOLDER / name).exists():
                     (FOLDER / name).write_text(f"{value}\n")
-            shutil.rmtree(self._folder)
+            # Includes the draft of a killed command. Commands that wait for the lock create its file again.
+            for path in self._folder.iterdir():
+                path.unlink()
+            with contextlib.suppress(OSError):
+                self._folder.rmdir()
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -72,6 +74,12 @@ class BridgeFilter:
 
     def _write(self, before: dict[str, int], users: set[str]) -> None:
         state.write(self._record, json.dumps({"before": before, "users": sorted(users)}))
+
+
+def _exists(user: str) -> bool:
+    """Return whether the folder of a recorded fleet still exists: a whole test bed can be deleted by hand."""
+    root, _, name = user.rpartition(":")
+    return (Path(root) / "fleets" / name).exists()
 
 
 def _values() -> dict[str, int]:

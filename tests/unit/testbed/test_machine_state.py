@@ -34,14 +34,32 @@ def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def user_of(paths: Paths, fleet: str) -> str:
+    """The user of the sysctl for a fleet that exists."""
+    paths.fleet(fleet).mkdir(parents=True)
+    return f"{paths.root}:{fleet}"
+
+
 def test_the_last_user_restores_the_sysctl(paths: Paths, switch: Path) -> None:
     bridge_filter = BridgeFilter(paths)
-    bridge_filter.acquire("a")
-    bridge_filter.acquire("b")
+    a, b = user_of(paths, "a"), user_of(paths, "b")
+    bridge_filter.acquire(a)
+    bridge_filter.acquire(b)
     assert switch.read_text() == "0\n"
-    bridge_filter.release("a")
+    bridge_filter.release(a)
     assert switch.read_text() == "0\n"
-    bridge_filter.release("b")
+    bridge_filter.release(b)
+    assert switch.read_text() == "1\n"
+    assert not paths.machine.exists()
+
+
+def test_a_fleet_whose_folder_was_deleted_does_not_keep_the_sysctl(paths: Paths, switch: Path) -> None:
+    bridge_filter = BridgeFilter(paths)
+    a, b = user_of(paths, "a"), user_of(paths, "b")
+    bridge_filter.acquire(a)
+    bridge_filter.acquire(b)
+    paths.fleet("a").rmdir()
+    bridge_filter.release(b)
     assert switch.read_text() == "1\n"
     assert not paths.machine.exists()
 
