@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import checkout, console, hosts, images, inventory, locks, network, packages, repair, retry, ssh, state, status
-from .bridgefilter import BridgeFilter
 from .docker import Docker, of_fleet
 from .engine import OuterEngine
 from .errors import FleetError
@@ -20,6 +19,7 @@ from .parallel import attempt, run_parallel, tolerate_missing_images
 from .paths import RECIPES, Paths
 from .recipe import load
 from .spec import Spec
+from .sysctls import KernelSettings
 
 #: Required programs, with the Debian packages that contain them.
 TOOLS = (("ssh-keygen", "openssh-client"), ("ip", "iproute2"))
@@ -47,7 +47,7 @@ class Fleets:
         self._paths = paths
         self._engine = OuterEngine(paths)
         self._images = images.ImageStore(paths)
-        self._filter = BridgeFilter(paths)
+        self._settings = KernelSettings(paths)
 
     def up(self, choose: Callable[[Spec | None], Spec], name: str, allow_missing: bool, timeout: float) -> Up:
         """Create, repair or change a fleet, and wait until it is ready. `choose` gets its recorded spec, if any."""
@@ -80,7 +80,7 @@ class Fleets:
             while docker and any(docker.ids(kind, of_fleet(name)) for kind in ("container", "volume", "network")):
                 known = True
                 retry.converge(lambda: _remove_objects(docker, name))
-            self._filter.release(self._user(name))
+            self._settings.release(self._user(name))
             files.forget()
         return known
 
@@ -125,7 +125,7 @@ class Fleets:
         """
         available = self._provide_images(docker, spec, allow_missing)
         segments = network.ensure_segments(docker, self._paths, spec.name, spec.links)
-        self._filter.acquire(self._user(spec.name))
+        self._settings.acquire(self._user(spec.name))
         world, fleet_hosts = members(spec, segments, available, _machine())
         fleet_hosts = _with_keys(files, fleet_hosts)
         self._repair(docker, files, [world, *fleet_hosts])

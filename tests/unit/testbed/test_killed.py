@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleetbed import bridgefilter, hosts, images, network, packages, process, retry, ssh, state
+from fleetbed import hosts, images, network, packages, process, retry, ssh, state, sysctls
 from fleetbed.fleet import Fleets
 from fleetbed.paths import RECIPES, Paths
 from fleetbed.recipe import load
@@ -44,7 +44,7 @@ class Bed:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.paths = Paths(folder / "root", folder / "run", folder / "cache", folder / "machine", separate=True)
-        self.switch = folder / "bridge" / bridgefilter.SWITCHES[0]
+        self.switch = folder / "sys/net/bridge" / sysctls.SWITCHES[0]
         self.switch.parent.mkdir(parents=True)
         self.switch.write_text("1\n")
         self.paths.cache.mkdir()
@@ -178,7 +178,7 @@ def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Bed]:
         nonlocal number
         number += 1
         created = Bed(tmp_path / str(number))
-        monkeypatch.setattr(bridgefilter, "FOLDER", created.switch.parent)
+        monkeypatch.setattr(sysctls, "FOLDER", created.folder / "sys")
         return created
 
     return create

@@ -1,8 +1,10 @@
-"""Let bridges of the underlay forward frames with any address.
+"""Kernel settings of the whole machine that fleets need.
 
 With br_netfilter in the kernel, bridged frames traverse the iptables rules of this machine. An engine that manages
-these rules drops frames with addresses from outside the underlay. The sysctls apply to the whole machine. The first
-fleet of any test bed disables them, and the last one restores them.
+these rules drops frames with addresses from outside the underlay. The hosts also share the limit on inotify instances,
+about four per host. At the limit, systemd does not boot.
+
+The first fleet of any test bed changes the settings, and the last one restores them.
 """
 
 from __future__ import annotations
@@ -17,12 +19,18 @@ from . import locks, state
 from .errors import FleetError
 from .paths import Paths
 
+FOLDER = Path("/proc/sys")
+
+#: The bridge filter, which must be 0.
 SWITCHES = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
-FOLDER = Path("/proc/sys/net/bridge")
+
+#: A limit that must be at least this high.
+INSTANCES = "max_user_instances"
+ENOUGH_INSTANCES = 4096
 
 
-class BridgeFilter:
-    """The sysctls, and the record of the fleets that need them off. Both do not survive a reboot."""
+class KernelSettings:
+    """The sysctls, and the record of the fleets that need them. Both do not survive a reboot."""
 
     def __init__(self, paths: Paths) -> None:
         self._folder = paths.machine
@@ -30,21 +38,20 @@ class BridgeFilter:
         self._lock = paths.machine_lock
 
     def acquire(self, user: str) -> None:
-        """Disable the sysctls for `user`, and record their values. `user` is `ROOT:FLEET`: a test bed and its fleet."""
+        """Change the sysctls for `user`, and record their values. `user` is `ROOT:FLEET`: a test bed and its fleet."""
         if os.geteuid() != 0:
-            if any(_values().values()):
-                names = " ".join(f"net.bridge.{name}=0" for name in _values())
+            if switches := [name for name in _unfit() if name in SWITCHES]:
+                names = " ".join(f"net.bridge.{name}=0" for name in switches)
                 raise FleetError(f"the bridge filter drops routed packets. Run `sudo sysctl {names}` first")
             return
         with locks.held(self._lock, "changing a kernel setting"):
             record = self._read()
-            values = _values()
-            before = {**{name: value for name, value in values.items() if value}, **record["before"]}
+            unfit = _unfit()
+            before = {**unfit, **record["before"]}
             if before:
                 self._write(before, {*record["users"], user})
-            for name, value in values.items():
-                if value:
-                    (FOLDER / name).write_text("0\n")
+            for name in unfit:
+                _set(name, 0 if name in SWITCHES else ENOUGH_INSTANCES)
 
     def release(self, user: str) -> None:
         """Restore the sysctls if `user` was the last one whose fleet exists."""
@@ -57,8 +64,8 @@ class BridgeFilter:
                 self._write(record["before"], users)
                 return
             for name, value in record["before"].items():
-                if (FOLDER / name).exists():
-                    (FOLDER / name).write_text(f"{value}\n")
+                if _path(name).exists():
+                    _set(name, value)
             # Includes the draft of a killed command. Commands that wait for the lock create its file again.
             for path in self._folder.iterdir():
                 path.unlink()
@@ -82,5 +89,17 @@ def _exists(user: str) -> bool:
     return (Path(root) / "fleets" / name).exists()
 
 
-def _values() -> dict[str, int]:
-    return {name: int((FOLDER / name).read_text()) for name in SWITCHES if (FOLDER / name).exists()}
+def _path(name: str) -> Path:
+    return FOLDER / ("net/bridge" if name in SWITCHES else "fs/inotify") / name
+
+
+def _unfit() -> dict[str, int]:
+    """Return the values of the sysctls that fleets cannot work with."""
+    values = {name: int(_path(name).read_text()) for name in (*SWITCHES, INSTANCES) if _path(name).exists()}
+    return {name: value for name, value in values.items() if (value if name in SWITCHES else value < ENOUGH_INSTANCES)}
+
+
+def _set(name: str, value: int) -> None:
+    # In a container, the machine's limits can be read-only. Then as many hosts boot as they allow.
+    with contextlib.nullcontext() if name in SWITCHES else contextlib.suppress(OSError):
+        _path(name).write_text(f"{value}\n")
