@@ -42,6 +42,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "galaxy.yml",
         "README.md",
     ),
+    "testbed": ("testbed/", "script/fleet", "tests/testbed/"),
     "molecule/images": ("testbed/", "script/fleet"),
     "molecule/installed": ("examples/", "galaxy.yml", *SCENARIO),
 }

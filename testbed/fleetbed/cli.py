@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from . import address, console, state, status
+from .checkout import full_name
 from .engine import OuterEngine
 from .errors import FleetError
 from .fleet import Fleets, Up
@@ -27,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     console.verbose = arguments.verbose
     try:
         if getattr(arguments, "name", None):
-            check_name(arguments.name)
+            arguments.name = full_name(check_name(arguments.name))
         return int(arguments.command(arguments, Paths.of(os.environ, os.geteuid())) or 0)
     except FleetError as error:
         if console.verbose and error.__cause__:
@@ -110,6 +111,9 @@ def _down(arguments: argparse.Namespace, paths: Paths) -> None:
         fleets.down_all(arguments.purge)
         kept = "" if arguments.purge or not paths.cache.exists() else f" Host images are kept in {paths.cache}."
         print(f"All fleets of this test bed are removed.{kept}")
+    elif arguments.orphans:
+        for name in fleets.down_orphans():
+            print(f"Fleet {name} is removed.")
     elif fleets.down(arguments.name):
         print(f"Fleet {arguments.name} is removed.")
     else:
@@ -131,7 +135,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--verbose", action="store_true", help="print each command that runs")
     named = argparse.ArgumentParser(add_help=False)
-    named.add_argument("--name", default=DEFAULT_NAME, help=f"name of the fleet (default: {DEFAULT_NAME})")
+    named.add_argument(
+        "--name",
+        default=DEFAULT_NAME,
+        help=f"name of the fleet in this checkout, or a full name as `status` shows it (default: {DEFAULT_NAME})",
+    )
     building = argparse.ArgumentParser(add_help=False)
     building.add_argument(
         "--engines", type=_listed, metavar="A,B,...", help=f"Docker versions, from {', '.join(known(RECIPES))}"
@@ -162,6 +170,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
     down = commands.add_parser("down", parents=[common, named], help="remove a fleet and everything that belongs to it")
     down.add_argument("--all", action="store_true", help="remove all fleets, and the engine if the test bed started it")
+    down.add_argument("--orphans", action="store_true", help="remove the fleets of checkouts that no longer exist")
     down.add_argument("--purge", action="store_true", help="with --all: also remove the cached host images")
     down.set_defaults(command=_down)
 

@@ -40,6 +40,8 @@ class OuterEngine:
         self._pidfile = paths.run / "docker.pid"
         self._configuration = paths.root / "engine.json"
         self._made_trust_key = paths.root / "engine.made-trust-key"
+        self._data = paths.root / "data"
+        self._removed_data = paths.root / "data.removed"
         self._log = paths.root / "engine.log"
         self._own = Docker(paths.run / "docker.sock")
 
@@ -82,18 +84,28 @@ class OuterEngine:
         """Stop our own engine and remove all of its data."""
         with locks.held(self._paths.locks / "engine", "starting or stopping the engine"):
             with console.step("stopping the test bed's engine and removing its data"):
-                if pid := self._pid():
-                    os.kill(pid, signal.SIGTERM)
-                    leftovers.wait(lambda: not self._pid(), STOP_DEADLINE)
+                if not self._end(signal.SIGTERM):
+                    self._end(signal.SIGKILL)
                 self._clear_leftovers()
+                # If this command is killed, no engine starts with an incomplete folder.
+                if self._data.exists():
+                    process.remove_tree(self._removed_data)
+                    self._data.rename(self._removed_data)
                 if self._made_trust_key.exists():
                     TRUST_KEY.unlink(missing_ok=True)
-                for path in (self._paths.root / "data", self._log, self._made_trust_key, self._paths.run):
+                for path in (self._removed_data, self._log, self._made_trust_key, self._paths.run):
                     process.remove_tree(path)
                 self._configuration.unlink(missing_ok=True)
             for folder in SHARED_FOLDERS:
                 with contextlib.suppress(OSError):  # if not empty, another engine uses it
                     folder.rmdir()
+
+    def _end(self, number: signal.Signals) -> bool:
+        """Send a signal to our engine, and return whether it ends."""
+        if pid := self._pid():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return leftovers.wait(lambda: not self._pid(), STOP_DEADLINE)
 
     def _identity(self) -> str:
         """Return the unique name of our engine's control group and containerd namespace."""
@@ -104,7 +116,7 @@ class OuterEngine:
     def _settings(self, identity: str) -> dict[str, object]:
         """Return the configuration of our own engine. Valid for 20.10 and later."""
         return {
-            "data-root": str(self._paths.root / "data"),
+            "data-root": str(self._data),
             "exec-root": str(self._paths.run / "exec"),
             "pidfile": str(self._pidfile),
             "hosts": [f"unix://{self._own.socket}"],
@@ -147,6 +159,7 @@ class OuterEngine:
         identity = self._identity()
         state.write(self._configuration, json.dumps(self._settings(identity), indent=4) + "\n")
         self._clear_leftovers()
+        self._pidfile.unlink(missing_ok=True)  # dockerd does not start if any process has this id
         # dockerd rejects the last option in its configuration file, so it is a flag.
         command = [dockerd, "--config-file", str(self._configuration), f"--containerd-plugins-namespace={identity}-p"]
         with self._log.open("ab") as log:
@@ -156,14 +169,14 @@ class OuterEngine:
             )
 
     def _pid(self) -> int | None:
-        """Return the process id of our engine: the one in the pid file, if that process uses our configuration."""
-        try:
-            pid = int(self._pidfile.read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return None
-        return pid if os.fsencode(self._configuration) in command else None
+        """Return the process id of our engine: the dockerd that uses our configuration.
+
+        The pid file is not used: an engine that starts has not written it yet, and it can contain the id of another
+        process after the machine was restarted.
+        """
+        configuration = os.fsencode(self._configuration)
+        return next((pid for pid, command in leftovers.processes("dockerd") if configuration in command), None)
 
     def _clear_leftovers(self) -> None:
         """Kill processes that a killed engine left behind. A new engine cannot manage their containers."""
-        leftovers.clear(self._paths.run / "exec", (self._paths.root / "data", self._paths.run), self._identity())
+        leftovers.clear(self._paths.run / "exec", (self._data, self._paths.run), self._identity())

@@ -7,11 +7,10 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import console, hosts, images, inventory, locks, network, packages, repair, ssh, state, status
-from .bridgefilter import BridgeFilter
+from . import checkout, console, hosts, images, inventory, locks, network, packages, repair, retry, ssh, state, status
 from .docker import Docker, of_fleet
 from .engine import OuterEngine
 from .errors import FleetError
@@ -19,7 +18,8 @@ from .members import Machine, Member, members
 from .parallel import attempt, run_parallel, tolerate_missing_images
 from .paths import RECIPES, Paths
 from .recipe import load
-from .spec import WORLD, Spec
+from .spec import Spec
+from .sysctls import KernelSettings
 
 #: Required programs, with the Debian packages that contain them.
 TOOLS = (("ssh-keygen", "openssh-client"), ("ip", "iproute2"))
@@ -47,23 +47,19 @@ class Fleets:
         self._paths = paths
         self._engine = OuterEngine(paths)
         self._images = images.ImageStore(paths)
-        self._filter = BridgeFilter(paths)
+        self._settings = KernelSettings(paths)
 
     def up(self, choose: Callable[[Spec | None], Spec], name: str, allow_missing: bool, timeout: float) -> Up:
         """Create, repair or change a fleet, and wait until it is ready. `choose` gets its recorded spec, if any."""
         files = state.FleetState(self._paths, name)
         with self._lock(name):
             spec = choose(files.spec())
-            files.remember(spec)
+            files.remember(spec, checkout.ROOT)
             docker = self._engine.ensure()
             packages.require(self._paths.locks, *TOOLS)
-            available = self._provide_images(docker, spec, allow_missing)
-            segments = network.ensure_segments(docker, self._paths, name, spec.links)
-            self._filter.acquire(self._user(name))
-            world, fleet_hosts = members(spec, segments, available, _machine())
-            self._repair(docker, files, world, fleet_hosts)
-            network.remove_others(docker, name, segments)
-            versions = self._wait(docker, fleet_hosts, timeout)
+            world, fleet_hosts, versions = retry.converge(
+                lambda: self._make_ready(docker, files, spec, allow_missing, timeout)
+            )
             state.write(files.inventory, inventory.render(fleet_hosts, versions, files.folder, files.sockets))
             return Up(spec, world, fleet_hosts, versions, files.inventory)
 
@@ -79,15 +75,12 @@ class Fleets:
         files = state.FleetState(self._paths, name)
         with self._lock(name):
             docker = self._outer()
-            containers = docker.ids("container", of_fleet(name)) if docker else []
-            networks = docker.ids("network", of_fleet(name)) if docker else []
-            known = bool(files.folder.exists() or containers or networks)
+            known = files.folder.exists()
             ssh.close_connections(files.sockets)
-            if docker:
-                hosts.remove(docker, *containers)
-                hosts.remove_volumes(docker, name)
-                network.remove_others(docker, name, [])
-            self._filter.release(self._user(name))
+            while docker and any(docker.ids(kind, of_fleet(name)) for kind in ("container", "volume", "network")):
+                known = True
+                retry.converge(lambda: _remove_objects(docker, name))
+            self._settings.release(self._user(name))
             files.forget()
         return known
 
@@ -105,6 +98,13 @@ class Fleets:
         if not state.names(self._paths):
             shutil.rmtree(self._paths.root, ignore_errors=True)
 
+    def down_orphans(self) -> list[str]:
+        """Remove the fleets of checkouts that no longer exist, and return their names."""
+        orphans = [name for name in status.fleets(self._outer(), self._paths) if status.orphaned(self._paths, name)]
+        for name in orphans:
+            self.down(name)
+        return orphans
+
     def _outer(self) -> Docker | None:
         """Return the engine that may contain fleets. Start our own if it is stopped."""
         return self._engine.ensure() if self._engine.is_own() else self._engine.running()
@@ -115,6 +115,26 @@ class Fleets:
     def _user(self, name: str) -> str:
         """Return the name of this fleet, unique on this machine."""
         return f"{self._paths.root}:{name}"
+
+    def _make_ready(
+        self, docker: Docker, files: state.FleetState, spec: Spec, allow_missing: bool, timeout: float
+    ) -> tuple[Member, list[Member], dict[str, str]]:
+        """Make what exists in the engine match the fleet, and wait until the hosts are ready.
+
+        Returns the world, the hosts and the versions of their engines.
+        """
+        available = self._provide_images(docker, spec, allow_missing)
+        segments = network.ensure_segments(docker, self._paths, spec.name, spec.links)
+        self._settings.acquire(self._user(spec.name))
+        world, fleet_hosts = members(spec, segments, available, _machine())
+        fleet_hosts = _with_keys(files, fleet_hosts)
+        self._repair(docker, files, [world, *fleet_hosts])
+        hosts.remove_other_volumes(docker, spec.name, [host.name for host in fleet_hosts])
+        network.remove_others(docker, spec.name, segments)
+        versions = self._wait(docker, fleet_hosts, timeout)
+        if changed := _steps(docker, [world, *fleet_hosts]):
+            raise retry.Unsettled(f"fleet {spec.name}: {changed[0].name}: {changed[0].reason} again")
+        return world, fleet_hosts, versions
 
     def _provide_images(self, docker: Docker, spec: Spec, allow_missing: bool) -> dict[str, str]:
         """Return the names of the available images by engine."""
@@ -129,21 +149,17 @@ class Fleets:
             self._images.ensure_loaded(recipe, docker)
         return {engine: images.reference(recipe) for engine, recipe in recipes.items()}
 
-    def _repair(self, docker: Docker, files: state.FleetState, world: Member, fleet_hosts: Sequence[Member]) -> None:
+    def _repair(self, docker: Docker, files: state.FleetState, desired: Sequence[Member]) -> None:
         """Make the containers match the fleet."""
-        public = ssh.ensure_key(files.key, f"fleet {files.name}")
-        host_keys = {host.name: ssh.ensure_key(files.host_key(host.name), host.name) for host in fleet_hosts}
-        addresses = {host.address: host_keys[host.name] for host in fleet_hosts}
-        state.write(files.known_hosts, ssh.known_hosts(addresses))
-
-        wanted = {member.name: member for member in (world, *fleet_hosts)}
-        fingerprints = {name: member.fingerprint for name, member in wanted.items()}
-        steps = repair.plan(fingerprints, hosts.observe(docker, files.name))
+        wanted = {member.name: member for member in desired}
+        steps = _steps(docker, desired)
 
         def carry_out(step: repair.RepairStep) -> None:
             if step.action is repair.Action.CREATE:
-                own = b"" if step.name == WORLD else ssh.identity(public, files.host_key(step.name))
-                hosts.create(docker, wanted[step.name], own)
+                keys = wanted[step.name].keys
+                hosts.create(
+                    docker, wanted[step.name], ssh.identity(keys[0], files.host_key(step.name)) if keys else b""
+                )
             elif step.action is repair.Action.REMOVE:
                 hosts.remove(docker, step.container)
                 hosts.remove_volumes(docker, files.name, step.name)
@@ -165,6 +181,26 @@ class Fleets:
             return member.name, hosts.wait_ready(docker, member, deadline)
 
         return dict(run_parallel(ready, fleet_hosts, STARTERS))
+
+
+def _steps(docker: Docker, desired: Sequence[Member]) -> list[repair.RepairStep]:
+    """Return the steps from the containers in the engine to the members of a fleet."""
+    fingerprints = {member.name: member.fingerprint for member in desired}
+    return repair.plan(fingerprints, hosts.observe(docker, desired[0].fleet))
+
+
+def _remove_objects(docker: Docker, fleet: str) -> None:
+    hosts.remove(docker, *docker.ids("container", of_fleet(fleet)))
+    hosts.remove_volumes(docker, fleet)
+    network.remove_others(docker, fleet, [])
+
+
+def _with_keys(files: state.FleetState, fleet_hosts: Sequence[Member]) -> list[Member]:
+    """Create missing keys, and return the hosts with the public keys of the fleet and of the host."""
+    public = ssh.ensure_key(files.key, f"fleet {files.name}")
+    keys = {host.address: ssh.ensure_key(files.host_key(host.name), host.name) for host in fleet_hosts}
+    state.write(files.known_hosts, ssh.known_hosts(keys))
+    return [replace(host, keys=(public, keys[host.address])) for host in fleet_hosts]
 
 
 def _machine() -> Machine:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from . import console
 from .docker import FINGERPRINT_LABEL, HOST_LABEL, LABEL, SEGMENT_LABEL, Docker, of_fleet
 from .errors import FleetError
 from .members import LIBRARY, Member
 from .repair import ExistingContainer
+from .retry import Unsettled
 
 PAUSE = 0.2
 
@@ -70,6 +71,13 @@ def remove_volumes(docker: Docker, fleet: str, name: str = "") -> None:
         docker.run("volume", "rm", *volumes)
 
 
+def remove_other_volumes(docker: Docker, fleet: str, members: Collection[str]) -> None:
+    """Remove the volumes of members that no longer belong to the fleet."""
+    volumes = docker.inspect("volume", *docker.ids("volume", of_fleet(fleet)))
+    if others := [volume["Name"] for volume in volumes if volume["Labels"].get(HOST_LABEL) not in members]:
+        docker.run("volume", "rm", *others)
+
+
 def facts(docker: Docker, container: str) -> dict[str, str]:
     """Return the facts that a host reports. Empty if it does not respond."""
     done = docker.run("exec", container, f"{LIBRARY}/ready", check=False, timeout=30)
@@ -86,6 +94,7 @@ def missing(reported: Mapping[str, str], reachable: bool) -> list[str]:
 def wait_ready(docker: Docker, member: Member, deadline: float) -> str:
     """Wait until a host is ready, start its missing services, and return the version of its engine.
 
+    Raises Unsettled if its container no longer exists.
     Raises FleetError if the host is not ready at `deadline`, in seconds of the monotonic clock.
     """
     awaited = ""
@@ -96,6 +105,8 @@ def wait_ready(docker: Docker, member: Member, deadline: float) -> str:
             if awaited:
                 console.say(f"{member.name}: ready, engine {reported['engine']}")
             return reported["engine"]
+        if not reported and not docker.inspect("container", member.container):
+            raise Unsettled(f"fleet {member.fleet}: host {member.name}: removed while it starts")
         if not awaited:
             awaited = ", ".join(lacking)
             console.say(f"{member.name}: waiting for {awaited}")
@@ -131,8 +142,12 @@ def answers_ssh(address: str) -> bool:
 
 
 def address_of(docker: Docker, container: str) -> str:
-    """Return the underlay address of a container."""
-    networks = docker.inspect("container", container)[0]["NetworkSettings"]["Networks"].values()
+    """Return the underlay address of a container. Another command can remove the container at any time."""
+    networks = [
+        network
+        for found in docker.inspect("container", container)
+        for network in found["NetworkSettings"]["Networks"].values()
+    ]
     return next((network["IPAMConfig"]["IPv4Address"] for network in networks if network["IPAMConfig"]), "-")
 
 

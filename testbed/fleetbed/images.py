@@ -7,7 +7,7 @@ import re
 import time
 from pathlib import Path
 
-from . import console, locks, packages, process
+from . import console, locks, packages, process, state
 from .aptsources import derive
 from .docker import IMAGE_LABEL, LABEL, Docker
 from .errors import ImageUnavailable
@@ -53,11 +53,13 @@ class ImageStore:
                 changes = [text for key, value in labels.items() for text in ("--change", f"LABEL {key}={value}")]
                 docker.run("import", *changes, str(tarball), reference(recipe), timeout=300)
             old = ("--filter", f"label={LABEL}=image", "--filter", f"until={KEEP_DAYS * 24}h")
-            docker.run("image", "prune", "--all", "--force", *old)
+            # An engine refuses to prune twice at the same time.
+            docker.run("image", "prune", "--all", "--force", *old, check=False)
 
     def purge(self) -> None:
         """Empty the cache, except for images that are being built."""
         if self._paths.cache.is_dir():
+            self._clean_up()
             for path in self._paths.cache.iterdir():
                 if path.is_file():
                     path.unlink()
@@ -84,6 +86,7 @@ class ImageStore:
         try:
             with console.step(f"building the host image {recipe.generation}", hint=lambda: _doing(log)):
                 process.run_logged(command, log, env={**os.environ, "TMPDIR": str(work)})
+            state.flush(target)
             target.rename(self._tarball(recipe))
         except process.ProgramFailed as error:
             raise ImageUnavailable(

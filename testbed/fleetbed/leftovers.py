@@ -44,14 +44,15 @@ def wait(condition: Callable[[], bool], deadline: float) -> bool:
 def _runtimes(exec_root: Path) -> Iterator[int]:
     """Yield the engine's containerd and its shims: their command lines contain the engine's folder."""
     part = os.fsencode(f"{exec_root}/")
+    return (pid for pid, command in processes("containerd") if any(part in argument for argument in command))
+
+
+def processes(name: str) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield the processes of programs whose name starts with `name`, with their command lines."""
     for folder in Path("/proc").iterdir():
         try:
-            if (
-                folder.name.isdigit()
-                and (folder / "comm").read_text().startswith("containerd")
-                and part in (folder / "cmdline").read_bytes()
-            ):
-                yield int(folder.name)
+            if folder.name.isdigit() and (folder / "comm").read_text().startswith(name):
+                yield int(folder.name), (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -48,8 +49,9 @@ def _acquire(path: Path, purpose: str) -> int:
         if not _try_lock(file):
             console.say(f"waiting for another command that is {purpose}")
             fcntl.flock(file, fcntl.LOCK_EX)
-        if path.exists() and os.path.samestat(path.stat(), os.fstat(file)):
-            return file
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(file)):
+                return file
         os.close(file)
 
 
@@ -62,8 +64,13 @@ def _try_lock(file: int) -> bool:
 
 
 def _open(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    low = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            low = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            break
+        except FileNotFoundError:  # the folder was removed in between
+            continue
     try:
         return fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR)
     finally:

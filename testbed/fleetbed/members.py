@@ -57,6 +57,7 @@ class Member:
     command: str
     volumes: tuple[str, ...] = ()
     extra: tuple[tuple[Segment, str], ...] = ()  # additional segments to connect to, with addresses
+    keys: tuple[str, ...] = ()  # public keys of the identity that is copied into the container
 
     @property
     def container(self) -> str:
@@ -66,7 +67,7 @@ class Member:
     def fingerprint(self) -> str:
         """A hash of everything that cannot be changed in a running container."""
         extra = [(segment.network, own) for segment, own in self.extra]
-        text = json.dumps([self.arguments, self.image, self.command, extra])
+        text = json.dumps([self.arguments, self.image, self.command, extra, self.keys])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def create(self) -> list[str]:

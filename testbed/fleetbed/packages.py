@@ -10,6 +10,9 @@ from . import console, locks, process
 from .errors import FleetError
 from .paths import Paths
 
+#: Seconds to wait for other programs that install packages.
+LOCK = 300
+
 
 def require(locks_folder: Path, *wanted: tuple[str, str]) -> None:
     """Install missing programs. `wanted` pairs each program with its Debian package. Raises FleetError if it cannot."""
@@ -37,10 +40,11 @@ def _missing(*wanted: tuple[str, str]) -> dict[str, str]:
 
 
 def _install(packages: list[str]) -> None:
-    """Install packages. If it fails, update the package lists and try again."""
+    """Install packages. If it fails, complete what a killed dpkg left, update the package lists and try again."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", f"-oDPkg::Lock::Timeout={LOCK}", *packages]
     if process.run(install, env=environment, timeout=600, check=False).returncode:
+        process.run(["dpkg", "--configure", "-a"], env=environment, timeout=600, check=False)
         process.run(["apt-get", "update", "-q"], env=environment, timeout=300)
         process.run(install, env=environment, timeout=600)
 

@@ -65,7 +65,7 @@ def _unfit(container: ExistingContainer, wanted: str | None, repeated: bool) -> 
     if repeated:
         return "duplicate"
     if container.fingerprint != wanted:
-        return "created from another recipe"
+        return "created from another recipe or with other keys"
     if container.status not in (*ALIVE, "exited", "paused"):
         # "created": a command was killed before it copied the keys to the host and started it.
         return f"incomplete ({container.status})"

@@ -55,8 +55,11 @@ class Spec:
 
 
 def check_name(name: str) -> str:
-    """Return the name if it can be part of names of containers, networks and folders; else raise FleetError."""
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,29}", name):
+    """Return the name if it can be part of names of containers, networks and folders; else raise FleetError.
+
+    The name is a full name or the part that the user chooses (see `checkout`).
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,29}(-[0-9a-f]{6})?", name):
         raise FleetError(f"--name {name!r}: not a valid name. Use a letter, then up to 29 of a-z, 0-9 and -")
     return name
 

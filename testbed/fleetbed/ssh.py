@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import process
+from . import process, state
 
 #: Folders in a host, with the modes that sshd requires.
 _FOLDERS = {"root/.ssh": 0o700}
@@ -20,12 +19,15 @@ def ensure_key(path: Path, comment: str) -> str:
     """Return the public key of a key pair. Create it if it is missing; the private key is renamed into place last."""
     public = path.with_name(f"{path.name}.pub")
     if not (path.exists() and public.exists()):
+        path.unlink(missing_ok=True)  # it does not match the new public key
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.new")
         draft_public = path.with_name(f"{path.name}.new.pub")
         for leftover in (draft, draft_public):
             leftover.unlink(missing_ok=True)
         process.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(draft)])
+        state.flush(draft)
+        state.flush(draft_public)
         draft_public.rename(public)
         draft.rename(path)
     return public.read_text().strip()
@@ -65,4 +67,4 @@ def close_connections(sockets: Path) -> None:
     for socket in sockets.iterdir():
         process.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "fleet"], check=False, timeout=10)
         socket.unlink(missing_ok=True)
-    os.rmdir(sockets)
+    process.remove_tree(sockets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class FleetState:
         self.inventory = self.folder / "inventory.yml"
         self.sockets = paths.control_sockets(name)
         self._spec = self.folder / "spec.json"
+        self._checkout = self.folder / "checkout"
 
     def host_key(self, host: str) -> Path:
         """Return the path of a host's key. A recreated host keeps its key, because it keeps its address."""
@@ -38,9 +40,19 @@ class FleetState:
                 f"{self._spec}: invalid. Remove it and run `script/fleet up --name {self.name}` with all options"
             ) from error
 
-    def remember(self, spec: Spec) -> None:
+    def checkout(self) -> Path | None:
+        """Return the checkout that created the fleet, or None if it is not recorded."""
+        try:
+            return Path(self._checkout.read_text().rstrip("\n"))
+        except OSError:
+            return None
+
+    def remember(self, spec: Spec, checkout: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
+        # A full name works in other checkouts as well. The fleet stays with the checkout that created it.
+        if not self._checkout.exists():
+            write(self._checkout, f"{checkout}\n")
         write(self._spec, json.dumps(spec.as_data(), indent=4) + "\n")
 
     def forget(self) -> None:
@@ -62,4 +74,14 @@ def write(path: Path, text: str) -> None:
         pass
     draft = path.with_name(f".{path.name}.new")
     draft.write_text(text)
+    flush(draft)
     draft.replace(path)
+
+
+def flush(path: Path) -> None:
+    """Write a file to the disk, so that it is complete after a crash of the machine."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from . import hosts, state
+from . import checkout, hosts, state
 from .docker import Docker
 from .parallel import run_parallel
 from .paths import Paths
@@ -13,12 +13,18 @@ from .spec import WORLD, Spec
 
 PARALLEL_QUERIES = 8
 
-HEADER = ("FLEET", "HOST", "ADDRESS", "WANTED", "ENGINE", "STATE")
+HEADER = ("FLEET", "HOST", "ADDRESS", "WANTED", "ENGINE", "STATE", "CHECKOUT")
 
 
 def fleets(docker: Docker | None, paths: Paths) -> list[str]:
     """Return the names of all fleets that are recorded or have containers, networks or volumes."""
     return sorted({*state.names(paths), *(hosts.fleets(docker) if docker else ())})
+
+
+def orphaned(paths: Paths, fleet: str) -> bool:
+    """Return whether the checkout of a fleet no longer exists."""
+    own = state.FleetState(paths, fleet).checkout()
+    return own is not None and not checkout.exists(own)
 
 
 def rows(docker: Docker | None, paths: Paths, fleet: str) -> list[tuple[str, ...]]:
@@ -28,9 +34,11 @@ def rows(docker: Docker | None, paths: Paths, fleet: str) -> list[tuple[str, ...
     observed = {container.name: container for container in hosts.observe(docker, fleet)} if docker else {}
     wanted = [WORLD, *spec.host_names()] if spec else []
     names = list(dict.fromkeys([*wanted, *observed]))
+    own = files.checkout()
+    origin = f"{own or '-'}{' (removed)' if orphaned(paths, fleet) else ''}"
 
     def row(name: str) -> tuple[str, ...]:
-        return (fleet, *_row(docker, spec, name, observed.get(name), name in wanted))
+        return (fleet, *_row(docker, spec, name, observed.get(name), name in wanted), origin)
 
     return run_parallel(row, names, PARALLEL_QUERIES)
 

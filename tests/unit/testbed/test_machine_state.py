@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from fleetbed import bridgefilter, locks, process, state
-from fleetbed.bridgefilter import BridgeFilter
+from fleetbed import locks, process, state, sysctls
 from fleetbed.errors import FleetError
 from fleetbed.paths import Paths
+from fleetbed.sysctls import KernelSettings
 
 
 @pytest.fixture
@@ -26,49 +26,80 @@ def paths(tmp_path: Path) -> Paths:
 @pytest.fixture
 def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One sysctl, enabled."""
-    (tmp_path / "bridge").mkdir()
-    monkeypatch.setattr(bridgefilter, "FOLDER", tmp_path / "bridge")
+    (tmp_path / "sys/net/bridge").mkdir(parents=True)
+    monkeypatch.setattr(sysctls, "FOLDER", tmp_path / "sys")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    path = tmp_path / "bridge" / bridgefilter.SWITCHES[0]
+    path = tmp_path / "sys/net/bridge" / sysctls.SWITCHES[0]
     path.write_text("1\n")
     return path
 
 
+def user_of(paths: Paths, fleet: str) -> str:
+    """The user of the sysctl for a fleet that exists."""
+    paths.fleet(fleet).mkdir(parents=True)
+    return f"{paths.root}:{fleet}"
+
+
 def test_the_last_user_restores_the_sysctl(paths: Paths, switch: Path) -> None:
-    bridge_filter = BridgeFilter(paths)
-    bridge_filter.acquire("a")
-    bridge_filter.acquire("b")
+    settings = KernelSettings(paths)
+    a, b = user_of(paths, "a"), user_of(paths, "b")
+    settings.acquire(a)
+    settings.acquire(b)
     assert switch.read_text() == "0\n"
-    bridge_filter.release("a")
+    settings.release(a)
     assert switch.read_text() == "0\n"
-    bridge_filter.release("b")
+    settings.release(b)
+    assert switch.read_text() == "1\n"
+    assert not paths.machine.exists()
+
+
+def test_a_fleet_whose_folder_was_deleted_does_not_keep_the_sysctl(paths: Paths, switch: Path) -> None:
+    settings = KernelSettings(paths)
+    a, b = user_of(paths, "a"), user_of(paths, "b")
+    settings.acquire(a)
+    settings.acquire(b)
+    paths.fleet("a").rmdir()
+    settings.release(b)
     assert switch.read_text() == "1\n"
     assert not paths.machine.exists()
 
 
 def test_a_disabled_sysctl_stays_disabled(paths: Paths, switch: Path) -> None:
     switch.write_text("0\n")
-    bridge_filter = BridgeFilter(paths)
-    bridge_filter.acquire("a")
-    bridge_filter.release("a")
+    settings = KernelSettings(paths)
+    settings.acquire("a")
+    settings.release("a")
     assert switch.read_text() == "0\n"
 
 
 def test_a_sysctl_enabled_by_another_program_is_disabled_again(paths: Paths, switch: Path) -> None:
-    bridge_filter = BridgeFilter(paths)
-    bridge_filter.acquire("a")
+    settings = KernelSettings(paths)
+    settings.acquire("a")
     switch.write_text("1\n")
-    bridge_filter.acquire("a")
+    settings.acquire("a")
     assert switch.read_text() == "0\n"
-    bridge_filter.release("a")
+    settings.release("a")
     assert switch.read_text() == "1\n"
+
+
+@pytest.mark.parametrize(("before", "during"), [(128, 4096), (4096, 4096), (10000, 10000)])
+@pytest.mark.usefixtures("switch")
+def test_a_limit_is_raised_and_never_lowered(paths: Paths, before: int, during: int) -> None:
+    limit = sysctls.FOLDER / "fs/inotify/max_user_instances"
+    limit.parent.mkdir(parents=True)
+    limit.write_text(f"{before}\n")
+    settings = KernelSettings(paths)
+    settings.acquire("a")
+    assert limit.read_text() == f"{during}\n"
+    settings.release("a")
+    assert limit.read_text() == f"{before}\n"
 
 
 @pytest.mark.usefixtures("switch")
 def test_unprivileged_users_get_instructions(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(FleetError, match=r"sudo sysctl net\.bridge\.bridge-nf-call-iptables=0"):
-        BridgeFilter(paths).acquire("a")
+        KernelSettings(paths).acquire("a")
 
 
 def test_a_lock_is_held_by_programs_that_outlive_their_parent(tmp_path: Path) -> None:

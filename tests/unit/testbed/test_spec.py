@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fleetbed.checkout import full_name
 from fleetbed.errors import FleetError
-from fleetbed.spec import Spec, decide
+from fleetbed.spec import Spec, check_name, decide
 
 KNOWN = ("20.10", "26.1", "28.5")
 BEFORE = Spec("f", hosts=5, engines=("26.1",), links=2)
@@ -59,3 +61,14 @@ def test_invalid_values(requested: dict[str, Any], message: str) -> None:
 def test_invalid_names(name: str) -> None:
     with pytest.raises(FleetError, match="not a valid name"):
         decide(name, None, KNOWN)
+
+
+def test_each_checkout_has_its_own_fleets() -> None:
+    here, there = (full_name("demo", Path(folder)) for folder in ("/a/checkout", "/b/checkout"))
+    assert (here, there) == ("demo-929867", "demo-40e4d0")
+    assert full_name(here, Path("/b/checkout")) == here
+
+
+def test_full_names_are_valid_up_to_the_longest_name() -> None:
+    name = check_name("a" * 30)
+    assert check_name(full_name(name, Path("/checkout"))) == full_name(name, Path("/checkout"))
