@@ -1,116 +1,25 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs cases of modules on the host itself and prints one line per case. See ``run_cases.yml``, which starts it.
+"""Started on the host by ``run_cases.yml``, with the cases on standard input.
 
-Standard input is a JSON object: ``engine``, the version of the host's engine; ``first``, a pattern for the name of the
-first case to run; and ``groups`` of cases.
+They are a JSON object: ``engine``, the version of the host's engine; ``first``, a pattern for the name of the first
+case to run; ``groups``, each with a header and a list of cases.
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
-import re
-import subprocess
 import sys
-import tempfile
-import time
-import traceback
-import typing as t
 
-from case import Answers, Case, Group, InvalidCase, compare, parse_group
-from module_run import LIMIT, Json, Modules
+from case import InvalidCase, parse_group
+from module_run import Modules
+from runner import run
 
 COLLECTION = "ansible_collections.fleetnet.docker.plugins"
 # Modules import the engine's SDK when they connect.
 IMPORTS = (f"{COLLECTION}.module_utils._host.engine.sdk",)
-
-
-def shell(script: str) -> tuple[int, str]:
-    """The exit status of a script, and its output and error output. -1 if it exceeds the limit."""
-    # A file, not a pipe: what the script leaves running may keep it open.
-    with tempfile.TemporaryFile() as output:
-        try:
-            status = subprocess.run(
-                ["/bin/sh", "-c", script],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=LIMIT,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            status = -1
-        output.seek(0)
-        return status, output.read().decode(errors="replace").strip()
-
-
-def run_case(modules: Modules, module: str, case: Case) -> tuple[list[str], Json]:
-    """The problems of a case, and the module's answers."""
-    problems = _script("before", case.before)
-    if problems:
-        return problems, {}
-    if case.interrupted:
-        problems += _interrupt(modules, module, case.interrupted)
-    predicted = modules.run(module, case.options, check_mode=True) if case.predict else None
-    done = modules.run(module, case.options)
-    again = None if done.get("failed") else modules.run(module, case.options)
-    problems += compare(case, Answers(predicted, done, again))
-    for command, pattern in case.seen.items():
-        _status, output = shell(command)
-        if not re.search(pattern, output):
-            problems.append(f"seen: {command}: expected {pattern!r}, got {output!r}")
-    problems += _script("after", case.after)
-    return problems, {"predicted": predicted, "done": done, "again": again}
-
-
-def _interrupt(modules: Modules, module: str, interrupted: Json) -> list[str]:
-    """Start a run that the script ``during`` kills."""
-    run = modules.start(module, interrupted["options"])
-    problems = _script("during", interrupted["during"])
-    killed = run.result()
-    if killed.get("signal") != "SIGKILL":
-        problems.append(f"the run was not killed: {killed}")
-    return problems
-
-
-def _script(name: str, text: str) -> list[str]:
-    if not text:
-        return []
-    status, output = shell(f"set -eu\n{text}")
-    return [f"{name}: exit status {status}: {output}"] if status else []
-
-
-def run(groups: t.Sequence[Group], first: str, engine: str, log: t.IO[str]) -> bool:
-    """Run the cases from the first one whose name matches; whether all passed, of at least one."""
-
-    def report(line: str) -> None:
-        for file in (sys.stdout, log):
-            print(line, file=file, flush=True)
-
-    modules = Modules(f"{COLLECTION}.modules", IMPORTS)
-    passed = failed = 0
-    started = time.monotonic()
-    for group in groups:
-        for case in group.cases:
-            if not passed + failed and not re.search(first, case.name):
-                continue
-            began = time.monotonic()
-            try:
-                problems, answers = run_case(modules, group.module, case)
-            except Exception:
-                problems, answers = [traceback.format_exc()], {}
-            passed, failed = passed + (not problems), failed + bool(problems)
-            word = "FAILED" if problems else "passed"
-            report(f"{word} {time.monotonic() - began:6.2f} s  {group.module}: {case.name}")
-            for problem in problems:
-                report(f"    {problem}")
-            if problems:
-                report(json.dumps({"case": case.__dict__, "answers": answers}, indent=2))
-    seconds = time.monotonic() - started
-    report(f"{passed + failed} cases on engine {engine}: {passed} passed, {failed} failed in {seconds:.1f} s")
-    return passed > 0 and not failed
 
 
 def main() -> int:
@@ -121,7 +30,14 @@ def main() -> int:
         print(error)
         return 2
     with open(pathlib.Path(__file__).parent / "log", "w", encoding="utf-8") as log:
-        return 0 if run(groups, request["first"], request["engine"], log) else 1
+
+        def report(line: str) -> None:
+            for file in (sys.stdout, log):
+                print(line, file=file, flush=True)
+
+        report(f"engine {request['engine']}")
+        passed = run(Modules(f"{COLLECTION}.modules", IMPORTS), groups, request["first"], report)
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":
