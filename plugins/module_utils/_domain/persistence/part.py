@@ -69,7 +69,7 @@ class Part(t.NamedTuple):
 
 FIREWALL_PART = Part(
     "firewall",
-    ("nft", "sysctl", "systemctl"),
+    ("nft", "sysctl", "systemctl", "unshare"),
     after="nftables.service firewalld.service ufw.service",
     # Not nftables.service, which conflicts with firewalld: a restart of firewalld would both stop and restart the unit.
     part_of="firewalld.service",
