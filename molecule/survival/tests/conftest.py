@@ -79,7 +79,7 @@ class Fleet:
         started = "awk '{ print $22 }' /proc/1/stat"  # the start time of its process 1
         before = self.read(name, started)
         self.read(name, "systemctl reboot")
-        wait_until(f"{name} has rebooted", lambda: self.read(name, started), lambda now: now not in ("", before))
+        wait_until(f"{name} has rebooted", lambda: self.read(name, started), lambda now: now not in ("", before), 300)
 
     def probe(self, name: str) -> Round:
         """Probe all allowed and denied flows from the containers of one host to all hosts."""
