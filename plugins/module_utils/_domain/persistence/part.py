@@ -75,4 +75,5 @@ FIREWALL_PART = Part(
     part_of="firewalld.service",
     flushed_by="nftables.service",
 )
-ROUTES_PART = Part("routes", ("ip", "systemctl"))
+# After the firewall: at boot, no container reaches another host before the rules that deny it are loaded.
+ROUTES_PART = Part("routes", ("ip", "systemctl"), after=FIREWALL_PART.service)

@@ -89,6 +89,13 @@ def test_timers_count_monotonic_time(part, script):
     assert triggers == ["OnActiveSec", "OnUnitActiveSec"]
 
 
+def test_routes_are_applied_after_the_firewall():
+    """Otherwise containers reach denied ones on other hosts for a moment at boot."""
+    service = part_files(ROUTES_PART, routes.SCRIPT)[f"/etc/systemd/system/{ROUTES_PART.service}"].text
+    [after] = [line for line in service.splitlines() if line.startswith("After=")]
+    assert FIREWALL_PART.service in after.split()
+
+
 @pytest.fixture
 def run(tmp_path):
     """Run a part's script with shell functions instead of the host's programs, and files in a temporary folder."""
