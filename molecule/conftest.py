@@ -15,6 +15,9 @@ import yaml
 from ansible.plugins.loader import init_plugin_loader
 
 init_plugin_loader()
+
+from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until  # noqa: E402
+
 pytest_plugins = ["ansible_collections.fleetnet.docker.plugins.plugin_utils.testing"]
 
 
@@ -50,69 +53,91 @@ def world(inventory) -> t.Callable[[str], bool]:
 class Probes:
     """Probes with busybox from a container of the host under test, or from the host itself (``source`` None).
 
-    They share no code with the collection, and so test its own probes too. Each attempt waits one second; a failed one
-    is repeated, because a busy machine may lose a packet that is allowed.
+    They share no code with the collection, and so test its own probes too. They enter the container's namespaces
+    without the engine, which makes them cheap enough to be repeated. A probe that is expected to pass is repeated until
+    it passes, because a busy machine may answer late. One that is expected to be dropped cannot wait for a state: it is
+    sent once and waits one second. So the same test, or the one before it, needs a probe that passes to the same
+    container.
     """
 
-    def __init__(self, host, attempts: int) -> None:
+    def __init__(self, host, expected: bool) -> None:
         self._host = host
-        self._attempts = attempts
+        self._expected = expected
+        self._seconds = 5 if expected else 1
 
     def ping(self, source: str | None, address: str) -> bool:
-        return self._run(source, f"ping -c 1 -W 1 {address}").rc == 0
+        return self._run(source, f"busybox ping -c 1 -W {self._seconds} {address}").rc == 0
 
     def ask(self, source: str | None, address: str, port: int) -> str | None:
         """A server's answer: the addresses of its connections. None without a connection."""
-        result = self._run(source, f"nc -w 1 {address} {port} </dev/null")
+        result = self._run(source, f"busybox nc -w {self._seconds} {address} {port} </dev/null")
         return result.stdout if result.rc == 0 else None
 
     def fetch(self, source: str | None, url: str) -> str | None:
         """The page, None if the request fails."""
-        result = self._run(source, f"wget -q -T 1 -O - {url}")
+        result = self._run(source, f"busybox wget -q -T {self._seconds} -O - {url}")
         return result.stdout if result.rc == 0 else None
 
     def _run(self, source: str | None, command: str) -> t.Any:
-        # the host has no nc; the container has busybox
-        where = "docker run --rm --network host fleetnet/workload" if source is None else f"docker exec {source}"
-        return self._host.run(
-            f"{where} sh -c %s", f"for attempt in $(seq {self._attempts}); do {command} && exit; done; exit 1"
-        )
+        def run() -> t.Any:
+            return self._host.run(f"{enter(source) if source else ''} sh -c %s", command)
+
+        if not self._expected:
+            return run()
+        return wait_until(f"{command} from {source or 'the host'} passes", run, lambda result: result.rc == 0)
+
+
+def enter(container: str) -> str:
+    """The command that runs another one in a container's network and files, without the engine."""
+    return f"nsenter --net --mount --target $(docker inspect --format '{{{{.State.Pid}}}}' {container})"
 
 
 @pytest.fixture
 def probes(host) -> Probes:
     """Probes from the host under test that are expected to pass."""
-    return Probes(host, attempts=5)
+    return Probes(host, expected=True)
 
 
 @pytest.fixture
 def once(host) -> Probes:
     """Probes that are expected to be dropped, with one attempt."""
-    return Probes(host, attempts=1)
+    return Probes(host, expected=False)
+
+
+def connection(address: str, port: int, source: str = "") -> str:
+    """The command that succeeds if a TCP connection is established."""
+    call = f'socket.create_connection(("{address}", {port}), timeout=1, source_address=("{source}", 0))'
+    return f"python3 -c 'import socket; {call}'"
 
 
 @pytest.fixture(scope="session")
 def world_connects(world) -> t.Callable[..., bool]:
-    """``world_connects(address, port, source="")``: whether a TCP connection from outside is established."""
+    """``world_connects(address, port, source="")``: wait until a TCP connection from outside is established."""
 
-    def connects(address: str, port: int, source: str = "", attempts: int = 5) -> bool:
-        call = f'socket.create_connection(("{address}", {port}), timeout=1, source_address=("{source}", 0))'
-        attempt = f"python3 -c 'import socket; {call}'"
-        return any(world(attempt) for _attempt in range(attempts))
+    def connects(address: str, port: int, source: str = "") -> bool:
+        command = connection(address, port, source)
+        return wait_until(f"the world connects to {address}:{port}", lambda: world(command))
 
     return connects
 
 
-@pytest.fixture
-def world_is_denied(world_connects) -> t.Callable[..., bool]:
+@pytest.fixture(scope="session")
+def world_is_denied(world) -> t.Callable[..., bool]:
     """The opposite, with one attempt."""
-    return lambda *where, **options: not world_connects(*where, **options, attempts=1)
+    return lambda *where, **options: not world(connection(*where, **options))
 
 
 @pytest.fixture(scope="session")
-def wait_for_server() -> t.Callable[[t.Any, str, int], None]:
-    """``wait_for_server(host, "web", 80)``: wait until something in a container listens on a TCP port."""
-    script = "until netstat -ltn | grep -q ':{} '; do sleep 0.1; done"
-    return lambda host, container, port: host.check_output(
-        "timeout 20 docker exec %s sh -c %s", container, script.format(port)
-    )
+def wait_for_server() -> t.Callable[..., None]:
+    """``wait_for_server(host, "web", 80)``: wait until something in a container listens on a port."""
+
+    def wait(host, container: str, port: int, protocol: str = "tcp") -> None:
+        pid = "$(docker inspect --format '{{.State.Pid}}' %s)"
+        listening = f"nsenter --target {pid} --net ss --no-header --numeric --listening --{protocol} sport = :{port}"
+        wait_until(
+            f"container {container} listens on {protocol}/{port}",
+            lambda: host.run(listening, container),
+            lambda result: f":{port} " in result.stdout,
+        )
+
+    return wait

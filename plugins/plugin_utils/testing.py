@@ -12,7 +12,7 @@ Load them in a ``conftest.py``:
 Tests then use the fixtures ``docker_network``, ``container``, ``network_info`` and ``observed_fleet``. They run the
 modules network_info, reachability_info and probe_observer through testinfra's ansible backend
 (``--hosts=ansible://...``). A host is read once per test module; a test that changes something calls
-``network_info.forget()``.
+``network_info.forget()``. The fixture ``wait_until`` waits for a state instead of a number of seconds.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.host impo
     ObservedFleet,
     ObservedHost,
 )
+from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until as _wait_until
 
 _BACKEND_OPTIONS = ("ansible_inventory", "ssh_config", "ssh_identity_file", "force_ansible", "sudo", "sudo_user")
 
@@ -85,3 +86,13 @@ def container(host: t.Any, observed_fleet: ObservedFleet) -> t.Callable[..., Con
     """``container("web")``: a container of the host under test, or of another one with ``host="h2"``."""
     here = observed_fleet.add(host)
     return lambda name, host=None: (observed_fleet.host(host) if host else here).container(name)
+
+
+@_fixture
+def wait_until() -> t.Callable[..., t.Any]:
+    """``wait_until("web runs", lambda: host.run("docker inspect web").rc == 0)``: wait for a state, return it.
+
+    With ``accept``, a function, for states other than true; ``limit`` and ``pause`` are in seconds. If the state is not
+    reached within the limit, the error contains what was awaited and the last state.
+    """
+    return _wait_until

@@ -48,7 +48,7 @@ def test_the_collections_own_probes_agree(container, others):
 @pytest.mark.parametrize("target", FLEET)
 def test_docker0_and_declared_networks_are_isolated(host, me, container, target):
     """Containers on docker0 reach their gateway, but no declared network, on this host or on another one."""
-    command = f"ping -c 1 -W 5 {me.docker0.split('/')[0]} && ! ping -c 1 -W 1 {container('db', target).address}"
+    command = f"ping -c 1 -W 60 {me.docker0.split('/')[0]} && ! ping -c 1 -W 1 {container('db', target).address}"
     assert host.run("docker run --rm %s sh -c %s", IMAGE, command).rc == 0
 
 

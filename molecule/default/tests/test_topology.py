@@ -6,42 +6,75 @@ appearance."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import subprocess
 
 import pytest
+import testinfra
+
+from .expected import FLEET
 
 # Otherwise the timer, or the service that it has just started, would repair the route before it is drawn.
 TIMER = "fleetnet-routes-reassert.timer"
 QUIET = f"systemctl stop {TIMER} && systemctl stop fleetnet-routes-reassert.service"
 
 
-@pytest.fixture
-def draw(inventory, tmp_path):
+@pytest.fixture(scope="module")
+def draw(inventory, tmp_path_factory):
     """Draws the fleet; returns its nodes and edges by id."""
 
     def run():
+        folder = tmp_path_factory.mktemp("drawn")
         command = ["ansible-playbook", "--inventory", inventory, "fleetnet.docker.topology"]
-        subprocess.run([*command, "-e", f"docker_fleet_report_dir={tmp_path}"], check=True, capture_output=True)
-        assert (tmp_path / "topology.html").stat().st_size > 500_000  # the graph library is in it
-        document = json.loads((tmp_path / "topology.json").read_text())
+        done = subprocess.run(
+            [*command, "-e", f"docker_fleet_report_dir={folder}"], check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        assert (folder / "topology.html").stat().st_size > 500_000  # the graph library is in it
+        document = json.loads((folder / "topology.json").read_text())
         return {item["id"]: item for item in [*document["nodes"], *document["edges"]]}
 
     return run
 
 
-@pytest.fixture
-def damaged(host):
-    """Delete a route and create a network manually; undo both after the test."""
-    route = host.check_output("ip route show proto 213").splitlines()[0].strip()
-    host.check_output(f"{QUIET} && ip route del {route} proto 213 && docker network create by_hand")
-    yield route.split()[0]
-    host.check_output(f"docker network rm by_hand && ip route replace {route} proto 213 && systemctl start {TIMER}")
+@pytest.fixture(scope="module")
+def drawn(draw):
+    """The drawing of the fleet as declared."""
+    return draw()
 
 
-def test_each_host_is_drawn_as_observed(host, draw, me, others):
-    name = host.backend.get_hostname()
-    items = draw()
+@pytest.fixture(scope="module")
+def drawn_damaged(inventory, draw, drawn):  # noqa: ARG001  drawn before the damage
+    """The deleted route of each host, and the drawing: on each, a route is deleted and a network created manually."""
+    hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in FLEET}
+    names = list(FLEET)
+    lost = {name: FLEET[names[(number + 1) % len(names)]].block for number, name in enumerate(names)}
+    routes = {name: hosts[name].check_output("ip route show proto 213 %s", lost[name]).strip() for name in names}
+
+    def damage(name):
+        hosts[name].check_output(
+            f"{QUIET} && ip route del {routes[name]} proto 213 && docker network create by_hand_{name}"
+        )
+
+    def repair(name):
+        hosts[name].check_output(
+            f"docker network rm by_hand_{name} && ip route replace {routes[name]} proto 213 && systemctl start {TIMER}"
+        )
+
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        try:
+            list(pool.map(damage, names))
+            items = draw()
+            for name in names:  # drawing repairs nothing
+                assert lost[name] not in hosts[name].check_output("ip route show proto 213")
+            yield lost, items
+        finally:
+            list(pool.map(repair, names))
+
+
+def test_each_host_is_drawn_as_observed(drawn, me, others):
+    name, items = me.name, drawn
     networks = [f"network/{name}/{network}" for network in ("bridge", "web", "db")]
     for place in (f"host/{name}", f"underlay/{name}", *networks):
         assert items[place]["state"] == "as_declared", items[place]
@@ -54,14 +87,17 @@ def test_each_host_is_drawn_as_observed(host, draw, me, others):
     assert me.block not in {route["label"] for route in routes}
 
 
-def test_damage_is_drawn_at_the_damaged_host(host, draw, damaged):
-    name = host.backend.get_hostname()
-    items = draw()
+def test_damage_is_drawn_at_the_damaged_host(drawn_damaged, me):
+    lost, items = drawn_damaged
     wrong = {place: item["state"] for place, item in items.items() if item["wrong"] or item["state"] == "undeclared"}
+    # the damage of every host, each at its own host only
     assert wrong == {
-        f"host/{name}": "drifted",
-        f"route/{name}/{damaged}": "missing",
-        f"network/{name}/by_hand": "undeclared",
+        place: state
+        for name in FLEET
+        for place, state in (
+            (f"host/{name}", "drifted"),
+            (f"route/{name}/{lost[name]}", "missing"),
+            (f"network/{name}/by_hand_{name}", "undeclared"),
+        )
     }
-    assert damaged not in host.check_output("ip route show proto 213")  # the check repaired nothing
-    assert [(each["kind"], each["name"]) for each in items[f"host/{name}"]["drift"]] == [("unit", TIMER)]
+    assert [(each["kind"], each["name"]) for each in items[f"host/{me.name}"]["drift"]] == [("unit", TIMER)]

@@ -12,28 +12,33 @@ import typing as t
 import pytest
 
 # Prints the name of the container that answers at an address and port; fails if none answers. A refused connection is
-# final; a timeout is retried, because a busy machine may lose a packet.
-TCP = """
-import socket, sys
-for attempt in range(5):
+# final. A timeout is not, because a busy machine may answer late: it is retried up to a limit.
+LIMIT = 60
+TCP = f"""
+import socket, sys, time
+limit = time.monotonic() + {LIMIT}
+while True:
     try:
-        print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 1).makefile().read().strip())
+        connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)
         break
     except socket.timeout:
-        if attempt == 4:
+        if time.monotonic() > limit:
             raise
+connection.settimeout({LIMIT})
+print(connection.makefile().read().strip())
 """
-UDP = """
-import socket, sys
+UDP = f"""
+import socket, sys, time
 client = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
 client.settimeout(0.5)
-for attempt in range(6):
+limit = time.monotonic() + {LIMIT}
+while True:
     try:
         client.sendto(b"who?", (sys.argv[1], int(sys.argv[2])))
         print(client.recv(100).decode())
         break
     except OSError:
-        if attempt == 5:
+        if time.monotonic() > limit:
             raise
 """
 

@@ -18,7 +18,7 @@ FIXED = {8081: "con1", 8083: "con3", 8085: "con5", 8092: "con12"}
 CHOSEN = [("con8", 80), ("con9", 80)]
 # Answers one datagram with its name, then exits.
 UDP_SERVER = (
-    "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', {port})); s.settimeout(20); "
+    "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', {port})); s.settimeout(120); "
     "data, who = s.recvfrom(100); s.sendto(b'{name}', who)"
 )
 
@@ -106,7 +106,7 @@ def test_a_port_bound_to_the_loopback_address_answers_the_host_only(host, ports)
     assert ports.closed_to_the_world(8090)
 
 
-def test_udp(host, ports):
+def test_udp(host, ports, wait_for_server):
     """busybox has no UDP server, so one is started in the container's namespace for each query."""
     for query in (ports.here, ports.neighbour, lambda *port: "con11" if ports.world(port[0], "con11", "udp") else None):
         server = UDP_SERVER.format(port=53, name="con11")
@@ -115,6 +115,7 @@ def test_udp(host, ports):
             pid(host, "con11"),
             server,
         )
+        wait_for_server(host, "con11", 53, "udp")
         assert query(8091, "udp") == "con11"
     assert nat_rules(host, 8091, "tcp") == []
 

@@ -60,17 +60,20 @@ class Fleet:
         return found
 
     @contextlib.contextmanager
-    def damaged(self, damages: t.Mapping[str, Damage]) -> t.Iterator[None]:
+    def damaged(self, damages: t.Mapping[str, t.Sequence[Damage]]) -> t.Iterator[None]:
         """Damage each host, and repair it afterwards."""
         try:
-            self._run({name: damage.command for name, damage in damages.items()})
+            self._run({name: [damage.command for damage in found] for name, found in damages.items()})
             yield
         finally:
-            self._run({name: damage.repair for name, damage in damages.items()})
+            self._run({name: [damage.repair for damage in found] for name, found in damages.items()})
 
-    def _run(self, commands: t.Mapping[str, str]) -> None:
+    def _run(self, commands: t.Mapping[str, t.Sequence[str]]) -> None:
+        """Run commands on each host. All are run, and all must succeed."""
+
         def run(name: str) -> None:
-            result = self._hosts[name].run(PRELUDE.format(**self.values(name)) + commands[name])
+            lines = "\n".join(f"{{ {command}\n}} || failed=1" for command in commands[name])
+            result = self._hosts[name].run(f"failed=0\n{PRELUDE.format(**self.values(name))}\n{lines}\nexit $failed")
             assert result.rc == 0, f"{name}: {commands[name]}: {result.stderr}"
 
         with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:

@@ -26,13 +26,15 @@ GATEWAY6={gateway6}
 class Damage(t.NamedTuple):
     """``cause`` is a regular expression for the cause that the report must contain; ``{host}`` is the damaged host.
 
-    Damage that makes the plan fail stops verification before it probes, and is done ``alone``.
+    Damage that makes the plan fail stops verification before it probes, and is done ``alone``. Damage to a link affects
+    the flows of both IP versions.
     """
 
     command: str
     repair: str
     cause: str
     alone: bool = False
+    versions: tuple[int, ...] = (4,)
 
 
 def _table(name: str, chain: str, rule: str) -> tuple[str, str]:
@@ -111,28 +113,37 @@ DAMAGES = {
         "destination address",
     ),
     "bridge down": Damage(
-        "ip link set fn-web down", f"ip link set fn-web up; {BRIDGE_BACK}", r"{host}: interface fn-web is down"
+        "ip link set fn-web down", f"ip link set fn-web up; {BRIDGE_BACK}", r"{host}: interface fn-web is down",
+        versions=(4, 6),
     ),
-    "veth down": Damage("ip link set $VETH down", "ip link set $VETH up", r"{host}: interface veth\w+ is down"),
+    "veth down": Damage(
+        "ip link set $VETH down", "ip link set $VETH up", r"{host}: interface veth\w+ is down",
+        versions=(4, 6),
+    ),
     "container's interface down": Damage(
         "inside ip link set eth0 down", f"inside ip link set eth0 up; {INSIDE_BACK}",
         r"{host}: interface eth0 of container web is down",
+        versions=(4, 6),
     ),
     "veth off its bridge": Damage(
         "ip link set $VETH nomaster", "ip link set $VETH master fn-web",
         r"{host}: interface veth\w+ of container web is not attached to bridge fn-web",
+        versions=(4, 6),
     ),
     "veth on a wrong bridge": Damage(
         "ip link set $VETH master fn-db", "ip link set $VETH master fn-web",
         r"{host}: interface veth\w+ of container web is attached to bridge fn-db instead of fn-web",
+        versions=(4, 6),
     ),
     "MTU of the bridge": Damage(
         "ip link set fn-web mtu 1300", "ip link set fn-web mtu 1500",
-        r"{host}: interface fn-web has an MTU of 1300 bytes"
+        r"{host}: interface fn-web has an MTU of 1300 bytes",
+        versions=(4, 6),
     ),
     "MTU of the container": Damage(
         "inside ip link set eth0 mtu 1300", "inside ip link set eth0 mtu 1500",
         r"{host}: interface eth0 of container web has an MTU of 1300 bytes",
+        versions=(4, 6),
     ),
     "MTU of the underlay": Damage(
         "ip link set eth0 mtu 1300", "ip link set eth0 mtu 1500", r"{host}.*1300", alone=True
@@ -182,49 +193,61 @@ DAMAGES = {
         r"{host}: foreign table bridge foreign may drop frames",
     ),
     "IPv6 route deleted": Damage(
-        "ip route del $BLOCK6", ROUTES, r"{host}: no route to {other6}.* \(.*route {block6} via \S+ is missing"
+        "ip route del $BLOCK6", ROUTES, r"{host}: no route to {other6}.* \(.*route {block6} via \S+ is missing",
+        versions=(6,),
     ),
     "IPv6 route by a wrong next hop": Damage(
         "ip route replace $BLOCK6 via $THIRD_HOST6 proto 213", ROUTES,
         r"{host}: the route to \S+ leads to gateway {third_host6}, not to",
+        versions=(6,),
     ),
     "IPv6 blackhole route": Damage(
         "ip route add blackhole $OTHER6/128 proto 213", "/etc/fleetnet/apply-routes",
         r"{host}: a route of type blackhole drops packets to {other6}",
+        versions=(6,),
     ),
     "drop in raw of ip6tables": Damage(
         *_rule("raw", "PREROUTING", "-s $OWN6 -j DROP", "ip6tables"),
         rf"{{host}}: rule 'ip6 saddr {{own6}} .*drop' of table ip6 raw, chain PREROUTING {FOREIGN}",
+        versions=(6,),
     ),
     "drop in FORWARD of ip6tables": Damage(
         *_rule("filter", "FORWARD", "-s $OWN6 -j DROP", "ip6tables"),
         rf"{{host}}: rule 'ip6 saddr {{own6}} .*drop' of table ip6 filter, chain FORWARD {FOREIGN}",
+        versions=(6,),
     ),
     "IPv6 source rewritten": Damage(
         *_table("ip6 foreign", "type nat hook postrouting priority 50", "ip6 saddr $OWN6 masquerade"),
         r"{host}: rule 'ip6 saddr {own6} masquerade' of table ip6 foreign, chain c changes the source address",
+        versions=(6,),
     ),
     "an IPv6 verdict deleted": Damage(
         'nft delete element ip6 fleetnet pairs "{ 0:0:0:1:: . 0:0:0:1:: }"', RULES,
         rf"{{host}}: rule .* of table ip6 fleetnet, chain between {OURS}; .*{DIFFERS6}",
+        versions=(6,),
     ),
     "our IPv6 table deleted": Damage(
-        "nft delete table ip6 fleetnet", RULES, rf"{{host}}: .*{DIFFERS6}"
+        "nft delete table ip6 fleetnet", RULES, rf"{{host}}: .*{DIFFERS6}",
+        versions=(6,),
     ),
     "IPv6 address lost in the container": Damage(
         "inside ip addr del $OWN6/64 dev eth0", INSIDE_BACK,
         r"{host}: interface eth0 of container web does not have address {own6}; it has ",
+        versions=(6,),
     ),
     "no IPv6 default route in the container": Damage(
-        "inside ip -6 route del default", BACK, r"{host}: container web has no default route"
+        "inside ip -6 route del default", BACK, r"{host}: container web has no default route",
+        versions=(6,),
     ),
     "stale IPv6 neighbor": Damage(
         "ip neigh replace $OTHER_HOST6 lladdr 02:00:00:00:00:97 dev eth0 nud permanent",
         "ip neigh del $OTHER_HOST6 dev eth0",
         r"{host}: neighbor {other_host6} has MAC address 02:00:00:00:00:97, which \w+ does not have",
+        versions=(6,),
     ),
     "IPv6 forwarding off": Damage(
         "sysctl -qw net.ipv6.conf.all.forwarding=0", "sysctl -qw net.ipv6.conf.all.forwarding=1",
         r"{host}: forwarding is off: net\.ipv6\.conf\.all\.forwarding is 0",
+        versions=(6,),
     ),
 }  # fmt: skip

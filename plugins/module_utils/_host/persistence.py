@@ -54,7 +54,7 @@ class PartFiles:
             if commands.find(program) is None:
                 raise Unsupported(
                     f"program {program!r} not found on the host. Install it (Debian: nftables, iptables, iproute2, "
-                    "procps, systemd)."
+                    "procps, systemd, util-linux)."
                 )
         self._commands = commands
         self._part = part

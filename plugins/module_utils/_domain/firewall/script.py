@@ -25,7 +25,11 @@ check_sysctl() {
     done
 }
 
-# Tables: FAMILY is ip or ip6. A table is as planned while the kernel lists what it listed after the table was loaded.
+# What the kernel lists for the files is recorded from an empty network namespace. In the host's own, another program
+# may change the rules between loading and listing, and its change would count as planned.
+empty_namespace() { unshare --net sh -c "$1"; } # COMMANDS
+
+# Tables: FAMILY is ip or ip6. A table is as planned while the kernel lists what it lists for the file.
 list_table() { nft -s list table "$1" @TABLE@ 2>/dev/null; } # FAMILY
 wanted_table() { grep -q "^table $1 " @NFT_FILE@; }
 check_table() {
@@ -39,7 +43,7 @@ find_table() { ! list_table "$1" >/dev/null || unexpected table "$1 @TABLE@"; }
 apply_table() {
     saved=$state/firewall.$1
     wanted_table "$1" || { remove_table "$1" && rm -f "$saved"; return; }
-    list_table "$1" > "$saved.new" && mv "$saved.new" "$saved"
+    empty_namespace "nft -f @NFT_FILE@ && nft -s list table $1 @TABLE@" > "$saved.new" && mv "$saved.new" "$saved"
 }
 remove_table() { ! list_table "$1" >/dev/null || nft delete table "$1" @TABLE@; }
 
@@ -78,7 +82,8 @@ find_chain() { ! list_chain "$1" "$2" "$4" >/dev/null || unexpected chain "$1 $4
 apply_chain() {
     wanted_chain "$1" "$4" || { remove_chain "$@" && rm -f "$state/firewall.$1.$4"; return; }
     saved=$state/firewall.$1.$4
-    list_chain "$1" "$2" "$4" > "$saved.new" && mv "$saved.new" "$saved" || return
+    empty_namespace "$1-restore -w --noflush < $etc/$1.rules && $1 -w -t $2 -S $4" > "$saved.new" &&
+        mv "$saved.new" "$saved" || return
     [ "$3" != DOCKER-USER ] || remove_jumps "$1" filter FORWARD "$4"
     ! jumps_first "$@" || return 0
     remove_jumps "$@"

@@ -66,6 +66,8 @@ differs() { # KIND NAME COMMAND; the command succeeds if the thing exists
 _TAIL = r"""
 case "${1:-}" in
 --check)
+    # not while the module, the boot or the timer applies the part: what is half applied is not a difference
+    [ ! -e "$state/@PART@.lock" ] || { exec 9< "$state/@PART@.lock" && flock --shared 9; } || exit 2
     found=$(check)
     [ -z "$found" ] || { echo "$found"; exit 1; }
     exit 0

@@ -69,10 +69,11 @@ class Part(t.NamedTuple):
 
 FIREWALL_PART = Part(
     "firewall",
-    ("nft", "sysctl", "systemctl"),
+    ("nft", "sysctl", "systemctl", "unshare"),
     after="nftables.service firewalld.service ufw.service",
     # Not nftables.service, which conflicts with firewalld: a restart of firewalld would both stop and restart the unit.
     part_of="firewalld.service",
     flushed_by="nftables.service",
 )
-ROUTES_PART = Part("routes", ("ip", "systemctl"))
+# After the firewall: at boot, no container reaches another host before the rules that deny it are loaded.
+ROUTES_PART = Part("routes", ("ip", "systemctl"), after=FIREWALL_PART.service)

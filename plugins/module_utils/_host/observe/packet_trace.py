@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
@@ -27,6 +28,22 @@ UNIT = "fleetnet-trace.service"
 _FILE = f"{RUN_FOLDER}/trace"
 # Before all other rules: packets dropped earlier are not traced.
 _PRIORITY = -1000
+# NETLINK_NETFILTER, and the bit of the group NFNLGRP_NFTRACE.
+_PROTOCOL, _GROUP = "12", 1 << 8
+_LIMIT = 60.0  # of the monitor to listen or to write, in seconds; it takes milliseconds if the host is not busy
+_PAUSE = 0.05
+
+
+def queued_bytes(sockets: str, pid: str) -> int | None:
+    """Return how much the trace monitor has not yet read; None if the process does not listen for traces.
+
+    ``sockets`` is the text of /proc/net/netlink: address, protocol, port (the PID), groups, queued bytes, ...
+    """
+    for line in sockets.splitlines()[1:]:
+        _address, protocol, port, groups, queued = line.split()[:5]
+        if (protocol, port) == (_PROTOCOL, pid) and int(groups, 16) & _GROUP:
+            return int(queued)
+    return None
 
 
 class PacketTrace:
@@ -48,9 +65,12 @@ class PacketTrace:
             f"--property=ExecStopPost=-nft delete table {TRACE_TABLE}",
             "/bin/sh", "-c", f"umask 077; exec nft monitor trace > {_FILE}",
         )  # fmt: skip
+        # The unit is started before nft listens, and packets that are sent until then are not traced.
+        self._await(lambda queued: queued is not None)
 
     def stop(self) -> tuple[str, str]:
         """Stop the trace. Returns what the monitor printed, and the current rules with their handles."""
+        self._await(lambda queued: not queued)  # otherwise the end of the trace is missing
         with contextlib.suppress(CommandFailed):  # it has ended, or none ran
             self._commands.run("systemctl", "stop", UNIT)
         with contextlib.suppress(CommandFailed):
@@ -59,6 +79,15 @@ class PacketTrace:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_FILE)
         return text, self._commands.run("nft", "-a", "list", "ruleset") if text else ""
+
+    def _await(self, accept: t.Callable[[int | None], bool]) -> None:
+        """Wait until the queue of the monitor is in a state, or until there is no monitor, or for the limit."""
+        deadline = time.monotonic() + _LIMIT
+        while time.monotonic() < deadline:
+            pid = self._commands.run("systemctl", "show", "--property=MainPID", "--value", UNIT).strip()
+            if pid == "0" or accept(queued_bytes(read_text("/proc/net/netlink") or "", pid)):
+                return
+            time.sleep(_PAUSE)
 
     def lookups(self, flows: t.Mapping[Flow, str | None]) -> list[dict[str, t.Any]]:
         """How the kernel routes each flow on this host: the output of ``ip route get``, or ``error``.

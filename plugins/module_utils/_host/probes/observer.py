@@ -31,8 +31,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.obser
     packet_sockets,
 )
 
-# How long to wait for the observer's end after a signal, in seconds.
-_STOP_TIMEOUT = 5.0
+# How long to wait for the observer's end after a signal, in seconds. On a busy host it takes a moment to write what
+# arrived; if it is killed, the record is incomplete.
+_STOP_TIMEOUT = 60.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -157,8 +157,8 @@ class ProbeRun:
                 burst = min(_BURST, limit - self._in_flight, len(queue))
                 self._launch([queue.popleft() for _position in range(burst)])
                 more = bool(queue) and self._in_flight < limit
-                self._listen(0 if more else self._time_left())
-                queue.extendleft(self._expire())
+                listened = self._listen(0 if more else self._time_left())
+                queue.extendleft(self._expire(listened))
         finally:
             self._close()
         return [flight.result or ProbeResult(ERROR, "not sent") for flight in flights]
@@ -232,12 +232,15 @@ class ProbeRun:
         self._selector.register(opened, events, flight)
         return opened
 
-    def _listen(self, seconds: float) -> None:
+    def _listen(self, seconds: float) -> float:
+        """Handle what arrives within ``seconds``. Returns a time: all that arrived before is handled."""
+        begun = time.monotonic()
         for key, _events in self._selector.select(seconds):
             if isinstance(key.data, _IcmpSocket):
                 self._receive_icmp(key.data)
             elif key.data.result is None:
                 self._finish(key.data, t.cast(socket.socket, key.fileobj))
+        return begun
 
     def _receive_icmp(self, icmp: _IcmpSocket) -> None:
         for message in icmp.read():
@@ -306,11 +309,13 @@ class ProbeRun:
         flight.socket.close()
         flight.socket = None
 
-    def _expire(self) -> list[_Flight]:
-        """Remove probes that are settled or whose interval is over; returns those with attempts left."""
-        now = time.monotonic()
+    def _expire(self, listened: float) -> list[_Flight]:
+        """Remove probes that are settled or whose interval was over at ``listened``; returns those with attempts left.
+
+        Not those whose interval is over now: on a busy host, their answers may have arrived since, but not been read.
+        """
         again = []
-        while self._waiting and (self._waiting[0][1].result is not None or self._waiting[0][0] <= now):
+        while self._waiting and (self._waiting[0][1].result is not None or self._waiting[0][0] <= listened):
             flight = self._waiting.popleft()[1]
             if flight.result is not None:
                 continue

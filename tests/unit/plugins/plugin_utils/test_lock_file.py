@@ -43,7 +43,7 @@ def test_no_controller_reads_what_another_is_about_to_write(tmp_path):
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert process.returncode == 0
     assert lock.read_text() == "10"
     assert list(tmp_path.iterdir()) == [lock]

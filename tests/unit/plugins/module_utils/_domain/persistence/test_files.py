@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import script as routes
+from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
 
 NEW, OLD = File("new\n"), "old\n"
 ROUTE = Difference("route", "10.64.16.0/20 via 192.0.2.2", "state", "present", None)
@@ -84,6 +87,13 @@ def test_timers_count_monotonic_time(part, script):
     timer = part_files(part, script)[f"/etc/systemd/system/{part.timer}"].text
     triggers = [line.partition("=")[0] for line in timer.splitlines() if line.startswith("On")]
     assert triggers == ["OnActiveSec", "OnUnitActiveSec"]
+
+
+def test_routes_are_applied_after_the_firewall():
+    """Otherwise containers reach denied ones on other hosts for a moment at boot."""
+    service = part_files(ROUTES_PART, routes.SCRIPT)[f"/etc/systemd/system/{ROUTES_PART.service}"].text
+    [after] = [line for line in service.splitlines() if line.startswith("After=")]
+    assert FIREWALL_PART.service in after.split()
 
 
 @pytest.fixture
@@ -172,6 +182,47 @@ def test_the_firewall_script_prints_differences(run, tmp_path):
         ("chain", "iptables FLEETNET-FORWARD"),
         ("chain", "ip6tables FLEETNET-FORWARD"),
     ]
+
+
+# A host on which another program changes the table as soon as it is loaded.
+CHANGED = """
+sysctl() { :; }
+nft() { case "$*" in *list*ip6*) return 1 ;; *list*) echo changed ;; esac; }
+iptables() { return 1; }
+ip6tables() { return 1; }
+unshare() { echo planned; }
+"""
+
+
+def test_a_change_by_another_program_while_rules_are_applied_is_a_difference(run, tmp_path):
+    (tmp_path / "60-fleetnet.conf").write_text("# nothing\n")
+    (tmp_path / "firewall.nft").write_text("table ip fleetnet {\n}\n")
+    applied = run(FIREWALL_PART, firewall.SCRIPT, CHANGED, "")
+    assert (applied.returncode, applied.stderr) == (0, "")
+    checked = run(FIREWALL_PART, firewall.SCRIPT, CHANGED, "--check")
+    assert parse_lines(checked.stdout) == [("table", "ip fleetnet", "content", "as planned", "different")]
+
+
+@pytest.mark.parametrize(("part", "script"), PARTS, ids=lambda each: getattr(each, "name", ""))
+def test_a_check_waits_for_the_end_of_an_application(tmp_path, part, script):
+    text = part_files(part, script)[part.script].text.replace("/var/lib/fleetnet", str(tmp_path))
+    lock = tmp_path / f"{part.name}.lock"
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        checking = subprocess.Popen(["sh", "-s", "--", "--check"], stdin=subprocess.PIPE, text=True)
+        assert checking.stdin
+        checking.stdin.write(text)
+        checking.stdin.close()
+        # flock waits in its own process, which the kernel lists as blocked by this lock
+        blocked = "-> FLOCK  ADVISORY  READ"
+        inode = f":{lock.stat().st_ino} "
+        wait_until(
+            "the check waits for the lock",
+            lambda: [line for line in Path("/proc/locks").read_text().splitlines() if inode in line],
+            lambda lines: any(blocked in line for line in lines),
+        )
+        assert checking.poll() is None
+    checking.wait(timeout=120)
 
 
 @pytest.mark.parametrize(

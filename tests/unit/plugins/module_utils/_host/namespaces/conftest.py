@@ -13,17 +13,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pathlib
 import shutil
 import socket
 import subprocess
-import time
 import typing as t
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace
+from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
 
 SCRIPT = """
 link add eth0 netns {here} type veth peer name left netns {router}
@@ -73,21 +74,19 @@ def ip(*arguments: str, commands: t.Iterable[str] = ()) -> None:
     subprocess.run(["ip", *arguments], input="\n".join(commands), text=True, check=True)
 
 
-def await_path(source: Namespace, address: str) -> None:
-    """Wait until an address answers: on new interfaces, IPv6 takes up to a second."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with source.entered():
-            probe = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
-        with probe:
-            probe.settimeout(0.2)
-            try:
-                probe.connect((address, 1))
-            except ConnectionRefusedError:
-                return
-            except OSError:
-                time.sleep(0.02)
-    raise TimeoutError(f"{address} does not answer in the tests' namespaces")
+def answers(source: Namespace, address: str) -> str:
+    """``refused`` if an address answers, else the error."""
+    with source.entered():
+        probe = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    with probe:
+        probe.settimeout(0.2)
+        try:
+            probe.connect((address, 1))
+        except ConnectionRefusedError:
+            return "refused"
+        except OSError as error:
+            return repr(error)
+    return "connected"
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +106,12 @@ def path() -> t.Iterator[Path]:
                 ip("-n", names[role], "-batch", "-", commands=["link set lo up", *lines])
         here, there = (Namespace(f"/run/netns/{names[role]}") for role in ("here", "there"))
         for address in ("10.2.0.2", "fd02::2"):
-            await_path(here, address)
+            # on new interfaces, IPv6 takes up to a second
+            wait_until(
+                f"{address} answers in the tests' namespaces",
+                functools.partial(answers, here, address),
+                lambda state: state == "refused",
+            )
         yield Path(here, there)
         here.close()
         there.close()
