@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import pytest
+import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     DIFFERENT,
@@ -24,6 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
+from ..planning import GOLDEN
 from .probes import ALLOWED, DENIED, NAME, NARROW
 
 K, C = VerdictKind, CauseKind
@@ -243,3 +246,16 @@ def test_an_entry_of_the_report_has_values_and_text():
         "problem": text.problem(verdict),
         "explanation": text.explanation([cause]),
     }  # fmt: skip
+
+
+def test_golden():
+    """Values of verdicts and causes in ``reachability.json``, which other programs read."""
+    own = ("kind", "service", "intended", "passed", "outcome", "detail", "addresses", "problem")
+    report = {
+        "verdicts": [{key: text.entry(verdict)[key] for key in own} for verdict, _problem in VERDICTS],
+        "causes": [cause.to_data() for cause, _sentence in CAUSES],
+    }
+    path = GOLDEN / "report.yml"
+    if os.environ.get("FLEETNET_RECORD"):  # read the difference before committing it
+        path.write_text(yaml.safe_dump(report, sort_keys=False, width=116), encoding="utf-8")
+    assert report == yaml.safe_load(path.read_text(encoding="utf-8"))
