@@ -16,7 +16,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 
@@ -61,11 +60,11 @@ def main(arguments: Sequence[str]) -> None:
     started = time.monotonic()
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / CORE).rglob("*.py"))
     files = [file for file in files if not options.folders or _is_below(file, options.folders)]
-    chosen = sample([each for file in files for each in mutants(file, (ROOT / file).read_bytes())], options)
+    found = [each for file in files for each in mutants(file, (ROOT / file).read_bytes())]
+    chosen = sample(found, options.sample, options.seed)
     if not chosen:
         parser.error("no mutants found: the arguments name no files of the pure core")
-    with tempfile.TemporaryDirectory(prefix="mutants.") as scratch:
-        results = run(chosen, pathlib.Path(scratch), options)
+    results = run(chosen, options)
     report(results)
     print(f"{len(results)} mutants in {time.monotonic() - started:.0f} s")
 
@@ -80,7 +79,7 @@ def room(file: str) -> str:
     return file[len(CORE) :].rpartition("/")[0].partition("/")[0] or "."
 
 
-def sample(found: Sequence[Mutant], options: argparse.Namespace) -> list[Mutant]:
+def sample(found: Sequence[Mutant], size: int, seed: str) -> list[Mutant]:
     """A random sample from each room, by its number of mutants, at most one mutant per expression.
 
     The same seed selects the same mutants, also after a change elsewhere in the code.
@@ -89,7 +88,7 @@ def sample(found: Sequence[Mutant], options: argparse.Namespace) -> list[Mutant]
     seen: dict[tuple[str, str, str], int] = collections.Counter()
     for mutant in found:
         identity = mutant.file, mutant.original, mutant.mutated
-        rank = hashlib.sha256(repr((options.seed, *identity, seen[identity])).encode()).hexdigest()
+        rank = hashlib.sha256(repr((seed, *identity, seen[identity])).encode()).hexdigest()
         seen[identity] += 1
         ranked = rooms[room(mutant.file)]
         place = mutant.file, mutant.start
@@ -97,7 +96,7 @@ def sample(found: Sequence[Mutant], options: argparse.Namespace) -> list[Mutant]
     total = sum(map(len, rooms.values()))
     chosen = []
     for ranked in rooms.values():
-        share = max(LEAST, round(options.sample * len(ranked) / total)) if len(rooms) > 1 else options.sample
+        share = max(LEAST, round(size * len(ranked) / total)) if len(rooms) > 1 else size
         chosen += [mutant for _rank, mutant in sorted(ranked.values(), key=lambda each: each[0])[:share]]
     return chosen
 
@@ -108,10 +107,10 @@ _record: Record
 _seconds = 0.0
 
 
-def run(chosen: Sequence[Mutant], scratch: pathlib.Path, options: argparse.Namespace) -> list[Result]:
+def run(chosen: Sequence[Mutant], options: argparse.Namespace) -> list[Result]:
     sources = [path for path in _sources() if (ROOT / path).is_file()]
     file = pathlib.Path(os.environ["FLEETNET_WORK"]) / "mutants.json"
-    copy = scratch / "original"
+    copy = pathlib.Path(os.environ["FLEETNET_SCRATCH"]) / "original"
     for source in sources:
         target = copy / COLLECTION / source
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,8 +123,8 @@ def run(chosen: Sequence[Mutant], scratch: pathlib.Path, options: argparse.Names
             results.append(result)
             if result.outcome == SURVIVED:
                 print(f"\n{sentence(result)}", flush=True)
-            elif sys.stdout.isatty():
-                print(f"\r{len(results)} of {len(chosen)}", end="", flush=True)
+            if len(results) % 10 == 0:
+                print(f"{len(results)} of {len(chosen)}", flush=True)
     return results
 
 
