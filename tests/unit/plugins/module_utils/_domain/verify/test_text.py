@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 
 import pytest
-import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     DIFFERENT,
@@ -26,7 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
-from ..planning import GOLDEN
+from ..planning import assert_golden
 from .probes import ALLOWED, DENIED, NAME, NARROW
 
 K, C = VerdictKind, CauseKind
@@ -255,7 +253,4 @@ def test_golden():
         "verdicts": [{key: text.entry(verdict)[key] for key in own} for verdict, _problem in VERDICTS],
         "causes": [cause.to_data() for cause, _sentence in CAUSES],
     }
-    path = GOLDEN / "report.yml"
-    if os.environ.get("FLEETNET_RECORD"):  # read the difference before committing it
-        path.write_text(yaml.safe_dump(report, sort_keys=False, width=116), encoding="utf-8")
-    assert report == yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert_golden("report.yml", report)
