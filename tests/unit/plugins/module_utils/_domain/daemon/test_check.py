@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.che
     check_versions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.flags import (
+    FLAG_KEYS,
     check_flags,
     check_known,
     keys_of_flags,
@@ -118,6 +119,13 @@ DEBIAN = ("/usr/sbin/dockerd", "-H", "fd://", "--containerd=/run/containerd/cont
 def test_flags_map_to_keys() -> None:
     argv = (*DEBIAN, "--bip", "10.1.0.1/24", "--dns=10.0.0.1", "-Htcp://127.0.0.1", "--default-address-pool", "base=x")
     assert set(keys_of_flags(argv)) == {"hosts", "containerd", "bip", "dns", "default-address-pools"}
+
+
+def test_flags_with_other_names_than_their_keys() -> None:
+    assert_golden("daemon/flags.yml", FLAG_KEYS)
+    assert keys_of_flags(("dockerd", "-D", "-", "value", "-G=docker", "-lwarn", "--label", "a=b", "--icc")) == {
+        "debug": "-D", "group": "-G=docker", "log-level": "-lwarn", "labels": "--label", "icc": "--icc",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
