@@ -170,6 +170,7 @@ def test_messages() -> None:
         [
             *(message_of(check_values, config, config, (20, 10, 24)) for config, _message in INVALID),
             message_of(check_versions, ["bip", "bip6"], (26, 1, 5)),
+            message_of(check_versions, ["bip"], (19, 3, 15)),
             message_of(check_swarm, {"live-restore": True}, swarm),
             message_of(check_swarm, {"firewall-backend": "nftables"}, swarm),
             message_of(check_flags, {"bip": "x"}, (*DEBIAN, "--bip=y"), PATH, "docker.service"),
