@@ -44,10 +44,21 @@ def message_of(function: t.Callable[..., object], *arguments: object) -> str:
     raise AssertionError(f"no error: {arguments!r}")
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 def assert_golden(name: str, content: t.Any) -> None:
     """Compare data with a golden file. ``FLEETNET_RECORD=1`` records it; read the difference before you commit it."""
     path = GOLDEN / name
     if os.environ.get("FLEETNET_RECORD"):
         path.parent.mkdir(exist_ok=True)
-        path.write_text(f"---\n{yaml.safe_dump(content, sort_keys=False, width=116)}", encoding="utf-8")
+        path.write_text(f"---\n{yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=116)}", encoding="utf-8")
     assert content == yaml.safe_load(path.read_text(encoding="utf-8"))
