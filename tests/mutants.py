@@ -223,10 +223,17 @@ def _closure(file: str) -> set[str]:
 def sentence(result: Result) -> str:
     mutant = result.mutant
     left_out = f", {result.left_out} slower ones not run" if result.left_out else ""
-    return (
-        f"{mutant.file}:{mutant.line}: survived {result.tests} tests{left_out}\n"
-        f"  - {' '.join(mutant.original.split())}\n  + {mutant.mutated}"
-    )
+    pairs = enumerate(zip(mutant.original, mutant.mutated, strict=False))
+    first = next((number for number, (one, other) in pairs if one != other), 0)
+    lines = (f"  {sign} {_part(text, first)}" for sign, text in (("-", mutant.original), ("+", mutant.mutated)))
+    return "\n".join([f"{mutant.file}:{mutant.line}: survived {result.tests} tests{left_out}", *lines])
+
+
+def _part(text: str, middle: int, size: int = 100) -> str:
+    """The part of a text around its middle, on one line."""
+    start = max(0, min(middle - size // 2, len(text) - size))
+    part = " ".join(text[start : start + size].split())
+    return f"{'...' if start else ''}{part}{'...' if start + size < len(text) else ''}"
 
 
 def report(results: Sequence[Result]) -> None:

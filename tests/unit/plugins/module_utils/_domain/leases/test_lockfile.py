@@ -10,7 +10,7 @@ import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 
-from ..planning import GOLDEN, plan_of
+from ..planning import GOLDEN, assert_golden, plan_of
 
 CASES = yaml.safe_load((GOLDEN / "lock_errors.yml").read_text(encoding="utf-8"))
 FLEET = {"supernet": "10.64.0.0/12", "networks": ["web"]}
@@ -36,6 +36,11 @@ def test_a_truncated_lock_file_is_invalid():
         with pytest.raises(lockfile.BrokenLockFile):
             lockfile.parse(GOOD[:length], "lock")
     assert lockfile.parse(GOOD[:-1], "lock") == lockfile.parse(GOOD, "lock")
+
+
+def test_golden():
+    book = plan_of({**FLEET, "networks": []}, {"h2": HOSTS["h2"]}, held=plan_of(FLEET, HOSTS).leases).leases
+    assert_golden("lock_files.yml", {"current": GOOD, "departed": lockfile.render(book)})
 
 
 def test_it_is_valid_yaml():

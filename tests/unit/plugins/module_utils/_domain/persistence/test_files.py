@@ -20,6 +20,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import script as routes
 
+from ..planning import assert_golden
+
 NEW, OLD = File("new\n"), "old\n"
 ROUTE = Difference("route", "10.64.16.0/20 via 192.0.2.2", "state", "present", None)
 TABLE = Difference("table", "ip fleetnet", "state", None, "present")
@@ -76,6 +78,12 @@ def test_scripts_are_complete(part, script):
     subprocess.run(["sh", "-n"], input=text, text=True, check=True)
     checked = subprocess.run(["shellcheck", "-"], input=text, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize(("part", "script"), PARTS, ids=lambda each: getattr(each, "name", ""))
+def test_golden(part, script):
+    files = part_files(part, script)
+    assert_golden(f"parts/{part.name}.yml", {path: file.text for path, file in files.items()})
 
 
 @pytest.mark.parametrize(("part", "script"), PARTS, ids=lambda each: getattr(each, "name", ""))
