@@ -201,3 +201,8 @@ def test_units(states, observed):
         for unit, state in zip(units, observed, strict=True)
         if state
     ]
+
+
+def test_the_diff_of_a_new_file_has_nothing_before():
+    (entry,) = plan_files({"/a": NEW}, ObservedFiles({"/a": None})).diff()
+    assert entry == {"before_header": "/a", "after_header": "/a", "before": "", "after": "new\n"}
