@@ -29,7 +29,16 @@ SCENARIO = ("molecule/shared/", "molecule/conftest.py", ".config/molecule/", "te
 FILES: dict[str, tuple[str, ...]] = {
     "lint": ("",),
     "sanity": ("plugins/", "tests/", "meta/", "changelogs/", "galaxy.yml", "roles/", "playbooks/"),
-    "units": ("tests/unit/", "plugins/", "roles/", "meta/", "testbed/", "tests/affected.py", "tests/mut", "pyproject.toml"),
+    "units": (
+        "tests/unit/",
+        "plugins/",
+        "roles/",
+        "meta/",
+        "testbed/",
+        "tests/affected.py",
+        "tests/mut",
+        "pyproject.toml",
+    ),
     "browser": ("tests/browser/", "roles/docker_topology/files/"),
     "build": (
         "plugins/",
