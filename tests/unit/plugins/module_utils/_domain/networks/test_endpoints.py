@@ -5,13 +5,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_items import EndpointItem
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import resolve
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_items import (
+    EndpointItem,
+    parse_endpoints,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import (
+    ContainerState,
+    EndpointRequest,
+    plan_endpoints,
+    resolve,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import keeps_mac
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import parse_attachment
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_support import (
@@ -21,11 +30,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
+    Block,
     Definition,
     ObservedNetwork,
 )
 
-from ..planning import message_of
+from ..planning import assert_golden, message_of
 
 ADDRESS, OTHER = ipaddress.ip_address("10.64.1.2"), ipaddress.ip_address("10.64.1.3")
 CHOSEN = Attachment("c1", "web", ipv4=ADDRESS, mac="02:42:0a:40:01:02")
@@ -104,3 +114,38 @@ def test_a_swarm_manager_is_required(options: dict[str, t.Any], version: tuple[i
             f"networks[0] (web).{key}: requires a swarm manager, and this host is not one. Remove it."
         )
     check_engine(item, wanted, version, EngineFacts(frozenset(["overlay"]), swarm_manager=True))
+
+
+def test_messages_of_endpoints() -> None:
+    web = ObservedNetwork("1" * 64, Definition("web", blocks=(Block(ipaddress.ip_network("10.64.1.0/24")),)))
+    bridge, config = (
+        ObservedNetwork("2" * 64, Definition("bridge")),
+        ObservedNetwork("3" * 64, Definition("config", config_only=True)),
+    )
+    container = ContainerState("c1", "shop", True, "web", {})
+
+    def message(options: dict[str, t.Any], version: tuple[int, ...] = (28, 5, 2), mode: str = "web") -> str:
+        taken = {web.id: {"10.64.1.9": "other"}}
+        request = EndpointRequest(parse_endpoints([options]), version, taken=taken)
+        state = dataclasses.replace(container, network_mode=mode)
+        return message_of(plan_endpoints, request, state, [web, bridge, config])
+
+    assert_golden(
+        "endpoint_errors.yml",
+        [
+            *(
+                message({"name": "bridge", **option})
+                for option in ({"ipv4_address": "10.64.1.2"}, {"ipv6_address": "fd00::2"}, {"aliases": ["www"]})
+            ),
+            message({"name": "config"}),
+            message({"name": "web"}, mode="host"),
+            message({"name": "web"}, mode="none"),
+            message({"name": "web"}, mode="container:other"),
+            message({"name": "web", "ipv4_address": "10.64.2.2"}),
+            message({"name": "web", "ipv6_address": "fd00::2"}),
+            message({"name": "web", "ipv4_address": "10.64.1.9"}),
+            message({"name": "web", "gw_priority": 7}, (27, 5, 1)),
+            message({"name": "web", "interface_name": "front"}, (27, 5, 1)),
+            message({"name": "web", "mac_address": "02:00:00:00:00:01"}, (29, 2, 0)),
+        ],
+    )
