@@ -9,7 +9,11 @@ import subprocess
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, parse_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    Difference,
+    parse_lines,
+    sentence,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import script as firewall
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import (
     File,
@@ -206,3 +210,8 @@ def test_units(states, observed):
 def test_the_diff_of_a_new_file_has_nothing_before():
     (entry,) = plan_files({"/a": NEW}, ObservedFiles({"/a": None})).diff()
     assert entry == {"before_header": "/a", "after_header": "/a", "before": "", "after": "new\n"}
+
+
+def test_the_diff_has_one_line_per_difference():
+    (entry,) = plan_files({"/a": NEW}, ObservedFiles({"/a": "new\n"}, kernel=(ROUTE, TABLE))).diff()
+    assert entry["before"] == f"{sentence(ROUTE)}\n{sentence(TABLE)}\n"
