@@ -37,6 +37,7 @@ FILES: dict[str, tuple[str, ...]] = {
         "testbed/",
         "molecule/shared/case_runner/",
         "tests/affected.py",
+        "tests/mut",
         "pyproject.toml",
     ),
     "browser": ("tests/browser/", "roles/docker_topology/files/"),

@@ -82,9 +82,12 @@ def _combinations(config: Json, version: Version) -> None:
             )
         if config.get("ip-masq") is True:
             raise _invalid("ip-masq", True, "requires iptables: true. Set it, or remove ip_masq")
-    if config.get("bridge") and (config.get("bip") or config.get("bip6")):
-        reason = f"daemon.json names the bridge {config['bridge']}, which has its own address. Declare bridge as well"
-        raise _invalid("bip", config.get("bip") or config.get("bip6"), reason)
+    for name in ("bip", "bip6"):
+        if config.get("bridge") and config.get(name):
+            reason = (
+                f"daemon.json names the bridge {config['bridge']}, which has its own address. Declare bridge as well"
+            )
+            raise _invalid(name, config[name], reason)
     if config.get("ipv6") and version < _SETTLED and not config.get("fixed-cidr-v6"):
         raise _invalid("ipv6", True, "requires fixed_cidr_v6 on engines before 27.0. Set it")
     if config.get("ip6tables") and version < _SETTLED and not config.get("experimental"):

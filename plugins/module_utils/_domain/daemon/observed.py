@@ -58,12 +58,12 @@ class ObservedDaemon(t.NamedTuple):
     info: Json
     bridge: Json | None
     addresses: frozenset[str]
+    ip_program: str
     containers: tuple[RunningContainer, ...] = ()
     to_resume: tuple[RunningContainer, ...] = ()
     help_text: str = ""
     in_use: AddressesInUse = AddressesInUse()
     own_unit: str | None = None
-    ip_program: str = "/sbin/ip"
 
     @property
     def bridge_name(self) -> str:

@@ -83,11 +83,6 @@ class Fleet:
         """The prefix length of a host's block of :attr:`supernet`."""
         return self.schemes[0].host_prefix_length
 
-    @property
-    def network_prefix_length(self) -> int:
-        """Of docker0 and of networks that do not declare one, in :attr:`supernet`."""
-        return self.schemes[0].network_prefix_length
-
 
 _KNOWN_VARIABLES = frozenset(PREFIX + key for key in FLEET_KEYS + HOST_KEYS + RUN_KEYS)
 

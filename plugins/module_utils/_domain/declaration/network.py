@@ -352,7 +352,4 @@ def _check_blocks(fields: Fields, network: Network, versions: t.Sequence[int]) -
         if problem is not None:
             key, _dot, name = problem.option.partition(".")
             value = fields.mapping("aux_addresses")[name] if name else fields.raw(key)
-            reason = (
-                problem.reason if network.subnets else problem.reason.replace(f" {subnet}", f" of /{subnet.length}")
-            )
-            raise fields.refuse(problem.option, 1 if value is None and key == "gateway" else value, reason)
+            raise fields.refuse(problem.option, 1 if value is None and key == "gateway" else value, problem.reason)

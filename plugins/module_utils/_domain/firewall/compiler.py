@@ -147,7 +147,7 @@ def _iptables(policy: Policy, family: Family, engine: EngineFirewall) -> str:
     ]
     # From 28.2 on, raw PREROUTING drops packets to a container that arrive on another interface than its bridge, on
     # docker0 and on networks without gateway mode nat-unprotected, for example one that was recreated manually.
-    if engine.version >= (28, 2, 0):
+    if engine.version >= (28, 2):
         supernet = family.supernet
         # A block may be that of an unmanaged network.
         ends = [(supernet, supernet)]

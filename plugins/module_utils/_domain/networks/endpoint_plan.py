@@ -217,11 +217,12 @@ def _check(
             "is a configuration network, which containers cannot join. Choose another.",
         )
     if network.name == DEFAULT_BRIDGE:
-        for option, value in (("ipv4_address", item.ipv4), ("ipv6_address", item.ipv6), ("aliases", item.aliases)):
+        aliases = list(item.aliases or ())
+        for option, value in (("ipv4_address", item.ipv4), ("ipv6_address", item.ipv6), ("aliases", aliases)):
             if value:
                 raise InvalidValue(
                     item.where(option),
-                    value,
+                    value if value is aliases else str(value),
                     "is not supported on the engine's own bridge network. Use another network.",
                 )
     for option, address in (("ipv4_address", item.ipv4), ("ipv6_address", item.ipv6)):

@@ -27,7 +27,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
 def route_edges(hosts: t.Mapping[str, Data], peers: t.Sequence[Data], reports: t.Mapping[str, Data]) -> list[Edge]:
     """Return one edge per route, from the host that has it to the host that it leads to; O(hosts squared)."""
     behind: dict[str, str] = {
-        str(peer.get(key)): peer["host"] for peer in peers for key in ("underlay_address", "underlay_address_v6")
+        str(peer[key]): peer["host"]
+        for peer in peers
+        for key in ("underlay_address", "underlay_address_v6")
+        if peer.get(key)
     }
     edges = []
     for name, part in hosts.items():

@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.che
     check_versions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.flags import (
+    FLAG_KEYS,
     check_flags,
     check_known,
     keys_of_flags,
@@ -27,41 +28,45 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
     Unsupported,
 )
 
+from ..planning import assert_golden, message_of
+
 PATH = "/etc/docker/daemon.json"
 
+INVALID: list[tuple[dict[str, t.Any], str]] = [
+    ({"bip": "10.64.0.0/24"}, "bip: '10.64.0.0/24': is not an address of a host in 10.64.0.0/24. Use 10.64.0.1"),
+    ({"bip": "10.64.0.255/24"}, "not an address of a host"),
+    ({"bip": "10.64.0.1"}, "with its prefix length, as in 10.64.0.1/24"),
+    ({"bip": "10.64.0.1/33"}, "with its prefix length"),
+    ({"bip": "fd00::1/64"}, "IPv4 address"),
+    ({"bip": "10.64.0.1/32"}, "host"),
+    ({"bip6": "10.64.0.1/24"}, "IPv6 address"),
+    ({"bip": "10.64.0.1/24", "fixed-cidr": "10.65.0.0/25"}, "fixed_cidr: '10.65.0.0/25': is not inside docker0"),
+    ({"fixed-cidr": "10.64.0.1/25"}, "has host bits set"),
+    ({"bip": "10.64.0.1/24", "default-gateway": "10.65.0.1"}, "default_gateway: '10.65.0.1': is not inside"),
+    ({"default-gateway": "gateway"}, "must be an IP address"),
+    ({"mtu": 20}, "between 68 and 65535 bytes"),
+    ({"mtu": 1000, "ipv6": True, "fixed-cidr-v6": "fd00::/64"}, "between 1280 and 65535 bytes"),
+    ({"default-address-pools": [{"base": "10.64.8.1/21", "size": 24}]}, "default_address_pools[0].base"),
+    ({"default-address-pools": [{"base": "10.64.8.0/21", "size": 20}]}, "default_address_pools[0].size: 20"),
+    (
+        {"default-address-pools": [{"base": "10.64.8.0/21", "size": 24}, {"base": "10.64.9.0/24", "size": 26}]},
+        "default_address_pools[1].base: '10.64.9.0/24': overlaps with the pool 10.64.8.0/21",
+    ),
+    ({"dns": ["10.0.0.1", "resolver"]}, "dns[1]: 'resolver': must be an IP address"),
+    ({"ip": "any"}, "ip: 'any'"),
+    ({"icc": False, "iptables": False}, "icc: False"),
+    ({"ip-masq": True, "iptables": False}, "ip_masq: True"),
+    ({"ipv6": True}, "requires fixed_cidr_v6 on engines before 27.0"),
+    ({"ip6tables": True}, "experimental"),
+    ({"firewall-backend": "ipchains"}, "iptables or nftables"),
+    ({"bridge-accept-fwmark": "0x1/"}, "MARK or MARK/MASK"),
+    ({"ip6tables": True, "iptables": False}, "requires iptables: true on engines before 27.0"),
+    ({"bridge": "br0", "bip": "10.64.0.1/24"}, "daemon.json names the bridge br0"),
+    ({"bridge": "br0", "bip6": "fd00::1/64"}, "daemon.json names the bridge br0"),
+]
 
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({"bip": "10.64.0.0/24"}, "bip: '10.64.0.0/24': is not an address of a host in 10.64.0.0/24. Use 10.64.0.1"),
-        ({"bip": "10.64.0.255/24"}, "not an address of a host"),
-        ({"bip": "10.64.0.1"}, "with its prefix length, as in 10.64.0.1/24"),
-        ({"bip": "10.64.0.1/33"}, "with its prefix length"),
-        ({"bip": "fd00::1/64"}, "IPv4 address"),
-        ({"bip": "10.64.0.1/32"}, "host"),
-        ({"bip6": "10.64.0.1/24"}, "IPv6 address"),
-        ({"bip": "10.64.0.1/24", "fixed-cidr": "10.65.0.0/25"}, "fixed_cidr: '10.65.0.0/25': is not inside docker0"),
-        ({"fixed-cidr": "10.64.0.1/25"}, "has host bits set"),
-        ({"bip": "10.64.0.1/24", "default-gateway": "10.65.0.1"}, "default_gateway: '10.65.0.1': is not inside"),
-        ({"default-gateway": "gateway"}, "must be an IP address"),
-        ({"mtu": 20}, "between 68 and 65535 bytes"),
-        ({"mtu": 1000, "ipv6": True, "fixed-cidr-v6": "fd00::/64"}, "between 1280 and 65535 bytes"),
-        ({"default-address-pools": [{"base": "10.64.8.1/21", "size": 24}]}, "default_address_pools[0].base"),
-        ({"default-address-pools": [{"base": "10.64.8.0/21", "size": 20}]}, "default_address_pools[0].size: 20"),
-        (
-            {"default-address-pools": [{"base": "10.64.8.0/21", "size": 24}, {"base": "10.64.9.0/24", "size": 26}]},
-            "default_address_pools[1].base: '10.64.9.0/24': overlaps with the pool 10.64.8.0/21",
-        ),
-        ({"dns": ["10.0.0.1", "resolver"]}, "dns[1]: 'resolver': must be an IP address"),
-        ({"ip": "any"}, "ip: 'any'"),
-        ({"icc": False, "iptables": False}, "icc: False"),
-        ({"ip-masq": True, "iptables": False}, "ip_masq: True"),
-        ({"ipv6": True}, "requires fixed_cidr_v6 on engines before 27.0"),
-        ({"ip6tables": True}, "experimental"),
-        ({"firewall-backend": "ipchains"}, "iptables or nftables"),
-        ({"bridge-accept-fwmark": "0x1/"}, "MARK or MARK/MASK"),
-    ],
-)
+
+@pytest.mark.parametrize(("config", "message"), INVALID)
 def test_invalid_values_are_rejected(config: dict[str, t.Any], message: str) -> None:
     with pytest.raises(InvalidValue) as raised:
         check_values(config, config, (20, 10, 24))
@@ -74,6 +79,9 @@ def test_invalid_values_are_rejected(config: dict[str, t.Any], message: str) -> 
         {"bip": "10.64.0.1/24", "fixed-cidr": "10.64.0.128/25", "default-gateway": "10.64.0.254", "mtu": 9000},
         {"bip6": "fd00:64::1/64", "ipv6": True, "fixed-cidr-v6": "fd00:64::/64"},
         {"default-address-pools": [{"base": "10.64.8.0/21", "size": 24}, {"base": "fd00:8::/48", "size": 64}]},
+        {"default-address-pools": [{"base": "10.64.8.0/21", "size": 24}, {"base": "10.64.16.0/21", "size": 24}]},
+        {"bridge": "br0", "ipv6": True},
+        {"bip": "10.64.0.1/24", "bip6": "fd00:64::1/64"},
         {"bridge-accept-fwmark": "0x10/0xf0", "firewall-backend": "nftables"},
         {"ip": "0.0.0.0", "dns": ["10.0.0.1", "fd00::53"]},
     ],
@@ -113,6 +121,13 @@ def test_flags_map_to_keys() -> None:
     assert set(keys_of_flags(argv)) == {"hosts", "containerd", "bip", "dns", "default-address-pools"}
 
 
+def test_flags_with_other_names_than_their_keys() -> None:
+    assert_golden("daemon/flags.yml", FLAG_KEYS)
+    assert keys_of_flags(("dockerd", "-D", "-", "value", "-G=docker", "-lwarn", "--label", "a=b", "--icc")) == {
+        "debug": "-D", "group": "-G=docker", "log-level": "-lwarn", "labels": "--label", "icc": "--icc",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("config", "flags", "key"),
     [
@@ -146,3 +161,19 @@ def test_an_unknown_key_is_rejected_without_validate() -> None:
     check_known({"bip": "x", "hosts": [], "features": {"buildkit": True}, "dns": []}, HELP, PATH)
     with pytest.raises(FleetnetError, match="bpi: this dockerd does not know the key"):
         check_known({"bpi": "x"}, HELP, PATH)
+
+
+def test_messages() -> None:
+    swarm = {"Swarm": {"LocalNodeState": "active"}}
+    assert_golden(
+        "daemon/check.yml",
+        [
+            *(message_of(check_values, config, config, (20, 10, 24)) for config, _message in INVALID),
+            message_of(check_versions, ["bip", "bip6"], (26, 1, 5)),
+            message_of(check_versions, ["bip"], (19, 3, 15)),
+            message_of(check_swarm, {"live-restore": True}, swarm),
+            message_of(check_swarm, {"firewall-backend": "nftables"}, swarm),
+            message_of(check_flags, {"bip": "x"}, (*DEBIAN, "--bip=y"), PATH, "docker.service"),
+            message_of(check_known, {"bpi": "x"}, HELP, PATH),
+        ],
+    )

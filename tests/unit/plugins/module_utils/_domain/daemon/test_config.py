@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.config import BrokenFile, edit, parse, same
 
+from ..planning import assert_golden, message_of
+
 PATH = "/etc/docker/daemon.json"
 
 FOREIGN = """\
@@ -72,21 +74,25 @@ def test_an_empty_file_takes_a_first_key(text: str) -> None:
     assert parse(edit(text, {"mtu": 1400}, (), PATH), PATH) == {"mtu": 1400}
 
 
-@pytest.mark.parametrize(
-    ("text", "place", "reason"),
-    [
-        ('{\n  "bip": "10.0.0.1/24"\n  "mtu": 1500\n}', (3, 3), "expected ',' or the closing '}'"),
-        ('{\n  "bip": "10.0.0.1/24",\n}', (3, 1), "expected a key in double quotes"),
-        ('{"bip": }', (1, 9), "expecting value"),
-        ('{"bip" "x"}', (1, 8), "expected ':' after"),
-        ('{"bip": "x', (1, 9), "unterminated string"),
-        ("[]", (1, 1), "must begin here with '{'"),
-        ("{} {}", (1, 4), "unexpected text after"),
-        ('{"a": 1,\n "a": 2}', (2, 2), "duplicate key"),
-        ("# comment\n{}", (1, 1), "must begin here with '{'"),
-        ('{"a": 1', (1, 8), "expected ',' or the closing '}'"),
-    ],
-)
+BROKEN = [
+    ('{\n  "bip": "10.0.0.1/24"\n  "mtu": 1500\n}', (3, 3), "expected ',' or the closing '}'"),
+    ('{\n  "bip": "10.0.0.1/24",\n}', (3, 1), "expected a key in double quotes"),
+    ('{"bip": }', (1, 9), "expecting value"),
+    ('{"bip" "x"}', (1, 8), "expected ':' after"),
+    ('{"bip": "x', (1, 9), "unterminated string"),
+    ("[]", (1, 1), "must begin here with '{'"),
+    ("{} {}", (1, 4), "unexpected text after"),
+    ('{"a": 1,\n "a": 2}', (2, 2), "duplicate key"),
+    ("# comment\n{}", (1, 1), "must begin here with '{'"),
+    ('{"a": 1', (1, 8), "expected ',' or the closing '}'"),
+]
+
+
+def test_messages() -> None:
+    assert_golden("daemon/broken.yml", [message_of(parse, text, PATH) for text, _place, _reason in BROKEN])
+
+
+@pytest.mark.parametrize(("text", "place", "reason"), BROKEN)
 def test_a_syntax_error_names_line_and_column(text: str, place: tuple[int, int], reason: str) -> None:
     with pytest.raises(BrokenFile, match=r"^/etc/docker/daemon\.json: line \d+, column \d+: ") as raised:
         parse(text, PATH)

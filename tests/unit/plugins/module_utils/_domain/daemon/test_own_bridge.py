@@ -22,12 +22,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.own
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
 
+from ..planning import assert_golden, message_of
+
 
 def test_the_unit_creates_the_bridge_before_the_daemon() -> None:
     bridge = own_bridge({"bridge": "br-own", "bip": "10.66.0.1/24", "bip6": "fd00::1/64", "mtu": 1400})
     assert bridge is not None
     text = unit_text(bridge, "/sbin/ip", "docker.service")
     assert "Before=docker.service\n" in text
+    assert_golden("daemon/own_bridge.yml", text.splitlines())
     assert "ExecStart=/sbin/ip address add fd00::1/64 dev br-own\n" in text
     assert "ExecStart=/sbin/ip link set dev br-own mtu 1400 up\n" in text
     assert name_in(text) == "br-own"
@@ -39,16 +42,16 @@ def test_docker0_and_no_bridge_need_no_unit(values: dict[str, t.Any]) -> None:
     assert own_bridge(values) is None
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"bridge": "br-own"}, "Set bip"),
-        ({"bridge": "a-name-of-16-chars", "bip": "10.66.0.1/24"}, "is not a valid interface name"),
-        ({"bridge": "lo", "bip": "10.66.0.1/24"}, "is the name of an interface that exists already"),
-        ({"bridge": "x; reboot", "bip": "10.66.0.1/24"}, "is not a valid interface name"),
-        ({"bridge": "none", "bip": "10.66.0.1/24"}, "Name one, or remove bip and bip6"),
-    ],
-)
+INVALID: list[tuple[dict[str, t.Any], str]] = [
+    ({"bridge": "br-own"}, "Set bip"),
+    ({"bridge": "a-name-of-16-chars", "bip": "10.66.0.1/24"}, "is not a valid interface name"),
+    ({"bridge": "lo", "bip": "10.66.0.1/24"}, "is the name of an interface that exists already"),
+    ({"bridge": "x; reboot", "bip": "10.66.0.1/24"}, "is not a valid interface name"),
+    ({"bridge": "none", "bip": "10.66.0.1/24"}, "Name one, or remove bip and bip6"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), INVALID)
 def test_invalid_bridges_are_rejected(values: dict[str, t.Any], message: str) -> None:
     with pytest.raises(InvalidValue, match=message):
         own_bridge(values)
@@ -83,19 +86,19 @@ IN_USE = AddressesInUse(
 )
 
 
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        ("192.0.2.129/25", r"overlaps with the interface eth0 \(192\.0\.2\.5/24\)"),
-        (
-            "10.70.3.1/24",
-            r"overlaps with the route to 10\.70\.0\.0/16 via 10\.8\.0\.1 dev tun0\. Choose another",
-        ),
-        ("10.71.0.1/16", r"overlaps with the Docker network web \(10\.71\.0\.0/24\)"),
-        ("10.72.0.1/24", r"contains the name server 10\.72\.0\.53"),
-        ("203.0.113.1/24", r"contains 203\.0\.113\.9, the source of this SSH connection"),
-    ],
-)
+OVERLAPS = [
+    ("192.0.2.129/25", r"overlaps with the interface eth0 \(192\.0\.2\.5/24\)"),
+    (
+        "10.70.3.1/24",
+        r"overlaps with the route to 10\.70\.0\.0/16 via 10\.8\.0\.1 dev tun0\. Choose another",
+    ),
+    ("10.71.0.1/16", r"overlaps with the Docker network web \(10\.71\.0\.0/24\)"),
+    ("10.72.0.1/24", r"contains the name server 10\.72\.0\.53"),
+    ("203.0.113.1/24", r"contains 203\.0\.113\.9, the source of this SSH connection"),
+]
+
+
+@pytest.mark.parametrize(("value", "message"), OVERLAPS)
 def test_overlaps_are_rejected(value: str, message: str) -> None:
     with pytest.raises(FleetnetError, match=message):
         check_overlap("bip", value, ("docker0",), IN_USE, ())
@@ -110,3 +113,15 @@ def test_an_overlap_with_a_network_but_not_an_address_can_be_allowed() -> None:
     check_overlap("bip", "10.70.3.1/24", ("docker0",), IN_USE, ("10.0.0.0/8",))
     with pytest.raises(FleetnetError, match="name server"):
         check_overlap("bip", "10.72.0.1/24", ("docker0",), IN_USE, ("0.0.0.0/0",))
+
+
+def test_messages() -> None:
+    endpoints = {"Containers": {str(number): {"Name": f"web{number}"} for number in range(1, 7)}}
+    assert_golden(
+        "daemon/own_bridge_errors.yml",
+        [
+            *(message_of(own_bridge, values) for values, _message in INVALID),
+            message_of(check_unused, endpoints),
+            *(message_of(check_overlap, "bip", value, ("docker0",), IN_USE, ()) for value, _message in OVERLAPS),
+        ],
+    )

@@ -12,6 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.config import BrokenFile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.desired import OPTIONS, desired_state
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import (
     ObservedDaemon,
     RunningContainer,
@@ -23,6 +24,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.pla
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, sentence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+
+from ..planning import assert_golden, message_of
 
 DEFAULT_BRIDGE = {
     "EnableIPv6": False,
@@ -47,6 +50,7 @@ FRESH = ObservedDaemon(
     info={"LiveRestoreEnabled": False, "IPv4Forwarding": True},
     bridge=DEFAULT_BRIDGE,
     addresses=frozenset(["172.17.0.1/16"]),
+    ip_program="/usr/sbin/ip",
 )
 
 WEB = RunningContainer("1", "web")
@@ -159,6 +163,11 @@ def test_differences_are_json() -> None:
             "observed": "different",
         },
     ]
+
+
+def test_the_unit_of_an_own_bridge_runs_the_hosts_program() -> None:
+    made = plan({"bridge": "br-own", "bip": "10.64.0.1/24"}, FRESH)
+    assert "\nExecStart=/usr/sbin/ip link set dev br-own mtu 1500 up\n" in str(made.own_unit)
 
 
 def test_the_unit_of_an_own_bridge_is_a_difference() -> None:
@@ -282,3 +291,55 @@ def test_the_plan_keeps_the_former_text() -> None:
     text = '{ "debug":true,\n"bip": "10.1.0.1/24" }'
     made = plan({"bip": "10.64.0.1/24"}, FRESH._replace(text=text, startup=json.loads(text)))
     assert made.before == text
+
+
+def test_operations_and_diffs() -> None:
+    running = FRESH._replace(containers=tuple(RunningContainer(str(number), f"web{number}") for number in range(7)))
+    moved = running._replace(
+        text='{"bridge": "br-own", "bip": "10.64.0.1/24"}',
+        startup={"bridge": "br-own", "bip": "10.64.0.1/24"},
+        bridge={**DEFAULT_BRIDGE, "Options": {"com.docker.network.bridge.name": "br-own"}},
+        own_unit="ExecStart=/sbin/ip link set dev br-own mtu 1500 up\n",
+    )
+    plans = {
+        "a fresh host": plan(FLEET, FRESH),
+        "running containers": plan(FLEET, running, consent=True),
+        "live restore": plan({"bip": "10.64.0.1/24", "mtu": 1400}, LIVE, consent=True),
+        "another bridge": plan({"bridge": "br-own", "bip": "10.64.0.1/24"}, running, consent=True),
+        "back to docker0": plan({"bridge": "docker0"}, moved, consent=True),
+        "no bridge": plan({"bridge": "none"}, FRESH),
+        "an interrupted run": plan({}, FRESH._replace(to_resume=(WEB, DB))),
+    }
+    assert_golden(
+        "daemon/plans.yml",
+        {
+            name: {"operations": made.operations(), "diff": made.diff(), "interim": made.interim}
+            for name, made in plans.items()
+        },
+    )
+    assert_golden(
+        "daemon/plan_errors.yml",
+        [
+            message_of(plan, {"bip": "10.64.0.1/24"}, running),
+            message_of(plan, {"bip": "10.64.0.1/24"}, LIVE),
+            message_of(plan, {"bip": "10.64.0.1/24"}, FRESH._replace(containers=(JOB,))),
+            message_of(plan, {"bridge": "none"}, FRESH._replace(bridge={"Containers": {"1": {"Name": "web"}}})),
+            message_of(plan, {"live_restore": True}, FRESH._replace(info={"Swarm": {"LocalNodeState": "active"}})),
+            message_of(desired_state, {"bip": "10.64.0.1/24", "unset": ["bip"], "allow_overlap": []}),
+            message_of(desired_state, {"unset": ["bpi"], "allow_overlap": []}),
+            message_of(desired_state, {"unset": [], "allow_overlap": ["10.0.0.1/8"]}),
+            message_of(desired_state, {"unset": [], "allow_overlap": [], "default_network_opts": {"bridge": "x"}}),
+        ],
+    )
+
+
+def test_desired_state() -> None:
+    params = {option: spec.get("default") for option, spec in OPTIONS.items()}
+    assert desired_state(params) == DesiredDaemon({}, (), ())
+    declared = {"mtu": 1400, "unset": ["bip"], "allow_overlap": ["10.0.0.0/8"]}
+    options = {"default_network_opts": {"bridge": {"a": True, "b": 1500, "c": "x"}}}
+    assert desired_state({**params, **declared, **options}) == DesiredDaemon(
+        {"mtu": 1400, "default_network_opts": {"bridge": {"a": "true", "b": "1500", "c": "x"}}},
+        ("bip",),
+        ("10.0.0.0/8",),
+    )

@@ -13,14 +13,16 @@ import xml.etree.ElementTree
 import pytest
 import yaml
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import (
     EngineFirewall,
     compile_rules,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ZONE_FILE, ipset_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 
-from ..planning import GOLDEN, plan_of
+from ..planning import GOLDEN, assert_golden, plan_of
 
 
 def compiled(fleet, engine, hosts=3):
@@ -173,6 +175,9 @@ def test_firewalld_files_contain_the_hosts_own_networks_and_the_fleet_only():
     ends = [(rule.get("source"), rule.get("destination")) for rule in rules_of(text)]
     fleet, web, pinned = "10.64.0.0/12", "10.64.1.0/24", "192.0.2.0/24"
     assert ends == [(fleet, fleet), (fleet, pinned), (pinned, fleet), (web, None), (None, web)]
+    own = [Prefix.parse("10.64.2.0/24"), Prefix.parse("10.64.1.0/24"), Prefix.parse("fd00:1::/64")]
+    files = {"zone": ZONE_FILE, "policy": text, "ipset": ipset_file(4, own), "ipset6": ipset_file(6, own)}
+    assert_golden("firewalld.yml", files)
 
 
 def rules_of(text):

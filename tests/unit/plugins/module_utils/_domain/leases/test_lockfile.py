@@ -10,7 +10,7 @@ import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 
-from ..planning import GOLDEN, plan_of
+from ..planning import GOLDEN, assert_golden, plan_of
 
 CASES = yaml.safe_load((GOLDEN / "lock_errors.yml").read_text(encoding="utf-8"))
 FLEET = {"supernet": "10.64.0.0/12", "networks": ["web"]}
@@ -36,6 +36,11 @@ def test_a_truncated_lock_file_is_invalid():
         with pytest.raises(lockfile.BrokenLockFile):
             lockfile.parse(GOOD[:length], "lock")
     assert lockfile.parse(GOOD[:-1], "lock") == lockfile.parse(GOOD, "lock")
+
+
+def test_golden():
+    book = plan_of({**FLEET, "networks": []}, {"h2": HOSTS["h2"]}, held=plan_of(FLEET, HOSTS).leases).leases
+    assert_golden("lock_files.yml", {"current": GOOD, "departed": lockfile.render(book)})
 
 
 def test_it_is_valid_yaml():
@@ -76,3 +81,12 @@ def test_ipv6_can_be_added_later_and_moves_nothing():
     assert both.of(4) == book.of(4)
     assert "  web: 0.0.1.0/24 0:0:0:1::/64\n" in lockfile.render(both)
     assert "  h2: 10.64.16.0/20 fd00:64:0:100::/56\n" in lockfile.render(both)
+
+
+def test_offsets_in_large_blocks_of_ipv6():
+    hosts = {"h1": {"ansible_host": "192.0.2.1", "underlay_address_v6": "2001:db8::1"}}
+    fleet = {**FLEET, "supernet_v6": "fd00::/12", "host_prefix_length_v6": 24}
+    book = plan_of(fleet, hosts).leases
+    text = lockfile.render(book)
+    assert "    pools: 0.0.8.0/21 0:80:0:0::/25\n" in text
+    assert lockfile.parse(text, "lock") == book

@@ -168,3 +168,11 @@ def test_name_servers() -> None:
 )
 def test_the_control_path(variable: str | None, path: dict[str, str] | None) -> None:
     assert parse_control_path(variable) == path
+
+
+def test_types_of_routes() -> None:
+    """``ip -N`` prints the numbers of linux/rtnetlink.h."""
+    routes = [{"dst": "10.0.0.0/8", "type": str(number)} for number in range(12)]
+    names = "unspec unicast local broadcast anycast multicast blackhole unreachable prohibit throw nat 11"
+    assert [route["type"] for route in parse_routes(routes, 4)] == names.split()
+    assert [route["type"] for route in parse_routes([{"dst": "default"}], 6)] == ["unicast"]

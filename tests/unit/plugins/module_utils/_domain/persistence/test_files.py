@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, parse_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    Difference,
+    parse_lines,
+    sentence,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import script as firewall
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import (
     File,
@@ -22,6 +26,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import script as routes
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
+
+from ..planning import assert_golden
 
 NEW, OLD = File("new\n"), "old\n"
 ROUTE = Difference("route", "10.64.16.0/20 via 192.0.2.2", "state", "present", None)
@@ -79,6 +85,12 @@ def test_scripts_are_complete(part, script):
     subprocess.run(["sh", "-n"], input=text, text=True, check=True)
     checked = subprocess.run(["shellcheck", "-"], input=text, text=True, capture_output=True, check=False)
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize(("part", "script"), PARTS, ids=lambda each: getattr(each, "name", ""))
+def test_golden(part, script):
+    files = part_files(part, script)
+    assert_golden(f"parts/{part.name}.yml", {path: file.text for path, file in files.items()})
 
 
 @pytest.mark.parametrize(("part", "script"), PARTS, ids=lambda each: getattr(each, "name", ""))
@@ -244,3 +256,13 @@ def test_units(states, observed):
         for unit, state in zip(units, observed, strict=True)
         if state
     ]
+
+
+def test_the_diff_of_a_new_file_has_nothing_before():
+    (entry,) = plan_files({"/a": NEW}, ObservedFiles({"/a": None})).diff()
+    assert entry == {"before_header": "/a", "after_header": "/a", "before": "", "after": "new\n"}
+
+
+def test_the_diff_has_one_line_per_difference():
+    (entry,) = plan_files({"/a": NEW}, ObservedFiles({"/a": "new\n"}, kernel=(ROUTE, TABLE))).diff()
+    assert entry["before"] == f"{sentence(ROUTE)}\n{sentence(TABLE)}\n"

@@ -224,3 +224,11 @@ def test_free_blocks():
         "10.0.2.128/25",
         "None",
     ]
+
+
+def test_another_pinned_subnet_is_offered_outside_of_the_supernet():
+    fleet = {"supernet": "10.0.0.0/9", "networks": [{"name": "old", "subnet": "172.30.0.0/24", "hosts": ["h1"]}]}
+    with pytest.raises(Conflicts) as caught:
+        check_conflicts(plan_of(fleet, HOSTS), {"h1": report(resolver=["172.30.0.9"])})
+    (conflict,) = caught.value.conflicts
+    assert conflict.alternative == "Set docker_fleet_networks[0].subnet to 10.128.0.0/24, which is free on all hosts"

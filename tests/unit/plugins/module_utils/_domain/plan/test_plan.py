@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import overlapping
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import take_out
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
 
-from ..planning import GOLDEN, plan_of
+from ..planning import GOLDEN, message_of, plan_of
 
 
 @pytest.mark.parametrize("case", sorted(path.name for path in (GOLDEN / "plan").iterdir()))
@@ -116,3 +117,20 @@ def test_leases_never_move(history):
         again = plan_of(fleet, dict(reversed(hosts.items())), held=held)
         assert again.leases == plan.leases
         assert slices(again) == slices(plan)
+
+
+def test_hosts_that_leave_are_no_longer_referred_to():
+    reservations = {"h1": "10.64.32.0/20", "h2": "10.64.48.0/20"}
+    hosts = {f"h{number}": {"ansible_host": f"192.0.2.{number}"} for number in (1, 2, 3)}
+    plan = plan_of({"supernet": "10.64.0.0/12", "reservations": reservations}, hosts)
+    groups = {"front": ["h1", "h3"]}
+    fleet, left = take_out(["h2"], plan.fleet, hosts, groups, None)
+    assert {host: [str(block) for block in blocks] for host, blocks in fleet.reservations.items()} == {
+        "h1": ["10.64.32.0/20"]
+    }
+    assert left == {"front": ["h1", "h3"], "h2": ()}
+    assert message_of(take_out, ["h4"], plan.fleet, hosts, groups, None) == (
+        "docker_fleet_remove: 'h4': is neither a host of the fleet nor departed. Valid names: h1, h2, h3."
+    )
+    held = plan_of({"supernet": "10.64.0.0/12"}, {"h1": hosts["h1"]}, held=plan.leases).leases
+    assert take_out(["h2"], fleet, ["h1"], groups, held)[1] == {"front": ["h1", "h3"], "h2": ()}

@@ -17,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import (
     MAGIC,
     PAYLOAD_MIN,
+    PORT_BASE,
     PROBE_MSS,
     TOKENS,
     Arrival,
@@ -29,6 +30,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.pac
     parse_reply_6,
     payload,
 )
+
+from ..planning import assert_golden
 
 A, B, ROUTER = "10.77.64.10", "10.77.65.10", "10.77.64.1"
 A6, B6, ROUTER6 = "fd00:64::10", "fd00:65::10", "fd00:64::1"
@@ -247,3 +250,20 @@ def test_the_filter_is_encoded_as_the_kernel_reads_it() -> None:
     program = bpf_filter.probe_filter()
     assert len(bpf_filter.encode(program)) == 8 * len(program)
     assert all(0 <= jump < 256 for line in program for jump in (line.if_true, line.if_false))
+
+
+def test_messages_byte_for_byte():
+    """Their layout is that of RFC 792 and RFC 4443; the kernel fills in the checksum for IPv6."""
+    data = payload(3)
+    identifier = struct.pack("!HH", PORT_BASE + 3, 9)
+    for version, kind in ((4, 8), (6, 128)):
+        message = echo_request(version, 3, 9)
+        assert message[:2] == bytes([kind, 0])
+        assert message[4:] == identifier + data
+        assert checksum(message) == 0 if version == 4 else message[2:4] == b"\0\0"
+    assert struct.pack("!H", checksum(bytes([8, 0, 0, 0]) + identifier + data)) == echo_request(4, 3, 9)[2:4]
+
+
+def test_golden_filter():
+    """The program is checked as a whole: an instruction that loads too little still lets probes pass."""
+    assert_golden("probe_filter.yml", [list(instruction) for instruction in bpf_filter.probe_filter()])

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import IcmpError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS, IcmpError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import (
     ProbeRequest,
     ProbeResult,
@@ -140,3 +140,9 @@ def test_only_dns_probes_have_a_name() -> None:
 )
 def test_batches_have_a_limit_of_different_neighbours(neighbours, most, batches):
     assert in_batches(neighbours, most) == batches
+
+
+@pytest.mark.parametrize("values", [{"token": 0}, {"token": TOKENS - 1}, {"port": 1}, {"port": 65535}, {"attempts": 1}])
+def test_values_at_the_edge_are_valid(values):
+    (probe,) = parse_probes([item(**values)])
+    assert {key: getattr(probe, key) for key in values} == values

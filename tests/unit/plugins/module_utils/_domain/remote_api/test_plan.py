@@ -24,6 +24,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api
     plan_remote_api,
 )
 
+from ..planning import assert_golden, message_of
+
 DROP_IN = "/etc/systemd/system/docker.service.d/zz-fleetnet-remote-api.conf"
 COMMAND = "/usr/sbin/dockerd -H fd:// $DOCKER_OPTS"
 TLS = TlsFiles("the authority\n", "the certificate\n", "the secret\n")
@@ -166,16 +168,16 @@ def test_the_command_is_the_last_one_of_other_files() -> None:
     assert remote_api.exec_start("", DROP_IN) == ""
 
 
-@pytest.mark.parametrize(
-    ("listen", "port", "mutual", "says"),
-    [
-        (["192.0.2.1"], 2376, False, "mutual_tls: False: must be true: TCP without"),
-        (["192.0.2.1"], 2375, True, "port: 2375: is Docker's port for plain TCP"),
-        (["192.0.2.1"], 0, True, "port: 0: must be between"),
-        ([], 2376, True, "listen: .*must contain at least one address"),
-        (["tcp://192.0.2.1"], 2376, True, r"listen\[0\]: 'tcp://192.0.2.1': must be an IP address"),
-    ],
-)
+INVALID = [
+    (["192.0.2.1"], 2376, False, "mutual_tls: False: must be true: TCP without"),
+    (["192.0.2.1"], 2375, True, "port: 2375: is Docker's port for plain TCP"),
+    (["192.0.2.1"], 0, True, "port: 0: must be between"),
+    ([], 2376, True, "listen: .*must contain at least one address"),
+    (["tcp://192.0.2.1"], 2376, True, r"listen\[0\]: 'tcp://192.0.2.1': must be an IP address"),
+]
+
+
+@pytest.mark.parametrize(("listen", "port", "mutual", "says"), INVALID)
 def test_invalid_listen_options_are_rejected(listen: list[str], port: int, mutual: bool, says: str) -> None:
     with pytest.raises(FleetnetError, match=says):
         remote_api.parse_listen(listen, port, mutual)
@@ -183,3 +185,40 @@ def test_invalid_listen_options_are_rejected(listen: list[str], port: int, mutua
 
 def test_addresses_are_normalized_and_unique() -> None:
     assert remote_api.parse_listen(["fd00::0:1", "fd00::1"], 2376, True) == ("fd00::1",)
+
+
+def test_golden() -> None:
+    renewed = DESIRED._replace(tls=TLS._replace(certificate="another\n", key="another\n"))
+    running = applied(containers=(WEB,))
+    made = {
+        "fresh": plan_remote_api(DESIRED, FRESH, allow_restart=False),
+        "renewed": plan_remote_api(renewed, running, allow_restart=False),
+        "swarm": plan_remote_api(DESIRED, SWARM, allow_restart=True),
+        "absent": plan_remote_api(DesiredRemoteApi((), 2376, None), applied(), allow_restart=False),
+        "another port": plan_remote_api(DESIRED._replace(port=2377), applied(), allow_restart=False),
+    }
+    assert_golden(
+        "remote_api/plans.yml",
+        {
+            name: {
+                "operations": plan.operations(),
+                "diff": plan.diff(),
+                "argv": list(plan.argv),
+                "modes": {change.path: change.mode for change in plan.changes},
+                "interim": plan.interim,
+                "endpoints": [list(each) for each in plan.endpoints],
+            }
+            for name, plan in made.items()
+        },
+    )
+    deleted = FRESH._replace(version=(20, 10, 24), containers=(WEB._replace(auto_remove=True),))
+    assert_golden(
+        "remote_api/errors.yml",
+        [
+            *(message_of(remote_api.parse_listen, listen, port, mutual) for listen, port, mutual, _says in INVALID),
+            message_of(plan_remote_api, DESIRED, SWARM, False),
+            message_of(plan_remote_api, DESIRED, deleted, True),
+            message_of(plan_remote_api, DESIRED, FRESH._replace(config_text='{"tlscert": "/x"}'), True),
+            message_of(plan_remote_api, DESIRED, FRESH._replace(exec_start=""), True),
+        ],
+    )

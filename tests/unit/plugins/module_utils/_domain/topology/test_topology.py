@@ -33,7 +33,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import VerdictKind
 
-from ..planning import GOLDEN
+from ..planning import GOLDEN, assert_golden
 from .fleets import Fleet, damaged
 
 
@@ -288,3 +288,48 @@ def test_only_the_scripts_of_the_page_may_run(fleet):
     assert html.count("'sha256-") == 2
     assert "unsafe-eval" not in html
     assert "script-src 'unsafe" not in html
+
+
+def test_what_a_host_reports_is_shown(fleet):
+    links = fleet.reports["h1"]["links"]
+    common = {"index": 3, "mtu": 1500, "state": "up", "master": None, "mac": None}
+    links += [
+        {**common, "name": "veth1", "kind": "veth", "addresses": []},
+        {**common, "name": "veth2", "kind": "veth", "addresses": ["10.0.0.1/24"]},
+        {**common, "name": "fn-web", "kind": "bridge", "addresses": []},
+    ]
+    host = next(node for node in drawn(fleet).nodes if node.id == "host/h1")
+    assert host.observed["links"] == [
+        "eth0 up mtu 1500 198.51.100.1/24", "veth2 up mtu 1500 10.0.0.1/24", "fn-web up mtu 1500",
+    ]  # fmt: skip
+    assert host.observed["routes"][0] == "10.64.16.0/20 via 198.51.100.2 dev eth0 protocol 213"
+
+
+def test_a_network_with_another_driver_has_drifted(fleet):
+    fleet.network("h1", "web")["driver"] = "macvlan"
+    node = next(node for node in drawn(fleet).nodes if node.id == "network/h1/web")
+    assert node.state == DRIFTED
+    assert "network web: driver: declared bridge, observed macvlan" in node.differences
+
+
+def test_details_and_places_of_undeclared_routes(fleet):
+    gateways = {"10.99.0.0/16": "198.51.100.2", "10.98.0.0/16": "198.51.100.99", "10.97.0.0/16": None}
+    fleet.reports["h1"]["routes"] += [
+        {"destination": block, "gateway": gateway, "device": "eth0", "protocol": 213}
+        for block, gateway in gateways.items()
+    ]
+    fleet.hosts["h1"]["link"] = None
+    edges = [edge for edge in drawn(fleet).edges if edge.state == UNDECLARED]
+    assert [(edge.target, edge.details) for edge in edges] == [
+        ("host/h2", ["declared: no route", "observed: 10.99.0.0/16 via 198.51.100.2 dev eth0"]),
+        ("segment/default", ["declared: no route", "observed: 10.98.0.0/16 via 198.51.100.99 dev eth0"]),
+        ("segment/default", ["declared: no route", "observed: 10.97.0.0/16 dev eth0"]),
+    ]
+
+
+def test_states_and_their_looks():
+    """Legends of all formats show these texts."""
+    assert_golden(
+        "topology_states.yml",
+        {state: {**text._asdict(), "dot": list(dot._LOOKS[state])} for state, text in model.STATES.items()},
+    )

@@ -46,3 +46,9 @@ def test_the_report_ends_with_the_causes():
     lines = report_lines([*explained, judge(ALLOWED, TIMEOUT, [])])
     assert lines[-2:] == ["Causes:", f"  {text.sentence(cause)} (2 probes)"]
     assert "Causes:" not in report_lines([judge(ALLOWED, TIMEOUT, [])])
+
+
+def test_the_matrix_of_hosts_counts_probes_as_declared():
+    lines = rows(report_lines([judge(ALLOWED, TIMEOUT, []), judge(DENIED, TIMEOUT, [])]))
+    assert ["h1", "-", "1/2"] in lines
+    assert ["h2", "-", "-"] in lines

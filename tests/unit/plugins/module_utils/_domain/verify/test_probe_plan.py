@@ -142,3 +142,21 @@ def test_listeners_are_on_the_ports_that_the_policy_opens():
 def test_endpoints_survive_a_round_trip_through_ansible():
     endpoint = Endpoint("h1", "b", "web", "10.64.1.3", 1500, ("www",))
     assert Endpoint.from_data({**endpoint._asdict(), "aliases": ["www"]}) == endpoint
+
+
+def test_probes_as_data():
+    probes = {"tcp": Probe(WEB1, DB2, "tcp", 80, 3, "a line"), "icmp": Probe(WEB1, DB2, "icmp", None, 3, None, 1500)}
+    common = {"source": "web", "destination": "10.64.18.2", "token": 3}
+    assert probes["tcp"].to_data() == {**common, "protocol": "tcp", "port": 80, "attempts": 6}
+    assert probes["icmp"].to_data() == {**common, "protocol": "icmp", "size": 1472}
+    (probe,) = make_name_probes([WEB2])
+    assert probe.declared_by == "containers on web resolve each other by name"
+
+
+def test_a_sample_prefers_pairs_that_are_allowed():
+    hosts = ("h1", "h2")
+    others = [Endpoint(host, f"db{number}", "db", f"10.64.{16 * (host == 'h2') + 2}.{number}") for host in hosts
+              for number in (2, 3, 4)]  # fmt: skip
+    probes = make_probes(POLICY, [WEB1, WEB2, *others], most_pairs=1)
+    paths = {(each.source.host, each.target.host) for each in probes if each.declared_by and each.port == 5432}
+    assert {("h1", "h2"), ("h2", "h1")} <= paths

@@ -24,6 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
+from ..planning import assert_golden
 from .probes import ALLOWED, DENIED, NAME, NARROW
 
 K, C = VerdictKind, CauseKind
@@ -243,3 +244,13 @@ def test_an_entry_of_the_report_has_values_and_text():
         "problem": text.problem(verdict),
         "explanation": text.explanation([cause]),
     }  # fmt: skip
+
+
+def test_golden():
+    """Values of verdicts and causes in ``reachability.json``, which other programs read."""
+    own = ("kind", "service", "intended", "passed", "outcome", "detail", "addresses", "problem")
+    report = {
+        "verdicts": [{key: text.entry(verdict)[key] for key in own} for verdict, _problem in VERDICTS],
+        "causes": [cause.to_data() for cause, _sentence in CAUSES],
+    }
+    assert_golden("report.yml", report)
