@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import console, hosts, images, inventory, locks, network, packages, repair, ssh, state, status
+from . import console, coverage, hosts, images, inventory, locks, network, packages, repair, ssh, state, status
 from .bridgefilter import BridgeFilter
 from .docker import Docker, of_fleet
 from .engine import OuterEngine
@@ -162,7 +162,9 @@ class Fleets:
         deadline = time.monotonic() + timeout
 
         def ready(member: Member) -> tuple[str, str]:
-            return member.name, hosts.wait_ready(docker, member, deadline)
+            version = hosts.wait_ready(docker, member, deadline)
+            coverage.install(docker, member.container)
+            return member.name, version
 
         return dict(run_parallel(ready, fleet_hosts, STARTERS))
 
