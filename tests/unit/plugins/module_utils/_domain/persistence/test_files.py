@@ -177,9 +177,16 @@ def test_the_firewall_script_prints_differences(run, tmp_path):
 @pytest.mark.parametrize(
     ("states", "observed"),
     [
-        ([("active", "enabled"), ("active", "enabled"), ("inactive", "enabled")], [None, None, None]),
         (
-            [("inactive", "enabled"), ("active", "disabled"), ("inactive", "")],
+            [("active", "enabled", False), ("active", "enabled", False), ("inactive", "enabled", False)],
+            [None, None, None],
+        ),
+        (
+            [("active", "enabled", True), ("active", "enabled", False), ("inactive", "enabled", True)],
+            ["enabled and active, outdated", None, "enabled and inactive, outdated"],
+        ),
+        (
+            [("inactive", "enabled", False), ("active", "disabled", False), ("inactive", "", False)],
             ["enabled and inactive", "disabled and active", "not installed and inactive"],
         ),
     ],
