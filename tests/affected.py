@@ -22,7 +22,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 COLLECTION = "ansible_collections.fleetnet.docker."
 
 # Files that every check depends on.
-EVERYWHERE = ("script/test", "script/schedule.sh", "script/lib.sh", "script/bootstrap", "requirements/")
+EVERYWHERE = (
+    "script/test",
+    "script/schedule.sh",
+    "script/coverage.sh",
+    "script/lib.sh",
+    "script/bootstrap",
+    "requirements/",
+)
 # What all scenarios share.
 SCENARIO = ("molecule/shared/", "molecule/conftest.py", ".config/molecule/", "testbed/", "script/fleet")
 # Files of a check, by its name or its part; "" are all files.

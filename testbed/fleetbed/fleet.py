@@ -10,7 +10,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import checkout, console, hosts, images, inventory, locks, network, packages, repair, retry, ssh, state, status
+from . import (
+    checkout,
+    console,
+    coverage,
+    hosts,
+    images,
+    inventory,
+    locks,
+    network,
+    packages,
+    repair,
+    retry,
+    ssh,
+    state,
+    status,
+)
 from .docker import Docker, of_fleet
 from .engine import OuterEngine
 from .errors import FleetError
@@ -178,7 +193,9 @@ class Fleets:
         deadline = time.monotonic() + timeout
 
         def ready(member: Member) -> tuple[str, str]:
-            return member.name, hosts.wait_ready(docker, member, deadline)
+            version = hosts.wait_ready(docker, member, deadline)
+            coverage.install(docker, member.container)
+            return member.name, version
 
         return dict(run_parallel(ready, fleet_hosts, STARTERS))
 

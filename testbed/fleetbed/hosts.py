@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Collection, Mapping
 
-from . import console
+from . import console, coverage
 from .docker import FINGERPRINT_LABEL, HOST_LABEL, LABEL, SEGMENT_LABEL, Docker, of_fleet
 from .errors import FleetError
 from .members import LIBRARY, Member
@@ -61,6 +61,7 @@ def create(docker: Docker, member: Member, identity: bytes = b"") -> None:
 def remove(docker: Docker, *containers: str) -> None:
     """Remove containers by id, running or not."""
     if containers:
+        coverage.collect(docker, *containers)
         docker.run("container", "rm", "--force", "--volumes", *containers)
 
 

@@ -78,8 +78,11 @@ class PartFiles:
             return ObservedFiles(files, tuple(parse_lines(self._script("--traces"))))
         if any(files[path] != (file.text if file else None) for path, file in desired.items()):
             return ObservedFiles(files)
-        units = self._part.unit_differences(unit_states(self._commands, *self._part.units))
-        return ObservedFiles(files, tuple(kernel_differences(self._commands, self._part)), tuple(units))
+        kernel = kernel_differences(self._commands, self._part)
+        return ObservedFiles(files, tuple(kernel), tuple(self._unit_differences()))
+
+    def _unit_differences(self) -> list[Difference]:
+        return self._part.unit_differences(unit_states(self._commands, *self._part.units))
 
     def execute(self, plan: FilesPlan) -> None:
         """Write what differs, each file atomically, and apply the part once; or remove the part."""
@@ -90,16 +93,18 @@ class PartFiles:
             write_atomically(path, file.text, mode=file.mode)
         for path in plan.delete:
             os.unlink(path)
-        units = [path for path in plan.write if path.startswith("/etc/systemd/")]
+        # A run that was killed may have written units without enabling them.
+        units = any(path.startswith("/etc/systemd/") for path in plan.write) or self._unit_differences()
         if units:
             self._commands.run("systemctl", "daemon-reload")
         self._commands.run(self._part.script)
-        if units or plan.observed.units:
+        if units:
             self._commands.run("systemctl", "enable", "--now", *self._part.units)
 
     def _remove(self, plan: FilesPlan) -> None:
         # An interrupted removal may have left only some of them.
-        units = [os.path.basename(path) for path in plan.delete if path.startswith("/etc/systemd/")]
+        in_systemd = [path for path in plan.delete if path.startswith("/etc/systemd/")]
+        units = [os.path.basename(path) for path in in_systemd]
         enabled = [unit for unit in reversed(self._part.units) if unit in units]
         if enabled:
             self._commands.run("systemctl", "disable", "--now", *enabled)
@@ -107,12 +112,16 @@ class PartFiles:
             # The timer may have just started it, and it would restore what is removed now.
             self._commands.run("systemctl", "stop", self._part.reassert)
         self._script("--remove")
-        for path in plan.delete:
+        # The units first: as long as other files exist, a run that was killed is completed by the next one.
+        for path in in_systemd:
             os.unlink(path)
-            with contextlib.suppress(OSError):  # the folder may hold other files
-                os.rmdir(os.path.dirname(path))
-        if units:
+        if plan.delete:
             self._commands.run("systemctl", "daemon-reload")
+        for path in plan.delete:
+            if path not in in_systemd:
+                os.unlink(path)
+                with contextlib.suppress(OSError):  # the folder may hold other files
+                    os.rmdir(os.path.dirname(path))
 
     def _script(self, option: str) -> str:
         """Run the part's script without the file on the host, which may be another or absent."""

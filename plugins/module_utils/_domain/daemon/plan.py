@@ -89,7 +89,8 @@ class DaemonPlan(t.NamedTuple):
       them that an interrupted run left stopped.
     - ``own_unit_before`` and ``own_unit`` are the texts of the unit of a bridge of this collection.
     - ``delete_bridge`` is the bridge that another one replaces.
-    - ``interim`` is a text of daemon.json that the daemon starts with once in between.
+    - ``interim`` is a text of daemon.json that the daemon starts with once in between, ``interim_before`` the one for
+      restoring ``before``.
     """
 
     path: str
@@ -105,6 +106,7 @@ class DaemonPlan(t.NamedTuple):
     own_unit: str | None = None
     delete_bridge: str | None = None
     interim: str | None = None
+    interim_before: str | None = None
     stopped: tuple[RunningContainer, ...] = ()
 
     @property
@@ -258,12 +260,13 @@ def _plan(desired: DesiredDaemon, observed: ObservedDaemon) -> DaemonPlan:
         own_unit=own_unit,
         delete_bridge=_replaced_bridge(changes, observed),
         interim=_interim(after, changes, observed) if own else None,
+        interim_before=_interim(observed.text or "", changes, observed) if own else None,
         stopped=observed.to_resume,
     )
 
 
-def _interim(after: str, changes: t.Iterable[OptionChange], observed: ObservedDaemon) -> str | None:
-    """The file without a default network, if a bridge of this collection gets another address.
+def _interim(text: str, changes: t.Iterable[OptionChange], observed: ObservedDaemon) -> str | None:
+    """The file with this text without a default network, if a bridge of this collection gets another address.
 
     dockerd 28 stores the address of a bridge that it did not create, and restores it before it reads the current one.
     After a start without a default network it does not.
@@ -271,7 +274,7 @@ def _interim(after: str, changes: t.Iterable[OptionChange], observed: ObservedDa
     options = {change.option for change in changes}
     if "bridge" in options or not options.intersection(own_bridge.OPTIONS_OF_INTERFACE):
         return None
-    return config.edit(after, {"bridge": own_bridge.NONE}, (), observed.path)
+    return config.edit(text, {"bridge": own_bridge.NONE}, (), observed.path)
 
 
 def edits_of(desired: DesiredDaemon, own: own_bridge.OwnBridge | None) -> tuple[dict[str, t.Any], list[str]]:

@@ -55,15 +55,22 @@ class Part(t.NamedTuple):
         """The units that must be enabled."""
         return (self.service, self.timer, *((self.reassert,) if self.flushed_by else ()))
 
-    def unit_differences(self, states: t.Iterable[tuple[str, str, str]]) -> list[Difference]:
-        """Units that are not enabled and active; ``states`` are (unit, ActiveState, UnitFileState) of systemd.
+    def unit_differences(self, states: t.Iterable[tuple[str, str, str, bool]]) -> list[Difference]:
+        """Units that are not enabled and active, or that systemd has not read since their files changed.
 
-        :attr:`reassert` runs only for a moment and need not be active.
+        ``states`` are (unit, ActiveState, UnitFileState, outdated). :attr:`reassert` runs only for a moment and need
+        not be active.
         """
         return [
-            Difference(UNIT, unit, STATE, ACTIVE, f"{enabled or 'not installed'} and {active}")
-            for unit, active, enabled in states
-            if enabled != "enabled" or (active != "active" and unit != self.reassert)
+            Difference(
+                UNIT,
+                unit,
+                STATE,
+                ACTIVE,
+                f"{enabled or 'not installed'} and {active}{', outdated' if outdated else ''}",
+            )
+            for unit, active, enabled, outdated in states
+            if outdated or enabled != "enabled" or (active != "active" and unit != self.reassert)
         ]
 
 

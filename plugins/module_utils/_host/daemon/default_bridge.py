@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import typing as t
@@ -106,7 +107,7 @@ class DefaultBridgeExecutor:
             bridge=bridge,
             addresses=frozenset(),
             containers=running,
-            to_resume=tuple(container for container in awaited if _stopped(engine, container)),
+            to_resume=tuple(container for container in awaited if is_stopped(engine, container)),
             help_text=self._daemon.help_text(unit.argv) if version < VALIDATES else "",
             in_use=_addresses_in_use(self._commands, engine, links),
             own_unit=read_text(own_bridge.UNIT_FILE),
@@ -147,7 +148,7 @@ class DefaultBridgeExecutor:
             backup = self._swap(plan)
         try:
             self._apply(plan, desired)
-        except FleetnetError as error:
+        except (FleetnetError, OSError) as error:
             raise self._restore(plan, error, began) from error
         self._records.end_run()
         return backup
@@ -168,21 +169,22 @@ class DefaultBridgeExecutor:
                 engine.post(f"/containers/{container.id}/stop")
         if plan.delete_bridge:
             self._daemon.delete_bridge(plan.delete_bridge)
-        self._activate(plan, plan.after, plan.own_unit, self._seconds)
+        if plan.interim is not None:
+            self._start_once_with(plan.interim, plan, self._seconds)
+            _write(plan.path, plan.after)
+        self._activate(plan, plan.own_unit, self._seconds)
         if plan.resume:
             resume_containers(self._connect(), plan.resume)
         if plan.signal:
             self._verify(plan, desired)
 
-    def _activate(self, plan: DaemonPlan, text: str | None, own_unit: str | None, seconds: float) -> None:
-        """Let the daemon read its file, whose text is ``text``, and use the bridge that ``own_unit`` creates.
+    def _start_once_with(self, interim: str, plan: DaemonPlan, seconds: float) -> None:
+        """Let the daemon forget the address of its bridge, by a start without one; daemon.json keeps ``interim``."""
+        _write(plan.path, interim)
+        self._daemon.restart(seconds)
 
-        Each restart may take ``seconds``.
-        """
-        if plan.interim is not None:
-            _write(plan.path, plan.interim)
-            self._daemon.restart(seconds)
-            _write(plan.path, text)
+    def _activate(self, plan: DaemonPlan, own_unit: str | None, seconds: float) -> None:
+        """Let the daemon read its file, and use the bridge that ``own_unit`` creates. A restart may take ``seconds``."""
         if plan.writes_unit:
             self._daemon.install_own_bridge(own_unit)
         if plan.signal == RESTART:
@@ -199,14 +201,18 @@ class DefaultBridgeExecutor:
         if missing:
             raise FleetnetError(f"not in effect after the {plan.signal} of {plan.unit}: {joined(missing)}.")
 
-    def _restore(self, plan: DaemonPlan, error: FleetnetError, began: float) -> FleetnetError:
+    def _restore(self, plan: DaemonPlan, error: Exception, began: float) -> FleetnetError:
         """Restore file, daemon and containers; returns the error to raise, with the reason from the daemon's log."""
         log = logged_failure(self._daemon, began)
         reason = str(error).rstrip(".")
+        seconds = max(self._seconds, RESTORE_SECONDS)
         try:
-            if plan.writes:
+            if plan.interim_before is not None:
+                with contextlib.suppress(FleetnetError, OSError):  # the start with the former file counts
+                    self._start_once_with(plan.interim_before, plan, seconds)
+            if plan.writes or plan.interim_before is not None:
                 _write(plan.path, plan.before)
-            self._activate(plan, plan.before, plan.own_unit_before, max(self._seconds, RESTORE_SECONDS))
+            self._activate(plan, plan.own_unit_before, seconds)
             if plan.resume:
                 resume_containers(self._connect(), plan.resume)
         except (FleetnetError, OSError) as second:
@@ -250,7 +256,8 @@ def running_containers(engine: Engine) -> tuple[RunningContainer, ...]:
     return tuple(container for started, container in sorted(found))
 
 
-def _stopped(engine: Engine, container: RunningContainer) -> bool:
+def is_stopped(engine: Engine, container: RunningContainer) -> bool:
+    """Whether the container exists and does not run."""
     detail = _get(engine, f"/containers/{container.id}/json")
     return detail is not None and not detail["State"]["Running"]
 
@@ -261,16 +268,16 @@ def resume_containers(engine: Engine, containers: t.Sequence[RunningContainer]) 
     Raises FleetnetError for a container that does not.
     """
     for container in containers:
-        if _stopped(engine, container):
+        if is_stopped(engine, container):
             try:
                 engine.post(f"/containers/{container.id}/start")
             except EngineError as error:
                 raise FleetnetError(f"container {container.name} does not start: {error}") from error
     deadline = time.monotonic() + RESUME_SECONDS
-    waiting = [container for container in containers if _stopped(engine, container)]
+    waiting = [container for container in containers if is_stopped(engine, container)]
     while waiting and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-        waiting = [container for container in waiting if _stopped(engine, container)]
+        waiting = [container for container in waiting if is_stopped(engine, container)]
     if waiting:
         raise FleetnetError(f"these containers no longer run: {names_of(waiting)}.")
 

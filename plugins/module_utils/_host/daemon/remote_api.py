@@ -18,7 +18,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import config
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import VALIDATES
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import VALIDATES, names_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import (
     CA_FILE,
@@ -35,6 +35,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api
     fingerprint,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.default_bridge import (
+    is_stopped,
     resume_containers,
     running_containers,
 )
@@ -67,6 +68,8 @@ class RemoteApiExecutor:
         self._connect = connect
         self._seconds = seconds
         self._live_restore_file = LIVE_RESTORE_FILE.format(daemon.name)
+        self._runs = RunRecords(daemon.name, os.path.dirname(self._live_restore_file))
+        self._restarted = False
         self._drop_in = f"/etc/systemd/system/{daemon.name}.d/{DROP_IN}"
 
     def observe(self) -> ObservedRemoteApi:
@@ -105,27 +108,42 @@ class RemoteApiExecutor:
                 raise FleetnetError(str(error).replace(folder, FOLDER)) from None
 
     def recover(self) -> str | None:
-        """Restore daemon.json if an earlier run was killed while live restore was enabled; returns what was done."""
+        """Restore daemon.json and start containers if an earlier run was killed; returns what was done.
+
+        Does not start the daemon: ``observe`` reports one that is down.
+        """
+        done = []
         saved = read_text(self._live_restore_file)
-        if saved is None:
-            return None
-        path, before, interim = json.loads(saved)
-        if read_text(path) in interim:
-            self._disable_live_restore(path, before)
-            return f"restore {path}: an earlier run was interrupted"
-        remove(self._live_restore_file)
-        return None
+        if saved is not None:
+            path, before, interim = json.loads(saved)
+            if read_text(path) in interim:
+                self._disable_live_restore(path, before)
+                done.append(f"restore {path}")
+            else:
+                remove(self._live_restore_file)
+        unfinished = self._runs.unfinished_run()
+        if unfinished is not None and self._daemon.unit().runs:
+            engine = self._connect()
+            stopped = [container for container in unfinished.containers if is_stopped(engine, container)]
+            resume_containers(engine, stopped)
+            self._runs.end_run()
+            if stopped:
+                done.append(f"start {names_of(stopped)}")
+        return f"{' and '.join(done)}: an earlier run was interrupted" if done else None
 
     def execute(self, plan: RemoteApiPlan, desired: DesiredRemoteApi, observed: ObservedRemoteApi) -> None:
         """Execute the plan. On failure restores everything and raises FleetnetError."""
         began = time.time()
+        self._restarted = False
         try:
+            self._runs.begin_run(observed.config_text, plan.resume)
             self._write({item.path: (item.after, item.mode) for item in plan.changes})
             if plan.reasons:
                 self._restart(plan, observed, self._seconds)
                 self._verify(plan, desired)
         except (FleetnetError, OSError) as error:
             raise self._restore(plan, observed, error, began) from error
+        self._runs.end_run()
 
     def _write(self, files: t.Mapping[str, tuple[str | None, int]]) -> None:
         os.makedirs(FOLDER, mode=0o700, exist_ok=True)
@@ -144,19 +162,24 @@ class RemoteApiExecutor:
     def _restart(self, plan: RemoteApiPlan, observed: ObservedRemoteApi, seconds: float) -> None:
         path, before = observed.config_path, observed.config_text
         if plan.interim is None:
-            self._daemon.restart(seconds)
+            self._restart_daemon(seconds)
         else:
-            self._enable_live_restore(path, before, plan.interim)
+            interim = [plan.interim, self._without(path, before)]
+            write_atomically(self._live_restore_file, json.dumps([path, before, interim]))
+            os.chmod(self._live_restore_file, 0o600)
             try:
-                self._daemon.restart(seconds)
+                self._enable_live_restore(path, plan.interim)
+                self._restart_daemon(seconds)
             finally:
                 self._disable_live_restore(path, before)
         resume_containers(self._connect(), plan.resume)
 
-    def _enable_live_restore(self, path: str, before: str | None, interim: str) -> None:
+    def _restart_daemon(self, seconds: float) -> None:
+        self._restarted = True
+        self._daemon.restart(seconds)
+
+    def _enable_live_restore(self, path: str, interim: str) -> None:
         """Enable live restore in the running daemon; one that is down after a failed start reads it when it starts."""
-        write_atomically(self._live_restore_file, json.dumps([path, before, [interim, self._without(path, before)]]))
-        os.chmod(self._live_restore_file, 0o600)
         write_atomically(path, interim)
         if self._daemon.unit().active == "active":
             self._daemon.reload()
@@ -208,10 +231,11 @@ class RemoteApiExecutor:
         }
         try:
             self._write(former)
-            if plan.reasons:
+            if self._restarted:  # otherwise it still runs with what it read at its start
                 self._restart(plan, observed, max(self._seconds, RESTORE_SECONDS))
         except (FleetnetError, OSError) as second:
             return FleetnetError(f"{reason}.{log} Restoring the former files failed as well: {second}")
+        self._runs.end_run()
         return FleetnetError(f"{reason}. The former files are restored and {plan.unit} runs with them.{log}")
 
 

@@ -337,16 +337,29 @@ class NetworkExecutor:
             if same[0][1] == network.id:
                 continue
             keeper = next(each for each in networks if each.id == same[0][1])
-            on_it = [each.id for each in read_containers(self._engine) if each.is_on(network)]
-            moving = read_attachments(self._engine, network, on_it)
-            self._discard(network)
+            with signals_held():
+                self._move(network, keeper)
             if not same_network(created[network.id], keeper):
                 raise FleetnetError(
                     f"another program created a network {network.name!r} with other options at the same time; this one "
-                    "is removed again. Run again."
+                    "is removed again, and its containers are connected to the other one. Run again."
                 )
-            for attachment in moving:
-                self._connect(keeper.id, keeper.name, refit(attachment, keeper.definition)[0])
+
+    def _move(self, network: ObservedNetwork, keeper: ObservedNetwork) -> None:
+        """Remove a network and connect its containers to another one, as many as possible."""
+        on_it = [each.id for each in read_containers(self._engine) if each.is_on(network)]
+        moving = read_attachments(self._engine, network, on_it)
+        problems = []
+        self._discard(network)
+        for attachment in _addressed_first(refit(each, keeper.definition)[0] for each in moving):
+            try:
+                self._connect(keeper.id, keeper.name, attachment)
+            except FleetnetError as error:  # noqa: PERF203 (the others move)
+                problems.append(str(error).rstrip("."))
+        if problems:
+            raise FleetnetError(
+                f"a duplicate of network {network.name!r} is removed; NOT connected: {'; '.join(problems)}."
+            )
 
 
 def _addressed_first(attachments: t.Iterable[Attachment]) -> list[Attachment]:

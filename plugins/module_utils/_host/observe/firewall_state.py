@@ -91,6 +91,6 @@ def _unit_states(commands: Commands) -> dict[str, tuple[bool, bool]]:
     found = dict.fromkeys(units, (False, False))
     if commands.find("systemctl") is None:
         return found
-    for name, active, enabled in unit_states(commands, *units):
-        found[name] = (active == "active", enabled == "enabled")
+    for unit in unit_states(commands, *units):
+        found[unit.name] = (unit.active == "active", unit.enabled == "enabled")
     return found

@@ -59,14 +59,19 @@ class PacketTrace:
         """Trace packets of ``flows`` in both directions for at most ``lifetime`` seconds."""
         self.stop()
         os.makedirs(RUN_FOLDER, mode=0o700, exist_ok=True)
-        self._commands.run("nft", "-f", "-", stdin=_table(flows))
+        # The unit first: when it ends, it deletes the table, even if this process is killed.
         self._commands.run(
             "systemd-run", f"--unit={UNIT}", "--collect", "--quiet", f"--property=RuntimeMaxSec={lifetime}",
             f"--property=ExecStopPost=-nft delete table {TRACE_TABLE}",
             "/bin/sh", "-c", f"umask 077; exec nft monitor trace > {_FILE}",
         )  # fmt: skip
-        # The unit is started before nft listens, and packets that are sent until then are not traced.
-        self._await(lambda queued: queued is not None)
+        try:
+            # The unit is started before nft listens, and packets that are sent until then are not traced.
+            self._await(lambda queued: queued is not None)
+            self._commands.run("nft", "-f", "-", stdin=_table(flows))
+        except CommandFailed:
+            self.stop()
+            raise
 
     def stop(self) -> tuple[str, str]:
         """Stop the trace. Returns what the monitor printed, and the current rules with their handles."""

@@ -19,11 +19,15 @@ UnitProperties = t.Dict[str, str]
 
 
 class UnitState(t.NamedTuple):
-    """systemd's ActiveState and UnitFileState of a unit; the latter is empty if the unit does not exist."""
+    """systemd's ActiveState and UnitFileState of a unit; the latter is empty if the unit does not exist.
+
+    ``outdated``: its files have changed since systemd read them.
+    """
 
     name: str
     active: str
     enabled: str
+    outdated: bool = False
 
 
 def require_systemd(commands: Commands) -> None:
@@ -35,9 +39,12 @@ def require_systemd(commands: Commands) -> None:
 
 
 def unit_states(commands: Commands, *units: str) -> list[UnitState]:
-    """Whether units are active, and whether they are enabled."""
-    shown = show_units(commands, ("Id", "ActiveState", "UnitFileState"), *units)
-    return [UnitState(each["Id"], each["ActiveState"], each["UnitFileState"]) for each in shown]
+    """Whether units are active, enabled and read again since their files changed."""
+    shown = show_units(commands, ("Id", "ActiveState", "UnitFileState", "NeedDaemonReload"), *units)
+    return [
+        UnitState(each["Id"], each["ActiveState"], each["UnitFileState"], each.get("NeedDaemonReload") == "yes")
+        for each in shown
+    ]
 
 
 def show_units(commands: Commands, properties: t.Sequence[str], *units: str) -> list[UnitProperties]:

@@ -7,12 +7,17 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import ipaddress
+import os
 import stat
+import typing as t
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
@@ -22,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api
     check_lifetimes,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import TlsFiles
+from ansible_collections.fleetnet.docker.plugins.plugin_utils import authority
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.authority import Authority, Folder, check_provided
 
 NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
@@ -172,3 +178,103 @@ def test_provided_certificates_must_match(tmp_path: Path) -> None:
 def test_contradicting_lifetimes_are_rejected(lifetimes: Lifetimes, says: str) -> None:
     with pytest.raises(FleetnetError, match=says):
         check_lifetimes(lifetimes)
+
+
+def files_in(path: Path) -> dict[str, bytes]:
+    return {str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()}
+
+
+def full_after(number: int) -> t.Callable[[str, str], None]:
+    """os.replace on a disk that is full after this number of files."""
+    replace, left = os.replace, iter(range(number))
+
+    def fill_up(source: str, target: str) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    return fill_up
+
+
+@pytest.mark.parametrize("generation", [1, 2], ids=["renewal", "another authority"])
+def test_a_disk_that_fills_up_leaves_files_that_the_next_run_completes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, generation: int
+) -> None:
+    """Each file is the former or the new one, and no temporary file with a key remains."""
+    later = NOW + days(340)
+
+    def renew(path: Path) -> TlsFiles:
+        return issue(path, later, generation=generation)[1]
+
+    issue(tmp_path / "complete")
+    renew(tmp_path / "complete")
+    names = set(files_in(tmp_path / "complete"))
+    failures = 0
+    for number in range(20):
+        path = tmp_path / str(number)
+        issue(path)
+        before = files_in(path)
+        monkeypatch.setattr(authority.os, "replace", full_after(number))
+        full = True
+        try:
+            renew(path)
+            full = False
+        except OSError:
+            failures += 1
+        monkeypatch.undo()
+        now = files_in(path)
+        assert set(now) <= names, number
+        changed = [name for name in names if now.get(name) != before.get(name)]
+        assert not full or len(changed) == number
+        tls = renew(path)
+        policy = PolicyBuilder().store(Store([load(tls.ca)])).time(later)
+        policy.build_server_verifier(x509.DNSName("h1")).verify(load(tls.certificate), [])
+        assert set(files_in(path)) == names
+        assert issue(path, later, generation=generation)[0] == []
+    assert 0 < failures < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("ca-key.pem", "text\n", r"ca-key\.pem: must be a private key in PEM format without a password"),
+        ("ca.pem", "text\n", r"ca\.pem: must be a certificate in PEM format"),
+        ("hosts/h1/cert.pem", "text\n", r"hosts/h1/cert\.pem: must be a certificate in PEM format"),
+    ],
+)
+def test_a_damaged_file_is_named_and_kept(tmp_path: Path, name: str, content: str, message: str) -> None:
+    issue(tmp_path)
+    (tmp_path / name).write_text(content)
+    before = files_in(tmp_path)
+    with pytest.raises(FleetnetError, match=message):
+        issue(tmp_path)
+    assert files_in(tmp_path) == before
+
+
+def test_a_key_of_another_kind_is_named_and_kept(tmp_path: Path) -> None:
+    issue(tmp_path)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "hosts/h1/key.pem").write_bytes(text)
+    with pytest.raises(FleetnetError, match=r"key\.pem: must be an elliptic curve key\. Remove it to create another"):
+        issue(tmp_path)
+    assert (tmp_path / "hosts/h1/key.pem").read_bytes() == text
+    (tmp_path / "hosts/h1/key.pem").unlink()
+    assert issue(tmp_path)[0] == ["server h1: missing"]
+
+
+def test_a_key_of_another_authority_is_an_error(tmp_path: Path) -> None:
+    issue(tmp_path)
+    issue(tmp_path / "other")
+    (tmp_path / "ca-key.pem").write_bytes((tmp_path / "other/ca-key.pem").read_bytes())
+    with pytest.raises(FleetnetError, match=r"ca-key\.pem: is not the key of ca\.pem\. Restore it"):
+        issue(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a\0b", "x" * 65])
+def test_a_name_that_is_not_a_folder_is_an_error(tmp_path: Path, name: str) -> None:
+    made = Authority(Folder(str(tmp_path), True), 1, LIFETIMES, NOW)
+    with pytest.raises(FleetnetError, match="is not a valid name"):
+        made.client(name)

@@ -69,7 +69,8 @@ def test_nothing_is_left_that_could_restore_it(removed, part) -> None:
     assert ran.index(f"systemctl disable --now {' '.join(reversed(part.units))}") == 0
     # after the timer, which might start it again
     assert ran[1:3] == [f"systemctl stop {part.reassert}", "sh -s -- --remove"]
-    assert ran[3:] == [*(f"unlink {path}" for path in paths), "systemctl daemon-reload"]
+    script, *units = paths
+    assert ran[3:] == [*(f"unlink {path}" for path in units), "systemctl daemon-reload", f"unlink {script}"]
 
 
 def test_an_interrupted_removal_continues(removed) -> None:

@@ -240,9 +240,16 @@ def test_a_check_waits_for_the_end_of_an_application(tmp_path, part, script):
 @pytest.mark.parametrize(
     ("states", "observed"),
     [
-        ([("active", "enabled"), ("active", "enabled"), ("inactive", "enabled")], [None, None, None]),
         (
-            [("inactive", "enabled"), ("active", "disabled"), ("inactive", "")],
+            [("active", "enabled", False), ("active", "enabled", False), ("inactive", "enabled", False)],
+            [None, None, None],
+        ),
+        (
+            [("active", "enabled", True), ("active", "enabled", False), ("inactive", "enabled", True)],
+            ["enabled and active, outdated", None, "enabled and inactive, outdated"],
+        ),
+        (
+            [("inactive", "enabled", False), ("active", "disabled", False), ("inactive", "", False)],
             ["enabled and inactive", "disabled and active", "not installed and inactive"],
         ),
     ],

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import own_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import RunningContainer
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.overlap import AddressesInUse
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import DesiredDaemon, plan_daemon
@@ -43,6 +45,9 @@ class FakeHost:
         self.rejected: t.Callable[[dict[str, t.Any]], bool] = lambda _: False
         self.ignored: set[str] = set()
         self.broken: set[str] = set()
+        self.unit_file = folder / "own-bridge.service"
+        self.written: list[str] = []
+        self.full: set[str] = set()
 
     # --- the daemon's unit
     def unit(self) -> DaemonUnit:
@@ -66,6 +71,29 @@ class FakeHost:
         self.events.append("reload")
         self.config["live-restore"] = json.loads(self.path.read_text()).get("live-restore", False)
 
+    def install_own_bridge(self, text: str | None) -> None:
+        self.events.append("own bridge")
+        if text is None:
+            self.unit_file.unlink(missing_ok=True)
+        else:
+            self.write(str(self.unit_file), text)
+
+    def delete_bridge(self, name: str) -> None:
+        self.events.append(f"delete {name}")
+
+    def write(self, path: str, text: str) -> None:
+        """write_atomically on a disk that is full for the texts that contain one of ``full``."""
+        if any(part in text for part in self.full):
+            raise OSError(28, "No space left on device")
+        Path(path).write_text(text)
+        self.written.append(text)
+
+    def links(self) -> list[dict[str, t.Any]]:
+        """docker0, and the bridge that the unit creates."""
+        words = self.unit_file.read_text().split() if self.unit_file.exists() else []
+        own = [words[at + 1] for at, word in enumerate(words) if word == "add" and "/" in words[at + 1]]
+        return [{"name": "docker0", "addresses": ["172.17.0.1/16"]}, {"name": "fn0", "addresses": own}]
+
     def log_since(self, _moment: float) -> list[str]:
         return ["level=info msg=starting", "failed to start daemon: no such bridge"] if self.active == "failed" else []
 
@@ -77,9 +105,17 @@ class FakeHost:
         if path == "/info":
             return {"LiveRestoreEnabled": self.config.get("live-restore", False)}
         if path == "/networks/bridge":
+            name = self.config.get("bridge", "docker0")
+            if name == "none":
+                raise EngineError("network bridge not found", 404)
+            (address,) = (each for link in self.links() if link["name"] == name for each in link["addresses"])
+            own = ipaddress.ip_interface(address)
             return {
-                "IPAM": {"Config": [{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]},
-                "Options": {"com.docker.network.driver.mtu": str(self.config.get("mtu", 1500))},
+                "IPAM": {"Config": [{"Subnet": str(own.network), "Gateway": str(own.ip)}]},
+                "Options": {
+                    "com.docker.network.driver.mtu": str(self.config.get("mtu", 1500)),
+                    "com.docker.network.bridge.name": name,
+                },
             }
         if path == "/containers/json":
             return [{"Id": key} for key, runs in self.running.items() if runs]
@@ -99,13 +135,15 @@ class FakeHost:
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
-    link = {"name": "docker0", "addresses": ["172.17.0.1/16"]}
-    monkeypatch.setattr(executor_module, "read_links", lambda _: [link])
+    made = FakeHost(tmp_path)
+    monkeypatch.setattr(executor_module, "read_links", lambda _: made.links())
+    monkeypatch.setattr(executor_module, "write_atomically", made.write)
+    monkeypatch.setattr(own_bridge, "UNIT_FILE", str(made.unit_file))
     monkeypatch.setattr(executor_module, "_addresses_in_use", lambda *_: AddressesInUse())
     monkeypatch.setattr(executor_module, "ip_program", lambda _: "/sbin/ip")
     monkeypatch.setattr(executor_module, "RELOAD_SECONDS", 0.0)
     monkeypatch.setattr(executor_module, "RESUME_SECONDS", 0.0)
-    return FakeHost(tmp_path)
+    return made
 
 
 @pytest.fixture
@@ -227,6 +265,110 @@ def test_a_full_disk_changes_nothing(
         apply(executor, {"mtu": 1400})
     assert fake.events == []
     assert fake.path.read_text() == BEFORE
+
+
+OWN = {"bridge": "fn0", "bip": "10.0.0.1/24", "mtu": 1500}
+
+
+def test_an_own_bridge_replaces_docker0(fake: FakeHost, executor: DefaultBridgeExecutor) -> None:
+    apply(executor, OWN)
+    assert fake.events == ["delete docker0", "own bridge", "restart", "/containers/1/start"]
+    assert apply(executor, OWN) == []
+
+
+def test_an_own_bridge_that_fails_is_removed_again(fake: FakeHost, executor: DefaultBridgeExecutor) -> None:
+    fake.rejected = lambda config: "bridge" in config
+    with pytest.raises(FleetnetError, match=r"The former .* is restored"):
+        apply(executor, OWN)
+    assert not fake.unit_file.exists()
+    assert fake.path.read_text() == BEFORE
+    assert (fake.active, fake.running) == ("active", {"1": True})
+
+
+def test_a_new_address_of_an_own_bridge_starts_the_daemon_once_without_it(
+    fake: FakeHost, executor: DefaultBridgeExecutor
+) -> None:
+    apply(executor, OWN)
+    fake.events.clear()
+    fake.written.clear()
+    apply(executor, {**OWN, "bip": "10.0.1.1/24"})
+    assert fake.events == ["restart", "own bridge", "restart", "/containers/1/start"]
+    assert json.loads(fake.written[0])["bridge"] == "none"
+    assert json.loads(fake.path.read_text())["bridge"] == "fn0"
+    assert apply(executor, {**OWN, "bip": "10.0.1.1/24"}) == []
+
+
+@pytest.mark.parametrize("start", ["first", "second", "both"])
+def test_the_former_own_bridge_is_restored_if_the_daemon_rejects_the_new_file(
+    fake: FakeHost, executor: DefaultBridgeExecutor, records: RunRecords, start: str
+) -> None:
+    """The start without a bridge reads the options of the new file, too, and so must not precede a restore."""
+    apply(executor, OWN)
+    before, unit = fake.path.read_text(), fake.unit_file.read_text()
+    own = {"first": ["none"], "second": ["fn0"], "both": ["none", "fn0"]}[start]
+    fake.rejected = lambda config: config.get("mtu") == 1400 and config["bridge"] in own
+    with pytest.raises(FleetnetError, match=r"does not start\. The former .* is restored"):
+        apply(executor, {**OWN, "bip": "10.0.1.1/24", "mtu": 1400})
+    assert fake.path.read_text() == before
+    assert fake.unit_file.read_text() == unit
+    assert (fake.active, fake.running) == ("active", {"1": True})
+    assert records.unfinished_run() is None
+    assert apply(executor, OWN) == []
+
+
+@pytest.mark.parametrize("text", ["10.0.1.1", '"none"'], ids=["unit", "interim"])
+def test_a_disk_that_fills_up_during_the_run_restores_everything(
+    fake: FakeHost, executor: DefaultBridgeExecutor, records: RunRecords, text: str
+) -> None:
+    apply(executor, OWN)
+    before, unit = fake.path.read_text(), fake.unit_file.read_text()
+    fake.full = {text}
+    with pytest.raises(FleetnetError, match=r"No space left on device.* is restored|failed as well: .*No space left"):
+        apply(executor, {**OWN, "bip": "10.0.1.1/24", "mtu": 1400})
+    assert fake.path.read_text() == before
+    assert fake.unit_file.read_text() == unit
+    assert fake.active == "active"
+    fake.full = set()
+    executor.recover()
+    apply(executor, OWN)
+    assert fake.running == {"1": True}
+    assert records.unfinished_run() is None
+
+
+def test_a_container_that_exits_again_restores_everything(
+    fake: FakeHost, executor: DefaultBridgeExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the changed configuration it starts and exits; with the former one it runs."""
+    monkeypatch.setattr(executor_module, "RESUME_SECONDS", 0.01)
+    monkeypatch.setattr(executor_module, "POLL_SECONDS", 0.001)
+    started = fake.post
+
+    def post(path: str, *_body: object) -> None:
+        started(path)
+        fake.running["1"] = fake.config["mtu"] != 1400
+
+    monkeypatch.setattr(fake, "post", post)
+    with pytest.raises(FleetnetError, match=r"these containers no longer run: c1\. The former .* is restored"):
+        apply(executor, {"mtu": 1400})
+    assert fake.path.read_text() == BEFORE
+    assert fake.running == {"1": True}
+
+
+def test_a_reload_takes_a_moment(
+    fake: FakeHost, executor: DefaultBridgeExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_module, "RELOAD_SECONDS", 60.0)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            fake.config["live-restore"] = True
+
+    monkeypatch.setattr(fake, "reload", lambda: None)
+    monkeypatch.setattr(executor_module.time, "sleep", sleep)
+    apply(executor, {"live_restore": True})
+    assert len(slept) == 3
 
 
 def test_observing_does_not_start_the_daemon(fake: FakeHost, executor: DefaultBridgeExecutor) -> None:

@@ -156,3 +156,48 @@ def test_a_full_disk_does_not_change_the_file(tmp_path: Path, monkeypatch: pytes
         write_atomically(str(path), '{"mtu": 1400}')
     assert [entry.name for entry in tmp_path.iterdir()] == ["daemon.json"]
     assert path.read_text() == "{}"
+
+
+@pytest.fixture
+def unit_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(daemon_file.own_bridge, "UNIT_FILE", str(tmp_path / "bridge.service"))
+    return tmp_path / "bridge.service"
+
+
+def test_a_unit_of_a_bridge_is_written_enabled_and_removed(unit_file: Path) -> None:
+    commands = FakeCommands({})
+    daemon = Daemon(commands, "docker.service")
+    daemon.install_own_bridge("[Unit]\n")
+    assert unit_file.read_text() == "[Unit]\n"
+    unit = daemon_file.own_bridge.UNIT
+    assert commands.ran == ["systemctl daemon-reload", f"systemctl enable {unit}", f"systemctl restart {unit}"]
+    commands.ran.clear()
+    daemon.install_own_bridge(None)
+    assert not unit_file.exists()
+    assert commands.ran == [f"systemctl disable --now {unit}", "systemctl daemon-reload"]
+    commands.ran.clear()
+    daemon.install_own_bridge(None)
+    assert commands.ran == []
+
+
+def test_a_unit_of_a_bridge_that_cannot_be_stopped_is_kept(unit_file: Path) -> None:
+    """Without its file, the next run could not stop it."""
+    unit_file.write_text("[Unit]\n")
+    commands = FakeCommands({"systemctl disable": CommandFailed(["systemctl"], 1, "injected")})
+    with pytest.raises(CommandFailed, match="injected"):
+        Daemon(commands, "docker.service").install_own_bridge(None)
+    assert unit_file.exists()
+
+
+def test_a_bridge_that_does_not_exist_can_be_deleted() -> None:
+    commands = FakeCommands({"/bin/ip link delete": CommandFailed(["ip"], 1, "Cannot find device")})
+    Daemon(commands, "docker.service").delete_bridge("fn0")
+    assert commands.ran == ["/bin/ip link delete dev fn0 type bridge"]
+
+
+def test_an_unreadable_journal_is_an_empty_log() -> None:
+    commands = FakeCommands({"journalctl": "a\nb\n"})
+    assert Daemon(commands, "docker.service").log_since(1.5) == ["a", "b"]
+    assert "--since=@1.500" in commands.ran[0]
+    failing = FakeCommands({"journalctl": CommandFailed(["journalctl"], 1, "no journal")})
+    assert Daemon(failing, "docker.service").log_since(1.5) == []

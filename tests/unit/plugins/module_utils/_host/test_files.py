@@ -1,0 +1,73 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files on a host: a replacement that fails leaves the former file and no temporary one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host import files
+from ansible_collections.fleetnet.docker.plugins.plugin_utils import files as controller
+
+
+class Killed(BaseException):
+    """The module is interrupted at this point."""
+
+
+WRITERS = pytest.mark.parametrize("module", [files, controller], ids=["host", "controller"])
+
+
+@WRITERS
+@pytest.mark.parametrize("function", ["fsync", "chmod", "replace", "fdopen"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), Killed()])
+def test_a_replacement_that_fails_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: t.Any, function: str, error: BaseException
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("former")
+
+    def fail(*_arguments: object, **_options: object) -> t.NoReturn:
+        raise error
+
+    monkeypatch.setattr(module.os, function, fail)
+    with pytest.raises(type(error)):
+        module.write_atomically(str(path), "new")
+    monkeypatch.undo()
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {"file": "former"}
+
+
+@WRITERS
+def test_a_missing_folder_of_a_new_file(tmp_path: Path, module: t.Any) -> None:
+    """A host gets the folder; on the controller a path with a typo is an error."""
+    path = tmp_path / "folder" / "file"
+    if module is controller:
+        with pytest.raises(FileNotFoundError):
+            module.write_atomically(str(path), "new")
+    else:
+        module.write_atomically(str(path), "new")
+        assert path.read_text() == "new"
+
+
+def test_a_text_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"ab\xff")
+    with pytest.raises(FleetnetError, match=r"file: is not UTF-8 text \(byte 2\)\. Repair the file first"):
+        files.read_text(str(path))
+    with pytest.raises(FleetnetError):
+        files.back_up(str(path))
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_does_not_exist_can_be_removed(tmp_path: Path) -> None:
+    files.remove(str(tmp_path / "file"))
+    (tmp_path / "file").touch()
+    files.remove(str(tmp_path / "file"))
+    assert os.listdir(tmp_path) == []
