@@ -184,7 +184,7 @@ class DefaultBridgeExecutor:
         self._daemon.restart(seconds)
 
     def _activate(self, plan: DaemonPlan, own_unit: str | None, seconds: float) -> None:
-        """Let the daemon read its file, and use the bridge that ``own_unit`` creates. A restart may take ``seconds``."""
+        """Let the daemon read its file, and use the bridge that ``own_unit`` creates. A restart has ``seconds``."""
         if plan.writes_unit:
             self._daemon.install_own_bridge(own_unit)
         if plan.signal == RESTART:

@@ -65,7 +65,7 @@ def start_trace(monkeypatch):
 def test_the_start_waits_until_the_monitor_listens(start_trace):
     host = Host(OTHERS, OTHERS, OTHERS, LISTENS.format(0), "never read")
     start_trace(host).start([Flow("10.64.1.2", "10.64.17.2")], 60)
-    assert host.ran[-4:] == ["systemd-run --unit=fleetnet-trace.service", "read", "read", "read"]
+    assert host.ran[-5:] == ["systemd-run --unit=fleetnet-trace.service", "read", "read", "read", "nft -f"]
 
 
 def test_the_stop_waits_until_the_monitor_has_read_everything(start_trace):
