@@ -19,11 +19,12 @@ import traceback
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fleetbed import hosts, images, network, packages, process, retry, ssh, state, sysctls
+from fleetbed import checkout, hosts, images, network, packages, process, retry, ssh, state, sysctls
 from fleetbed.fleet import Fleets
 from fleetbed.paths import RECIPES, Paths
 from fleetbed.recipe import load
@@ -276,3 +277,21 @@ def test_up_mends_a_damaged_fleet(bed: Callable[[], Bed], damage: Callable[[Bed]
     damage(current)
     current.down()
     current.assert_nothing_left()
+
+
+def test_orphans_are_the_fleets_of_checkouts_that_no_longer_exist(
+    bed: Callable[[], Bed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = bed()
+    other = tmp_path / "other"
+    (other / "script").mkdir(parents=True)
+    (other / "script/fleet").touch()
+    current.up(SMALL)
+    monkeypatch.setattr(checkout, "ROOT", other)
+    current.up(replace(SMALL, name="g"))
+    fleets = current._fleets(current.engine)
+    assert fleets.down_orphans() == []
+    (other / "script/fleet").unlink()
+    assert fleets.down_orphans() == ["g"]
+    current.assert_works(SMALL)
+    assert not current.paths.fleet("g").exists()
