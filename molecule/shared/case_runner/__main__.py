@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Started on the host by ``run_cases.yml``, with the cases on standard input.
+"""Started on the host by ``tasks/run_cases.yml``, with the cases on standard input.
 
 They are a JSON object: ``engine``, the version of the host's engine; ``first``, a pattern for the name of the first
 case to run; ``groups``, each with a header and a list of cases.

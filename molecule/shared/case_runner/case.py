@@ -99,6 +99,8 @@ def _parse_case(data: Json, defaults: Json, engine: str, too_old: str) -> Case:
     if "net" in data:
         options["networks"] = [{"name": "t", **data["net"]}]
     fields = {key: value for key, value in data.items() if key not in ("options", "net", "since")}
+    if "interrupted" in data:
+        fields["interrupted"] = {**data["interrupted"], "options": {**defaults, **data["interrupted"]["options"]}}
     since = data.get("since")
     if since is not None and _version(engine) < _version(since):
         names = data.get("options", {})

@@ -21,8 +21,8 @@ import typing as t
 
 Json = dict[str, t.Any]
 
-# Seconds after which a run ends by SIGALRM.
-LIMIT = 300
+# Seconds after which a run ends by SIGALRM: only a run that hangs takes as long, even on an overloaded machine.
+LIMIT = 900
 
 
 class Modules:

@@ -61,6 +61,11 @@ def test_options() -> None:
     assert case.options == {"networks": [{"name": "t", "mtu": 9}], "prune": True, "a": 2, "b": 1}
 
 
+def test_the_options_of_all_cases_apply_to_an_interrupted_run() -> None:
+    (case,) = parse({"name": "c", "interrupted": {"options": {"b": 2}, "during": "true"}}, options={"a": 1})
+    assert case.interrupted == {"options": {"a": 1, "b": 2}, "during": "true"}
+
+
 def test_older_engines_must_refuse_and_nothing_is_inspected() -> None:
     data = {"name": "c", "since": "28.0", "options": {"bip6": "::1"}, "seen": {"true": "x"}, "operations": "y"}
     (case,) = parse(data)
