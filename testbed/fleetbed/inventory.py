@@ -24,8 +24,8 @@ def render(hosts: Sequence[Member], versions: Mapping[str, str], folder: Path, s
     common = {
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(folder / "id_ed25519"),
-        # Detect dead connections: a recreated host can have the address of an old connection. After two minutes, because
-        # a busy host may not answer for a while.
+        # Detect dead connections: a recreated host can have the address of an old connection. Busy hosts have two
+        # minutes to answer.
         "ansible_ssh_common_args": (
             f'-o UserKnownHostsFile="{folder / "known_hosts"}" -o GlobalKnownHostsFile=/dev/null '
             "-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o ServerAliveInterval=5 -o ServerAliveCountMax=24"
