@@ -24,10 +24,11 @@ def render(hosts: Sequence[Member], versions: Mapping[str, str], folder: Path, s
     common = {
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(folder / "id_ed25519"),
-        # Detect dead connections: a recreated host can have the address of an old connection.
+        # Detect dead connections: a recreated host can have the address of an old connection. Busy hosts have two
+        # minutes to answer.
         "ansible_ssh_common_args": (
             f'-o UserKnownHostsFile="{folder / "known_hosts"}" -o GlobalKnownHostsFile=/dev/null '
-            "-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o ServerAliveInterval=5"
+            "-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o ServerAliveInterval=5 -o ServerAliveCountMax=24"
         ),
         "ansible_python_interpreter": "/usr/bin/python3",
     }

@@ -44,7 +44,7 @@ def label(damages: dict[str, tuple[str, ...]]) -> str:
     return ", ".join(itertools.chain(*damages.values())).replace(" ", "-")
 
 
-@pytest.mark.parametrize("damages", rounds(), ids=label)
+@pytest.mark.parametrize("damages", list(rounds()), ids=label)
 def test_the_cause_of_each_damage_is_reported(fleet, table, damages):
     with fleet.damaged({host: [DAMAGES[name] for name in names] for host, names in damages.items()}):
         causes = fleet.verify()

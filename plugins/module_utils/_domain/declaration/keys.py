@@ -30,6 +30,7 @@ RUN_KEYS = (
     "observed",
     "on_drift",
     "plan",
+    "plan_gather",
     "plan_group",
     "plan_json_file",
     "plan_lock_file",
