@@ -13,13 +13,14 @@ import dataclasses
 import hashlib
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
-    Prefix,
-    block_size,
-    format_address,
-    parse_address,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import (
+    LENGTH_V6,
+    parse_places,
+    parse_ranges,
+    parse_subnets,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     ANY,
     DEFAULT_BRIDGE,
@@ -63,8 +64,6 @@ NETWORK_KEYS = (
     "prefix_length",
     "subnet",
 )
-# The prefix length of a network's slot in an IPv6 block; address autoconfiguration requires it.
-LENGTH_V6 = 64
 # What decides about traffic with the outside: Docker's rules alone, or policy lines alone.
 _OUTSIDE = ("docker", "policy")
 # Drivers that put containers on the host's own segment: several hosts can have the LAN's subnet.
@@ -189,7 +188,7 @@ def _parse_network(
         raise fields.fail("name", "is an IP address, which policy lines use for the outside. Choose another name.")
     driver = fields.text("driver", "bridge")
     fields.check("driver", driver_problem(driver))
-    subnets = _parse_subnets(fields)
+    subnets = parse_subnets(fields)
     if subnets and fields.has("prefix_length"):
         raise fields.fail(
             "prefix_length",
@@ -213,10 +212,10 @@ def _parse_network(
         prefix_length=length,
         driver=driver,
         subnets=subnets,
-        gateways=_parse_places(fields, "gateway", fields.raw("gateway"), subnets, length),
-        ip_ranges=_parse_ranges(fields, subnets, length, versions),
+        gateways=parse_places(fields, "gateway", fields.raw("gateway"), subnets, length),
+        ip_ranges=parse_ranges(fields, subnets, length, versions),
         aux={
-            key: _parse_places(fields, f"aux_addresses.{key}", value, subnets, length)
+            key: parse_places(fields, f"aux_addresses.{key}", value, subnets, length)
             for key, value in sorted(fields.mapping("aux_addresses").items())
         },
         internal=internal,
@@ -265,79 +264,6 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _parse_subnets(fields: Fields) -> tuple[Prefix, ...]:
-    subnets = fields.prefixes("subnet")
-    if len({subnet.version for subnet in subnets}) < len(subnets):
-        raise fields.fail("subnet", "contains two subnets of one IP version. Set at most one of each.")
-    return tuple(sorted(subnets))
-
-
-def _parse_places(fields: Fields, key: str, value: t.Any, subnets: tuple[Prefix, ...], length: int) -> dict[int, int]:
-    """Parse addresses in the subnet: one number for both IP versions, or addresses of pinned subnets.
-
-    Return offsets in the subnet by IP version.
-    """
-    places: dict[int, int] = {}
-    if value is None:
-        return places
-    if isinstance(value, int) and not isinstance(value, bool):
-        # The IPv4 subnet is the smaller one.
-        size = block_size(4, length)
-        if not (1 <= value <= size - 2 or 1 - size <= value <= -2):
-            raise fields.refuse(
-                key, value, f"must be from 1 to {size - 2} in a subnet of /{length}, or from -2 down to {1 - size}."
-            )
-        return {4: value, 6: value}
-    what = "gateway" if key == "gateway" else "address"
-    for text in value if isinstance(value, (list, tuple)) else [value]:
-        version, address = fields.parse_address(key, text)
-        if not subnets:
-            raise fields.refuse(
-                key,
-                text,
-                f"cannot be an address: the network has another subnet on each host. Set the {what}'s number in the "
-                "subnet (1, or -2 for the last but one), or pin the network's subnet.",
-            )
-        subnet = next((pinned for pinned in subnets if pinned.version == version), None)
-        if subnet is None:
-            raise fields.refuse(key, text, f"is not in the subnet {subnets[0]}. Use an address of it.")
-        if version in places:
-            raise fields.refuse(key, text, f"is the second IPv{version} address. Set at most one.")
-        places[version] = address - subnet.address
-    return places
-
-
-def _parse_ranges(
-    fields: Fields, subnets: tuple[Prefix, ...], length: int, versions: t.Sequence[int]
-) -> dict[int, Prefix]:
-    """Parse the ranges that containers get addresses from; return them relative to the subnet's first address."""
-    ranges: dict[int, Prefix] = {}
-    for block in fields.prefixes("ip_range"):
-        version = block.version
-        if version in ranges:
-            raise fields.refuse("ip_range", str(block), f"is the second IPv{version} range. Set at most one.")
-        if subnets:
-            subnet = next((pinned for pinned in subnets if pinned.contains(block)), None)
-            if subnet is None:
-                names = " or ".join(str(pinned) for pinned in subnets)
-                raise fields.refuse("ip_range", str(block), f"is not in the subnet {names}. Use a part of it.")
-            ranges[version] = Prefix(version, block.address - subnet.address, block.length)
-            continue
-        if version not in versions:
-            raise fields.refuse("ip_range", str(block), f"requires an IPv{version} supernet. Leave it out.")
-        whole = Prefix(version, 0, length if version == 4 else LENGTH_V6)
-        if not whole.contains(block):
-            half = f"{format_address(version, whole.size // 2)}/{whole.length + 1}"
-            raise fields.refuse(
-                "ip_range",
-                str(block),
-                f"is not in the subnet: the network has another subnet of /{whole.length} on each host. Count the "
-                f"range from the subnet's first address ({half} is the upper half), or pin the network's subnet.",
-            )
-        ranges[version] = block
-    return ranges
 
 
 def _check_blocks(fields: Fields, network: Network, versions: t.Sequence[int]) -> None:

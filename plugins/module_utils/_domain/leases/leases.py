@@ -21,7 +21,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Scheme
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import LENGTH_V6, Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import LENGTH_V6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
