@@ -11,11 +11,12 @@ import os
 from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet, parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import named_hosts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import address_table
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import check_conflicts, named_hosts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import check_conflicts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan, take_out
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices

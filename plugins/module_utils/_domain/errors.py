@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+# A message names at most this many hosts.
+_MOST_HOSTS = 5
+
 
 class FleetnetError(Exception):
     """An expected failure. Its text is the complete message for the user, in one line if possible.
@@ -36,3 +39,9 @@ class InvalidValue(FleetnetError):
 
 class Unsupported(FleetnetError):
     """The engine, the kernel or a tool on the host does not support something. The text names the required version."""
+
+
+def named_hosts(hosts: t.Sequence[str]) -> str:
+    """Hosts for a message: the first ones by name, the others counted."""
+    more = f" and {len(hosts) - _MOST_HOSTS} more" if len(hosts) > _MOST_HOSTS else ""
+    return f"host{'s' if len(hosts) > 1 else ''} {', '.join(hosts[:_MOST_HOSTS])}{more}"

@@ -17,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import (
     LENGTH_V6,
+    ON_THE_LAN,
     parse_places,
     parse_ranges,
     parse_subnets,
@@ -66,8 +67,6 @@ NETWORK_KEYS = (
 )
 # What decides about traffic with the outside: Docker's rules alone, or policy lines alone.
 _OUTSIDE = ("docker", "policy")
-# Drivers that put containers on the host's own segment: several hosts can have the LAN's subnet.
-ON_THE_LAN = ("ipvlan", "macvlan")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +75,8 @@ class Network:
 
     ``prefix_length`` is that of its IPv4 slot; in IPv6 every slot is a /64. ``subnets`` are pinned ones, at most one of
     each IP version, instead of slots. ``gateways``, ``ip_ranges`` and ``aux`` (by name) are offsets by IP version;
-    negative ones count from the subnet's end. ``driver_options`` are as written; ``mtu`` and ``bridge_name`` include
-    them.
+    negative ones count from the subnet's end. ``host_ranges`` are the ``ip_ranges`` of single hosts. ``driver_options``
+    are as written; ``mtu`` and ``bridge_name`` include them.
 
     Any declared network can open flows to one that is ``open``. Containers on one that is ``local`` reach only those on
     the same host. ``ingress_by_policy`` and ``egress_by_policy``: only policy lines allow traffic from, or to, the
@@ -92,6 +91,7 @@ class Network:
     subnets: tuple[Prefix, ...] = ()
     gateways: t.Mapping[int, int] = dataclasses.field(default_factory=dict)
     ip_ranges: t.Mapping[int, Prefix] = dataclasses.field(default_factory=dict)
+    host_ranges: t.Mapping[str, t.Mapping[int, Prefix]] = dataclasses.field(default_factory=dict)
     aux: t.Mapping[str, t.Mapping[int, int]] = dataclasses.field(default_factory=dict)
     internal: bool = False
     attachable: bool = False
@@ -113,8 +113,20 @@ class Network:
         """The pinned subnet of an IP version."""
         return next((subnet for subnet in self.subnets if subnet.version == version), None)
 
-    def block(self, subnet: Prefix) -> tuple[Prefix, Prefix | None, tuple[int, int] | None, dict[str, tuple[int, int]]]:
-        """One of the network's address blocks: subnet, range, gateway and reserved addresses.
+    @property
+    def on_a_segment(self) -> bool:
+        """Whether its containers are on an L2 segment of the hosts. Without ``parent`` the engine isolates them."""
+        return self.driver in ON_THE_LAN and "parent" in dict(self.driver_options)
+
+    def ip_range(self, subnet: Prefix, host: str | None = None) -> Prefix | None:
+        """The part of a subnet from which a host's engine allocates addresses; None for the whole subnet."""
+        inside = self.host_ranges.get(host or "", self.ip_ranges).get(subnet.version)
+        return None if inside is None else subnet.at(inside.address, inside.length)
+
+    def block(
+        self, subnet: Prefix, host: str | None = None
+    ) -> tuple[Prefix, Prefix | None, tuple[int, int] | None, dict[str, tuple[int, int]]]:
+        """One of the network's address blocks on a host: subnet, range, gateway and reserved addresses.
 
         Addresses are (IP version, integer). Without a declared gateway a bridge network has the first address; for
         other drivers the gateway belongs to the LAN.
@@ -124,11 +136,10 @@ class Network:
         def at(place: int) -> tuple[int, int]:
             return version, subnet.address + place if place >= 0 else subnet.last + 1 + place
 
-        inside = self.ip_ranges.get(version)
         gateway = self.gateways.get(version, 1 if self.driver == "bridge" else None)
         return (
             subnet,
-            None if inside is None else subnet.at(inside.address, inside.length),
+            self.ip_range(subnet, host),
             None if gateway is None else at(gateway),
             {name: at(places[version]) for name, places in self.aux.items() if version in places},
         )
@@ -205,6 +216,7 @@ def _parse_network(
     options = _parse_driver_options(fields, driver, internal, [each.version for each in subnets] or versions)
     labels = fields.pairs("labels") or ()
     check_labels(fields, labels)
+    ranges, host_ranges = parse_ranges(fields, driver, subnets, length, versions)
     network = Network(
         name=name,
         path=path,
@@ -213,7 +225,8 @@ def _parse_network(
         driver=driver,
         subnets=subnets,
         gateways=parse_places(fields, "gateway", fields.raw("gateway"), subnets, length),
-        ip_ranges=parse_ranges(fields, subnets, length, versions),
+        ip_ranges=ranges,
+        host_ranges=host_ranges,
         aux={
             key: parse_places(fields, f"aux_addresses.{key}", value, subnets, length)
             for key, value in sorted(fields.mapping("aux_addresses").items())
@@ -273,8 +286,7 @@ def _check_blocks(fields: Fields, network: Network, versions: t.Sequence[int]) -
     """
     examples = {4: Prefix(4, 10 << 24, network.prefix_length), 6: Prefix(6, 0xFD << 120, LENGTH_V6)}
     for subnet in network.subnets or [examples[version] for version in versions]:
-        block = make_block(*network.block(subnet))
-        problem = block_problem(block)
+        problem = block_problem(make_block(*network.block(subnet)))
         if problem is not None:
             key, _dot, name = problem.option.partition(".")
             value = fields.mapping("aux_addresses")[name] if name else fields.raw(key)

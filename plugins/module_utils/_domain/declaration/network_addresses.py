@@ -16,6 +16,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields imp
 
 # The prefix length of a network's slot in an IPv6 block; address autoconfiguration requires it.
 LENGTH_V6 = 64
+# Drivers that put containers on the host's own segment: several hosts can have the LAN's subnet.
+ON_THE_LAN = ("ipvlan", "macvlan")
 
 
 def parse_subnets(fields: Fields) -> tuple[Prefix, ...]:
@@ -62,28 +64,44 @@ def parse_places(fields: Fields, key: str, value: t.Any, subnets: tuple[Prefix, 
 
 
 def parse_ranges(
-    fields: Fields, subnets: tuple[Prefix, ...], length: int, versions: t.Sequence[int]
+    fields: Fields, driver: str, subnets: tuple[Prefix, ...], length: int, versions: t.Sequence[int]
+) -> tuple[dict[int, Prefix], dict[str, dict[int, Prefix]]]:
+    """Parse the ranges that containers get addresses from: those of all hosts, and those by host."""
+    value = fields.raw("ip_range")
+    if not isinstance(value, t.Mapping):
+        return _parse_range(fields, "ip_range", subnets, length, versions), {}
+    if driver not in ON_THE_LAN:
+        raise fields.fail(
+            "ip_range", f"is by host, which requires driver {' or '.join(ON_THE_LAN)}. Set one range for all hosts."
+        )
+    by_host = fields.mapping("ip_range")
+    inner = Fields(by_host, fields.at("ip_range"), list(by_host), fields.host)
+    return {}, {host: _parse_range(inner, host, subnets, length, versions) for host in sorted(by_host)}
+
+
+def _parse_range(
+    fields: Fields, key: str, subnets: tuple[Prefix, ...], length: int, versions: t.Sequence[int]
 ) -> dict[int, Prefix]:
-    """Parse the ranges that containers get addresses from; return them relative to the subnet's first address."""
+    """Parse a range of each IP version; return them relative to the subnet's first address."""
     ranges: dict[int, Prefix] = {}
-    for block in fields.prefixes("ip_range"):
+    for block in fields.prefixes(key):
         version = block.version
         if version in ranges:
-            raise fields.refuse("ip_range", str(block), f"is the second IPv{version} range. Set at most one.")
+            raise fields.refuse(key, str(block), f"is the second IPv{version} range. Set at most one.")
         if subnets:
             subnet = next((pinned for pinned in subnets if pinned.contains(block)), None)
             if subnet is None:
                 names = " or ".join(str(pinned) for pinned in subnets)
-                raise fields.refuse("ip_range", str(block), f"is not in the subnet {names}. Use a part of it.")
+                raise fields.refuse(key, str(block), f"is not in the subnet {names}. Use a part of it.")
             ranges[version] = Prefix(version, block.address - subnet.address, block.length)
             continue
         if version not in versions:
-            raise fields.refuse("ip_range", str(block), f"requires an IPv{version} supernet. Leave it out.")
+            raise fields.refuse(key, str(block), f"requires an IPv{version} supernet. Leave it out.")
         whole = Prefix(version, 0, length if version == 4 else LENGTH_V6)
         if not whole.contains(block):
             half = f"{format_address(version, whole.size // 2)}/{whole.length + 1}"
             raise fields.refuse(
-                "ip_range",
+                key,
                 str(block),
                 f"is not in the subnet: the network has another subnet of /{whole.length} on each host. Count the "
                 f"range from the subnet's first address ({half} is the upper half), or pin the network's subnet.",

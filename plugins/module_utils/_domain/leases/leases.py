@@ -74,6 +74,10 @@ class LeaseBook:
         slot = (leases.slots.get(network) or leases.departed_slots.get(network)) if leases else None
         return slot.length if slot else None
 
+    def hosts(self) -> frozenset[str]:
+        """Names of hosts with a lease, departed or not."""
+        return frozenset(name for leases in self.families for name in (*leases.blocks, *leases.departed_blocks))
+
     def departed(self) -> frozenset[str]:
         """Names of hosts and networks that are no longer declared."""
         return frozenset(name for leases in self.families for name in (*leases.departed_slots, *leases.departed_blocks))

@@ -22,7 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, named_hosts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import Leases
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.free_blocks import FreeBlocks
@@ -36,8 +36,6 @@ _PRIVATE = {
 }
 # Routes of this length or shorter are default routes: the two halves that VPN clients set, and 2000::/3.
 _DEFAULT_ROUTE_LENGTH = {4: 1, 6: 3}
-# A conflict on many hosts is one line, which names at most this many of them.
-_MOST_HOSTS = 5
 
 
 class Claim(t.NamedTuple):
@@ -85,12 +83,6 @@ class Conflicts(FleetnetError):
         super().__init__(
             f"{len(conflicts)} address conflict(s) between the plan and the hosts. No host was changed:\n{lines}"
         )
-
-
-def named_hosts(hosts: t.Sequence[str]) -> str:
-    """Hosts for a message: the first ones by name, the others counted."""
-    more = f" and {len(hosts) - _MOST_HOSTS} more" if len(hosts) > _MOST_HOSTS else ""
-    return f"host{'s' if len(hosts) > 1 else ''} {', '.join(hosts[:_MOST_HOSTS])}{more}"
 
 
 def check_conflicts(plan: FleetPlan, reports: t.Mapping[str, Report]) -> list[str]:

@@ -26,6 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, lease
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.policy import make_policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.segments import check_segments
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS, Underlay
 
 
@@ -121,8 +122,16 @@ def take_out(
                 f"is neither a host of the fleet nor departed. {nearest(name, names)}",
             )
     reservations = {host: blocks for host, blocks in fleet.reservations.items() if host not in leaving}
+    networks = tuple(
+        dataclasses.replace(network, host_ranges=ranges) if len(ranges) < len(network.host_ranges) else network
+        for network in fleet.networks
+        for ranges in [{host: each for host, each in network.host_ranges.items() if host not in leaving}]
+    )
     # Networks may name a leaving host as a carrier: it becomes an empty group.
-    return dataclasses.replace(fleet, reservations=reservations), {**groups, **dict.fromkeys(leaving, ())}
+    return (
+        dataclasses.replace(fleet, reservations=reservations, networks=networks),
+        {**groups, **dict.fromkeys(leaving, ())},
+    )
 
 
 def make_plan(
@@ -136,8 +145,10 @@ def make_plan(
         raise InvalidValue(PREFIX + "group", [], "no host found. Add hosts to the group")
     names = [host.name for host in hosts]
     known = frozenset(names)
+    # Hosts with a lease that are not in the fleet, or no longer.
+    left = (held.hosts() if held else frozenset()) - known
     for reserved in fleet.reservations:
-        if reserved not in known and (held is None or reserved not in held.departed()):
+        if reserved not in known and reserved not in left:
             raise InvalidValue(
                 f"{PREFIX}reservations.{reserved}",
                 reserved,
@@ -156,6 +167,7 @@ def make_plan(
         check_host(fleet, [*carried, *host.networks], host)
         if fleet.default_bridge:
             check_default_bridge(default_bridge_options(plan, host), host.name)
+    check_segments(fleet.networks, hosts, carriers, left)
     return plan
 
 
