@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.confl
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan, take_out
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.used_blocks import check_used_blocks
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import lock_file
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
@@ -30,6 +31,9 @@ ARGUMENT_SPEC: Result = {
     "lock_file": {"type": "path", "required": True},
     "observed": {"type": "str"},
     "reclaim": {"type": "list", "elements": "str", "default": []},
+    "reclaim_unreachable": {"type": "bool", "default": False},
+    "removed": {"type": "list", "elements": "str", "default": []},
+    "renumber": {"type": "bool", "default": False},
     "without": {"type": "list", "elements": "str", "default": []},
     "write_lock": {"type": "bool", "default": True},
     "slices": {"type": "bool", "default": True},
@@ -52,11 +56,15 @@ class ActionModule(FleetAction):
             before, held = lock_file.read(path)
             if held is not None and arguments["reclaim"]:
                 warnings += _not_departed(held, arguments["reclaim"])
-                held = held.without(arguments["reclaim"])
+                held = held.reclaimed(arguments["reclaim"], arguments["reclaim_unreachable"])
+            if held is not None:
+                held = held.with_removed(arguments["removed"])
             plan = plan_fleet(inventory, held, frozenset(arguments["without"]))
             if arguments["observed"]:
                 registered = inventory.registered(arguments["observed"])
                 reports = {host: result["network_info"] for host, result in registered.items()}
+                if not arguments["renumber"]:
+                    check_used_blocks(plan, reports)
                 unobserved = check_conflicts(plan, reports)
                 plan = fit_to_underlay(plan, reports)
             after = lockfile.render(plan.leases)

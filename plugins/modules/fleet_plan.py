@@ -53,9 +53,31 @@ options:
       - Names of departed hosts and networks whose leases are released. Other leases are kept, so that a host or network
         that returns gets the same addresses.
       - The module warns about a name that is not departed.
+      - A host that may still use its block is an error, unless O(reclaim_unreachable=true). It is one that left the
+        group and was in no later run in O(removed).
     type: list
     elements: str
     default: []
+  reclaim_unreachable:
+    description:
+      - Consent to O(reclaim) the blocks of hosts that may still use them, because these hosts no longer exist.
+        Otherwise two hosts can have the same addresses.
+    type: bool
+    default: false
+  removed:
+    description:
+      - Names of hosts of O(without) from which everything of this collection has been removed. The lock file holds them
+        under C(removed_hosts), and O(reclaim) releases their blocks without further consent.
+    type: list
+    elements: str
+    default: []
+  renumber:
+    description:
+      - Consent to leases in which a host's block is one that another host uses, according to O(observed). The networks
+        of both are recreated.
+      - Without it such leases are an error. The lock file is lost, or not the newest one.
+    type: bool
+    default: false
   without:
     description:
       - Names of hosts that are planned as if they were no longer in the group. Their leases are kept as departed.

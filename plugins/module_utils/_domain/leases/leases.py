@@ -26,6 +26,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
+_RENUMBER = (
+    f"remove the lock file and add -e {PREFIX}renumber=true to assign new addresses to all hosts and networks, which "
+    "recreates the networks"
+)
+
 
 class Slot(t.NamedTuple):
     """A network's subnet in each host's block: offset from the block's first address, prefix length in bits."""
@@ -55,9 +60,13 @@ class Leases:
 
 @dataclasses.dataclass(frozen=True)
 class LeaseBook:
-    """All leases of a fleet: those of IPv4, of IPv6, or both."""
+    """All leases of a fleet: those of IPv4, of IPv6, or both.
+
+    ``removed`` are names of departed hosts that no longer use their blocks: playbooks/remove_host.yml reached them.
+    """
 
     families: tuple[Leases, ...] = ()
+    removed: frozenset[str] = frozenset()
 
     def of(self, version: int) -> Leases | None:
         """The leases of an IP version."""
@@ -82,14 +91,38 @@ class LeaseBook:
         """Names of hosts and networks that are no longer declared."""
         return frozenset(name for leases in self.families for name in (*leases.departed_slots, *leases.departed_blocks))
 
-    def without(self, names: t.Collection[str]) -> LeaseBook:
-        """The book without the departed leases of these names. Declared hosts and networks keep their leases."""
+    def departed_hosts(self) -> dict[str, list[Prefix]]:
+        """The blocks of hosts that are no longer declared, IPv4 first."""
+        found: dict[str, list[Prefix]] = {}
+        for leases in self.families:
+            for host, block in leases.departed_blocks.items():
+                found.setdefault(host, []).append(block)
+        return found
+
+    def with_removed(self, hosts: t.Iterable[str]) -> LeaseBook:
+        """The book with these hosts marked as removed. The mark applies as long as they are departed."""
+        return dataclasses.replace(self, removed=self.removed.union(hosts))
+
+    def reclaimed(self, names: t.Collection[str], unreachable: bool) -> LeaseBook:
+        """The book without the departed leases of these names. Declared hosts and networks keep their leases.
+
+        Raises InvalidValue for a host that may still use its block, unless ``unreachable`` is the consent to that.
+        """
+        for host, blocks in sorted(self.departed_hosts().items()):
+            if host in names and host not in self.removed and not unreachable:
+                raise InvalidValue(
+                    PREFIX + "reclaim",
+                    host,
+                    f"may still use {' and '.join(map(str, blocks))}: it left the group, and playbooks/remove_host.yml "
+                    "has not reached it since. Add it to the inventory, in any group, and run that playbook with "
+                    f"-e {PREFIX}remove={host}. If the host no longer exists, add -e {PREFIX}remove_unreachable=true",
+                )
         families = []
         for leases in self.families:
             slots = {name: slot for name, slot in leases.departed_slots.items() if name not in names}
             blocks = {name: block for name, block in leases.departed_blocks.items() if name not in names}
             families.append(dataclasses.replace(leases, departed_slots=slots, departed_blocks=blocks))
-        return LeaseBook(tuple(families))
+        return LeaseBook(tuple(families), self.removed.difference(names))
 
 
 def lease(fleet: Fleet, hosts: t.Sequence[str], held: LeaseBook | None) -> LeaseBook:
@@ -105,10 +138,10 @@ def lease(fleet: Fleet, hosts: t.Sequence[str], held: LeaseBook | None) -> Lease
             raise InvalidValue(
                 PREFIX + _suffixed("supernet", leases.supernet.version),
                 None,
-                f"is missing, and the lock file holds leases from {leases.supernet}. Set it to that, or remove the "
-                "lock file to assign new addresses to all hosts and networks",
+                f"is missing, and the lock file holds leases from {leases.supernet}. Set it to that, or " + _RENUMBER,
             )
-    return LeaseBook(tuple(_lease_family(fleet, scheme, hosts, held) for scheme in fleet.schemes))
+    book = LeaseBook(tuple(_lease_family(fleet, scheme, hosts, held) for scheme in fleet.schemes))
+    return dataclasses.replace(book, removed=held.removed.intersection(book.departed_hosts()))
 
 
 def _suffixed(key: str, version: int) -> str:
@@ -130,8 +163,7 @@ def _check_held(scheme: Scheme, held: Leases) -> None:
         raise InvalidValue(
             PREFIX + _suffixed("supernet", version),
             str(scheme.supernet),
-            f"the lock file holds leases from {held.supernet}. Set it to that, or remove the lock file to assign new "
-            "addresses to all hosts and networks",
+            f"the lock file holds leases from {held.supernet}. Set it to that, or " + _RENUMBER,
         )
     if scheme.host_prefix_length != held.host_prefix_length:
         raise InvalidValue(
@@ -139,7 +171,7 @@ def _check_held(scheme: Scheme, held: Leases) -> None:
             scheme.host_prefix_length,
             f"hosts hold leases of /{held.host_prefix_length} blocks, and leases do not move. Set it to "
             f"{held.host_prefix_length}. For networks that do not fit, pin a subnet outside of the supernet, or "
-            "remove the lock file to assign new addresses to all hosts and networks",
+            + _RENUMBER,
         )
 
 

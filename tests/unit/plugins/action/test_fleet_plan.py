@@ -142,7 +142,10 @@ def test_reclaim(controller):
     controller.run()
     assert controller.held()["departed"]["hosts"] == {"h1": "10.64.0.0/20"}
     assert controller.held()["hosts"] == {"h2": "10.64.16.0/20", "h3": "10.64.32.0/20"}
-    output = controller.run("-e", "docker_fleet_reclaim=h1,h2")
+    refused = controller.run("-e", "docker_fleet_reclaim=h1,h2", fails=True)
+    assert "docker_fleet_reclaim: 'h1': may still use 10.64.0.0/20" in refused
+    assert controller.held()["departed"]["hosts"] == {"h1": "10.64.0.0/20"}
+    output = controller.run("-e", "docker_fleet_reclaim=h1,h2", "-e", "docker_fleet_remove_unreachable=true")
     assert "reclaim: 'h2' was declared in the last run. Only departed names can be reclaimed" in output
     assert "departed" not in controller.held()
     controller.declare(["h2", "h3", "h4"])
@@ -166,6 +169,11 @@ def test_a_host_that_leaves_keeps_its_lease_and_is_named_explicitly(controller):
     assert controller.held()["departed"]["hosts"] == {"h2": "10.64.48.0/20"}
     controller.run("-e", leaves)
     assert controller.lock.read_text() == text
+    output = controller.run(
+        "-e", json.dumps({"docker_fleet_plan_without": ["h2"], "docker_fleet_plan_removed": ["h2"]})
+    )
+    assert controller.held()["departed"] == {"networks": {}, "hosts": {}, "removed_hosts": {"h2": "10.64.48.0/20"}}
+    assert "  host h2 10.64.48.0/20, removed\n" in output
     controller.declare(["h1"])
     controller.run("-e", leaves)  # it is no longer in the inventory, and has departed
     output = controller.run("-e", json.dumps({"docker_fleet_plan_without": ["h3"]}), fails=True)

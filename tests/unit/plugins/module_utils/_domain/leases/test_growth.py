@@ -17,6 +17,10 @@ HELD = plan_of(FLEET, HOSTS).leases
 # without web and h1
 LEFT = plan_of({**FLEET, "networks": ["db"]}, {"h2": HOSTS["h2"]}, held=HELD).leases
 
+RENUMBER = (
+    "remove the lock file and add -e docker_fleet_renumber=true to assign new addresses to all hosts and networks, "
+    "which recreates the networks."
+)
 CASES = {
     "a network grows": (
         {"networks": [{"name": "web", "prefix_length": 23}]},
@@ -30,22 +34,21 @@ CASES = {
         HOSTS,
         HELD,
         "docker_fleet_host_prefix_length: 19: hosts hold leases of /20 blocks, and leases do not move. Set it to 20. "
-        "For networks that do not fit, pin a subnet outside of the supernet, or remove the lock file to assign new "
-        "addresses to all hosts and networks.",
+        "For networks that do not fit, pin a subnet outside of the supernet, or " + RENUMBER,
     ),
     "the supernet grows": (
         {"supernet": "10.64.0.0/12"},
         HOSTS,
         HELD,
         "docker_fleet_supernet: '10.64.0.0/12': the lock file holds leases from 10.64.0.0/19. Set it to that, or "
-        "remove the lock file to assign new addresses to all hosts and networks.",
+        + RENUMBER,
     ),
     "IPv4 leaves": (
         {"supernet": None, "supernet_v6": "fd00:64::/48"},
         {"h1": {"ansible_host": "2001:db8::1"}},
         HELD,
         "docker_fleet_supernet: None: is missing, and the lock file holds leases from 10.64.0.0/19. Set it to that, or "
-        "remove the lock file to assign new addresses to all hosts and networks.",
+        + RENUMBER,
     ),
     "a network that does not fit": (
         {"networks": ["db", {"name": "wide", "prefix_length": 21}]},
