@@ -10,7 +10,6 @@ policy and networks, addresses within their subnets. The plan checks the address
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
@@ -35,9 +34,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import LENGTH_V6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import PolicyLine
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_parser import parse_policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.supernet import (
+    PUBLIC,
+    supernet_problem,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import space_problem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,15 +186,16 @@ def _parse_schemes(fields: Fields, leased_host_length: t.Callable[[int], int | N
             PREFIX + "host_prefix_length_v6",
             f"requires {PREFIX}supernet_v6, which is missing. Set it, or leave this out.",
         )
+    public = fields.boolean(PUBLIC, False)
     for scheme in schemes:
         suffix = "_v6" if scheme.supernet.version == 6 else ""
+        fields.check(f"{PREFIX}supernet{suffix}", supernet_problem(scheme.supernet, public))
         if scheme.host_prefix_length < scheme.supernet.length:
             raise fields.fail(
                 f"{PREFIX}supernet{suffix}",
                 f"is too small for a block of /{scheme.host_prefix_length} ({PREFIX}host_prefix_length{suffix}). Use a "
                 "larger supernet, or a longer prefix length.",
             )
-        fields.check(f"{PREFIX}supernet{suffix}", space_problem(ipaddress.ip_network(str(scheme.supernet))))
     return tuple(schemes)
 
 

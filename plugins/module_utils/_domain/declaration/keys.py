@@ -16,6 +16,7 @@ FLEET_KEYS = (
     "network_prefix_length",
     "networks",
     "policy",
+    "public_supernet",
     "reservations",
     "supernet",
     "supernet_v6",

@@ -57,6 +57,21 @@ def test_the_smallest_declaration_is_complete():
     ]
 
 
+@pytest.mark.parametrize(
+    "fleet",
+    [
+        {"supernet": "100.64.0.0/12"},
+        {"supernet": "192.168.0.0/16"},
+        {"supernet": "198.18.0.0/15"},
+        {"supernet": "8.0.0.0/8", "public_supernet": True},
+        {"supernet": None, "supernet_v6": "2001:db8::/48"},
+    ],
+)
+def test_a_supernet_is_private_or_declared_as_public(fleet):
+    hosts = {"h1": {"ansible_host": "fd00::1" if fleet["supernet"] is None else "192.0.2.1"}}
+    assert plan_of(fleet, hosts)
+
+
 def test_a_mistyped_variable_is_found():
     assert unknown_variables(["docker_fleet_suppernet", "docker_fleet_supernet", "other"]) == ["docker_fleet_suppernet"]
     error = refuse_unknown_variable("docker_fleet_suppernet", "10.64.0.0/12", "h1")
