@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import typing as t
 
 from ansible.utils.display import Display
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet, parse_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import named_hosts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import address_table
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import check_conflicts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import plan_around
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan, take_out
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
@@ -59,14 +61,17 @@ class ActionModule(FleetAction):
                 held = held.reclaimed(arguments["reclaim"], arguments["reclaim_unreachable"])
             if held is not None:
                 held = held.with_removed(arguments["removed"])
-            plan = plan_fleet(inventory, held, frozenset(arguments["without"]))
+            without, renumber = frozenset(arguments["without"]), arguments["renumber"]
             if arguments["observed"]:
                 registered = inventory.registered(arguments["observed"])
                 reports = {host: result["network_info"] for host, result in registered.items()}
-                if not arguments["renumber"]:
+                plan = plan_around(lambda avoid: plan_fleet(inventory, held, without, renumber, avoid), reports)
+                if not renumber:
                     check_used_blocks(plan, reports)
-                unobserved = check_conflicts(plan, reports)
+                unobserved = [host.name for host in plan.hosts if not reports.get(host.name)]
                 plan = fit_to_underlay(plan, reports)
+            else:
+                plan = plan_fleet(inventory, held, without, renumber)
             after = lockfile.render(plan.leases)
             # Without write_lock this is a dry run, and a later task reports the change.
             changed = after != before and arguments["write_lock"]
@@ -102,8 +107,15 @@ class ActionModule(FleetAction):
         return result
 
 
-def plan_fleet(inventory: Inventory, held: LeaseBook | None, without: frozenset[str] = frozenset()) -> FleetPlan:
-    """Return the plan of the inventory's declaration with the held leases.
+def plan_fleet(
+    inventory: Inventory,
+    held: LeaseBook | None,
+    without: frozenset[str] = frozenset(),
+    renumber: bool = False,
+    avoid: t.Collection[Prefix] = (),
+) -> FleetPlan:
+    """Return the plan of the inventory's declaration with the held leases, which move only with ``renumber``. New
+    leases are none of the blocks of ``avoid``.
 
     The hosts of ``without`` are left out. They may still be in the inventory, or have departed.
     """
@@ -111,7 +123,7 @@ def plan_fleet(inventory: Inventory, held: LeaseBook | None, without: frozenset[
     declared = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
     fleet, groups = take_out(without, declared, inventory.hosts, inventory.groups, held)
     hosts = [parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts if name not in without]
-    return make_plan(fleet, hosts, groups, held)
+    return make_plan(fleet, hosts, groups, held, renumber, avoid)
 
 
 def _not_departed(held: LeaseBook, names: list[str]) -> list[str]:

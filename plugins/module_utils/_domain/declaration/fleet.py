@@ -26,12 +26,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     PREFIX,
     RUN_KEYS,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network, parse_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import (
+    LENGTH_V6,
     ON_THE_LAN,
-    Network,
-    parse_networks,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import LENGTH_V6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import PolicyLine
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_parser import parse_policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.supernet import (

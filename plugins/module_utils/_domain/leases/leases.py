@@ -27,8 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
 _RENUMBER = (
-    f"remove the lock file and add -e {PREFIX}renumber=true to assign new addresses to all hosts and networks, which "
-    "recreates the networks"
+    f"add -e {PREFIX}renumber=true to assign new addresses to all hosts and networks, which recreates the networks"
 )
 
 
@@ -120,13 +119,22 @@ class LeaseBook:
         families = []
         for leases in self.families:
             slots = {name: slot for name, slot in leases.departed_slots.items() if name not in names}
-            blocks = {name: block for name, block in leases.departed_blocks.items() if name not in names}
-            families.append(dataclasses.replace(leases, departed_slots=slots, departed_blocks=blocks))
+            left = {name: block for name, block in leases.departed_blocks.items() if name not in names}
+            families.append(dataclasses.replace(leases, departed_slots=slots, departed_blocks=left))
         return LeaseBook(tuple(families), self.removed.difference(names))
 
 
-def lease(fleet: Fleet, hosts: t.Sequence[str], held: LeaseBook | None) -> LeaseBook:
-    """Return the leases that the declaration needs. Leases that are ``held`` do not move.
+def lease(
+    fleet: Fleet,
+    hosts: t.Sequence[str],
+    held: LeaseBook | None,
+    renumber: bool = False,
+    avoid: t.Collection[Prefix] = (),
+) -> LeaseBook:
+    """Return the leases that the declaration needs. Leases that are ``held`` do not move, unless ``renumber``.
+
+    With ``renumber``, leases that contradict the declaration are dropped. New leases are none of the blocks of
+    ``avoid``.
 
     ``hosts`` are inventory names in the order in which new hosts get their blocks. Raises InvalidValue if the space is
     exhausted or the declaration contradicts a lease. O(hosts + networks log networks).
@@ -134,13 +142,13 @@ def lease(fleet: Fleet, hosts: t.Sequence[str], held: LeaseBook | None) -> Lease
     held = held or LeaseBook()
     declared = {scheme.supernet.version for scheme in fleet.schemes}
     for leases in held.families:
-        if leases.supernet.version not in declared:
+        if leases.supernet.version not in declared and not renumber:
             raise InvalidValue(
                 PREFIX + _suffixed("supernet", leases.supernet.version),
                 None,
                 f"is missing, and the lock file holds leases from {leases.supernet}. Set it to that, or " + _RENUMBER,
             )
-    book = LeaseBook(tuple(_lease_family(fleet, scheme, hosts, held) for scheme in fleet.schemes))
+    book = LeaseBook(tuple(_lease_family(fleet, scheme, hosts, held, renumber, avoid) for scheme in fleet.schemes))
     return dataclasses.replace(book, removed=held.removed.intersection(book.departed_hosts()))
 
 
@@ -148,13 +156,38 @@ def _suffixed(key: str, version: int) -> str:
     return key if version == 4 else key + "_v6"
 
 
-def _lease_family(fleet: Fleet, scheme: Scheme, hosts: t.Sequence[str], book: LeaseBook) -> Leases:
+def _lease_family(
+    fleet: Fleet,
+    scheme: Scheme,
+    hosts: t.Sequence[str],
+    book: LeaseBook,
+    renumber: bool,
+    avoid: t.Collection[Prefix],
+) -> Leases:
     held = book.of(scheme.supernet.version)
     if held is not None:
-        _check_held(scheme, held)
+        if renumber:
+            held = _consistent(fleet, scheme, held)
+        else:
+            _check_held(scheme, held)
     slots, departed_slots, pools = _lease_slots(fleet, scheme, held)
-    blocks, departed_blocks = _lease_blocks(fleet, scheme, hosts, held)
+    blocks, departed_blocks = _lease_blocks(fleet, scheme, hosts, held, avoid)
     return Leases(scheme.supernet, scheme.host_prefix_length, pools, slots, blocks, departed_slots, departed_blocks)
+
+
+def _consistent(fleet: Fleet, scheme: Scheme, held: Leases) -> Leases | None:
+    """The leases without those that contradict the declaration; None if all do."""
+    if (scheme.supernet, scheme.host_prefix_length) != (held.supernet, held.host_prefix_length):
+        return None
+    reserved = {
+        host: block
+        for host, blocks in fleet.reservations.items()
+        for block in blocks
+        if block.version == held.supernet.version
+    }
+    blocks = {host: block for host, block in held.blocks.items() if reserved.get(host, block) == block}
+    departed = {host: block for host, block in held.departed_blocks.items() if reserved.get(host, block) == block}
+    return dataclasses.replace(held, blocks=blocks, departed_blocks=departed)
 
 
 def _check_held(scheme: Scheme, held: Leases) -> None:
@@ -246,7 +279,7 @@ def _no_room(network: Network, length: int, taken: list[Slot], block: int, held:
 
 
 def _lease_blocks(
-    fleet: Fleet, scheme: Scheme, hosts: t.Sequence[str], held: Leases | None
+    fleet: Fleet, scheme: Scheme, hosts: t.Sequence[str], held: Leases | None, avoid: t.Collection[Prefix]
 ) -> tuple[dict[str, Prefix], dict[str, Prefix]]:
     version = scheme.supernet.version
     known: dict[str, Prefix] = {**held.departed_blocks, **held.blocks} if held else {}
@@ -262,7 +295,8 @@ def _lease_blocks(
                 raise InvalidValue(
                     variable,
                     str(block),
-                    f"the host holds a lease of {known[host]}, and leases do not move. Remove the reservation",
+                    f"the host holds a lease of {known[host]}, and leases do not move. Remove the reservation, "
+                    f"or add -e {PREFIX}renumber=true to move the host, which recreates its networks",
                     host,
                 )
             holder = holders.setdefault(block.address, host)
@@ -271,10 +305,11 @@ def _lease_blocks(
     blocks: dict[str, Prefix] = {}
     step = block_size(version, scheme.host_prefix_length)
     address = scheme.supernet.address
+    avoided = {block.address for block in avoid if block.version == version}
     for host in hosts:
         found = known.get(host) or reserved.get(host)
         if found is None:
-            while address in holders:
+            while address in holders or address in avoided:
                 address += step
             if not scheme.supernet.has(address):
                 raise _no_block(scheme, host, held)

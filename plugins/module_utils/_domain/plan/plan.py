@@ -19,7 +19,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Host, check_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN, Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
@@ -135,11 +136,17 @@ def take_out(
 
 
 def make_plan(
-    fleet: Fleet, hosts: t.Sequence[Host], groups: t.Mapping[str, t.Collection[str]], held: LeaseBook | None
+    fleet: Fleet,
+    hosts: t.Sequence[Host],
+    groups: t.Mapping[str, t.Collection[str]],
+    held: LeaseBook | None,
+    renumber: bool = False,
+    avoid: t.Collection[Prefix] = (),
 ) -> FleetPlan:
     """Plan the fleet: lease what is new, and check everything that needs no report from a host.
 
-    ``groups`` are the inventory's groups with their hosts. Raises InvalidValue. O(hosts x networks x log).
+    ``groups`` are the inventory's groups with their hosts. With ``renumber`` leases may move. New leases
+    are none of the blocks of ``avoid``. Raises InvalidValue. O(hosts x networks x log).
     """
     if not hosts:
         raise InvalidValue(PREFIX + "group", [], "no host found. Add hosts to the group")
@@ -158,7 +165,7 @@ def make_plan(
     _check_underlay(hosts)
     underlays = [Underlay(host.name, host.link, host.underlay, host.underlay_v6) for host in hosts]
     BACKENDS[fleet.backend].check(underlays, {scheme.supernet.version for scheme in fleet.schemes})
-    book = lease(fleet, names, held)
+    book = lease(fleet, names, held, renumber, avoid)
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
     plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)
     _check_disjoint(plan)

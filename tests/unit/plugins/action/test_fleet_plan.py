@@ -195,9 +195,9 @@ def test_two_controllers_at_once_never_lease_the_same_block(controller):
 
 def test_conflicts_end_the_run_before_any_lease(controller):
     report = {"networks": [], "links": [], "routes": [], "control_path": None}
-    controller.declare(
-        {"h1": {"gathered": {"network_info": {**report, "resolver": ["10.64.0.53", "10.64.16.53"]}}}, "h2": {}}
-    )
+    gathered = {"network_info": {**report, "resolver": ["10.64.0.53", "10.64.16.53"]}}
+    reservations = {"docker_fleet_reservations": {"h1": "10.64.0.0/20", "h2": "10.64.16.0/20"}}
+    controller.declare({"h1": {"gathered": gathered}, "h2": {}}, {**FLEET, **reservations})
     playbook = controller.folder / "conflicts.yml"
     playbook.write_text(json.dumps(COMPARE))
     output = controller.run(playbook=str(playbook), fails=True)
@@ -210,3 +210,6 @@ def test_conflicts_end_the_run_before_any_lease(controller):
     ):
         assert line in output
     assert not controller.lock.exists()
+    controller.declare({"h1": {"gathered": gathered}, "h2": {}})
+    controller.run(playbook=str(playbook))
+    assert controller.held()["hosts"] == {"h1": "10.64.32.0/20", "h2": "10.64.48.0/20"}
