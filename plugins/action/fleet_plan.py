@@ -12,8 +12,14 @@ import typing as t
 from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet, parse_host
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import named_hosts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
+    Fleet,
+    Host,
+    parse_fleet,
+    parse_host,
+    warn_unknown_variable,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import ErrorList, named_hosts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
@@ -54,6 +60,9 @@ class ActionModule(FleetAction):
         path = os.path.abspath(arguments["lock_file"])
         warnings: list[str] = []
         unobserved: list[str] = []
+        for name, hosts_with_it in inventory.unknown_variables().items():
+            # Now, since the plan may fail because of it.
+            Display().warning(warn_unknown_variable(name, hosts_with_it))
         with lock_file.locked(path):
             before, held = lock_file.read(path)
             if held is not None and arguments["reclaim"]:
@@ -120,9 +129,18 @@ def plan_fleet(
     The hosts of ``without`` are left out. They may still be in the inventory, or have departed.
     """
     book = held or LeaseBook()
-    declared = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
+    errors = ErrorList()
+    declared: Fleet | None = None
+    hosts: list[Host] = []
+    with errors.collect():
+        declared = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
+    for name in inventory.hosts:
+        if name not in without:
+            with errors.collect():
+                hosts.append(parse_host(name, *inventory.host_variables(name)))
+    errors.check()
+    assert declared is not None
     fleet, groups = take_out(without, declared, inventory.hosts, inventory.groups, held)
-    hosts = [parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts if name not in without]
     return make_plan(fleet, hosts, groups, held, renumber, avoid)
 
 

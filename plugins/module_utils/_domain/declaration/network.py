@@ -10,6 +10,7 @@ since the network has another subnet on each host.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import typing as t
 
@@ -28,8 +29,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     HOST,
     WORLD,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import ErrorList, InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import QUOTE, Fields, parse_all
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import INTERFACE_NAME_MAX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import (
     check_labels,
@@ -65,6 +66,11 @@ NETWORK_KEYS = (
     "prefix_length",
     "subnet",
 )
+# Valid values instead of invalid ones, to find the errors of the other keys.
+_STAND_INS: t.Mapping[str, t.Any] = {
+    **{key: None for key in NETWORK_KEYS if key not in ("driver", "internal", "subnet")},
+    "name": "stand-in",
+}
 # What decides about traffic with the outside: Docker's rules alone, or policy lines alone.
 _OUTSIDE = ("docker", "policy")
 
@@ -164,8 +170,9 @@ def parse_networks(
     default_length: t.Callable[[str], int],
     versions: t.Sequence[int] = (4, 6),
     host: str | None = None,
+    errors: ErrorList | None = None,
 ) -> tuple[Network, ...]:
-    """Parse a list of networks. Raises InvalidValue if one is invalid, or if two cannot exist on one host.
+    """Parse a list of networks. Collects an error if one is invalid, or if two cannot exist on one host.
 
     ``versions`` are those of the fleet's supernets; the list belongs to ``host``, or to the whole fleet.
     ``default_length`` returns the IPv4 prefix length of a network that does not declare one.
@@ -173,23 +180,36 @@ def parse_networks(
     networks: list[Network] = []
     names: dict[str, str] = {}
     bridges: dict[str, str] = {}
+    collected = errors or ErrorList()
     for number, item in enumerate(items):
-        network = _parse_network(item, f"{path}[{number}]", default_length, versions, host)
+        where = f"{path}[{number}]"
+        network = None
+        with collected.collect():
+            parse = functools.partial(
+                _parse_network, path=where, default_length=default_length, versions=versions, host=host
+            )
+            # The name alone is a complete declaration.
+            network = parse_all(parse, {"name": item} if isinstance(item, str) else item, where, _STAND_INS)
+        if network is None:
+            continue
         for seen, value, what in ((names, network.name, "name"), (bridges, network.bridge_name, "bridge_name")):
             if value in seen:
                 reason = f"is already used by {seen[value]}. Choose another."
-                raise InvalidValue(f"{network.path}.{what}", value, reason, host)
+                collected.found.append(InvalidValue(f"{network.path}.{what}", value, reason, host))
+                break
             if value:
                 seen[value] = network.path
         networks.append(network)
+    if errors is None:
+        collected.check()
     return tuple(networks)
 
 
 def _parse_network(
     item: t.Any, path: str, default_length: t.Callable[[str], int], versions: t.Sequence[int], host: str | None
 ) -> Network:
-    if isinstance(item, str):  # the name alone is a complete declaration
-        item = {"name": item}
+    if isinstance(item, bool):
+        raise InvalidValue(path, item, f"is not the name of a network. {QUOTE}", host)
     fields = Fields(item, path, NETWORK_KEYS, host)
     name = fields.text("name")
     if name in RESERVED_NAMES:

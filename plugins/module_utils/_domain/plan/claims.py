@@ -56,7 +56,7 @@ class Claims:
 
     def __init__(self, plan: FleetPlan, reports: t.Mapping[str, Report]) -> None:
         self.all = _claims(plan)
-        self.allowed = [Prefix.parse(text) for text in plan.fleet.default_bridge.get("allow_overlap", ())]
+        self._allowed = [Prefix.parse(text) for text in plan.fleet.default_bridge.get("allow_overlap", ())]
         held = {
             (host, block)
             for leases in (plan.held.families if plan.held else ())
@@ -84,10 +84,14 @@ class Claims:
         """Whether containers may have addresses of the claim already."""
         return claim in self._used
 
+    def allows(self, finding: Finding) -> bool:
+        """Whether the user allows the finding to overlap claims."""
+        return finding.allowable and any(block.contains(finding.block) for block in self._allowed)
+
     def hit_by(self, finding: Finding, host: str) -> t.Sequence[Claim]:
         """The claims that a finding on a host conflicts with."""
         hits = self._all.overlapped(finding.block)
-        if finding.allowable and any(block.contains(finding.block) for block in self.allowed):
+        if self.allows(finding):
             return ()
         if not hits or not finding.yields:
             return hits

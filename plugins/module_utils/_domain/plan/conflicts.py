@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
     FleetnetError,
     InvalidValue,
+    InvalidValues,
     named_hosts,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.claims import Claim, Claims
@@ -77,7 +78,7 @@ def plan_around(make: t.Callable[[t.Collection[Prefix]], FleetPlan], reports: t.
         avoid |= found
         try:
             plan = make(avoid)
-        except InvalidValue:  # No block is left. The conflicts of the last plan have remedies.
+        except (InvalidValue, InvalidValues):  # No block is left. The conflicts of the last plan have remedies.
             break
     collisions.check()
     return plan
@@ -96,7 +97,8 @@ class _Collisions:
         for host in plan.hosts:
             report = reports.get(host.name)
             for finding in reader.findings(host, report) if report else ():
-                self._blocks.add(finding.block)
+                if not self._claims.allows(finding):
+                    self._blocks.add(finding.block)
                 hits = self._claims.hit_by(finding, host.name)
                 if hits:
                     self._found.setdefault(finding, (hits, []))[1].append(host.name)

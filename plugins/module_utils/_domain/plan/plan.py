@@ -22,7 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import ErrorList, InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, lease
@@ -154,28 +154,57 @@ def make_plan(
     known = frozenset(names)
     # Hosts with a lease that are not in the fleet, or no longer.
     left = (held.hosts() if held else frozenset()) - known
+    errors = ErrorList()
     for reserved in fleet.reservations:
         if reserved not in known and reserved not in left:
-            raise InvalidValue(
-                f"{PREFIX}reservations.{reserved}",
-                reserved,
-                f"is not a host of the fleet. {nearest(reserved, names)}",
+            errors.found.append(
+                InvalidValue(
+                    f"{PREFIX}reservations.{reserved}",
+                    reserved,
+                    f"is not a host of the fleet. {nearest(reserved, names)}",
+                )
             )
-    carriers = {network.name: _carriers(network, known, groups) for network in fleet.networks}
-    _check_underlay(hosts)
-    underlays = [Underlay(host.name, host.link, host.underlay, host.underlay_v6) for host in hosts]
-    BACKENDS[fleet.backend].check(underlays, {scheme.supernet.version for scheme in fleet.schemes})
+    carriers: dict[str, frozenset[str]] = {}
+    for network in fleet.networks:
+        with errors.collect():
+            carriers[network.name] = _carriers(network, known, groups)
+    with errors.collect():
+        _check_underlay(hosts)
+    with errors.collect():
+        underlays = [Underlay(host.name, host.link, host.underlay, host.underlay_v6) for host in hosts]
+        BACKENDS[fleet.backend].check(underlays, {scheme.supernet.version for scheme in fleet.schemes})
+    errors.check()
     book = lease(fleet, names, held, renumber, avoid)
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
     plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)
-    _check_disjoint(plan)
+    with errors.collect():
+        _check_disjoint(plan)
     for host in hosts:
         carried = [network for network in fleet.networks if host.name in carriers[network.name]]
-        check_host(fleet, [*carried, *host.networks], host)
-        if fleet.default_bridge:
-            check_default_bridge(default_bridge_options(plan, host), host.name)
+        with errors.collect():
+            check_host(fleet, [*carried, *host.networks], host)
+    if fleet.default_bridge:
+        errors.found += _default_bridge_errors(plan)
+    errors.check()
     check_segments(fleet.networks, hosts, carriers, left)
     return plan
+
+
+def _default_bridge_errors(plan: FleetPlan) -> list[InvalidValue]:
+    """The errors of the default bridge's options, one per option. One that is the same on all hosts names no host."""
+    found: dict[str, list[tuple[InvalidValue, str]]] = {}
+    for host in plan.hosts:
+        errors = ErrorList()
+        with errors.collect():
+            check_default_bridge(default_bridge_options(plan, host))
+        for error in errors.found:
+            found.setdefault(error.variable, []).append((error, host.name))
+    distinct = []
+    for alike in found.values():
+        error, name = alike[0]
+        everywhere = len(alike) == len(plan.hosts) and len({str(each) for each, _host in alike}) == 1
+        distinct.append(InvalidValue(error.variable, error.value, error.reason, None if everywhere else name))
+    return distinct
 
 
 def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.Collection[str]]) -> frozenset[str]:

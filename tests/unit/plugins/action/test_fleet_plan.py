@@ -120,9 +120,41 @@ def test_hosts_that_differ_in_a_variable_of_the_fleet(controller):
 
 
 def test_a_mistyped_variable(controller):
-    controller.declare({"h1": {"docker_fleet_lnik": "a"}})
+    controller.declare({"h1": {"docker_fleet_lnik": "a"}, "h2": {"docker_fleet_lnik": "b"}})
+    warning = "docker_fleet_lnik: unknown variable, which has no effect. Did you mean 'docker_fleet_link'?"
+    output = " ".join(controller.run("--check").split())
+    assert f"[WARNING]: hosts h1, h2: {warning}" in output
+    assert output.count("unknown variable") == 1
+    controller.declare({"h1": {"docker_fleet_lnik": "a"}}, {**FLEET, "docker_fleet_supernet": "10.0.0.0"})
+    assert warning in " ".join(controller.run(fails=True).split())
+
+
+def test_all_errors_of_a_declaration_are_reported_at_once(controller):
+    fleet = {
+        "docker_fleet_supernet": "10.64.0.0/12",
+        "docker_fleet_networks": ["any", "host", {"name": "world", "mtu": "x", "colour": "red"}, "web", True],
+        "docker_fleet_policy": [{"from": ["wbe", "dbb"], "to": "web", "ports": "80,443"}, {"from": "web", "to": "any"}],
+        "docker_fleet_default_bridge": {"mtu": 1},
+        "docker_fleet_backend": "host-gw",
+    }
+    controller.declare({"h1": {"docker_fleet_underlay_address": "x"}, "h2": {"docker_fleet_link": ""}}, fleet)
     output = controller.run(fails=True)
-    assert "host h1: docker_fleet_lnik: 'a': unknown variable. Did you mean 'docker_fleet_link'?" in output
+    assert "13 errors in the declaration. No host was changed:" in output
+    for number in range(3):
+        assert f"docker_fleet_networks[{number}].name: " in output
+    for path in (
+        "docker_fleet_networks[2].mtu: 'x'",
+        "docker_fleet_networks[2].colour: 'red'",
+        "docker_fleet_networks[4]: True",
+        "docker_fleet_policy[0].from: ['wbe', 'dbb']: 'wbe' is not",
+        "docker_fleet_policy[0].from: ['wbe', 'dbb']: 'dbb' is not",
+        "docker_fleet_policy[0].ports: ",
+        "docker_fleet_default_bridge.mtu: 1",
+        "docker_fleet_backend: ",
+        "host h1: docker_fleet_underlay_address: 'x'",
+        "host h2: docker_fleet_link: ''",
+    ):
+        assert f"  - {path}" in output
 
 
 def test_a_broken_lock_file_is_never_overwritten(controller):
