@@ -47,11 +47,11 @@ class Controller:
         inventory = {"docker_fleet": {"hosts": variables, "vars": fleet or FLEET}}
         (self.folder / name).write_text(yaml.safe_dump(inventory))
 
-    def start(self, *arguments, playbook="fleetnet.docker.plan", inventory="hosts.yml"):
+    def start(self, *arguments, playbook="fleetnet.docker.plan", inventory="hosts.yml", **variables):
         command = ["ansible-playbook", "-i", str(self.folder / inventory), playbook, *arguments]
         if playbook == "fleetnet.docker.plan":
             command += ["--skip-tags", "docker_fleet_contact"]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0", **variables}
         return subprocess.Popen(
             command, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -245,3 +245,95 @@ def test_conflicts_end_the_run_before_any_lease(controller):
     controller.declare({"h1": {"gathered": gathered}, "h2": {}})
     controller.run(playbook=str(playbook))
     assert controller.held()["hosts"] == {"h1": "10.64.32.0/20", "h2": "10.64.48.0/20"}
+
+
+PLAYBOOKS = ("plan", "site", "verify", "topology", "reset")
+
+
+def words(output):
+    """The output without line breaks."""
+    return " ".join(output.split())
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_tags_that_no_task_has_do_nothing_and_say_so(controller, name):
+    controller.declare(["h1"])
+    output = controller.run("--tags", "anything", playbook=f"fleetnet.docker.{name}")
+    assert "--tags selected no task or only some tasks of this playbook. Nothing was " in words(output)
+    assert not controller.lock.exists()
+
+
+def test_tags_remove_no_host(controller):
+    controller.declare(["h1", "h2"])
+    removed = ("-e", "docker_fleet_remove=h2")
+    output = controller.run("--tags", "anything", *removed, playbook="fleetnet.docker.remove_host")
+    assert "No host was removed." in words(output)
+    assert not controller.lock.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-e", "docker_fleet_group=fleet"), "docker_fleet_group: 'fleet': is not a group of the inventory. Create it"),
+        (("-e", "docker_fleet_group=empty"), "docker_fleet_group: 'empty': the group is empty. Add the fleet's"),
+        (("--limit", "other"), "--limit: 'other': excludes all hosts of group 'docker_fleet'. Name one of them"),
+    ],
+)
+def test_a_play_without_hosts_is_an_error(controller, arguments, message):
+    controller.declare(["h1"])
+    (controller.folder / "others.yml").write_text(json.dumps({"other": {"hosts": {"x1": {}}}, "empty": {}}))
+    for name in ("plan", "site"):
+        output = controller.run(
+            "-i", str(controller.folder / "others.yml"), *arguments, playbook=f"fleetnet.docker.{name}", fails=True
+        )
+        assert message in words(output)
+    controller.run("--syntax-check", "-e", "docker_fleet_group=missing", playbook="fleetnet.docker.site")
+
+
+def test_another_group_name(controller):
+    controller.declare(["h1"])
+    inventory = controller.folder / "hosts.yml"
+    inventory.write_text(inventory.read_text().replace("docker_fleet:", "engines:", 1))
+    assert "10.64.0.0/20" in controller.run("-e", "docker_fleet_group=engines")
+
+
+@pytest.mark.parametrize(
+    ("playbook", "task", "message"),
+    [
+        ("site", "Apply the plan to docker0, rules, networks and routes", "the fleet is not planned. Run the role"),
+        ("site", "Choose the probes", "the fleet is not planned. Run the role fleetnet.docker.docker_fleet_plan first"),
+        ("verify", "Observe arrivals", "no probes are chosen. Run the playbook from its start"),
+        ("verify", "Compare the results with the declaration", "no probes are chosen. Run the playbook from its start"),
+        ("topology", "Gather facts about hosts whose differences from the plan are unknown", "Run the playbook from"),
+    ],
+)
+def test_a_start_in_the_middle_names_what_is_missing(controller, playbook, task, message):
+    controller.declare(["h1"])
+    local = ("-e", "ansible_connection=local", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}")
+    output = controller.run("--start-at-task", task, *local, playbook=f"fleetnet.docker.{playbook}", fails=True)
+    assert message in words(output)
+    assert "is undefined" not in words(output)
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("/proc/self", "cannot be written: "),
+        ("/nowhere", "folder /nowhere cannot be read: No such file or directory. Create it, or set"),
+    ],
+)
+def test_a_folder_that_cannot_be_written(controller, folder, message):
+    controller.declare(["h1"])
+    output = words(controller.run("-e", f"docker_fleet_lock_file={folder}/lock.yml", fails=True))
+    assert f"lock.yml: {message}" in output
+    assert "docker_fleet_lock_file" in output
+    assert "Errno" not in output
+
+
+def test_an_inventory_in_which_every_file_must_be_valid(controller):
+    """The lock file may be in an inventory folder."""
+    controller.declare(["h1"])
+    strict = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "1"}
+    controller.run(inventory="", **strict)
+    assert controller.held()["hosts"] == {"h1": "10.64.0.0/20"}
+    assert "changed=0" in controller.run(inventory="", **strict)

@@ -288,7 +288,7 @@ def test_the_user_can_allow_a_route_by_name(allowed):
     with pytest.raises(Conflicts):
         check_conflicts(plan_of(FLEET, HOSTS), {"h1": report(routes=routes)})
     # the addresses of an allowed route are offered
-    with pytest.raises(Conflicts, match="Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free"):
+    with pytest.raises(Conflicts, match=r"Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free"):
         check_conflicts(plan, {"h1": report(routes=routes[:1], resolver=["10.64.0.9"])})
     # name servers, the controller and Docker networks are never allowed
     for found in (
