@@ -7,18 +7,28 @@ from __future__ import annotations
 
 import json
 import os
+import typing as t
 
 from ansible.utils.display import Display
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet, parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
+    Fleet,
+    Host,
+    parse_fleet,
+    parse_host,
+    warn_unknown_variable,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import ErrorList, named_hosts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import address_table
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import check_conflicts, named_hosts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import plan_around
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan, take_out
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.used_blocks import check_used_blocks
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import lock_file
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
@@ -29,6 +39,9 @@ ARGUMENT_SPEC: Result = {
     "lock_file": {"type": "path", "required": True},
     "observed": {"type": "str"},
     "reclaim": {"type": "list", "elements": "str", "default": []},
+    "reclaim_unreachable": {"type": "bool", "default": False},
+    "removed": {"type": "list", "elements": "str", "default": []},
+    "renumber": {"type": "bool", "default": False},
     "without": {"type": "list", "elements": "str", "default": []},
     "write_lock": {"type": "bool", "default": True},
     "slices": {"type": "bool", "default": True},
@@ -47,17 +60,27 @@ class ActionModule(FleetAction):
         path = os.path.abspath(arguments["lock_file"])
         warnings: list[str] = []
         unobserved: list[str] = []
+        for name, hosts_with_it in inventory.unknown_variables().items():
+            # Now, since the plan may fail because of it.
+            Display().warning(warn_unknown_variable(name, hosts_with_it))
         with lock_file.locked(path):
             before, held = lock_file.read(path)
             if held is not None and arguments["reclaim"]:
                 warnings += _not_departed(held, arguments["reclaim"])
-                held = held.without(arguments["reclaim"])
-            plan = plan_fleet(inventory, held, frozenset(arguments["without"]))
+                held = held.reclaimed(arguments["reclaim"], arguments["reclaim_unreachable"])
+            if held is not None:
+                held = held.with_removed(arguments["removed"])
+            without, renumber = frozenset(arguments["without"]), arguments["renumber"]
             if arguments["observed"]:
                 registered = inventory.registered(arguments["observed"])
                 reports = {host: result["network_info"] for host, result in registered.items()}
-                unobserved = check_conflicts(plan, reports)
+                plan = plan_around(lambda avoid: plan_fleet(inventory, held, without, renumber, avoid), reports)
+                if not renumber:
+                    check_used_blocks(plan, reports)
+                unobserved = [host.name for host in plan.hosts if not reports.get(host.name)]
                 plan = fit_to_underlay(plan, reports)
+            else:
+                plan = plan_fleet(inventory, held, without, renumber)
             after = lockfile.render(plan.leases)
             # Without write_lock this is a dry run, and a later task reports the change.
             changed = after != before and arguments["write_lock"]
@@ -93,16 +116,32 @@ class ActionModule(FleetAction):
         return result
 
 
-def plan_fleet(inventory: Inventory, held: LeaseBook | None, without: frozenset[str] = frozenset()) -> FleetPlan:
-    """Return the plan of the inventory's declaration with the held leases.
+def plan_fleet(
+    inventory: Inventory,
+    held: LeaseBook | None,
+    without: frozenset[str] = frozenset(),
+    renumber: bool = False,
+    avoid: t.Collection[Prefix] = (),
+) -> FleetPlan:
+    """Return the plan of the inventory's declaration with the held leases, which move only with ``renumber``. New
+    leases are none of the blocks of ``avoid``.
 
     The hosts of ``without`` are left out. They may still be in the inventory, or have departed.
     """
     book = held or LeaseBook()
-    declared = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
+    errors = ErrorList()
+    declared: Fleet | None = None
+    hosts: list[Host] = []
+    with errors.collect():
+        declared = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
+    for name in inventory.hosts:
+        if name not in without:
+            with errors.collect():
+                hosts.append(parse_host(name, *inventory.host_variables(name)))
+    errors.check()
+    assert declared is not None
     fleet, groups = take_out(without, declared, inventory.hosts, inventory.groups, held)
-    hosts = [parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts if name not in without]
-    return make_plan(fleet, hosts, groups, held)
+    return make_plan(fleet, hosts, groups, held, renumber, avoid)
 
 
 def _not_departed(held: LeaseBook, names: list[str]) -> list[str]:

@@ -19,7 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint, count_pairs
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import make_folder, write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
@@ -69,7 +69,7 @@ class ActionModule(FleetAction):
 
     @staticmethod
     def _write(folder: str, lines: list[str], found: list[Verdict]) -> None:
-        os.makedirs(folder, exist_ok=True)
+        make_folder(folder)
         write_atomically(os.path.join(folder, "report.txt"), "\n".join(lines) + "\n")
         document = json.dumps([text.entry(verdict) for verdict in found], indent=1)
         write_atomically(os.path.join(folder, "reachability.json"), document + "\n")

@@ -17,7 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology i
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.build import build
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import Topology
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import graph_library
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import make_folder, write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
@@ -68,7 +68,7 @@ class ActionModule(FleetAction):
             warnings.append(f"the HTML page was not written; the other formats were: {missing}")
             formats.remove("html")
         texts = {name: render(name, topology, library) for name in formats}
-        os.makedirs(arguments["dest"], exist_ok=True)
+        make_folder(arguments["dest"])
         files = {name: os.path.join(os.path.abspath(arguments["dest"]), _FILES[name]) for name in texts}
         for name, text in texts.items():
             write_atomically(files[name], text)

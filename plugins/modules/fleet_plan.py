@@ -19,8 +19,11 @@ description:
     C(--limit).
   - Leases are stored in a lock file next to the inventory. Leases never move. Keep the file under version control.
   - Fails for an invalid declaration before any host is contacted. The error names host, variable and value.
-  - With O(observed) the plan is compared with the hosts' reports. An overlap with their interfaces, routes, other
-    Docker networks, name servers or the controller's address is an error before any host is changed.
+  - With O(observed) the plan is compared with the hosts' reports. New leases avoid their interfaces, routes, other
+    Docker networks, name servers and the controller's address. An overlap of other leases is an error before any host
+    is changed.
+  - A route or interface that is wider than the blocks in use is no overlap, since more specific routes win over it. For
+    blocks that nothing uses yet it is one, unless C(docker_fleet_default_bridge.allow_overlap) contains it.
   - With O(observed), networks and docker0 also get the MTU of the interface with the host's underlay address, unless
     they set one or it is Docker's default of 1500 bytes.
 extends_documentation_fragment:
@@ -53,9 +56,32 @@ options:
       - Names of departed hosts and networks whose leases are released. Other leases are kept, so that a host or network
         that returns gets the same addresses.
       - The module warns about a name that is not departed.
+      - A host that may still use its block is an error, unless O(reclaim_unreachable=true). It is one that left the
+        group and was in no later run in O(removed).
     type: list
     elements: str
     default: []
+  reclaim_unreachable:
+    description:
+      - Consent to O(reclaim) the blocks of hosts that may still use them, because these hosts no longer exist.
+        Otherwise two hosts can have the same addresses.
+    type: bool
+    default: false
+  removed:
+    description:
+      - Names of hosts of O(without) from which everything of this collection has been removed. The lock file holds them
+        under C(removed_hosts), and O(reclaim) releases their blocks without further consent.
+    type: list
+    elements: str
+    default: []
+  renumber:
+    description:
+      - Consent to move leases that contradict the declaration or a reservation. The networks of the hosts that move are
+        recreated.
+      - Also the consent to leases in which a host's block is one that another host uses, according to O(observed).
+        Without it, such leases are an error, since the lock file is lost, or not the newest one.
+    type: bool
+    default: false
   without:
     description:
       - Names of hosts that are planned as if they were no longer in the group. Their leases are kept as departed.

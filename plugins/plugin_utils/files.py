@@ -8,9 +8,34 @@ from __future__ import annotations
 import os
 import tempfile
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+
+_REMEDY = (
+    "Use a folder that exists and is writable: docker_fleet_lock_file is the path of the lock file, "
+    "docker_fleet_report_dir the folder of reports"
+)
+
+
+def make_folder(path: str) -> None:
+    """Create a folder for reports, unless it exists. Raises FleetnetError."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise FleetnetError(f"{path}: cannot be created: {error.strerror}. {_REMEDY}.") from None
+
 
 def write_atomically(path: str, text: str) -> None:
-    """Replace a file atomically. It is readable for all: plans and reports contain no secrets."""
+    """Replace a file atomically. It is readable for all: plans and reports contain no secrets.
+
+    Raises FleetnetError, which names the file and the variables that change its place.
+    """
+    try:
+        _write_atomically(path, text)
+    except OSError as error:
+        raise FleetnetError(f"{path}: cannot be written: {error.strerror}. {_REMEDY}.") from None
+
+
+def _write_atomically(path: str, text: str) -> None:
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=f".{os.path.basename(path)}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
-    refuse_unknown_variable,
     unknown_variables,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import (
@@ -16,7 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     HOST_KEYS,
     PREFIX,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import ErrorList, InvalidValue
 
 Variables = t.Dict[str, t.Any]
 _FLEET_VARIABLES = tuple(PREFIX + key for key in FLEET_KEYS)
@@ -40,26 +39,31 @@ class Inventory:
         self._raws: dict[str, t.Mapping[str, t.Any]] = {}
 
     def fleet_variables(self) -> Variables:
-        """The fleet-wide variables, without prefix. Raises InvalidValue if hosts differ, or for an unknown name."""
-        first: t.Mapping[str, t.Any] = {}
-        for number, host in enumerate(self.hosts):
+        """The fleet-wide variables, without prefix. Raises InvalidValue, or InvalidValues, if hosts differ."""
+        errors = ErrorList()
+        first = self._raw(self.hosts[0]) if self.hosts else {}
+        differing: set[str] = set()
+        for host in self.hosts[1:]:
             raw = self._raw(host)
-            for name in unknown_variables(raw):
-                raise refuse_unknown_variable(name, raw[name], host)
-            if number == 0:
-                first = raw
-                continue
             for name in _FLEET_VARIABLES:
                 # Variables of a group are mostly the same objects.
-                if raw.get(name) is not first.get(name) and raw.get(name) != first.get(name):
-                    raise InvalidValue(
-                        name,
-                        raw.get(name),
+                if raw.get(name) is not first.get(name) and raw.get(name) != first.get(name) and name not in differing:
+                    differing.add(name)
+                    reason = (
                         f"must be the same on all hosts, and host {self.hosts[0]} has another value. Set it in the "
-                        "group's variables",
-                        host,
+                        "group's variables"
                     )
+                    errors.found.append(InvalidValue(name, raw.get(name), reason, host))
+        errors.check()
         return self._read(self.hosts[0], FLEET_KEYS) if self.hosts else {}
+
+    def unknown_variables(self) -> dict[str, list[str]]:
+        """Variables with this collection's prefix that are not its own, with their hosts."""
+        found: dict[str, list[str]] = {}
+        for host in self.hosts:
+            for name in unknown_variables(self._raw(host)):
+                found.setdefault(name, []).append(host)
+        return found
 
     def host_variables(self, host: str) -> tuple[Variables, t.Any]:
         """A host's own variables, without prefix, and its ``ansible_host`` (by default its name)."""

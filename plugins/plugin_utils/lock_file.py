@@ -10,6 +10,7 @@ import fcntl
 import os
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 
@@ -20,7 +21,14 @@ def locked(path: str) -> t.Iterator[None]:
 
     The lock is on the folder: it needs no file of its own, and works before the lock file exists.
     """
-    handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    folder = os.path.dirname(path) or "."
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise FleetnetError(
+            f"lock file {path}: folder {folder} cannot be read: {error.strerror}. Create it, or set "
+            "docker_fleet_lock_file to a path in another folder."
+        ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -35,6 +43,8 @@ def read(path: str) -> tuple[str, LeaseBook | None]:
             text = file.read()
     except FileNotFoundError:
         return "", None
+    except OSError as error:
+        raise FleetnetError(f"lock file {path}: cannot be read: {error.strerror}. Make it readable.") from None
     except UnicodeDecodeError as error:
         raise lockfile.BrokenLockFile(
             f"lock file {path}: byte {error.start} is not UTF-8 text. The file was not changed. Restore it "

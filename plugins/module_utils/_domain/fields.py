@@ -14,13 +14,19 @@ import re
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
+    ErrorList,
+    InvalidValue,
+    UnknownKey,
+)
 
 _REQUIRED: t.Any = object()
 # Limits the length of the message in a large fleet.
 _MOST_NAMED = 20
 _TRUE = ("yes", "on", "true", "y", "t", "1")
 _FALSE = ("no", "off", "false", "n", "f", "0")
+# What to do about a boolean where a name is expected.
+QUOTE = "YAML reads on, off, yes, no, true and false as booleans. Put it in quotes."
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*\Z")
 
 
@@ -32,6 +38,38 @@ def nearest(word: str, words: t.Iterable[str]) -> str:
         return f"Did you mean {close[0]!r}?"
     more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
     return f"Valid names: {', '.join(known[:_MOST_NAMED]) or 'none'}{more}."
+
+
+Parsed = t.TypeVar("Parsed")
+
+
+def parse_all(parse: t.Callable[[t.Any], Parsed], item: t.Any, path: str, stand_ins: t.Mapping[str, t.Any]) -> Parsed:
+    """Parse a mapping at ``path``. Raises InvalidValues with the errors of all keys, InvalidValue if it is one.
+
+    After an error of a key, the mapping is parsed again with a valid value of that key, which ``stand_ins`` has (None
+    for an optional key). It has no key on which the validity of others depends: such an error is the last.
+    """
+    collected = ErrorList()
+    replaced: set[str] = set()
+    while True:
+        errors = ErrorList()
+        with errors.collect():
+            parsed = parse(item)
+        if not errors.found:
+            collected.check()
+            return parsed
+        collected.found += errors.found
+        wrong = {re.split(r"[.\[]", error.variable[len(path) + 1 :], maxsplit=1)[0]: error for error in errors.found}
+        for key, error in wrong.items():
+            if not isinstance(item, t.Mapping) or key in replaced:
+                collected.check()
+            replaced.add(key)
+            if key in stand_ins:
+                item = {**item, key: stand_ins[key]}
+            elif isinstance(error, UnknownKey):
+                item = {name: value for name, value in item.items() if name != key}
+            else:
+                collected.check()
 
 
 class Fields:
@@ -64,7 +102,7 @@ class Fields:
         for key, entry in value.items():
             if key not in name_of:
                 hint = (hints or {}).get(key) or f"unknown key. {nearest(str(key), name_of)}"
-                raise InvalidValue(self.at(str(key)), entry, hint, host)
+                raise UnknownKey(self.at(str(key)), entry, hint, host)
             if entry is None:
                 continue
             name = name_of[key]
@@ -105,7 +143,8 @@ class Fields:
             return default
         # In Python bool is a subclass of int.
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise self.fail(key, f"must be {wanted}, not {type(value).__name__}.")
+            quote = f" {QUOTE}" if isinstance(value, bool) and str in kinds and "string" in wanted else ""
+            raise self.fail(key, f"must be {wanted}, not {type(value).__name__}.{quote}")
         return value
 
     def text(self, key: str, default: t.Any = _REQUIRED) -> t.Any:
@@ -142,7 +181,9 @@ class Fields:
     def choice(self, key: str, choices: t.Sequence[str], default: t.Any = _REQUIRED) -> t.Any:
         value = self.text(key, default)
         if value is not default and value not in choices:
-            raise self.fail(key, f"must be one of {', '.join(choices)}.")
+            meant = value.lower().replace("-", "_")
+            hint = f" Write {meant!r}." if meant in choices else ""
+            raise self.fail(key, f"must be one of {', '.join(choices)}.{hint}")
         return value
 
     def items(self, key: str, default: t.Any = ()) -> t.Any:
@@ -188,7 +229,8 @@ class Fields:
         names = [value] if isinstance(value, str) else list(value)
         for name in names:
             if not isinstance(name, str) or not name:
-                raise self.fail(key, f"must contain names; {name!r} is not a name.")
+                quote = f" {QUOTE}" if isinstance(name, bool) else ""
+                raise self.fail(key, f"must contain names; {name!r} is not a name.{quote}")
         return tuple(names)
 
     def prefix(self, key: str, default: t.Any = _REQUIRED, version: int | None = None) -> t.Any:

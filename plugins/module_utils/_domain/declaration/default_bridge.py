@@ -31,20 +31,20 @@ def parse_default_bridge(value: object) -> dict[str, t.Any]:
     fields = Fields(value, VARIABLE, list(SPEC), hints=_HINTS)
     config = {option: _read(fields, option) for option in SPEC if fields.has(option)}
     daemon_json = {BY_OPTION[option].name: value for option, value in config.items() if option in BY_OPTION}
-    _check(lambda: check_values(daemon_json, daemon_json, ANY_VERSION), None)
+    _check(lambda: check_values(daemon_json, daemon_json, ANY_VERSION))
     return config
 
 
-def check_default_bridge(options: t.Mapping[str, t.Any], host: str) -> None:
+def check_default_bridge(options: t.Mapping[str, t.Any]) -> None:
     """Raise InvalidValue if a host cannot have these options, which include those of the plan."""
-    _check(lambda: check_desired(options), host)
+    _check(lambda: check_desired(options))
 
 
-def _check(check: t.Callable[[], None], host: str | None) -> None:
+def _check(check: t.Callable[[], None]) -> None:
     try:
         check()
     except InvalidValue as error:
-        raise InvalidValue(f"{VARIABLE}.{error.variable}", error.value, error.reason, host) from None
+        raise InvalidValue(f"{VARIABLE}.{error.variable}", error.value, error.reason) from None
 
 
 def _read(fields: Fields, option: str) -> t.Any:

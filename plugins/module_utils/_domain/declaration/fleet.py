@@ -10,13 +10,13 @@ policy and networks, addresses within their subnets. The plan checks the address
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
     Prefix,
     overlapping,
     parse_address,
+    single,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import (
     parse_default_bridge,
@@ -27,17 +27,23 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     PREFIX,
     RUN_KEYS,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network, parse_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import (
     LENGTH_V6,
     ON_THE_LAN,
-    Network,
-    parse_networks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import PolicyLine
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_parser import parse_policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.supernet import (
+    PUBLIC,
+    supernet_problem,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
+    ErrorList,
+    InvalidValue,
+    named_hosts,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, nearest
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import space_problem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,9 +98,9 @@ def unknown_variables(names: t.Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(PREFIX) and name not in _KNOWN_VARIABLES]
 
 
-def refuse_unknown_variable(name: str, value: object, host: str | None) -> InvalidValue:
-    """The error for a variable that :func:`unknown_variables` found."""
-    return InvalidValue(name, value, f"unknown variable. {nearest(name, _KNOWN_VARIABLES)}", host)
+def warn_unknown_variable(name: str, hosts: t.Sequence[str]) -> str:
+    """The warning for a variable that :func:`unknown_variables` found: a typo, or a user's own."""
+    return f"{named_hosts(hosts)}: {name}: unknown variable, which has no effect. {nearest(name, _KNOWN_VARIABLES)}"
 
 
 def parse_fleet(
@@ -109,26 +115,46 @@ def parse_fleet(
     """
     prefixed = {PREFIX + key: value for key, value in variables.items()}
     fields = Fields(prefixed, "", [PREFIX + key for key in FLEET_KEYS])
-    schemes = _parse_schemes(fields, leased_host_length)
-    default_length = fields.integer(PREFIX + "network_prefix_length", 24, 9, 30)
-    networks = parse_networks(
-        fields.items(PREFIX + "networks"),
-        PREFIX + "networks",
-        lambda name: leased_length(name) or default_length,
-        [scheme.supernet.version for scheme in schemes],
-    )
-    default_bridge = parse_default_bridge(fields.raw(PREFIX + "default_bridge", {}))
-    _check_bridges(default_bridge, networks)
-    supernets = [scheme.supernet for scheme in schemes]
-    policy = parse_policy(fields.items(PREFIX + "policy"), PREFIX + "policy", networks, supernets)
-    return Fleet(
-        schemes=schemes,
-        networks=networks,
-        policy=policy,
-        backend=fields.choice(PREFIX + "backend", ("host_gw", "none"), "host_gw"),
-        default_bridge=default_bridge,
-        reservations=_parse_reservations(fields, schemes),
-    )
+    errors = ErrorList()
+    schemes: tuple[Scheme, ...] = ()
+    networks: tuple[Network, ...] = ()
+    policy: tuple[PolicyLine, ...] = ()
+    backend = ""
+    default_bridge: dict[str, t.Any] = {}
+    reservations: dict[str, tuple[Prefix, ...]] = {}
+    with errors.collect():
+        schemes = _parse_schemes(fields, leased_host_length)
+    # With an invalid supernet, the rest is checked for the IP versions of the supernets.
+    supernets = [scheme.supernet for scheme in schemes] or [
+        single(version, 0) for version, key in ((4, "supernet"), (6, "supernet_v6")) if fields.has(PREFIX + key)
+    ]
+    with errors.collect():
+        default_length = fields.integer(PREFIX + "network_prefix_length", 24, 9, 30)
+        items = fields.items(PREFIX + "networks")
+        networks = parse_networks(
+            items,
+            PREFIX + "networks",
+            lambda name: leased_length(name) or default_length,
+            [supernet.version for supernet in supernets] or [4],
+            errors=errors,
+        )
+        invalid = [_name_of(item) for item in items]
+        policy = parse_policy(fields.items(PREFIX + "policy"), PREFIX + "policy", networks, supernets, errors, invalid)
+    with errors.collect():
+        default_bridge = parse_default_bridge(fields.raw(PREFIX + "default_bridge", {}))
+        _check_bridges(default_bridge, networks)
+    with errors.collect():
+        backend = fields.choice(PREFIX + "backend", ("host_gw", "none"), "host_gw")
+    if schemes:
+        with errors.collect():
+            reservations = _parse_reservations(fields, schemes)
+    errors.check()
+    return Fleet(schemes, networks, policy, backend, default_bridge, reservations)
+
+
+def _name_of(item: t.Any) -> t.Any:
+    """The name of a network as declared, which may be invalid."""
+    return item.get("name") if isinstance(item, t.Mapping) else item
 
 
 def _check_bridges(config: t.Mapping[str, t.Any], networks: t.Sequence[Network], host: str | None = None) -> None:
@@ -179,15 +205,16 @@ def _parse_schemes(fields: Fields, leased_host_length: t.Callable[[int], int | N
             PREFIX + "host_prefix_length_v6",
             f"requires {PREFIX}supernet_v6, which is missing. Set it, or leave this out.",
         )
+    public = fields.boolean(PUBLIC, False)
     for scheme in schemes:
         suffix = "_v6" if scheme.supernet.version == 6 else ""
+        fields.check(f"{PREFIX}supernet{suffix}", supernet_problem(scheme.supernet, public))
         if scheme.host_prefix_length < scheme.supernet.length:
             raise fields.fail(
                 f"{PREFIX}supernet{suffix}",
                 f"is too small for a block of /{scheme.host_prefix_length} ({PREFIX}host_prefix_length{suffix}). Use a "
                 "larger supernet, or a longer prefix length.",
             )
-        fields.check(f"{PREFIX}supernet{suffix}", space_problem(ipaddress.ip_network(str(scheme.supernet))))
     return tuple(schemes)
 
 

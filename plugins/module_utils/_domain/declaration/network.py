@@ -10,24 +10,27 @@ since the network has another subnet on each host.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
-    Prefix,
-    block_size,
-    format_address,
-    parse_address,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import (
+    LENGTH_V6,
+    ON_THE_LAN,
+    parse_places,
+    parse_ranges,
+    parse_subnets,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     ANY,
     DEFAULT_BRIDGE,
     HOST,
     WORLD,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import ErrorList, InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import QUOTE, Fields, parse_all
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import INTERFACE_NAME_MAX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import (
     check_labels,
@@ -63,12 +66,13 @@ NETWORK_KEYS = (
     "prefix_length",
     "subnet",
 )
-# The prefix length of a network's slot in an IPv6 block; address autoconfiguration requires it.
-LENGTH_V6 = 64
+# Valid values instead of invalid ones, to find the errors of the other keys.
+_STAND_INS: t.Mapping[str, t.Any] = {
+    **{key: None for key in NETWORK_KEYS if key not in ("driver", "internal", "subnet")},
+    "name": "stand-in",
+}
 # What decides about traffic with the outside: Docker's rules alone, or policy lines alone.
 _OUTSIDE = ("docker", "policy")
-# Drivers that put containers on the host's own segment: several hosts can have the LAN's subnet.
-ON_THE_LAN = ("ipvlan", "macvlan")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +81,8 @@ class Network:
 
     ``prefix_length`` is that of its IPv4 slot; in IPv6 every slot is a /64. ``subnets`` are pinned ones, at most one of
     each IP version, instead of slots. ``gateways``, ``ip_ranges`` and ``aux`` (by name) are offsets by IP version;
-    negative ones count from the subnet's end. ``driver_options`` are as written; ``mtu`` and ``bridge_name`` include
-    them.
+    negative ones count from the subnet's end. ``host_ranges`` are the ``ip_ranges`` of single hosts. ``driver_options``
+    are as written; ``mtu`` and ``bridge_name`` include them.
 
     Any declared network can open flows to one that is ``open``. Containers on one that is ``local`` reach only those on
     the same host. ``ingress_by_policy`` and ``egress_by_policy``: only policy lines allow traffic from, or to, the
@@ -93,6 +97,7 @@ class Network:
     subnets: tuple[Prefix, ...] = ()
     gateways: t.Mapping[int, int] = dataclasses.field(default_factory=dict)
     ip_ranges: t.Mapping[int, Prefix] = dataclasses.field(default_factory=dict)
+    host_ranges: t.Mapping[str, t.Mapping[int, Prefix]] = dataclasses.field(default_factory=dict)
     aux: t.Mapping[str, t.Mapping[int, int]] = dataclasses.field(default_factory=dict)
     internal: bool = False
     attachable: bool = False
@@ -114,8 +119,20 @@ class Network:
         """The pinned subnet of an IP version."""
         return next((subnet for subnet in self.subnets if subnet.version == version), None)
 
-    def block(self, subnet: Prefix) -> tuple[Prefix, Prefix | None, tuple[int, int] | None, dict[str, tuple[int, int]]]:
-        """One of the network's address blocks: subnet, range, gateway and reserved addresses.
+    @property
+    def on_a_segment(self) -> bool:
+        """Whether its containers are on an L2 segment of the hosts. Without ``parent`` the engine isolates them."""
+        return self.driver in ON_THE_LAN and "parent" in dict(self.driver_options)
+
+    def ip_range(self, subnet: Prefix, host: str | None = None) -> Prefix | None:
+        """The part of a subnet from which a host's engine allocates addresses; None for the whole subnet."""
+        inside = self.host_ranges.get(host or "", self.ip_ranges).get(subnet.version)
+        return None if inside is None else subnet.at(inside.address, inside.length)
+
+    def block(
+        self, subnet: Prefix, host: str | None = None
+    ) -> tuple[Prefix, Prefix | None, tuple[int, int] | None, dict[str, tuple[int, int]]]:
+        """One of the network's address blocks on a host: subnet, range, gateway and reserved addresses.
 
         Addresses are (IP version, integer). Without a declared gateway a bridge network has the first address; for
         other drivers the gateway belongs to the LAN.
@@ -125,11 +142,10 @@ class Network:
         def at(place: int) -> tuple[int, int]:
             return version, subnet.address + place if place >= 0 else subnet.last + 1 + place
 
-        inside = self.ip_ranges.get(version)
         gateway = self.gateways.get(version, 1 if self.driver == "bridge" else None)
         return (
             subnet,
-            None if inside is None else subnet.at(inside.address, inside.length),
+            self.ip_range(subnet, host),
             None if gateway is None else at(gateway),
             {name: at(places[version]) for name, places in self.aux.items() if version in places},
         )
@@ -154,8 +170,9 @@ def parse_networks(
     default_length: t.Callable[[str], int],
     versions: t.Sequence[int] = (4, 6),
     host: str | None = None,
+    errors: ErrorList | None = None,
 ) -> tuple[Network, ...]:
-    """Parse a list of networks. Raises InvalidValue if one is invalid, or if two cannot exist on one host.
+    """Parse a list of networks. Collects an error if one is invalid, or if two cannot exist on one host.
 
     ``versions`` are those of the fleet's supernets; the list belongs to ``host``, or to the whole fleet.
     ``default_length`` returns the IPv4 prefix length of a network that does not declare one.
@@ -163,23 +180,36 @@ def parse_networks(
     networks: list[Network] = []
     names: dict[str, str] = {}
     bridges: dict[str, str] = {}
+    collected = errors or ErrorList()
     for number, item in enumerate(items):
-        network = _parse_network(item, f"{path}[{number}]", default_length, versions, host)
+        where = f"{path}[{number}]"
+        network = None
+        with collected.collect():
+            parse = functools.partial(
+                _parse_network, path=where, default_length=default_length, versions=versions, host=host
+            )
+            # The name alone is a complete declaration.
+            network = parse_all(parse, {"name": item} if isinstance(item, str) else item, where, _STAND_INS)
+        if network is None:
+            continue
         for seen, value, what in ((names, network.name, "name"), (bridges, network.bridge_name, "bridge_name")):
             if value in seen:
                 reason = f"is already used by {seen[value]}. Choose another."
-                raise InvalidValue(f"{network.path}.{what}", value, reason, host)
+                collected.found.append(InvalidValue(f"{network.path}.{what}", value, reason, host))
+                break
             if value:
                 seen[value] = network.path
         networks.append(network)
+    if errors is None:
+        collected.check()
     return tuple(networks)
 
 
 def _parse_network(
     item: t.Any, path: str, default_length: t.Callable[[str], int], versions: t.Sequence[int], host: str | None
 ) -> Network:
-    if isinstance(item, str):  # the name alone is a complete declaration
-        item = {"name": item}
+    if isinstance(item, bool):
+        raise InvalidValue(path, item, f"is not the name of a network. {QUOTE}", host)
     fields = Fields(item, path, NETWORK_KEYS, host)
     name = fields.text("name")
     if name in RESERVED_NAMES:
@@ -189,7 +219,7 @@ def _parse_network(
         raise fields.fail("name", "is an IP address, which policy lines use for the outside. Choose another name.")
     driver = fields.text("driver", "bridge")
     fields.check("driver", driver_problem(driver))
-    subnets = _parse_subnets(fields)
+    subnets = parse_subnets(fields)
     if subnets and fields.has("prefix_length"):
         raise fields.fail(
             "prefix_length",
@@ -206,6 +236,7 @@ def _parse_network(
     options = _parse_driver_options(fields, driver, internal, [each.version for each in subnets] or versions)
     labels = fields.pairs("labels") or ()
     check_labels(fields, labels)
+    ranges, host_ranges = parse_ranges(fields, driver, subnets, length, versions)
     network = Network(
         name=name,
         path=path,
@@ -213,10 +244,11 @@ def _parse_network(
         prefix_length=length,
         driver=driver,
         subnets=subnets,
-        gateways=_parse_places(fields, "gateway", fields.raw("gateway"), subnets, length),
-        ip_ranges=_parse_ranges(fields, subnets, length, versions),
+        gateways=parse_places(fields, "gateway", fields.raw("gateway"), subnets, length),
+        ip_ranges=ranges,
+        host_ranges=host_ranges,
         aux={
-            key: _parse_places(fields, f"aux_addresses.{key}", value, subnets, length)
+            key: parse_places(fields, f"aux_addresses.{key}", value, subnets, length)
             for key, value in sorted(fields.mapping("aux_addresses").items())
         },
         internal=internal,
@@ -267,79 +299,6 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _parse_subnets(fields: Fields) -> tuple[Prefix, ...]:
-    subnets = fields.prefixes("subnet")
-    if len({subnet.version for subnet in subnets}) < len(subnets):
-        raise fields.fail("subnet", "contains two subnets of one IP version. Set at most one of each.")
-    return tuple(sorted(subnets))
-
-
-def _parse_places(fields: Fields, key: str, value: t.Any, subnets: tuple[Prefix, ...], length: int) -> dict[int, int]:
-    """Parse addresses in the subnet: one number for both IP versions, or addresses of pinned subnets.
-
-    Return offsets in the subnet by IP version.
-    """
-    places: dict[int, int] = {}
-    if value is None:
-        return places
-    if isinstance(value, int) and not isinstance(value, bool):
-        # The IPv4 subnet is the smaller one.
-        size = block_size(4, length)
-        if not (1 <= value <= size - 2 or 1 - size <= value <= -2):
-            raise fields.refuse(
-                key, value, f"must be from 1 to {size - 2} in a subnet of /{length}, or from -2 down to {1 - size}."
-            )
-        return {4: value, 6: value}
-    what = "gateway" if key == "gateway" else "address"
-    for text in value if isinstance(value, (list, tuple)) else [value]:
-        version, address = fields.parse_address(key, text)
-        if not subnets:
-            raise fields.refuse(
-                key,
-                text,
-                f"cannot be an address: the network has another subnet on each host. Set the {what}'s number in the "
-                "subnet (1, or -2 for the last but one), or pin the network's subnet.",
-            )
-        subnet = next((pinned for pinned in subnets if pinned.version == version), None)
-        if subnet is None:
-            raise fields.refuse(key, text, f"is not in the subnet {subnets[0]}. Use an address of it.")
-        if version in places:
-            raise fields.refuse(key, text, f"is the second IPv{version} address. Set at most one.")
-        places[version] = address - subnet.address
-    return places
-
-
-def _parse_ranges(
-    fields: Fields, subnets: tuple[Prefix, ...], length: int, versions: t.Sequence[int]
-) -> dict[int, Prefix]:
-    """Parse the ranges that containers get addresses from; return them relative to the subnet's first address."""
-    ranges: dict[int, Prefix] = {}
-    for block in fields.prefixes("ip_range"):
-        version = block.version
-        if version in ranges:
-            raise fields.refuse("ip_range", str(block), f"is the second IPv{version} range. Set at most one.")
-        if subnets:
-            subnet = next((pinned for pinned in subnets if pinned.contains(block)), None)
-            if subnet is None:
-                names = " or ".join(str(pinned) for pinned in subnets)
-                raise fields.refuse("ip_range", str(block), f"is not in the subnet {names}. Use a part of it.")
-            ranges[version] = Prefix(version, block.address - subnet.address, block.length)
-            continue
-        if version not in versions:
-            raise fields.refuse("ip_range", str(block), f"requires an IPv{version} supernet. Leave it out.")
-        whole = Prefix(version, 0, length if version == 4 else LENGTH_V6)
-        if not whole.contains(block):
-            half = f"{format_address(version, whole.size // 2)}/{whole.length + 1}"
-            raise fields.refuse(
-                "ip_range",
-                str(block),
-                f"is not in the subnet: the network has another subnet of /{whole.length} on each host. Count the "
-                f"range from the subnet's first address ({half} is the upper half), or pin the network's subnet.",
-            )
-        ranges[version] = block
-    return ranges
-
-
 def _check_blocks(fields: Fields, network: Network, versions: t.Sequence[int]) -> None:
     """Check each address block as the module does, for a slot with an example of a subnet.
 
@@ -347,8 +306,7 @@ def _check_blocks(fields: Fields, network: Network, versions: t.Sequence[int]) -
     """
     examples = {4: Prefix(4, 10 << 24, network.prefix_length), 6: Prefix(6, 0xFD << 120, LENGTH_V6)}
     for subnet in network.subnets or [examples[version] for version in versions]:
-        block = make_block(*network.block(subnet))
-        problem = block_problem(block)
+        problem = block_problem(make_block(*network.block(subnet)))
         if problem is not None:
             key, _dot, name = problem.option.partition(".")
             value = fields.mapping("aux_addresses")[name] if name else fields.raw(key)

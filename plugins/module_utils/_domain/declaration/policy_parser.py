@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -19,19 +20,37 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     is_outside,
     merged,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, nearest
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import ErrorList
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, nearest, parse_all
 
 POLICY_KEYS = ("from", "ports", "protocol", "to")
+# Valid values instead of invalid ones, to find the errors of the other keys.
+_STAND_INS: t.Mapping[str, t.Any] = {"from": ANY, "to": ANY, "ports": None}
 # An end that starts like an address is parsed as one.
 _LIKE_AN_ADDRESS = re.compile(r"^[0-9a-fA-F.:]+(/\d*)?$")
 
 
 def parse_policy(
-    items: t.Sequence[t.Any], path: str, networks: t.Sequence[Network], supernets: t.Sequence[Prefix]
+    items: t.Sequence[t.Any],
+    path: str,
+    networks: t.Sequence[Network],
+    supernets: t.Sequence[Prefix],
+    errors: ErrorList,
+    invalid: t.Collection[str] = (),
 ) -> tuple[PolicyLine, ...]:
-    """Parse the policy lines; append one for each open network. Raises InvalidValue with the line's path."""
+    """Parse the policy lines; append one for each open network. Collects errors with the line's path.
+
+    ``invalid`` are names of declared networks that have errors of their own.
+    """
     anything = tuple(network.name for network in networks if network.routed)
-    lines = [_parse_line(item, f"{path}[{number}]", networks, supernets, anything) for number, item in enumerate(items)]
+    lines = []
+    for number, item in enumerate(items):
+        where = f"{path}[{number}]"
+        with errors.collect():
+            parse = functools.partial(
+                _parse_line, path=where, networks=networks, supernets=supernets, anything=anything, invalid=invalid
+            )
+            lines.append(parse_all(parse, item, where, _STAND_INS))
     lines += [
         PolicyLine(anything, (network.name,), "any", (), f"{network.path}.open") for network in networks if network.open
     ]
@@ -39,14 +58,25 @@ def parse_policy(
 
 
 def _parse_line(
-    item: t.Any, path: str, networks: t.Sequence[Network], supernets: t.Sequence[Prefix], anything: tuple[str, ...]
+    item: t.Any,
+    path: str,
+    networks: t.Sequence[Network],
+    supernets: t.Sequence[Prefix],
+    anything: tuple[str, ...],
+    invalid: t.Collection[str],
 ) -> PolicyLine:
     fields = Fields(item, path, POLICY_KEYS)
-    ends = []
+    ends: dict[str, tuple[str, ...]] = {}
+    errors = ErrorList()
     for key in ("from", "to"):
-        found = [_parse_end(fields, key, name, networks, supernets) for name in fields.names(key)]
-        ends.append(tuple(dict.fromkeys(end for name in found for end in (anything if name == ANY else (name,)))))
-    sources, targets = ends
+        found: list[str] = []
+        with errors.collect():
+            for name in fields.names(key):
+                with errors.collect():
+                    found.append(_parse_end(fields, key, name, networks, supernets, invalid))
+        ends[key] = tuple(dict.fromkeys(end for name in found for end in (anything if name == ANY else (name,))))
+    errors.check()
+    sources, targets = ends["from"], ends["to"]
     outside = [end for end in (*sources, *targets) if is_outside(end)]
     if any(map(is_outside, sources)) and any(map(is_outside, targets)):
         raise fields.fail(
@@ -64,10 +94,15 @@ def _parse_line(
 
 
 def _parse_end(
-    fields: Fields, key: str, name: str, networks: t.Sequence[Network], supernets: t.Sequence[Prefix]
+    fields: Fields,
+    key: str,
+    name: str,
+    networks: t.Sequence[Network],
+    supernets: t.Sequence[Prefix],
+    invalid: t.Collection[str],
 ) -> str:
     known = [*(network.name for network in networks), ANY, DEFAULT_BRIDGE, HOST, WORLD]
-    if name in known:
+    if name in known or name in invalid:
         return name
     if not _LIKE_AN_ADDRESS.match(name) or not set(name) & set(".:"):
         raise fields.fail(key, f"{name!r} is not a declared network. {nearest(name, known)}")
@@ -91,6 +126,20 @@ def _parse_end(
     return str(block)
 
 
+def _port_hint(entry: object) -> str:
+    """The valid form of what looks like ports in another notation."""
+    text = str(entry).replace(" ", "")
+    if re.match(r"^[\d,-]+$", text) and "," in text:
+        return f" Write [{', '.join(filter(None, text.split(',')))}]."
+    found = re.match(r"^(\d+(?:-\d+)?)/(tcp|udp)$", text, re.IGNORECASE)
+    if found:
+        return f" Write ports: {found[1]} and protocol: {found[2].lower()}."
+    found = re.match(r"^(?:.*:)?(\d+):(\d+)$", text)
+    if found:
+        return f" A line names the port of the container, not that of the host. Write {found[2]}."
+    return ""
+
+
 def _parse_ports(fields: Fields) -> tuple[tuple[int, int], ...]:
     value = fields.raw("ports")
     if value is None:
@@ -101,6 +150,8 @@ def _parse_ports(fields: Fields) -> tuple[tuple[int, int], ...]:
         found = re.match(r"^(\d+)(?:-(\d+))?$", str(entry)) if not isinstance(entry, bool) else None
         low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
         if not 1 <= low <= high <= 65535:
-            raise fields.fail("ports", f"{entry!r} is not a valid port (1 to 65535) or range (8000-8010).")
+            raise fields.fail(
+                "ports", f"{entry!r} is not a valid port (1 to 65535) or range (8000-8010).{_port_hint(entry)}"
+            )
         ranges.append((low, high))
     return merged(ranges)

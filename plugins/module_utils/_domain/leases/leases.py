@@ -21,9 +21,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Scheme
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import LENGTH_V6, Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import LENGTH_V6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+
+_RENUMBER = (
+    f"add -e {PREFIX}renumber=true to assign new addresses to all hosts and networks, which recreates the networks"
+)
 
 
 class Slot(t.NamedTuple):
@@ -54,9 +59,13 @@ class Leases:
 
 @dataclasses.dataclass(frozen=True)
 class LeaseBook:
-    """All leases of a fleet: those of IPv4, of IPv6, or both."""
+    """All leases of a fleet: those of IPv4, of IPv6, or both.
+
+    ``removed`` are names of departed hosts that no longer use their blocks: playbooks/remove_host.yml reached them.
+    """
 
     families: tuple[Leases, ...] = ()
+    removed: frozenset[str] = frozenset()
 
     def of(self, version: int) -> Leases | None:
         """The leases of an IP version."""
@@ -73,22 +82,59 @@ class LeaseBook:
         slot = (leases.slots.get(network) or leases.departed_slots.get(network)) if leases else None
         return slot.length if slot else None
 
+    def hosts(self) -> frozenset[str]:
+        """Names of hosts with a lease, departed or not."""
+        return frozenset(name for leases in self.families for name in (*leases.blocks, *leases.departed_blocks))
+
     def departed(self) -> frozenset[str]:
         """Names of hosts and networks that are no longer declared."""
         return frozenset(name for leases in self.families for name in (*leases.departed_slots, *leases.departed_blocks))
 
-    def without(self, names: t.Collection[str]) -> LeaseBook:
-        """The book without the departed leases of these names. Declared hosts and networks keep their leases."""
+    def departed_hosts(self) -> dict[str, list[Prefix]]:
+        """The blocks of hosts that are no longer declared, IPv4 first."""
+        found: dict[str, list[Prefix]] = {}
+        for leases in self.families:
+            for host, block in leases.departed_blocks.items():
+                found.setdefault(host, []).append(block)
+        return found
+
+    def with_removed(self, hosts: t.Iterable[str]) -> LeaseBook:
+        """The book with these hosts marked as removed. The mark applies as long as they are departed."""
+        return dataclasses.replace(self, removed=self.removed.union(hosts))
+
+    def reclaimed(self, names: t.Collection[str], unreachable: bool) -> LeaseBook:
+        """The book without the departed leases of these names. Declared hosts and networks keep their leases.
+
+        Raises InvalidValue for a host that may still use its block, unless ``unreachable`` is the consent to that.
+        """
+        for host, blocks in sorted(self.departed_hosts().items()):
+            if host in names and host not in self.removed and not unreachable:
+                raise InvalidValue(
+                    PREFIX + "reclaim",
+                    host,
+                    f"may still use {' and '.join(map(str, blocks))}: it left the group, and playbooks/remove_host.yml "
+                    "has not reached it since. Add it to the inventory, in any group, and run that playbook with "
+                    f"-e {PREFIX}remove={host}. If the host no longer exists, add -e {PREFIX}remove_unreachable=true",
+                )
         families = []
         for leases in self.families:
             slots = {name: slot for name, slot in leases.departed_slots.items() if name not in names}
-            blocks = {name: block for name, block in leases.departed_blocks.items() if name not in names}
-            families.append(dataclasses.replace(leases, departed_slots=slots, departed_blocks=blocks))
-        return LeaseBook(tuple(families))
+            left = {name: block for name, block in leases.departed_blocks.items() if name not in names}
+            families.append(dataclasses.replace(leases, departed_slots=slots, departed_blocks=left))
+        return LeaseBook(tuple(families), self.removed.difference(names))
 
 
-def lease(fleet: Fleet, hosts: t.Sequence[str], held: LeaseBook | None) -> LeaseBook:
-    """Return the leases that the declaration needs. Leases that are ``held`` do not move.
+def lease(
+    fleet: Fleet,
+    hosts: t.Sequence[str],
+    held: LeaseBook | None,
+    renumber: bool = False,
+    avoid: t.Collection[Prefix] = (),
+) -> LeaseBook:
+    """Return the leases that the declaration needs. Leases that are ``held`` do not move, unless ``renumber``.
+
+    With ``renumber``, leases that contradict the declaration are dropped. New leases are none of the blocks of
+    ``avoid``.
 
     ``hosts`` are inventory names in the order in which new hosts get their blocks. Raises InvalidValue if the space is
     exhausted or the declaration contradicts a lease. O(hosts + networks log networks).
@@ -96,27 +142,52 @@ def lease(fleet: Fleet, hosts: t.Sequence[str], held: LeaseBook | None) -> Lease
     held = held or LeaseBook()
     declared = {scheme.supernet.version for scheme in fleet.schemes}
     for leases in held.families:
-        if leases.supernet.version not in declared:
+        if leases.supernet.version not in declared and not renumber:
             raise InvalidValue(
                 PREFIX + _suffixed("supernet", leases.supernet.version),
                 None,
-                f"is missing, and the lock file holds leases from {leases.supernet}. Set it to that, or remove the "
-                "lock file to assign new addresses to all hosts and networks",
+                f"is missing, and the lock file holds leases from {leases.supernet}. Set it to that, or " + _RENUMBER,
             )
-    return LeaseBook(tuple(_lease_family(fleet, scheme, hosts, held) for scheme in fleet.schemes))
+    book = LeaseBook(tuple(_lease_family(fleet, scheme, hosts, held, renumber, avoid) for scheme in fleet.schemes))
+    return dataclasses.replace(book, removed=held.removed.intersection(book.departed_hosts()))
 
 
 def _suffixed(key: str, version: int) -> str:
     return key if version == 4 else key + "_v6"
 
 
-def _lease_family(fleet: Fleet, scheme: Scheme, hosts: t.Sequence[str], book: LeaseBook) -> Leases:
+def _lease_family(
+    fleet: Fleet,
+    scheme: Scheme,
+    hosts: t.Sequence[str],
+    book: LeaseBook,
+    renumber: bool,
+    avoid: t.Collection[Prefix],
+) -> Leases:
     held = book.of(scheme.supernet.version)
     if held is not None:
-        _check_held(scheme, held)
+        if renumber:
+            held = _consistent(fleet, scheme, held)
+        else:
+            _check_held(scheme, held)
     slots, departed_slots, pools = _lease_slots(fleet, scheme, held)
-    blocks, departed_blocks = _lease_blocks(fleet, scheme, hosts, held)
+    blocks, departed_blocks = _lease_blocks(fleet, scheme, hosts, held, avoid)
     return Leases(scheme.supernet, scheme.host_prefix_length, pools, slots, blocks, departed_slots, departed_blocks)
+
+
+def _consistent(fleet: Fleet, scheme: Scheme, held: Leases) -> Leases | None:
+    """The leases without those that contradict the declaration; None if all do."""
+    if (scheme.supernet, scheme.host_prefix_length) != (held.supernet, held.host_prefix_length):
+        return None
+    reserved = {
+        host: block
+        for host, blocks in fleet.reservations.items()
+        for block in blocks
+        if block.version == held.supernet.version
+    }
+    blocks = {host: block for host, block in held.blocks.items() if reserved.get(host, block) == block}
+    departed = {host: block for host, block in held.departed_blocks.items() if reserved.get(host, block) == block}
+    return dataclasses.replace(held, blocks=blocks, departed_blocks=departed)
 
 
 def _check_held(scheme: Scheme, held: Leases) -> None:
@@ -125,8 +196,7 @@ def _check_held(scheme: Scheme, held: Leases) -> None:
         raise InvalidValue(
             PREFIX + _suffixed("supernet", version),
             str(scheme.supernet),
-            f"the lock file holds leases from {held.supernet}. Set it to that, or remove the lock file to assign new "
-            "addresses to all hosts and networks",
+            f"the lock file holds leases from {held.supernet}. Set it to that, or " + _RENUMBER,
         )
     if scheme.host_prefix_length != held.host_prefix_length:
         raise InvalidValue(
@@ -134,7 +204,7 @@ def _check_held(scheme: Scheme, held: Leases) -> None:
             scheme.host_prefix_length,
             f"hosts hold leases of /{held.host_prefix_length} blocks, and leases do not move. Set it to "
             f"{held.host_prefix_length}. For networks that do not fit, pin a subnet outside of the supernet, or "
-            "remove the lock file to assign new addresses to all hosts and networks",
+            + _RENUMBER,
         )
 
 
@@ -209,7 +279,7 @@ def _no_room(network: Network, length: int, taken: list[Slot], block: int, held:
 
 
 def _lease_blocks(
-    fleet: Fleet, scheme: Scheme, hosts: t.Sequence[str], held: Leases | None
+    fleet: Fleet, scheme: Scheme, hosts: t.Sequence[str], held: Leases | None, avoid: t.Collection[Prefix]
 ) -> tuple[dict[str, Prefix], dict[str, Prefix]]:
     version = scheme.supernet.version
     known: dict[str, Prefix] = {**held.departed_blocks, **held.blocks} if held else {}
@@ -225,7 +295,8 @@ def _lease_blocks(
                 raise InvalidValue(
                     variable,
                     str(block),
-                    f"the host holds a lease of {known[host]}, and leases do not move. Remove the reservation",
+                    f"the host holds a lease of {known[host]}, and leases do not move. Remove the reservation, "
+                    f"or add -e {PREFIX}renumber=true to move the host, which recreates its networks",
                     host,
                 )
             holder = holders.setdefault(block.address, host)
@@ -234,10 +305,11 @@ def _lease_blocks(
     blocks: dict[str, Prefix] = {}
     step = block_size(version, scheme.host_prefix_length)
     address = scheme.supernet.address
+    avoided = {block.address for block in avoid if block.version == version}
     for host in hosts:
         found = known.get(host) or reserved.get(host)
         if found is None:
-            while address in holders:
+            while address in holders or address in avoided:
                 address += step
             if not scheme.supernet.has(address):
                 raise _no_block(scheme, host, held)

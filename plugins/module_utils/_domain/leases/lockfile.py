@@ -43,6 +43,8 @@ _LINE = re.compile(
 )
 _SINGLES = ("format", "supernet", "host_prefix_length", "pools")
 _SECTIONS = ("networks", "hosts")
+_REMOVED = "removed_hosts"
+_DEPARTED_SECTIONS = (*_SECTIONS, _REMOVED)
 
 
 class BrokenLockFile(FleetnetError):
@@ -66,9 +68,19 @@ def render(book: LeaseBook) -> str:
         lines += [
             "departed:",
             *_section("networks", _by_offset([leases.departed_slots for leases in families]), "  "),
-            *_section("hosts", _by_name([leases.departed_blocks for leases in families]), "  "),
+            *_departed_hosts(book),
         ]
     return _HEAD + "".join(f"{_INDENT}{line}\n" for line in lines) + f"{_END}\n"
+
+
+def _departed_hosts(book: LeaseBook) -> list[str]:
+    """Departed hosts that may use their blocks, and those that do not."""
+    entries = _by_name([leases.departed_blocks for leases in book.families])
+    in_use = [entry for entry in entries if entry[0] not in book.removed]
+    removed = [entry for entry in entries if entry[0] in book.removed]
+    lines = ["  # These may still use their blocks: remove_host has not reached them."] if in_use else []
+    lines += _section("hosts", in_use, "  ")
+    return lines + (_section(_REMOVED, removed, "  ") if removed else [])
 
 
 def _offset(slot: Slot) -> str:
@@ -178,14 +190,14 @@ def _take(document: Document, section: str, number: int, indent: int, key: str, 
     departed = section.startswith("departed")
     if indent == 0:
         where = ""
-    elif indent == 2 and departed and key in _SECTIONS and (not value or value == "{}"):
+    elif indent == 2 and departed and key in _DEPARTED_SECTIONS and (not value or value == "{}"):
         where = "departed"
     elif section and section != "departed" and indent == 2 + 2 * departed:
         where = section
     else:
         raise _Broken(number, "has an invalid indentation")
     if where in ("", "departed"):
-        known = (*_SINGLES, *_SECTIONS, "departed") if not where else _SECTIONS
+        known = (*_SINGLES, *_SECTIONS, "departed") if not where else _DEPARTED_SECTIONS
         if key not in known:
             raise _Broken(number, f"is not a valid key. Valid keys: {', '.join(known)}")
         section = key if not where else f"departed.{key}"
@@ -226,12 +238,16 @@ def _book(document: Document) -> LeaseBook:
         raise _Broken(top["pools"].line, "must be one block per supernet")
     parts = {
         section: {key: _prefixes(entry) for key, entry in document.get(section, {}).items()}
-        for section in ("networks", "hosts", "departed.networks", "departed.hosts")
+        for section in (*_SECTIONS, *(f"departed.{name}" for name in _DEPARTED_SECTIONS))
     }
     for section, entries in parts.items():
         for name, values in entries.items():
             if not values or any(version not in supernets for version in values):
                 raise _Broken(document[section][name].line, "has a block of an IP version without a supernet")
+    for name in sorted(parts["departed.hosts"].keys() & parts[f"departed.{_REMOVED}"].keys()):
+        line = document[f"departed.{_REMOVED}"][name].line
+        raise _Broken(line, f"{name!r} is also in hosts. Keep one of the two")
+    departed_hosts = {**parts["departed.hosts"], **parts[f"departed.{_REMOVED}"]}
     families = []
     for (version, supernet), length in sorted(zip(supernets.items(), lengths)):
         leases = Leases(
@@ -241,11 +257,11 @@ def _book(document: Document) -> LeaseBook:
             slots=_slots(parts["networks"], version),
             blocks=_blocks(parts["hosts"], version),
             departed_slots=_slots(parts["departed.networks"], version),
-            departed_blocks=_blocks(parts["departed.hosts"], version),
+            departed_blocks=_blocks(departed_hosts, version),
         )
         _check(leases, document)
         families.append(leases)
-    return LeaseBook(tuple(families))
+    return LeaseBook(tuple(families), frozenset(parts[f"departed.{_REMOVED}"]))
 
 
 def _prefixes(entry: _Entry) -> dict[int, Prefix]:
@@ -278,8 +294,10 @@ def _check(leases: Leases, document: Document) -> None:
     """Raise _Broken unless blocks are disjoint and inside the supernet, and slots disjoint and inside a block."""
 
     def line(section: str, name: str) -> int:
-        entries = document.get(section, {})
-        return (entries.get(name) or document.get(f"departed.{section}", {}).get(name) or document[""]["pools"]).line
+        for part in (section, f"departed.{section}", f"departed.removed_{section}"):
+            if name in document.get(part, {}):
+                return document[part][name].line
+        return document[""]["pools"].line
 
     blocks = [(block, name) for part in (leases.blocks, leases.departed_blocks) for name, block in part.items()]
     for block, name in blocks:
@@ -292,7 +310,8 @@ def _check(leases: Leases, document: Document) -> None:
         ("networks", leases.slots.keys(), leases.departed_slots.keys()),
     ):
         for name in sorted(held & left):
-            number = document[f"departed.{what}"][name].line
+            parts = (f"departed.{what}", f"departed.removed_{what}")
+            number = next(document[part][name].line for part in parts if name in document.get(part, {}))
             raise _Broken(number, f"{name!r} is also in {what}. Keep one of the two")
     inside = Prefix(leases.supernet.version, 0, leases.host_prefix_length)
     slots = [(leases.pools, "pools")]

@@ -87,20 +87,21 @@ def driver_problem(driver: str) -> str | None:
     return None
 
 
-def space_problem(subnet: IPNetwork) -> str | None:
-    """Why the addresses of a block cannot be given to containers."""
-    for block, what in _UNUSABLE:
-        if block.version == subnet.version and block.overlaps(subnet):
-            return f"contains {what}. Use a private subnet, for example 10.64.1.0/24 or fd00:64::/64."
-    return None
+def unusable_space(block: IPNetwork) -> str | None:
+    """Addresses of a block that cannot be given to containers."""
+    return next(
+        (what for unusable, what in _UNUSABLE if unusable.version == block.version and unusable.overlaps(block)), None
+    )
 
 
 def subnet_problem(subnet: IPNetwork) -> str | None:
     """Why a network cannot have this subnet."""
-    problem = space_problem(subnet)
-    if problem is None and subnet.num_addresses < 4:
+    what = unusable_space(subnet)
+    if what is not None:
+        return f"contains {what}. Use a private subnet, for example 10.64.1.0/24 or fd00:64::/64."
+    if subnet.num_addresses < 4:
         return "has no room for a gateway and a container. Use a shorter prefix length."
-    return problem
+    return None
 
 
 class BlockProblem(t.NamedTuple):

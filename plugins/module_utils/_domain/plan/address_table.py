@@ -24,6 +24,11 @@ def address_plan(plan: FleetPlan) -> list[str]:
     if len(plan.hosts) > MAX_ROWS:
         lines.append(f"  ... and {len(plan.hosts) - MAX_ROWS} more hosts, all in the lock file")
     lines += [f"  {line}" for line in _own_networks(plan, MAX_ROWS)]
+    departed = _departed(plan)
+    if departed:
+        lines += ["", _DEPARTED_TITLE, *(f"  {line}" for line in departed[:MAX_ROWS])]
+        if len(departed) > MAX_ROWS:
+            lines.append(f"  ... and {len(departed) - MAX_ROWS} more, all in the lock file")
     lines += ["", f"{_POLICY_TITLE}, except"]
     lines += [f"  {line}" for line in plan.fleet.policy] or ["  (no lines)"]
     return lines
@@ -39,13 +44,25 @@ def markdown(plan: FleetPlan) -> str:
     rows = [[", ".join(line.sources), ", ".join(line.targets), str(line).rsplit(": ", maxsplit=1)[-1]]
             for line in plan.fleet.policy]  # fmt: skip
     lines += markdown_table(["from", "to", "allowed"], rows) if rows else ["Nothing passes between networks."]
-    departed = sorted(plan.leases.departed())
+    departed = _departed(plan)
     if departed:
-        lines += ["", "## Departed", "", f"Unused leases, which are kept: {', '.join(departed)}."]
+        lines += ["", "## Departed", "", _DEPARTED_TITLE, "", *(f"- {line}" for line in departed)]
     return "\n".join(lines) + "\n"
 
 
 _POLICY_TITLE = "Policy: within a network all hosts' containers reach each other; between networks nothing passes"
+_DEPARTED_TITLE = "Departed: leases that are kept until docker_fleet_reclaim releases them"
+
+
+def _departed(plan: FleetPlan) -> list[str]:
+    """The departed networks and hosts with their leases, and which hosts may still use theirs."""
+    book = plan.leases
+    lines = [
+        f"host {host} {_joined(blocks)}, {'removed' if host in book.removed else 'which may still use it'}"
+        for host, blocks in sorted(book.departed_hosts().items())
+    ]
+    networks = sorted({name for leases in book.families for name in leases.departed_slots})
+    return lines + [f"network {name}" for name in networks]
 
 
 def _title(plan: FleetPlan) -> str:

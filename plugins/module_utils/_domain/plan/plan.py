@@ -19,13 +19,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Host, check_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import ON_THE_LAN, Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import ErrorList, InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, lease
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.policy import make_policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.segments import check_segments
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS, Underlay
 
 
@@ -121,42 +123,88 @@ def take_out(
                 f"is neither a host of the fleet nor departed. {nearest(name, names)}",
             )
     reservations = {host: blocks for host, blocks in fleet.reservations.items() if host not in leaving}
+    networks = tuple(
+        dataclasses.replace(network, host_ranges=ranges) if len(ranges) < len(network.host_ranges) else network
+        for network in fleet.networks
+        for ranges in [{host: each for host, each in network.host_ranges.items() if host not in leaving}]
+    )
     # Networks may name a leaving host as a carrier: it becomes an empty group.
-    return dataclasses.replace(fleet, reservations=reservations), {**groups, **dict.fromkeys(leaving, ())}
+    return (
+        dataclasses.replace(fleet, reservations=reservations, networks=networks),
+        {**groups, **dict.fromkeys(leaving, ())},
+    )
 
 
 def make_plan(
-    fleet: Fleet, hosts: t.Sequence[Host], groups: t.Mapping[str, t.Collection[str]], held: LeaseBook | None
+    fleet: Fleet,
+    hosts: t.Sequence[Host],
+    groups: t.Mapping[str, t.Collection[str]],
+    held: LeaseBook | None,
+    renumber: bool = False,
+    avoid: t.Collection[Prefix] = (),
 ) -> FleetPlan:
     """Plan the fleet: lease what is new, and check everything that needs no report from a host.
 
-    ``groups`` are the inventory's groups with their hosts. Raises InvalidValue. O(hosts x networks x log).
+    ``groups`` are the inventory's groups with their hosts. With ``renumber`` leases may move. New leases
+    are none of the blocks of ``avoid``. Raises InvalidValue. O(hosts x networks x log).
     """
     if not hosts:
         raise InvalidValue(PREFIX + "group", [], "no host found. Add hosts to the group")
     names = [host.name for host in hosts]
     known = frozenset(names)
+    # Hosts with a lease that are not in the fleet, or no longer.
+    left = (held.hosts() if held else frozenset()) - known
+    errors = ErrorList()
     for reserved in fleet.reservations:
-        if reserved not in known and (held is None or reserved not in held.departed()):
-            raise InvalidValue(
-                f"{PREFIX}reservations.{reserved}",
-                reserved,
-                f"is not a host of the fleet. {nearest(reserved, names)}",
+        if reserved not in known and reserved not in left:
+            errors.found.append(
+                InvalidValue(
+                    f"{PREFIX}reservations.{reserved}",
+                    reserved,
+                    f"is not a host of the fleet. {nearest(reserved, names)}",
+                )
             )
-    carriers = {network.name: _carriers(network, known, groups) for network in fleet.networks}
-    _check_underlay(hosts)
-    underlays = [Underlay(host.name, host.link, host.underlay, host.underlay_v6) for host in hosts]
-    BACKENDS[fleet.backend].check(underlays, {scheme.supernet.version for scheme in fleet.schemes})
-    book = lease(fleet, names, held)
+    carriers: dict[str, frozenset[str]] = {}
+    for network in fleet.networks:
+        with errors.collect():
+            carriers[network.name] = _carriers(network, known, groups)
+    with errors.collect():
+        _check_underlay(hosts)
+    with errors.collect():
+        underlays = [Underlay(host.name, host.link, host.underlay, host.underlay_v6) for host in hosts]
+        BACKENDS[fleet.backend].check(underlays, {scheme.supernet.version for scheme in fleet.schemes})
+    errors.check()
+    book = lease(fleet, names, held, renumber, avoid)
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
     plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)
-    _check_disjoint(plan)
+    with errors.collect():
+        _check_disjoint(plan)
     for host in hosts:
         carried = [network for network in fleet.networks if host.name in carriers[network.name]]
-        check_host(fleet, [*carried, *host.networks], host)
-        if fleet.default_bridge:
-            check_default_bridge(default_bridge_options(plan, host), host.name)
+        with errors.collect():
+            check_host(fleet, [*carried, *host.networks], host)
+    if fleet.default_bridge:
+        errors.found += _default_bridge_errors(plan)
+    errors.check()
+    check_segments(fleet.networks, hosts, carriers, left)
     return plan
+
+
+def _default_bridge_errors(plan: FleetPlan) -> list[InvalidValue]:
+    """The errors of the default bridge's options, one per option. One that is the same on all hosts names no host."""
+    found: dict[str, list[tuple[InvalidValue, str]]] = {}
+    for host in plan.hosts:
+        errors = ErrorList()
+        with errors.collect():
+            check_default_bridge(default_bridge_options(plan, host))
+        for error in errors.found:
+            found.setdefault(error.variable, []).append((error, host.name))
+    distinct = []
+    for alike in found.values():
+        error, name = alike[0]
+        everywhere = len(alike) == len(plan.hosts) and len({str(each) for each, _host in alike}) == 1
+        distinct.append(InvalidValue(error.variable, error.value, error.reason, None if everywhere else name))
+    return distinct
 
 
 def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.Collection[str]]) -> frozenset[str]:

@@ -45,7 +45,7 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
             item["enable_ipv6"] = True
             if "gateway_mode_ipv4" in item:
                 item["gateway_mode_ipv6"] = item["gateway_mode_ipv4"]
-        item["ipam_config"].append(_ipam_block(network, subnet))
+        item["ipam_config"].append(_ipam_block(network, subnet, host.name))
         if network.routed:
             routed[subnet.version].append(str(subnet))
     for item in items.values():
@@ -88,14 +88,14 @@ def _common_item(network: Network) -> Data:
     return item
 
 
-def _ipam_block(network: Network, subnet: Prefix) -> Data:
+def _ipam_block(network: Network, subnet: Prefix, host: str) -> Data:
     version = subnet.version
     block: Data = {"subnet": str(subnet)}
     if network.driver == "bridge" or version in network.gateways:  # on a LAN the gateway belongs to others
         block["gateway"] = subnet.host(network.gateways.get(version, 1))
-    inside = network.ip_ranges.get(version)
+    inside = network.ip_range(subnet, host)
     if inside is not None:
-        block["ip_range"] = str(subnet.at(inside.address, inside.length))
+        block["ip_range"] = str(inside)
     aux = {name: subnet.host(places[version]) for name, places in network.aux.items() if version in places}
     if aux:
         block["aux_addresses"] = aux

@@ -47,11 +47,11 @@ class Controller:
         inventory = {"docker_fleet": {"hosts": variables, "vars": fleet or FLEET}}
         (self.folder / name).write_text(yaml.safe_dump(inventory))
 
-    def start(self, *arguments, playbook="fleetnet.docker.plan", inventory="hosts.yml"):
+    def start(self, *arguments, playbook="fleetnet.docker.plan", inventory="hosts.yml", **variables):
         command = ["ansible-playbook", "-i", str(self.folder / inventory), playbook, *arguments]
         if playbook == "fleetnet.docker.plan":
             command += ["--skip-tags", "docker_fleet_contact"]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0", **variables}
         return subprocess.Popen(
             command, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -120,9 +120,41 @@ def test_hosts_that_differ_in_a_variable_of_the_fleet(controller):
 
 
 def test_a_mistyped_variable(controller):
-    controller.declare({"h1": {"docker_fleet_lnik": "a"}})
+    controller.declare({"h1": {"docker_fleet_lnik": "a"}, "h2": {"docker_fleet_lnik": "b"}})
+    warning = "docker_fleet_lnik: unknown variable, which has no effect. Did you mean 'docker_fleet_link'?"
+    output = " ".join(controller.run("--check").split())
+    assert f"[WARNING]: hosts h1, h2: {warning}" in output
+    assert output.count("unknown variable") == 1
+    controller.declare({"h1": {"docker_fleet_lnik": "a"}}, {**FLEET, "docker_fleet_supernet": "10.0.0.0"})
+    assert warning in " ".join(controller.run(fails=True).split())
+
+
+def test_all_errors_of_a_declaration_are_reported_at_once(controller):
+    fleet = {
+        "docker_fleet_supernet": "10.64.0.0/12",
+        "docker_fleet_networks": ["any", "host", {"name": "world", "mtu": "x", "colour": "red"}, "web", True],
+        "docker_fleet_policy": [{"from": ["wbe", "dbb"], "to": "web", "ports": "80,443"}, {"from": "web", "to": "any"}],
+        "docker_fleet_default_bridge": {"mtu": 1},
+        "docker_fleet_backend": "host-gw",
+    }
+    controller.declare({"h1": {"docker_fleet_underlay_address": "x"}, "h2": {"docker_fleet_link": ""}}, fleet)
     output = controller.run(fails=True)
-    assert "host h1: docker_fleet_lnik: 'a': unknown variable. Did you mean 'docker_fleet_link'?" in output
+    assert "13 errors in the declaration. No host was changed:" in output
+    for number in range(3):
+        assert f"docker_fleet_networks[{number}].name: " in output
+    for path in (
+        "docker_fleet_networks[2].mtu: 'x'",
+        "docker_fleet_networks[2].colour: 'red'",
+        "docker_fleet_networks[4]: True",
+        "docker_fleet_policy[0].from: ['wbe', 'dbb']: 'wbe' is not",
+        "docker_fleet_policy[0].from: ['wbe', 'dbb']: 'dbb' is not",
+        "docker_fleet_policy[0].ports: ",
+        "docker_fleet_default_bridge.mtu: 1",
+        "docker_fleet_backend: ",
+        "host h1: docker_fleet_underlay_address: 'x'",
+        "host h2: docker_fleet_link: ''",
+    ):
+        assert f"  - {path}" in output
 
 
 def test_a_broken_lock_file_is_never_overwritten(controller):
@@ -142,7 +174,10 @@ def test_reclaim(controller):
     controller.run()
     assert controller.held()["departed"]["hosts"] == {"h1": "10.64.0.0/20"}
     assert controller.held()["hosts"] == {"h2": "10.64.16.0/20", "h3": "10.64.32.0/20"}
-    output = controller.run("-e", "docker_fleet_reclaim=h1,h2")
+    refused = controller.run("-e", "docker_fleet_reclaim=h1,h2", fails=True)
+    assert "docker_fleet_reclaim: 'h1': may still use 10.64.0.0/20" in refused
+    assert controller.held()["departed"]["hosts"] == {"h1": "10.64.0.0/20"}
+    output = controller.run("-e", "docker_fleet_reclaim=h1,h2", "-e", "docker_fleet_remove_unreachable=true")
     assert "reclaim: 'h2' was declared in the last run. Only departed names can be reclaimed" in output
     assert "departed" not in controller.held()
     controller.declare(["h2", "h3", "h4"])
@@ -166,6 +201,11 @@ def test_a_host_that_leaves_keeps_its_lease_and_is_named_explicitly(controller):
     assert controller.held()["departed"]["hosts"] == {"h2": "10.64.48.0/20"}
     controller.run("-e", leaves)
     assert controller.lock.read_text() == text
+    output = controller.run(
+        "-e", json.dumps({"docker_fleet_plan_without": ["h2"], "docker_fleet_plan_removed": ["h2"]})
+    )
+    assert controller.held()["departed"] == {"networks": {}, "hosts": {}, "removed_hosts": {"h2": "10.64.48.0/20"}}
+    assert "  host h2 10.64.48.0/20, removed\n" in output
     controller.declare(["h1"])
     controller.run("-e", leaves)  # it is no longer in the inventory, and has departed
     output = controller.run("-e", json.dumps({"docker_fleet_plan_without": ["h3"]}), fails=True)
@@ -187,9 +227,9 @@ def test_two_controllers_at_once_never_lease_the_same_block(controller):
 
 def test_conflicts_end_the_run_before_any_lease(controller):
     report = {"networks": [], "links": [], "routes": [], "control_path": None}
-    controller.declare(
-        {"h1": {"gathered": {"network_info": {**report, "resolver": ["10.64.0.53", "10.64.16.53"]}}}, "h2": {}}
-    )
+    gathered = {"network_info": {**report, "resolver": ["10.64.0.53", "10.64.16.53"]}}
+    reservations = {"docker_fleet_reservations": {"h1": "10.64.0.0/20", "h2": "10.64.16.0/20"}}
+    controller.declare({"h1": {"gathered": gathered}, "h2": {}}, {**FLEET, **reservations})
     playbook = controller.folder / "conflicts.yml"
     playbook.write_text(json.dumps(COMPARE))
     output = controller.run(playbook=str(playbook), fails=True)
@@ -202,3 +242,98 @@ def test_conflicts_end_the_run_before_any_lease(controller):
     ):
         assert line in output
     assert not controller.lock.exists()
+    controller.declare({"h1": {"gathered": gathered}, "h2": {}})
+    controller.run(playbook=str(playbook))
+    assert controller.held()["hosts"] == {"h1": "10.64.32.0/20", "h2": "10.64.48.0/20"}
+
+
+PLAYBOOKS = ("plan", "site", "verify", "topology", "reset")
+
+
+def words(output):
+    """The output without line breaks."""
+    return " ".join(output.split())
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_tags_that_no_task_has_do_nothing_and_say_so(controller, name):
+    controller.declare(["h1"])
+    output = controller.run("--tags", "anything", playbook=f"fleetnet.docker.{name}")
+    assert "--tags selected no task or only some tasks of this playbook. Nothing was " in words(output)
+    assert not controller.lock.exists()
+
+
+def test_tags_remove_no_host(controller):
+    controller.declare(["h1", "h2"])
+    removed = ("-e", "docker_fleet_remove=h2")
+    output = controller.run("--tags", "anything", *removed, playbook="fleetnet.docker.remove_host")
+    assert "No host was removed." in words(output)
+    assert not controller.lock.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-e", "docker_fleet_group=fleet"), "docker_fleet_group: 'fleet': is not a group of the inventory. Create it"),
+        (("-e", "docker_fleet_group=empty"), "docker_fleet_group: 'empty': the group is empty. Add the fleet's"),
+        (("--limit", "other"), "--limit: 'other': excludes all hosts of group 'docker_fleet'. Name one of them"),
+    ],
+)
+def test_a_play_without_hosts_is_an_error(controller, arguments, message):
+    controller.declare(["h1"])
+    (controller.folder / "others.yml").write_text(json.dumps({"other": {"hosts": {"x1": {}}}, "empty": {}}))
+    for name in ("plan", "site"):
+        output = controller.run(
+            "-i", str(controller.folder / "others.yml"), *arguments, playbook=f"fleetnet.docker.{name}", fails=True
+        )
+        assert message in words(output)
+    controller.run("--syntax-check", "-e", "docker_fleet_group=missing", playbook="fleetnet.docker.site")
+
+
+def test_another_group_name(controller):
+    controller.declare(["h1"])
+    inventory = controller.folder / "hosts.yml"
+    inventory.write_text(inventory.read_text().replace("docker_fleet:", "engines:", 1))
+    assert "10.64.0.0/20" in controller.run("-e", "docker_fleet_group=engines")
+
+
+@pytest.mark.parametrize(
+    ("playbook", "task", "message"),
+    [
+        ("site", "Apply the plan to docker0, rules, networks and routes", "the fleet is not planned. Run the role"),
+        ("site", "Choose the probes", "the fleet is not planned. Run the role fleetnet.docker.docker_fleet_plan first"),
+        ("verify", "Observe arrivals", "no probes are chosen. Run the playbook from its start"),
+        ("verify", "Compare the results with the declaration", "no probes are chosen. Run the playbook from its start"),
+        ("topology", "Gather facts about hosts whose differences from the plan are unknown", "Run the playbook from"),
+    ],
+)
+def test_a_start_in_the_middle_names_what_is_missing(controller, playbook, task, message):
+    controller.declare(["h1"])
+    local = ("-e", "ansible_connection=local", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}")
+    output = controller.run("--start-at-task", task, *local, playbook=f"fleetnet.docker.{playbook}", fails=True)
+    assert message in words(output)
+    assert "is undefined" not in words(output)
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("/proc/self", "cannot be written: "),
+        ("/nowhere", "folder /nowhere cannot be read: No such file or directory. Create it, or set"),
+    ],
+)
+def test_a_folder_that_cannot_be_written(controller, folder, message):
+    controller.declare(["h1"])
+    output = words(controller.run("-e", f"docker_fleet_lock_file={folder}/lock.yml", fails=True))
+    assert f"lock.yml: {message}" in output
+    assert "docker_fleet_lock_file" in output
+    assert "Errno" not in output
+
+
+def test_an_inventory_in_which_every_file_must_be_valid(controller):
+    """The lock file may be in an inventory folder."""
+    controller.declare(["h1"])
+    strict = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "1"}
+    controller.run(inventory="", **strict)
+    assert controller.held()["hosts"] == {"h1": "10.64.0.0/20"}
+    assert "changed=0" in controller.run(inventory="", **strict)

@@ -11,6 +11,7 @@ import typing as t
 
 import yaml
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet, parse_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
@@ -24,6 +25,8 @@ def plan_of(
     hosts: dict[str, dict[str, t.Any]],
     groups: dict[str, list[str]] | None = None,
     held: LeaseBook | None = None,
+    renumber: bool = False,
+    avoid: t.Collection[Prefix] = (),
 ) -> FleetPlan:
     """``fleet`` and ``hosts`` are variables without their prefix; a host's ``ansible_host`` is among its own."""
     book = held or LeaseBook()
@@ -32,7 +35,7 @@ def plan_of(
     for name, variables in hosts.items():
         own = {key: value for key, value in variables.items() if key != "ansible_host"}
         parsed.append(parse_host(name, own, variables.get("ansible_host", name)))
-    return make_plan(declared, parsed, groups or {}, held)
+    return make_plan(declared, parsed, groups or {}, held, renumber, avoid)
 
 
 def message_of(function: t.Callable[..., object], *arguments: object) -> str:

@@ -12,7 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
+    InvalidValue,
+    InvalidValues,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import slices
@@ -175,7 +178,7 @@ def declarations(draw: st.DrawFn) -> tuple[Declaration, dict[str, Declaration]]:
 def accepted(fleet: Declaration, hosts: dict[str, Declaration]) -> FleetPlan | None:
     try:
         return plan_of(fleet, hosts)
-    except InvalidValue:
+    except (InvalidValue, InvalidValues):
         return None
 
 

@@ -15,8 +15,8 @@ import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import default_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
-    refuse_unknown_variable,
     unknown_variables,
+    warn_unknown_variable,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import (
     FLEET_KEYS,
@@ -26,7 +26,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import NETWORK_KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_parser import POLICY_KEYS
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
+    InvalidValue,
+    InvalidValues,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.default_bridge import OPTIONS
 
 from ..planning import GOLDEN, plan_of
@@ -49,6 +52,51 @@ def test_bad_declaration(case):
     assert str(caught.value) == case["message"]
 
 
+def errors_of(fleet, hosts=HOSTS):
+    with pytest.raises(InvalidValues) as caught:
+        plan_of({"supernet": "10.64.0.0/12", **fleet}, hosts)
+    return [error.variable for error in caught.value.errors]
+
+
+def test_each_network_and_each_line_with_errors_is_reported():
+    reserved = ["any", "docker0", "bridge", "host", "none", "default"]
+    assert errors_of({"networks": reserved}) == [f"docker_fleet_networks[{number}].name" for number in range(6)]
+    lines = [{"from": "wbe", "to": "dbb", "ports": 0}, {"from": "web", "to": "web"}, {"to": 1, "colour": "red"}]
+    assert errors_of({"networks": ["web"], "policy": lines}) == [
+        "docker_fleet_policy[0].from",
+        "docker_fleet_policy[0].to",
+        "docker_fleet_policy[0].ports",
+        "docker_fleet_policy[2].colour",
+        "docker_fleet_policy[2].from",
+        "docker_fleet_policy[2].to",
+    ]
+
+
+def test_an_error_causes_no_further_errors():
+    """A line with a network that is invalid, keys whose validity depends on others, networks without a supernet."""
+    networks = [{"name": "db", "mtu": 1, "driver": "none", "gateway": "x"}, {"name": "web", "mtu": 1}]
+    lines = [{"from": "db", "to": "web"}, {"from": "web", "to": "198.51.100.1"}]
+    assert errors_of({"supernet": "10.64.0.0", "networks": networks, "policy": lines}) == [
+        "docker_fleet_supernet",
+        "docker_fleet_networks[0].driver",
+        "docker_fleet_networks[1].mtu",
+    ]
+
+
+def test_errors_of_the_plan_are_reported_at_once():
+    fleet = {
+        "networks": [{"name": "a", "hosts": "h9"}, {"name": "b", "subnet": "10.1.0.0/24"}],
+        "reservations": {"h8": "10.64.0.0/20"},
+    }
+    hosts = {"h1": {"ansible_host": "192.0.2.1"}, "h2": {"ansible_host": "192.0.2.1"}}
+    assert errors_of(fleet, hosts) == [
+        "docker_fleet_reservations.h8",
+        "docker_fleet_networks[0].hosts",
+        "docker_fleet_networks[1].subnet",
+        "docker_fleet_underlay_address",
+    ]
+
+
 def test_the_smallest_declaration_is_complete():
     plan = plan_of({"supernet": "10.64.0.0/12", "networks": ["web"]}, HOSTS)
     assert [str(subnet) for host in plan.hosts for _network, subnet in plan.networks_of(host)] == [
@@ -57,11 +105,26 @@ def test_the_smallest_declaration_is_complete():
     ]
 
 
+@pytest.mark.parametrize(
+    "fleet",
+    [
+        {"supernet": "100.64.0.0/12"},
+        {"supernet": "192.168.0.0/16"},
+        {"supernet": "198.18.0.0/15"},
+        {"supernet": "8.0.0.0/8", "public_supernet": True},
+        {"supernet": None, "supernet_v6": "2001:db8::/48"},
+    ],
+)
+def test_a_supernet_is_private_or_declared_as_public(fleet):
+    hosts = {"h1": {"ansible_host": "fd00::1" if fleet["supernet"] is None else "192.0.2.1"}}
+    assert plan_of(fleet, hosts)
+
+
 def test_a_mistyped_variable_is_found():
     assert unknown_variables(["docker_fleet_suppernet", "docker_fleet_supernet", "other"]) == ["docker_fleet_suppernet"]
-    error = refuse_unknown_variable("docker_fleet_suppernet", "10.64.0.0/12", "h1")
-    assert str(error) == (
-        "host h1: docker_fleet_suppernet: '10.64.0.0/12': unknown variable. Did you mean 'docker_fleet_supernet'?"
+    assert warn_unknown_variable("docker_fleet_suppernet", ["h1", "h2"]) == (
+        "hosts h1, h2: docker_fleet_suppernet: unknown variable, which has no effect. Did you mean "
+        "'docker_fleet_supernet'?"
     )
 
 

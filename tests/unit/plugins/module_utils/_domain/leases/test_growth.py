@@ -17,6 +17,9 @@ HELD = plan_of(FLEET, HOSTS).leases
 # without web and h1
 LEFT = plan_of({**FLEET, "networks": ["db"]}, {"h2": HOSTS["h2"]}, held=HELD).leases
 
+RENUMBER = (
+    "add -e docker_fleet_renumber=true to assign new addresses to all hosts and networks, which recreates the networks."
+)
 CASES = {
     "a network grows": (
         {"networks": [{"name": "web", "prefix_length": 23}]},
@@ -30,22 +33,21 @@ CASES = {
         HOSTS,
         HELD,
         "docker_fleet_host_prefix_length: 19: hosts hold leases of /20 blocks, and leases do not move. Set it to 20. "
-        "For networks that do not fit, pin a subnet outside of the supernet, or remove the lock file to assign new "
-        "addresses to all hosts and networks.",
+        "For networks that do not fit, pin a subnet outside of the supernet, or " + RENUMBER,
     ),
     "the supernet grows": (
         {"supernet": "10.64.0.0/12"},
         HOSTS,
         HELD,
         "docker_fleet_supernet: '10.64.0.0/12': the lock file holds leases from 10.64.0.0/19. Set it to that, or "
-        "remove the lock file to assign new addresses to all hosts and networks.",
+        + RENUMBER,
     ),
     "IPv4 leaves": (
         {"supernet": None, "supernet_v6": "fd00:64::/48"},
         {"h1": {"ansible_host": "2001:db8::1"}},
         HELD,
         "docker_fleet_supernet: None: is missing, and the lock file holds leases from 10.64.0.0/19. Set it to that, or "
-        "remove the lock file to assign new addresses to all hosts and networks.",
+        + RENUMBER,
     ),
     "a network that does not fit": (
         {"networks": ["db", {"name": "wide", "prefix_length": 21}]},
@@ -69,7 +71,8 @@ CASES = {
         HOSTS,
         HELD,
         "host h1: docker_fleet_reservations.h1: '10.64.16.0/20': the host holds a lease of 10.64.0.0/20, and leases do "
-        "not move. Remove the reservation.",
+        "not move. Remove the reservation, or add -e docker_fleet_renumber=true to move the host, which recreates its "
+        "networks.",
     ),
     "a reservation of a block that another host holds": (
         {"reservations": {"h3": "10.64.0.0/20"}},
@@ -86,6 +89,37 @@ def test_growth(name):
     with pytest.raises(InvalidValue) as caught:
         plan_of({**FLEET, **fleet}, hosts, held=held)
     assert str(caught.value) == message
+
+
+RENUMBERED = {
+    "hosts grow": ({"host_prefix_length": 19, "supernet": "10.64.0.0/16"}, HOSTS),
+    "the supernet grows": ({"supernet": "10.64.0.0/12"}, HOSTS),
+    "IPv4 leaves": ({"supernet": None, "supernet_v6": "fd00:64::/48"}, {"h1": {"ansible_host": "2001:db8::1"}}),
+    "two hosts swap their blocks": ({"reservations": {"h1": "10.64.16.0/20", "h2": "10.64.0.0/20"}}, HOSTS),
+}
+
+
+@pytest.mark.parametrize("name", RENUMBERED)
+def test_renumbering_takes_consent_and_follows_the_declaration(name):
+    fleet, hosts = RENUMBERED[name]
+    declared = {**FLEET, **fleet}
+    with pytest.raises(InvalidValue):
+        plan_of(declared, hosts, held=HELD)
+    book = plan_of(declared, hosts, held=HELD, renumber=True).leases
+    assert book == plan_of(declared, hosts).leases
+    assert plan_of(declared, hosts, held=book).leases == book
+
+
+def test_renumbering_moves_only_what_contradicts_the_declaration():
+    moved = plan_of({**FLEET, "supernet": "10.64.0.0/18"}, HOSTS).leases
+    declared = {**FLEET, "supernet": "10.64.0.0/18", "reservations": {"h2": "10.64.32.0/20"}}
+    book = plan_of(declared, HOSTS, held=moved, renumber=True).leases
+    assert {host: str(block) for host, block in book.of(4).blocks.items()} == {
+        "h1": "10.64.0.0/20",
+        "h2": "10.64.32.0/20",
+    }
+    assert book.of(4).slots == moved.of(4).slots
+    assert plan_of(FLEET, HOSTS, held=HELD, renumber=True).leases == HELD
 
 
 def test_a_changed_default_moves_no_lease():

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import yaml
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 
 from ..planning import GOLDEN, assert_golden, plan_of
 
@@ -66,12 +70,49 @@ def test_comments_and_other_quotes_are_accepted():
 
 def test_a_departed_name_keeps_its_lease_until_it_is_reclaimed():
     book = plan_of({**FLEET, "networks": []}, {"h2": HOSTS["h2"]}, held=plan_of(FLEET, HOSTS).leases).leases
-    departed = "    departed:\n      networks:\n        web: 0.0.1.0/24\n      hosts:\n        h1: 10.64.0.0/20\n"
+    departed = (
+        "    departed:\n      networks:\n        web: 0.0.1.0/24\n"
+        "      # These may still use their blocks: remove_host has not reached them.\n"
+        "      hosts:\n        h1: 10.64.0.0/20\n"
+    )
     assert departed in lockfile.render(book)
     assert book.departed() == {"h1", "web"}
-    assert "h1" not in lockfile.render(book.without(["h1"]))
+    assert "h1" not in lockfile.render(book.reclaimed(["h1"], unreachable=True))
     # declared names keep their leases if they are reclaimed
-    assert book.without(["h2", "h1", "web"]).of(4).blocks == book.of(4).blocks
+    assert book.reclaimed(["h2", "h1", "web"], unreachable=True).of(4).blocks == book.of(4).blocks
+
+
+def departed_h1(removed):
+    held = plan_of(FLEET, HOSTS).leases.with_removed(removed)
+    return plan_of(FLEET, {"h2": HOSTS["h2"]}, held=held).leases
+
+
+def test_the_block_of_a_host_that_may_still_use_it_is_released_only_by_consent():
+    book = departed_h1([])
+    with pytest.raises(InvalidValue) as caught:
+        book.reclaimed(["h1"], unreachable=False)
+    assert str(caught.value) == (
+        "docker_fleet_reclaim: 'h1': may still use 10.64.0.0/20: it left the group, and playbooks/remove_host.yml has "
+        "not reached it since. Add it to the inventory, in any group, and run that playbook with -e "
+        "docker_fleet_remove=h1. If the host no longer exists, add -e docker_fleet_remove_unreachable=true."
+    )
+    assert book.reclaimed(["h1"], unreachable=True).departed_hosts() == {}
+    assert book.reclaimed(["web", "h7"], unreachable=False) == book
+
+
+def test_the_block_of_a_removed_host_is_released_without_further_consent():
+    book = departed_h1(["h1"])
+    text = lockfile.render(book)
+    assert "      hosts: {}\n      removed_hosts:\n        h1: 10.64.0.0/20\n" in text
+    assert "may still use" not in text
+    assert lockfile.parse(text, "lock") == book
+    assert book.reclaimed(["h1"], unreachable=False) == LeaseBook(
+        tuple(dataclasses.replace(leases, departed_blocks={}) for leases in book.families)
+    )
+    returned = plan_of(FLEET, HOSTS, held=book).leases
+    assert returned == plan_of(FLEET, HOSTS).leases
+    # it leaves again, and this time the playbook does not run
+    assert plan_of(FLEET, {"h2": HOSTS["h2"]}, held=returned).leases == departed_h1([])
 
 
 def test_ipv6_can_be_added_later_and_moves_nothing():

@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import Conflicts, check_conflicts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import (
+    Conflicts,
+    check_conflicts,
+    plan_around,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.free_blocks import FreeBlocks
 
 from ..planning import plan_of
@@ -71,7 +77,7 @@ FREE = {
 
 @pytest.mark.parametrize("name", FREE)
 def test_free(name):
-    assert check_conflicts(plan_of(DUAL, HOSTS), {"h1": FREE[name]}) == ["h2"]
+    check_conflicts(plan_of(DUAL, HOSTS), {"h1": FREE[name]})
 
 
 H2 = "Set docker_fleet_reservations.h2 to 10.64.32.0/20, which is free on all hosts."
@@ -98,7 +104,27 @@ TAKEN = {
     "a VPN that covers the supernet": (
         report(routes=[route("10.0.0.0/8", "192.0.2.9", "tun0")]),
         "host h1: route to 10.0.0.0/8 via 192.0.2.9 on tun0 (10.0.0.0/8) overlaps the block of host h1 (10.64.0.0/20) "
-        "and 1 more. Set docker_fleet_supernet to 172.16.0.0/12, which is free on all hosts.",
+        "and 1 more. If nothing there uses addresses of the block of host h1, add 10.0.0.0/8 to "
+        "docker_fleet_default_bridge.allow_overlap. Otherwise: set docker_fleet_supernet to 172.16.0.0/12, which is "
+        "free on all hosts.",
+    ),
+    "a VPN in a table of its own": (
+        report(routes=[{**route("10.0.0.0/8", None, "tun0"), "table": 52}]),
+        "host h1: route to 10.0.0.0/8 on tun0 in table 52 (10.0.0.0/8) overlaps the block of host h1 (10.64.0.0/20) "
+        "and 1 more. If the host's rules ('ip rule') prefer routes of table main, add 10.0.0.0/8 to "
+        "docker_fleet_default_bridge.allow_overlap. Otherwise: set docker_fleet_supernet to 172.16.0.0/12, which is "
+        "free on all hosts.",
+    ),
+    "a wide LAN": (
+        report(links=[link("eth0", "10.1.2.3/8")], routes=[route("10.0.0.0/8", protocol=2)]),
+        "host h1: address 10.1.2.3/8 of interface eth0 (10.0.0.0/8) overlaps the block of host h1 (10.64.0.0/20) and 1 "
+        "more. If nothing there uses addresses of the block of host h1, add 10.0.0.0/8 to docker_fleet_default_bridge."
+        "allow_overlap. Otherwise: set docker_fleet_supernet to 172.16.0.0/12, which is free on all hosts.",
+    ),
+    "an unmanaged Docker network that covers the supernet": (
+        report(networks=[network("lab", "10.0.0.0/8", "br-1")]),
+        "host h1: Docker network lab (10.0.0.0/8) overlaps the block of host h1 (10.64.0.0/20) and 1 more. Set "
+        "docker_fleet_supernet to 172.16.0.0/12, which is free on all hosts.",
     ),
     "an unmanaged Docker network": (
         report(networks=[network("lab", "10.64.1.0/25", "br-1")]),
@@ -121,7 +147,8 @@ TAKEN = {
     "an IPv6 VPN": (
         report(routes=[route("fd00::/16", "fe80::9", "wg0")]),
         "host h1: route to fd00::/16 via fe80::9 on wg0 (fd00::/16) overlaps the block of host h1 (fd00:64::/56) and 1 "
-        "more. Set docker_fleet_supernet_v6 to fd01::/48, which is free on all hosts.",
+        "more. If nothing there uses addresses of the block of host h1, add fd00::/16 to docker_fleet_default_bridge."
+        "allow_overlap. Otherwise: set docker_fleet_supernet_v6 to fd01::/48, which is free on all hosts.",
     ),
     "an IPv6 name server": (
         report(resolver=["fd00:64::53"]),
@@ -145,16 +172,181 @@ def test_a_pinned_network():
         check_conflicts(plan_of(fleet, HOSTS), {"h2": report(routes=[route("172.30.0.0/16", "192.0.2.254")])})
     assert [str(conflict) for conflict in caught.value.conflicts] == [
         "host h2: route to 172.30.0.0/16 via 192.0.2.254 on eth0 (172.30.0.0/16) overlaps network old (172.30.1.0/24). "
-        "Set docker_fleet_networks[0].subnet to 10.0.0.0/24, which is free on all hosts."
+        "If nothing there uses addresses of network old, add 172.30.0.0/16 to docker_fleet_default_bridge."
+        "allow_overlap. Otherwise: set docker_fleet_networks[0].subnet to 10.0.0.0/24, which is free on all hosts."
     ]
 
 
-def test_a_held_lease_must_be_deleted_first():
-    plan = plan_of(FLEET, HOSTS)
-    with pytest.raises(
-        Conflicts, match=r"Delete the host's line in the lock file and set docker_fleet_reservations.h2"
+MOVE_H2 = (
+    "et docker_fleet_reservations.h2 to 10.64.32.0/20, which is free on all hosts, and add -e "
+    "docker_fleet_renumber=true, which recreates the networks of host h2."
+)
+# Of blocks that are in use, no remedy changes the host that holds it, unless the addresses must stay where they are.
+IN_USE = {
+    "a static route to somewhere else": (
+        report(routes=[route("10.64.16.0/28", "192.0.2.254")]),
+        "host h1: route to 10.64.16.0/28 via 192.0.2.254 on eth0 (10.64.16.0/28) overlaps the block of host h2 "
+        "(10.64.16.0/20). Delete the route ('ip route del 10.64.16.0/28 via 192.0.2.254 dev eth0'), and its "
+        "configuration. If its addresses must stay there: s" + MOVE_H2,
+    ),
+    "a blackhole route to a peer's block": (
+        report(routes=[{**route("10.64.16.0/20", device=None), "type": "blackhole"}]),
+        "host h1: blackhole route to 10.64.16.0/20 (10.64.16.0/20) overlaps the block of host h2 (10.64.16.0/20). "
+        "Delete the route ('ip route del blackhole 10.64.16.0/20'), and its configuration. If its addresses must stay "
+        "there: s" + MOVE_H2,
+    ),
+    "a route to a peer's block in another table": (
+        report(routes=[{**route("10.64.16.0/20", "192.0.2.9", "wg0"), "table": 52}]),
+        "host h1: route to 10.64.16.0/20 via 192.0.2.9 on wg0 in table 52 (10.64.16.0/20) overlaps the block of host "
+        "h2 (10.64.16.0/20). Delete the route ('ip route del 10.64.16.0/20 via 192.0.2.9 dev wg0 table 52'), and its "
+        "configuration. If its addresses must stay there: s" + MOVE_H2,
+    ),
+    "an unmanaged Docker network": (
+        report(networks=[network("lab", "10.64.16.0/25", "br-1")]),
+        "host h1: Docker network lab (10.64.16.0/25) overlaps the block of host h2 (10.64.16.0/20). Recreate the "
+        "Docker network without a subnet: its engine then assigns one of the host's own pool. If its addresses "
+        "must stay there: s" + MOVE_H2,
+    ),
+    "a LAN": (
+        report(links=[link("eth0", "10.64.16.7/24")]),
+        "host h1: address 10.64.16.7/24 of interface eth0 (10.64.16.0/24) overlaps the block of host h2 "
+        "(10.64.16.0/20). S" + MOVE_H2,
+    ),
+    "a name server": (
+        report(resolver=["10.64.16.9"]),
+        "host h1: name server 10.64.16.9 (10.64.16.9/32) overlaps the block of host h2 (10.64.16.0/20). S" + MOVE_H2,
+    ),
+    "an IPv6 route": (
+        report(routes=[route("fd00:64:0:101::/64", "fe80::9", "tun0")]),
+        "host h1: route to fd00:64:0:101::/64 via fe80::9 on tun0 (fd00:64:0:101::/64) overlaps the block of host h2 "
+        "(fd00:64:0:100::/56). Delete the route ('ip -6 route del fd00:64:0:101::/64 via fe80::9 dev tun0'), and its "
+        "configuration. If its addresses must stay there: set docker_fleet_reservations.h2 to fd00:64:0:200::/56, "
+        "which is free on all hosts, and add -e docker_fleet_renumber=true, which recreates the networks of host h2.",
+    ),
+}
+
+
+def provisioned(number, **parts):
+    """The report of a host that uses its block."""
+    web = {"name": "web", "bridge": "fn-web", "managed": True}
+    web["subnets"] = [{"subnet": f"10.64.{16 * number - 15}.0/24"}, {"subnet": f"fd00:64:0:{number - 1}01::/64"}]
+    given = report(**parts)
+    return {**given, "networks": [web, *given["networks"]]}
+
+
+@pytest.mark.parametrize("name", IN_USE)
+def test_a_block_that_is_in_use(name):
+    found, message = IN_USE[name]
+    held = plan_of(DUAL, HOSTS).leases
+    with pytest.raises(Conflicts) as caught:
+        check_conflicts(plan_of(DUAL, HOSTS, held=held), {"h1": provisioned(1, **found), "h2": provisioned(2)})
+    assert [str(conflict) for conflict in caught.value.conflicts] == [message]
+
+
+WIDER = {
+    "a VPN's summary route": report(routes=[route("10.0.0.0/8", "192.0.2.9", "tun0")]),
+    "a route to the whole supernet": report(routes=[route("10.64.0.0/12", "192.0.2.9", "tun0")]),
+    "a blackhole route to private addresses": report(
+        routes=[{**route("10.0.0.0/8", device=None), "type": "blackhole"}]
+    ),
+    "a blackhole route to the host's own block": report(
+        routes=[{**route("10.64.0.0/20", device=None), "type": "blackhole"}]
+    ),
+    "a wide LAN": report(links=[link("eth0", "10.1.2.3/8")], routes=[route("10.0.0.0/8", protocol=2)]),
+    "IPv6": report(routes=[route("fd00::/8", "fe80::9", "tun0")]),
+}
+
+
+@pytest.mark.parametrize("name", WIDER)
+def test_a_wider_route_is_no_conflict_with_blocks_that_are_in_use(name):
+    held = plan_of(DUAL, HOSTS).leases
+    reports = {"h1": {**provisioned(1), **{key: value for key, value in WIDER[name].items() if value}}}
+    check_conflicts(plan_of(DUAL, HOSTS, held=held), reports)
+    # a host that joins has a block that nothing uses yet
+    hosts = {**HOSTS, "h3": {"ansible_host": "192.0.2.3", "underlay_address_v6": "2001:db8::3"}}
+    joined = plan_of(DUAL, hosts, held=held)
+    if "own block" in name:
+        check_conflicts(joined, reports)
+        return
+    with pytest.raises(Conflicts, match="overlaps the block of host h3") as caught:
+        check_conflicts(joined, reports)
+    assert len(caught.value.conflicts) == 1
+
+
+def test_a_lease_that_was_never_applied_is_not_in_use():
+    held = plan_of(FLEET, HOSTS).leases
+    with pytest.raises(Conflicts, match="overlaps the block of host h1"):
+        check_conflicts(plan_of(FLEET, HOSTS, held=held), {"h1": WIDER["a VPN's summary route"]})
+
+
+@pytest.mark.parametrize("allowed", ["10.0.0.0/8", "0.0.0.0/0"])
+def test_the_user_can_allow_a_route_by_name(allowed):
+    fleet = {**FLEET, "default_bridge": {"allow_overlap": [allowed]}}
+    routes = [route("10.0.0.0/8", "192.0.2.9"), {**route("10.64.0.0/16", "192.0.2.9"), "table": 52}]
+    plan = plan_of(fleet, HOSTS)
+    check_conflicts(plan, {"h1": report(routes=routes)})
+    with pytest.raises(Conflicts):
+        check_conflicts(plan_of(FLEET, HOSTS), {"h1": report(routes=routes)})
+    # the addresses of an allowed route are offered
+    with pytest.raises(Conflicts, match=r"Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free"):
+        check_conflicts(plan, {"h1": report(routes=routes[:1], resolver=["10.64.0.9"])})
+    # name servers, the controller and Docker networks are never allowed
+    for found in (
+        report(resolver=["10.64.0.9"]),
+        report(control_path={"client": "10.64.16.1", "server": "192.0.2.1"}),
+        report(networks=[network("lab", "10.64.16.0/25", "br-1")]),
     ):
-        check_conflicts(plan_of(FLEET, HOSTS, held=plan.leases), {"h1": report(resolver=["10.64.16.9"])})
+        with pytest.raises(Conflicts):
+            check_conflicts(plan, {"h1": found})
+
+
+def test_the_remedies_end_the_conflict():
+    """Each remedy that a message gives is applied: the plan then accepts the same reports."""
+    for found, _message in TAKEN.values():
+        with pytest.raises(Conflicts) as caught:
+            check_conflicts(plan_of(DUAL, HOSTS), {"h1": found})
+        message = str(caught.value)
+        fleet = {**DUAL, "reservations": {}}
+        for variable, block in re.findall(r"et docker_fleet_(\S+) to ([0-9a-f.:/]+),", message):
+            key, _dot, host = variable.partition(".")
+            fleet[key] = {host: block} if host else block
+        plan_around(lambda avoid, fleet=fleet: plan_of(fleet, HOSTS, avoid=avoid), {"h1": found})
+        for block in re.findall(r"add (\S+) to docker_fleet_default_bridge.allow_overlap", message):
+            check_conflicts(plan_of({**DUAL, "default_bridge": {"allow_overlap": [block]}}, HOSTS), {"h1": found})
+    held = plan_of(DUAL, HOSTS).leases
+    for found, _message in IN_USE.values():
+        reports = {"h1": provisioned(1, **found), "h2": provisioned(2)}
+        with pytest.raises(Conflicts) as caught:
+            check_conflicts(plan_of(DUAL, HOSTS, held=held), reports)
+        [(host, block)] = re.findall(r"reservations\.(\S+) to ([0-9a-f.:/]+),", str(caught.value))
+        fleet = {**DUAL, "reservations": {host: block}}
+        check_conflicts(plan_of(fleet, HOSTS, held=held, renumber=True), reports)
+
+
+def blocks_around(reports, fleet=FLEET, held=None):
+    plan = plan_around(lambda avoid: plan_of(fleet, HOSTS, held=held, avoid=avoid), reports)
+    return {name: str(block) for name, block in plan.leases.of(4).blocks.items()}
+
+
+def test_new_leases_avoid_what_the_hosts_report():
+    reports = {
+        "h1": report(resolver=["10.64.0.9"], links=[link("eth0", "10.64.32.7/24")]),
+        "h2": report(networks=[network("lab", "10.64.16.0/24")]),
+    }
+    assert blocks_around(reports) == {"h1": "10.64.48.0/20", "h2": "10.64.64.0/20"}
+    assert blocks_around({"h1": report(routes=[route("10.64.0.0/14", "192.0.2.9")])})["h1"] == "10.68.0.0/20"
+
+
+def test_leases_reservations_and_a_full_supernet_are_not_avoided():
+    name_server = {"h1": report(resolver=["10.64.0.9"])}
+    with pytest.raises(Conflicts, match=r"Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free"):
+        blocks_around(name_server, {**FLEET, "reservations": {"h1": "10.64.0.0/20"}})
+    with pytest.raises(Conflicts, match=r"renumber=true, which recreates the networks of host h1"):
+        blocks_around(name_server, held=plan_of(FLEET, HOSTS).leases)
+    with pytest.raises(Conflicts, match=r"No /20 is free in 10.64.0.0/19; set docker_fleet_supernet to 10.0.32.0/19"):
+        blocks_around({"h1": report(resolver=["10.64.0.9", "10.0.0.9"])}, {**FLEET, "supernet": "10.64.0.0/19"})
+    with pytest.raises(Conflicts, match=r"add 10.0.0.0/8 to docker_fleet_default_bridge.allow_overlap"):
+        blocks_around({"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")])})
 
 
 def test_all_conflicts_are_reported_at_once_and_each_is_offered_another_block():
@@ -176,25 +368,26 @@ def test_all_conflicts_are_reported_at_once_and_each_is_offered_another_block():
 
 
 def test_a_supernet_that_is_full_is_replaced():
-    with pytest.raises(Conflicts) as caught:
-        check_conflicts(
-            plan_of(FLEET, HOSTS),
-            {"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")], resolver=["10.64.0.9", "172.16.0.9"])},
-        )
-    assert [conflict.alternative for conflict in caught.value.conflicts] == [
-        "No /12 is free in private address space",
-        "No /20 is free in 10.64.0.0/12. No /12 is free in private address space",
+    def alternatives(*servers):
+        with pytest.raises(Conflicts) as caught:
+            check_conflicts(
+                plan_of(FLEET, HOSTS), {"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")], resolver=servers)}
+            )
+        return [conflict.alternative for conflict in caught.value.conflicts]
+
+    allow = (
+        "if nothing there uses addresses of the block of host h1, add 10.0.0.0/8 to docker_fleet_default_bridge."
+        "allow_overlap. Otherwise: "
+    )
+    assert alternatives("10.64.0.9", "172.16.0.9") == [
+        f"{allow}no /12 is free in private address space",
+        "no /20 is free in 10.64.0.0/12; no /12 is free in private address space",
     ]
-    with pytest.raises(Conflicts) as caught:
-        check_conflicts(
-            plan_of(FLEET, HOSTS),
-            {"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")], resolver=["10.64.0.9", "10.64.16.9"])},
-        )
-    supernet = "Set docker_fleet_supernet to 172.16.0.0/12, which is free on all hosts"
-    assert [conflict.alternative for conflict in caught.value.conflicts] == [
-        supernet,
-        f"No /20 is free in 10.64.0.0/12. {supernet}",
-        f"No /20 is free in 10.64.0.0/12. {supernet}",
+    supernet = "set docker_fleet_supernet to 172.16.0.0/12, which is free on all hosts"
+    assert alternatives("10.64.0.9", "10.64.16.9") == [
+        allow + supernet,
+        f"no /20 is free in 10.64.0.0/12; {supernet}",
+        f"no /20 is free in 10.64.0.0/12; {supernet}",
     ]
 
 
