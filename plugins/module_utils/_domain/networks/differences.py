@@ -11,16 +11,18 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
     BRIDGE_NAME,
-    BRIDGE_PREFIX,
     MTU,
     MTU_DEFAULT,
     OWNER_LABEL,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import NETWORK, Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    ENABLE_ICC,
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
+    INHIBIT_IPV4,
     MASQUERADE,
+    VXLAN_IDS,
     Block,
     Definition,
     IPAddress,
@@ -36,8 +38,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.v
 # The bridge driver's defaults: an item that sets them does not differ from a network without the option.
 _OPTION_DEFAULTS = {
     MASQUERADE: "true",
-    BRIDGE_PREFIX + "enable_icc": "true",
-    BRIDGE_PREFIX + "inhibit_ipv4": "false",
+    ENABLE_ICC: "true",
+    INHIBIT_IPV4: "false",
     GATEWAY_MODE_IPV4: "nat",
     GATEWAY_MODE_IPV6: "nat",
     MTU: str(MTU_DEFAULT),
@@ -108,8 +110,11 @@ def _option_differences(item: Item, observed: ObservedNetwork) -> t.Iterator[Opt
     is_bridge = observed.definition.driver == "bridge"
     for key, wanted in item.driver_options or ():
         default = _OPTION_DEFAULTS.get(key) if is_bridge else None
-        if canonical_option(key, have.get(key, default)) != canonical_option(key, wanted):
-            yield OptionDifference(option_of(key), have.get(key), wanted)
+        current = canonical_option(key, have.get(key, default))
+        expected = canonical_option(key, wanted)
+        if current == expected or (key == VXLAN_IDS and f"{current},".startswith(f"{expected},")):
+            continue  # the swarm adds the ids of further subnets
+        yield OptionDifference(option_of(key), have.get(key), wanted)
 
 
 def _label_differences(item: Item, have: Definition, strict: bool) -> t.Iterator[OptionDifference]:

@@ -14,6 +14,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     single,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import HOST_ADDRESSES
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import (
     check_default_bridge,
 )
@@ -180,6 +181,14 @@ def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.
             str(network.subnets[0]),
             f"would exist on {len(chosen)} hosts. Name the one host that carries it in hosts, or omit the subnet so "
             "that each host gets its own",
+        )
+    addresses = [key for key in HOST_ADDRESSES.values() if key in dict(network.driver_options)]
+    if addresses and len(chosen) > 1:
+        raise InvalidValue(
+            f"{network.path}.driver_options.{addresses[0]}",
+            dict(network.driver_options)[addresses[0]],
+            f"would be the source address on {len(chosen)} hosts, and replies reach only one of them. Name the one host "
+            "with this address in hosts",
         )
     return frozenset(chosen)
 

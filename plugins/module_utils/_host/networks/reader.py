@@ -26,11 +26,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.networks import list_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
 
 
 def read_networks(engine: Engine) -> tuple[ObservedNetwork, ...]:
-    return parse_networks(engine.get("/networks"))
+    return parse_networks(list_networks(engine))
 
 
 def read_containers(engine: Engine) -> tuple[ContainerSummary, ...]:

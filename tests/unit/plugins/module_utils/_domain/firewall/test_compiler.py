@@ -18,7 +18,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.c
     EngineFirewall,
     compile_rules,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import host_slice
 
 from ..planning import GOLDEN, plan_of
 
@@ -45,6 +47,7 @@ def compiled(fleet, engine, hosts=3):
         EngineFirewall(
             tuple(engine["version"]), engine.get("firewall", "iptables"), tuple(engine.get("forward_drops", ()))
         ),
+        parse_egress_sources("egress_sources", host_slice(plan, host).get("egress_sources", {}), own),
     )
 
 
