@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Block,
@@ -37,8 +36,7 @@ class FinalNetwork:
 
     @classmethod
     def declared(cls, item: Item, definition: Definition) -> FinalNetwork:
-        bridge = dict(definition.driver_options).get(BRIDGE_NAME) if definition.driver == "bridge" else None
-        return cls(definition, None if definition.config_only else bridge, item.path, item)
+        return cls(definition, definition.named_bridge, item.path, item)
 
 
 def check_conflicts(networks: t.Sequence[FinalNetwork], interfaces: t.Collection[str] = ()) -> None:

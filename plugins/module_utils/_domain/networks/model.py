@@ -117,6 +117,13 @@ class Definition:
         """Whether the network carries the label of this collection, and so may be pruned."""
         return dict(self.labels).get(OWNER_LABEL) == OWNER_VALUE
 
+    @property
+    def named_bridge(self) -> str | None:
+        """The name of its Linux bridge, if its driver options name one."""
+        if self.driver != "bridge" or self.config_only:
+            return None
+        return dict(self.driver_options).get(BRIDGE_NAME)
+
 
 @dataclasses.dataclass(frozen=True)
 class ObservedNetwork:
@@ -135,7 +142,7 @@ class ObservedNetwork:
         """The network's Linux bridge; None if the driver has none."""
         if self.definition.driver != "bridge" or self.definition.config_only:
             return None
-        return dict(self.definition.driver_options).get(BRIDGE_NAME) or f"br-{self.id[:12]}"
+        return self.definition.named_bridge or f"br-{self.id[:12]}"
 
 
 @dataclasses.dataclass(frozen=True)

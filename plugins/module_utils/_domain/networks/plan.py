@@ -95,7 +95,7 @@ class _Planner:
         bridges = {each.bridge for each in self._survey.networks}
         final = [FinalNetwork.unchanged(each) for each in stay]
         final += [FinalNetwork.declared(item, definition) for item, definition in created]
-        check_conflicts(final, self._request.interfaces - bridges)
+        check_conflicts(final, self._request.interfaces - self._request.left_over - bridges)
 
         steps = [self._removal(network, reason) for network, reason in self._survey.removals]
         # A configuration network needs nothing of others, and recreated networks may take their configuration from it.
@@ -189,7 +189,9 @@ class _Planner:
         return NetworkStep("recreate", _last(before), _first(after), reason="; ".join(reasons))
 
     def _creation(self, item: Item, definition: Definition) -> NetworkStep:
-        return NetworkStep("create", (), (NetworkState(definition, self._membership(item, None).apply(())),))
+        bridge = definition.named_bridge
+        reason = f"removes bridge {bridge}, left by a failed creation" if bridge in self._request.left_over else ""
+        return NetworkStep("create", (), (NetworkState(definition, self._membership(item, None).apply(())),), reason)
 
     def _memberships(self, replaced: t.Collection[str]) -> t.Iterator[NetworkStep]:
         for item, network in self._survey.connecting:

@@ -52,7 +52,8 @@ class NetworkStep:
     def lines(self) -> tuple[str, ...]:
         """The step as text, one line per operation."""
         if self.kind == "create":
-            return tuple(f"create network {each.name} ({_summary(each.definition)})" for each in self.after) + tuple(
+            why = f"; {self.reason}" if self.reason else ""
+            return tuple(f"create network {each.name} ({_summary(each.definition)}{why})" for each in self.after) + tuple(
                 f"connect {attachment} to {each.name}" for each in self.after for attachment in each.attachments
             )
         if self.kind == "connect":

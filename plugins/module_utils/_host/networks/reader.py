@@ -147,9 +147,14 @@ def read_taken(engine: Engine, networks: t.Iterable[ObservedNetwork]) -> dict[st
     return taken
 
 
+def is_local(docker_host: str) -> bool:
+    """Whether the engine runs on this host."""
+    return docker_host.startswith("unix://")
+
+
 def read_interfaces(docker_host: str, folder: str = "/sys/class/net") -> frozenset[str]:
     """Return the names of the host's interfaces, or none if the engine runs on another host."""
-    if not docker_host.startswith("unix://"):
+    if not is_local(docker_host):
         return frozenset()
     try:
         return frozenset(os.listdir(folder))

@@ -39,12 +39,12 @@ SHIPPED = {
     "bridge_routing": Shipped(41, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
     "default_bridge": Shipped(37, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
     "host_routes": Shipped(20, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
-    "host_slice": Shipped(89, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
-    "network_endpoint": Shipped(30, (*DECLARATION, *COMPILER, *PARTS)),
+    "host_slice": Shipped(91, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "network_endpoint": Shipped(31, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
         27, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
-    "networks": Shipped(34, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "networks": Shipped(37, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
     "packet_trace": Shipped(31, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
     "probe_observer": Shipped(19, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
     "reachability_info": Shipped(22, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
