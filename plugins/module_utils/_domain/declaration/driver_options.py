@@ -86,7 +86,12 @@ def pinned_options(defaults: t.Mapping[str, t.Any], internal: bool) -> dict[str,
     """The driver options of a bridge network whose value is another one by the engine's ``default_network_opts``."""
     pinned = {}
     for key, fixed in _fixed_options("bridge", internal).items():
-        if fixed.value in ("true", "false") and key != MASQUERADE and key in defaults and canonical_option(key, str(defaults[key])) != fixed.value:
+        if (
+            fixed.value in ("true", "false")
+            and key != MASQUERADE
+            and key in defaults
+            and canonical_option(key, str(defaults[key])) != fixed.value
+        ):
             pinned[key] = fixed.value
     return pinned
 

@@ -37,6 +37,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_parser import parse_policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, nearest
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.conflicts import rejects_shared_parent
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import space_problem
 
 
@@ -150,6 +151,20 @@ def check_host(fleet: Fleet, networks: t.Sequence[Network], host: Host) -> None:
     Bridge networks never overlap; networks of the LAN's drivers may have the LAN's subnet, but one per host.
     """
     _check_bridges(fleet.default_bridge, host.networks, host.name)
+    parents: dict[tuple[str, str], list[Network]] = {}
+    for network in networks:
+        parent = dict(network.driver_options).get("parent")
+        others = parents.setdefault((network.driver, parent or ""), [])
+        for other in others if parent else ():
+            if rejects_shared_parent(network.driver, network.driver_options, other.driver_options, None):
+                raise InvalidValue(
+                    f"{network.path}.driver_options.parent",
+                    parent,
+                    f"is the parent of {other.path} on this host, and the engine does not allow two {network.driver} "
+                    "networks on it. Use another interface, for example a VLAN interface, or one network.",
+                    host.name,
+                )
+        others.append(network)
     claims = [(subnet, network) for network in networks if network.driver in ON_THE_LAN for subnet in network.subnets]
     for (held, holder), (inner, network) in overlapping(claims):
         raise InvalidValue(

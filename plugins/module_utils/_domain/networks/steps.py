@@ -53,9 +53,9 @@ class NetworkStep:
         """The step as text, one line per operation."""
         if self.kind == "create":
             why = f"; {self.reason}" if self.reason else ""
-            return tuple(f"create network {each.name} ({_summary(each.definition)}{why})" for each in self.after) + tuple(
-                f"connect {attachment} to {each.name}" for each in self.after for attachment in each.attachments
-            )
+            return tuple(
+                f"create network {each.name} ({_summary(each.definition)}{why})" for each in self.after
+            ) + tuple(f"connect {attachment} to {each.name}" for each in self.after for attachment in each.attachments)
         if self.kind == "connect":
             return tuple(_membership_lines(self.before[0], self.after[0], self.reason))
         verb = f"{self.title} ({self.reason})" if self.reason else self.title

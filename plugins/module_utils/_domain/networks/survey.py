@@ -34,7 +34,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 class NetworksRequest:
     """The task's options. ``interfaces`` are those of the host, as far as they are known.
 
-    ``left_over`` are bridges among them that failed creations of this collection left.
+    ``left_over`` are bridges among them that failed creations of this collection left. ``docker0_moves``: the subnet of
+    the default bridge changes before the plan is executed.
     """
 
     items: tuple[Item, ...]
@@ -46,6 +47,7 @@ class NetworksRequest:
     strict: bool = False
     interfaces: frozenset[str] = frozenset()
     left_over: frozenset[str] = frozenset()
+    docker0_moves: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

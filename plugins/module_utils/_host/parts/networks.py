@@ -52,6 +52,7 @@ def apply(task: Task) -> Result:
         allow_disconnect=params["allow_disconnect"],
         strict=params["strict"],
         interfaces=read_interfaces(params["docker_host"]),
+        docker0_moves=task.docker0_moves,
         left_over=bridges.left_over() - {each.bridge for each in observed},
     )
     survey = survey_networks(request, observed)

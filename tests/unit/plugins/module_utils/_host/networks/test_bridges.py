@@ -189,7 +189,9 @@ def test_a_creation_that_the_engine_may_still_complete_keeps_its_bridge_until_th
         raise EngineError("Read timed out")
 
     docker.before_call("POST /networks/create", hang)
-    with pytest.raises(FleetnetError, match="NOT restored: the engine may still create bridge 'fn-new', which the next"):
+    with pytest.raises(
+        FleetnetError, match="NOT restored: the engine may still create bridge 'fn-new', which the next"
+    ):
         create(docker, kernel, NEW)
     assert kernel.names == {"eth0", "fn-new"}
     create(docker, kernel, NEW)
