@@ -127,15 +127,16 @@ def _label_differences(item: Item, have: Definition, strict: bool) -> t.Iterator
             yield OptionDifference(f"labels.{key}", labels[key], None)
 
 
-def pair_blocks(item: Item, have: Definition) -> tuple[list[tuple[int, Block, Block | None]], list[Block]]:
-    """Pair each block of the item with the network's block of the same subnet, else with the next of its family.
+def pair_blocks(
+    blocks: t.Iterable[Block], others: t.Iterable[Block]
+) -> tuple[list[tuple[int, Block, Block | None]], list[Block]]:
+    """Pair each block with the one of the others that has the same subnet, else with the next of its family.
 
-    Return (index, block of the item, block of the network or None) for each block of the item, and the network's
-    remaining blocks.
+    Return (index, block, its partner or None) for each block, and the remaining others.
     """
-    left = list(have.blocks)
+    left = list(others)
     partner: dict[int, Block] = {}
-    wanted = list(enumerate(item.blocks or ()))
+    wanted = list(enumerate(blocks))
     for index, block in wanted:
         for candidate in left:
             if candidate.subnet == block.subnet:
@@ -153,7 +154,7 @@ def pair_blocks(item: Item, have: Definition) -> tuple[list[tuple[int, Block, Bl
 
 
 def _block_differences(item: Item, have: Definition, strict: bool) -> t.Iterator[OptionDifference]:
-    pairs_, left = pair_blocks(item, have)
+    pairs_, left = pair_blocks(item.blocks or (), have.blocks)
     for index, wanted, current in pairs_:
         name = f"ipam_config[{index}]"
         if current is None or current.subnet != wanted.subnet:

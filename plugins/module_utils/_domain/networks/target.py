@@ -87,7 +87,7 @@ def _target_labels(item: Item, have: Definition, strict: bool) -> Pairs:
 
 
 def _target_blocks(item: Item, have: Definition, strict: bool) -> tuple[Block, ...]:
-    pairs_, left = pair_blocks(item, have)
+    pairs_, left = pair_blocks(item.blocks or (), have.blocks)
     blocks: list[Block] = []
     for _index, wanted, current in pairs_:
         if current is not None and current.subnet == wanted.subnet and not strict:

@@ -187,8 +187,8 @@ def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.
         raise InvalidValue(
             f"{network.path}.driver_options.{addresses[0]}",
             dict(network.driver_options)[addresses[0]],
-            f"would be the source address on {len(chosen)} hosts, and replies reach only one of them. Name the one host "
-            "with this address in hosts",
+            f"would be the source address on {len(chosen)} hosts, and replies reach only one of them. Name the one "
+            "host with this address in hosts",
         )
     return frozenset(chosen)
 

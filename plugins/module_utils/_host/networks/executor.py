@@ -295,8 +295,10 @@ class NetworkExecutor:
         for name in sorted(self._bridges.requested() - {each.bridge for each in networks} - self._unanswered):
             if networks:  # otherwise it is unknown whether a network has it
                 attempt(f"removing bridge {name!r}", functools.partial(self._bridges.remove, name))
-        for name in sorted(self._unanswered & self._bridges.requested()):
-            problems.append(f"the engine may still create bridge {name!r}, which the next run then removes")
+        problems += [
+            f"the engine may still create bridge {name!r}, which the next run then removes"
+            for name in sorted(self._unanswered & self._bridges.requested())
+        ]
         made = dict(self._made)
         for network in networks:
             if network.id in made:

@@ -85,7 +85,7 @@ def _planned(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[st
             results[part.name] = part.apply(
                 dataclasses.replace(task, params=params, check_mode=True, warn=warnings.append, docker0_moves=moves)
             )
-        except FleetnetError as error:
+        except FleetnetError as error:  # noqa: PERF203 (four rounds)
             unavailable = isinstance(error, EngineError) and error.status is None
             if unavailable or changed.intersection(_DEPENDS_ON.get(part.name, ())):
                 return None

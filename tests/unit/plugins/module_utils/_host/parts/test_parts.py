@@ -64,7 +64,11 @@ class Host:
         }  # fmt: skip
 
     def _differing(self, name: str) -> list[dict[str, t.Any]]:
-        return [Difference("daemon", self.differing[name], "value", 1, 2).to_data()] if name in self.differing else []
+        return [
+            Difference("daemon", option, "value", 1, 2).to_data()
+            for part, option in self.differing.items()
+            if part == name
+        ]
 
     def apply(self, state: str = "present", **given: dict[str, t.Any]) -> dict[str, t.Any]:
         params = {"state": state, **dict.fromkeys(NAMES), **given}
