@@ -94,8 +94,8 @@ def _check_parents(networks: t.Sequence[FinalNetwork], version: Version | None) 
                 raise InvalidValue(
                     network.item.where("driver_options.parent") if network.item else network.label,
                     parent,
-                    f"is the parent of {other.label}, and the engine does not allow two {definition.driver} networks on "
-                    "it. Use another interface, for example a VLAN interface, or one network.",
+                    f"is the parent of {other.label}, and the engine does not allow two {definition.driver} networks "
+                    "on it. Use another interface, for example a VLAN interface, or one network.",
                 )
         others.append(network)
 

@@ -70,7 +70,8 @@ def _has_network_defaults(report: Report) -> bool:
     """Whether the engine knows ``default-network-opts``; False if it has not reported its version."""
     version = str((report.get("engine") or {}).get("version") or "")
     numbers = re.match(r"([0-9]+)\.([0-9]+)", version)
-    return bool(numbers) and tuple(map(int, numbers.groups())) >= BY_OPTION["default_network_opts"].since
+    since = BY_OPTION["default_network_opts"].since
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= since
 
 
 def _check_declared(plan: FleetPlan, host: Host, underlay: UnderlayInterface) -> None:

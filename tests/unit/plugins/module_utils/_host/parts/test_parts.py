@@ -59,9 +59,11 @@ class Host:
                 raise FleetnetError("the engine does not answer")
             self.applied.append((name, task.params))
         return {
-            "changed": self.changes and name == "networks", "diff": {"before": name, "after": ""}, "operations": [f"do {name}"],
+            "changed": self.changes and name == "networks",
+            "diff": {"before": name, "after": ""},
+            "operations": [f"do {name}"],
             "differences": [difference_of(name), *self._differing(name)],
-        }  # fmt: skip
+        }
 
     def _differing(self, name: str) -> list[dict[str, t.Any]]:
         return [
