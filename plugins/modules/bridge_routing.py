@@ -13,7 +13,8 @@ author: The fleetnet maintainers (@fleetnet)
 description:
   - Compiles the fleet's policy to firewall rules for this host's engine, and enforces them. Flows between networks are
     denied unless a policy line allows them. Within a declared network, containers on all hosts reach each other.
-  - Traffic inside the fleet keeps its source address. Traffic to the outside is masqueraded.
+  - Traffic inside the fleet keeps its source address. Traffic to the outside is masqueraded, unless
+    O(egress_sources) sets another source.
   - From outside of the fleet, containers on declared networks are reached through published ports only, with every
     engine. Flows between a network and the outside, or the host itself, follow Docker's rules unless a policy
     line limits them. The lines are documented with the role C(docker_fleet_plan).
@@ -50,6 +51,14 @@ options:
         O(state=present).
     type: list
     elements: str
+  egress_sources:
+    description:
+      - The source addresses of packets to the outside, for subnets whose packets are not masqueraded, by subnet. An
+        address of the host, or V(container) for the container's own address.
+      - M(fleetnet.docker.fleet_plan) returns them in RV(fleetnet.docker.fleet_plan#module:hosts) under
+        C(egress_sources).
+    type: dict
+    default: {}
 requirements:
   - nftables, iptables (if the engine uses it), procps and systemd on the host
   - firewalld 0.9 or newer, if it is used

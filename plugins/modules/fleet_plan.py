@@ -195,6 +195,8 @@ hosts:
     - For each host its C(block), C(underlay_address), C(link), C(default_bridge) (options of
       M(fleetnet.docker.default_bridge)), C(networks) (items of M(fleetnet.docker.networks)) and C(routed_subnets) (for
       M(fleetnet.docker.bridge_routing)).
+    - Also C(egress_sources) (for O(fleetnet.docker.bridge_routing#module:egress_sources)), if the host has a network
+      whose packets to the outside are not masqueraded.
     - With an IPv6 supernet also C(block_v6) and C(routed_subnets_v6).
   returned: if O(slices=true)
   type: dict

@@ -15,8 +15,9 @@ description:
     M(fleetnet.docker.host_routes) do, in this order, in one task. On a host without changes, this takes a quarter of
     the time.
   - The policy is applied before the networks, since some engines create networks that accept all routed packets.
-  - Each part has the options of its module. A part that is not given is unchanged. The options of all parts are checked
-    before the first part changes anything.
+  - Each part has the options of its module. A part that is not given is unchanged. The options of all parts are
+    checked, and all parts are planned, before the first part changes anything. If a part cannot be applied, for
+    example since a network of others differs from its declaration, nothing changes.
   - If a part fails, the parts after it are not applied. The failure names the part, and RV(parts) has the results of
     the parts before it.
 extends_documentation_fragment:

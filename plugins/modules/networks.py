@@ -19,6 +19,10 @@ description:
     O(allow_disconnect=true); the error names each container that would be disconnected.
   - The module does not change a network that it did not create.
   - Every network that this module creates carries the label C(io.fleetnet.managed=true).
+  - If the engine fails to create a network, everything that the step made is removed, also a bridge that the engine
+    leaves behind. If the task ends before that, the next run removes the bridge. It recognizes such a bridge by a
+    record in C(/run/fleetnet/networks), which it writes before the request if the bridge does not exist, and removes
+    it only if it has no ports and no network of the engine has it.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
   - fleetnet.docker.engine

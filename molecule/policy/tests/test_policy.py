@@ -74,6 +74,19 @@ def test_egress(probes, once):
     assert probes.ping("lab", WORLD)
 
 
+def test_the_source_of_egress_is_as_the_driver_options_declare(me, probes, underlay, container, world):
+    """The world answers with the client's address."""
+    page = f"http://{WORLD}/"
+    assert probes.fetch("lab", page).strip() == underlay[me]
+    assert probes.fetch("mail", page).strip() == f"{underlay[me]}0"
+    block = f"{container('plain').address}/32"
+    try:
+        assert world(f"ip route replace {block} via {underlay[me]}")
+        assert probes.fetch("plain", page).strip() == container("plain").address
+    finally:
+        world(f"ip route del {block}")
+
+
 # --- the host ---------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,10 @@ BRIDGE_PREFIX = "com.docker.network.bridge."
 DRIVER_PREFIX = "com.docker.network.driver."
 BRIDGE_NAME = BRIDGE_PREFIX + "name"
 MTU = DRIVER_PREFIX + "mtu"
+# The source address of packets to the outside, by IP version.
+HOST_ADDRESSES = {4: "com.docker.network.host_ipv4", 6: "com.docker.network.host_ipv6"}
+# In place of a source address: packets keep that of the container.
+OWN_ADDRESS = "container"
 
 # The engine's default.
 MTU_DEFAULT = 1500

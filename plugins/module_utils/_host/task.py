@@ -39,13 +39,17 @@ class Connection:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """``params`` are validated against the part's options. In ``check_mode`` the plan is returned and not executed."""
+    """``params`` are validated against the part's options. In ``check_mode`` the plan is returned and not executed.
+
+    ``docker0_moves``: a part before this one, which is planned and not applied yet, changes the subnet of docker0.
+    """
 
     params: dict[str, t.Any]
     check_mode: bool
     commands: Commands
     warn: t.Callable[[str], None]
     connection: Connection = dataclasses.field(default_factory=Connection)
+    docker0_moves: bool = False
 
     @classmethod
     def of(cls, module: AnsibleModule, connect: Connect = _no_engine) -> Task:

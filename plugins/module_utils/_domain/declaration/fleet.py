@@ -44,6 +44,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
     named_hosts,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, nearest
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.conflicts import rejects_shared_parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,6 +172,20 @@ def check_host(fleet: Fleet, networks: t.Sequence[Network], host: Host) -> None:
     Bridge networks never overlap; networks of the LAN's drivers may have the LAN's subnet, but one per host.
     """
     _check_bridges(fleet.default_bridge, host.networks, host.name)
+    parents: dict[tuple[str, str], list[Network]] = {}
+    for network in networks:
+        parent = dict(network.driver_options).get("parent")
+        others = parents.setdefault((network.driver, parent or ""), [])
+        for other in others if parent else ():
+            if rejects_shared_parent(network.driver, network.driver_options, other.driver_options, None):
+                raise InvalidValue(
+                    f"{network.path}.driver_options.parent",
+                    parent,
+                    f"is the parent of {other.path} on this host, and the engine does not allow two {network.driver} "
+                    "networks on it. Use another interface, for example a VLAN interface, or one network.",
+                    host.name,
+                )
+        others.append(network)
     claims = [(subnet, network) for network in networks if network.driver in ON_THE_LAN for subnet in network.subnets]
     for (held, holder), (inner, network) in overlapping(claims):
         raise InvalidValue(

@@ -16,6 +16,10 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.driver_options import (
+    check_driver_options,
+    egress_source,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import (
     LENGTH_V6,
     ON_THE_LAN,
@@ -150,6 +154,10 @@ class Network:
             {name: at(places[version]) for name, places in self.aux.items() if version in places},
         )
 
+    def egress_source(self, version: int) -> str | None:
+        """The source address of its packets to the outside: see :func:`driver_options.egress_source`."""
+        return egress_source(dict(self.driver_options), version)
+
     @property
     def routed(self) -> bool:
         """Whether other hosts and networks can reach it, by routes and policy of this collection."""
@@ -268,10 +276,8 @@ def _parse_network(
 
 def _parse_driver_options(fields: Fields, driver: str, internal: bool, versions: t.Collection[int]) -> dict[str, str]:
     """The driver options, with ``mtu`` and ``bridge_name`` under the names that the engine has for them."""
-    always: dict[str, str] = {}
-    if driver == "bridge" and not internal:
-        always = {"masquerade": "false", **{f"gateway_mode_ipv{version}": "nat-unprotected" for version in (4, 6)}}
-    options: Pairs | None = read_driver_options(fields, driver, always)
+    options: Pairs | None = read_driver_options(fields, driver)
+    check_driver_options(fields, driver, internal)
     check_mtu(fields, options, 6 in versions)
     return dict(options or ())
 

@@ -25,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     PolicyLine,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
     FORWARD_CHAIN,
@@ -72,15 +73,18 @@ class Ruleset:
     firewalld_own6: str
 
 
-def compile_rules(policy: Policy, own: t.Sequence[Prefix], engine: EngineFirewall) -> Ruleset:
+def compile_rules(
+    policy: Policy, own: t.Sequence[Prefix], engine: EngineFirewall, sources: EgressSources | None = None
+) -> Ruleset:
     """Compile the policy for one host.
 
-    ``own`` are the subnets of the host's declared networks that are not internal. Raises Unsupported if the engine does
-    not support the policy.
+    ``own`` are the subnets of the host's declared networks that are not internal, ``sources`` the source addresses of
+    their packets to the outside if they are not masqueraded. Raises Unsupported if the engine does not support the
+    policy.
     """
     _check(policy, engine)
     tables = [
-        Table(policy, family, [subnet for subnet in own if subnet.version == family.version]).text()
+        Table(policy, family, [subnet for subnet in own if subnet.version == family.version], sources).text()
         for family in policy.families
     ]
     accepts = {family.version: _iptables(policy, family, engine) for family in policy.families}

@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     is_block,
     merged,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources, source_rules
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
     PortRange,
@@ -44,12 +45,18 @@ _FORGED = 'ct state new fib saddr . iif oif missing counter drop comment "forged
 
 
 class Table:
-    """The table of one IP version. ``own`` are the subnets of the host's declared networks that are not internal."""
+    """The table of one IP version. ``own`` are the subnets of the host's declared networks that are not internal.
 
-    def __init__(self, policy: Policy, family: Family, own: t.Sequence[Prefix]) -> None:
+    Packets from them to the outside are masqueraded, or have another source by ``sources``.
+    """
+
+    def __init__(
+        self, policy: Policy, family: Family, own: t.Sequence[Prefix], sources: EgressSources | None = None
+    ) -> None:
         self._policy = policy
         self._family = family
         self._own = own
+        self._sources = sources or {}
         self._ip = "ip" if family.version == 4 else "ip6"
         self._pinned = sorted(subnet for member in family.members.values() for subnet in member.subnets)
         self._fleet = prefix_set([family.supernet, *self._pinned])
@@ -146,8 +153,8 @@ class Table:
         sources = outside_blocks(self._policy, self._family.version, sources_only=True)
         if sources:
             lines.append(f"\t\t{ip} saddr {prefix_set(sources)} {ip} daddr {fleet} snat to {ip} saddr")
-        if self._own:
-            lines.append(f"\t\t{ip} saddr {prefix_set(self._own)} {ip} daddr != {fleet} masquerade")
+        for subnets, statement in source_rules(self._family.version, self._own, self._sources):
+            lines.append(f"\t\t{ip} saddr {prefix_set(subnets)} {ip} daddr != {fleet} {statement}")
         return [*lines, "\t}"]
 
     # --- between a network and the outside ----------------------------------------------------------------------------

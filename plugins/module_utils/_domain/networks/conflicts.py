@@ -9,14 +9,18 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Block,
     Definition,
     Item,
     ObservedNetwork,
+    Pairs,
+    Version,
 )
+
+# The first engine with several macvlan networks on one interface.
+_SHARED_PARENTS_SINCE = (27, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +41,19 @@ class FinalNetwork:
 
     @classmethod
     def declared(cls, item: Item, definition: Definition) -> FinalNetwork:
-        bridge = dict(definition.driver_options).get(BRIDGE_NAME) if definition.driver == "bridge" else None
-        return cls(definition, None if definition.config_only else bridge, item.path, item)
+        return cls(definition, definition.named_bridge, item.path, item)
 
 
-def check_conflicts(networks: t.Sequence[FinalNetwork], interfaces: t.Collection[str] = ()) -> None:
-    """Raise InvalidValue if an item has the subnet or bridge of another network, or another interface as its bridge.
+def check_conflicts(
+    networks: t.Sequence[FinalNetwork], interfaces: t.Collection[str] = (), version: Version | None = None
+) -> None:
+    """Raise InvalidValue if an item has the subnet, bridge or parent of another network, or another interface as its
+    bridge.
 
-    ``interfaces`` are those of the host, without the bridges of networks.
+    ``interfaces`` are those of the host, without the bridges of networks. ``version`` is that of the engine, None for
+    what every engine rejects.
     """
+    _check_parents(networks, version)
     bridges: dict[str, FinalNetwork] = {}
     for network in sorted(networks, key=lambda each: each.item is not None):
         if network.bridge is None:
@@ -69,6 +77,37 @@ def check_conflicts(networks: t.Sequence[FinalNetwork], interfaces: t.Collection
             _refuse_overlap((block, network), other)
         if other is None or int(block.subnet[-1]) > int(other[0].subnet[-1]):
             furthest[realm] = (block, network)
+
+
+def _check_parents(networks: t.Sequence[FinalNetwork], version: Version | None) -> None:
+    holders: dict[tuple[str, str], list[FinalNetwork]] = {}
+    for network in sorted(networks, key=lambda each: each.item is not None):
+        definition = network.definition
+        parent = dict(definition.driver_options).get("parent")
+        if definition.config_only or not parent:
+            continue
+        others = holders.setdefault((definition.driver, parent), [])
+        for other in others if network.item else ():
+            if rejects_shared_parent(
+                definition.driver, definition.driver_options, other.definition.driver_options, version
+            ):
+                raise InvalidValue(
+                    network.item.where("driver_options.parent") if network.item else network.label,
+                    parent,
+                    f"is the parent of {other.label}, and the engine does not allow two {definition.driver} networks "
+                    "on it. Use another interface, for example a VLAN interface, or one network.",
+                )
+        others.append(network)
+
+
+def rejects_shared_parent(driver: str, one: Pairs, other: Pairs, version: Version | None) -> bool:
+    """Whether the engine rejects a second network of this driver on a parent interface, by both driver options.
+
+    ``version`` is that of the engine; without it, whether each engine does.
+    """
+    if driver == "macvlan" and (version is None or version >= _SHARED_PARENTS_SINCE):
+        return any(dict(options).get("macvlan_mode") == "passthru" for options in (one, other))
+    return driver in ("ipvlan", "macvlan")
 
 
 def _allocated(definition: Definition) -> tuple[Block, ...]:

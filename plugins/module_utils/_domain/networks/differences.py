@@ -11,16 +11,18 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
     BRIDGE_NAME,
-    BRIDGE_PREFIX,
     MTU,
     MTU_DEFAULT,
     OWNER_LABEL,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import NETWORK, Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    ENABLE_ICC,
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
+    INHIBIT_IPV4,
     MASQUERADE,
+    VXLAN_IDS,
     Block,
     Definition,
     IPAddress,
@@ -36,8 +38,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.v
 # The bridge driver's defaults: an item that sets them does not differ from a network without the option.
 _OPTION_DEFAULTS = {
     MASQUERADE: "true",
-    BRIDGE_PREFIX + "enable_icc": "true",
-    BRIDGE_PREFIX + "inhibit_ipv4": "false",
+    ENABLE_ICC: "true",
+    INHIBIT_IPV4: "false",
     GATEWAY_MODE_IPV4: "nat",
     GATEWAY_MODE_IPV6: "nat",
     MTU: str(MTU_DEFAULT),
@@ -108,8 +110,11 @@ def _option_differences(item: Item, observed: ObservedNetwork) -> t.Iterator[Opt
     is_bridge = observed.definition.driver == "bridge"
     for key, wanted in item.driver_options or ():
         default = _OPTION_DEFAULTS.get(key) if is_bridge else None
-        if canonical_option(key, have.get(key, default)) != canonical_option(key, wanted):
-            yield OptionDifference(option_of(key), have.get(key), wanted)
+        current = canonical_option(key, have.get(key, default))
+        expected = canonical_option(key, wanted)
+        if current == expected or (key == VXLAN_IDS and f"{current},".startswith(f"{expected},")):
+            continue  # the swarm adds the ids of further subnets
+        yield OptionDifference(option_of(key), have.get(key), wanted)
 
 
 def _label_differences(item: Item, have: Definition, strict: bool) -> t.Iterator[OptionDifference]:
@@ -122,15 +127,16 @@ def _label_differences(item: Item, have: Definition, strict: bool) -> t.Iterator
             yield OptionDifference(f"labels.{key}", labels[key], None)
 
 
-def pair_blocks(item: Item, have: Definition) -> tuple[list[tuple[int, Block, Block | None]], list[Block]]:
-    """Pair each block of the item with the network's block of the same subnet, else with the next of its family.
+def pair_blocks(
+    blocks: t.Iterable[Block], others: t.Iterable[Block]
+) -> tuple[list[tuple[int, Block, Block | None]], list[Block]]:
+    """Pair each block with the one of the others that has the same subnet, else with the next of its family.
 
-    Return (index, block of the item, block of the network or None) for each block of the item, and the network's
-    remaining blocks.
+    Return (index, block, its partner or None) for each block, and the remaining others.
     """
-    left = list(have.blocks)
+    left = list(others)
     partner: dict[int, Block] = {}
-    wanted = list(enumerate(item.blocks or ()))
+    wanted = list(enumerate(blocks))
     for index, block in wanted:
         for candidate in left:
             if candidate.subnet == block.subnet:
@@ -148,7 +154,7 @@ def pair_blocks(item: Item, have: Definition) -> tuple[list[tuple[int, Block, Bl
 
 
 def _block_differences(item: Item, have: Definition, strict: bool) -> t.Iterator[OptionDifference]:
-    pairs_, left = pair_blocks(item, have)
+    pairs_, left = pair_blocks(item.blocks or (), have.blocks)
     for index, wanted, current in pairs_:
         name = f"ipam_config[{index}]"
         if current is None or current.subnet != wanted.subnet:

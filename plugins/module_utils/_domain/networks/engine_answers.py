@@ -48,6 +48,8 @@ def _parsed(option: Option, value: t.Any) -> t.Any:
         return tuple(_block(config) for config in value or () if config.get("Subnet"))
     if option.type == "dict":
         return _text_pairs(value)
+    if option.name == "driver" and value == "":
+        return value  # a network that the swarm has not allocated
     if option.type == "bool":
         return option.default if value is None else bool(value)
     return value or option.default

@@ -131,11 +131,8 @@ def _check_driver(fields: Fields, values: t.Mapping[str, t.Any]) -> None:
         fields.check("driver", driver_problem(driver))
 
 
-def read_driver_options(fields: Fields, driver: str | None, always: t.Mapping[str, str] | None = None) -> Pairs | None:
-    """The driver options, those with a short name included; None if none is given.
-
-    ``always`` are short options that have these values in any case, so that others contradict them.
-    """
+def read_driver_options(fields: Fields, driver: str | None) -> Pairs | None:
+    """The driver options, those with a short name included; None if none is given."""
     given = fields.pairs("driver_options")
     short: dict[str, str] = {}
     for option in SHORT_OPTIONS:
@@ -145,11 +142,6 @@ def read_driver_options(fields: Fields, driver: str | None, always: t.Mapping[st
     found = contradiction(dict(given or ()), short)
     if found is not None:
         raise fields.fail(*found)
-    found = contradiction(dict(given or ()), always or {})
-    if found is not None:
-        key = DRIVER_OPTION_OF[found.option]
-        reason = f"contradicts {(always or {})[found.option]!r}, which the collection sets. Remove the option."
-        raise fields.refuse(f"driver_options.{key}", dict(given or ())[key], reason)
     options = {**dict(given or ()), **{DRIVER_OPTION_OF[name]: value for name, value in short.items()}}
     for key, value in options.items():
         name = option_of(key, short)

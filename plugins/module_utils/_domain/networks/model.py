@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
     BRIDGE_NAME,
     BRIDGE_PREFIX,
+    DRIVER_PREFIX,
     OWNER_LABEL,
     OWNER_VALUE,
 )
@@ -33,11 +34,18 @@ PREDEFINED = frozenset({DEFAULT_BRIDGE, "host", "none", "default"})
 MASQUERADE = BRIDGE_PREFIX + "enable_ip_masquerade"
 GATEWAY_MODE_IPV4 = BRIDGE_PREFIX + "gateway_mode_ipv4"
 GATEWAY_MODE_IPV6 = BRIDGE_PREFIX + "gateway_mode_ipv6"
+ENABLE_ICC = BRIDGE_PREFIX + "enable_icc"
+INHIBIT_IPV4 = BRIDGE_PREFIX + "inhibit_ipv4"
+TRUSTED_HOST_INTERFACES = BRIDGE_PREFIX + "trusted_host_interfaces"
+# Engines from 27 on add these, as copies of the network's own options.
+ENABLE_IPV4, ENABLE_IPV6 = "com.docker.network.enable_ipv4", "com.docker.network.enable_ipv6"
+# The VXLAN ids of an overlay network, one per subnet, separated by commas. The swarm chooses those that are not given.
+VXLAN_IDS = DRIVER_PREFIX + "overlay.vxlanid_list"
 SCOPES = ("local", "global", "swarm")
 GATEWAY_MODES = ("nat", "nat-unprotected", "routed", "isolated")
 # Driver options that are true or false.
 FLAG_OPTIONS = frozenset(
-    (MASQUERADE, BRIDGE_PREFIX + "enable_icc", BRIDGE_PREFIX + "inhibit_ipv4", BRIDGE_PREFIX + "default_bridge")
+    (MASQUERADE, ENABLE_ICC, INHIBIT_IPV4, ENABLE_IPV4, ENABLE_IPV6, BRIDGE_PREFIX + "default_bridge")
 )
 
 
@@ -109,6 +117,13 @@ class Definition:
         """Whether the network carries the label of this collection, and so may be pruned."""
         return dict(self.labels).get(OWNER_LABEL) == OWNER_VALUE
 
+    @property
+    def named_bridge(self) -> str | None:
+        """The name of its Linux bridge, if its driver options name one."""
+        if self.driver != "bridge" or self.config_only:
+            return None
+        return dict(self.driver_options).get(BRIDGE_NAME)
+
 
 @dataclasses.dataclass(frozen=True)
 class ObservedNetwork:
@@ -127,7 +142,7 @@ class ObservedNetwork:
         """The network's Linux bridge; None if the driver has none."""
         if self.definition.driver != "bridge" or self.definition.config_only:
             return None
-        return dict(self.definition.driver_options).get(BRIDGE_NAME) or f"br-{self.id[:12]}"
+        return self.definition.named_bridge or f"br-{self.id[:12]}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,6 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.grouping import groups
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    DEFAULT_BRIDGE,
     Attachment,
     ContainerSummary,
     Definition,
@@ -93,9 +94,10 @@ class _Planner:
         for item, definition in created:
             check_engine(item, definition, self._request.version, self._snapshot.facts)
         bridges = {each.bridge for each in self._survey.networks}
-        final = [FinalNetwork.unchanged(each) for each in stay]
+        moves = DEFAULT_BRIDGE if self._request.docker0_moves else None
+        final = [FinalNetwork.unchanged(each) for each in stay if each.name != moves]
         final += [FinalNetwork.declared(item, definition) for item, definition in created]
-        check_conflicts(final, self._request.interfaces - bridges)
+        check_conflicts(final, self._request.interfaces - self._request.left_over - bridges, self._request.version)
 
         steps = [self._removal(network, reason) for network, reason in self._survey.removals]
         # A configuration network needs nothing of others, and recreated networks may take their configuration from it.
@@ -189,7 +191,9 @@ class _Planner:
         return NetworkStep("recreate", _last(before), _first(after), reason="; ".join(reasons))
 
     def _creation(self, item: Item, definition: Definition) -> NetworkStep:
-        return NetworkStep("create", (), (NetworkState(definition, self._membership(item, None).apply(())),))
+        bridge = definition.named_bridge
+        reason = f"removes bridge {bridge}, left by a failed creation" if bridge in self._request.left_over else ""
+        return NetworkStep("create", (), (NetworkState(definition, self._membership(item, None).apply(())),), reason)
 
     def _memberships(self, replaced: t.Collection[str]) -> t.Iterator[NetworkStep]:
         for item, network in self._survey.connecting:

@@ -13,9 +13,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import (
     as_text,
     default_gateways,
+    pair_blocks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
+    Block,
     Definition,
     IPAddress,
     NetworkState,
@@ -52,9 +54,10 @@ class NetworkStep:
     def lines(self) -> tuple[str, ...]:
         """The step as text, one line per operation."""
         if self.kind == "create":
-            return tuple(f"create network {each.name} ({_summary(each.definition)})" for each in self.after) + tuple(
-                f"connect {attachment} to {each.name}" for each in self.after for attachment in each.attachments
-            )
+            why = f"; {self.reason}" if self.reason else ""
+            return tuple(
+                f"create network {each.name} ({_summary(each.definition)}{why})" for each in self.after
+            ) + tuple(f"connect {attachment} to {each.name}" for each in self.after for attachment in each.attachments)
         if self.kind == "connect":
             return tuple(_membership_lines(self.before[0], self.after[0], self.reason))
         verb = f"{self.title} ({self.reason})" if self.reason else self.title
@@ -128,7 +131,8 @@ class NetworksPlan:
         for step in self.steps:
             # The engine chooses MAC addresses during a recreate.
             with_mac = step.kind == "connect"
-            old = {state.name: describe(state, with_mac) for state in step.before}
+            later = {state.name: state.definition.blocks for state in step.after}
+            old = {state.name: describe(state, with_mac, later.get(state.name, ())) for state in step.before}
             new = {state.name: describe(state, with_mac) for state in step.after}
             for name in sorted(old.keys() | new.keys()):
                 if name in old and name in new:
@@ -171,8 +175,19 @@ def _gateways(definition: Definition) -> t.Iterator[IPAddress]:
             yield default_gateways(block)[0]
 
 
-def describe(state: NetworkState, with_mac: bool = False) -> Json:
-    """Describe a network option by option as in an item, without the engine's defaults."""
+def _places(blocks: t.Sequence[Block], later: t.Sequence[Block]) -> list[int]:
+    """The place of each block in descriptions: that of the later block which it becomes, or after all of these."""
+    pairs, rest = pair_blocks(later, blocks)
+    places = {partner: index for index, _block, partner in pairs if partner is not None}
+    places.update({block: len(later) + number for number, block in enumerate(rest)})
+    return [places[block] for block in blocks]
+
+
+def describe(state: NetworkState, with_mac: bool = False, later: t.Sequence[Block] = ()) -> Json:
+    """Describe a network option by option as in an item, without the engine's defaults.
+
+    ``later`` are the address blocks that it is compared with.
+    """
     definition = state.definition
     options: Json = {"driver": definition.driver}
     for option in ENGINE_OPTIONS:
@@ -183,7 +198,7 @@ def describe(state: NetworkState, with_mac: bool = False) -> Json:
             options.update({f"{option.name}.{key}": text for key, text in value})
         elif option.type != "list" and value != default_in(option, definition):
             options[option.name] = value
-    for index, block in enumerate(definition.blocks):
+    for index, block in zip(_places(definition.blocks, later), definition.blocks):
         options[f"ipam_config[{index}].subnet"] = str(block.subnet)
         for key, value in (("ip_range", block.ip_range), ("gateway", block.gateway)):
             if value is not None:

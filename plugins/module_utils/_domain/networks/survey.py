@@ -32,7 +32,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 
 @dataclasses.dataclass(frozen=True)
 class NetworksRequest:
-    """The task's options. ``interfaces`` are those of the host, as far as they are known."""
+    """The task's options. ``interfaces`` are those of the host, as far as they are known.
+
+    ``left_over`` are bridges among them that failed creations of this collection left. ``docker0_moves``: the subnet of
+    the default bridge changes before the plan is executed.
+    """
 
     items: tuple[Item, ...]
     version: Version
@@ -42,6 +46,8 @@ class NetworksRequest:
     allow_disconnect: bool = False
     strict: bool = False
     interfaces: frozenset[str] = frozenset()
+    left_over: frozenset[str] = frozenset()
+    docker0_moves: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

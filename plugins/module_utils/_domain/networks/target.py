@@ -16,6 +16,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.d
     pair_blocks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    ENABLE_IPV4,
+    ENABLE_IPV6,
+    VXLAN_IDS,
     Block,
     Definition,
     Item,
@@ -29,13 +32,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.o
 )
 
 # Driver options that engines add to those of the user.
-_WRITTEN_BY_ENGINE = frozenset(
-    {
-        "com.docker.network.enable_ipv4",  # from 27 on, a copy of EnableIPv4
-        "com.docker.network.enable_ipv6",
-        "com.docker.network.driver.overlay.vxlanid_list",  # chosen by the swarm
-    }
-)
+_WRITTEN_BY_ENGINE = frozenset((ENABLE_IPV4, ENABLE_IPV6, VXLAN_IDS))
 
 
 def without_engine_options(definition: Definition, item: Item | None) -> Definition:
@@ -90,7 +87,7 @@ def _target_labels(item: Item, have: Definition, strict: bool) -> Pairs:
 
 
 def _target_blocks(item: Item, have: Definition, strict: bool) -> tuple[Block, ...]:
-    pairs_, left = pair_blocks(item, have)
+    pairs_, left = pair_blocks(item.blocks or (), have.blocks)
     blocks: list[Block] = []
     for _index, wanted, current in pairs_:
         if current is not None and current.subnet == wanted.subnet and not strict:

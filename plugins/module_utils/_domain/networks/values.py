@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
     BRIDGE_NAME,
     BRIDGE_PREFIX,
+    HOST_ADDRESSES,
     MTU,
     MTU_MAX,
     MTU_MIN,
@@ -34,6 +35,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     GATEWAY_MODE_IPV6,
     GATEWAY_MODES,
     PREDEFINED,
+    VXLAN_IDS,
     Block,
     IPNetwork,
 )
@@ -50,7 +52,9 @@ _CHOICES = {
     "ipvlan_mode": ("l2", "l3", "l3s"),
     "ipvlan_flag": ("bridge", "private", "vepa"),
 }
-_IPV4_OPTIONS = (BRIDGE_PREFIX + "host_binding_ipv4", "com.docker.network.host_ipv4")
+# Driver options that are addresses of the host, with their IP version.
+_HOST_ADDRESS = {BRIDGE_PREFIX + "host_binding_ipv4": 4, **{key: version for version, key in HOST_ADDRESSES.items()}}
+_VXLAN_ID_MAX = (1 << 24) - 1
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")  # moby, daemon/names
 _FULL_ID = re.compile(r"[0-9a-f]{64}\Z")
@@ -148,6 +152,8 @@ def canonical_option(key: str, value: str | None) -> str | None:
     if key in FLAG_OPTIONS:
         lowered = value.lower()
         return "true" if lowered in ("1", "t", "true") else "false" if lowered in ("0", "f", "false") else value
+    if key == VXLAN_IDS:
+        return ",".join(str(int(each)) if each.isdigit() else each for each in value.split(","))
     return str(int(value)) if key == MTU and value.isdigit() else value
 
 
@@ -166,19 +172,29 @@ def driver_option_problem(key: str, value: str, driver: str | None) -> str | Non
         return "must be true or false."
     if key in _CHOICES and value not in _CHOICES[key]:
         return f"must be one of {', '.join(_CHOICES[key])}."
-    if key in _IPV4_OPTIONS and not _is_ipv4(value):
-        return "must be an IPv4 address of the host."
+    if key in _HOST_ADDRESS and not _is_address(value, _HOST_ADDRESS[key]):
+        return f"must be an IPv{_HOST_ADDRESS[key]} address of the host."
+    if key == VXLAN_IDS:
+        return _vxlan_ids_problem(value)
     if key == "parent":
         return interface_name_problem(value)
     return None
 
 
-def _is_ipv4(value: str) -> bool:
+def _is_address(value: str, version: int) -> bool:
     try:
-        ipaddress.IPv4Address(value)
+        return ipaddress.ip_address(value).version == version
     except ValueError:
         return False
-    return True
+
+
+def _vxlan_ids_problem(value: str) -> str | None:
+    ids = value.split(",")
+    if not all(re.match(r"[0-9]{1,8}\Z", each) and 1 <= int(each) <= _VXLAN_ID_MAX for each in ids):
+        return f"must be whole numbers from 1 to {_VXLAN_ID_MAX}, separated by commas."
+    if len({int(each) for each in ids}) < len(ids):
+        return "contains an id twice. Use another id for each subnet."
+    return None
 
 
 def option_of(key: str, short: t.Container[str] = SHORT_NAME_OF.values()) -> str:

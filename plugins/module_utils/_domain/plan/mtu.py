@@ -10,9 +10,11 @@ Docker's default is not set explicitly.
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU_DEFAULT, MTU_MAX
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
@@ -58,7 +60,18 @@ def fit_to_underlay(plan: FleetPlan, reports: t.Mapping[str, Report]) -> FleetPl
             _check_declared(plan, host, found[host.name])
     _check_alike(plan, found)
     mtus = {name: underlay.mtu for name, underlay in found.items() if underlay.mtu != MTU_DEFAULT}
-    return dataclasses.replace(plan, mtus=mtus)
+    limited = frozenset(
+        name for name, mtu in mtus.items() if mtu < MTU_DEFAULT and _has_network_defaults(reports.get(name, {}))
+    )
+    return dataclasses.replace(plan, mtus=mtus, limited=limited)
+
+
+def _has_network_defaults(report: Report) -> bool:
+    """Whether the engine knows ``default-network-opts``; False if it has not reported its version."""
+    version = str((report.get("engine") or {}).get("version") or "")
+    numbers = re.match(r"([0-9]+)\.([0-9]+)", version)
+    since = BY_OPTION["default_network_opts"].since
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= since
 
 
 def _check_declared(plan: FleetPlan, host: Host, underlay: UnderlayInterface) -> None:

@@ -14,6 +14,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     single,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import HOST_ADDRESSES, MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import (
     check_default_bridge,
 )
@@ -36,7 +37,8 @@ class FleetPlan:
     """The planned state of all hosts.
 
     ``held`` are the leases before this run. ``mtus`` are the MTUs (bytes), by host, of networks that set none, if other
-    than Docker's default.
+    than Docker's default. ``limited`` are the hosts whose engine gives networks that are not declared Docker's default,
+    which is larger than the MTU of the underlay, unless it is configured otherwise.
     """
 
     fleet: Fleet
@@ -46,6 +48,7 @@ class FleetPlan:
     policy: Policy
     held: LeaseBook | None = None
     mtus: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    limited: frozenset[str] = frozenset()
 
     def subnets(self, host: Host, network: Network) -> list[Prefix]:
         """The network's subnets on a host that carries it, IPv4 first."""
@@ -87,6 +90,10 @@ def default_bridge_options(plan: FleetPlan, host: Host) -> dict[str, t.Any]:
     config: dict[str, t.Any] = {**plan.fleet.default_bridge}
     if host.name in plan.mtus:
         config.setdefault("mtu", plan.mtus[host.name])
+    if host.name in plan.limited and "default_network_opts" not in config.get("unset", ()):
+        defaults = config.get("default_network_opts", {})
+        bridges = {MTU: str(plan.mtus[host.name]), **defaults.get("bridge", {})}
+        config["default_network_opts"] = {**defaults, "bridge": bridges}
     for subnet in plan.default_bridge(host):
         if subnet.version == 4:
             config["bip"] = f"{subnet.host(1)}/{subnet.length}"
@@ -228,6 +235,14 @@ def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.
             str(network.subnets[0]),
             f"would exist on {len(chosen)} hosts. Name the one host that carries it in hosts, or omit the subnet so "
             "that each host gets its own",
+        )
+    addresses = [key for key in HOST_ADDRESSES.values() if key in dict(network.driver_options)]
+    if addresses and len(chosen) > 1:
+        raise InvalidValue(
+            f"{network.path}.driver_options.{addresses[0]}",
+            dict(network.driver_options)[addresses[0]],
+            f"would be the source address on {len(chosen)} hosts, and replies reach only one of them. Name the one "
+            "host with this address in hosts",
         )
     return frozenset(chosen)
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The plan as plain data: the module options of each host (its slice), and the list of peers.
 
-Keys that end in ``_v6`` exist only in a fleet with an IPv6 supernet.
+Keys that end in ``_v6`` exist only in a fleet with an IPv6 supernet, ``egress_sources`` only on a host with such a
+network.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.driver_options import pinned_options
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, default_bridge_options
@@ -21,7 +23,7 @@ Data = t.Dict[str, t.Any]
 def slices(plan: FleetPlan) -> dict[str, Data]:
     """The slices of all hosts by name. O(hosts x networks)."""
     # What a network has in common on all hosts is built once.
-    common = {id(network): _common_item(network) for network in plan.fleet.networks}
+    common = {id(network): _common_item(plan, network) for network in plan.fleet.networks}
     return {host.name: _slice(plan, host, common) for host in plan.hosts}
 
 
@@ -34,10 +36,11 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
     blocks = plan.blocks(host)
     items: dict[str, Data] = {}
     routed: dict[int, list[str]] = {4: [], 6: []}
+    sources: dict[str, str] = {}
     for network, subnet in plan.networks_of(host):
         item = items.get(network.name)
         if item is None:
-            item = {**(common.get(id(network)) or _common_item(network)), "ipam_config": []}
+            item = {**(common.get(id(network)) or _common_item(plan, network)), "ipam_config": []}
             if network.routed and network.mtu is None and host.name in plan.mtus:
                 item["mtu"] = plan.mtus[host.name]
             items[network.name] = item
@@ -48,6 +51,9 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
         item["ipam_config"].append(_ipam_block(network, subnet, host.name))
         if network.routed:
             routed[subnet.version].append(str(subnet))
+            source = network.egress_source(subnet.version)
+            if source is not None:
+                sources[str(subnet)] = source
     for item in items.values():
         if item.get("enable_ipv6") and all(":" in block["subnet"] for block in item["ipam_config"]):
             item["enable_ipv4"] = False
@@ -60,13 +66,15 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
         "networks": list(items.values()),
         "routed_subnets": routed[4],
     }
+    if sources:
+        data["egress_sources"] = sources
     if blocks[-1].version == 6:
         data["block_v6"] = str(blocks[-1])
         data["routed_subnets_v6"] = routed[6]
     return data
 
 
-def _common_item(network: Network) -> Data:
+def _common_item(plan: FleetPlan, network: Network) -> Data:
     """A network as an item of module ``networks``, without its subnets."""
     item: Data = {"name": network.name, "driver": network.driver, "internal": network.internal}
     # Empty values are omitted: Ansible processes each value of a result several times, which is most of the cost of
@@ -75,8 +83,12 @@ def _common_item(network: Network) -> Data:
         item["attachable"] = True
     if network.labels:
         item["labels"] = dict(network.labels)
-    if network.driver_options:
-        item["driver_options"] = dict(network.driver_options)
+    options = dict(network.driver_options)
+    if network.driver == "bridge":
+        defaults = plan.fleet.default_bridge.get("default_network_opts", {}).get("bridge", {})
+        options = {**pinned_options(defaults, network.internal), **options}
+    if options:
+        item["driver_options"] = options
     if network.mtu is not None:
         item["mtu"] = network.mtu
     if network.bridge_name:

@@ -38,6 +38,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit 
     Daemon,
     logged_failure,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.networks import list_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError, read_info
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
     back_up,
@@ -285,7 +286,7 @@ def resume_containers(engine: Engine, containers: t.Sequence[RunningContainer]) 
 def _addresses_in_use(commands: Commands, engine: Engine, links: t.Sequence[LinkReport]) -> AddressesInUse:
     networks = [
         (network["Name"], entry["Subnet"])
-        for network in engine.get("/networks")
+        for network in list_networks(engine)
         for entry in (network.get("IPAM") or {}).get("Config") or []
         if network["Name"] != "bridge" and entry.get("Subnet")
     ]

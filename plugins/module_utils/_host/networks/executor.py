@@ -24,6 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.r
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, NetworkStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.target import same_network
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import Bridges, UnknownBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
     inspect_container,
     read_attachments,
@@ -49,14 +50,20 @@ class NetworkExecutor:
     """Executes plans on one engine. ``warnings`` are those that the plan does not have."""
 
     def __init__(
-        self, engine: Engine, allow_disconnect: bool = False, sleep: t.Callable[[float], None] = time.sleep
+        self,
+        engine: Engine,
+        allow_disconnect: bool = False,
+        sleep: t.Callable[[float], None] = time.sleep,
+        bridges: Bridges | None = None,
     ) -> None:
         self._engine = engine
+        self._bridges = bridges or UnknownBridges()
         self._allow_disconnect = allow_disconnect
         self._sleep = sleep
         self._made: dict[str, str] = {}  # id -> name of the networks that the current step has created
         self._late: dict[str, list[Attachment]] = {}  # network name -> endpoints that joined during its removal
         self._joined: set[tuple[str, str]] = set()  # (network id, container id) that the current step has connected
+        self._unanswered: set[str] = set()  # bridges of creations that the engine may still complete
         self.warnings: list[str] = []
 
     def execute(self, plan: NetworksPlan) -> None:
@@ -75,7 +82,7 @@ class NetworkExecutor:
         return [nid for nid, made in self._made.items() if made == name]
 
     def _execute(self, step: NetworkStep, done: t.Sequence[str]) -> None:
-        self._made, self._late, self._joined = {}, {}, set()
+        self._made, self._late, self._joined, self._unanswered = {}, {}, set(), set()
         try:
             self._forward(step)
         except BaseException as error:  # in any case, the endpoints must not stay disconnected
@@ -130,17 +137,25 @@ class NetworkExecutor:
         return [refit(attachment, state.definition)[0] for attachment in self._late.get(state.name, ())]
 
     def _create(self, definition: Definition) -> str:
+        bridge = definition.named_bridge
+        if bridge is not None:
+            self._bridges.remove(bridge)
+            self._bridges.request(bridge)
         try:
             answer = self._engine.post("/networks/create", creation(definition, self._engine.version))
         except EngineError as error:
             network_id = self._existing(definition)
             if network_id is None:
+                if error.status is None and bridge is not None:
+                    self._unanswered.add(bridge)
                 raise EngineError(f"cannot create network {definition.name!r}: {error}", error.status) from error
         else:
             network_id = str(answer["Id"])
             if answer.get("Warning"):
                 self.warnings.append(f"network {definition.name!r}: {answer['Warning']}")
         self._made[network_id] = definition.name
+        if bridge is not None:
+            self._bridges.settle(bridge)
         return network_id
 
     def _existing(self, definition: Definition) -> str | None:
@@ -277,6 +292,13 @@ class NetworkExecutor:
                 return None
 
         networks = attempt("reading the networks", lambda: read_networks(self._engine)) or ()
+        for name in sorted(self._bridges.requested() - {each.bridge for each in networks} - self._unanswered):
+            if networks:  # otherwise it is unknown whether a network has it
+                attempt(f"removing bridge {name!r}", functools.partial(self._bridges.remove, name))
+        problems += [
+            f"the engine may still create bridge {name!r}, which the next run then removes"
+            for name in sorted(self._unanswered & self._bridges.requested())
+        ]
         made = dict(self._made)
         for network in networks:
             if network.id in made:

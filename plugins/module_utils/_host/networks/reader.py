@@ -26,11 +26,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.networks import list_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError, read_info
 
 
 def read_networks(engine: Engine) -> tuple[ObservedNetwork, ...]:
-    return parse_networks(engine.get("/networks"))
+    return parse_networks(list_networks(engine))
 
 
 def read_containers(engine: Engine) -> tuple[ContainerSummary, ...]:
@@ -146,9 +147,14 @@ def read_taken(engine: Engine, networks: t.Iterable[ObservedNetwork]) -> dict[st
     return taken
 
 
+def is_local(docker_host: str) -> bool:
+    """Whether the engine runs on this host."""
+    return docker_host.startswith("unix://")
+
+
 def read_interfaces(docker_host: str, folder: str = "/sys/class/net") -> frozenset[str]:
     """Return the names of the host's interfaces, or none if the engine runs on another host."""
-    if not docker_host.startswith("unix://"):
+    if not is_local(docker_host):
         return frozenset()
     try:
         return frozenset(os.listdir(folder))

@@ -18,6 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import published_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.containers import read_containers
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.networks import list_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, read_info
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.container_interfaces import (
     add_interfaces,
@@ -99,7 +100,7 @@ def _survey_containers(parts: t.Sequence[str], commands: Commands, engine: Engin
 
 def read_networks(engine: Engine, commands: Commands) -> list[NetworkReport]:
     """All networks of the engine. Reads the host's interfaces too if the engine does not report a gateway."""
-    networks = parse_networks(engine.get("/networks"))
+    networks = parse_networks(list_networks(engine))
     if any(network["bridge"] and subnet["gateway"] is None for network in networks for subnet in network["subnets"]):
         fill_gateways(networks, read_links(commands))
     return networks

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_block
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, firewalld, names, sysctl
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
@@ -25,6 +26,7 @@ OPTIONS: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "policy": {"type": "dict"},
     "subnets": {"type": "list", "elements": "str"},
+    "egress_sources": {"type": "dict", "default": {}},
 }
 REQUIRED_IF = [("state", "present", ("policy", "subnets"))]
 
@@ -55,7 +57,8 @@ def read_firewall(task: Task) -> compiler.EngineFirewall:
 def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -> dict[str, File | None]:
     """The files that the policy compiles to for this host's engine."""
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(task.params["subnets"]))
-    rules = compiler.compile_rules(policy, subnets, engine)
+    sources = parse_egress_sources("egress_sources", task.params["egress_sources"], subnets)
+    rules = compiler.compile_rules(policy, subnets, engine, sources)
     texts = {path: text(rules) for path, text in FILES.items()}
     return {path: File(text) if text else None for path, text in texts.items()}
 

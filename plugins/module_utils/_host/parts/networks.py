@@ -15,8 +15,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
     NetworksRequest,
     survey_networks,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import UnknownBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.left_over_bridges import RecordedBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
+    is_local,
     read_interfaces,
     read_networks,
     read_snapshot,
@@ -38,6 +41,8 @@ def apply(task: Task) -> Result:
     params = task.params
     items = parse_items(params["networks"])
     engine = task.engine()
+    bridges = RecordedBridges(task.commands) if is_local(params["docker_host"]) else UnknownBridges()
+    observed = read_networks(engine)
     request = NetworksRequest(
         items=items,
         version=engine.version,
@@ -47,13 +52,14 @@ def apply(task: Task) -> Result:
         allow_disconnect=params["allow_disconnect"],
         strict=params["strict"],
         interfaces=read_interfaces(params["docker_host"]),
+        docker0_moves=task.docker0_moves,
+        left_over=bridges.left_over() - {each.bridge for each in observed},
     )
-    observed = read_networks(engine)
     survey = survey_networks(request, observed)
     plan = plan_networks(request, survey, read_snapshot(engine, survey))
     warnings = list(plan.warnings)
     if plan.changed and not task.check_mode:
-        executor = NetworkExecutor(engine, allow_disconnect=request.allow_disconnect)
+        executor = NetworkExecutor(engine, allow_disconnect=request.allow_disconnect, bridges=bridges)
         executor.execute(plan)
         warnings += executor.warnings
         observed = read_networks(engine)

@@ -12,6 +12,7 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import (
     bridge_routing,
     default_bridge,
@@ -37,6 +38,12 @@ PARTS = (
     HostPart("networks", networks.OPTIONS, (), networks.apply),
     HostPart("host_routes", host_routes.OPTIONS, host_routes.REQUIRED_IF, host_routes.apply),
 )
+# Options of default_bridge that decide whether a part can be planned before they are in effect.
+_DEPENDS_ON: t.Mapping[str, frozenset[str]] = {
+    "bridge_routing": frozenset(("iptables", "ip6tables", "firewall_backend")),
+}
+# Options of default_bridge that move docker0 to another subnet.
+_MOVES_DOCKER0 = frozenset(("bip", "bip6", "fixed_cidr_v6", "bridge"))
 # Networks are removed first: one that is in use stops the removal before anything changes. Rules are removed last, so
 # that undeclared traffic stays denied until then. docker0 is unchanged: a change there interrupts containers.
 _REMOVAL: t.Mapping[str, Result] = {
@@ -49,13 +56,44 @@ _REMOVAL: t.Mapping[str, Result] = {
 def apply(task: Task, common: t.Mapping[str, t.Any]) -> Result:
     """Apply the parts that ``task`` has options for. ``common`` are the options that connect to the engine.
 
-    The options of all parts are checked before the first part is applied. Raises FleetnetError that names the part; its
-    ``result`` is what the parts before it did.
+    The options of all parts are checked, and all parts are planned, before the first part is applied. Raises
+    FleetnetError that names the part; its ``result`` is what the parts before it did.
     """
+    wanted = _wanted(task.params, common)
+    if not task.check_mode:
+        planned = _planned(wanted, task)
+        if planned is not None and not any(result.get("changed") for result in planned.values()):
+            return _together(planned)
     results: dict[str, Result] = {}
-    for part, params in _wanted(task.params, common):
+    for part, params in wanted:
         results[part.name] = _apply(part, dataclasses.replace(task, params=params), results)
     return _together(results)
+
+
+def _planned(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[str, Result] | None:
+    """Plan all parts without a change; return their results.
+
+    Raises FleetnetError that names the part if a part cannot be planned. None if parts before it have to be applied to
+    know: they change the daemon in what it depends on.
+    """
+    warnings: list[str] = []
+    results: dict[str, Result] = {}
+    for part, params in wanted:
+        try:
+            changed = {each["name"] for result in results.values() for each in result.get("differences", ())}
+            moves = bool(changed & _MOVES_DOCKER0)
+            results[part.name] = part.apply(
+                dataclasses.replace(task, params=params, check_mode=True, warn=warnings.append, docker0_moves=moves)
+            )
+        except FleetnetError as error:  # noqa: PERF203 (four rounds)
+            unavailable = isinstance(error, EngineError) and error.status is None
+            if unavailable or changed.intersection(_DEPENDS_ON.get(part.name, ())):
+                return None
+            raise _failed(part, str(error), _together({})) from error
+    if not any(result.get("changed") for result in results.values()):
+        for warning in warnings:
+            task.warn(warning)
+    return results
 
 
 def _apply(part: HostPart, task: Task, before: t.Mapping[str, Result]) -> Result:

@@ -36,16 +36,16 @@ class Shipped(t.NamedTuple):
 
 # host_slice applies all parts of a host, so it ships the compiler, networks, daemon and routes.
 SHIPPED = {
-    "bridge_routing": Shipped(42, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
-    "default_bridge": Shipped(38, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
+    "bridge_routing": Shipped(44, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
+    "default_bridge": Shipped(39, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
     "host_routes": Shipped(22, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
-    "host_slice": Shipped(90, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
-    "network_endpoint": Shipped(32, (*DECLARATION, *COMPILER, *PARTS)),
+    "host_slice": Shipped(94, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "network_endpoint": Shipped(34, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
-        29, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
+        30, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
-    "networks": Shipped(36, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
-    "packet_trace": Shipped(33, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
+    "networks": Shipped(40, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "packet_trace": Shipped(34, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
     "probe_observer": Shipped(22, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
     "reachability_info": Shipped(25, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
     "remote_api": Shipped(37, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),

@@ -19,8 +19,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.c
     EngineFirewall,
     compile_rules,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ZONE_FILE, ipset_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import host_slice
 
 from ..planning import GOLDEN, assert_golden, plan_of
 
@@ -47,6 +49,7 @@ def compiled(fleet, engine, hosts=3):
         EngineFirewall(
             tuple(engine["version"]), engine.get("firewall", "iptables"), tuple(engine.get("forward_drops", ()))
         ),
+        parse_egress_sources("egress_sources", host_slice(plan, host).get("egress_sources", {}), own),
     )
 
 

@@ -68,3 +68,38 @@ def test_the_loopback_interface_sets_no_mtu():
     plan = plan_of({"supernet": "10.64.0.0/12", "networks": ["web"]}, {"h1": {"ansible_host": "127.0.0.1"}})
     report = {"links": [{"name": "lo", "mtu": 65536, "addresses": ["127.0.0.1/8"]}]}
     assert fit_to_underlay(plan, {"h1": report}).mtus == {}
+
+
+MTU = "com.docker.network.driver.mtu"
+
+
+def defaults(version, underlay, **default_bridge):
+    """``default_network_opts`` of a host whose underlay has this MTU."""
+    plan = plan_of({"supernet": "10.64.0.0/12", "networks": ["web"], "default_bridge": default_bridge}, HOSTS)
+    links = [{"name": "eth0", "mtu": underlay, "addresses": ["192.0.2.1/24"]}]
+    fitted_plan = fit_to_underlay(plan, {"h1": {"engine": {"version": version}, "links": links}})
+    return slices(fitted_plan)["h1"]["default_bridge"].get("default_network_opts")
+
+
+@pytest.mark.parametrize("version", ["24.0.9", "26.1.5+dfsg1", "29.0.0"])
+def test_networks_that_are_not_declared_get_the_smaller_mtu_of_the_underlay(version):
+    assert defaults(version, 1450) == {"bridge": {MTU: "1450"}}
+
+
+@pytest.mark.parametrize(("version", "mtu"), [("20.10.24", 1450), ("23.0.6", 1450), ("28.5.2", 1500), ("28.5.2", 9000)])
+def test_older_engines_and_other_underlays_keep_their_defaults(version, mtu):
+    assert defaults(version, mtu) is None
+
+
+def test_declared_defaults_of_networks_hold():
+    other = {"bridge": {MTU: "1400"}, "overlay": {"a": "b"}}
+    assert defaults("28.5.2", 1450, default_network_opts=other) == other
+    icc = {"bridge": {"com.docker.network.bridge.enable_icc": "false"}}
+    assert defaults("28.5.2", 1450, default_network_opts=icc) == {"bridge": {MTU: "1450", **icc["bridge"]}}
+    assert defaults("28.5.2", 1450, unset=["default_network_opts"]) is None
+    assert defaults("28.5.2", 1450, mtu=1400) == {"bridge": {MTU: "1450"}}
+
+
+def test_an_engine_that_reports_no_version_keeps_its_defaults():
+    assert defaults(None, 1450) is None
+    assert defaults("dev", 1450) is None

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.preview import change_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Connection, Task
 
@@ -35,21 +36,41 @@ class Host:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.applied: list[tuple[str, dict[str, t.Any]]] = []
-        self.checked: list[bool] = []
-        self.failing = ""
+        self.planned: list[str] = []
+        self.failing = ""  # fails when it is applied
+        self.refusal: FleetnetError | None = None  # of the part ``refused``, when it is planned
+        self.refused = "networks"
+        self.changes = True
+        self.differing: dict[str, str] = {}  # name of a difference by part
+        self.moves: dict[str, bool] = {}
         self.warned: list[str] = []
         parts = [part._replace(apply=lambda task, part=part: self._apply(part.name, task)) for part in whole.PARTS]
         monkeypatch.setattr(whole, "PARTS", parts)
 
     def _apply(self, name: str, task: Task) -> dict[str, t.Any]:
-        self.checked.append(task.check_mode)
-        if name == self.failing:
-            raise FleetnetError("the engine does not answer")
-        self.applied.append((name, task.params))
+        if task.check_mode:
+            self.planned.append(name)
+            self.moves[name] = task.docker0_moves
+            task.warn(f"{name} warns")
+            if name == self.refused and self.refusal:
+                raise self.refusal
+        else:
+            if name == self.failing:
+                raise FleetnetError("the engine does not answer")
+            self.applied.append((name, task.params))
         return {
-            "changed": name == "networks", "diff": {"before": name, "after": ""}, "operations": [f"do {name}"],
-            "differences": [difference_of(name)],
-        }  # fmt: skip
+            "changed": self.changes and name == "networks",
+            "diff": {"before": name, "after": ""},
+            "operations": [f"do {name}"],
+            "differences": [difference_of(name), *self._differing(name)],
+        }
+
+    def _differing(self, name: str) -> list[dict[str, t.Any]]:
+        return [
+            Difference("daemon", option, "value", 1, 2).to_data()
+            for part, option in self.differing.items()
+            if part == name
+        ]
 
     def apply(self, state: str = "present", **given: dict[str, t.Any]) -> dict[str, t.Any]:
         params = {"state": state, **dict.fromkeys(NAMES), **given}
@@ -80,6 +101,47 @@ def test_options_are_converted_and_get_their_defaults_and_the_connection(host: H
     assert params["default_bridge"]["mtu"] == 1450
     assert params["networks"]["on_drift"] == "recreate"
     assert {each["docker_host"] for each in params.values()} == {"unix:///there"}
+
+
+def test_a_refusal_of_any_part_comes_before_the_first_change(host: Host) -> None:
+    host.refusal = FleetnetError("network 'theirs' differs")
+    for host.refused in NAMES:
+        with pytest.raises(FleetnetError, match=f"^{host.refused}: network 'theirs' differs$") as failure:
+            host.apply(**PRESENT)
+        assert not failure.value.result["changed"]
+        assert not failure.value.result["parts"]
+    assert not host.applied
+
+
+def test_parts_that_change_nothing_are_planned_once_and_not_applied(host: Host) -> None:
+    host.changes = False
+    result = host.apply(**PRESENT)
+    assert (host.planned, host.applied) == (NAMES, [])
+    assert set(result["parts"]) == set(NAMES)
+    assert host.warned == [f"{name} warns" for name in NAMES]
+
+
+def test_a_change_is_planned_with_all_parts_and_warns_once(host: Host) -> None:
+    host.apply(**PRESENT)
+    assert host.planned == NAMES
+    assert host.warned == []  # the applied parts warn, which the fake does not
+
+
+@pytest.mark.parametrize("error", [EngineError("does not answer"), FleetnetError("FORWARD has policy DROP")])
+def test_a_refusal_that_a_part_before_it_may_end_is_not_final(host: Host, error: FleetnetError) -> None:
+    """The daemon does not run until the first part starts it, or has another firewall backend then."""
+    host.refusal, host.refused = error, "bridge_routing"
+    host.differing = {"default_bridge": "firewall_backend"}
+    host.apply(**PRESENT)
+    assert [name for name, _params in host.applied] == NAMES
+
+
+def test_networks_are_planned_with_the_knowledge_that_docker0_moves(host: Host) -> None:
+    host.apply(**PRESENT)
+    assert host.moves == dict.fromkeys(NAMES, False)
+    host.differing = {"default_bridge": "bip"}
+    host.apply(**PRESENT)
+    assert host.moves == {name: name != "default_bridge" for name in NAMES}
 
 
 def test_a_part_without_options_is_unchanged(host: Host) -> None:
