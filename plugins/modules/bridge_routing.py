@@ -25,7 +25,12 @@ description:
   - ufw needs no configuration with an engine that writes iptables rules. With other engines the module fails if the
     iptables chain C(FORWARD) has policy C(DROP), as ufw sets it unless C(DEFAULT_FORWARD_POLICY) is C(ACCEPT).
   - Everything is written to C(/etc/fleetnet). It is applied from there by this module, at boot, when Docker restarts,
-    and by a timer that restores it. Forwarding is enabled in C(/etc/sysctl.d/60-fleetnet.conf).
+    and by a timer that restores it.
+  - Forwarding is enabled if it is off, but not before dockerd starts. dockerd sets the policy of the iptables chain
+    C(FORWARD) to C(DROP) when it enables forwarding itself, and leaves it as it is otherwise. If the module enables
+    forwarding (option C(ip-forward=false) of dockerd), it sets the policy as dockerd does. So networks that are not
+    declared stay as closed as Docker alone leaves them. With an engine that writes no iptables rules, the module fails
+    if forwarding is off.
   - Other rules, tables and chains are not changed.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
@@ -34,7 +39,8 @@ options:
   state:
     description:
       - With V(absent) the rules, their files in C(/etc/fleetnet) and their units are removed. Other options are
-        ignored. Forwarding stays enabled until the next boot.
+        ignored. Forwarding stays enabled, and the policy of the iptables chain C(FORWARD) stays as it is, until the
+        next boot.
     type: str
     choices: [present, absent]
     default: present
@@ -106,7 +112,7 @@ differences:
 kernel:
   description:
     - Kernel settings that affect forwarding, as observed before the change. Required settings are set, and kept in
-      C(/etc/sysctl.d/60-fleetnet.conf). The others are reported for information.
+      C(/etc/fleetnet/sysctl.conf). The others are reported for information.
   returned: O(state=present)
   type: list
   elements: dict
@@ -127,7 +133,7 @@ kernel:
     - name: net.ipv4.ip_forward
       value: "0"
       needed: "1"
-      why: required for containers to reach other networks and hosts; kept in /etc/sysctl.d
+      why: required for containers to reach other networks and hosts; kept in /etc/fleetnet/sysctl.conf
 """
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (

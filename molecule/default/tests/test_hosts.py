@@ -53,7 +53,7 @@ def test_network(host, me, docker_network, name):
 
 def test_forwarding(host):
     assert host.sysctl("net.ipv4.ip_forward") == 1
-    assert host.file("/etc/sysctl.d/60-fleetnet.conf").contains("^net.ipv4.ip_forward = 1$")
+    assert host.file("/etc/fleetnet/sysctl.conf").contains("^net.ipv4.ip_forward = 1$")
 
 
 def test_rules(host):

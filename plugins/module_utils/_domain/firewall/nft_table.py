@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, format_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
+    DEFAULT_BRIDGE,
     HOST,
     WORLD,
     PolicyLine,
@@ -112,7 +113,11 @@ class Table:
         if self._own:
             # From outside of the fleet only published ports, as with engines from 28 on.
             own = f"{self._ip} daddr {prefix_set(self._own)}"
-            lines.append(f'\t\t{own} ct status ! dnat counter drop comment "not published"')
+            lines.append(_unpublished(own))
+        docker0 = self._family.members.get(DEFAULT_BRIDGE)
+        if docker0 and self._family.version == 6:
+            # docker0 has IPv6 addresses because the fleet has. Engines before 27 write no IPv6 rules.
+            lines.append(_unpublished(self._match(docker0, "daddr")))
         return [*lines, "\t}"]
 
     def _host_hook(self, hook: str, direction: str) -> list[str]:
@@ -315,6 +320,10 @@ def outside_blocks(policy: Policy, version: int, sources_only: bool = False) -> 
         if block.version == version and not (found and found[-1].contains(block)):
             found.append(block)
     return found
+
+
+def _unpublished(match: str) -> str:
+    return f'\t\t{match} ct status ! dnat counter drop comment "not published"'
 
 
 def _flow(direction: str, network: str) -> str:

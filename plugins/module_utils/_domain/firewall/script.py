@@ -18,11 +18,21 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 _BODY = r"""
 etc=@FOLDER@
 
-check_sysctl() {
+each_sysctl() { # COMMAND; runs it with KEY DECLARED OBSERVED for each setting that differs
     grep -E '^[a-z]' @SYSCTL_FILE@ | while read -r key _ declared; do
         observed=$(sysctl -n "$key" 2>/dev/null)
-        [ "$observed" = "$declared" ] || difference sysctl "$key" value "$declared" "$observed"
+        [ "$observed" = "$declared" ] || "$1" "$key" "$declared" "$observed" || exit
     done
+}
+check_sysctl() { difference sysctl "$1" value "$2" "$3"; }
+# dockerd sets the policy of FORWARD to DROP when it enables forwarding itself, and only then. So forwarding is enabled
+# after dockerd started, and if dockerd did not enable it (ip-forward: false), the policy is set here. If the table of
+# this collection is loaded, forwarding was on before, with the policy that FORWARD still has.
+apply_sysctl() {
+    case $1 in net.ipv6.*) iptables=ip6tables family=ip6 ;; *) iptables=iptables family=ip ;; esac
+    list_table $family >/dev/null || ! command -v $iptables >/dev/null ||
+        ! list_chain $iptables filter DOCKER-USER >/dev/null || $iptables -w -P FORWARD DROP || return
+    sysctl -q -w "$1=$2"
 }
 
 # Tables: FAMILY is ip or ip6. A table is as planned while the kernel lists what it listed after the table was loaded.
@@ -118,7 +128,7 @@ remove_firewalld() {
 }
 
 check() {
-    check_sysctl
+    each_sysctl check_sysctl
     check_firewalld
     check_table ip
     check_table ip6
@@ -132,7 +142,7 @@ traces() {
 }
 apply() {
     # first the drops, then the accepts that rely on them
-    sysctl -q -p @SYSCTL_FILE@ && nft -f @NFT_FILE@ && apply_table ip && apply_table ip6 &&
+    each_sysctl apply_sysctl && nft -f @NFT_FILE@ && apply_table ip && apply_table ip6 &&
         apply_firewalld && load_chains iptables && load_chains ip6tables && each_chain apply_chain
 }
 remove() {

@@ -43,7 +43,10 @@ def compiled(fleet, engine, hosts=3):
         policy,
         own,
         EngineFirewall(
-            tuple(engine["version"]), engine.get("firewall", "iptables"), tuple(engine.get("forward_drops", ()))
+            tuple(engine["version"]),
+            engine.get("firewall", "iptables"),
+            tuple(engine.get("forward_drops", ())),
+            tuple(engine.get("forwarding_off", ())),
         ),
     )
 
@@ -160,6 +163,15 @@ def test_an_engine_without_iptables_rules_is_rejected_if_iptables_drops(firewall
     with pytest.raises(Unsupported, match=r"iptables chain FORWARD has policy DROP.*DEFAULT_FORWARD_POLICY"):
         compiled(FLEET, engine)
     assert compiled(FLEET, {**engine, "forward_drops": [6]}), "IPv6 is not routed in a fleet without an IPv6 supernet"
+
+
+@pytest.mark.parametrize("firewall", ["nftables", "none"])
+def test_forwarding_is_not_enabled_where_docker_does_not_close_forward(firewall):
+    engine = {"version": (29, 0, 0), "firewall": firewall, "forwarding_off": [4]}
+    with pytest.raises(Unsupported, match=r"net\.ipv4\.ip_forward is 0, .* backend is .*/etc/sysctl\.d"):
+        compiled(FLEET, engine)
+    assert compiled(FLEET, {**engine, "firewall": "iptables"})
+    assert compiled(FLEET, {**engine, "forwarding_off": [6]}), "IPv6 is not forwarded without an IPv6 supernet"
 
 
 def test_an_engine_that_writes_iptables_rules_is_accepted_if_iptables_drops():

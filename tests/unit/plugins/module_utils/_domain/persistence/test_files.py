@@ -92,7 +92,7 @@ def run(tmp_path):
 
     def run(part, script, programs, option):
         text = part_files(part, script)[part.script].text
-        for folder in ("/etc/fleetnet", "/var/lib/fleetnet", "/etc/sysctl.d"):
+        for folder in ("/etc/fleetnet", "/var/lib/fleetnet"):
             text = text.replace(folder, str(tmp_path))
         text = text.replace("set -u\n", f"set -u\n{programs}\n", 1)
         return subprocess.run(["sh", "-s", "--", option], input=text, text=True, capture_output=True, check=False)
@@ -144,7 +144,7 @@ ip6tables() { iptables "$@"; }
 
 
 def test_the_firewall_script_prints_differences(run, tmp_path):
-    (tmp_path / "60-fleetnet.conf").write_text("net.ipv4.ip_forward = 1\n")
+    (tmp_path / "sysctl.conf").write_text("net.ipv4.ip_forward = 1\n")
     (tmp_path / "firewall.nft").write_text("add table ip fleetnet\ntable ip fleetnet {\n}\n")
     (tmp_path / "iptables.rules").write_text("*filter\n:FLEETNET-FORWARD - [0:0]\n*raw\n:FLEETNET-RAW - [0:0]\n")
     (tmp_path / "firewall.iptables.FLEETNET-FORWARD").write_text("listed\n")
@@ -160,7 +160,7 @@ def test_the_firewall_script_prints_differences(run, tmp_path):
     ]
     (tmp_path / "firewall.iptables.FLEETNET-FORWARD").write_text("listed\nand one more\n")
     (tmp_path / "firewall.nft").write_text("table ip6 fleetnet {\n}\n")
-    (tmp_path / "60-fleetnet.conf").write_text("# nothing\n")
+    (tmp_path / "sysctl.conf").write_text("# nothing\n")
     changed = parse_lines(run(FIREWALL_PART, firewall.SCRIPT, FIREWALL, "--check").stdout)
     assert changed[:2] == [
         ("table", "ip6 fleetnet", "content", "as planned", "different"),
@@ -192,4 +192,37 @@ def test_units(states, observed):
         ("unit", unit, "state", "enabled and active", state)
         for unit, state in zip(units, observed, strict=True)
         if state
+    ]
+
+
+# Programs that print their calls. The table is loaded if the file "loaded" exists.
+RECORDED = """
+sysctl() { [ "$1" = -n ] && echo 0 || echo "sysctl $*"; }
+nft() { [ "$1" = -s ] && [ -f "$state/loaded" ]; }
+iptables() {
+    case "$*" in
+    "-w -t filter -S DOCKER-USER") [ -f "$state/docker" ] ;;
+    "-w -P FORWARD DROP") echo "iptables $*" ;;
+    *) return 1 ;;
+    esac
+}
+ip6tables() { [ "$*" = "-w -P FORWARD DROP" ] && echo "ip6tables $*"; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "before"),
+    [(["docker"], ["iptables -w -P FORWARD DROP"]), ([], []), (["docker", "loaded"], [])],
+    ids=["as dockerd", "without Docker's rules", "again"],
+)
+def test_the_firewall_script_closes_forward_before_it_enables_forwarding(run, tmp_path, files, before):
+    """dockerd does so. Without it, the host would forward to all networks that are not declared."""
+    (tmp_path / "sysctl.conf").write_text("# why\nnet.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n")
+    for name in files:
+        (tmp_path / name).write_text("")
+    applied = run(FIREWALL_PART, firewall.SCRIPT, RECORDED, "").stdout.splitlines()
+    assert applied == [
+        *before,
+        "sysctl -q -w net.ipv4.ip_forward=1",
+        "sysctl -q -w net.ipv6.conf.all.forwarding=1",
     ]
