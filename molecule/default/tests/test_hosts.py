@@ -78,6 +78,16 @@ def test_the_configuration_is_persistent(host, part):
         assert host.service(unit).is_running
 
 
+def test_a_rule_that_another_program_adds_while_the_table_is_loaded_is_a_difference(host):
+    script = "/etc/fleetnet/apply-firewall"
+    rule = "nft insert rule ip fleetnet forward counter comment intruder"
+    host.check_output(f"sed 's|nft -f /etc/fleetnet/firewall.nft|& \\&\\& {rule}|' {script} | sh")
+    assert "intruder" in host.check_output("nft list chain ip fleetnet forward")
+    assert "table\tip fleetnet\tcontent" in host.run(f"{script} --check").stdout
+    host.check_output(script)
+    assert host.run(f"{script} --check").stdout == ""
+
+
 def test_only_root_can_write_the_files(host):
     for path in ("/etc/fleetnet", "/etc/fleetnet/apply-firewall", "/etc/fleetnet/firewall.nft", "/etc/fleetnet/routes"):
         file = host.file(path)

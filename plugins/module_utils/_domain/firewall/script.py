@@ -35,7 +35,16 @@ apply_sysctl() {
     sysctl -q -w "$1=$2"
 }
 
-# Tables: FAMILY is ip or ip6. A table is as planned while the kernel lists what it listed after the table was loaded.
+# A table or chain is as planned while the kernel lists it as in a network namespace with nothing but the files loaded.
+# What the kernel lists right after loading may include changes by another program, so it is used only if the host
+# cannot create a namespace.
+record() { # FILE LISTED COMMAND... ; LISTED is a command for a new namespace, COMMAND lists what the host has
+    saved=$1 listed=$2
+    shift 2
+    { unshare --net sh -c "$listed" 2>/dev/null || "$@"; } > "$saved.new" && mv "$saved.new" "$saved"
+}
+
+# Tables: FAMILY is ip or ip6.
 list_table() { nft -s list table "$1" @TABLE@ 2>/dev/null; } # FAMILY
 wanted_table() { grep -q "^table $1 " @NFT_FILE@; }
 check_table() {
@@ -47,9 +56,8 @@ check_table() {
 }
 find_table() { ! list_table "$1" >/dev/null || unexpected table "$1 @TABLE@"; }
 apply_table() {
-    saved=$state/firewall.$1
-    wanted_table "$1" || { remove_table "$1" && rm -f "$saved"; return; }
-    list_table "$1" > "$saved.new" && mv "$saved.new" "$saved"
+    wanted_table "$1" || { remove_table "$1" && rm -f "$state/firewall.$1"; return; }
+    record "$state/firewall.$1" "nft -f @NFT_FILE@ && nft -s list table $1 @TABLE@" list_table "$1"
 }
 remove_table() { ! list_table "$1" >/dev/null || nft delete table "$1" @TABLE@; }
 
@@ -87,8 +95,8 @@ check_chain() {
 find_chain() { ! list_chain "$1" "$2" "$4" >/dev/null || unexpected chain "$1 $4"; }
 apply_chain() {
     wanted_chain "$1" "$4" || { remove_chain "$@" && rm -f "$state/firewall.$1.$4"; return; }
-    saved=$state/firewall.$1.$4
-    list_chain "$1" "$2" "$4" > "$saved.new" && mv "$saved.new" "$saved" || return
+    record "$state/firewall.$1.$4" "$1-restore -w --noflush < $etc/$1.rules && $1 -w -t $2 -S $4" \
+        list_chain "$1" "$2" "$4" || return
     [ "$3" != DOCKER-USER ] || remove_jumps "$1" filter FORWARD "$4"
     ! jumps_first "$@" || return 0
     remove_jumps "$@"

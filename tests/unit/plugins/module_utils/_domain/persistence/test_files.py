@@ -95,6 +95,7 @@ def run(tmp_path):
         for folder in ("/etc/fleetnet", "/var/lib/fleetnet"):
             text = text.replace(folder, str(tmp_path))
         text = text.replace("set -u\n", f"set -u\n{programs}\n", 1)
+        text = text.replace("PATH=", f"PATH={tmp_path}:", 1)  # for names that no function can have
         return subprocess.run(["sh", "-s", "--", option], input=text, text=True, capture_output=True, check=False)
 
     return run
@@ -226,3 +227,40 @@ def test_the_firewall_script_closes_forward_before_it_enables_forwarding(run, tm
         "sysctl -q -w net.ipv4.ip_forward=1",
         "sysctl -q -w net.ipv6.conf.all.forwarding=1",
     ]
+
+
+# Another program adds a rule right after the table and the chain were loaded.
+INTERFERED = """
+sysctl() { :; }
+nft() { [ "$1" = -f ] || { [ "$4" = ip ] && echo "table ip fleetnet, and a rule of another program"; }; }
+iptables() {
+    case "$*" in
+    "-w -t filter -S FLEETNET-FORWARD") echo "the chain, and a rule of another program" ;;
+    "-w -t filter -S FORWARD 1") echo "-A FORWARD -j FLEETNET-FORWARD" ;;
+    "-w -t filter -C FORWARD -j FLEETNET-FORWARD") return 0 ;;
+    *) return 1 ;;
+    esac
+}
+ip6tables() { return 1; }
+"""
+NAMESPACE = """
+unshare() { case "$*" in *nft*) echo "table ip fleetnet" ;; *) echo "the chain" ;; esac; }
+"""
+NO_NAMESPACE = "unshare() { echo 'unshare failed: Operation not permitted' >&2; return 1; }\n"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "found"), [(NAMESPACE, ["table", "chain"]), (NO_NAMESPACE, [])], ids=["namespace", "without"]
+)
+def test_the_firewall_script_compares_with_what_the_files_mean(run, tmp_path, namespace, found):
+    """Not with what the kernel lists after they were loaded, unless the host cannot create a namespace."""
+    (tmp_path / "sysctl.conf").write_text("# nothing\n")
+    (tmp_path / "firewall.nft").write_text("table ip fleetnet {\n}\n")
+    (tmp_path / "iptables.rules").write_text("*filter\n:FLEETNET-FORWARD - [0:0]\n")
+    (tmp_path / "iptables-restore").write_text("#!/bin/sh\n")
+    (tmp_path / "iptables-restore").chmod(0o755)
+    programs = INTERFERED + namespace
+    applied = run(FIREWALL_PART, firewall.SCRIPT, programs, "")
+    assert applied.returncode == 0, applied.stderr
+    checked = parse_lines(run(FIREWALL_PART, firewall.SCRIPT, programs, "--check").stdout)
+    assert [(each.kind, each.key) for each in checked] == [(kind, "content") for kind in found]
