@@ -13,7 +13,9 @@ author: The fleetnet maintainers (@fleetnet)
 description:
   - Compiles the fleet's policy to firewall rules for this host's engine, and enforces them. Flows between networks are
     denied unless a policy line allows them. Within a declared network, containers on all hosts reach each other.
-  - Traffic inside the fleet keeps its source address. Traffic to the outside is masqueraded.
+  - Traffic inside the fleet keeps its source address. Traffic to the outside is masqueraded. The other hosts of the
+    fleet see the first address of a container's network on its host as the source. So connections to their published
+    ports are filtered as those between two networks.
   - From outside of the fleet, containers on declared networks are reached through published ports only, with every
     engine. Flows between a network and the outside, or the host itself, follow Docker's rules unless a policy
     line limits them. The lines are documented with the role C(docker_fleet_plan).

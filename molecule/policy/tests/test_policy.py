@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 
 from .conftest import HOSTS
@@ -72,6 +74,25 @@ def test_egress(probes, once):
     assert not once.fetch("db", page)
     assert probes.fetch("lab", page)
     assert probes.ping("lab", WORLD)
+
+
+@pytest.mark.parametrize("target", HOSTS)
+def test_published_ports_of_all_hosts_are_filtered_by_the_container_behind_them(
+    probes, once, container, underlay, me, target
+):
+    """cache is open to lab. No line opens web's published port to cache, though one opens it to the world."""
+    seen = probes.ask("lab", underlay[target], 6380)
+    assert seen is not None
+    address = container("lab").address
+    # other hosts see the first address of the network
+    assert f"{address if target == me else str(ipaddress.ip_network(f'{address}/24', strict=False)[0])}:" in seen
+    assert once.ask("cache", underlay[target], 8080) is None
+
+
+@pytest.mark.parametrize("target", HOSTS)
+def test_other_hosts_themselves_are_the_world(probes, once, underlay, me, target):
+    """lab reaches its own host by its line only, and other hosts as Docker allows."""
+    assert ((once if target == me else probes).ask("lab", underlay[target], 22) is not None) == (target != me)
 
 
 # --- the host ---------------------------------------------------------------------------------------------------------

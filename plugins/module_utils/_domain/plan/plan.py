@@ -149,7 +149,7 @@ def make_plan(
     BACKENDS[fleet.backend].check(underlays, {scheme.supernet.version for scheme in fleet.schemes})
     book = lease(fleet, names, held)
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
-    plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)
+    plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, hosts, book, policed), held)
     _check_disjoint(plan)
     for host in hosts:
         carried = [network for network in fleet.networks if host.name in carriers[network.name]]
