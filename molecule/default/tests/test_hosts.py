@@ -41,6 +41,14 @@ def test_undeclared_networks_come_from_the_hosts_own_pool(host, me):
         host.check_output("docker network rm undeclared")
 
 
+def test_pools_that_the_engine_no_longer_reports_after_a_reload(host, me):
+    """Engine 28.5 then reports "invalid Prefix"."""
+    host.check_output("systemctl reload docker")
+    pools = {"default_address_pools": [{"base": f"10.64.{me.octet + 8}.0/21", "size": 24}]}
+    result = host.ansible("fleetnet.docker.default_bridge", json.dumps(pools), check=True)
+    assert result["changed"] is False, result
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(host, me, docker_network, name):
     network = docker_network(name)

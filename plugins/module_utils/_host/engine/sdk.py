@@ -14,6 +14,8 @@ from __future__ import annotations
 import sys
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import parse_engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import Unreadable
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion, Json
 
 try:
@@ -39,7 +41,7 @@ class SdkEngine:
     @property
     def version(self) -> EngineVersion:
         if self._version is None:
-            self._version = EngineVersion.parse(self.get("/version")["Version"])
+            self._version = EngineVersion.parse(parse_engine(self.get("/version"), {}, None)["version"])
         return self._version
 
     def get(self, path: str, **query: str) -> t.Any:
@@ -59,7 +61,10 @@ class SdkEngine:
             raise EngineError(f"the Docker engine at {self._docker_host} does not answer: {error}") from error
         if answer.status_code >= 400:
             raise EngineError(_error_text(answer), answer.status_code)
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise Unreadable(f"{path} of the Docker engine at {self._docker_host}", answer.text, error) from error
 
 
 def _error_text(answer: t.Any) -> str:

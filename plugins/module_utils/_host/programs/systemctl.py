@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 
 UnitProperties = t.Dict[str, str]
@@ -22,7 +23,11 @@ class UnitState(t.NamedTuple):
 
 def unit_states(commands: Commands, *units: str) -> list[UnitState]:
     """Whether units are active, and whether they are enabled."""
-    shown = show_units(commands, ("Id", "ActiveState", "UnitFileState"), *units)
+    return _states(show_units(commands, ("Id", "ActiveState", "UnitFileState"), *units))
+
+
+@reads("systemctl show")
+def _states(shown: t.Sequence[UnitProperties]) -> list[UnitState]:
     return [UnitState(each["Id"], each["ActiveState"], each["UnitFileState"]) for each in shown]
 
 
