@@ -30,7 +30,7 @@ class EngineVersion(t.NamedTuple):
     patch: int
 
     @classmethod
-    def parse(cls, text: str) -> EngineVersion:
+    def parse(cls, text: object) -> EngineVersion:
         """Parse ``28.5.2+dfsg3``, ``20.10.24`` or ``26.1``; ignores suffixes. Raises EngineError if invalid."""
         found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", str(text))
         if not found:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import parse_engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import Unreadable
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion, Json
 
@@ -41,7 +40,8 @@ class SdkEngine:
     @property
     def version(self) -> EngineVersion:
         if self._version is None:
-            self._version = EngineVersion.parse(parse_engine(self.get("/version"), {}, None)["version"])
+            answer = self.get("/version")
+            self._version = EngineVersion.parse(answer.get("Version") if isinstance(answer, dict) else answer)
         return self._version
 
     def get(self, path: str, **query: str) -> t.Any:

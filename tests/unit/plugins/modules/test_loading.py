@@ -36,18 +36,18 @@ class Shipped(t.NamedTuple):
 
 # host_slice applies all parts of a host, so it ships the compiler, networks, daemon and routes.
 SHIPPED = {
-    "bridge_routing": Shipped(39, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
+    "bridge_routing": Shipped(40, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
     "default_bridge": Shipped(36, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
-    "host_routes": Shipped(20, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
+    "host_routes": Shipped(21, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
     "host_slice": Shipped(87, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
-    "network_endpoint": Shipped(29, (*DECLARATION, *COMPILER, *PARTS)),
+    "network_endpoint": Shipped(30, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
-        26, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
+        27, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
-    "networks": Shipped(33, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
-    "packet_trace": Shipped(30, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
-    "probe_observer": Shipped(19, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
-    "reachability_info": Shipped(22, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
+    "networks": Shipped(34, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "packet_trace": Shipped(31, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
+    "probe_observer": Shipped(20, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
+    "reachability_info": Shipped(23, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
     "remote_api": Shipped(35, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 
