@@ -18,6 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.pro
     make_name_probes,
     make_probes,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import find_unprobed
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
@@ -53,4 +54,5 @@ class ActionModule(FleetAction):
             "listen": {**dict.fromkeys(inventory.hosts, ()), **listeners(policy, endpoints)},
             "first_token": first_token,
             "endpoints": [endpoint._asdict() for endpoint in endpoints],
+            "unprobed": [each.to_data() for each in find_unprobed(policy, observed)],
         }

@@ -17,16 +17,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint, count_pairs
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import make_folder, write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
-_NOTHING = (
-    "Reachability: no probes. No container is attached to a declared network. Start containers and run "
-    "playbooks/verify.yml."
-)
+_NOTHING = "Reachability: no probes."
+_NO_CONTAINER = "No container is attached to a declared network. Start containers and run playbooks/verify.yml."
 
 
 class NotAsDeclared(FleetnetError):
@@ -40,6 +39,7 @@ class ActionModule(FleetAction):
         "group": {"type": "str", "default": "docker_fleet"},
         **verdicts.ARGUMENT_SPEC,
         "traces": {"type": "str"},
+        "unprobed": {"type": "list", "elements": "dict", "default": []},
         "summary": {"type": "list", "elements": "str", "default": []},
         "report_dir": {"type": "path"},
     }
@@ -53,6 +53,11 @@ class ActionModule(FleetAction):
         wrong = [verdict for verdict in found if not verdict.as_declared]
         lines = [*arguments["summary"], ""] if arguments["summary"] else []
         lines += matrix.report_lines(found, count_pairs(endpoints)) if found else [_NOTHING]
+        unprobed = [Unprobed.from_data(item) for item in arguments["unprobed"]]
+        if unprobed:
+            lines += ["", "Not probed:", *(f"  {text.not_probed(each)}" for each in unprobed)]
+        elif not found:
+            lines[-1] += f" {_NO_CONTAINER}"
         left_out = [host for host in inventory.hosts if host not in results]
         if left_out:
             lines += [

@@ -14,7 +14,8 @@ description:
   - Compiles the fleet's policy to firewall rules for this host's engine, and enforces them. Flows between networks are
     denied unless a policy line allows them. Within a declared network, containers on all hosts reach each other.
   - Traffic inside the fleet keeps its source address. Traffic to the outside is masqueraded, unless
-    O(egress_sources) sets another source.
+    O(egress_sources) sets another source. The other hosts of the fleet see the first address of a container's network
+    on its host as the source. So connections to their published ports are filtered as those between two networks.
   - From outside of the fleet, containers on declared networks are reached through published ports only, with every
     engine. Flows between a network and the outside, or the host itself, follow Docker's rules unless a policy
     line limits them. The lines are documented with the role C(docker_fleet_plan).
@@ -26,7 +27,12 @@ description:
   - ufw needs no configuration with an engine that writes iptables rules. With other engines the module fails if the
     iptables chain C(FORWARD) has policy C(DROP), as ufw sets it unless C(DEFAULT_FORWARD_POLICY) is C(ACCEPT).
   - Everything is written to C(/etc/fleetnet). It is applied from there by this module, at boot, when Docker restarts,
-    and by a timer that restores it. Forwarding is enabled in C(/etc/sysctl.d/60-fleetnet.conf).
+    and by a timer that restores it.
+  - Forwarding is enabled if it is off, but not before dockerd starts. dockerd sets the policy of the iptables chain
+    C(FORWARD) to C(DROP) when it enables forwarding itself, and leaves it as it is otherwise. If the module enables
+    forwarding (option C(ip-forward=false) of dockerd), it sets the policy as dockerd does. So networks that are not
+    declared stay as closed as Docker alone leaves them. With an engine that writes no iptables rules, the module fails
+    if forwarding is off.
   - Other rules, tables and chains are not changed.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
@@ -35,7 +41,8 @@ options:
   state:
     description:
       - With V(absent) the rules, their files in C(/etc/fleetnet) and their units are removed. Other options are
-        ignored. Forwarding stays enabled until the next boot.
+        ignored. Forwarding stays enabled, and the policy of the iptables chain C(FORWARD) stays as it is, until the
+        next boot.
     type: str
     choices: [present, absent]
     default: present
@@ -115,7 +122,7 @@ differences:
 kernel:
   description:
     - Kernel settings that affect forwarding, as observed before the change. Required settings are set, and kept in
-      C(/etc/sysctl.d/60-fleetnet.conf). The others are reported for information.
+      C(/etc/fleetnet/sysctl.conf). The others are reported for information.
   returned: O(state=present)
   type: list
   elements: dict
@@ -136,7 +143,7 @@ kernel:
     - name: net.ipv4.ip_forward
       value: "0"
       needed: "1"
-      why: required for containers to reach other networks and hosts; kept in /etc/sysctl.d
+      why: required for containers to reach other networks and hosts; kept in /etc/fleetnet/sysctl.conf
 """
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (

@@ -99,4 +99,31 @@ endpoints:
       network: web
       address: 10.64.1.2
       mtu: 1500
+unprobed:
+  description: Running containers on networks of this collection that get no probes, by host and network.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The host.
+      type: str
+    network:
+      description: The network, or the networks of a container on several.
+      type: str
+    containers:
+      description: The names of the containers.
+      type: list
+      elements: str
+    reason:
+      description:
+        - V(host_network) if the network belongs to this host alone, V(internal) if the engine isolates it,
+          V(not_routed) if hosts do not forward its packets (macvlan, ipvlan, overlay), V(several_networks) if the
+          container's routes decide which of its addresses it uses.
+      type: str
+  sample:
+    - host: h2
+      network: mail
+      containers: [m1, m2]
+      reason: host_network
 """

@@ -49,6 +49,11 @@ options:
       - The name of the variable under which each host's result of M(fleetnet.docker.packet_trace) is registered, if
         there are failures to explain.
     type: str
+  unprobed:
+    description: The containers without probes that M(fleetnet.docker.fleet_probes) returned. The report names them.
+    type: list
+    elements: dict
+    default: []
   first_token:
     description: The value that M(fleetnet.docker.fleet_probes) returned.
     type: int

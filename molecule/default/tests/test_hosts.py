@@ -41,6 +41,14 @@ def test_undeclared_networks_come_from_the_hosts_own_pool(host, me):
         host.check_output("docker network rm undeclared")
 
 
+def test_pools_that_the_engine_no_longer_reports_after_a_reload(host, me):
+    """Engine 28.5 then reports "invalid Prefix"."""
+    host.check_output("systemctl reload docker")
+    pools = {"default_address_pools": [{"base": f"10.64.{me.octet + 8}.0/21", "size": 24}]}
+    result = host.ansible("fleetnet.docker.default_bridge", json.dumps(pools), check=True)
+    assert result["changed"] is False, result
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(host, me, docker_network, name):
     network = docker_network(name)
@@ -53,7 +61,7 @@ def test_network(host, me, docker_network, name):
 
 def test_forwarding(host):
     assert host.sysctl("net.ipv4.ip_forward") == 1
-    assert host.file("/etc/sysctl.d/60-fleetnet.conf").contains("^net.ipv4.ip_forward = 1$")
+    assert host.file("/etc/fleetnet/sysctl.conf").contains("^net.ipv4.ip_forward = 1$")
 
 
 def test_rules(host):
@@ -76,6 +84,16 @@ def test_the_configuration_is_persistent(host, part):
     for unit in (f"fleetnet-{part}.service", f"fleetnet-{part}-reassert.timer"):
         assert host.service(unit).is_enabled
         assert host.service(unit).is_running
+
+
+def test_a_rule_that_another_program_adds_while_the_table_is_loaded_is_a_difference(host):
+    script = "/etc/fleetnet/apply-firewall"
+    rule = "nft insert rule ip fleetnet forward counter comment intruder"
+    host.check_output(f"sed 's|nft -f /etc/fleetnet/firewall.nft|& \\&\\& {rule}|' {script} | sh")
+    assert "intruder" in host.check_output("nft list chain ip fleetnet forward")
+    assert "table\tip fleetnet\tcontent" in host.run(f"{script} --check").stdout
+    host.check_output(script)
+    assert host.run(f"{script} --check").stdout == ""
 
 
 def test_only_root_can_write_the_files(host):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 
 from .conftest import HOSTS
@@ -85,6 +87,25 @@ def test_the_source_of_egress_is_as_the_driver_options_declare(me, probes, under
         assert probes.fetch("plain", page).strip() == container("plain").address
     finally:
         world(f"ip route del {block}")
+
+
+@pytest.mark.parametrize("target", HOSTS)
+def test_published_ports_of_all_hosts_are_filtered_by_the_container_behind_them(
+    probes, once, container, underlay, me, target
+):
+    """cache is open to lab. No line opens web's published port to cache, though one opens it to the world."""
+    seen = probes.ask("lab", underlay[target], 6380)
+    assert seen is not None
+    address = container("lab").address
+    # other hosts see the first address of the network
+    assert f"{address if target == me else str(ipaddress.ip_network(f'{address}/24', strict=False)[0])}:" in seen
+    assert once.ask("cache", underlay[target], 8080) is None
+
+
+@pytest.mark.parametrize("target", HOSTS)
+def test_other_hosts_themselves_are_the_world(probes, once, underlay, me, target):
+    """lab reaches its own host by its line only, and other hosts as Docker allows."""
+    assert ((once if target == me else probes).ask("lab", underlay[target], 22) is not None) == (target != me)
 
 
 # --- the host ---------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.obs
     ObservedDaemon,
     Unknown,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import UNEXPECTED_FORM
 
 
 def value_in_effect(key: Key, observed: ObservedDaemon) -> t.Any:
@@ -23,12 +24,26 @@ def value_in_effect(key: Key, observed: ObservedDaemon) -> t.Any:
     Sources, in this order: the engine and the kernel; the configuration that the daemon read at its start; the engine's
     default.
     """
-    value = key.in_effect(observed)
+    value = _reported(key, observed)
     if not isinstance(value, Unknown):
         return value
     if observed.startup is None:
         return UNKNOWN
     return observed.startup.get(key.name, default_of(key, observed.version))
+
+
+def _reported(key: Key, observed: ObservedDaemon) -> t.Any:
+    """What engine and kernel report; UNKNOWN if it cannot be read.
+
+    Engine 28.5 reports its address pools as "invalid Prefix" after a reload.
+    """
+    try:
+        value = key.in_effect(observed)
+        if value is not None and not isinstance(value, Unknown):
+            key.normalize(value)
+    except UNEXPECTED_FORM:
+        return UNKNOWN
+    return value
 
 
 def equal(key: Key, one: t.Any, other: t.Any) -> bool:

@@ -43,16 +43,18 @@ NFTABLES_SINCE = (29, 0, 0)
 class EngineFirewall:
     """What the rules depend on: the engine's release and its firewall backend (iptables, nftables or none).
 
-    ``forward_drops`` are the IP versions in which iptables' chain FORWARD has policy DROP, as ufw sets it.
+    ``forward_drops`` are the IP versions in which iptables' chain FORWARD has policy DROP, as ufw sets it,
+    ``forwarding_off`` those in which the host does not forward.
     """
 
     version: tuple[int, int, int]
     firewall: str = "iptables"
     forward_drops: tuple[int, ...] = ()
+    forwarding_off: tuple[int, ...] = ()
 
 
 # dockerd enables forwarding, but not with ip-forward off or the nftables backend.
-_SYSCTL = {4: "net.ipv4.ip_forward = 1\n", 6: "net.ipv6.conf.all.forwarding = 1\n"}
+_FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +62,8 @@ class Ruleset:
     """The files that a host loads. An empty text means no file.
 
     ``nft`` is for ``nft -f``, ``iptables`` and ``ip6tables`` are for ``iptables-restore --noflush`` and
-    ``ip6tables-restore``, ``sysctl`` is for ``sysctl -p``. ``firewalld`` is a firewalld policy, ``firewalld_own4`` and
-    ``firewalld_own6`` are its address sets of this host's networks.
+    ``ip6tables-restore``, ``sysctl`` has the format of sysctl.conf. ``firewalld`` is a firewalld policy,
+    ``firewalld_own4`` and ``firewalld_own6`` are its address sets of this host's networks.
     """
 
     nft: str
@@ -93,7 +95,7 @@ def compile_rules(
         iptables=accepts.get(4, ""),
         ip6tables=accepts.get(6, ""),
         sysctl="# Written by fleetnet.docker: hosts of the fleet forward between their bridges and to each other.\n"
-        + "".join(_SYSCTL[family.version] for family in policy.families),
+        + "".join(f"{_FORWARDING[family.version]} = 1\n" for family in policy.families),
         firewalld=policy_file(policy, own),
         firewalld_own4=ipset_file(4, own),
         firewalld_own6=ipset_file(6, own),
@@ -111,6 +113,13 @@ def _check(policy: Policy, engine: EngineFirewall) -> None:
                 f"{program} chain FORWARD has policy DROP, and the engine writes no iptables rules for declared "
                 "traffic. With ufw, set DEFAULT_FORWARD_POLICY=\"ACCEPT\" in /etc/default/ufw and run 'ufw reload'; "
                 f"otherwise run '{program} -P FORWARD ACCEPT'. The fleet's rules still drop undeclared traffic."
+            )
+        if family.version in engine.forwarding_off:
+            setting = _FORWARDING[family.version]
+            raise Unsupported(
+                f"{setting} is 0, and the engine's firewall backend is {engine.firewall}. With forwarding, this host "
+                "also forwards between its other networks, and Docker does not close chain FORWARD for them. If you "
+                f"accept that, write '{setting} = 1' to a file in /etc/sysctl.d and run 'sysctl --system'."
             )
     if engine.firewall != "nftables":
         return

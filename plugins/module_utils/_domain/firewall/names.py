@@ -35,7 +35,9 @@ FIREWALLD_FILES = (
 NFT_FILE = f"{FOLDER}/firewall.nft"
 IPTABLES_FILE = f"{FOLDER}/iptables.rules"
 IP6TABLES_FILE = f"{FOLDER}/ip6tables.rules"
-SYSCTL_FILE = "/etc/sysctl.d/60-fleetnet.conf"
+SYSCTL_FILE = f"{FOLDER}/sysctl.conf"
+# Written by earlier versions, now deleted. systemd applied it before dockerd started.
+EARLY_SYSCTL_FILE = "/etc/sysctl.d/60-fleetnet.conf"
 
 
 def firewalld_file(name: str) -> str:

@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, format_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
+    DEFAULT_BRIDGE,
     HOST,
     WORLD,
     PolicyLine,
@@ -60,6 +61,7 @@ class Table:
         self._ip = "ip" if family.version == 4 else "ip6"
         self._pinned = sorted(subnet for member in family.members.values() for subnet in member.subnets)
         self._fleet = prefix_set([family.supernet, *self._pinned])
+        self._own_block = next(filter(None, map(family.host_block_of, own)), None)
 
     def text(self) -> str:
         """The input of ``nft -f``, which replaces the table in one transaction."""
@@ -69,6 +71,7 @@ class Table:
             f"add table {ip} {TABLE}",
             f"delete table {ip} {TABLE}",
             f"table {ip} {TABLE} {{",
+            *self._hosts(),
             *maps,
             *self._direction_chains(),
             *self._forward(),
@@ -119,12 +122,18 @@ class Table:
         if self._own:
             # From outside of the fleet only published ports, as with engines from 28 on.
             own = f"{self._ip} daddr {prefix_set(self._own)}"
-            lines.append(f'\t\t{own} ct status ! dnat counter drop comment "not published"')
+            lines.append(_unpublished(own))
+        docker0 = self._family.members.get(DEFAULT_BRIDGE)
+        if docker0 and self._family.version == 6:
+            # docker0 has IPv6 addresses because the fleet has. Engines before 27 write no IPv6 rules.
+            lines.append(_unpublished(self._match(docker0, "daddr")))
         return [*lines, "\t}"]
 
     def _host_hook(self, hook: str, direction: str) -> list[str]:
         """The chain between the host itself and its containers; none if no network is limited."""
-        dispatch = self._dispatch(direction, "saddr" if direction == TO_HOST else "daddr")
+        # Packets from containers of other hosts were filtered there, as packets to the world.
+        own = self._own_block if direction == TO_HOST else None
+        dispatch = self._dispatch(direction, "saddr" if direction == TO_HOST else "daddr", own)
         if not dispatch:
             return []
         lines = [
@@ -150,6 +159,17 @@ class Table:
             # Binds the flow to its own address, so that a MASQUERADE rule of Docker does not apply.
             f"\t\t{ip} saddr {fleet} {ip} daddr {fleet} snat to {ip} saddr",
         ]
+        if self._family.hosts:
+            # A peer may publish ports at its own address. With the source masqueraded, it would take packets of the
+            # fleet's containers for packets of the world. The first address of their network identifies the network,
+            # and replies to it reach this host. From engine 28 on, Docker drops replies that are routed to a container.
+            source = f"{ip} saddr & {self._address(self._family.granule_mask)}"
+            lines.append(f"\t\t{ip} saddr {self._family.supernet} {ip} daddr @hosts snat to {source}")
+            lines += [
+                f"\t\t{ip} saddr {subnet} {ip} daddr @hosts snat to {self._address(subnet.address)}"
+                for subnet in self._own
+                if not self._family.supernet.contains(subnet)
+            ]
         sources = outside_blocks(self._policy, self._family.version, sources_only=True)
         if sources:
             lines.append(f"\t\t{ip} saddr {prefix_set(sources)} {ip} daddr {fleet} snat to {ip} saddr")
@@ -163,8 +183,12 @@ class Table:
         limited = self._policy.limited.get(direction, frozenset())
         return [(name, member) for name, member in self._family.members.items() if name in limited]
 
-    def _dispatch(self, direction: str, end: str) -> list[str]:
-        """Rules that send a limited network's packets to its chain. ``end`` is the network's end: saddr or daddr."""
+    def _dispatch(self, direction: str, end: str, block: Prefix | None = None) -> list[str]:
+        """Rules that send a limited network's packets to its chain.
+
+        ``end`` is the network's end: saddr or daddr. ``block`` limits the rules for networks of the supernet to a block
+        of it.
+        """
         limited = self._limited(direction)
         lines = [
             f"\t\t{self._ip} {end} {prefix_set(member.subnets)} goto {direction}_{name}"
@@ -177,7 +201,7 @@ class Table:
         if entries:
             field = f"{self._ip} {end}"
             key = f"{field} & {self._address(self._family.mask)}"
-            lines.append(f"\t\t{field} {self._family.supernet} {key} vmap {{ {', '.join(entries)} }}")
+            lines.append(f"\t\t{field} {block or self._family.supernet} {key} vmap {{ {', '.join(entries)} }}")
         return lines
 
     def _direction_chains(self) -> list[str]:
@@ -223,6 +247,14 @@ class Table:
 
     def _protocol(self, name: str) -> str:
         return "ipv6-icmp" if name == "icmp" and self._family.version == 6 else name
+
+    def _hosts(self) -> list[str]:
+        """The set of the hosts' own addresses."""
+        if not self._family.hosts:
+            return []
+        elements = ", ".join(self._address(host) for host in self._family.hosts)
+        kind = f"ipv{self._family.version}_addr"
+        return ["\tset hosts {", f"\t\ttype {kind}", f"\t\telements = {{ {elements} }}", "\t}"]
 
     def _maps(self) -> tuple[list[str], list[str]]:
         """The verdict maps (definition lines) and the expressions that look them up, most general first."""
@@ -322,6 +354,10 @@ def outside_blocks(policy: Policy, version: int, sources_only: bool = False) -> 
         if block.version == version and not (found and found[-1].contains(block)):
             found.append(block)
     return found
+
+
+def _unpublished(match: str) -> str:
+    return f'\t\t{match} ct status ! dnat counter drop comment "not published"'
 
 
 def _flow(direction: str, network: str) -> str:

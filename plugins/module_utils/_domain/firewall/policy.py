@@ -50,11 +50,15 @@ class NetworkMatch:
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """The networks' addresses of one IP version. ``mask`` (an integer) selects the bits that identify the network."""
+    """The networks' addresses of one IP version. ``mask`` (an integer) selects the bits that identify the network.
+
+    ``hosts`` are the underlay addresses of the fleet's hosts, as integers.
+    """
 
     supernet: Prefix
     mask: int
     members: t.Mapping[str, NetworkMatch]
+    hosts: tuple[int, ...] = ()
 
     @property
     def version(self) -> int:
@@ -73,6 +77,7 @@ class Family:
                 }
                 for name, member in self.members.items()
             },
+            "hosts": [format_address(self.version, host) for host in self.hosts],
         }
 
     @classmethod
@@ -88,7 +93,22 @@ class Family:
                 )
                 for name, member in data["networks"].items()
             },
+            tuple(parse_address(host)[1] for host in data["hosts"]),
         )
+
+    def host_block_of(self, subnet: Prefix) -> Prefix | None:
+        """The block of the host that has a subnet; None for a subnet outside of the supernet."""
+        if not self.supernet.contains(subnet):
+            return None
+        host_bits = self.mask.bit_length()
+        first = subnet.address >> host_bits << host_bits
+        return Prefix(self.version, first, (32 if self.version == 4 else 128) - host_bits)
+
+    @property
+    def granule_mask(self) -> int:
+        """The mask of the smallest network: all bits down to the last one that identifies a network."""
+        everything = (1 << (32 if self.version == 4 else 128)) - 1
+        return everything ^ ((self.mask & -self.mask or 1) - 1)
 
 
 @dataclasses.dataclass(frozen=True)

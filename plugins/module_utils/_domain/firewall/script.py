@@ -18,18 +18,33 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 _BODY = r"""
 etc=@FOLDER@
 
-check_sysctl() {
+each_sysctl() { # COMMAND; runs it with KEY DECLARED OBSERVED for each setting that differs
     grep -E '^[a-z]' @SYSCTL_FILE@ | while read -r key _ declared; do
         observed=$(sysctl -n "$key" 2>/dev/null)
-        [ "$observed" = "$declared" ] || difference sysctl "$key" value "$declared" "$observed"
+        [ "$observed" = "$declared" ] || "$1" "$key" "$declared" "$observed" || exit
     done
 }
+check_sysctl() { difference sysctl "$1" value "$2" "$3"; }
+# dockerd sets the policy of FORWARD to DROP when it enables forwarding itself, and only then. So forwarding is enabled
+# after dockerd started, and if dockerd did not enable it (ip-forward: false), the policy is set here. If the table of
+# this collection is loaded, forwarding was on before, with the policy that FORWARD still has.
+apply_sysctl() {
+    case $1 in net.ipv6.*) iptables=ip6tables family=ip6 ;; *) iptables=iptables family=ip ;; esac
+    list_table $family >/dev/null || ! command -v $iptables >/dev/null ||
+        ! list_chain $iptables filter DOCKER-USER >/dev/null || $iptables -w -P FORWARD DROP || return
+    sysctl -q -w "$1=$2"
+}
 
-# What the kernel lists for the files is recorded from an empty network namespace. In the host's own, another program
-# may change the rules between loading and listing, and its change would count as planned.
-empty_namespace() { unshare --net sh -c "$1"; } # COMMANDS
+# A table or chain is as planned while the kernel lists it as in a network namespace with nothing but the files loaded.
+# What the kernel lists right after loading may include changes by another program, so it is used only if the host
+# cannot create a namespace.
+record() { # FILE LISTED COMMAND... ; LISTED is a command for a new namespace, COMMAND lists what the host has
+    saved=$1 listed=$2
+    shift 2
+    { unshare --net sh -c "$listed" 2>/dev/null || "$@"; } > "$saved.new" && mv "$saved.new" "$saved"
+}
 
-# Tables: FAMILY is ip or ip6. A table is as planned while the kernel lists what it lists for the file.
+# Tables: FAMILY is ip or ip6.
 list_table() { nft -s list table "$1" @TABLE@ 2>/dev/null; } # FAMILY
 wanted_table() { grep -q "^table $1 " @NFT_FILE@; }
 check_table() {
@@ -41,9 +56,8 @@ check_table() {
 }
 find_table() { ! list_table "$1" >/dev/null || unexpected table "$1 @TABLE@"; }
 apply_table() {
-    saved=$state/firewall.$1
-    wanted_table "$1" || { remove_table "$1" && rm -f "$saved"; return; }
-    empty_namespace "nft -f @NFT_FILE@ && nft -s list table $1 @TABLE@" > "$saved.new" && mv "$saved.new" "$saved"
+    wanted_table "$1" || { remove_table "$1" && rm -f "$state/firewall.$1"; return; }
+    record "$state/firewall.$1" "nft -f @NFT_FILE@ && nft -s list table $1 @TABLE@" list_table "$1"
 }
 remove_table() { ! list_table "$1" >/dev/null || nft delete table "$1" @TABLE@; }
 
@@ -81,9 +95,8 @@ check_chain() {
 find_chain() { ! list_chain "$1" "$2" "$4" >/dev/null || unexpected chain "$1 $4"; }
 apply_chain() {
     wanted_chain "$1" "$4" || { remove_chain "$@" && rm -f "$state/firewall.$1.$4"; return; }
-    saved=$state/firewall.$1.$4
-    empty_namespace "$1-restore -w --noflush < $etc/$1.rules && $1 -w -t $2 -S $4" > "$saved.new" &&
-        mv "$saved.new" "$saved" || return
+    record "$state/firewall.$1.$4" "$1-restore -w --noflush < $etc/$1.rules && $1 -w -t $2 -S $4" \
+        list_chain "$1" "$2" "$4" || return
     [ "$3" != DOCKER-USER ] || remove_jumps "$1" filter FORWARD "$4"
     ! jumps_first "$@" || return 0
     remove_jumps "$@"
@@ -123,7 +136,7 @@ remove_firewalld() {
 }
 
 check() {
-    check_sysctl
+    each_sysctl check_sysctl
     check_firewalld
     check_table ip
     check_table ip6
@@ -137,7 +150,7 @@ traces() {
 }
 apply() {
     # first the drops, then the accepts that rely on them
-    sysctl -q -p @SYSCTL_FILE@ && nft -f @NFT_FILE@ && apply_table ip && apply_table ip6 &&
+    each_sysctl apply_sysctl && nft -f @NFT_FILE@ && apply_table ip && apply_table ip6 &&
         apply_firewalld && load_chains iptables && load_chains ip6tables && each_chain apply_chain
 }
 remove() {

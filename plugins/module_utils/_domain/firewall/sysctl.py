@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-_FORWARDING = "required for containers to reach other networks and hosts; kept in /etc/sysctl.d"
+_FORWARDING = "required for containers to reach other networks and hosts; kept in /etc/fleetnet/sysctl.conf"
 _BRIDGE_NF = (
     "any value. With 1, frames within a bridge pass the forward chain, which accepts them, and icc=false works on "
     "docker0; with 0 they pass no rules"

@@ -20,6 +20,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
     OWNER_VALUE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import LinkReport
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import (
+    address_or_none,
+    block_or_none,
+    interface_or_none,
+    number_or_none,
+    reads,
+)
 
 Json = t.Dict[str, t.Any]
 
@@ -79,6 +86,7 @@ class ContainerReport(t.TypedDict, total=False):
     ports: list[t.Any]
 
 
+@reads("/version of the Docker engine")
 def parse_engine(version: Json, info: Json, iptables: bool | None) -> EngineInfo:
     """Parse ``/version`` and ``/info``. ``iptables``: whether the daemon manages the firewall, None if unknown.
 
@@ -91,7 +99,7 @@ def parse_engine(version: Json, info: Json, iptables: bool | None) -> EngineInfo
         "live_restore": bool(info.get("LiveRestoreEnabled")),
         "iptables": iptables,
         "firewall_backend": firewall.get("Driver") or "iptables",
-        "containers_running": int(info.get("ContainersRunning") or 0),
+        "containers_running": number_or_none(info.get("ContainersRunning")) or 0,
     }
 
 
@@ -104,6 +112,7 @@ def manages_firewall(argv: t.Sequence[str], configuration: Json) -> bool:
     return bool(configuration.get("iptables", True))
 
 
+@reads("/networks of the Docker engine")
 def parse_networks(networks: t.Sequence[Json]) -> list[NetworkReport]:
     """Parse ``/networks``, sorted by name."""
     return sorted((_network(network) for network in networks), key=lambda network: (network["name"], network["id"]))
@@ -131,9 +140,9 @@ def _network(network: Json) -> NetworkReport:
 
 def _subnet(config: Json) -> SubnetReport:
     return {
-        "subnet": config.get("Subnet") or None,
-        "gateway": config.get("Gateway") or None,
-        "ip_range": config.get("IPRange") or None,
+        "subnet": block_or_none(config.get("Subnet")),
+        "gateway": address_or_none(config.get("Gateway")),
+        "ip_range": block_or_none(config.get("IPRange")),
         "aux_addresses": config.get("AuxiliaryAddresses") or {},
     }
 
@@ -158,6 +167,7 @@ def _inside(address: ipaddress.IPv4Interface | ipaddress.IPv6Interface, subnet: 
     return subnet["subnet"] is not None and address.ip in ipaddress.ip_network(subnet["subnet"])
 
 
+@reads("/containers/json of the Docker engine")
 def parse_containers(
     containers: t.Sequence[Json], details: t.Mapping[str, Json] | None = None
 ) -> list[ContainerReport]:
@@ -186,7 +196,7 @@ def _container(container: Json, names: dict[str, str], detail: Json | None) -> C
     return {
         "name": names[container["Id"]],
         "id": container["Id"],
-        "pid": int(detail["State"]["Pid"]) or None if detail else None,
+        "pid": number_or_none((detail.get("State") or {}).get("Pid")) or None if detail else None,
         "mode": _mode(mode, names),
         # The networks "none" and "host" mean that the container is not attached.
         "networks": [endpoint for endpoint in endpoints if endpoint["network"] not in ("none", "host")],
@@ -207,17 +217,13 @@ def _endpoint(network: str, endpoint: Json, container: str, inspected: bool) -> 
     aliases = [alias for alias in endpoint.get("Aliases") or [] if alias != container[:12]]
     return {
         "network": network,
-        "ipv4": _cidr(endpoint.get("IPAddress"), endpoint.get("IPPrefixLen")),
-        "ipv6": _cidr(endpoint.get("GlobalIPv6Address"), endpoint.get("GlobalIPv6PrefixLen")),
+        "ipv4": interface_or_none(endpoint.get("IPAddress"), endpoint.get("IPPrefixLen")),
+        "ipv6": interface_or_none(endpoint.get("GlobalIPv6Address"), endpoint.get("GlobalIPv6PrefixLen")),
         "mac": endpoint.get("MacAddress") or None,
-        "gateway": endpoint.get("Gateway") or None,
-        "ipv6_gateway": endpoint.get("IPv6Gateway") or None,
+        "gateway": address_or_none(endpoint.get("Gateway")),
+        "ipv6_gateway": address_or_none(endpoint.get("IPv6Gateway")),
         "aliases": aliases if inspected else None,
     }
-
-
-def _cidr(address: str | None, length: int | None) -> str | None:
-    return f"{address}/{length}" if address else None
 
 
 def parse_name_servers(resolv_conf: str) -> list[str]:

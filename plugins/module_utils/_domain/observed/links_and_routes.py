@@ -13,6 +13,14 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import (
+    address_or_none,
+    interface_or_none,
+    number_or_none,
+    reads,
+    text_or_none,
+)
+
 Json = t.Dict[str, t.Any]
 
 TABLE_MAIN = 254
@@ -55,6 +63,7 @@ class RouteReport(t.TypedDict):
     metric: int | None
 
 
+@reads("ip address show")
 def parse_links(links: t.Sequence[Json]) -> list[LinkReport]:
     """Parse ``ip -json -details address show``, sorted by index."""
     return sorted((_link(link) for link in links), key=lambda link: link["index"])
@@ -69,10 +78,15 @@ def _link(link: Json) -> LinkReport:
         "state": str(link.get("operstate") or "UNKNOWN").lower(),
         "master": link.get("master"),
         "mac": link.get("address"),
-        "addresses": [f"{entry['local']}/{entry['prefixlen']}" for entry in link["addr_info"] if "local" in entry],
+        "addresses": [address for address in map(_address, link["addr_info"]) if address is not None],
     }
 
 
+def _address(entry: Json) -> str | None:
+    return interface_or_none(entry.get("local"), entry.get("prefixlen"))
+
+
+@reads("ip route show")
 def parse_routes(routes: t.Sequence[Json], family: int) -> list[RouteReport]:
     """Parse ``ip -N -json -details -4|-6 route show table all`` without the local table, in the kernel's order.
 
@@ -92,16 +106,16 @@ def _route(route: Json, family: int) -> t.Iterator[RouteReport]:
         via = hop.get("via") or {}  # a next hop of the other family
         yield {
             "destination": _destination(route["dst"], family),
-            "gateway": hop.get("gateway") or via.get("host"),
-            "device": hop.get("dev"),
+            "gateway": address_or_none(hop.get("gateway") or via.get("host")),
+            "device": text_or_none(hop.get("dev")),
             "protocol": int(protocol) if protocol.isdigit() else protocol,
             "table": _table(route),
             "type": _ROUTE_TYPES.get(kind, kind),
-            "metric": route.get("metric"),
+            "metric": number_or_none(route.get("metric")),
         }
 
 
 def _destination(text: str, family: int) -> str:
     if text == "default":
         return "0.0.0.0/0" if family == 4 else "::/0"
-    return str(ipaddress.ip_network(text))
+    return str(ipaddress.ip_network(str(text)))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
+
 Json = t.Dict[str, t.Any]
 
 PROXY_PROGRAM = "docker-proxy"
@@ -70,6 +72,7 @@ def parse_proxy(pid: int, arguments: t.Sequence[str]) -> Proxy | None:
         return None
 
 
+@reads("/containers/json of the Docker engine")
 def published_ports(container: Json, rules: t.Sequence[Dnat], proxies: t.Sequence[Proxy]) -> list[Port]:
     """The published ports of an entry of ``/containers/json``, sorted by port, protocol, host address and host port."""
     addresses = [

@@ -13,6 +13,8 @@ import ipaddress
 import struct
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
+
 # Kinds of messages.
 NEW_LINK, GET_LINK = 16, 18
 NEW_ADDRESS, GET_ADDRESS = 20, 22
@@ -108,6 +110,7 @@ def is_last(kind: int) -> bool:
     return kind in (_DONE, _ERROR)
 
 
+@reads("rtnetlink")
 def parse_link(body: bytes) -> Link:
     _family, _type, index, flags, _change = _LINK.unpack_from(body)
     found = _attributes(body[_LINK.size :])
@@ -127,6 +130,7 @@ def parse_link(body: bytes) -> Link:
     )
 
 
+@reads("rtnetlink")
 def parse_address(body: bytes) -> Address:
     _family, length, _flags, _scope, link = _ADDRESS.unpack_from(body)
     found = _attributes(body[_ADDRESS.size :])
@@ -134,6 +138,7 @@ def parse_address(body: bytes) -> Address:
     return Address(link, f"{ipaddress.ip_address(found.get(2, found.get(1, b'')))}/{length}")
 
 
+@reads("rtnetlink")
 def parse_default_route(body: bytes) -> DefaultRoute | None:
     """None for any other route."""
     _family, length, _source, _tos, table, _protocol, _scope, kind, _flags = _ROUTE.unpack_from(body)
@@ -144,6 +149,7 @@ def parse_default_route(body: bytes) -> DefaultRoute | None:
     return DefaultRoute(_number(found[4]), str(ipaddress.ip_address(found[5])), metric)
 
 
+@reads("rtnetlink")
 def parse_neighbour(body: bytes) -> Neighbour | None:
     """None for an entry of another family than IP."""
     family, link, state, _flags, _type = _NEIGHBOUR.unpack_from(body)

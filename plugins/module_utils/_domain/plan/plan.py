@@ -183,7 +183,7 @@ def make_plan(
     errors.check()
     book = lease(fleet, names, held, renumber, avoid)
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
-    plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, book, policed), held)
+    plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, hosts, book, policed), held)
     with errors.collect():
         _check_disjoint(plan)
     for host in hosts:

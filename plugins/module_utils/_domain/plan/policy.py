@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_address
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST, is_outside
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import (
@@ -23,7 +24,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, Leases
 
 
-def make_policy(fleet: Fleet, book: LeaseBook, carriers: t.Mapping[str, t.Collection[str]]) -> Policy:
+def make_policy(
+    fleet: Fleet, hosts: t.Iterable[Host], book: LeaseBook, carriers: t.Mapping[str, t.Collection[str]]
+) -> Policy:
     """Return the policy of a declaration. ``carriers`` are the hosts of each network. Raises InvalidValue."""
     networks = {network.name: network for network in fleet.networks}
     for line in fleet.policy:
@@ -43,8 +46,9 @@ def make_policy(fleet: Fleet, book: LeaseBook, carriers: t.Mapping[str, t.Collec
                         "is an internal network, which the engine isolates. Remove the network from the line, or "
                         "internal from the network",
                     )
+    underlay = {parse_address(address) for host in hosts for address in (host.underlay, host.underlay_v6) if address}
     return Policy(
-        families=tuple(_family(fleet, leases, carriers) for leases in book.families),
+        families=tuple(_family(fleet, underlay, leases, carriers) for leases in book.families),
         lines=fleet.policy,
         local=frozenset(network.name for network in fleet.networks if network.local),
         limited=_limited(fleet),
@@ -72,7 +76,9 @@ def _limited(fleet: Fleet) -> dict[str, frozenset[str]]:
     return {direction: frozenset(names) for direction, names in found.items()}
 
 
-def _family(fleet: Fleet, leases: Leases, carriers: t.Mapping[str, t.Collection[str]]) -> Family:
+def _family(
+    fleet: Fleet, underlay: t.Collection[tuple[int, int]], leases: Leases, carriers: t.Mapping[str, t.Collection[str]]
+) -> Family:
     version = leases.supernet.version
     bits = 32 if version == 4 else 128
     networks = {network.name: network for network in fleet.networks}
@@ -87,4 +93,4 @@ def _family(fleet: Fleet, leases: Leases, carriers: t.Mapping[str, t.Collection[
         subnets = tuple(subnet for subnet in network.subnets if subnet.version == version)
         if subnets and carriers[network.name]:
             members[network.name] = NetworkMatch(subnets=subnets)
-    return Family(leases.supernet, mask, members)
+    return Family(leases.supernet, mask, members, tuple(sorted(number for each, number in underlay if each == version)))

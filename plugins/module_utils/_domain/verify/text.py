@@ -13,6 +13,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
     CauseKind,
     Owner,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 _OWNERS = {Owner.OURS: "rule of this collection", Owner.DOCKER: "Docker's rule", Owner.FOREIGN: "foreign rule"}
@@ -27,6 +28,13 @@ _PROBLEMS = {
     VerdictKind.ARRIVES_THOUGH_DENIED: "arrives at the target, but no line of the policy allows it",
     VerdictKind.NAME_UNRESOLVED: "name {name} does not resolve ({result}); expected to resolve: {declared_by}",
     VerdictKind.NAME_RESOLVES_ELSEWHERE: "name {name} resolves to {addresses} instead of {target}",
+}
+
+_NOT_PROBED = {
+    Reason.HOST_NETWORK: "the network belongs to this host alone, and the policy does not include it",
+    Reason.INTERNAL: "the network is internal, and the engine isolates it",
+    Reason.NOT_ROUTED: "the hosts do not forward the packets of a network with this driver",
+    Reason.SEVERAL_NETWORKS: "the container is on several networks, and its routes decide which address it uses",
 }
 
 _CAUSES = {
@@ -140,3 +148,10 @@ def entry(verdict: Verdict) -> dict[str, t.Any]:
         "problem": problem(verdict),
         "explanation": explanation(verdict.causes),
     }
+
+
+def not_probed(unprobed: Unprobed) -> str:
+    """The containers that are not probed, and the reason."""
+    names = ", ".join(unprobed.containers[:5])
+    more = f" and {len(unprobed.containers) - 5} more" if len(unprobed.containers) > 5 else ""
+    return f"{unprobed.host}: {unprobed.network}: {names}{more}: {_NOT_PROBED[unprobed.reason]}"

@@ -31,9 +31,9 @@ class EngineVersion(t.NamedTuple):
     patch: int
 
     @classmethod
-    def parse(cls, text: str) -> EngineVersion:
+    def parse(cls, text: object) -> EngineVersion:
         """Parse ``28.5.2+dfsg3``, ``20.10.24`` or ``26.1``; ignores suffixes. Raises EngineError if invalid."""
-        found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+        found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", str(text))
         if not found:
             raise EngineError(f"the engine reports version {text!r}, which is not of the form MAJOR.MINOR.PATCH")
         return cls(int(found[1]), int(found[2]), int(found[3] or 0))

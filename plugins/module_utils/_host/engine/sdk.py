@@ -15,6 +15,7 @@ import contextlib
 import sys
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import Unreadable
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import (
     SDK_NEEDS,
     SocketState,
@@ -49,10 +50,10 @@ class SdkEngine:
     def version(self) -> EngineVersion:
         if self._version is None:
             answer = self.get("/version")
-            refusal = engine_refusal(answer)
+            refusal = engine_refusal(answer) if isinstance(answer, dict) else None
             if refusal:
                 raise EngineError(f"{self._docker_host}: {refusal}")
-            self._version = EngineVersion.parse(str(answer["Version"]))
+            self._version = EngineVersion.parse(answer.get("Version") if isinstance(answer, dict) else answer)
         return self._version
 
     def get(self, path: str, **query: str) -> t.Any:
@@ -72,7 +73,10 @@ class SdkEngine:
             raise EngineError(f"the Docker engine at {self._docker_host} does not answer: {error}") from error
         if answer.status_code >= 400:
             raise EngineError(_error_text(answer), answer.status_code)
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise Unreadable(f"{path} of the Docker engine at {self._docker_host}", answer.text, error) from error
 
 
 def _error_text(answer: t.Any) -> str:

@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
     parse_control_path,
     parse_name_servers,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import number_or_none
 
 RESOLV_CONF = "/etc/resolv.conf"
 SYSTEMD_RESOLV_CONF = "/run/systemd/resolve/resolv.conf"
@@ -55,8 +56,7 @@ def _interfaces(configuration: str) -> list[str]:
 
 
 def _number(path: str) -> int | None:
-    text = _text(path)
-    return int(text) if text else None
+    return number_or_none(_text(path))
 
 
 def _switch(path: str) -> bool | None:
@@ -100,7 +100,7 @@ def read_control_path(root: str = "/") -> ControlPath | None:
 def _parent(root: str, pid: int) -> int:
     """The parent's process id, 0 without one. The program's name in stat may contain blanks and parentheses."""
     words = _text(os.path.join(root, "proc", str(pid), "stat")).rpartition(")")[2].split()
-    return int(words[1]) if len(words) > 1 else 0
+    return (number_or_none(words[1]) or 0) if len(words) > 1 else 0
 
 
 def _environment(root: str, pid: int) -> dict[str, str]:

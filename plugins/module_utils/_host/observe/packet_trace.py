@@ -10,7 +10,6 @@ The unit has a time limit and deletes the table when it ends, so nothing remains
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 import typing as t
@@ -18,11 +17,16 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import FILE, Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import TRACE_TABLE, Flow
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import kernel_differences
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import (
+    CommandFailed,
+    Commands,
+    run_json,
+)
 
 UNIT = "fleetnet-trace.service"
 _FILE = f"{RUN_FOLDER}/trace"
@@ -112,10 +116,10 @@ class PacketTrace:
 
     def _route_get(self, *arguments: str) -> dict[str, t.Any]:
         try:
-            (route,) = json.loads(self._commands.run("ip", "-json", "route", "get", *arguments))
+            routes = run_json(self._commands, "ip", "-json", "route", "get", *arguments)
         except CommandFailed as failure:
-            return {"error": failure.output.splitlines()[0].replace("RTNETLINK answers: ", "")}
-        return t.cast("dict[str, t.Any]", route)
+            return {"error": failure.output.partition("\n")[0].replace("RTNETLINK answers: ", "")}
+        return _only_route(routes)
 
     def checks(self) -> list[dict[str, t.Any]]:
         """How the kernel differs from this collection's files, as differences. A script that fails counts as one."""
@@ -130,16 +134,32 @@ class PacketTrace:
 
     def neighbours(self) -> list[dict[str, t.Any]]:
         """The host's neighbour table, as ``ip neigh`` reports it."""
-        return t.cast("list[dict[str, t.Any]]", json.loads(self._commands.run("ip", "-json", "neigh", "show") or "[]"))
+        return _objects(run_json(self._commands, "ip", "-json", "neigh", "show"))
 
     def queues(self) -> list[dict[str, str]]:
         """Queueing disciplines that can drop packets. The kernel does not set these by itself."""
-        found = []
-        for line in self._commands.run("tc", "qdisc", "show").splitlines():
-            words = line.split()
-            if words[1] in ("netem", "tbf", "ingress", "clsact"):
-                found.append({"kind": words[1], "link": words[words.index("dev") + 1], "text": line})
-        return found
+        return _queues(self._commands.run("tc", "qdisc", "show"))
+
+
+@reads("ip route get")
+def _only_route(routes: t.Any) -> dict[str, t.Any]:
+    (route,) = _objects(routes)
+    return route
+
+
+@reads("ip neigh show")
+def _objects(listed: t.Any) -> list[dict[str, t.Any]]:
+    return [dict(each) for each in listed]
+
+
+@reads("tc qdisc show")
+def _queues(text: str) -> list[dict[str, str]]:
+    found = []
+    for line in filter(str.strip, text.splitlines()):
+        words = line.split()
+        if words[1] in ("netem", "tbf", "ingress", "clsact"):
+            found.append({"kind": words[1], "link": words[words.index("dev") + 1], "text": line})
+    return found
 
 
 def _table(flows: t.Sequence[Flow]) -> str:

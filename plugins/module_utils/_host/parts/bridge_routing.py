@@ -33,6 +33,7 @@ REQUIRED_IF = [("state", "present", ("policy", "subnets"))]
 # The files of the compiled rules.
 FILES: dict[str, t.Callable[[compiler.Ruleset], str]] = {
     names.SYSCTL_FILE: lambda rules: rules.sysctl,
+    names.EARLY_SYSCTL_FILE: lambda _rules: "",
     names.IPTABLES_FILE: lambda rules: rules.iptables,
     names.IP6TABLES_FILE: lambda rules: rules.ip6tables,
     names.firewalld_file(names.FIREWALLD_POLICY): lambda rules: rules.firewalld,
@@ -46,11 +47,15 @@ FILES: dict[str, t.Callable[[compiler.Ruleset], str]] = {
 def read_firewall(task: Task) -> compiler.EngineFirewall:
     """Read what the rules depend on from the host and its engine."""
     info = read_engine(task.engine())
+    forwarding = read_forwarding()
     return compiler.EngineFirewall(
         version=EngineVersion.parse(info["version"]),
         # "iptables+firewalld" if firewalld runs
         firewall="none" if info["iptables"] is False else str(info["firewall_backend"]).split("+", maxsplit=1)[0],
         forward_drops=read_forward_drops(task.commands),
+        forwarding_off=tuple(
+            version for version, on in ((4, forwarding["ipv4"]), (6, forwarding["ipv6"])) if on is False
+        ),
     )
 
 

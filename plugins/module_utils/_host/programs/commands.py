@@ -12,6 +12,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 
 
 class CommandFailed(FleetnetError):
@@ -52,5 +53,9 @@ class ModuleCommands:
 
 def run_json(commands: Commands, *argv: str) -> t.Any:
     """Run a program that prints JSON (``ip -json``); empty output means an empty list, as in iproute2."""
-    text = commands.run(*argv)
-    return json.loads(text) if text.strip() else []
+    return parse_json(commands.run(*argv), " ".join(argv))
+
+
+def parse_json(text: str, source: str) -> t.Any:
+    """Parse the output of ``source``. Raises Unreadable if it is not JSON."""
+    return reads(source)(json.loads)(text) if text.strip() else []

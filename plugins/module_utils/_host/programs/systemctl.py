@@ -13,6 +13,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.s
     HostManager,
     manager_refusal,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 
 UnitProperties = t.Dict[str, str]
@@ -40,7 +41,11 @@ def require_systemd(commands: Commands) -> None:
 
 def unit_states(commands: Commands, *units: str) -> list[UnitState]:
     """Whether units are active, enabled and read again since their files changed."""
-    shown = show_units(commands, ("Id", "ActiveState", "UnitFileState", "NeedDaemonReload"), *units)
+    return _states(show_units(commands, ("Id", "ActiveState", "UnitFileState", "NeedDaemonReload"), *units))
+
+
+@reads("systemctl show")
+def _states(shown: t.Sequence[UnitProperties]) -> list[UnitState]:
     return [
         UnitState(each["Id"], each["ActiveState"], each["UnitFileState"], each.get("NeedDaemonReload") == "yes")
         for each in shown

@@ -36,18 +36,18 @@ class Shipped(t.NamedTuple):
 
 # host_slice applies all parts of a host, so it ships the compiler, networks, daemon and routes.
 SHIPPED = {
-    "bridge_routing": Shipped(44, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
+    "bridge_routing": Shipped(45, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
     "default_bridge": Shipped(39, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
-    "host_routes": Shipped(22, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
+    "host_routes": Shipped(23, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
     "host_slice": Shipped(94, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
-    "network_endpoint": Shipped(34, (*DECLARATION, *COMPILER, *PARTS)),
+    "network_endpoint": Shipped(35, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
-        30, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
+        31, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
-    "networks": Shipped(40, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
-    "packet_trace": Shipped(34, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
-    "probe_observer": Shipped(22, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
-    "reachability_info": Shipped(25, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
+    "networks": Shipped(41, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "packet_trace": Shipped(35, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
+    "probe_observer": Shipped(23, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
+    "reachability_info": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
     "remote_api": Shipped(37, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 

@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.config import BrokenFile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.desired import OPTIONS, desired_state
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import (
@@ -118,6 +119,39 @@ def test_a_second_run_changes_nothing() -> None:
     assert again.operations() == []
     assert again.diff() == []
     assert again.differences() == []
+
+
+FOREIGN = [
+    {"DefaultAddressPools": [{"Base": "invalid Prefix", "Size": 24}]},  # engine 28.5 after a reload
+    {"DefaultAddressPools": [{}]},
+    {"DefaultAddressPools": "none"},
+    {"DefaultAddressPools": [None]},
+    {"FirewallBackend": "iptables"},
+    {"FirewallBackend": {"Driver": 5}},
+]
+
+
+@pytest.mark.parametrize("info", FOREIGN, ids=str)
+def test_a_value_that_the_engine_reports_in_another_form_is_that_of_its_start(info) -> None:
+    first = plan(FLEET, FRESH)
+    observed = FRESH._replace(
+        text=first.after,
+        startup=json.loads(first.after or ""),
+        info={**FRESH.info, "DefaultAddressPools": [{"Base": "10.64.8.0/21", "Size": 24}], **info},
+        bridge={**DEFAULT_BRIDGE, "IPAM": {"Config": [{"Subnet": "10.64.0.0/24", "Gateway": "10.64.0.1"}]}},
+        addresses=frozenset(["10.64.0.1/24"]),
+    )
+    assert plan(FLEET, observed).differences() == []
+
+
+@pytest.mark.parametrize(
+    "bridge",
+    [{"IPAM": {"Config": [{}]}}, {"IPAM": {"Config": [{"Subnet": "invalid Prefix"}]}}, {"Options": {MTU: "large"}}],
+    ids=str,
+)
+def test_a_property_of_docker0_in_another_form_is_unknown(bridge) -> None:
+    made = plan({"bip": "10.64.0.1/24", "mtu": 1400}, FRESH._replace(bridge={**DEFAULT_BRIDGE, **bridge}))
+    assert made.changed
 
 
 def test_a_default_is_written_without_a_restart() -> None:

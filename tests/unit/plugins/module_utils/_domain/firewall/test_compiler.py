@@ -47,7 +47,10 @@ def compiled(fleet, engine, hosts=3):
         policy,
         own,
         EngineFirewall(
-            tuple(engine["version"]), engine.get("firewall", "iptables"), tuple(engine.get("forward_drops", ()))
+            tuple(engine["version"]),
+            engine.get("firewall", "iptables"),
+            tuple(engine.get("forward_drops", ())),
+            tuple(engine.get("forwarding_off", ())),
         ),
         parse_egress_sources("egress_sources", host_slice(plan, host).get("egress_sources", {}), own),
     )
@@ -121,6 +124,7 @@ FLEET = {
 
 
 def test_rules_do_not_grow_with_the_fleet():
+    """Except for the set of the hosts' addresses, which is one lookup."""
     engine = {"version": (28, 5, 2)}
     fleet = {
         **FLEET,
@@ -129,7 +133,11 @@ def test_rules_do_not_grow_with_the_fleet():
         "network_prefix_length": 26,
         "policy": [*FLEET["policy"], {"from": "world", "to": "web", "ports": 80}, {"from": "db", "to": "host"}],
     }
-    assert compiled(fleet, engine, hosts=3) == compiled(fleet, engine, hosts=10_000)
+    few, many = compiled(fleet, engine, hosts=3), compiled(fleet, engine, hosts=10_000)
+    hosts = re.compile(r"(\tset hosts \{\n.*\n\t\telements = ).*\n")
+    assert dataclasses.replace(few, nft="") == dataclasses.replace(many, nft="")
+    assert hosts.sub(r"\1", few.nft) == hosts.sub(r"\1", many.nft)
+    assert hosts.search(few.nft)[0].count("198.18.0.") == 3
 
 
 def test_the_nftables_backend_cannot_route_to_the_default_bridge():
@@ -165,6 +173,15 @@ def test_an_engine_without_iptables_rules_is_rejected_if_iptables_drops(firewall
     with pytest.raises(Unsupported, match=r"iptables chain FORWARD has policy DROP.*DEFAULT_FORWARD_POLICY"):
         compiled(FLEET, engine)
     assert compiled(FLEET, {**engine, "forward_drops": [6]}), "IPv6 is not routed in a fleet without an IPv6 supernet"
+
+
+@pytest.mark.parametrize("firewall", ["nftables", "none"])
+def test_forwarding_is_not_enabled_where_docker_does_not_close_forward(firewall):
+    engine = {"version": (29, 0, 0), "firewall": firewall, "forwarding_off": [4]}
+    with pytest.raises(Unsupported, match=r"net\.ipv4\.ip_forward is 0, .* backend is .*/etc/sysctl\.d"):
+        compiled(FLEET, engine)
+    assert compiled(FLEET, {**engine, "firewall": "iptables"})
+    assert compiled(FLEET, {**engine, "forwarding_off": [6]}), "IPv6 is not forwarded without an IPv6 supernet"
 
 
 def test_an_engine_that_writes_iptables_rules_is_accepted_if_iptables_drops():

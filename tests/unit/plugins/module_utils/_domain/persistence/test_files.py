@@ -114,9 +114,10 @@ def run(tmp_path):
 
     def run(part, script, programs, option):
         text = part_files(part, script)[part.script].text
-        for folder in ("/etc/fleetnet", "/var/lib/fleetnet", "/etc/sysctl.d"):
+        for folder in ("/etc/fleetnet", "/var/lib/fleetnet"):
             text = text.replace(folder, str(tmp_path))
         text = text.replace("set -u\n", f"set -u\n{programs}\n", 1)
+        text = text.replace("PATH=", f"PATH={tmp_path}:", 1)  # for names that no function can have
         return subprocess.run(["sh", "-s", "--", option], input=text, text=True, capture_output=True, check=False)
 
     return run
@@ -166,7 +167,7 @@ ip6tables() { iptables "$@"; }
 
 
 def test_the_firewall_script_prints_differences(run, tmp_path):
-    (tmp_path / "60-fleetnet.conf").write_text("net.ipv4.ip_forward = 1\n")
+    (tmp_path / "sysctl.conf").write_text("net.ipv4.ip_forward = 1\n")
     (tmp_path / "firewall.nft").write_text("add table ip fleetnet\ntable ip fleetnet {\n}\n")
     (tmp_path / "iptables.rules").write_text("*filter\n:FLEETNET-FORWARD - [0:0]\n*raw\n:FLEETNET-RAW - [0:0]\n")
     (tmp_path / "firewall.iptables.FLEETNET-FORWARD").write_text("listed\n")
@@ -182,7 +183,7 @@ def test_the_firewall_script_prints_differences(run, tmp_path):
     ]
     (tmp_path / "firewall.iptables.FLEETNET-FORWARD").write_text("listed\nand one more\n")
     (tmp_path / "firewall.nft").write_text("table ip6 fleetnet {\n}\n")
-    (tmp_path / "60-fleetnet.conf").write_text("# nothing\n")
+    (tmp_path / "sysctl.conf").write_text("# nothing\n")
     changed = parse_lines(run(FIREWALL_PART, firewall.SCRIPT, FIREWALL, "--check").stdout)
     assert changed[:2] == [
         ("table", "ip6 fleetnet", "content", "as planned", "different"),
@@ -273,3 +274,73 @@ def test_the_diff_of_a_new_file_has_nothing_before():
 def test_the_diff_has_one_line_per_difference():
     (entry,) = plan_files({"/a": NEW}, ObservedFiles({"/a": "new\n"}, kernel=(ROUTE, TABLE))).diff()
     assert entry["before"] == f"{sentence(ROUTE)}\n{sentence(TABLE)}\n"
+
+
+# Programs that print their calls. The table is loaded if the file "loaded" exists.
+RECORDED = """
+sysctl() { [ "$1" = -n ] && echo 0 || echo "sysctl $*"; }
+nft() { [ "$1" = -s ] && [ -f "$state/loaded" ]; }
+iptables() {
+    case "$*" in
+    "-w -t filter -S DOCKER-USER") [ -f "$state/docker" ] ;;
+    "-w -P FORWARD DROP") echo "iptables $*" ;;
+    *) return 1 ;;
+    esac
+}
+ip6tables() { [ "$*" = "-w -P FORWARD DROP" ] && echo "ip6tables $*"; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "before"),
+    [(["docker"], ["iptables -w -P FORWARD DROP"]), ([], []), (["docker", "loaded"], [])],
+    ids=["as dockerd", "without Docker's rules", "again"],
+)
+def test_the_firewall_script_closes_forward_before_it_enables_forwarding(run, tmp_path, files, before):
+    """dockerd does so. Without it, the host would forward to all networks that are not declared."""
+    (tmp_path / "sysctl.conf").write_text("# why\nnet.ipv4.ip_forward = 1\nnet.ipv6.conf.all.forwarding = 1\n")
+    for name in files:
+        (tmp_path / name).write_text("")
+    applied = run(FIREWALL_PART, firewall.SCRIPT, RECORDED, "").stdout.splitlines()
+    assert applied == [
+        *before,
+        "sysctl -q -w net.ipv4.ip_forward=1",
+        "sysctl -q -w net.ipv6.conf.all.forwarding=1",
+    ]
+
+
+# Another program adds a rule right after the table and the chain were loaded.
+INTERFERED = """
+sysctl() { :; }
+nft() { [ "$1" = -f ] || { [ "$4" = ip ] && echo "table ip fleetnet, and a rule of another program"; }; }
+iptables() {
+    case "$*" in
+    "-w -t filter -S FLEETNET-FORWARD") echo "the chain, and a rule of another program" ;;
+    "-w -t filter -S FORWARD 1") echo "-A FORWARD -j FLEETNET-FORWARD" ;;
+    "-w -t filter -C FORWARD -j FLEETNET-FORWARD") return 0 ;;
+    *) return 1 ;;
+    esac
+}
+ip6tables() { return 1; }
+"""
+NAMESPACE = """
+unshare() { case "$*" in *nft*) echo "table ip fleetnet" ;; *) echo "the chain" ;; esac; }
+"""
+NO_NAMESPACE = "unshare() { echo 'unshare failed: Operation not permitted' >&2; return 1; }\n"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "found"), [(NAMESPACE, ["table", "chain"]), (NO_NAMESPACE, [])], ids=["namespace", "without"]
+)
+def test_the_firewall_script_compares_with_what_the_files_mean(run, tmp_path, namespace, found):
+    """Not with what the kernel lists after they were loaded, unless the host cannot create a namespace."""
+    (tmp_path / "sysctl.conf").write_text("# nothing\n")
+    (tmp_path / "firewall.nft").write_text("table ip fleetnet {\n}\n")
+    (tmp_path / "iptables.rules").write_text("*filter\n:FLEETNET-FORWARD - [0:0]\n")
+    (tmp_path / "iptables-restore").write_text("#!/bin/sh\n")
+    (tmp_path / "iptables-restore").chmod(0o755)
+    programs = INTERFERED + namespace
+    applied = run(FIREWALL_PART, firewall.SCRIPT, programs, "")
+    assert applied.returncode == 0, applied.stderr
+    checked = parse_lines(run(FIREWALL_PART, firewall.SCRIPT, programs, "--check").stdout)
+    assert [(each.kind, each.key) for each in checked] == [(kind, "content") for kind in found]
