@@ -48,12 +48,16 @@ class SdkEngine:
     @property
     def version(self) -> EngineVersion:
         if self._version is None:
-            answer = self.get("/version")
-            refusal = engine_refusal(answer)
-            if refusal:
-                raise EngineError(f"{self._docker_host}: {refusal}")
-            self._version = EngineVersion.parse(str(answer["Version"]))
+            self._version = self.check()
         return self._version
+
+    def check(self) -> EngineVersion:
+        """Read the version. Raises EngineError if the engine is not supported."""
+        answer = self.get("/version")
+        refusal = engine_refusal(answer)
+        if refusal:
+            raise EngineError(f"{self._docker_host}: {refusal}")
+        return EngineVersion.parse(str(answer["Version"]))
 
     def get(self, path: str, **query: str) -> t.Any:
         return self._request("GET", path, None, query)
@@ -109,7 +113,7 @@ def connect_by_sdk(params: Json) -> SdkEngine:
             raise
         raise EngineError(f"cannot reach the Docker engine at {docker_host}: {hint}") from error
     engine = SdkEngine(client, docker_host)
-    _ = engine.version  # refuses an engine that is not supported
+    engine.check()
     return engine
 
 
