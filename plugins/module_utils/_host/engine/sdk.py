@@ -38,21 +38,14 @@ except ImportError:
 
 
 class SdkEngine:
-    """The port's adapter over ``docker.APIClient``."""
+    """The port's adapter over ``docker.APIClient``. Raises EngineError if the engine is not supported."""
 
     def __init__(self, client: t.Any, docker_host: str) -> None:
         self._client = client
         self._docker_host = docker_host
-        self._version: EngineVersion | None = None
+        self.version = self._supported_version()
 
-    @property
-    def version(self) -> EngineVersion:
-        if self._version is None:
-            self._version = self.check()
-        return self._version
-
-    def check(self) -> EngineVersion:
-        """Read the version. Raises EngineError if the engine is not supported."""
+    def _supported_version(self) -> EngineVersion:
         answer = self.get("/version")
         refusal = engine_refusal(answer)
         if refusal:
@@ -112,9 +105,7 @@ def connect_by_sdk(params: Json) -> SdkEngine:
         if hint is None:
             raise
         raise EngineError(f"cannot reach the Docker engine at {docker_host}: {hint}") from error
-    engine = SdkEngine(client, docker_host)
-    engine.check()
-    return engine
+    return SdkEngine(client, docker_host)
 
 
 def _reason(params: Json, error: Exception) -> str:
