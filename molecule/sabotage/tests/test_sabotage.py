@@ -93,6 +93,6 @@ def test_a_trace_ends_after_its_lifetime(host, wait_until):
     assert "fleetnet_trace" not in host.check_output("nft list tables")
     wait_until(
         "the unit of the trace ends",
-        lambda: host.run("systemctl is-active fleetnet-trace").stdout.strip(),
-        lambda state: state == "inactive",
+        lambda: host.run("systemctl is-active fleetnet-trace").stdout,
+        lambda state: state.strip() == "inactive",
     )

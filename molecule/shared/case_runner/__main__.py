@@ -4,7 +4,7 @@
 """Started on the host by ``tasks/run_cases.yml``, with the cases on standard input.
 
 They are a JSON object: ``engine``, the version of the host's engine; ``first``, a pattern for the name of the first
-case to run; ``groups``, each with a header and a list of cases.
+case to run; ``groups``, the content of files of cases.
 """
 
 from __future__ import annotations

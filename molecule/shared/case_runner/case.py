@@ -11,9 +11,9 @@ import typing as t
 
 Json = dict[str, t.Any]
 
-# Keys of the header of a file: `options` of each case; `too_old`, a pattern for the error message on engines before
+# Keys of a file: `options` of each case; `too_old`, a pattern for the error message on engines before
 # `since`; `messages`, whether each case consists of options and `error`, the whole error message.
-HEADER_KEYS: dict[str, type] = {"module": str, "options": dict, "too_old": str, "messages": bool}
+FILE_KEYS: dict[str, type] = {"module": str, "cases": list, "options": dict, "too_old": str, "messages": bool}
 # Keys of a case, with the type of their values. CONTRIBUTING.md documents them.
 KEYS: dict[str, type] = {
     "name": str,
@@ -70,20 +70,16 @@ class Answers:
     again: Json | None
 
 
-def parse_group(documents: list[t.Any], engine: str) -> Group:
-    """Parse a file of cases for a host with this version of the engine; raises InvalidCase.
-
-    The first document is the header, the second one the list of cases.
-    """
-    if [type(each) for each in documents] != [dict, list]:
-        raise InvalidCase(f"{str(documents)[:80]}: must be a header and a list of cases. Separate them by ---.")
-    header, cases = documents
-    _check_keys("header", header, HEADER_KEYS)
-    options = header.get("options", {})
-    if header.get("messages"):
-        return Group(header["module"], [_parse_rejected(each, options) for each in cases])
-    too_old = header.get("too_old", "requires engine {since}")
-    return Group(header["module"], [_parse_case(each, options, engine, too_old) for each in cases])
+def parse_group(file: t.Any, engine: str) -> Group:
+    """Parse a file of cases for a host with this version of the engine; raises InvalidCase."""
+    if not isinstance(file, dict) or not {"module", "cases"} <= file.keys():
+        raise InvalidCase(f"{str(file)[:80]}: must be a mapping with the keys module and cases.")
+    _check_keys("file", file, FILE_KEYS)
+    options = file.get("options", {})
+    if file.get("messages"):
+        return Group(file["module"], [_parse_rejected(each, options) for each in file["cases"]])
+    too_old = file.get("too_old", "requires engine {since}")
+    return Group(file["module"], [_parse_case(each, options, engine, too_old) for each in file["cases"]])
 
 
 def _parse_case(data: Json, defaults: Json, engine: str, too_old: str) -> Case:

@@ -69,17 +69,18 @@ class PartFiles:
         return dict.fromkeys([*files, *self._own])
 
     def observe(self, desired: t.Mapping[str, File | None]) -> ObservedFiles:
-        """Read the files; if they are as planned, also read how kernel and units differ from them.
+        """Read the files and how the units differ from them; if the files are as planned, also how the kernel does.
 
-        A file that differs causes everything to be applied, so that no more is read.
+        A file that differs causes the part to be applied, so that the kernel is not read.
         """
         files = {path: read_text(path) for path in desired}
         if not any(desired.values()):
             return ObservedFiles(files, tuple(parse_lines(self._script("--traces"))))
         if any(files[path] != (file.text if file else None) for path, file in desired.items()):
-            return ObservedFiles(files)
-        kernel = kernel_differences(self._commands, self._part)
-        return ObservedFiles(files, tuple(kernel), tuple(self._unit_differences()))
+            return ObservedFiles(files, incomplete=bool(self._unit_differences()))
+        return ObservedFiles(
+            files, tuple(kernel_differences(self._commands, self._part)), tuple(self._unit_differences())
+        )
 
     def _unit_differences(self) -> list[Difference]:
         return self._part.unit_differences(unit_states(self._commands, *self._part.units))
@@ -93,12 +94,10 @@ class PartFiles:
             write_atomically(path, file.text, mode=file.mode)
         for path in plan.delete:
             os.unlink(path)
-        # A run that was killed may have written units without enabling them.
-        units = any(path.startswith("/etc/systemd/") for path in plan.write) or self._unit_differences()
-        if units:
+        if plan.enables:
             self._commands.run("systemctl", "daemon-reload")
         self._commands.run(self._part.script)
-        if units:
+        if plan.enables:
             self._commands.run("systemctl", "enable", "--now", *self._part.units)
 
     def _remove(self, plan: FilesPlan) -> None:

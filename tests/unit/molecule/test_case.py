@@ -53,7 +53,7 @@ def test_unexpected_answers(answers: tuple[dict[str, t.Any], ...], expected: dic
 
 
 def parse(*cases: dict[str, t.Any], engine: str = "20.10.24+dfsg1", **header: t.Any) -> list[Case]:
-    return parse_group([{"module": "m", **header}, list(cases)], engine).cases
+    return parse_group({"module": "m", **header, "cases": list(cases)}, engine).cases
 
 
 def test_options() -> None:
@@ -101,6 +101,7 @@ def test_invalid_cases(case: dict[str, t.Any], message: str) -> None:
         parse(case)
 
 
-def test_a_file_needs_a_header() -> None:
-    with pytest.raises(InvalidCase, match="must be a header and a list of cases"):
-        parse_group([[{"name": "c"}]], "28.0")
+@pytest.mark.parametrize("file", [[{"name": "c"}], {"cases": []}, None])
+def test_a_file_needs_a_module(file: t.Any) -> None:
+    with pytest.raises(InvalidCase, match="must be a mapping with the keys module and cases"):
+        parse_group(file, "28.0")

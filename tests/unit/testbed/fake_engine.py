@@ -200,7 +200,7 @@ def _values(options: list[str], name: str) -> list[str]:
 
 def _matches(entry: dict[str, Any], filters: list[str]) -> bool:
     for text in filters:
-        key, _, value = text.removeprefix("label=").partition("=")
+        key, _separator, value = text.removeprefix("label=").partition("=")
         if key not in entry["Labels"] or (value and entry["Labels"][key] != value):
             return False
     return True

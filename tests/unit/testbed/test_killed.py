@@ -95,7 +95,7 @@ class Bed:
 
         def audit(event: str, arguments: tuple[Any, ...]) -> None:
             if event == "open":
-                path, _, flags = arguments
+                path, _mode, flags = arguments
                 changes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
             else:
                 path, changes = arguments[0] if arguments else "", event in CHANGES
@@ -197,7 +197,7 @@ def down(bed: Bed) -> None:
     bed.down()
 
 
-def nothing(_: Bed) -> None:
+def nothing(bed: Bed) -> None:
     """The fleet does not exist."""
 
 

@@ -137,12 +137,14 @@ class DaemonUnits(t.NamedTuple):
     """The daemon's unit by its configured name, and the unit that the running dockerd belongs to.
 
     ``state`` is systemd's LoadState. ``running`` and its unit file ``fragment`` are empty if dockerd does not run.
+    ``own`` is the unit's Id; it differs from ``name`` if that is an alias.
     """
 
     name: str
     state: str
     running: str = ""
     fragment: str = ""
+    own: str = ""
 
 
 def unit_refusal(units: DaemonUnits) -> str | None:
@@ -153,7 +155,7 @@ def unit_refusal(units: DaemonUnits) -> str | None:
             f"{missing}: Docker is installed as a snap ({units.running}), whose files are in another place. "
             "Install Docker Engine from the distribution's or from Docker's packages."
         )
-    if units.running not in ("", units.name) and units.fragment:
+    if units.running not in ("", units.name, units.own) and units.fragment:
         return (
             f"{missing}: dockerd runs in the unit {units.running}. Give it this alias: "
             f"ln -s {units.fragment} /etc/systemd/system/{units.name} && systemctl daemon-reload."

@@ -200,12 +200,14 @@ def _filled(text: str, part: Part, values: t.Mapping[str, str]) -> str:
 class ObservedFiles:
     """A host's files (None: absent), and how its kernel and units differ from them.
 
-    ``kernel`` is what the part's script finds with ``--check``, or with ``--traces`` for a removal.
+    ``kernel`` is what the part's script finds with ``--check``, or with ``--traces`` for a removal. ``incomplete``: the
+    files differ, and so do the units; a run that was killed may have written units without enabling them.
     """
 
     files: t.Mapping[str, str | None]
     kernel: tuple[Difference, ...] = ()
     units: tuple[Difference, ...] = ()
+    incomplete: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,6 +222,12 @@ class FilesPlan:
     @property
     def changed(self) -> bool:
         return bool(self.differences)
+
+    @property
+    def enables(self) -> bool:
+        """Whether systemd must read the part's units again and enable them."""
+        written = any(path.startswith("/etc/systemd/") for path in self.write)
+        return written or bool(self.observed.units) or self.observed.incomplete
 
     @property
     def differences(self) -> list[Difference]:

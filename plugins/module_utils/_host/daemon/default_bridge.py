@@ -34,9 +34,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_r
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import (
     POLL_SECONDS,
     RELOAD_SECONDS,
-    RESTORE_SECONDS,
     Daemon,
     logged_failure,
+    restore_limit,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.networks import list_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError, read_info
@@ -127,7 +127,7 @@ class DefaultBridgeExecutor:
         if unfinished is None or unit.runs:
             return None
         _write(unit.config_file, unfinished.before)
-        self._daemon.restart(max(self._seconds, RESTORE_SECONDS))
+        self._daemon.restart(restore_limit(self._seconds))
         return f"restore {unit.config_file} and start {unit.name}: an interrupted run left it {unit.active}"
 
     def validate(self, plan: DaemonPlan, observed: ObservedDaemon) -> None:
@@ -206,7 +206,7 @@ class DefaultBridgeExecutor:
         """Restore file, daemon and containers; returns the error to raise, with the reason from the daemon's log."""
         log = logged_failure(self._daemon, began)
         reason = str(error).rstrip(".")
-        seconds = max(self._seconds, RESTORE_SECONDS)
+        seconds = restore_limit(self._seconds)
         try:
             if plan.interim_before is not None:
                 with contextlib.suppress(FleetnetError, OSError):  # the start with the former file counts

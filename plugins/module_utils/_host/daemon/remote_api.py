@@ -43,9 +43,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_r
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import (
     POLL_SECONDS,
     RELOAD_SECONDS,
-    RESTORE_SECONDS,
     Daemon,
     logged_failure,
+    restore_limit,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, read_info
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, remove, write_atomically
@@ -232,7 +232,7 @@ class RemoteApiExecutor:
         try:
             self._write(former)
             if self._restarted:  # otherwise it still runs with what it read at its start
-                self._restart(plan, observed, max(self._seconds, RESTORE_SECONDS))
+                self._restart(plan, observed, restore_limit(self._seconds))
         except (FleetnetError, OSError) as second:
             return FleetnetError(f"{reason}.{log} Restoring the former files failed as well: {second}")
         self._runs.end_run()

@@ -36,14 +36,21 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.sys
 
 POLL_SECONDS = 0.25
 RELOAD_SECONDS = 30.0  # dockerd reacts to a SIGHUP at once; this is for a machine under load
-# The former configuration is known to start: a host must not stay without its daemon because restart_timeout is short.
 RESTORE_SECONDS = 180.0
 LOG_LINES = 300  # enough for several failed starts
 
 _PROPERTIES = (
-    "LoadState", "ActiveState", "MainPID", "NRestarts", "InvocationID",
+    "Id", "LoadState", "ActiveState", "MainPID", "NRestarts", "InvocationID",
     "ExecMainStartTimestampMonotonic", "ExecStart",
 )  # fmt: skip
+
+
+def restore_limit(seconds: float) -> float:
+    """Return how long a restart with the former configuration may take, in seconds; ``seconds`` is the user's limit.
+
+    It is known to start: a host must not stay without its daemon because the limit for another one is short.
+    """
+    return max(seconds, RESTORE_SECONDS)
 
 
 #: States of a unit whose daemon runs or starts.
@@ -83,7 +90,7 @@ class Daemon:
         require_systemd(self._commands)
         (shown,) = show_units(self._commands, _PROPERTIES, self.name)
         state, active = shown.get("LoadState", "unknown"), shown.get("ActiveState", "unknown")
-        refusal = None if active in RUNS else unit_refusal(self._units(state))
+        refusal = None if active in RUNS else unit_refusal(self._units(state, shown.get("Id", self.name)))
         if refusal:
             raise FleetnetError(refusal)
         pid = int(shown.get("MainPID") or 0)
@@ -97,13 +104,13 @@ class Daemon:
             argv=_command_line(pid) or _exec_start(shown.get("ExecStart", "")),
         )
 
-    def _units(self, state: str) -> DaemonUnits:
-        """The unit that runs dockerd in place of one whose LoadState is ``state``."""
+    def _units(self, state: str, own: str) -> DaemonUnits:
+        """What ``unit_refusal`` decides by; ``own`` is the unit's Id."""
         pid = (read_text(DAEMON_PID) or "").strip()
         runs = pid.isdigit() and (read_text(f"/proc/{pid}/comm") or "").strip() == "dockerd"
         running = unit_of(read_text(f"/proc/{pid}/cgroup") or "") if runs else ""
         shown = show_units(self._commands, ("FragmentPath",), running) if running else [{}]
-        return DaemonUnits(self.name, state, running, shown[0].get("FragmentPath", ""))
+        return DaemonUnits(self.name, state, running, shown[0].get("FragmentPath", ""), own)
 
     def restart(self, seconds: float) -> None:
         """Restart (or start) the daemon and wait until systemd reports it as active.

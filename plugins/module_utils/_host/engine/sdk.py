@@ -39,22 +39,19 @@ except ImportError:
 
 
 class SdkEngine:
-    """The port's adapter over ``docker.APIClient``."""
+    """The port's adapter over ``docker.APIClient``. Raises EngineError if the engine is not supported."""
 
     def __init__(self, client: t.Any, docker_host: str) -> None:
         self._client = client
         self._docker_host = docker_host
-        self._version: EngineVersion | None = None
+        self.version = self._supported_version()
 
-    @property
-    def version(self) -> EngineVersion:
-        if self._version is None:
-            answer = self.get("/version")
-            refusal = engine_refusal(answer) if isinstance(answer, dict) else None
-            if refusal:
-                raise EngineError(f"{self._docker_host}: {refusal}")
-            self._version = EngineVersion.parse(answer.get("Version") if isinstance(answer, dict) else answer)
-        return self._version
+    def _supported_version(self) -> EngineVersion:
+        answer = self.get("/version")
+        refusal = engine_refusal(answer) if isinstance(answer, dict) else None
+        if refusal:
+            raise EngineError(f"{self._docker_host}: {refusal}")
+        return EngineVersion.parse(answer.get("Version") if isinstance(answer, dict) else answer)
 
     def get(self, path: str, **query: str) -> t.Any:
         return self._request("GET", path, None, query)
@@ -112,9 +109,7 @@ def connect_by_sdk(params: Json) -> SdkEngine:
         if hint is None:
             raise
         raise EngineError(f"cannot reach the Docker engine at {docker_host}: {hint}") from error
-    engine = SdkEngine(client, docker_host)
-    _ = engine.version  # refuses an engine that is not supported
-    return engine
+    return SdkEngine(client, docker_host)
 
 
 def _reason(params: Json, error: Exception) -> str:

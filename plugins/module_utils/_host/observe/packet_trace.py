@@ -90,7 +90,7 @@ class PacketTrace:
         return text, self._commands.run("nft", "-a", "list", "ruleset") if text else ""
 
     def _await(self, accept: t.Callable[[int | None], bool]) -> None:
-        """Wait until the queue of the monitor is in a state, or until there is no monitor, or for the limit."""
+        """Wait until ``accept`` accepts the monitor's queue, the monitor has ended, or the limit is over."""
         deadline = time.monotonic() + _LIMIT
         while time.monotonic() < deadline:
             pid = self._commands.run("systemctl", "show", "--property=MainPID", "--value", UNIT).strip()

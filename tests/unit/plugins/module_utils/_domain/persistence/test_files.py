@@ -63,6 +63,23 @@ def test_plan(desired, observed, write, delete, differences):
     assert plan.removal == (not any(desired.values()))
 
 
+UNIT_FILE = "/etc/systemd/system/x.timer"
+
+
+@pytest.mark.parametrize(
+    ("desired", "observed", "enables"),
+    [
+        ({UNIT_FILE: NEW}, ObservedFiles({UNIT_FILE: None}), True),
+        ({UNIT_FILE: NEW}, ObservedFiles({UNIT_FILE: "new\n"}, units=(TIMER,)), True),
+        ({"/a": NEW}, ObservedFiles({"/a": OLD}, incomplete=True), True),
+        ({"/a": NEW}, ObservedFiles({"/a": OLD}), False),
+        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}, kernel=(ROUTE,)), False),
+    ],
+)
+def test_units_are_enabled_if_they_are_written_or_not_in_effect(desired, observed, enables):
+    assert plan_files(desired, observed).enables == enables
+
+
 def test_the_diff_has_each_file_the_kernel_and_the_units():
     observed = ObservedFiles({"/a": OLD, "/b": "gone\n"}, kernel=(ROUTE,), units=(TIMER,))
     plan = plan_files({"/a": NEW, "/b": None}, observed)

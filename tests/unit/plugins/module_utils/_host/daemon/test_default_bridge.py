@@ -202,7 +202,7 @@ def test_a_short_limit_for_the_change_does_not_limit_the_restore(
     fake.rejected = lambda config: config.get("mtu") == 1400
     with pytest.raises(FleetnetError, match=r"is restored and docker\.service runs with it"):
         apply(executor, {"mtu": 1400})
-    assert fake.limits == [1, executor_module.RESTORE_SECONDS]
+    assert fake.limits == [1, 180]
 
 
 def test_the_file_is_restored_if_a_container_does_not_start(fake: FakeHost, executor: DefaultBridgeExecutor) -> None:

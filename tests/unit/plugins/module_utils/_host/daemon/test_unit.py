@@ -70,6 +70,13 @@ def test_a_missing_unit_is_an_error() -> None:
         Daemon(commands, "docker.service").unit()
 
 
+def test_a_host_without_systemd_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = FakeCommands({})
+    monkeypatch.setattr(commands, "find", lambda _program: None)
+    with pytest.raises(FleetnetError, match="systemd does not run on this host"):
+        Daemon(commands, "docker.service").unit()
+
+
 def test_a_restart_waits_for_the_job() -> None:
     commands = FakeCommands({"systemctl show": ACTIVE, "systemctl list-jobs": ["1 docker.service restart running", ""]})
     Daemon(commands, "docker.service").restart(5)

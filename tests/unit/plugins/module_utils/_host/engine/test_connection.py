@@ -20,7 +20,7 @@ from ansible.module_utils.common.parameters import set_fallbacks
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connection as engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import sdk as sdk_engine
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, read_info
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.socket_state import read_socket_state
 
 Json = dict[str, t.Any]
@@ -213,3 +213,10 @@ def test_an_unsupported_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sdk_engine.docker, "APIClient", lambda **_options: client, raising=False)
     with pytest.raises(EngineError, match=r"^unix:///var/run/docker.sock: the engine is Podman 5\.4\.2"):
         sdk_engine.connect_by_sdk(parameters())
+
+
+def test_an_engine_in_rootless_mode_is_refused() -> None:
+    """Before 23.0 only /info shows it."""
+    answers = {"/info": {"SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless"]}}
+    with pytest.raises(EngineError, match=r"^the engine runs in rootless mode"):
+        read_info(t.cast(t.Any, types.SimpleNamespace(get=answers.get)))

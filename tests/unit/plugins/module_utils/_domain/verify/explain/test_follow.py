@@ -380,30 +380,6 @@ def test_an_untraced_probe_has_no_cause():
     assert explain(verdict_of(K.BLOCKED, WEB1, WEB2), {}) == ()
 
 
-@pytest.mark.parametrize(
-    ("table", "chain", "owner"),
-    [
-        ("ip fleetnet", "allowed", Owner.OURS),
-        ("ip6 fleetnet", "allowed", Owner.OURS),
-        ("ip filter", "FLEETNET-FORWARD", Owner.OURS),
-        ("ip filter", "DOCKER", Owner.DOCKER),
-        ("ip filter", "DOCKER-FORWARD", Owner.DOCKER),
-        ("ip filter", "DOCKER-CT", Owner.DOCKER),
-        ("ip filter", "DOCKER-BRIDGE", Owner.DOCKER),
-        ("ip filter", "DOCKER-INTERNAL", Owner.DOCKER),
-        ("ip filter", "DOCKER-ISOLATION-STAGE-1", Owner.DOCKER),
-        ("ip filter", "DOCKER-ISOLATION-STAGE-2", Owner.DOCKER),
-        ("ip filter", "DOCKER-USER", Owner.FOREIGN),
-        ("ip filter", "FORWARD", Owner.FOREIGN),
-    ],
-)
-def test_owners_of_rules(table: str, chain: str, owner: Owner) -> None:
-    def drop(data: dict[str, t.Any]) -> None:
-        there(data)["steps"] = [step(table, chain, "drop", "drop")]
-
-    assert find_causes(K.BLOCKED, h1=drop)[0].owner is owner
-
-
 def test_packets_that_only_one_host_saw() -> None:
     unseen = {"h1": lambda data: there(data).update(steps=None)}
     assert find_causes(K.BLOCKED, **unseen) == [Cause(C.LAST_SEEN, "h2", {})]
