@@ -94,20 +94,20 @@ def main(program: str, name: str) -> None:
     with concurrent.futures.ThreadPoolExecutor(len(HOSTS) + 1) as pool:
         prepared = pool.map(lambda host: fleet.run(host, PREPARE % {"number": host[1:]}), HOSTS)
         shown = {host: {words[0]: words[1:] for words in lines} for host, lines in zip(HOSTS, prepared, strict=True)}
-        batches = []
+        batches: dict[str, list[tuple[str, str]]] = {"ipv4": [], "ipv6": []}
         for number, host in enumerate(HOSTS):
             near, far = HOSTS[number - 1], HOSTS[number - 2]
-            batches.append(("world", attempts(host, shown[host], "ipv4", shown[near]["host"][0])))
-            batches.append((near, attempts(host, shown[host], "ipv6", shown[far]["host"][1])))
+            batches["ipv4"].append(("world", attempts(host, shown[host], "ipv4", shown[near]["host"][0])))
+            batches["ipv6"].append((near, attempts(host, shown[host], "ipv6", shown[far]["host"][1])))
 
-        def run(machine: str) -> set[str]:
-            """One batch after the other: hosts have the same docker0, and each is a router to another host."""
-            found = [fleet.run(machine, TRY, lines) for name, lines in batches if name == machine]
+        def run(version: str) -> set[str]:
+            """One batch after the other: hosts have the same docker0, and a batch routes to a host through another."""
+            found = [fleet.run(machine, TRY, lines) for machine, lines in batches[version]]
             return {words[0] for lines in found for words in lines}
 
         passed: set[str] = set()
         for _round in range(ROUNDS):
-            passed = passed.union(*pool.map(run, ("world", *HOSTS)))
+            passed = passed.union(*pool.map(run, batches))
             if len([name for name in passed if name.endswith("-published")]) == PUBLISHED * len(HOSTS):
                 break
     names = [name.split(":") for name in passed]
