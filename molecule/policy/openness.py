@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What of the undeclared can be reached from outside: docker0, a network that is not ours, and the hosts as routers.
 
-    openness.py PROGRAM FLEET
+    python3 openness.py PROGRAM FLEET
 
 PROGRAM is script/fleet. For each host, a machine gets routes to the addresses of the host's containers, and tries
 ports that are published and ports that are not. The machine is the world outside, and for IPv6, which it lacks, another

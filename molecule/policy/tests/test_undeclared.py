@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import time
 
 import pytest
@@ -34,7 +35,7 @@ def passed(inventory):
     """Run the same probes now."""
     fleet = pathlib.Path(inventory).resolve().parent.name
     program = pathlib.Path(__file__).parent.parent / "openness.py"
-    command = [program, f"{os.environ['MOLECULE_PROJECT_DIRECTORY']}/script/fleet", fleet]
+    command = [sys.executable, program, f"{os.environ['MOLECULE_PROJECT_DIRECTORY']}/script/fleet", fleet]
     return lambda: json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
