@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What of the undeclared can be reached from outside: docker0, a network that is not ours, and the hosts as routers.
 
-    openness.py PROGRAM FLEET
+    python3 openness.py PROGRAM FLEET
 
 PROGRAM is script/fleet. For each host, a machine gets routes to the addresses of the host's containers, and tries
 ports that are published and ports that are not. The machine is the world outside, and for IPv6, which it lacks, another
@@ -19,6 +18,8 @@ import subprocess
 import sys
 
 HOSTS = ("h1", "h2", "h3")
+# On a busy machine, probes are repeated until all published ports of a host have answered.
+PUBLISHED, ROUNDS = 4, 4
 # Port 80 is not published, port 81 is.
 SERVE = "nc -ll -p 80 -e echo & nc -ll -p 81 -e echo"
 ADDRESSES = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}"
@@ -92,14 +93,23 @@ def main(program: str, name: str) -> None:
     with concurrent.futures.ThreadPoolExecutor(len(HOSTS) + 1) as pool:
         prepared = pool.map(lambda host: fleet.run(host, PREPARE % {"number": host[1:]}), HOSTS)
         shown = {host: {words[0]: words[1:] for words in lines} for host, lines in zip(HOSTS, prepared, strict=True)}
-        world, hosts = "", []
+        batches: dict[str, list[tuple[str, str]]] = {"ipv4": [], "ipv6": []}
         for number, host in enumerate(HOSTS):
             near, far = HOSTS[number - 1], HOSTS[number - 2]
-            # a route to an address leads through one host only, so each host is a router to another one
-            world += attempts(host, shown[host], "ipv4", shown[near]["host"][0])
-            hosts.append((near, attempts(host, shown[host], "ipv6", shown[far]["host"][1])))
-        runs = [pool.submit(fleet.run, machine, TRY, lines) for machine, lines in [("world", world), *hosts]]
-        names = [words[0].split(":") for run in runs for words in run.result()]
+            batches["ipv4"].append(("world", attempts(host, shown[host], "ipv4", shown[near]["host"][0])))
+            batches["ipv6"].append((near, attempts(host, shown[host], "ipv6", shown[far]["host"][1])))
+
+        def run(version: str) -> set[str]:
+            """One batch after the other: hosts have the same docker0, and a batch routes to a host through another."""
+            found = [fleet.run(machine, TRY, lines) for machine, lines in batches[version]]
+            return {words[0] for lines in found for words in lines}
+
+        passed: set[str] = set()
+        for _round in range(ROUNDS):
+            passed = passed.union(*pool.map(run, batches))
+            if len([name for name in passed if name.endswith("-published")]) == PUBLISHED * len(HOSTS):
+                break
+    names = [name.split(":") for name in passed]
     print(json.dumps({host: sorted(what for where, what in names if where == host) for host in HOSTS}, indent=2))
 
 

@@ -89,7 +89,7 @@ def test_the_configuration_is_persistent(host, part):
 def test_a_rule_that_another_program_adds_while_the_table_is_loaded_is_a_difference(host):
     script = "/etc/fleetnet/apply-firewall"
     rule = "nft insert rule ip fleetnet forward counter comment intruder"
-    host.check_output(f"sed 's|nft -f /etc/fleetnet/firewall.nft|& \\&\\& {rule}|' {script} | sh")
+    host.check_output(f"sed 's|apply_sysctl \\&\\& nft -f /etc/fleetnet/firewall.nft|& \\&\\& {rule}|' {script} | sh")
     assert "intruder" in host.check_output("nft list chain ip fleetnet forward")
     assert "table\tip fleetnet\tcontent" in host.run(f"{script} --check").stdout
     host.check_output(script)

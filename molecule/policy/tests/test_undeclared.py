@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
 import subprocess
+import sys
 import time
 
 import pytest
@@ -33,7 +35,7 @@ def passed(inventory):
     """Run the same probes now."""
     fleet = pathlib.Path(inventory).resolve().parent.name
     program = pathlib.Path(__file__).parent.parent / "openness.py"
-    command = [program, f"{os.environ['MOLECULE_PROJECT_DIRECTORY']}/script/fleet", fleet]
+    command = [sys.executable, program, f"{os.environ['MOLECULE_PROJECT_DIRECTORY']}/script/fleet", fleet]
     return lambda: json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
@@ -58,14 +60,15 @@ def reboot(inventory, name, seconds=60):
     """Reboot a host and wait until its containers serve."""
     host = testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory)
     before = host.check_output("systemctl show --property=UserspaceTimestampMonotonic")
-    host.run("systemctl reboot")
+    with contextlib.suppress(RuntimeError):  # testinfra's error if the SSH connection ends
+        host.run("systemctl reboot")
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
             booted = host.run("systemctl show --property=UserspaceTimestampMonotonic").stdout.strip()
             if booted not in ("", before) and host.run(READY).rc == 0:
                 return
-        except RuntimeError:  # testinfra's error for a failed SSH connection
+        except RuntimeError:
             pass
         time.sleep(0.5)
     raise AssertionError(f"{name} is not ready {seconds} s after a reboot")
