@@ -89,7 +89,7 @@ def _planned(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[st
             unavailable = isinstance(error, EngineError) and error.status is None
             if unavailable or changed.intersection(_DEPENDS_ON.get(part.name, ())):
                 return None
-            raise _failed(part, str(error), _together({})) from error
+            raise _failed(part, str(error), {}) from error
     if not any(result.get("changed") for result in results.values()):
         for warning in warnings:
             task.warn(warning)

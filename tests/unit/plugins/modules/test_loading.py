@@ -48,7 +48,7 @@ SHIPPED = {
     "packet_trace": Shipped(35, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
     "probe_observer": Shipped(23, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
     "reachability_info": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
-    "remote_api": Shipped(37, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
+    "remote_api": Shipped(39, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 
 

@@ -214,25 +214,6 @@ def test_the_firewall_script_prints_differences(run, tmp_path):
     ]
 
 
-# A host on which another program changes the table as soon as it is loaded.
-CHANGED = """
-sysctl() { :; }
-nft() { case "$*" in *list*ip6*) return 1 ;; *list*) echo changed ;; esac; }
-iptables() { return 1; }
-ip6tables() { return 1; }
-unshare() { echo planned; }
-"""
-
-
-def test_a_change_by_another_program_while_rules_are_applied_is_a_difference(run, tmp_path):
-    (tmp_path / "60-fleetnet.conf").write_text("# nothing\n")
-    (tmp_path / "firewall.nft").write_text("table ip fleetnet {\n}\n")
-    applied = run(FIREWALL_PART, firewall.SCRIPT, CHANGED, "")
-    assert (applied.returncode, applied.stderr) == (0, "")
-    checked = run(FIREWALL_PART, firewall.SCRIPT, CHANGED, "--check")
-    assert parse_lines(checked.stdout) == [("table", "ip fleetnet", "content", "as planned", "different")]
-
-
 @pytest.mark.parametrize(("part", "script"), PARTS, ids=lambda each: getattr(each, "name", ""))
 def test_a_check_waits_for_the_end_of_an_application(tmp_path, part, script):
     text = part_files(part, script)[part.script].text.replace("/var/lib/fleetnet", str(tmp_path))

@@ -424,4 +424,4 @@ def test_another_pinned_subnet_is_offered_outside_of_the_supernet():
     with pytest.raises(Conflicts) as caught:
         check_conflicts(plan_of(fleet, HOSTS), {"h1": report(resolver=["172.30.0.9"])})
     (conflict,) = caught.value.conflicts
-    assert conflict.alternative == "Set docker_fleet_networks[0].subnet to 10.128.0.0/24, which is free on all hosts"
+    assert conflict.alternative == "set docker_fleet_networks[0].subnet to 10.128.0.0/24, which is free on all hosts"
