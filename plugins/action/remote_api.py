@@ -11,7 +11,6 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.certificates import (
@@ -26,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils.authority import (
     check_provided,
     require_cryptography,
 )
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import HostAction, documentation_of
 
 Json = t.Dict[str, t.Any]
 
@@ -33,23 +33,21 @@ CONTENTS = ("ca_certificate", "certificate", "private_key")
 CONTROLLER_OPTIONS = ("authority", "names")  # the module does not get them
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(HostAction):
     """The action."""
 
-    _supports_check_mode = True
+    MODULE = "remote_api"
+    DOCUMENTATION = documentation_of(MODULE)
 
-    def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
-        result: Json = super().run(tmp, task_vars)
-        given = {name: value for name, value in self._task.args.items() if value is not None}
+    def run_module(self, arguments: Json, task_vars: Json) -> Json:
+        given = {name: value for name, value in arguments.items() if value is not None}
         host_args = {name: value for name, value in given.items() if name not in CONTROLLER_OPTIONS}
-        host = str((task_vars or {})["inventory_hostname"])
+        host = str(task_vars["inventory_hostname"])
         try:
             issued, contents = self._contents(given, host)
         except (FleetnetError, OSError) as error:
             raise AnsibleActionFail(str(error)) from None
-        result.update(
-            self._execute_module("fleetnet.docker.remote_api", {**host_args, **contents}, task_vars=task_vars)
-        )
+        result = super().run_module({**host_args, **contents}, task_vars)
         result["issued"] = issued
         result["changed"] = bool(result.get("changed") or issued)
         return result

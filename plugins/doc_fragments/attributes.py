@@ -21,6 +21,9 @@ attributes:
   idempotent:
     description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
     support: full
+  async:
+    description: Supports use with the C(async) keyword.
+    support: none
 """
 
     # For modules that only read.
@@ -38,4 +41,7 @@ attributes:
   idempotent:
     description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
     support: full
+  async:
+    description: Supports use with the C(async) keyword.
+    support: none
 """

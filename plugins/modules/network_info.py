@@ -417,9 +417,11 @@ network_info:
           returned: success
           type: str
         protocol:
-          description: Number of the routing protocol. Routes of this collection have 213, the kernel's own 2.
+          description:
+            - Number of the routing protocol, or its name if iproute2 reports only that. Routes of this collection have
+              213, the kernel's own 2.
           returned: success
-          type: int
+          type: raw
         table:
           description: Number of the routing table. The main table is 254.
           returned: success

@@ -311,29 +311,10 @@ interrupted:
 networks:
   description:
     - The declared networks after the task, by name. In check mode those that would be created are missing.
+    - Each has C(id), C(driver), C(bridge), the name of the Linux bridge and null for other drivers, C(subnets),
+      C(gateways), and C(managed), whether the network has the label of this collection.
   returned: success
   type: dict
-  contains:
-    id:
-      description: The id of the network.
-      type: str
-    driver:
-      description: The driver.
-      type: str
-    bridge:
-      description: The name of the Linux bridge; null for other drivers.
-      type: str
-    subnets:
-      description: The subnets.
-      type: list
-      elements: str
-    gateways:
-      description: The gateways.
-      type: list
-      elements: str
-    managed:
-      description: Whether the network has the label of this collection.
-      type: bool
   sample:
     web:
       id: 7d86d31b1478e7cca9ebed7e73aa0fdeec46c5ca29497431d3007d2d9e15ed99

@@ -15,9 +15,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     HOST_KEYS,
     PREFIX,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import ErrorList, InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
+    ErrorList,
+    FleetnetError,
+    InvalidValue,
+)
 
 Variables = t.Dict[str, t.Any]
+#: All variables of this collection and its roles.
+COLLECTION_PREFIX = "docker_"
 _FLEET_VARIABLES = tuple(PREFIX + key for key in FLEET_KEYS)
 
 
@@ -83,7 +89,9 @@ class Inventory:
         """A host's raw variables. Cached, since merging them is expensive."""
         raw: t.Mapping[str, t.Any] | None = self._raws.get(host)
         if raw is None:
-            raw = self._raws[host] = self._hostvars.raw_get(host)
+            raw = self._hostvars.raw_get(host)
+            check_facts(host, raw.get("ansible_facts"))
+            self._raws[host] = raw
         return raw
 
     def _read(self, host: str, keys: t.Iterable[str]) -> Variables:
@@ -98,6 +106,19 @@ class Inventory:
             templated = self._hostvars[host]
             values = {name: templated[name] for name in values}
         return {name: _plain(value) for name, value in values.items()}
+
+
+def check_facts(host: str, facts: t.Any) -> None:
+    """Raise FleetnetError if a host's facts set variables that only the inventory and the command line may set.
+
+    Facts come from the host, outrank the inventory, and may be cached from an earlier run.
+    """
+    names = sorted(str(name) for name in facts or () if str(name).startswith(COLLECTION_PREFIX))
+    if names:
+        raise FleetnetError(
+            f"host {host}: its facts set {', '.join(ascii(name) for name in names[:5])}, which only the inventory may "
+            f"set. Clear its cached facts, examine the host, and leave it out until then: --limit '!{host}'."
+        )
 
 
 def _may_be_template(value: t.Any) -> bool:

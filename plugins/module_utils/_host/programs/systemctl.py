@@ -9,11 +9,11 @@ import os
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import (
     HostManager,
     manager_refusal,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 
 UnitProperties = t.Dict[str, str]

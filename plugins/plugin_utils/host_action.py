@@ -1,0 +1,113 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running a module on a host that may be compromised: of its answer only the documented part reaches Ansible."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import resource
+import typing as t
+from pathlib import Path
+
+import yaml
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import (
+    Documentation,
+    documented_part,
+)
+
+Result = t.Dict[str, t.Any]
+
+#: Memory that the process of a task may use for a host's answer, in bytes. The process handles only this host.
+MEMORY = 1 << 30
+_MODULES = Path(__file__).parents[1] / "modules"
+_INTERNAL = "_ansible_"  # ansible-core removes such keys of the host, and adds its own
+
+
+def documentation_of(module: str) -> dict[str, Documentation]:
+    """RETURN of a module of this collection. The module is not imported, since it may run on hosts only."""
+    tree = ast.parse((_MODULES / f"{module}.py").read_text(encoding="utf-8"))
+    (text,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["RETURN"]
+    )
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    documentation: dict[str, Documentation] = yaml.load(text, Loader=loader)
+    # Modules that return facts about the host refer to the module that documents them.
+    if "network_info" in documentation and "contains" not in documentation["network_info"]:
+        documentation["network_info"] = documentation_of("network_info")["network_info"]
+    return documentation
+
+
+class HostAction(ActionBase):  # type: ignore[misc]
+    """Runs a module of this collection on a host. ``DOCUMENTATION`` is what the module may return."""
+
+    _supports_check_mode = True
+    # The answer of an asynchronous task arrives with async_status, which does not reduce it.
+    _supports_async = False
+    MODULE: t.ClassVar[str]
+    DOCUMENTATION: t.ClassVar[t.Mapping[str, Documentation]]
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        result: Result = super().run(tmp, task_vars)
+        result.update(self.run_module(self._task.args, task_vars or {}))
+        return result
+
+    def run_module(self, arguments: Result, task_vars: Result) -> Result:
+        """Run the module, and return the documented part of its answer, or a failure."""
+        try:
+            with _limited_memory():
+                answer = self._execute_module(f"fleetnet.docker.{self.MODULE}", arguments, task_vars=task_vars)
+            return self._reduced(answer)
+        except (MemoryError, RecursionError):
+            reason = f"the answer is deeply nested, or needs more than {MEMORY >> 20} MiB of memory. It is ignored."
+            return {"failed": True, "msg": reason}
+        except FleetnetError as error:
+            return {"failed": True, "msg": f"answer of module {self.MODULE}: {error}"}
+
+    def _reduced(self, answer: Result) -> Result:
+        facts = (
+            {}
+            if self._discovered_interpreter_key is None
+            else {self._discovered_interpreter_key: self._discovered_interpreter}
+        )
+        internal = {key: value for key, value in answer.items() if key.startswith(_INTERNAL)}
+        of_host = {key: value for key, value in answer.items() if key not in internal}
+        if of_host.get("ansible_facts") == facts:
+            del of_host["ansible_facts"]
+        reduced = documented_part(of_host, self.DOCUMENTATION)
+        if reduced.warning:
+            reduced.kept["warnings"] = [*(reduced.kept.get("warnings") or ()), reduced.warning]
+        if facts:
+            reduced.kept["ansible_facts"] = facts
+        return {**reduced.kept, **internal}
+
+
+@contextlib.contextmanager
+def _limited_memory() -> t.Iterator[None]:
+    """Limit the memory of this process, which Ansible starts for each task of each host."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = _used_memory()
+    limit = used + MEMORY if used else resource.RLIM_INFINITY
+    if used and hard not in (resource.RLIM_INFINITY, -1):
+        limit = min(limit, hard)
+    if used and (soft in (resource.RLIM_INFINITY, -1) or limit < soft):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _used_memory() -> int | None:
+    """The process's address space in bytes. None where /proc does not report it: there is no limit there."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError):
+        return None
+    return pages * resource.getpagesize()

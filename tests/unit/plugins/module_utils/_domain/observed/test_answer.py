@@ -1,0 +1,126 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Of a host's answer the documented part is kept, and what the reports contain is documented."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import answer
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.container_interfaces import Interface
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
+    ContainerReport,
+    ControlPath,
+    EndpointReport,
+    EngineInfo,
+    NetworkReport,
+    SubnetReport,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import (
+    LinkReport,
+    RouteReport,
+)
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import documentation_of
+
+DOCUMENTED: dict[str, t.Any] = {
+    "name": {"type": "str"},
+    "count": {"type": "int"},
+    "share": {"type": "float"},
+    "labels": {"type": "dict"},
+    "value": {"type": "raw"},
+    "items": {"type": "list", "elements": "dict", "contains": {"name": {"type": "str"}}},
+    "words": {"type": "list", "elements": "str"},
+}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"changed": True, "name": "a", "count": 1, "share": 1, "labels": {"any": [1]}, "value": {"b": None}},
+        {"items": [{"name": "a"}, {"name": None}, None], "words": [], "failed": False, "msg": ""},
+        {"name": None, "items": None, "warnings": [{"any": 1}], "diff": [{"before": "", "after": ""}], "rc": 1},
+    ],
+)
+def test_documented_keys_are_kept(given):
+    assert answer.documented_part(given, DOCUMENTED) == (given, [])
+
+
+def test_other_keys_are_dropped_and_named():
+    given = {"name": "a", "ansible_facts": {}, "items": [{"name": "a", "x\n": 1}], "labels": {"x": 1}}
+    kept, dropped = answer.documented_part(given, DOCUMENTED)
+    assert kept == {"name": "a", "items": [{"name": "a"}], "labels": {"x": 1}}
+    assert dropped == ["'ansible_facts'", "items[0].'x\\n'"]
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"name": ["a"]}, "name: ['a']: must be of type str"),
+        ({"count": True}, "count: True: must be of type int"),
+        ({"share": "1"}, "share: '1': must be of type float"),
+        ({"items": [{"name": 1}]}, "items[0].name: 1: must be of type str"),
+        ({"words": ["a", 1]}, "words[1]: 1: must be of type str"),
+        ({"failed": "no"}, "failed: 'no': must be of type bool"),
+    ],
+)
+def test_another_type_is_an_error(given, place):
+    with pytest.raises(FleetnetError) as caught:
+        answer.documented_part(given, DOCUMENTED)
+    assert str(caught.value).startswith(f"{place}, as documented. The answer is ignored.")
+
+
+def nested(levels: int) -> t.Any:
+    value: t.Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        ("a" * (answer.MOST_CHARACTERS - len("value")), "a" * answer.MOST_CHARACTERS),
+        ([0] * (answer.MOST_VALUES - 2), [0] * answer.MOST_VALUES),
+        (nested(answer.MOST_LEVELS - 2), nested(answer.MOST_LEVELS)),
+        ({"k" * (answer.MOST_CHARACTERS - len("value")): 0}, {"k" * answer.MOST_CHARACTERS: 0}),
+    ],
+    ids=["characters", "values", "levels", "keys"],
+)
+def test_the_size_is_limited(inside, outside):
+    assert answer.documented_part({"value": inside}, DOCUMENTED).kept == {"value": inside}
+    with pytest.raises(
+        FleetnetError, match=r"the answer has more than 1000000 values, 16777216 characters or 24 levels"
+    ):
+        answer.documented_part({"value": outside}, DOCUMENTED)
+
+
+INFO = documentation_of("network_info")["network_info"]["contains"]
+
+
+@pytest.mark.parametrize(
+    ("report", "documented"),
+    [
+        (EngineInfo, INFO["engine"]),
+        (NetworkReport, INFO["networks"]),
+        (SubnetReport, INFO["networks"]["contains"]["subnets"]),
+        (ContainerReport, INFO["containers"]),
+        (EndpointReport, INFO["containers"]["contains"]["networks"]),
+        (Interface, INFO["containers"]["contains"]["interfaces"]),
+        (LinkReport, INFO["links"]),
+        (RouteReport, INFO["routes"]),
+        (ControlPath, INFO["control_path"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_reports_are_as_documented(report, documented):
+    texts = {name: text.removesuffix(" | None").split("[")[0] for name, text in _annotations(report).items()}
+    types = {name: "raw" if " | " in text else text for name, text in texts.items()}
+    assert types == {name: each["type"] for name, each in documented["contains"].items()}
+
+
+def _annotations(report: t.Any) -> dict[str, str]:
+    return {name: getattr(each, "__forward_arg__", str(each)) for name, each in report.__annotations__.items()}
