@@ -337,3 +337,16 @@ def test_an_inventory_in_which_every_file_must_be_valid(controller):
     controller.run(inventory="", **strict)
     assert controller.held()["hosts"] == {"h1": "10.64.0.0/20"}
     assert "changed=0" in controller.run(inventory="", **strict)
+
+
+def test_facts_of_a_host_do_not_set_variables_of_the_collection(controller):
+    controller.declare(["h1", "h2"])
+    facts = {"ansible.builtin.set_fact": {"docker_fleet_underlay_address": "192.0.2.9", "cacheable": True}}
+    facts["when"] = "inventory_hostname == 'h2'"
+    play = [{"hosts": "docker_fleet", "gather_facts": False, "tasks": [facts, *COMPARE[0]["tasks"]]}]
+    (controller.folder / "facts.yml").write_text(yaml.safe_dump(play))
+    output = controller.run(playbook=str(controller.folder / "facts.yml"), fails=True)
+    assert (
+        "host h2: its facts set 'docker_fleet_underlay_address', which only the inventory may set. Clear its cached"
+    ) in output
+    assert not controller.lock.exists()
