@@ -69,6 +69,7 @@ options:
         description:
           - A folder on the controller for C(ca.pem), C(ca-key.pem), C(hosts/) and C(clients/). It has mode 0700, its
             files 0600. Protect it, because its keys give root access to all of these hosts.
+          - A folder with files of something else is an error.
           - C(clients/NAME) is a folder for the environment variable E(DOCKER_CERT_PATH).
         type: path
         required: true

@@ -47,7 +47,9 @@ except ImportError:
 CA_FILE, CA_KEY_FILE = "ca.pem", "ca-key.pem"
 CERT_FILE, KEY_FILE = "cert.pem", "key.pem"
 SKEW = datetime.timedelta(hours=1)  # clocks of hosts differ
-_IGNORE = "# Private keys: not for version control.\n*\n"
+# The first file of an authority's folder, which marks it.
+_MARK, _IGNORE = ".gitignore", b"# Private keys: not for version control.\n*\n"
+_LOCK, _TEMPORARY = ".lock", ".new."
 
 
 def require_cryptography() -> None:
@@ -69,22 +71,39 @@ class Folder:
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
-        """Exclude the actions of other hosts, which run at the same time and share the authority."""
+        """Exclude the actions of other hosts, which run at the same time and share the authority.
+
+        Raises FleetnetError if the folder is in use for something else.
+        """
+        self._check_mark()
         if not self._write:
             yield
             return
         os.makedirs(self._path, mode=0o700, exist_ok=True)
-        with open(os.path.join(self._path, ".lock"), "w", encoding="utf-8") as file:
+        with open(os.path.join(self._path, _LOCK), "w", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             self.protect()
             yield
+
+    def _check_mark(self) -> None:
+        try:
+            names = [name for name in os.listdir(self._path) if name != _LOCK and not name.startswith(_TEMPORARY)]
+        except FileNotFoundError:
+            return
+        if names and self.read(_MARK) != _IGNORE:
+            raise FleetnetError(
+                f"{self._path}: is not empty and is not the folder of an authority. Choose an empty folder, or one that "
+                "does not exist: authority.folder, in the role docker_remote_api_folder."
+            )
 
     def protect(self) -> None:
         """Set the modes of existing files, which a copy of the folder may lack."""
         for folder, _folders, files in os.walk(self._path):
             os.chmod(folder, 0o700)
             for name in files:
-                os.chmod(os.path.join(folder, name), 0o600)
+                path = os.path.join(folder, name)
+                if not os.path.islink(path):  # its target is outside of the folder
+                    os.chmod(path, 0o600)
 
     def path(self, name: str) -> str:
         return os.path.join(self._path, name)
@@ -111,7 +130,7 @@ class Folder:
         for part in ["", *name.split("/")[:-1]]:
             folder = os.path.join(folder, part)
             os.makedirs(folder, mode=0o700, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new.")  # mode 0600
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=_TEMPORARY)  # mode 0600
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -173,7 +192,7 @@ class Authority:
             key = ec.generate_private_key(ec.SECP256R1())
         self.reasons.append(f"authority: {reason}")
         certificate = self._sign_itself(key)
-        self._folder.write(".gitignore", _IGNORE.encode())
+        self._folder.write(_MARK, _IGNORE)
         self._folder.write(CA_KEY_FILE, _key_bytes(key))
         self._folder.write(CA_FILE, certificate.public_bytes(serialization.Encoding.PEM))
         return key, certificate

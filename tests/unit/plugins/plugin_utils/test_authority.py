@@ -77,6 +77,39 @@ def test_modes_are_corrected(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "ca-key.pem").stat().st_mode) == 0o600
 
 
+def test_the_target_of_a_link_keeps_its_mode(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.touch(0o644)
+    target.chmod(0o644)
+    issue(tmp_path / "folder")
+    (tmp_path / "folder/link").symlink_to(target)
+    issue(tmp_path / "folder")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("write", [True, False])
+@pytest.mark.parametrize("mark", [None, "# *.pyc"])
+def test_a_folder_of_something_else_is_an_error(tmp_path: Path, write: bool, mark: str | None) -> None:
+    (tmp_path / "project.yml").touch(0o644)
+    (tmp_path / "project.yml").chmod(0o644)
+    tmp_path.chmod(0o755)
+    if mark is not None:
+        (tmp_path / ".gitignore").write_text(mark)
+    before = sorted(tmp_path.iterdir())
+    message = r"is not empty and is not the folder of an authority\. Choose an empty"
+    with pytest.raises(FleetnetError, match=message), Folder(str(tmp_path), write).locked():
+        pass
+    assert sorted(tmp_path.iterdir()) == before
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path, tmp_path / "project.yml")] == [0o755, 0o644]
+
+
+def test_a_folder_whose_first_file_was_not_completed_is_used(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".new.abc").touch()
+    issue(tmp_path)
+    assert (tmp_path / "ca.pem").exists()
+
+
 def test_a_second_run_issues_nothing(tmp_path: Path) -> None:
     first, tls = issue(tmp_path)
     assert first == ["authority: missing", "server h1: missing", "client admin: missing"]
