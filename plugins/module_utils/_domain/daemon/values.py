@@ -26,7 +26,7 @@ _Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 _ADDRESS_FORM = {4: "10.64.0.1/24", 6: "fd00:64::1/64"}
 _NUMBER = r"(0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10})"
-_MARK = re.compile(rf"{_NUMBER}(/{_NUMBER})?$")
+_MARK = re.compile(rf"{_NUMBER}(/{_NUMBER})?\Z")
 
 
 def anything(_option: str, _value: t.Any, _config: Json) -> None:

@@ -27,7 +27,7 @@ POLICY_KEYS = ("from", "ports", "protocol", "to")
 # Valid values instead of invalid ones, to find the errors of the other keys.
 _STAND_INS: t.Mapping[str, t.Any] = {"from": ANY, "to": ANY, "ports": None}
 # An end that starts like an address is parsed as one.
-_LIKE_AN_ADDRESS = re.compile(r"^[0-9a-fA-F.:]+(/\d*)?$")
+_LIKE_AN_ADDRESS = re.compile(r"^[0-9a-fA-F.:]+(/\d*)?\Z")
 
 
 def parse_policy(
@@ -129,12 +129,12 @@ def _parse_end(
 def _port_hint(entry: object) -> str:
     """The valid form of what looks like ports in another notation."""
     text = str(entry).replace(" ", "")
-    if re.match(r"^[\d,-]+$", text) and "," in text:
+    if re.match(r"^[\d,-]+\Z", text) and "," in text:
         return f" Write [{', '.join(filter(None, text.split(',')))}]."
-    found = re.match(r"^(\d+(?:-\d+)?)/(tcp|udp)$", text, re.IGNORECASE)
+    found = re.match(r"^(\d+(?:-\d+)?)/(tcp|udp)\Z", text, re.IGNORECASE)
     if found:
         return f" Write ports: {found[1]} and protocol: {found[2].lower()}."
-    found = re.match(r"^(?:.*:)?(\d+):(\d+)$", text)
+    found = re.match(r"^(?:.*:)?(\d+):(\d+)\Z", text)
     if found:
         return f" A line names the port of the container, not that of the host. Write {found[2]}."
     return ""
@@ -147,7 +147,7 @@ def _parse_ports(fields: Fields) -> tuple[tuple[int, int], ...]:
     entries = value if isinstance(value, (list, tuple)) else [value]
     ranges = []
     for entry in entries:
-        found = re.match(r"^(\d+)(?:-(\d+))?$", str(entry)) if not isinstance(entry, bool) else None
+        found = re.match(r"^(\d+)(?:-(\d+))?\Z", str(entry)) if not isinstance(entry, bool) else None
         low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
         if not 1 <= low <= high <= 65535:
             raise fields.fail(

@@ -60,6 +60,7 @@ INVALID: list[tuple[dict[str, t.Any], str]] = [
     ({"ip6tables": True}, "experimental"),
     ({"firewall-backend": "ipchains"}, "iptables or nftables"),
     ({"bridge-accept-fwmark": "0x1/"}, "MARK or MARK/MASK"),
+    ({"bridge-accept-fwmark": "0x1\n"}, "MARK or MARK/MASK"),
     ({"ip6tables": True, "iptables": False}, "requires iptables: true on engines before 27.0"),
     ({"bridge": "br0", "bip": "10.64.0.1/24"}, "daemon.json names the bridge br0"),
     ({"bridge": "br0", "bip6": "fd00::1/64"}, "daemon.json names the bridge br0"),
