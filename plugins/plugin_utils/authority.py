@@ -92,8 +92,8 @@ class Folder:
             return
         if names and self.read(_MARK) != _IGNORE:
             raise FleetnetError(
-                f"{self._path}: is not empty and is not the folder of an authority. Choose an empty folder, or one that "
-                "does not exist: authority.folder, in the role docker_remote_api_folder."
+                f"{self._path}: is not empty and is not the folder of an authority. Choose an empty folder, or one "
+                "that does not exist: authority.folder, in the role docker_remote_api_folder."
             )
 
     def protect(self) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import printable
 
 #: The documentation of a key as in RETURN: ``type``, and for structures ``contains`` or ``elements``.
 Documentation = t.Mapping[str, t.Any]
@@ -72,6 +73,9 @@ class Answer(t.NamedTuple):
 def documented_part(answer: t.Mapping[str, t.Any], documentation: t.Mapping[str, Documentation]) -> Answer:
     """Reduce the answer of a module to ``documentation`` (RETURN) and to what Ansible returns for every module.
 
+    In its text, characters that are not printable are escaped. Only texts outside of documented structures, such as a
+    diff or a message, have several lines.
+
     Raises FleetnetError if a value has another type than documented, or if the answer is too large.
     """
     _check_size(answer)
@@ -94,8 +98,9 @@ def _record(
 
 def _value(value: t.Any, documentation: Documentation, place: str, dropped: list[str]) -> t.Any:
     kind = documentation["type"]
+    lines = "." not in place and "[" not in place
     if value is None or kind == "raw":
-        return value
+        return _escaped(value, lines)
     # In Python a bool is an int.
     if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "bool"):
         raise FleetnetError(
@@ -107,6 +112,17 @@ def _value(value: t.Any, documentation: Documentation, place: str, dropped: list
     if isinstance(value, list):
         element: Documentation = {"type": documentation.get("elements", "raw"), "contains": contains}
         return [_value(item, element, f"{place}[{number}]", dropped) for number, item in enumerate(value)]
+    return _escaped(value, lines)
+
+
+def _escaped(value: t.Any, lines: bool) -> t.Any:
+    """``value`` with escaped texts. Other types than JSON's are those of ansible-core's own messages."""
+    if isinstance(value, str):
+        return value if value.isprintable() else printable(value, lines)
+    if isinstance(value, dict):
+        return {_escaped(key, False): _escaped(item, lines) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item, lines) for item in value]
     return value
 
 

@@ -56,6 +56,26 @@ def test_other_keys_are_dropped_and_named():
     assert dropped == ["'ansible_facts'", "items[0].'x\\n'"]
 
 
+ESCAPE, MARK, LINE = "\x1b[2J", "\N{RIGHT-TO-LEFT OVERRIDE}", "web\nok: [h1]"
+
+
+def test_text_of_structures_is_one_printable_line():
+    given = {
+        "items": [{"name": LINE}],
+        "words": [f"{MARK}a", f"{ESCAPE}\t\x00\x9b\udc80\ufffe\u2028"],
+        "name": f"two\nlines\t{ESCAPE}\r",
+        "labels": {LINE: {"a": ["b\n"]}},
+        "value": {"before": "a\n\x07"},
+    }
+    assert answer.documented_part(given, DOCUMENTED).kept == {
+        "items": [{"name": r"web\nok: [h1]"}],
+        "words": [r"\u202ea", r"\x1b[2J\t\x00\x9b\udc80\ufffe\u2028"],
+        "name": "two\nlines\t\\x1b[2J\\r",
+        "labels": {r"web\nok: [h1]": {"a": ["b\n"]}},
+        "value": {"before": "a\n\\x07"},
+    }
+
+
 @pytest.mark.parametrize(
     ("given", "place"),
     [

@@ -1,0 +1,21 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text from hosts that a terminal, a report or a page shows. Pure."""
+
+from __future__ import annotations
+
+_LINES = "\n\t"
+
+
+def printable(text: str, lines: bool = False) -> str:
+    r"""Escape control characters, direction marks, separators and unassigned characters, as in ``\x1b``.
+
+    They could forge lines, hide text, change a terminal, or make XML invalid. ``lines`` keeps line feeds and tabs.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or (lines and each in _LINES) else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
