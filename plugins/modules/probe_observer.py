@@ -154,8 +154,16 @@ complete:
   description: Whether the observer ran without interruption. If V(false), a missing probe may have arrived.
   returned: if O(state=stopped)
   type: bool
+overflowed:
+  description:
+    - The containers that received more probes than the observer records, for example because another container
+      floods them. A missing probe may have arrived there. Of other containers no probe is missing.
+  returned: if O(state=stopped)
+  type: list
+  elements: str
 """
 
+import dataclasses
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -184,13 +192,13 @@ def start(module: AnsibleModule) -> dict[str, t.Any]:
 
 def stop(module: AnsibleModule) -> dict[str, t.Any]:
     if module.check_mode:
-        return {"changed": False, "arrivals": [], "complete": False}
+        return {"changed": False, "arrivals": [], "complete": False, "overflowed": []}
     record = Observer().stop()
     if not record.complete:
         module.warn(
             "the probe observer is no longer running on this host: its lifetime is over, or its process was killed"
         )
-    return {"changed": False, "arrivals": record.arrivals, "complete": record.complete}
+    return {"changed": False, **dataclasses.asdict(record)}
 
 
 def observe(module: AnsibleModule) -> dict[str, t.Any]:

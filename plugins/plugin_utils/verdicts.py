@@ -27,8 +27,7 @@ def read_verdicts(
     """Return a verdict on each probe. ``arguments`` are those of ARGUMENT_SPEC."""
     policy = Policy.from_data(arguments["policy"])
     results = inventory.registered(arguments["results"])
-    arrivals = inventory.registered(arguments["arrivals"])
-    seen = verdict.index_arrivals({host: found.get("arrivals", ()) for host, found in arrivals.items()})
+    arrivals = verdict.Arrivals(inventory.registered(arguments["arrivals"]))
     # A host without probes skips its task, so its result has no list.
     pending = {host: iter(found.get("results", ())) for host, found in results.items()}
     first_token = arguments["first_token"]
@@ -38,5 +37,6 @@ def read_verdicts(
     # The same endpoints give the same probes in the same order as in fleet_probes, so results need no identifier.
     for probe in probes:
         result = next(pending.get(probe.source.host, iter(())), None)
-        verdicts.append(verdict.judge(probe, result, verdict.arrivals_of(seen, probe, result)))
+        seen = arrivals.of(probe, result)
+        verdicts.append(verdict.judge(probe, result, seen, arrivals.complete(probe)))
     return verdicts

@@ -34,6 +34,7 @@ _WORST = (BLOCKED, LEAKING, CHANGED, UNTRIED)
 # States by verdict.
 _STATES = {
     VerdictKind.NOT_TRIED: UNTRIED,
+    VerdictKind.NOT_OBSERVED: UNTRIED,
     VerdictKind.BLOCKED: BLOCKED,
     VerdictKind.NO_ANSWER: BLOCKED,
     VerdictKind.NAME_UNRESOLVED: BLOCKED,

@@ -20,6 +20,10 @@ _OWNERS = {Owner.OURS: "rule of this collection", Owner.DOCKER: "Docker's rule",
 
 _PROBLEMS = {
     VerdictKind.NOT_TRIED: "not tried: {reason}",
+    VerdictKind.NOT_OBSERVED: (
+        "not proven: host {host} did not record all probes that arrived at container {container}, so whether this one "
+        "arrived is not known"
+    ),
     VerdictKind.BLOCKED: "does not pass ({result}); expected to pass: {declared_by}",
     VerdictKind.NO_ANSWER: "arrives, but no answer returns ({outcome})",
     VerdictKind.SOURCE_REWRITTEN: "passes, but the source address is changed to {addresses}",
@@ -88,6 +92,8 @@ def problem(verdict: Verdict) -> str | None:
         declared_by=verdict.probe.declared_by,
         name=verdict.probe.name,
         target=verdict.probe.target.address,
+        host=verdict.probe.target.host,
+        container=verdict.probe.target.container,
     )
 
 

@@ -20,6 +20,7 @@ class VerdictKind(enum.Enum):
 
     AS_DECLARED = "as_declared"
     NOT_TRIED = "not_tried"
+    NOT_OBSERVED = "not_observed"  # whether it arrived is not known
     # The probe is allowed, and
     BLOCKED = "blocked"  # does not arrive
     NO_ANSWER = "no_answer"  # arrives, but the answer does not return
@@ -68,15 +69,25 @@ class Verdict:
         return self.kind in _PASSED or (self.as_declared and self.probe.declared_by is not None)
 
 
-def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str]) -> Verdict:
+def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str], observed: bool = True) -> Verdict:
     """Return the verdict on a probe.
 
     ``result`` is the prober's, None if its host failed; ``arrivals`` are the source addresses observed at the target.
+    ``observed`` is False if arrivals at the target may be missing.
     """
     if result is None:
         return Verdict(probe, VerdictKind.NOT_TRIED)
     kind, addresses = _kind(probe, result, arrivals)
+    if not observed and not arrivals and _depends_on_arrivals(probe, kind):
+        kind = VerdictKind.NOT_OBSERVED
     return Verdict(probe, kind, result["outcome"], result.get("detail") or "", addresses)
+
+
+def _depends_on_arrivals(probe: Probe, kind: VerdictKind) -> bool:
+    """Whether an arrival would change a verdict that was given without one."""
+    if kind is VerdictKind.AS_DECLARED:
+        return probe.declared_by is None
+    return kind is VerdictKind.ANSWERED_BY_ANOTHER or (kind is VerdictKind.BLOCKED and probe.protocol == "udp")
 
 
 def _kind(probe: Probe, result: Data, arrivals: t.Sequence[str]) -> tuple[VerdictKind, tuple[str, ...]]:
@@ -108,31 +119,37 @@ def _kind_of_name(probe: Probe, result: Data) -> tuple[VerdictKind, tuple[str, .
     return VerdictKind.AS_DECLARED, ()
 
 
-Arrivals = t.Dict[t.Tuple[t.Any, ...], t.List[str]]
+class Arrivals:
+    """The source addresses of what ``probe_observer`` saw, by probe as it arrived."""
 
+    def __init__(self, answers: t.Mapping[str, Data]) -> None:
+        """``answers`` are those of ``probe_observer`` by host."""
+        self._incomplete = {host for host, answer in answers.items() if not answer.get("complete", True)}
+        self._overflowed = {(host, name) for host, answer in answers.items() for name in answer.get("overflowed") or ()}
+        self._hosts = frozenset(answers)
+        self._index: dict[tuple[t.Any, ...], list[str]] = {}
+        for host, answer in answers.items():
+            for arrival in answer.get("arrivals") or ():
+                place = (host, arrival["destination"], arrival["protocol"], arrival["port"] or None)
+                for mark in (("token", arrival["token"]), ("source port", arrival.get("source_port"))):
+                    self._index.setdefault((*place, *mark), []).append(arrival["source"])
 
-def index_arrivals(arrivals: t.Mapping[str, t.Sequence[Data]]) -> Arrivals:
-    """Return the source addresses of what ``probe_observer`` saw on each host, by probe as it arrived."""
-    index: Arrivals = {}
-    for host, seen in arrivals.items():
-        for arrival in seen:
-            place = (host, arrival["destination"], arrival["protocol"], arrival["port"] or None)
-            for mark in (("token", arrival["token"]), ("source port", arrival.get("source_port"))):
-                index.setdefault((*place, *mark), []).append(arrival["source"])
-    return index
+    def of(self, probe: Probe, result: Data | None) -> list[str]:
+        """Return the source addresses from which a probe arrived.
 
+        A TCP probe carries its token in its source port. If the container already uses that port, the prober takes
+        another one and reports it.
+        """
+        place = (probe.target.host, probe.target.address, probe.protocol, probe.port)
+        port = (result or {}).get("source_port")
+        if probe.protocol == "tcp" and port is not None:
+            return self._index.get((*place, "source port", port), [])
+        return self._index.get((*place, "token", probe.token), [])
 
-def arrivals_of(index: Arrivals, probe: Probe, result: Data | None) -> list[str]:
-    """Return the source addresses from which a probe arrived.
-
-    A TCP probe carries its token in its source port. If the container already uses that port, the prober takes another
-    one and reports it.
-    """
-    place = (probe.target.host, probe.target.address, probe.protocol, probe.port)
-    port = (result or {}).get("source_port")
-    if probe.protocol == "tcp" and port is not None:
-        return index.get((*place, "source port", port), [])
-    return index.get((*place, "token", probe.token), [])
+    def complete(self, probe: Probe) -> bool:
+        """Whether no arrival at the target of a probe is missing."""
+        host = probe.target.host
+        return host in self._hosts - self._incomplete and (host, probe.target.container) not in self._overflowed
 
 
 def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
@@ -143,7 +160,7 @@ def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
     chosen: dict[tuple[t.Any, ...], Verdict] = {}
     for verdict in verdicts:
         probe = verdict.probe
-        if not verdict.as_declared and probe.name is None:
+        if not verdict.as_declared and verdict.kind is not VerdictKind.NOT_OBSERVED and probe.name is None:
             kind = probe.target.version, probe.protocol, probe.packet is None, verdict.passed, probe.declared_by is None
             path = probe.source.host, probe.source.network, probe.target.host, probe.target.network
             chosen.setdefault((*path, *kind), verdict)

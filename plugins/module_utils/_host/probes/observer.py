@@ -24,6 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace, allow_descriptors
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.observer_process import (
     END_MARK,
+    OVERFLOWED,
     Capture,
     Listener,
     listen,
@@ -38,10 +39,14 @@ _STOP_TIMEOUT = 60.0
 
 @dataclasses.dataclass(frozen=True)
 class ObserverRecord:
-    """What an observer has recorded. ``complete`` is False if none ran, or it ended before it was stopped."""
+    """What an observer has recorded. ``complete`` is False if none ran, or it ended before it was stopped.
+
+    ``overflowed`` are the containers that received more than the observer records: arrivals at these may be missing.
+    """
 
     arrivals: list[dict[str, t.Any]]
     complete: bool
+    overflowed: list[str]
 
 
 class Observer:
@@ -115,16 +120,20 @@ class Observer:
 
     def _read(self, alive: bool) -> ObserverRecord:
         arrivals: list[dict[str, t.Any]] = []
+        overflowed: list[str] = []
         ended = False
         try:
             with open(self._arrivals_file, encoding="utf-8") as file:
                 for line in file:
                     ended = line == END_MARK
-                    if not ended:
-                        arrivals.append(json.loads(line))
+                    entry = {} if ended else json.loads(line)
+                    if OVERFLOWED in entry:
+                        overflowed = entry[OVERFLOWED]
+                    elif not ended:
+                        arrivals.append(entry)
         except (FileNotFoundError, ValueError):  # no observer ran, or it was killed while it wrote a line
             ended = False
-        return ObserverRecord(arrivals, alive and ended)
+        return ObserverRecord(arrivals, alive and ended, overflowed)
 
 
 def _private_folder(path: str) -> None:

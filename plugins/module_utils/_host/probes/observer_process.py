@@ -14,21 +14,34 @@ import os
 import selectors
 import signal
 import socket
+import struct
 import time
 import types
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.bpf_filter import encode, probe_filter
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import Arrival, parse_arrival
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import (
+    MAGIC,
+    TOKENS,
+    Arrival,
+    parse_arrival,
+)
 
 # The last line of the record of an observer that was stopped.
 END_MARK = '"end"\n'
+# The key of the line before it: the containers of which arrivals are missing in the record.
+OVERFLOWED = "overflowed"
 
 # The name of the process in `ps`: at most 15 characters.
 _PROCESS_NAME = "fleetnet-probes"
 
-# More arrivals than any verification has: limits memory and disk if something floods the namespaces.
-_ARRIVALS_MAX = 200000
+# More arrivals than any verification has, at one container and at all: limits memory and disk if a container floods.
+MOST_ARRIVALS_OF_CONTAINER = TOKENS + 10_000
+_MOST_ARRIVALS = 400_000
+# Packets, connections or datagrams of a socket that are handled before it is the next socket's turn.
+_ROUND = 256
+# What may still be in a socket's buffer at the end: _RECEIVE_BUFFER / the kernel's memory for a small packet.
+_LAST_ROUND = 16_384
 
 # Constants that Python's socket module lacks (linux/if_ether.h, asm-generic/socket.h, linux/if_packet.h).
 _ETH_P_IP = 0x0800
@@ -36,10 +49,14 @@ _ETH_P_IPV6 = 0x86DD
 _SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _PACKET_HOST = 0
+_SOL_PACKET = 263
+_PACKET_STATISTICS = 6
 
 _RECEIVE_BUFFER = 4 << 20
 _DATAGRAM = 4096
 _BACKLOG = 1024
+# The answer to a datagram. It is not a probe: two listeners never answer each other, whoever started it.
+_ANSWER = b"arrived"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,18 +69,20 @@ class Capture:
 
 @dataclasses.dataclass(frozen=True)
 class Listener:
-    """A socket on a free port: it accepts and closes connections, and sends datagrams back."""
+    """A socket on a free port: it accepts and closes connections, and answers the datagrams that are probes."""
 
     socket: socket.socket
 
     def serve(self) -> None:
-        """Answer everything received."""
+        """Answer what was received, at most _ROUND times."""
         with contextlib.suppress(OSError):  # nothing left to read
-            while True:
+            for _ in range(_ROUND):
                 if self.socket.type == socket.SOCK_STREAM:
                     self.socket.accept()[0].close()
-                else:
-                    self.socket.sendto(*self.socket.recvfrom(_DATAGRAM))
+                    continue
+                data, sender = self.socket.recvfrom(_DATAGRAM)
+                if data.startswith(MAGIC):
+                    self.socket.sendto(_ANSWER, sender)
 
 
 def open_listener(address: str, protocol: str, port: int) -> Listener | None:
@@ -130,17 +149,61 @@ def listen(
     for each in listeners:
         selector.register(each.socket, selectors.EVENT_READ, each)
     selector.register(sigterm.reader, selectors.EVENT_READ)
-    seen: set[tuple[str, Arrival]] = set()
     with os.fdopen(arrivals, "w", encoding="utf-8") as file:
+        record = _Record(file)
         while not sigterm.received and time.monotonic() < deadline:
             events = selector.select(max(0.0, deadline - time.monotonic()))
             for key, _mask in events:
                 if isinstance(key.data, Listener):
                     key.data.serve()
-            _write(file, [key.data for key, _mask in events if isinstance(key.data, Capture)], seen)
-        _write(file, captures, seen)  # what arrived before the signal
-        if sigterm.received:
-            file.write(END_MARK)
+                elif isinstance(key.data, Capture):
+                    record.write(key.data, _ROUND)
+            file.flush()
+        for capture in captures:  # what arrived before the signal
+            record.write_last(capture)
+        record.end(complete=sigterm.received)
+
+
+class _Record:
+    """The arrivals, each once. Limited, so that what one container receives hides no arrival at another one."""
+
+    def __init__(self, file: t.TextIO) -> None:
+        self._file = file
+        self._seen: dict[str, set[Arrival]] = {}
+        self._count = 0
+        self._overflowed: set[str] = set()
+
+    def write(self, capture: Capture, most: int) -> bool:
+        """Write what ``capture`` has received, at most ``most`` packets. Returns whether that was all."""
+        seen = self._seen.setdefault(capture.container, set())
+        for _ in range(most):
+            try:
+                packet, sender = capture.socket.recvfrom(256)  # headers, options and the beginning of the payload
+            except OSError:  # nothing left to read, or an interface went down, which does not end the observer
+                return True
+            arrival = parse_arrival(packet) if sender[2] == _PACKET_HOST else None
+            if arrival is None or arrival in seen:
+                continue
+            if len(seen) >= MOST_ARRIVALS_OF_CONTAINER or self._count >= _MOST_ARRIVALS:
+                self._overflowed.add(capture.container)
+                continue
+            seen.add(arrival)
+            self._count += 1
+            self._file.write(json.dumps(dict(dataclasses.asdict(arrival), container=capture.container)) + "\n")
+        return False
+
+    def write_last(self, capture: Capture) -> None:
+        """Write what is left. A container of which packets were lost has overflowed."""
+        complete = self.write(capture, _LAST_ROUND)
+        _packets, dropped = struct.unpack("II", capture.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+        if dropped or not complete:
+            self._overflowed.add(capture.container)
+
+    def end(self, complete: bool) -> None:
+        """Write the containers that have overflowed, and the end mark if the record is complete."""
+        self._file.write(json.dumps({OVERFLOWED: sorted(self._overflowed)}) + "\n")
+        if complete:
+            self._file.write(END_MARK)
 
 
 class _Sigterm:
@@ -160,23 +223,3 @@ class _Sigterm:
 def _name_process() -> None:
     with open("/proc/self/comm", "w", encoding="utf-8") as file:
         file.write(_PROCESS_NAME)
-
-
-def _write(file: t.TextIO, captures: t.Sequence[Capture], seen: set[tuple[str, Arrival]]) -> None:
-    for capture in captures:
-        for arrival in _received(capture.socket):
-            if (capture.container, arrival) not in seen and len(seen) < _ARRIVALS_MAX:
-                seen.add((capture.container, arrival))
-                file.write(json.dumps(dict(dataclasses.asdict(arrival), container=capture.container)) + "\n")
-    file.flush()
-
-
-def _received(opened: socket.socket) -> t.Iterator[Arrival]:
-    while True:
-        try:
-            packet, sender = opened.recvfrom(256)  # headers, options and the beginning of the payload
-        except OSError:  # nothing left to read, or an interface went down, which does not end the observer
-            return
-        arrival = parse_arrival(packet) if sender[2] == _PACKET_HOST else None
-        if arrival is not None:
-            yield arrival

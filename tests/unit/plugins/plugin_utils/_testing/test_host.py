@@ -65,7 +65,7 @@ class FakeHost:
         if state == "started":
             return {"observed": []}
         tokens = range(40000) if self._arrives else ()
-        return {"arrivals": [{"token": token} for token in tokens], "complete": self.observes}
+        return {"arrivals": [{"token": token} for token in tokens], "complete": self.observes, "overflowed": []}
 
 
 WEB = a_container("web", endpoint("web", "10.64.1.2/24", "fd00:1::2/64"))
@@ -235,7 +235,7 @@ def test_datagrams_are_observed_at_their_destination(arrives, target):
 def test_an_observer_that_ended_early_is_an_error():
     fleet, (tested, _other) = a_fleet("timeout", arrives=False)
     tested.observes = False
-    with pytest.raises(AssertionError, match=r"its observer ended too early"):
+    with pytest.raises(AssertionError, match=r"the observer there did not record everything"):
         fleet.host("h1").container("web").reaches("db", 53, "udp")
 
 

@@ -162,6 +162,7 @@ def test_differences_are_drawn_where_they_belong(fleet):
     ("kind", "expected"),
     [
         ("not_tried", UNTRIED),
+        ("not_observed", UNTRIED),
         ("blocked", BLOCKED),
         ("no_answer", BLOCKED),
         ("source_rewritten", CHANGED),

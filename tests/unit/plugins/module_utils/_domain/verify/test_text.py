@@ -61,6 +61,11 @@ VERDICTS = [
         Verdict(NAME, K.NAME_RESOLVES_ELSEWHERE, "reply", "NOERROR", ("10.64.9.9",)),
         "name web resolves to 10.64.9.9 instead of 10.64.17.2",
     ),
+    (
+        Verdict(DENIED, K.NOT_OBSERVED, "timeout"),
+        "not proven: host h2 did not record all probes that arrived at container db, so whether this one arrived is "
+        "not known",
+    ),
 ]
 
 

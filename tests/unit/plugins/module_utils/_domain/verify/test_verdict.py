@@ -9,10 +9,9 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import (
+    Arrivals,
     Verdict,
     VerdictKind,
-    arrivals_of,
-    index_arrivals,
     judge,
     to_explain,
 )
@@ -47,6 +46,45 @@ def test_judge(probe, result, arrivals, passed, kind):
     assert (verdict.kind, verdict.passed, verdict.as_declared) == (kind, passed, kind is K.AS_DECLARED)
 
 
+@pytest.mark.parametrize(
+    ("probe", "result", "arrivals", "kind"),
+    [
+        (ALLOWED, REPLY, OWN, K.AS_DECLARED),
+        (ALLOWED, REPLY, OTHER, K.SOURCE_REWRITTEN),
+        (ALLOWED, REPLY, [], K.NOT_OBSERVED),
+        (ALLOWED, TIMEOUT, [], K.BLOCKED),
+        (ALLOWED, None, [], K.NOT_TRIED),
+        (UDP, TIMEOUT, [], K.NOT_OBSERVED),
+        (DENIED, TIMEOUT, [], K.NOT_OBSERVED),
+        (DENIED, TIMEOUT, OWN, K.ARRIVES_THOUGH_DENIED),
+        (DENIED, REPLY, [], K.LEAK),
+        (DENIED, ERROR, [], K.NOT_TRIED),
+    ],
+)
+def test_a_verdict_that_depends_on_missing_arrivals(probe, result, arrivals, kind):
+    verdict = judge(probe, result, arrivals, observed=False)
+    assert (verdict.kind, verdict.passed) == (
+        kind,
+        kind in (K.AS_DECLARED, K.SOURCE_REWRITTEN, K.LEAK, K.ARRIVES_THOUGH_DENIED),
+    )
+    assert to_explain([verdict], 9) == ([verdict] if kind not in (K.NOT_OBSERVED, K.AS_DECLARED) else [])
+
+
+@pytest.mark.parametrize(
+    ("answers", "complete"),
+    [
+        ({"h2": {"arrivals": [], "complete": True, "overflowed": []}}, True),
+        ({"h2": {"arrivals": [], "complete": True, "overflowed": ["other"]}}, True),
+        ({"h2": {"arrivals": [], "complete": True, "overflowed": [ALLOWED.target.container]}}, False),
+        ({"h2": {"arrivals": [], "complete": False, "overflowed": []}}, False),
+        ({"h1": {"arrivals": [], "complete": True, "overflowed": [ALLOWED.target.container]}}, False),
+        ({}, False),
+    ],
+)
+def test_arrivals_at_a_target_are_missing(answers, complete):
+    assert Arrivals(answers).complete(ALLOWED) == complete
+
+
 def test_a_verdict_has_the_facts():
     assert judge(ALLOWED, None, []).outcome is None
     error = judge(ALLOWED, ERROR, [])
@@ -74,11 +112,11 @@ def test_a_name_must_resolve_to_its_container(result, kind, addresses):
 
 def test_arrivals_are_found_by_target_and_token():
     arrival = {"destination": DB2.address, "protocol": "tcp", "port": 5432, "token": 0, "source_port": 20000}
-    index = index_arrivals({"h2": [{**arrival, "source": "10.64.1.2"}]})
-    assert arrivals_of(index, ALLOWED, None) == ["10.64.1.2"]
-    assert arrivals_of(index, ALLOWED, {"source_port": 20000}) == ["10.64.1.2"]
-    assert arrivals_of(index, ALLOWED, {"source_port": 43210}) == []
-    assert arrivals_of(index, DENIED, None) == []
+    index = Arrivals({"h2": {"arrivals": [{**arrival, "source": "10.64.1.2"}]}})
+    assert index.of(ALLOWED, None) == ["10.64.1.2"]
+    assert index.of(ALLOWED, {"source_port": 20000}) == ["10.64.1.2"]
+    assert index.of(ALLOWED, {"source_port": 43210}) == []
+    assert index.of(DENIED, None) == []
 
 
 FAILURES = [

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import socket
+import struct
 import typing as t
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ProbeRequest
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes import observer_process
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.observer import Observer
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sender import ProbeRun
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
@@ -111,7 +114,7 @@ def test_it_ends_after_its_lifetime_and_the_record_is_incomplete(path: Path, obs
 
 def test_without_an_observer_the_record_is_empty(observer: Observer) -> None:
     record = observer.stop()
-    assert (record.arrivals, record.complete) == ([], False)
+    assert (record.arrivals, record.complete, record.overflowed) == ([], False, [])
 
 
 def test_another_process_with_its_number_is_left_alone(tmp_path: pathlib.Path) -> None:
@@ -157,3 +160,67 @@ def test_it_listens_on_free_ports_as_long_as_it_runs(path: Path, observer: Obser
         taken.accept()[0].close()  # the container's own server received it
         assert observer.stop().complete
         assert outcomes() == ["refused", "reply", "refused", "refused"]
+
+
+def arrivals_at(record: t.Any, container: str) -> int:
+    return sum(arrival["container"] == container for arrival in record.arrivals)
+
+
+def flood(path: Path, count: int) -> None:
+    send(path, *(ProbeRequest("here", "10.2.0.2", "udp", 9, token) for token in range(count)))
+
+
+def test_a_flood_at_a_container_hides_no_arrival_at_another(
+    path: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observer_process, "MOST_ARRIVALS_OF_CONTAINER", 10)
+    observer.start({"here": path.here, "there": path.there}, 30)
+    flood(path, 11)
+    ProbeRun(0.4, 3, 100).run([(ProbeRequest("there", "10.1.0.2", "icmp", None, 1), path.there)])
+    record = observer.stop()
+    assert record.complete
+    assert (arrivals_at(record, "there"), arrivals_at(record, "here"), record.overflowed) == (10, 1, ["there"])
+
+
+def test_a_limit_that_is_not_exceeded(path: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observer_process, "MOST_ARRIVALS_OF_CONTAINER", 10)
+    observer.start({"there": path.there}, 30)
+    flood(path, 10)
+    record = observer.stop()
+    assert (len(record.arrivals), record.overflowed, record.complete) == (10, [], True)
+
+
+def test_packets_that_the_kernel_drops_are_missing(
+    path: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observer_process, "_RECEIVE_BUFFER", 1)  # the kernel's minimum, a few packets
+    pid = observer.start({"here": path.here, "there": path.there}, 30)
+    os.kill(pid, signal.SIGSTOP)
+    flood(path, 100)
+    os.kill(pid, signal.SIGCONT)
+    record = observer.stop()
+    assert record.complete
+    assert record.overflowed == ["there"]
+    assert arrivals_at(record, "there") < 100
+
+
+def udp(source: tuple[str, int], target: tuple[str, int], data: bytes) -> bytes:
+    """An IPv4 packet with a UDP datagram, without checksums: the kernel completes the first and ignores the second."""
+    ends = [socket.inet_aton(source[0]), socket.inet_aton(target[0])]
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 0, 0, 0, 64, socket.IPPROTO_UDP, 0, *ends)
+    return header + struct.pack("!HHHH", source[1], target[1], 8 + len(data), 0) + data
+
+
+@pytest.mark.parametrize("source", [7003, 7004], ids=["from itself", "from the other listener"])
+@pytest.mark.parametrize("data", [b"fleetnet\0\1", b"fleetnetfleetnet", b"arrived", b""])
+def test_listeners_do_not_answer_each_other(path: Path, observer: Observer, source: int, data: bytes) -> None:
+    pid = observer.start({"there": path.there}, 30, [("10.2.0.2", "udp", 7003), ("10.2.0.2", "udp", 7004)])
+    with path.there.entered(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+        raw.sendto(udp(("10.2.0.2", source), ("10.2.0.2", 7003), data), ("10.2.0.2", 0))
+    # A listener that answers each answer never ends, so it is never asleep.
+    wait_until(
+        "the observer sleeps",
+        lambda: pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0],
+        lambda state: state == "S",
+    )
+    assert observer.stop().complete
