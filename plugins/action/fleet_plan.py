@@ -72,8 +72,7 @@ class ActionModule(FleetAction):
                 held = held.with_removed(arguments["removed"])
             without, renumber = frozenset(arguments["without"]), arguments["renumber"]
             if arguments["observed"]:
-                registered = inventory.registered(arguments["observed"])
-                reports = {host: result["network_info"] for host, result in registered.items()}
+                reports = inventory.reports(arguments["observed"])
                 plan = plan_around(lambda avoid: plan_fleet(inventory, held, without, renumber, avoid), reports)
                 if not renumber:
                     check_used_blocks(plan, reports)

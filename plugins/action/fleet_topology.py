@@ -44,13 +44,11 @@ class ActionModule(FleetAction):
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
-        reports: dict[str, Result] = {}
+        reports = inventory.reports(*arguments["observed"], with_failures=True)
         failures: dict[str, str] = {}
         parts: dict[str, Result] = {}
         for name in arguments["observed"]:
             for host, found in inventory.registered(name, with_failures=True).items():
-                if "network_info" in found:
-                    reports.setdefault(host, found["network_info"])
                 if found.get("failed") or found.get("unreachable"):
                     failures.setdefault(host, str(found.get("msg") or ""))
                 else:

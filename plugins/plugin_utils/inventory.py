@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
     FleetnetError,
     InvalidValue,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.report import checked_report
 
 Variables = t.Dict[str, t.Any]
 #: All variables of this collection and its roles.
@@ -83,6 +84,18 @@ class Inventory:
             result = self._raw(host).get(name)
             if result is not None and (with_failures or not (result.get("failed") or result.get("unreachable"))):
                 found[host] = result
+        return found
+
+    def reports(self, *names: str, with_failures: bool = False) -> dict[str, dict[str, t.Any]]:
+        """The ``network_info`` of the first of the registered results that has it, by host.
+
+        Raises FleetnetError that names the host if a report is invalid.
+        """
+        found: dict[str, dict[str, t.Any]] = {}
+        for name in names:
+            for host, result in self.registered(name, with_failures).items():
+                if host not in found and "network_info" in result:
+                    found[host] = checked_report(host, result["network_info"])
         return found
 
     def _raw(self, host: str) -> t.Mapping[str, t.Any]:

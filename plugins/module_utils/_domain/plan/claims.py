@@ -125,4 +125,5 @@ def _provisioned(report: Report) -> list[Prefix]:
         for network in report.get("networks", ())
         if network.get("managed") or network["name"] == "bridge"
         for subnet in network["subnets"]
+        if subnet["subnet"] is not None  # the engine's answer was not readable
     ]

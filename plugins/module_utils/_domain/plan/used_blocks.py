@@ -84,7 +84,8 @@ def _evidence(
         for network in report.get("networks", ()):
             if network.get("managed"):
                 for subnet in network["subnets"]:
-                    yield host.name, Prefix.parse(subnet["subnet"]), f"network {network['name']}"
+                    if subnet["subnet"] is not None:
+                        yield host.name, Prefix.parse(subnet["subnet"]), f"network {network['name']}"
         for route in report.get("routes", ()):
             holder = gateways.get(route["gateway"] or "")
             if holder is not None and route["protocol"] == ROUTE_PROTOCOL and "/" in route["destination"]:

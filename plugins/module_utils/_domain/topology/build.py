@@ -191,7 +191,7 @@ def _network_label(node: Node) -> tuple[str, ...]:
     have, wanted = node.observed, node.declared
     bridge = (have or {}).get("bridge") or (wanted or {}).get("bridge_name") or ""
     blocks = have["subnets"] if have else (wanted or {}).get("ipam_config", ())
-    subnets = [str(block["subnet"]) for block in blocks]
+    subnets = [str(block["subnet"]) for block in blocks if block["subnet"] is not None]
     # The engine names bridges by the network's id, which does not help a reader.
     plain = bridge in ("", node.name) or bridge.startswith("br-")
     title = node.name if plain else f"{node.name} ({bridge})"

@@ -1,0 +1,143 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check the report of a host, which may be compromised, before the controller uses it. Pure.
+
+``answer.py`` has limited it to the documented keys and types. Here are the forms of its values: which are never null,
+and which are addresses. So the code that compares reports with the plan can rely on both.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import types
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.container_interfaces import Interface
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
+    ContainerReport,
+    ControlPath,
+    EngineInfo,
+    NetworkReport,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import (
+    LinkReport,
+    RouteReport,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import Port
+
+_PARTS: t.Mapping[str, t.Any] = {
+    "engine": EngineInfo,
+    "networks": t.List[NetworkReport],
+    "containers": t.List[ContainerReport],
+    "links": t.List[LinkReport],
+    "routes": t.List[RouteReport],
+    "resolver": t.List[str],
+    "control_path": t.Optional[ControlPath],
+}
+# Lists whose elements are declared without a type, because their modules import that of the report.
+_ELEMENTS: t.Mapping[str, t.Any] = {"interfaces": t.List[Interface], "ports": t.List[Port]}
+
+_UNIONS = (t.Union, getattr(types, "UnionType", t.Union))
+
+_Parse = t.Callable[[str], object]
+_ADDRESS: tuple[_Parse, str] = (ipaddress.ip_address, "an IP address")
+_BLOCK: tuple[_Parse, str] = (Prefix.parse, "a block of IP addresses")
+_INTERFACE: tuple[_Parse, str] = (ipaddress.ip_interface, "an IP address with its prefix length")
+# By key, at any place of a report.
+_FORMS: t.Mapping[str, tuple[_Parse, str]] = {
+    "subnet": _BLOCK,
+    "ip_range": _BLOCK,
+    "destination": _BLOCK,
+    "gateway": _ADDRESS,
+    "ipv6_gateway": _ADDRESS,
+    "gateway_v6": _ADDRESS,
+    "host_address": _ADDRESS,
+    "resolver": _ADDRESS,
+    "client": _ADDRESS,
+    "server": _ADDRESS,
+    "addresses": _INTERFACE,
+    "ipv4": _INTERFACE,
+    "ipv6": _INTERFACE,
+}
+
+
+def checked_report(host: str, report: t.Any) -> dict[str, t.Any]:
+    """Return the report of a host (``network_info``). Raises FleetnetError with its name if a value is invalid."""
+    if not isinstance(report, dict):
+        raise _Invalid(host, "network_info", report, "a mapping").error
+    for part, hint in _PARTS.items():
+        if part in report:
+            try:
+                _check(report[part], hint, part, part)
+            except _Invalid as invalid:
+                invalid.host = host
+                raise invalid.error from None
+    return report
+
+
+class _Invalid(Exception):
+    """A value, its place, and what it must be."""
+
+    def __init__(self, host: str, place: str, value: t.Any, expected: str) -> None:
+        super().__init__(place)
+        self.host, self._place, self._value, self._expected = host, place, value, expected
+
+    @property
+    def error(self) -> FleetnetError:
+        text = ascii(self._value)
+        return FleetnetError(
+            f"host {self.host}: its report has {self._place}: {text if len(text) <= 60 else f'{text[:57]}...'}, which "
+            f"must be {self._expected}. The module or Python on this host may have been replaced. Examine the host, "
+            f"and leave it out until then: --limit '!{self.host}'."
+        )
+
+
+def _check(value: t.Any, hint: t.Any, key: str, place: str) -> None:
+    if t.get_origin(hint) in _UNIONS:
+        options = [each for each in t.get_args(hint) if each is not type(None)]
+        if value is None and len(options) < len(t.get_args(hint)):
+            return
+        # With several types, such as int | str, their forms differ.
+        hint = options[0] if len(options) == 1 else next((each for each in options if type(value) is each), options[0])
+    if hint is t.Any:
+        return
+    origin = t.get_origin(hint) or hint
+    if t.is_typeddict(hint):
+        _check_record(value, hint, place)
+    elif origin is list:
+        _require(isinstance(value, list), place, value, "a list")
+        for number, item in enumerate(value):
+            _check(item, t.get_args(hint)[0], key, f"{place}[{number}]")
+    elif origin is dict:
+        _require(isinstance(value, dict), place, value, "a mapping")
+        for name, item in value.items():
+            _check(item, t.get_args(hint)[1], "", f"{place}.{name}")
+    elif isinstance(origin, type):
+        known = isinstance(value, origin) and (origin is bool or not isinstance(value, bool))
+        _require(known, place, value, f"of type {origin.__name__}")
+        if key in _FORMS and origin is str:
+            _check_form(value, *_FORMS[key], place)
+
+
+def _check_record(value: t.Any, hint: t.Any, place: str) -> None:
+    _require(isinstance(value, dict), place, value, "a mapping")
+    for name, of_key in t.get_type_hints(hint).items():
+        if name in value:
+            _check(value[name], _ELEMENTS.get(name, of_key), name, f"{place}.{name}")
+        else:
+            _require(not hint.__total__, f"{place}.{name}", None, "set")
+
+
+def _check_form(value: str, parse: _Parse, expected: str, place: str) -> None:
+    try:
+        parse(value)
+    except ValueError:
+        raise _Invalid("", place, value, expected) from None
+
+
+def _require(condition: bool, place: str, value: t.Any, expected: str) -> None:
+    if not condition:
+        raise _Invalid("", place, value, expected)

@@ -1,0 +1,100 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each value of a host's report is replaced with others of its type: other hosts' plan is unchanged, or refused."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.report import checked_report
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import plan_around
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import host_slice, peers
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.used_blocks import check_used_blocks
+
+from ..planning import plan_of
+from .test_conflicts import DUAL, HOSTS
+
+SUBNET = {"subnet": "10.64.1.0/24", "gateway": "10.64.1.1", "ip_range": None, "aux_addresses": {"a": "10.64.1.9"}}
+REPORT: dict[str, t.Any] = {
+    "engine": {"version": "28.5.2", "api_version": "1.51", "live_restore": False, "iptables": True,
+               "firewall_backend": "iptables", "containers_running": 1},
+    "networks": [
+        {"name": "web", "id": "a" * 64, "driver": "bridge", "scope": "local", "internal": False, "attachable": False,
+         "managed": True, "labels": {"a": "b"}, "options": {"com.docker.network.bridge.name": "fn-web"},
+         "subnets": [SUBNET], "bridge": "fn-web", "ipv6": False},
+    ],
+    "links": [
+        {"name": "eth0", "index": 2, "kind": None, "mtu": 1450, "state": "up", "master": None,
+         "mac": "02:00:00:00:00:01", "addresses": ["192.0.2.1/24", "2001:db8::1/64"]},
+    ],
+    "routes": [
+        {"destination": "10.64.16.0/20", "gateway": "192.0.2.2", "device": "eth0", "protocol": 213, "table": 254,
+         "type": "unicast", "metric": None},
+        {"destination": "172.16.0.0/12", "gateway": None, "device": "eth0", "protocol": 4, "table": 254,
+         "type": "blackhole", "metric": 1},
+    ],
+    "resolver": ["192.0.2.53"],
+    "control_path": {"client": "192.0.2.9", "server": "192.0.2.1"},
+}  # fmt: skip
+LIES: dict[type, list[t.Any]] = {
+    str: [None, "", "x", "10.64.0.0/99", "300.1.1.1/8", "10.64.16.0/20", "::/0", "0.0.0.0/0", "{{ 1 }}", "10.64.0.1",
+          "²/³", "eth0\n", "fe80::1%eth0", "a" * 100_000],
+    int: [None, -1, 0, 1, 10**30],
+    bool: [None, True, False],
+    list: [None, [], [None]],
+    dict: [None, {}],
+}  # fmt: skip
+
+
+def places(value: t.Any, place: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
+    yield place
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*place, key))
+
+
+def at(report: t.Any, place: tuple[t.Any, ...]) -> t.Any:
+    for key in place:
+        report = report[key]
+    return report
+
+
+def outcome(report: t.Any) -> str:
+    """The plan of the other host with the report of host h1, or the refusal."""
+    try:
+        reports = {"h1": checked_report("h1", report)}
+        plan = plan_around(lambda avoid: plan_of(DUAL, HOSTS, held=HELD, avoid=avoid), reports)
+        check_used_blocks(plan, reports)
+        plan = fit_to_underlay(plan, reports)
+    except FleetnetError as error:
+        return f"refused: {error}"
+    return str((host_slice(plan, plan.hosts[1]), peers(plan)))
+
+
+HELD = plan_of(DUAL, HOSTS).leases
+PLACES = {".".join(map(str, place)): place for place in places(REPORT) if place}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_value_changes_nothing_or_is_refused_with_the_name_of_the_host(place):
+    honest = outcome(REPORT)
+    assert not honest.startswith("refused")
+    for lie in LIES.get(type(at(REPORT, place)), LIES[str]):
+        report = copy.deepcopy(REPORT)
+        at(report, place[:-1])[place[-1]] = lie
+        found = outcome(report)
+        if found.startswith("refused"):
+            assert "host h1" in found
+        else:
+            assert found == honest
+
+
+@pytest.mark.parametrize("part", REPORT)
+def test_a_part_is_missing(part):
+    assert outcome({name: value for name, value in REPORT.items() if name != part}) == outcome(REPORT)
