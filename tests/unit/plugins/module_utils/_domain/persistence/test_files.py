@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     parse_lines,
     sentence,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import names
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import script as firewall
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import (
     File,
@@ -23,7 +24,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     part_files,
     plan_files,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
+    FIREWALL_PART,
+    FOLDER,
+    ROUTES_PART,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import script as routes
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
 
@@ -181,6 +186,13 @@ iptables() {
 }
 ip6tables() { iptables "$@"; }
 """
+
+
+def test_the_firewall_script_reads_the_files_that_are_written():
+    files = {program: f"$etc/{program}.rules" for program in ("iptables", "ip6tables")}
+    assert "$etc/$1.rules" in firewall.SCRIPT.body
+    written = {"iptables": names.IPTABLES_FILE, "ip6tables": names.IP6TABLES_FILE}
+    assert written == {program: path.replace("$etc", FOLDER) for program, path in files.items()}
 
 
 def test_the_firewall_script_prints_differences(run, tmp_path):
