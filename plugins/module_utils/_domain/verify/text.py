@@ -43,6 +43,7 @@ _CAUSES = {
     CauseKind.INTERFACE_DOWN: "{where} is down",
     CauseKind.ADDRESS_MISSING: "{where} does not have address {address}; it has {observed}",
     CauseKind.NO_DEFAULT_ROUTE: "container {container} has no default route",
+    CauseKind.NO_GATEWAY: "bridge {bridge} does not have address {gateway}, the gateway of container {container}",
     CauseKind.NO_PEER: "{where} has no peer on the host",
     CauseKind.NOT_ON_BRIDGE: "{where} is not attached to bridge {bridge}",
     CauseKind.ON_ANOTHER_BRIDGE: "{where} is attached to bridge {observed} instead of {bridge}",
