@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import find_host_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     MOST_PAIRS,
     SPARE_TOKENS,
@@ -54,5 +55,6 @@ class ActionModule(FleetAction):
             "listen": {**dict.fromkeys(inventory.hosts, ()), **listeners(policy, endpoints)},
             "first_token": first_token,
             "endpoints": [endpoint._asdict() for endpoint in endpoints],
+            "host_ports": [each.to_data() for each in find_host_ports(policy, observed)],
             "unprobed": [each.to_data() for each in find_unprobed(policy, observed)],
         }
