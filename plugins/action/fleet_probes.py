@@ -38,7 +38,8 @@ class ActionModule(FleetAction):
     def work(self, inventory: Inventory, arguments: Result) -> Result:
         policy = Policy.from_data(arguments["policy"])
         reports = inventory.registered(arguments["observed"])
-        observed = {host: report["network_info"] for host, report in reports.items()}
+        # Hosts of another batch send no probes and do not observe arrivals, although they have reports.
+        observed = {host: report["network_info"] for host, report in reports.items() if host in inventory.batch}
         endpoints = find_endpoints(policy, observed, arguments["containers_per_network"])
         # Ports and identifiers differ between runs: rules for new connections do not apply to one that the kernel
         # still tracks from an earlier run.

@@ -63,11 +63,12 @@ class ActionModule(FleetAction):
         host_ports = [HostPort.from_data(item) for item in arguments["host_ports"]]
         if host_ports:
             lines += ["", "Policy lines to check:", *(f"  {text.host_port(each)}" for each in host_ports)]
-        left_out = [host for host in inventory.hosts if host not in results]
+        left_out = [host for host in inventory.hosts if host not in results or host not in inventory.batch]
         if left_out:
             lines += [
                 "",
-                f"NOT PROBED, so not proven: {', '.join(left_out)} (failed earlier, or excluded by --limit)",
+                f"NOT PROBED, so not proven: {', '.join(left_out)} (failed earlier, excluded by --limit, or in another "
+                "batch of serial)",
             ]
         Display().display("\n" + "\n".join(lines) + "\n")
         if arguments["report_dir"]:
