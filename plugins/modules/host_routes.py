@@ -89,7 +89,8 @@ options:
             Required without O(bridges[].bridge_name).
         type: str
       bridge_name:
-        description: The bridge's name, for a bridge without an IPv4 address.
+        description:
+          - The bridge's name, for a bridge without an IPv4 address. Mutually exclusive with O(bridges[].address).
         type: str
       address_v6:
         description: The IPv6 address with its prefix length that the bridge must have.

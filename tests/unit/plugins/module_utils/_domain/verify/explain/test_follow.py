@@ -266,7 +266,7 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
         {"h2": both(no_forward(error="Network is unreachable"), find(OURS, UNSET))},
         Cause(C.NO_ROUTE, "h2", TO, None, (UNSET,)),
     ),
-    "another gateway": ({"h2": lambda data: interface(data).update(gateway="10.64.17.9")}, Cause(C.LAST_SEEN, "h2", {})),
+    "own gateway": ({"h2": lambda data: interface(data).update(gateway="10.64.17.9")}, Cause(C.LAST_SEEN, "h2", {})),
     "a wrong last neighbour": (
         {"h2": lambda data: data["neighbours"][1].update(lladdr="02:ff")},
         Cause(C.WRONG_NEIGHBOUR, "h2",
