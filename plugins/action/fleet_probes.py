@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import find_host_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     MOST_PAIRS,
     SPARE_TOKENS,
@@ -36,7 +37,9 @@ class ActionModule(FleetAction):
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
         policy = Policy.from_data(arguments["policy"])
-        observed = inventory.reports(arguments["observed"])
+        reports = inventory.reports(arguments["observed"])
+        # Hosts of another batch send no probes and do not observe arrivals, although they have reports.
+        observed = {host: report for host, report in reports.items() if host in inventory.batch}
         endpoints = find_endpoints(policy, observed, arguments["containers_per_network"])
         # Ports and identifiers differ between runs: rules for new connections do not apply to one that the kernel
         # still tracks from an earlier run.
@@ -53,5 +56,6 @@ class ActionModule(FleetAction):
             "listen": {**dict.fromkeys(inventory.hosts, ()), **listeners(policy, endpoints)},
             "first_token": first_token,
             "endpoints": [endpoint._asdict() for endpoint in endpoints],
+            "host_ports": [each.to_data() for each in find_host_ports(policy, observed)],
             "unprobed": [each.to_data() for each in find_unprobed(policy, observed)],
         }

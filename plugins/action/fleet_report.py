@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import junit, matrix, text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint, count_pairs
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
@@ -39,6 +40,7 @@ class ActionModule(FleetAction):
         "group": {"type": "str", "default": "docker_fleet"},
         **verdicts.ARGUMENT_SPEC,
         "traces": {"type": "str"},
+        "host_ports": {"type": "list", "elements": "dict", "default": []},
         "unprobed": {"type": "list", "elements": "dict", "default": []},
         "summary": {"type": "list", "elements": "str", "default": []},
         "report_dir": {"type": "path"},
@@ -58,11 +60,15 @@ class ActionModule(FleetAction):
             lines += ["", "Not probed:", *(f"  {text.not_probed(each)}" for each in unprobed)]
         elif not found:
             lines[-1] += f" {_NO_CONTAINER}"
-        left_out = [host for host in inventory.hosts if host not in results]
+        host_ports = [HostPort.from_data(item) for item in arguments["host_ports"]]
+        if host_ports:
+            lines += ["", "Policy lines to check:", *(f"  {text.host_port(each)}" for each in host_ports)]
+        left_out = [host for host in inventory.hosts if host not in results or host not in inventory.batch]
         if left_out:
             lines += [
                 "",
-                f"NOT PROBED, so not proven: {', '.join(left_out)} (failed earlier, or excluded by --limit)",
+                f"NOT PROBED, so not proven: {', '.join(left_out)} (failed earlier, excluded by --limit, or in another "
+                "batch of serial)",
             ]
         Display().display("\n" + "\n".join(lines) + "\n")
         if arguments["report_dir"]:

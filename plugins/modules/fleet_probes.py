@@ -31,7 +31,7 @@ options:
   observed:
     description:
       - The name of the variable under which each host's result of M(fleetnet.docker.network_info) is registered, with
-        C(containers) gathered, and C(networks) for their MTU.
+        C(containers) gathered, C(networks) for their MTU, and C(ports) for RV(host_ports).
     type: str
     required: true
   containers_per_network:
@@ -99,6 +99,32 @@ endpoints:
       network: web
       address: 10.64.1.2
       mtu: 1500
+host_ports:
+  description:
+    - Policy lines that name the host's port of a published port instead of the container's. Empty without C(ports) in
+      the reports.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    line:
+      description: The line with its path.
+      type: str
+    host_port:
+      description: The host's port, which the line names.
+      type: int
+    port:
+      description: The container's port.
+      type: int
+    containers:
+      description: The containers that publish it, with their hosts.
+      type: list
+      elements: str
+  sample:
+    - line: "docker_fleet_policy[0]: world -> web: tcp/9000"
+      host_port: 9000
+      port: 80
+      containers: [shop on h1]
 unprobed:
   description: Running containers on networks of this collection that get no probes, by host and network.
   returned: success

@@ -54,6 +54,12 @@ options:
     type: list
     elements: dict
     default: []
+  host_ports:
+    description:
+      - The policy lines with a host's port that M(fleetnet.docker.fleet_probes) returned. The report names them.
+    type: list
+    elements: dict
+    default: []
   first_token:
     description: The value that M(fleetnet.docker.fleet_probes) returned.
     type: int

@@ -16,6 +16,10 @@ description:
   - The routes are written to C(/etc/fleetnet/routes). They are applied from there by this module, at boot, when Docker
     restarts, and by a timer that restores missing routes and removes unexpected ones.
   - Only routes of routing protocol 213, the mark of this collection, are changed or removed.
+  - Restores the IPv6 addresses of bridges. The kernel removes them when a bridge is set down, for example by C(ip link
+    set), and the engine sets them again only when it restarts. The addresses are written to
+    C(/etc/fleetnet/bridge-addresses) and applied in the same cases as the routes. A bridge that does not exist or is
+    down is not changed.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
 options:
@@ -71,6 +75,27 @@ options:
         type: list
         elements: str
         default: []
+  bridges:
+    description:
+      - The bridges of this host's networks with IPv6, and of docker0, as M(fleetnet.docker.fleet_plan) returns them in
+        RV(fleetnet.docker.fleet_plan#module:hosts) under C(bridges).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description:
+          - The bridge's IPv4 address with its prefix length, which identifies the bridge. The kernel preserves it.
+            Required without O(bridges[].bridge_name).
+        type: str
+      bridge_name:
+        description:
+          - The bridge's name, for a bridge without an IPv4 address. Mutually exclusive with O(bridges[].address).
+        type: str
+      address_v6:
+        description: The IPv6 address with its prefix length that the bridge must have.
+        type: str
+        required: true
 requirements:
   - iproute2 and systemd on the host
 seealso:
@@ -83,6 +108,7 @@ EXAMPLES = r"""
   fleetnet.docker.host_routes:
     host: "{{ inventory_hostname }}"
     peers: "{{ docker_fleet_plan.peers }}"
+    bridges: "{{ query('fleetnet.docker.fleet_slice', 'bridges', default=[]) | first }}"
 
 - name: Remove all routes of this collection
   fleetnet.docker.host_routes:
@@ -95,6 +121,14 @@ EXAMPLES = r"""
       - host: h2
         underlay_address: 192.0.2.2
         blocks: [10.64.16.0/20]
+
+- name: Restore the gateway of a network with IPv6 if its bridge is set down and up
+  fleetnet.docker.host_routes:
+    host: h1
+    peers: []
+    bridges:
+      - address: 10.64.1.1/24
+        address_v6: fd00:64:0:1::1/64
 """
 
 RETURN = r"""
@@ -105,19 +139,20 @@ routes:
   elements: str
   sample: [10.64.16.0/20 via 192.0.2.2]
 drift:
-  description: Missing and unexpected routes in the kernel, if the files were as planned.
+  description:
+    - Missing and unexpected routes in the kernel, and missing addresses of bridges, if the files were as planned.
   returned: success
   type: list
   elements: str
   sample: ["route 10.64.16.0/20 via 192.0.2.2 is missing"]
 differences:
-  description: How the host differed from the plan, in files, routes and units. Empty if nothing changed.
+  description: How the host differed from the plan, in files, routes, addresses and units. Empty if nothing changed.
   returned: success
   type: list
   elements: dict
   contains:
     kind:
-      description: Kind of the thing that differs, for example V(file), V(route) or V(unit).
+      description: Kind of the thing that differs, for example V(file), V(route), V(address) or V(unit).
       returned: success
       type: str
     name:

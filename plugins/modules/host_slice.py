@@ -102,12 +102,14 @@ differences:
     kind:
       description:
         - V(network) for a Docker network, V(daemon) for an option of the daemon, V(file) or V(firewalld) for a
-          file, V(unit) for a systemd unit, V(table), V(chain) or V(jump) for rules, V(route) for a route, V(sysctl)
-          for a kernel parameter, V(container) for a container that an interrupted run stopped.
+          file, V(unit) for a systemd unit, V(table), V(chain) or V(jump) for rules, V(route) for a route,
+          V(address) for an IPv6 address of a bridge, V(sysctl) for a kernel parameter, V(container) for a container
+          that an interrupted run stopped.
       returned: success
       type: str
     name:
-      description: The name of the network, option, file, unit, table, chain, route, kernel parameter or container.
+      description: The name of the network, option, file, unit, table, chain, route, address, kernel parameter or
+        container.
       returned: success
       type: str
     key:

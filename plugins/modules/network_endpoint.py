@@ -20,7 +20,9 @@ description:
     addresses on their own network V(bridge), and, until they are restarted, on networks whose subnet they chose. There
     the container may get another address; the module warns, also in check mode.
   - The module lets the engine check a declared address before it disconnects a running container. If the engine rejects
-    the address, the container stays connected.
+    the address, the container stays connected. So a declared address on a network whose subnet the engine chose is
+    rejected, also in check mode. If no running container is on the network, the engine cannot be queried, and check
+    mode only warns.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
   - fleetnet.docker.engine
@@ -162,6 +164,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_items import parse_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import (
     EndpointRequest,
+    doubtful_addresses,
     plan_endpoints,
     resolve,
 )
@@ -175,6 +178,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.conne
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.fixed_addresses import read_accepted
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
     read_container,
     read_networks,
@@ -188,14 +192,14 @@ def handle(module: AnsibleModule) -> dict[str, t.Any]:
     items = parse_endpoints(params["networks"])
     engine = connect(params)
     networks = read_networks(engine)
-    container = read_container(engine, params["container"], networks, must_exist=params["state"] == "present")
+    must_exist = params["state"] == "present"
+    container = read_container(engine, params["container"], networks, must_exist=must_exist)
     plan = NetworksPlan()
     if container is not None:
         # Addresses in use matter only for an item with an address that the container does not have.
+        found = resolve(items, networks, params["state"])
         addressed = [
-            network
-            for item, network in resolve(items, networks, params["state"])
-            if not {item.ipv4, item.ipv6} <= {None, *container.addresses_on(network)}
+            network for item, network in found if not {item.ipv4, item.ipv6} <= {None, *container.addresses_on(network)}
         ]
         request = EndpointRequest(
             items=items,
@@ -203,6 +207,7 @@ def handle(module: AnsibleModule) -> dict[str, t.Any]:
             state=params["state"],
             prune=params["prune"],
             taken=read_taken(engine, addressed),
+            accepted=read_accepted(engine, doubtful_addresses(found, container) if must_exist else ()),
         )
         plan = plan_endpoints(request, container, networks)
     warnings = list(plan.warnings)

@@ -42,6 +42,8 @@ class Inventory:
                 PREFIX + "group", group, "is not a group of the inventory. Create it with the fleet's hosts"
             )
         self.hosts = list(self.groups[group])
+        # The hosts that run the current tasks together: without those that failed, and with ``serial`` one batch.
+        self.batch = frozenset(task_vars.get("ansible_play_batch") or self.hosts)
         self._hostvars = task_vars["hostvars"]
         self._raws: dict[str, t.Mapping[str, t.Any]] = {}
 

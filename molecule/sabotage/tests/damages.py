@@ -55,7 +55,7 @@ ROUTES = "ip -force -batch /etc/fleetnet/routes"
 RULES = "/etc/fleetnet/apply-firewall"
 BACK = "inside ip route replace default via $GATEWAY; inside ip route replace default via $GATEWAY6"
 # Addresses and routes that the kernel removes when an interface goes down.
-BRIDGE_BACK = "ip address replace $GATEWAY6/64 dev fn-web nodad"
+BRIDGE_BACK = "/etc/fleetnet/apply-routes"
 INSIDE_BACK = f"inside ip address replace $OWN6/64 dev eth0 nodad; {BACK}"
 
 DAMAGES = {
@@ -237,6 +237,12 @@ DAMAGES = {
     ),
     "no IPv6 default route in the container": Damage(
         "inside ip -6 route del default", BACK, r"{host}: container web has no default route",
+        versions=(6,),
+    ),
+    "bridge down and up": Damage(
+        "ip link set fn-web down; ip link set fn-web up", BRIDGE_BACK,
+        r"{host}: bridge fn-web does not have address {gateway6}, the gateway of container web "
+        r"\(address {gateway6}/64 dev fn-web is missing\)",
         versions=(6,),
     ),
     "stale IPv6 neighbor": Damage(

@@ -50,8 +50,9 @@ _OF_BRIDGES: dict[str, _Fixed] = {
 _OF_ROUTED: dict[str, _Fixed] = {
     ENABLE_ICC: _Fixed(
         "true",
-        "the collection's rules allow all flows within a declared network. Remove the option, and separate the "
-        "containers by networks.",
+        "the engine separates containers on the same host only, and the collection's rules allow all flows within a "
+        "network of the fleet. Remove the option, and declare a network for each group of containers: flows between "
+        "networks are denied unless a policy line allows them.",
     ),
     GATEWAY_MODE_IPV4: _MODE,
     GATEWAY_MODE_IPV6: _MODE,
@@ -66,6 +67,12 @@ _OF_ROUTED: dict[str, _Fixed] = {
         "policy line from these addresses.",
     ),
 }
+# For a network of one host.
+_ICC_V6 = _Fixed(
+    "true",
+    "engines before 27 separate containers in IPv4 only, and the network has an IPv6 subnet. Remove this subnet, or "
+    "declare a network for each group of containers.",
+)
 
 
 def _fixed_options(driver: str, internal: bool) -> dict[str, _Fixed]:
@@ -74,9 +81,16 @@ def _fixed_options(driver: str, internal: bool) -> dict[str, _Fixed]:
     return {**_OF_ALL, **_OF_BRIDGES} if internal else {**_OF_ALL, **_OF_BRIDGES, **_OF_ROUTED}
 
 
-def check_driver_options(fields: Fields, driver: str, internal: bool) -> None:
-    """Raise InvalidValue for a driver option that the plan or the collection's rules overrule."""
-    fixed = _fixed_options(driver, internal)
+def check_driver_options(fields: Fields, driver: str, internal: bool, versions: t.Collection[int]) -> None:
+    """Raise InvalidValue for a driver option that the plan or the collection's rules overrule.
+
+    ``versions`` are the IP versions of the network.
+    """
+    fixed = dict(_fixed_options(driver, internal))
+    if ENABLE_ICC in fixed and fields.host:  # the collection's rules do not allow flows within it, only the engine's do
+        del fixed[ENABLE_ICC]
+        if 6 in versions:
+            fixed[ENABLE_ICC] = _ICC_V6
     for key, value in fields.pairs("driver_options") or ():
         if key in fixed and canonical_option(key, value) != fixed[key].value:
             raise fields.refuse(f"driver_options.{key}", value, f"cannot be set: {fixed[key].reason}")

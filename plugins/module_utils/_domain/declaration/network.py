@@ -277,7 +277,7 @@ def _parse_network(
 def _parse_driver_options(fields: Fields, driver: str, internal: bool, versions: t.Collection[int]) -> dict[str, str]:
     """The driver options, with ``mtu`` and ``bridge_name`` under the names that the engine has for them."""
     options: Pairs | None = read_driver_options(fields, driver)
-    check_driver_options(fields, driver, internal)
+    check_driver_options(fields, driver, internal, versions)
     check_mtu(fields, options, 6 in versions)
     return dict(options or ())
 

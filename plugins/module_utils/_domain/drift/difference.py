@@ -13,6 +13,7 @@ import json
 import typing as t
 
 # Kinds of things that differ.
+ADDRESS = "address"  # an address of a bridge
 CHAIN = "chain"  # an iptables chain of this collection
 CONTAINER = "container"  # a container that an interrupted run stopped
 DAEMON = "daemon"  # an option of the Docker daemon, by the value in effect
@@ -24,7 +25,7 @@ ROUTE = "route"
 SYSCTL = "sysctl"
 TABLE = "table"  # the nftables table of this collection
 UNIT = "unit"  # a systemd unit of this collection
-KINDS = (CHAIN, CONTAINER, DAEMON, FILE, FIREWALLD, JUMP, NETWORK, ROUTE, SYSCTL, TABLE, UNIT)
+KINDS = (ADDRESS, CHAIN, CONTAINER, DAEMON, FILE, FIREWALLD, JUMP, NETWORK, ROUTE, SYSCTL, TABLE, UNIT)
 
 # Keys that are not options of the thing.
 STATE = "state"  # whether it exists

@@ -357,7 +357,8 @@ def outside_blocks(policy: Policy, version: int, sources_only: bool = False) -> 
 
 
 def _unpublished(match: str) -> str:
-    return f'\t\t{match} ct status ! dnat counter drop comment "not published"'
+    # Not frames within one bridge, which br_netfilter passes to this hook.
+    return f'\t\t{match} ct status ! dnat fib daddr . iif oif missing counter drop comment "not published"'
 
 
 def _flow(direction: str, network: str) -> str:

@@ -57,7 +57,8 @@ class ContainerState:
 class EndpointRequest:
     """The task's options. ``taken`` are the addresses in use by network id, each with the container that has it.
 
-    An address that a stopped container has fixed is in use.
+    An address that a stopped container has fixed is in use. ``accepted`` are the engine's answers for
+    :func:`doubtful_addresses`, by network id and address; those that are missing are unknown.
     """
 
     items: tuple[EndpointItem, ...]
@@ -65,6 +66,7 @@ class EndpointRequest:
     state: str = "present"
     prune: bool = False
     taken: t.Mapping[str, t.Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    accepted: t.Mapping[tuple[str, str], bool] = dataclasses.field(default_factory=dict)
 
 
 def resolve(
@@ -84,6 +86,28 @@ def resolve(
         elif state == "present":
             raise InvalidValue(item.where("name"), item.network, "is not an existing network. Create it first.")
     return found
+
+
+def doubtful_addresses(
+    found: t.Iterable[tuple[EndpointItem, ObservedNetwork]], container: ContainerState
+) -> list[tuple[ObservedNetwork, IPAddress]]:
+    """Declared addresses that the engine may reject because it chose the subnet itself: only the engine knows."""
+    return [
+        (network, address)
+        for item, network in found
+        for address in (item.ipv4, item.ipv6)
+        if address is not None and _doubtful(address, item, network, container.attachments.get(network.id))
+    ]
+
+
+def _doubtful(address: IPAddress, item: EndpointItem, network: ObservedNetwork, current: Attachment | None) -> bool:
+    if current is not None:
+        fixed = address in current.addresses and address.version not in current.chosen
+        if fixed or not differences(item, current):
+            return False
+    definition = network.definition
+    local = network.name != DEFAULT_BRIDGE and definition.scope == "local"
+    return local and fits(address, definition) and may_be_rejected(address, definition)
 
 
 def differences(item: EndpointItem, current: Attachment) -> tuple[OptionDifference, ...]:
@@ -152,6 +176,7 @@ def plan_endpoints(
         if current is None:
             after = wanted(item, Attachment(container.id, container.name, container.running))
             _check(item, network, Attachment(container.id, container.name), after, request, container)
+            warnings += _doubts(item, network, current, request)
             joins.append(NetworkStep("connect", (_state(network),), (_state(network, after),)))
             continue
         found_ = differences(item, current)
@@ -159,6 +184,7 @@ def plan_endpoints(
             continue
         after = choices(wanted(item, current), network.name)[0]
         _check(item, network, current, after, request, container)
+        warnings += _doubts(item, network, current, request)
         warnings += _address_warnings(network, current, after)
         if not keeps_mac(current, after, request.version):
             warnings.append(
@@ -192,6 +218,29 @@ def _address_warnings(network: ObservedNetwork, before: Attachment, after: Attac
             yield (
                 f"{before.container!r} may get another address than {old} on network {network.name!r}: the engine "
                 "chose it, and does not accept it as a fixed address if it also chose the subnet"
+            )
+
+
+def _doubts(
+    item: EndpointItem, network: ObservedNetwork, current: Attachment | None, request: EndpointRequest
+) -> t.Iterator[str]:
+    """Yield a warning for each address that the engine may reject. Raises InvalidValue for one that it rejects."""
+    for option, address in (("ipv4_address", item.ipv4), ("ipv6_address", item.ipv6)):
+        if address is None or not _doubtful(address, item, network, current):
+            continue
+        accepted = request.accepted.get((network.id, str(address)))
+        if accepted is None:
+            yield (
+                f"the engine may reject address {address} on network {network.name!r}: if it chose the subnet, it does "
+                "not accept fixed addresses"
+            )
+        elif not accepted:
+            raise InvalidValue(
+                item.where(option),
+                str(address),
+                f"cannot be set: the engine chose the subnet of network {network.name!r}, and accepts fixed addresses "
+                "only in subnets that are set when a network is created. Create the network with a subnet, or remove "
+                "the address.",
             )
 
 

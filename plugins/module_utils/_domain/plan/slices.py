@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The plan as plain data: the module options of each host (its slice), and the list of peers.
 
-Keys that end in ``_v6`` exist only in a fleet with an IPv6 supernet, ``egress_sources`` only on a host with such a
-network.
+Keys that end in ``_v6`` exist only in a fleet with an IPv6 supernet, ``egress_sources`` and ``bridges`` only on a host
+with such a network.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.driver_options import pinned_options
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    GATEWAY_MODE_IPV4,
+    GATEWAY_MODE_IPV6,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, default_bridge_options
 
 Data = t.Dict[str, t.Any]
@@ -58,6 +63,7 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
         if item.get("enable_ipv6") and all(":" in block["subnet"] for block in item["ipam_config"]):
             item["enable_ipv4"] = False
             item.pop("gateway_mode_ipv4", None)
+    bridges = _bridges(plan, host, items.values())
     data: Data = {
         "block": str(blocks[0]),
         "underlay_address": host.underlay,
@@ -68,6 +74,8 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
     }
     if sources:
         data["egress_sources"] = sources
+    if bridges:
+        data["bridges"] = bridges
     if blocks[-1].version == 6:
         data["block_v6"] = str(blocks[-1])
         data["routed_subnets_v6"] = routed[6]
@@ -98,6 +106,40 @@ def _common_item(plan: FleetPlan, network: Network) -> Data:
         item["masquerade"] = False
         item["gateway_mode_ipv4"] = "nat-unprotected"
     return item
+
+
+def _bridges(plan: FleetPlan, host: Host, items: t.Iterable[Data]) -> list[Data]:
+    """The bridges with IPv6 addresses that the engine sets, as option ``bridges`` of module ``host_routes``."""
+    found = []
+    subnets = {subnet.version: subnet for subnet in plan.default_bridge(host)}
+    if 6 in subnets:
+        addresses = {version: f"{subnet.host(1)}/{subnet.length}" for version, subnet in subnets.items()}
+        found.append(_bridge(DOCKER0, addresses))
+    defaults = plan.fleet.default_bridge.get("default_network_opts", {}).get("bridge", {})
+    for item in items:
+        if item["driver"] != "bridge" or not item.get("enable_ipv6"):
+            continue
+        options = {**defaults, **item.get("driver_options", {})}
+        # a bridge has no address of an IP version in this mode
+        isolated = [
+            version
+            for version, mode in ((4, GATEWAY_MODE_IPV4), (6, GATEWAY_MODE_IPV6))
+            if options.get(mode) == "isolated"
+        ]
+        addresses = {}
+        for block in item["ipam_config"]:
+            version, length = 6 if ":" in block["subnet"] else 4, block["subnet"].partition("/")[2]
+            if version not in isolated:
+                addresses[version] = f"{block['gateway']}/{length}"
+        if 6 in addresses:
+            found.append(_bridge(item["bridge_name"], addresses))
+    return found
+
+
+def _bridge(name: str, addresses: t.Mapping[int, str]) -> Data:
+    # A bridge with the IPv4 address is the declared network's; the network of that name may be another one.
+    identity = {"address": addresses[4]} if 4 in addresses else {"bridge_name": name}
+    return {**identity, "address_v6": addresses[6]}
 
 
 def _ipam_block(network: Network, subnet: Prefix, host: str) -> Data:

@@ -13,6 +13,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
     CauseKind,
     Owner,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
@@ -47,6 +48,7 @@ _CAUSES = {
     CauseKind.INTERFACE_DOWN: "{where} is down",
     CauseKind.ADDRESS_MISSING: "{where} does not have address {address}; it has {observed}",
     CauseKind.NO_DEFAULT_ROUTE: "container {container} has no default route",
+    CauseKind.NO_GATEWAY: "bridge {bridge} does not have address {gateway}, the gateway of container {container}",
     CauseKind.NO_PEER: "{where} has no peer on the host",
     CauseKind.NOT_ON_BRIDGE: "{where} is not attached to bridge {bridge}",
     CauseKind.ON_ANOTHER_BRIDGE: "{where} is attached to bridge {observed} instead of {bridge}",
@@ -158,6 +160,17 @@ def entry(verdict: Verdict) -> dict[str, t.Any]:
 
 def not_probed(unprobed: Unprobed) -> str:
     """The containers that are not probed, and the reason."""
-    names = ", ".join(unprobed.containers[:5])
-    more = f" and {len(unprobed.containers) - 5} more" if len(unprobed.containers) > 5 else ""
-    return f"{unprobed.host}: {unprobed.network}: {names}{more}: {_NOT_PROBED[unprobed.reason]}"
+    return f"{unprobed.host}: {unprobed.network}: {_first(unprobed.containers)}: {_NOT_PROBED[unprobed.reason]}"
+
+
+def host_port(found: HostPort) -> str:
+    """A policy line with the host's port, and the port to write."""
+    return (
+        f"{found.line}: port {found.port} of {_first(found.containers)} is published as port {found.host_port} of the "
+        f"host. A policy line names the container's port. Write {found.port}."
+    )
+
+
+def _first(containers: t.Sequence[str]) -> str:
+    more = f" and {len(containers) - 5} more" if len(containers) > 5 else ""
+    return ", ".join(containers[:5]) + more

@@ -15,6 +15,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.s
 Json = t.Dict[str, t.Any]
 
 
+#: The status of a request with invalid values.
+INVALID = 400
+
+
 class EngineError(FleetnetError):
     """The engine rejected a request or cannot be reached. ``status`` is the HTTP status; None without a response."""
 

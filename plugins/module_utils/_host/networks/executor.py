@@ -23,7 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.request_body import connection, creation
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, NetworkStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.target import same_network
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import INVALID, Engine, EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import Bridges, UnknownBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
     inspect_container,
@@ -38,8 +38,7 @@ _ROUNDS = 5
 _SWARM_SECONDS = 15.0
 _SETTLE_SECONDS = 0.3
 # The statuses of a request that the engine rejects. With others it fails, or its answer does not arrive.
-_INVALID = 400
-_REJECTED = (_INVALID, 403, 409)
+_REJECTED = (INVALID, 403, 409)
 
 
 class StepFailed(FleetnetError):
@@ -128,7 +127,7 @@ class NetworkExecutor:
                     self._engine.post(f"/networks/{after.id}/connect", connection(wanted))
                     self._joined.add((after.id, attachment.container_id))  # another program had disconnected it
                 except EngineError as error:
-                    if error.status == _INVALID:
+                    if error.status == INVALID:
                         raise EngineError(
                             f"cannot connect {wanted} to network {after.name!r}: {error}", error.status
                         ) from error

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Routes to the other hosts' containers: read, plan, execute."""
+"""Routes to the other hosts' containers, and the IPv6 addresses of bridges: read, plan, execute."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.bridge_addresses import (
+    ADDRESSES_FILE,
+    addresses_text,
+    parse_bridges,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.routes import (
     ROUTES_FILE,
     Route,
@@ -37,6 +42,18 @@ OPTIONS: dict[str, t.Any] = {
             "blocks_v6": {"type": "list", "elements": "str", "default": []},
         },
     },
+    "bridges": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "bridge_name": {"type": "str"},
+            "address": {"type": "str"},
+            "address_v6": {"type": "str", "required": True},
+        },
+        "required_one_of": [("bridge_name", "address")],
+        "mutually_exclusive": [("bridge_name", "address")],
+    },
 }
 REQUIRED_IF = [("state", "present", ("host", "peers"))]
 
@@ -45,11 +62,12 @@ def apply(task: Task) -> Result:
     """Read, plan, execute unless in check mode."""
     part = PartFiles(task.commands, ROUTES_PART, SCRIPT)
     planned: list[Route] = []
-    desired = part.absent([ROUTES_FILE])
+    desired = part.absent([ROUTES_FILE, ADDRESSES_FILE])
     if task.params["state"] == "present":
         addresses = [address for link in read_links(task.commands) for address in link["addresses"]]
         planned = BACKENDS[task.params["backend"]].routes(task.params["peers"], task.params["host"], addresses)
-        desired = part.desired({ROUTES_FILE: File(routes_text(planned))})
+        text = addresses_text(parse_bridges(task.params["bridges"]))
+        desired = part.desired({ROUTES_FILE: File(routes_text(planned)), ADDRESSES_FILE: File(text) if text else None})
     plan = plan_files(desired, part.observe(desired))
     if not task.check_mode and plan.changed:
         part.execute(plan)

@@ -247,6 +247,27 @@ def test_conflicts_end_the_run_before_any_lease(controller):
     assert controller.held()["hosts"] == {"h1": "10.64.32.0/20", "h2": "10.64.48.0/20"}
 
 
+def test_serial_and_one_fork_plan_all_hosts_at_once(controller):
+    """A batch of hosts is compared with the reports of its own hosts and of those before."""
+    report = {"networks": [], "links": [], "routes": [], "control_path": None}
+    gathered = {"network_info": {**report, "resolver": []}}
+    used = {"network_info": {**report, "resolver": ["10.64.16.53"]}}
+    controller.declare({host: {"report": gathered} for host in ("h1", "h2", "h3")})
+    playbook = controller.folder / "serial.yml"
+    gather = {"ansible.builtin.set_fact": {"gathered": "{{ report }}"}}
+    playbook.write_text(json.dumps([{**COMPARE[0], "serial": 1, "tasks": [gather, *COMPARE[0]["tasks"]]}]))
+    output = words(controller.run("-f", "1", playbook=str(playbook)))
+    assert list(controller.held()["hosts"]) == ["h1", "h2", "h3"]
+    assert "the plan was not compared with hosts h2, h3: no report" in output
+    assert "the plan was not compared with host h3: no report" in output
+    assert "h2 : ok=2 changed=0" in output
+    controller.declare({"h1": {"report": gathered}, "h2": {"report": used}, "h3": {"report": gathered}})
+    output = words(controller.run(playbook=str(playbook), fails=True))
+    assert "host h2: name server 10.64.16.53 (10.64.16.53/32) overlaps the block of host h2" in output
+    assert "h1 : ok=2 changed=0 unreachable=0 failed=0" in output
+    assert "h3 :" not in output
+
+
 PLAYBOOKS = ("plan", "site", "verify", "topology", "reset")
 
 

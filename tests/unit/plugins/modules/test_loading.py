@@ -38,9 +38,9 @@ class Shipped(t.NamedTuple):
 SHIPPED = {
     "bridge_routing": Shipped(45, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
     "default_bridge": Shipped(39, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
-    "host_routes": Shipped(23, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
-    "host_slice": Shipped(94, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
-    "network_endpoint": Shipped(35, (*DECLARATION, *COMPILER, *PARTS)),
+    "host_routes": Shipped(25, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
+    "host_slice": Shipped(95, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "network_endpoint": Shipped(36, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
         31, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),

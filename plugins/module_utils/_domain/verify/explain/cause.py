@@ -20,6 +20,7 @@ class CauseKind(enum.Enum):
     INTERFACE_DOWN = "interface_down"  # interface, container (None for an interface of the host)
     ADDRESS_MISSING = "address_missing"  # container, interface, address, observed
     NO_DEFAULT_ROUTE = "no_default_route"  # container
+    NO_GATEWAY = "no_gateway"  # container, bridge, gateway
     NO_PEER = "no_peer"  # container, interface
     NOT_ON_BRIDGE = "not_on_bridge"  # container, interface, bridge
     ON_ANOTHER_BRIDGE = "on_another_bridge"  # container, interface, bridge, observed

@@ -8,7 +8,12 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import ROUTE, SYSCTL, Difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    ADDRESS,
+    ROUTE,
+    SYSCTL,
+    Difference,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import CHAIN_PREFIX, TABLES
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
@@ -56,7 +61,7 @@ def in_container(end: Endpoint, evidence: Evidence) -> Cause | None:
 
 
 def at_bridge(end: Endpoint, evidence: Evidence) -> Cause | None:
-    """Check the host's interface of the veth pair, and the bridge that it must be attached to."""
+    """Check the host's interface of the veth pair, and the bridge: the attachment, and the gateway's address."""
     interface = evidence.interface(end)
     if interface is None:
         return None
@@ -73,6 +78,11 @@ def at_bridge(end: Endpoint, evidence: Evidence) -> Cause | None:
     for link in (peer, bridge):
         if link["state"] == "down":
             return Cause(CauseKind.INTERFACE_DOWN, end.host, {"interface": link["name"], "container": None})
+    gateway = interface["gateway" if end.version == 4 else "gateway_v6"]
+    # A container may use another gateway than the bridge.
+    if gateway in evidence.gateways(end) and not holds(bridge["addresses"], gateway):
+        values = {"container": end.container, "bridge": bridge["name"], "gateway": gateway}
+        return Cause(CauseKind.NO_GATEWAY, end.host, values, None, _of_kind(evidence, ADDRESS))
     return None
 
 
@@ -88,7 +98,7 @@ def on_host(host: str, flow: Flow, evidence: Evidence) -> Cause | None:
         return None
     # The chains of a forwarded packet name its output interface; this packet was only received.
     lookup = evidence.lookups.get(flow, {})
-    found = _of_kind(evidence, ROUTE, SYSCTL)
+    found = _of_kind(evidence, ADDRESS, ROUTE, SYSCTL)
     if not evidence.info["forwarding"][f"ipv{flow.version}"]:
         return Cause(CauseKind.NOT_FORWARDING, host, {"sysctl": _FORWARDING[flow.version]}, None, found)
     destination = {"destination": flow.destination}

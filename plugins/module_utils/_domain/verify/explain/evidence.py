@@ -78,6 +78,12 @@ class Evidence:
                 return t.cast("str | None", network["bridge"])
         return None
 
+    def gateways(self, end: Endpoint) -> list[str]:
+        """Return the gateways that the engine set for the container."""
+        key = "gateway" if end.version == 4 else "ipv6_gateway"
+        container = self.container(end.container) or {"networks": ()}
+        return [attached[key] for attached in container["networks"] if attached.get(key)]
+
     @property
     def addresses(self) -> list[str]:
         """The host's own addresses."""

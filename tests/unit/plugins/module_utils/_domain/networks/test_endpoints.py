@@ -122,13 +122,16 @@ def test_messages_of_endpoints() -> None:
         ObservedNetwork("2" * 64, Definition("bridge")),
         ObservedNetwork("3" * 64, Definition("config", config_only=True)),
     )
+    block = Block(ipaddress.ip_network("172.18.0.0/16"), gateway=ipaddress.ip_address("172.18.0.1"))
+    auto = ObservedNetwork("4" * 64, Definition("auto", blocks=(block,)))
     container = ContainerState("c1", "shop", True, "web", {})
 
     def message(options: dict[str, t.Any], version: tuple[int, ...] = (28, 5, 2), mode: str = "web") -> str:
         taken = {web.id: {"10.64.1.9": "other"}}
-        request = EndpointRequest(parse_endpoints([options]), version, taken=taken)
+        accepted = {(auto.id, "172.18.0.9"): False}
+        request = EndpointRequest(parse_endpoints([options]), version, taken=taken, accepted=accepted)
         state = dataclasses.replace(container, network_mode=mode)
-        return message_of(plan_endpoints, request, state, [web, bridge, config])
+        return message_of(plan_endpoints, request, state, [web, bridge, config, auto])
 
     assert_golden(
         "endpoint_errors.yml",
@@ -144,6 +147,7 @@ def test_messages_of_endpoints() -> None:
             message({"name": "web", "ipv4_address": "10.64.2.2"}),
             message({"name": "web", "ipv6_address": "fd00::2"}),
             message({"name": "web", "ipv4_address": "10.64.1.9"}),
+            message({"name": "auto", "ipv4_address": "172.18.0.9"}),
             message({"name": "web", "gw_priority": 7}, (27, 5, 1)),
             message({"name": "web", "interface_name": "front"}, (27, 5, 1)),
             message({"name": "web", "mac_address": "02:00:00:00:00:01"}, (29, 2, 0)),

@@ -172,6 +172,56 @@ def test_the_routes_script_prints_differences(run, tmp_path):
     assert run(ROUTES_PART, routes.SCRIPT, "ip() { :; }", "--traces").stdout == ""
 
 
+BRIDGES = """
+ip() {
+    case "$*" in
+    "-o link show up type bridge") printf '%s\\n' '3: fn-web: <BROADCAST,UP> mtu 1500' '4: br-0a1b2c: <UP> mtu 1500' \\
+        '5: fn-six: <BROADCAST,UP> mtu 1500' ;;
+    "-o address show up type bridge") cat "$state/addresses" ;;
+    "-force -batch -") sed 's/^/ip /' ;;
+    esac
+}
+"""
+UP = """\
+3: fn-web    inet 10.64.1.1/24 brd 10.64.1.255 scope global fn-web\\       valid_lft forever preferred_lft forever
+4: br-0a1b2c    inet 10.64.2.1/24 brd 10.64.2.255 scope global br-0a1b2c\\       valid_lft forever
+"""
+DECLARED = """\
+# one of them is down, and one does not exist
+address fd00:64:0:1::1/64 bridge 10.64.1.1/24
+address fd00:64:0:2::1/64 bridge 10.64.2.1/24
+address fd00:64:0:3::1/64 bridge 10.64.3.1/24
+address fd00:64:0:4::1/64 bridge fn-six
+address fd00:64:0:5::1/64 bridge fn-down
+"""
+
+
+def test_the_routes_script_restores_the_ipv6_addresses_of_bridges(run, tmp_path):
+    (tmp_path / "routes").write_text("# none\n")
+    (tmp_path / "addresses").write_text(UP)
+    assert run(ROUTES_PART, routes.SCRIPT, BRIDGES, "--check").stdout == ""
+    (tmp_path / "bridge-addresses").write_text(DECLARED)
+    checked = run(ROUTES_PART, routes.SCRIPT, BRIDGES, "--check")
+    assert checked.returncode == 1
+    missing = ["fd00:64:0:1::1/64 dev fn-web", "fd00:64:0:2::1/64 dev br-0a1b2c", "fd00:64:0:4::1/64 dev fn-six"]
+    assert parse_lines(checked.stdout) == [("address", name, "state", "present", None) for name in missing]
+    applied = run(ROUTES_PART, routes.SCRIPT, BRIDGES, "")
+    assert applied.stdout.splitlines() == [f"ip address replace {name} nodad" for name in missing]
+    assert run(ROUTES_PART, routes.SCRIPT, BRIDGES, "--traces").stdout == ""
+
+
+def test_an_ipv6_address_on_another_bridge_is_not_the_declared_one(run, tmp_path):
+    (tmp_path / "routes").write_text("# none\n")
+    (tmp_path / "bridge-addresses").write_text(DECLARED)
+    six = "".join(
+        f"{index}: {name}    inet6 fd00:64:0:{number}::1/64 scope global nodad \\       valid_lft forever\n"
+        for index, name, number in ((3, "fn-web", 1), (4, "br-0a1b2c", 4), (5, "fn-six", 2))
+    )
+    (tmp_path / "addresses").write_text(UP + six)
+    checked = parse_lines(run(ROUTES_PART, routes.SCRIPT, BRIDGES, "--check").stdout)
+    assert [each.name for each in checked] == ["fd00:64:0:2::1/64 dev br-0a1b2c", "fd00:64:0:4::1/64 dev fn-six"]
+
+
 # A host with another ip6 table than planned, none for ip, one chain that is as planned, and a rule before its jump.
 FIREWALL = """
 sysctl() { echo 0; }

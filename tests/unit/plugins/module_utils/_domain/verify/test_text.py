@@ -10,6 +10,7 @@ import dataclasses
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    ADDRESS,
     DIFFERENT,
     ROUTE,
     STATE,
@@ -85,6 +86,7 @@ POLICY = {"table": "ip filter", "chain": "FORWARD", "rule": ""}
 TO = {"destination": "10.64.17.2"}
 OURS = (Difference(TABLE, "ip fleetnet", "content", None, DIFFERENT),)
 ROUTES = (Difference(ROUTE, "10.64.16.0/20 via 192.0.2.2", STATE, "present", None),)
+UNSET = (Difference(ADDRESS, "fd00:64:0:1::1/64 dev fn-web", STATE, "present", None),)
 OUT = {**TO, "target": "h2", "gateway": "192.0.2.9", "interface": "eth0"}
 
 CAUSES = [
@@ -101,6 +103,11 @@ CAUSES = [
         "interface eth0 of container web does not have address 10.64.1.2; it has none",
     ),
     (Cause(C.NO_DEFAULT_ROUTE, "h1", WEB), "container web has no default route"),
+    (
+        Cause(C.NO_GATEWAY, "h1", {"container": "web", "bridge": "fn-web", "gateway": "fd00:64:0:1::1"}, None, UNSET),
+        "bridge fn-web does not have address fd00:64:0:1::1, the gateway of container web (address "
+        "fd00:64:0:1::1/64 dev fn-web is missing)",
+    ),
     (Cause(C.NO_PEER, "h1", WEB), "interface eth0 of container web has no peer on the host"),
     (
         Cause(C.NOT_ON_BRIDGE, "h1", {**WEB, "bridge": "fn-web"}),

@@ -18,10 +18,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoint_plan import (
     EndpointRequest,
+    doubtful_addresses,
     plan_endpoints,
+    resolve,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.fixed_addresses import read_accepted
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
     read_container,
     read_networks,
@@ -40,7 +43,8 @@ def plan_on(docker: t.Any, *items: Json, container: str = "c", **options: t.Any)
     assert state is not None
     taken = read_taken(docker, networks)
     parsed = parse_endpoints(list(items))
-    request = EndpointRequest(items=parsed, version=docker.version, taken=taken, **options)
+    accepted = read_accepted(docker, doubtful_addresses(resolve(parsed, networks, "absent"), state))
+    request = EndpointRequest(items=parsed, version=docker.version, taken=taken, accepted=accepted, **options)
     return plan_endpoints(request, state, networks)
 
 
@@ -190,10 +194,17 @@ def test_an_address_that_the_engine_chose_is_not_required_where_the_engine_rejec
 
 @pytest.mark.parametrize("version", ["20.10.24", "28.5.2"])
 def test_a_fixed_address_that_the_engine_rejects_disconnects_nothing(version: str) -> None:
+    """Another program replaces the network after the plan was made."""
     docker = prepared(version)
+    subnet = endpoints(docker)["auto"]["addresses"][0].rpartition(".")[0]
+    (auto,) = (each for each in docker.get("/networks") if each["Name"] == "auto")
+    configured = next(each for each in read_networks(docker) if each.id == auto["Id"])
+    state = read_container(docker, "c", [configured], must_exist=True)
+    assert state is not None
+    items = parse_endpoints([{"name": "auto", "ipv4_address": f"{subnet}.99"}])
+    request = EndpointRequest(items, docker.version, accepted={(configured.id, f"{subnet}.99"): True})
+    plan = plan_endpoints(request, state, [configured])
     before = docker.state()
-    address = endpoints(docker)["auto"]["addresses"][0].rpartition(".")[0] + ".99"
-    plan = plan_on(docker, {"name": "auto", "ipv4_address": address})
     docker.fail_call(None)
     with pytest.raises(
         FleetnetError, match=r"only when connecting to networks with user configured subnets; the former"
@@ -201,6 +212,70 @@ def test_a_fixed_address_that_the_engine_rejects_disconnects_nothing(version: st
         NetworkExecutor(docker).execute(plan)
     assert docker.state() == before
     assert not any(call.endswith("/disconnect") for call in docker.calls)
+
+
+@pytest.mark.parametrize("version", ["20.10.24", "26.1.5", "28.5.2"])
+@pytest.mark.parametrize("container", ["c", "joins", "idle"])
+def test_a_fixed_address_in_a_subnet_that_the_engine_chose_is_rejected_in_the_plan(
+    version: str, container: str
+) -> None:
+    docker = prepared(version)
+    docker.add_container("joins")
+    docker.add_container("idle", running=False, auto={})
+    before = docker.state()
+    address = endpoints(docker)["auto"]["addresses"][0].rpartition(".")[0] + ".99"
+    with pytest.raises(
+        FleetnetError,
+        match=rf"networks\[0\] \(auto\).ipv4_address: '{address}': cannot be set: the engine chose the subnet of "
+        "network 'auto'",
+    ):
+        plan_on(docker, {"name": "auto", "ipv4_address": address}, container=container)
+    assert docker.state() == before
+
+
+def test_the_address_that_the_engine_chose_may_be_declared_as_long_as_nothing_differs(docker: t.Any) -> None:
+    docker = prepared("28.5.2")
+    address = endpoints(docker)["auto"]["addresses"][0]
+    docker.fail_call(None)
+    assert not plan_on(docker, {"name": "auto", "ipv4_address": address}).changed
+    assert not any(call.endswith("/connect") for call in docker.calls)
+    with pytest.raises(FleetnetError, match=f"'{address}': cannot be set: the engine chose the subnet"):
+        plan_on(docker, {"name": "auto", "ipv4_address": address, "aliases": ["www"]})
+
+
+def test_a_subnet_that_is_configured_with_its_gateway_is_not_taken_for_one_that_the_engine_chose() -> None:
+    docker = prepared("28.5.2")
+    config = {"Config": [{"Subnet": "10.64.9.0/24", "Gateway": "10.64.9.1"}]}
+    docker.post("/networks/create", {"Name": "own", "IPAM": config})
+    docker.add_container("member", own={})
+    before = docker.state()
+    plan = plan_on(docker, {"name": "own", "ipv4_address": "10.64.9.99"})
+    assert (docker.state(), list(plan.warnings)) == (before, [])
+    assert plan.operations == ["connect c (10.64.9.99) to own"]
+
+
+def test_without_a_container_on_the_network_the_engine_cannot_be_queried() -> None:
+    docker = prepared("28.5.2")
+    docker.post("/networks/create", {"Name": "empty"})
+    subnet = docker.get("/networks/empty")["IPAM"]["Config"][0]["Subnet"]
+    address = subnet.rpartition(".")[0] + ".99"
+    plan = plan_on(docker, {"name": "empty", "ipv4_address": address})
+    assert list(plan.warnings) == [
+        f"the engine may reject address {address} on network 'empty': if it chose the subnet, it does not accept fixed "
+        "addresses"
+    ]
+
+
+def test_a_container_that_leaves_the_network_during_the_query_stays_off() -> None:
+    docker = prepared("28.5.2")
+    config = {"Config": [{"Subnet": "10.64.9.0/24", "Gateway": "10.64.9.1"}]}
+    docker.post("/networks/create", {"Name": "own", "IPAM": config})
+    docker.add_container("leaver", own={})
+    own = docker.network("own")["Id"]
+    leave = f"/networks/{own}/disconnect", {"Container": "leaver"}
+    docker.before_call(f"POST /networks/{own}/connect", lambda: docker.post(*leave))
+    assert plan_on(docker, {"name": "own", "ipv4_address": "10.64.9.99"}).changed
+    assert not docker.state()["own"]["endpoints"]
 
 
 def test_a_connect_that_fails_half_made_is_a_failure_and_leaves_nothing(docker: t.Any) -> None:

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    ADDRESS,
     CONTENT,
     DIFFERENT,
     ROUTE,
@@ -33,6 +34,7 @@ WEB1, WEB2 = Endpoint("h1", "web", "web", "10.64.1.2"), Endpoint("h2", "web", "w
 UNDERLAY = {"h1": "192.0.2.1", "h2": "192.0.2.2"}
 C, K = CauseKind, VerdictKind
 OURS = Difference(TABLE, "ip fleetnet", CONTENT, None, DIFFERENT)
+UNSET = Difference(ADDRESS, "10.64.17.1/24 dev fn-web", STATE, "present", None)
 LOST = Difference(ROUTE, "10.64.16.0/20 via 192.0.2.2", STATE, "present", None)
 SWITCH = Difference(SYSCTL, "net.ipv4.ip_forward", "value", "1", "0")
 
@@ -62,6 +64,7 @@ def good(end: Endpoint, other: Endpoint) -> dict[str, t.Any]:
         "name": "eth0", "mac": f"aa:{end.host}", "mtu": 1500, "state": "up", "addresses": [f"{end.address}/24"],
         "gateway": gateway, "peer": "veth1", "bridge": "fn-web",
     }  # fmt: skip
+    networks = [{"network": "web", "gateway": gateway}]
     return {
         "flows": flows,
         "checks": [],
@@ -72,7 +75,7 @@ def good(end: Endpoint, other: Endpoint) -> dict[str, t.Any]:
         "queues": [],
         "network_info": {
             "networks": [{"name": "web", "bridge": "fn-web"}],
-            "containers": [{"name": "web", "networks": [{"network": "web"}], "interfaces": [interface]}],
+            "containers": [{"name": "web", "networks": networks, "interfaces": [interface]}],
             "links": [
                 link("eth0", f"02:{end.host}", None, None, f"{UNDERLAY[end.host]}/24"),
                 link("fn-web", "02:b", "bridge", None, f"{gateway}/24"),
@@ -128,9 +131,10 @@ def damaged(**damage: t.Callable[[dict[str, t.Any]], object]) -> dict[str, dict[
 
 # Values of IPv4, and those of IPv6 in their place.
 IN_IPV6 = {
-    "10.64.": "fd00:64::", "192.0.2.": "2001:db8::", ".1.2": ":1:2", ".17.2": ":17:2", ".1.9": ":1:9",
-    "ip fleetnet": "ip6 fleetnet", "ip filter": "ip6 filter", "ip raw": "ip6 raw", "ip saddr": "ip6 saddr",
-    "net.ipv4.ip_forward": "net.ipv6.conf.all.forwarding", "ARP": "neighbor solicitations",
+    "10.64.": "fd00:64::", "192.0.2.": "2001:db8::", ".1.2": ":1:2", ".17.2": ":17:2", ".17.1/": ":17:1/",
+    ".1.9": ":1:9", "ip fleetnet": "ip6 fleetnet", "ip filter": "ip6 filter", "ip raw": "ip6 raw",
+    "ip saddr": "ip6 saddr", "net.ipv4.ip_forward": "net.ipv6.conf.all.forwarding",
+    "ARP": "neighbor solicitations",
 }  # fmt: skip
 SWAPPED = {"ipv4": "ipv6", "ipv6": "ipv4"}
 
@@ -143,7 +147,7 @@ def in_ipv6(value: t.Any) -> t.Any:
         return SWAPPED.get(value, value)
     if isinstance(value, dict):
         # An interface of a container has a gateway per version, a route only one.
-        renamed = {"gateway": "gateway_v6"} if "peer" in value else {}
+        renamed = {"gateway": "gateway_v6" if "peer" in value else "ipv6_gateway" if "network" in value else "gateway"}
         return {renamed.get(key, in_ipv6(key)): in_ipv6(each) for key, each in value.items()}
     return [in_ipv6(each) for each in value] if isinstance(value, list) else value
 
@@ -254,6 +258,15 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
         {"h1": lambda data: interface(data).update(bridge="eth0")},
         Cause(C.ON_ANOTHER_BRIDGE, "h1", {**VETH, "observed": "eth0"}),
     ),
+    "a bridge without the gateway's address": (
+        {"h2": both(lambda data: links(data)["fn-web"].update(addresses=["10.64.17.9/24"]), find(UNSET, LOST))},
+        Cause(C.NO_GATEWAY, "h2", {"container": "web", "bridge": "fn-web", "gateway": "10.64.17.1"}, None, (UNSET,)),
+    ),
+    "no route to a bridge without its address": (
+        {"h2": both(no_forward(error="Network is unreachable"), find(OURS, UNSET))},
+        Cause(C.NO_ROUTE, "h2", TO, None, (UNSET,)),
+    ),
+    "own gateway": ({"h2": lambda data: interface(data).update(gateway="10.64.17.9")}, Cause(C.LAST_SEEN, "h2", {})),
     "a wrong last neighbour": (
         {"h2": lambda data: data["neighbours"][1].update(lladdr="02:ff")},
         Cause(C.WRONG_NEIGHBOUR, "h2",

@@ -1,0 +1,107 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Probes and their report where Ansible's own behaviour matters: ansible-playbook runs that contact no host.
+
+Hosts send no packet. They register a timeout for each probe, as if all flows were denied, and an answer for each name.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+import yaml
+
+TIMEOUT = "{{ {'results': chosen.hosts[inventory_hostname] | map('combine', silence) | list} }}"
+TASKS = [
+    {
+        "fleetnet.docker.fleet_plan": {"lock_file": "{{ inventory_dir }}/lock.yml"},
+        "register": "docker_fleet_plan",
+        "run_once": True,
+    },
+    {
+        "fleetnet.docker.fleet_probes": {"policy": "{{ docker_fleet_plan.policy }}", "observed": "gathered"},
+        "register": "chosen",
+        "run_once": True,
+    },
+    {"ansible.builtin.set_fact": {"sent": TIMEOUT, "arrived": {"arrivals": []}}},
+    {
+        "fleetnet.docker.fleet_report": {
+            "policy": "{{ docker_fleet_plan.policy }}",
+            "endpoints": "{{ chosen.endpoints }}",
+            "first_token": "{{ chosen.first_token }}",
+            "results": "sent",
+            "arrivals": "arrived",
+        },
+        "run_once": True,
+    },
+]
+
+
+def report_of(block):
+    """A host's report: a container on each network."""
+    containers = [
+        {"name": name, "networks": [{"network": name, "ipv4": f"10.64.{block + place}.2/24", "ipv6": None}]}
+        for place, name in ((1, "web"), (2, "db"))
+    ]
+    return {"network_info": {"containers": containers, "networks": []}}
+
+
+@pytest.fixture
+def run(tmp_path):
+    hosts = {
+        f"h{number}": {
+            "ansible_host": f"192.0.2.{number}",
+            "gathered": report_of(block),
+            "silence": {
+                "reached": False,
+                "outcome": "timeout",
+                "detail": None,
+                "answer": [f"10.64.{block + 1}.2", f"10.64.{block + 2}.2"],
+            },
+        }
+        for number, block in ((1, 0), (2, 16), (3, 32))
+    }
+    variables = {
+        "docker_fleet_supernet": "10.64.0.0/12",
+        "docker_fleet_networks": ["web", "db"],
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"docker_fleet": {"hosts": hosts, "vars": variables}}))
+
+    def run(*arguments, fails=False, **play):
+        plays = [{"hosts": "docker_fleet", "gather_facts": False, "tasks": TASKS, **play}]
+        (tmp_path / "play.yml").write_text(yaml.safe_dump(plays))
+        done = subprocess.run(
+            ["ansible-playbook", "-i", tmp_path / "hosts.yml", tmp_path / "play.yml", *arguments],
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, check=False, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        output = " ".join((done.stdout + done.stderr).split())
+        assert bool(done.returncode) == fails, output
+        return output
+
+    return run
+
+
+def test_all_hosts_probe_each_other_also_with_one_fork(run):
+    for arguments in ((), ("-f", "1")):
+        output = run(*arguments, fails=True)
+        assert "probes between 6 containers on 3 hosts" in output
+        assert "web on h1 (web, 10.64.1.2) -> web on h2 (web, 10.64.17.2) icmp: does not pass (timeout)" in output
+        assert "NOT PROBED" not in output
+
+
+def test_hosts_of_one_batch_probe_each_other_and_the_others_are_named(run):
+    """The results of a host of an earlier batch belong to other probes."""
+    output = run(serial=1)
+    assert output.count("probes between 2 containers on 1 hosts") == 3
+    for others in ("h2, h3", "h1, h3", "h1, h2"):
+        reason = "(failed earlier, excluded by --limit, or in another batch of serial)"
+        assert f"NOT PROBED, so not proven: {others} {reason}" in output
+
+
+def test_hosts_outside_of_the_limit_are_named(run):
+    output = run("--limit", "h2")
+    assert "probes between 2 containers on 1 hosts" in output
+    assert "NOT PROBED, so not proven: h1, h3 " in output
