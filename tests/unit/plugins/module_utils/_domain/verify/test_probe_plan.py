@@ -147,7 +147,7 @@ def test_endpoints_survive_a_round_trip_through_ansible():
 def test_probes_as_data():
     probes = {"tcp": Probe(WEB1, DB2, "tcp", 80, 3, "a line"), "icmp": Probe(WEB1, DB2, "icmp", None, 3, None, 1500)}
     common = {"source": "web", "destination": "10.64.18.2", "token": 3}
-    assert probes["tcp"].to_data() == {**common, "protocol": "tcp", "port": 80, "attempts": 6}
+    assert probes["tcp"].to_data() == {**common, "protocol": "tcp", "port": 80, "attempts": 12}
     assert probes["icmp"].to_data() == {**common, "protocol": "icmp", "size": 1472}
     (probe,) = make_name_probes([WEB2])
     assert probe.declared_by == "containers on web resolve each other by name"
