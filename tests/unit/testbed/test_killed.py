@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleetbed import checkout, hosts, images, network, packages, process, retry, ssh, state, sysctls
+from fleetbed import checkout, coverage, hosts, images, network, packages, process, retry, ssh, state, sysctls
 from fleetbed.fleet import Fleets
 from fleetbed.paths import RECIPES, Paths
 from fleetbed.recipe import load
@@ -165,6 +165,7 @@ def run(argv: Sequence[str], **_: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Bed]:
     """A function that creates test beds."""
+    monkeypatch.delenv(coverage.VARIABLE, raising=False)  # the engine below knows the commands of a plain run
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(packages, "require", lambda *_: None)

@@ -102,6 +102,10 @@ PartOf=docker.service @PART_OF@
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=@SCRIPT@
+# It fails if another service that is starting or stopping replaces the rules at the same time. The reassertion mends
+# the rules, not the state of this unit.
+Restart=on-failure
+RestartSec=5
 
 [Install]
 WantedBy=multi-user.target docker.service

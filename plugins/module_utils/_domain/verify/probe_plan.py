@@ -24,7 +24,7 @@ UNDECLARED_PORT = 9
 NAME_SERVER = "127.0.0.11"
 # Attempts for a probe that is expected to pass: a server with a short queue, which the whole fleet connects to at once,
 # needs time. Attempts cost time only where the probe fails.
-_ATTEMPTS = 6
+_ATTEMPTS = 12
 # The default maximum of pairs of containers: all pairs of 140 containers.
 MOST_PAIRS = 20_000
 # Tokens reserved for probes that are sent again; no run starts with one of them.

@@ -34,7 +34,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_r
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import (
     POLL_SECONDS,
     RELOAD_SECONDS,
+    Before,
     Daemon,
+    before_change,
     logged_failure,
     restore_limit,
 )
@@ -137,7 +139,7 @@ class DefaultBridgeExecutor:
 
     def execute(self, plan: DaemonPlan, desired: DesiredDaemon, observed: ObservedDaemon) -> str | None:
         """Execute the plan; returns the backup's path. On failure restores everything and raises FleetnetError."""
-        began = time.time()
+        before = before_change(self._daemon)
         backup = None
         if not plan.changed:
             self._records.end_run()  # of an interrupted run that left nothing to do
@@ -150,7 +152,7 @@ class DefaultBridgeExecutor:
         try:
             self._apply(plan, desired)
         except (FleetnetError, OSError) as error:
-            raise self._restore(plan, error, began) from error
+            raise self._restore(plan, error, before) from error
         self._records.end_run()
         return backup
 
@@ -202,9 +204,9 @@ class DefaultBridgeExecutor:
         if missing:
             raise FleetnetError(f"not in effect after the {plan.signal} of {plan.unit}: {joined(missing)}.")
 
-    def _restore(self, plan: DaemonPlan, error: Exception, began: float) -> FleetnetError:
+    def _restore(self, plan: DaemonPlan, error: Exception, before: Before) -> FleetnetError:
         """Restore file, daemon and containers; returns the error to raise, with the reason from the daemon's log."""
-        log = logged_failure(self._daemon, began)
+        log = logged_failure(self._daemon, before)
         reason = str(error).rstrip(".")
         seconds = restore_limit(self._seconds)
         try:

@@ -43,7 +43,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_r
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import (
     POLL_SECONDS,
     RELOAD_SECONDS,
+    Before,
     Daemon,
+    before_change,
     logged_failure,
     restore_limit,
 )
@@ -133,7 +135,7 @@ class RemoteApiExecutor:
 
     def execute(self, plan: RemoteApiPlan, desired: DesiredRemoteApi, observed: ObservedRemoteApi) -> None:
         """Execute the plan. On failure restores everything and raises FleetnetError."""
-        began = time.time()
+        before = before_change(self._daemon)
         self._restarted = False
         try:
             self._runs.begin_run(observed.config_text, plan.resume)
@@ -142,7 +144,7 @@ class RemoteApiExecutor:
                 self._restart(plan, observed, self._seconds)
                 self._verify(plan, desired)
         except (FleetnetError, OSError) as error:
-            raise self._restore(plan, observed, error, began) from error
+            raise self._restore(plan, observed, error, before) from error
         self._runs.end_run()
 
     def _write(self, files: t.Mapping[str, tuple[str | None, int]]) -> None:
@@ -222,9 +224,9 @@ class RemoteApiExecutor:
                 raise FleetnetError(f"{address}:{port} presents the certificate {served} instead of {own}.")
 
     def _restore(
-        self, plan: RemoteApiPlan, observed: ObservedRemoteApi, error: Exception, began: float
+        self, plan: RemoteApiPlan, observed: ObservedRemoteApi, error: Exception, before: Before
     ) -> FleetnetError:
-        log = logged_failure(self._daemon, began)
+        log = logged_failure(self._daemon, before)
         reason = str(error).rstrip(".")
         former = {
             item.path: (item.before, observed.files[item.path].mode if item.before else 0) for item in plan.changes

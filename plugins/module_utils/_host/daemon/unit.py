@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -38,6 +39,8 @@ POLL_SECONDS = 0.25
 RELOAD_SECONDS = 30.0  # dockerd reacts to a SIGHUP at once; this is for a machine under load
 RESTORE_SECONDS = 180.0
 LOG_LINES = 300  # enough for several failed starts
+# The journal's field: the invocation of the unit that the logging process belongs to. Empty for systemd's own messages.
+_INVOCATION = "_SYSTEMD_INVOCATION_ID"
 
 _PROPERTIES = (
     "Id", "LoadState", "ActiveState", "MainPID", "NRestarts", "InvocationID",
@@ -146,13 +149,18 @@ class Daemon:
         listed = self._commands.run("systemctl", "list-jobs", "--no-legend", "--no-pager", self.name)
         return self.name in listed
 
-    def log_since(self, moment: float) -> list[str]:
-        """Return the daemon's log since ``moment`` (seconds since the epoch); empty if the journal cannot be read."""
-        argv = ("journalctl", "--no-pager", "--output=cat", f"--since=@{moment:.3f}", f"--unit={self.name}")
+    def log_since(self, moment: float, without: str = "") -> list[str]:
+        """Return the daemon's log since ``moment`` (seconds since the epoch); empty if the journal cannot be read.
+
+        Omits what the invocation ``without`` of the unit logged.
+        """
+        argv = ("journalctl", "--no-pager", "--output=json", "--all", f"--since=@{moment:.3f}", f"--unit={self.name}")
         try:
-            return self._commands.run(*argv, f"--lines={LOG_LINES}").splitlines()
-        except CommandFailed:
+            entries = [json.loads(line) for line in self._commands.run(*argv, f"--lines={LOG_LINES}").splitlines()]
+        except (CommandFailed, ValueError):
             return []
+        kept = (entry for entry in entries if not without or entry.get(_INVOCATION) != without)
+        return [line for entry in kept for line in _message(entry.get("MESSAGE")).splitlines()]
 
     def install_own_bridge(self, text: str | None) -> None:
         """Write, enable and start the unit of a bridge of this collection, or remove it if ``text`` is None."""
@@ -194,14 +202,35 @@ class Daemon:
         return program
 
 
-def logged_failure(daemon: Daemon, since: float) -> str:
-    """Return a sentence with the daemon's log since a moment (seconds since the epoch), empty without a failure.
+class Before(t.NamedTuple):
+    """The moment before a change of the daemon, and the unit's invocation that ran then."""
 
-    Of a daemon that runs only errors count.
+    seconds: float  # since the epoch
+    invocation: str
+
+
+def before_change(daemon: Daemon) -> Before:
+    """Return what ``logged_failure`` needs to find the log of the change that follows."""
+    return Before(time.time(), daemon.unit().invocation)
+
+
+def logged_failure(daemon: Daemon, before: Before) -> str:
+    """Return a sentence with the daemon's log of a change, empty without a failure.
+
+    A daemon that stops logs errors as well, so they do not count if another invocation followed. Of a daemon that runs
+    only errors count.
     """
-    lines = daemon.log_since(since)
-    found = errors_in(lines) if daemon.unit().active == "active" else failure_lines(lines)
+    unit = daemon.unit()
+    lines = daemon.log_since(before.seconds, "" if unit.invocation == before.invocation else before.invocation)
+    found = errors_in(lines) if unit.active == "active" else failure_lines(lines)
     return f" Log of {daemon.name}: {' | '.join(found)}" if found else ""
+
+
+def _message(value: t.Any) -> str:
+    """The text of a journal entry. journalctl prints text that is not UTF-8 as a list of bytes."""
+    if isinstance(value, list):
+        return bytes(value).decode("utf-8", "replace")
+    return value if isinstance(value, str) else ""
 
 
 def _command_line(pid: int) -> tuple[str, ...]:

@@ -87,6 +87,22 @@ def test_only_traces_are_removed_without_units(removed) -> None:
     assert removed(ROUTES_PART, []) == ["sh -s -- --remove"]
 
 
+def test_files_are_written_and_deleted_before_the_script_applies_them(tmp_path, monkeypatch) -> None:
+    commands = Commands()
+    (tmp_path / "old").touch()
+
+    def write(path: str, _text: str, **_mode: int) -> None:
+        commands.ran.append(f"write {path}")
+
+    monkeypatch.setattr(persistence, "write_atomically", write)
+    observed = host_files.ObservedFiles({}, ())
+    written = {"/etc/new": host_files.File("text")}
+    plan = host_files.FilesPlan(written, (str(tmp_path / "old"),), observed, removal=False)
+    persistence.PartFiles(commands, ROUTES_PART, SCRIPTS[ROUTES_PART]).execute(plan)
+    assert not (tmp_path / "old").exists()
+    assert commands.ran == ["write /etc/new", ROUTES_PART.script]
+
+
 def test_the_script_reports_differences() -> None:
     assert persistence.kernel_differences(Commands(), ROUTES_PART) == []
     printed = "route\t10.64.16.0/20 via 192.0.2.2\tstate\tpresent\t\n"

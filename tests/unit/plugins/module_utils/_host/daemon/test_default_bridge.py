@@ -94,7 +94,7 @@ class FakeHost:
         own = [words[at + 1] for at, word in enumerate(words) if word == "add" and "/" in words[at + 1]]
         return [{"name": "docker0", "addresses": ["172.17.0.1/16"]}, {"name": "fn0", "addresses": own}]
 
-    def log_since(self, _moment: float) -> list[str]:
+    def log_since(self, _moment: float, _without: str = "") -> list[str]:
         return ["level=info msg=starting", "failed to start daemon: no such bridge"] if self.active == "failed" else []
 
     def help_text(self, _argv: t.Sequence[str]) -> str:

@@ -103,7 +103,7 @@ class FakeHost:
         self._request("reload")
         self._read()
 
-    def log_since(self, _moment: float) -> list[str]:
+    def log_since(self, _moment: float, _without: str = "") -> list[str]:
         return []
 
     def validate(self, text: str, argv: t.Sequence[str]) -> None:

@@ -17,7 +17,11 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon import unit as daemon_file
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import Daemon
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import (
+    Before,
+    Daemon,
+    logged_failure,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import back_up, read_text, write_atomically
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed
 
@@ -202,9 +206,41 @@ def test_a_bridge_that_does_not_exist_can_be_deleted() -> None:
     assert commands.ran == ["/bin/ip link delete dev fn0 type bridge"]
 
 
-def test_an_unreadable_journal_is_an_empty_log() -> None:
-    commands = FakeCommands({"journalctl": "a\nb\n"})
-    assert Daemon(commands, "docker.service").log_since(1.5) == ["a", "b"]
+JOURNAL = """\
+{"MESSAGE": "level=error msg=stopping", "_SYSTEMD_INVOCATION_ID": "former"}
+{"MESSAGE": "Stopped Docker", "INVOCATION_ID": "former"}
+{"MESSAGE": [110, 111, 255], "_SYSTEMD_INVOCATION_ID": "new"}
+{"MESSAGE": null}
+{"MESSAGE": "no\\nluck", "_SYSTEMD_INVOCATION_ID": "new"}
+"""
+
+
+def test_the_log_can_omit_an_invocation() -> None:
+    commands = FakeCommands({"journalctl": JOURNAL})
+    log = Daemon(commands, "docker.service").log_since
+    assert log(1.5) == ["level=error msg=stopping", "Stopped Docker", "no\N{REPLACEMENT CHARACTER}", "no", "luck"]
+    assert log(1.5, "former") == ["Stopped Docker", "no\N{REPLACEMENT CHARACTER}", "no", "luck"]
     assert "--since=@1.500" in commands.ran[0]
-    failing = FakeCommands({"journalctl": CommandFailed(["journalctl"], 1, "no journal")})
-    assert Daemon(failing, "docker.service").log_since(1.5) == []
+
+
+@pytest.mark.parametrize("answer", [CommandFailed(["journalctl"], 1, "no journal"), "-- No entries --\n"])
+def test_an_unreadable_journal_is_an_empty_log(answer: str | CommandFailed) -> None:
+    assert Daemon(FakeCommands({"journalctl": answer}), "docker.service").log_since(1.5) == []
+
+
+@pytest.mark.parametrize(
+    ("former", "active", "said"),
+    [
+        ("former", "failed", " Log of docker.service: no | luck"),
+        ("new", "failed", " Log of docker.service: level=error msg=stopping"),
+        ("former", "active", ""),
+        ("new", "active", " Log of docker.service: level=error msg=stopping"),
+    ],
+)
+def test_the_errors_of_a_daemon_that_stops_are_not_the_reason_of_a_failed_start(
+    former: str, active: str, said: str
+) -> None:
+    journal = "\n".join(line for line in JOURNAL.splitlines() if "255" not in line)
+    show = f"InvocationID=new\nActiveState={active}\nLoadState=loaded\nId=docker.service\n"
+    daemon = Daemon(FakeCommands({"journalctl": journal, "systemctl show": show}), "docker.service")
+    assert logged_failure(daemon, Before(1.5, former)) == said
