@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import HostAction, documentation_of
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import HostAction
 
 
 class ActionModule(HostAction):
     """The action."""
 
     MODULE = "reachability_info"
-    DOCUMENTATION = documentation_of(MODULE)

@@ -25,7 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils.authority import (
     check_provided,
     require_cryptography,
 )
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import HostAction, documentation_of
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import HostAction
 
 Json = t.Dict[str, t.Any]
 
@@ -37,7 +37,6 @@ class ActionModule(HostAction):
     """The action."""
 
     MODULE = "remote_api"
-    DOCUMENTATION = documentation_of(MODULE)
 
     def run_module(self, arguments: Json, task_vars: Json) -> Json:
         given = {name: value for name, value in arguments.items() if value is not None}

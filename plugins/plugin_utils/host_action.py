@@ -5,53 +5,31 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import resource
 import typing as t
 from pathlib import Path
 
-import yaml
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import (
-    Documentation,
-    documented_part,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import documented_part
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.return_documentation import documentation_of
 
 Result = t.Dict[str, t.Any]
 
 #: Memory that the process of a task may use for a host's answer, in bytes. The process handles only this host.
 MEMORY = 1 << 30
-_MODULES = Path(__file__).parents[1] / "modules"
 _INTERNAL = "_ansible_"  # ansible-core removes such keys of the host, and adds its own
 
 
-def documentation_of(module: str) -> dict[str, Documentation]:
-    """RETURN of a module of this collection. The module is not imported, since it may run on hosts only."""
-    tree = ast.parse((_MODULES / f"{module}.py").read_text(encoding="utf-8"))
-    (text,) = (
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["RETURN"]
-    )
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    documentation: dict[str, Documentation] = yaml.load(text, Loader=loader)
-    # Modules that return facts about the host refer to the module that documents them.
-    if "network_info" in documentation and "contains" not in documentation["network_info"]:
-        documentation["network_info"] = documentation_of("network_info")["network_info"]
-    return documentation
-
-
 class HostAction(ActionBase):  # type: ignore[misc]
-    """Runs a module of this collection on a host. ``DOCUMENTATION`` is what the module may return."""
+    """Runs the module of this collection with the name ``MODULE`` on a host."""
 
     _supports_check_mode = True
     # The answer of an asynchronous task arrives with async_status, which does not reduce it.
     _supports_async = False
     MODULE: t.ClassVar[str]
-    DOCUMENTATION: t.ClassVar[t.Mapping[str, Documentation]]
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         result: Result = super().run(tmp, task_vars)
@@ -80,7 +58,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
         of_host = {key: value for key, value in answer.items() if key not in internal}
         if of_host.get("ansible_facts") == facts:
             del of_host["ansible_facts"]
-        reduced = documented_part(of_host, self.DOCUMENTATION)
+        reduced = documented_part(of_host, documentation_of(self.MODULE))
         if reduced.warning:
             reduced.kept["warnings"] = [*(reduced.kept.get("warnings") or ()), reduced.warning]
         if facts:

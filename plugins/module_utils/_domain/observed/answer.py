@@ -52,7 +52,7 @@ _TYPES: t.Mapping[str, tuple[type, ...]] = {
 }
 
 
-class Answer(t.NamedTuple):
+class ReducedAnswer(t.NamedTuple):
     """The documented part of an answer, and the names of the keys that were dropped, with their places."""
 
     kept: dict[str, t.Any]
@@ -70,7 +70,7 @@ class Answer(t.NamedTuple):
         )
 
 
-def documented_part(answer: t.Mapping[str, t.Any], documentation: t.Mapping[str, Documentation]) -> Answer:
+def documented_part(answer: t.Mapping[str, t.Any], documentation: t.Mapping[str, Documentation]) -> ReducedAnswer:
     """Reduce the answer of a module to ``documentation`` (RETURN) and to what Ansible returns for every module.
 
     In its text, characters that are not printable are escaped. Only texts outside of documented structures, such as a
@@ -81,7 +81,7 @@ def documented_part(answer: t.Mapping[str, t.Any], documentation: t.Mapping[str,
     _check_size(answer)
     dropped: list[str] = []
     kept = _record(answer, {**documentation, **COMMON}, "", dropped)
-    return Answer(kept, dropped)
+    return ReducedAnswer(kept, dropped)
 
 
 def _record(

@@ -42,8 +42,9 @@ TASKS = [
 
 def report_of(block):
     """A host's report: a container on each network."""
+    unset = dict.fromkeys(("ipv6", "mac", "gateway", "ipv6_gateway", "aliases"))
     containers = [
-        {"name": name, "networks": [{"network": name, "ipv4": f"10.64.{block + place}.2/24", "ipv6": None}]}
+        {"name": name, "networks": [{"network": name, "ipv4": f"10.64.{block + place}.2/24", **unset}]}
         for place, name in ((1, "web"), (2, "db"))
     ]
     return {"network_info": {"containers": containers, "networks": []}}

@@ -24,7 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.l
     LinkReport,
     RouteReport,
 )
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import documentation_of
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.return_documentation import documentation_of
 
 DOCUMENTED: dict[str, t.Any] = {
     "name": {"type": "str"},

@@ -1,0 +1,31 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules of this collection document about their results."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import yaml
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import Documentation
+
+_MODULES = Path(__file__).parents[1] / "modules"
+
+
+def documentation_of(module: str) -> dict[str, Documentation]:
+    """RETURN of a module of this collection. The module is not imported, since it may run on hosts only."""
+    tree = ast.parse((_MODULES / f"{module}.py").read_text(encoding="utf-8"))
+    (text,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["RETURN"]
+    )
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    documentation: dict[str, Documentation] = yaml.load(text, Loader=loader)
+    # Modules that return facts about the host refer to the module that documents them.
+    if "network_info" in documentation and "contains" not in documentation["network_info"]:
+        documentation["network_info"] = documentation_of("network_info")["network_info"]
+    return documentation
