@@ -138,7 +138,6 @@ def plan_fleet(
             with errors.collect():
                 hosts.append(parse_host(name, *inventory.host_variables(name)))
     errors.check()
-    assert declared is not None
     fleet, groups = take_out(without, declared, inventory.hosts, inventory.groups, held)
     return make_plan(fleet, hosts, groups, held, renumber, avoid)
 

@@ -40,6 +40,7 @@ _PARTS: t.Mapping[str, t.Any] = {
 # Lists whose elements are declared without a type, because their modules import that of the report.
 _ELEMENTS: t.Mapping[str, t.Any] = {"interfaces": t.List[Interface], "ports": t.List[Port]}
 
+_NONE = type(None)
 _UNIONS = (t.Union, getattr(types, "UnionType", t.Union))
 
 _Parse = t.Callable[[str], object]
@@ -97,11 +98,13 @@ class _Invalid(Exception):
 
 def _check(value: t.Any, hint: t.Any, key: str, place: str) -> None:
     if t.get_origin(hint) in _UNIONS:
-        options = [each for each in t.get_args(hint) if each is not type(None)]
+        options = [each for each in t.get_args(hint) if each is not _NONE]
         if value is None and len(options) < len(t.get_args(hint)):
             return
         # With several types, such as int | str, their forms differ.
-        hint = options[0] if len(options) == 1 else next((each for each in options if type(value) is each), options[0])
+        hint = (
+            options[0] if len(options) == 1 else next((each for each in options if value.__class__ is each), options[0])
+        )
     if hint is t.Any:
         return
     origin = t.get_origin(hint) or hint

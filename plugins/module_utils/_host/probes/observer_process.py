@@ -76,7 +76,7 @@ class Listener:
     def serve(self) -> None:
         """Answer what was received, at most _ROUND times."""
         with contextlib.suppress(OSError):  # nothing left to read
-            for _ in range(_ROUND):
+            for _turn in range(_ROUND):
                 if self.socket.type == socket.SOCK_STREAM:
                     self.socket.accept()[0].close()
                     continue
@@ -176,7 +176,7 @@ class _Record:
     def write(self, capture: Capture, most: int) -> bool:
         """Write what ``capture`` has received, at most ``most`` packets. Returns whether that was all."""
         seen = self._seen.setdefault(capture.container, set())
-        for _ in range(most):
+        for _packet in range(most):
             try:
                 packet, sender = capture.socket.recvfrom(256)  # headers, options and the beginning of the payload
             except OSError:  # nothing left to read, or an interface went down, which does not end the observer

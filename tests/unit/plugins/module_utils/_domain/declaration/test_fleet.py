@@ -52,7 +52,7 @@ def test_bad_declaration(case):
     assert str(caught.value) == case["message"]
 
 
-def errors_of(fleet, hosts=HOSTS):
+def errors_of(fleet, hosts):
     with pytest.raises(InvalidValues) as caught:
         plan_of({"supernet": "10.64.0.0/12", **fleet}, hosts)
     return [error.variable for error in caught.value.errors]
@@ -60,9 +60,9 @@ def errors_of(fleet, hosts=HOSTS):
 
 def test_each_network_and_each_line_with_errors_is_reported():
     reserved = ["any", "docker0", "bridge", "host", "none", "default"]
-    assert errors_of({"networks": reserved}) == [f"docker_fleet_networks[{number}].name" for number in range(6)]
+    assert errors_of({"networks": reserved}, HOSTS) == [f"docker_fleet_networks[{number}].name" for number in range(6)]
     lines = [{"from": "wbe", "to": "dbb", "ports": 0}, {"from": "web", "to": "web"}, {"to": 1, "colour": "red"}]
-    assert errors_of({"networks": ["web"], "policy": lines}) == [
+    assert errors_of({"networks": ["web"], "policy": lines}, HOSTS) == [
         "docker_fleet_policy[0].from",
         "docker_fleet_policy[0].to",
         "docker_fleet_policy[0].ports",
@@ -76,7 +76,7 @@ def test_an_error_causes_no_further_errors():
     """A line with a network that is invalid, keys whose validity depends on others, networks without a supernet."""
     networks = [{"name": "db", "mtu": 1, "driver": "none", "gateway": "x"}, {"name": "web", "mtu": 1}]
     lines = [{"from": "db", "to": "web"}, {"from": "web", "to": "198.51.100.1"}]
-    assert errors_of({"supernet": "10.64.0.0", "networks": networks, "policy": lines}) == [
+    assert errors_of({"supernet": "10.64.0.0", "networks": networks, "policy": lines}, HOSTS) == [
         "docker_fleet_supernet",
         "docker_fleet_networks[0].driver",
         "docker_fleet_networks[1].mtu",

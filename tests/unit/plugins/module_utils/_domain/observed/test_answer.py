@@ -95,7 +95,7 @@ def test_another_type_is_an_error(given, place):
 
 def nested(levels: int) -> t.Any:
     value: t.Any = 1
-    for _ in range(levels):
+    for _level in range(levels):
         value = [value]
     return value
 

@@ -323,7 +323,7 @@ def test_the_remedies_end_the_conflict():
         check_conflicts(plan_of(fleet, HOSTS, held=held, renumber=True), reports)
 
 
-def blocks_around(reports, fleet=FLEET, held=None):
+def blocks_around(reports, fleet, held=None):
     plan = plan_around(lambda avoid: plan_of(fleet, HOSTS, held=held, avoid=avoid), reports)
     return {name: str(block) for name, block in plan.leases.of(4).blocks.items()}
 
@@ -333,8 +333,8 @@ def test_new_leases_avoid_what_the_hosts_report():
         "h1": report(resolver=["10.64.0.9"], links=[link("eth0", "10.64.32.7/24")]),
         "h2": report(networks=[network("lab", "10.64.16.0/24")]),
     }
-    assert blocks_around(reports) == {"h1": "10.64.48.0/20", "h2": "10.64.64.0/20"}
-    assert blocks_around({"h1": report(routes=[route("10.64.0.0/14", "192.0.2.9")])})["h1"] == "10.68.0.0/20"
+    assert blocks_around(reports, FLEET) == {"h1": "10.64.48.0/20", "h2": "10.64.64.0/20"}
+    assert blocks_around({"h1": report(routes=[route("10.64.0.0/14", "192.0.2.9")])}, FLEET)["h1"] == "10.68.0.0/20"
 
 
 def test_leases_reservations_and_a_full_supernet_are_not_avoided():
@@ -342,11 +342,11 @@ def test_leases_reservations_and_a_full_supernet_are_not_avoided():
     with pytest.raises(Conflicts, match=r"Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free"):
         blocks_around(name_server, {**FLEET, "reservations": {"h1": "10.64.0.0/20"}})
     with pytest.raises(Conflicts, match=r"renumber=true, which recreates the networks of host h1"):
-        blocks_around(name_server, held=plan_of(FLEET, HOSTS).leases)
+        blocks_around(name_server, FLEET, held=plan_of(FLEET, HOSTS).leases)
     with pytest.raises(Conflicts, match=r"No /20 is free in 10.64.0.0/19; set docker_fleet_supernet to 10.0.32.0/19"):
         blocks_around({"h1": report(resolver=["10.64.0.9", "10.0.0.9"])}, {**FLEET, "supernet": "10.64.0.0/19"})
     with pytest.raises(Conflicts, match=r"add 10.0.0.0/8 to docker_fleet_default_bridge.allow_overlap"):
-        blocks_around({"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")])})
+        blocks_around({"h1": report(routes=[route("10.0.0.0/8", "192.0.2.9")])}, FLEET)
 
 
 def test_all_conflicts_are_reported_at_once_and_each_is_offered_another_block():

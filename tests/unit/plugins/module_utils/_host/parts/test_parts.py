@@ -38,8 +38,8 @@ class Host:
         self.applied: list[tuple[str, dict[str, t.Any]]] = []
         self.planned: list[str] = []
         self.failing = ""  # fails when it is applied
-        self.refusal: FleetnetError | None = None  # of the part ``refused``, when it is planned
-        self.refused = "networks"
+        self.refused = ""  # is refused, with ``refusal``, when it is planned
+        self.refusal = FleetnetError("refused")
         self.changes = True
         self.differing: dict[str, str] = {}  # name of a difference by part
         self.moves: dict[str, bool] = {}
@@ -52,7 +52,7 @@ class Host:
             self.planned.append(name)
             self.moves[name] = task.docker0_moves
             task.warn(f"{name} warns")
-            if name == self.refused and self.refusal:
+            if name == self.refused:
                 raise self.refusal
         else:
             if name == self.failing:
