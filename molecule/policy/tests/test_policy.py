@@ -81,10 +81,10 @@ def test_the_source_of_egress_is_as_the_driver_options_declare(me, probes, under
     page = f"http://{WORLD}/"
     assert probes.fetch("lab", page).strip() == underlay[me]
     assert probes.fetch("mail", page).strip() == f"{underlay[me]}0"
-    block = f"{container('plain').address}/32"
+    block = f"{container('routed').address}/32"
     try:
         assert world(f"ip route replace {block} via {underlay[me]}")
-        assert probes.fetch("plain", page).strip() == container("plain").address
+        assert probes.fetch("routed", page).strip() == container("routed").address
     finally:
         world(f"ip route del {block}")
 

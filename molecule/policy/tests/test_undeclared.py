@@ -12,7 +12,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 
 import pytest
 import testinfra
@@ -43,10 +42,10 @@ def test_nothing_more_passes_than_before(before, passed):
     compare(before, passed())
 
 
-def test_nothing_more_passes_after_a_reboot(inventory, before, passed):
+def test_nothing_more_passes_after_a_reboot(inventory, before, passed, wait_until):
     """Docker leaves FORWARD on ACCEPT if forwarding was on before it started."""
     with concurrent.futures.ThreadPoolExecutor(len(HOSTS)) as pool:
-        list(pool.map(lambda name: reboot(inventory, name), HOSTS))
+        list(pool.map(lambda name: reboot(inventory, name, wait_until), HOSTS))
     compare(before, passed())
 
 
@@ -56,19 +55,17 @@ def compare(before, after):
     assert all(set(after[host]) >= PUBLISHED for host in HOSTS), f"published ports are closed: {after}"
 
 
-def reboot(inventory, name, seconds=60):
+def reboot(inventory, name, wait_until):
     """Reboot a host and wait until its containers serve."""
     host = testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory)
-    before = host.check_output("systemctl show --property=UserspaceTimestampMonotonic")
-    with contextlib.suppress(RuntimeError):  # testinfra's error if the SSH connection ends
-        host.run("systemctl reboot")
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            booted = host.run("systemctl show --property=UserspaceTimestampMonotonic").stdout.strip()
-            if booted not in ("", before) and host.run(READY).rc == 0:
-                return
-        except RuntimeError:
-            pass
-        time.sleep(0.5)
-    raise AssertionError(f"{name} is not ready {seconds} s after a reboot")
+    booted = "systemctl show --property=UserspaceTimestampMonotonic"
+    before = host.check_output(booted)
+
+    def run(command):
+        with contextlib.suppress(RuntimeError):  # testinfra's error if the SSH connection ends
+            return host.run(command)
+        return None
+
+    run("systemctl reboot")
+    wait_until(f"{name} boots", lambda: run(booted), lambda seen: seen and seen.stdout.strip() not in ("", before))
+    wait_until(f"{name} serves", lambda: run(READY), lambda seen: seen and seen.rc == 0)
