@@ -263,13 +263,19 @@ class Host:
         return opened
 
     def send(
-        self, sender: str, packet: t.Callable[[bytes], bytes], target: str, to: bytes | None = None, limit: float = 5
+        self,
+        sender: str,
+        packet: t.Callable[[bytes], bytes],
+        target: str,
+        to: bytes | None = None,
+        limit: float = 5,
+        mark: bytes = b"",
     ) -> Trip:
         """Send a packet from the interface of ``sender`` to its gateway, or to the MAC address ``to``.
 
         ``packet`` returns it with the data by which it is recognized. ``limit`` is the time to arrive, in seconds.
         """
-        mark = secrets.token_hex(8).encode()
+        mark = mark or secrets.token_hex(8).encode()
         namespace, interface = self._place_of(sender)
         bridge = "eth0" if namespace == "outside" else BRIDGES[sender]
         link = "eth0" if namespace == "outside" else f"v-{sender}"

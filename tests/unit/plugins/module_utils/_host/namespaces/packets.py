@@ -62,6 +62,36 @@ def error(source: str, target: str, about: bytes, kinds: t.Mapping[int, tuple[in
     return icmp(source, target, kinds[version], 1300 if kinds is TOO_BIG else 0, about)
 
 
+def other(source: str, target: str, protocol: int, data: bytes) -> bytes:
+    """A packet of any protocol."""
+    return _packet(ipaddress.ip_address(source), ipaddress.ip_address(target), protocol, data)
+
+
+def extended(datagram: bytes, headers: t.Sequence[int]) -> bytes:
+    """An IPv6 datagram with extension headers, each with padding: 0 hop by hop, 43 routing, 60 destination options."""
+    protocol, payload = datagram[6], datagram[40:]
+    for header in reversed(headers):
+        # a routing header without segments left is ignored
+        payload = bytes([protocol, 0]) + (b"\0" * 6 if header == 43 else b"\x01\x04\0\0\0\0") + payload
+        protocol = header
+    return datagram[:4] + struct.pack("!HB", len(payload), protocol) + datagram[7:40] + payload
+
+
+def fragments(datagram: bytes) -> tuple[bytes, bytes]:
+    """The header of a datagram and its data, in two packets."""
+    if datagram[0] >> 4 == 6:
+        first, second = (
+            struct.pack("!BBHI", UDP, 0, place, 77) + part for place, part in ((1, datagram[40:48]), (8, datagram[48:]))
+        )
+        head = datagram[:4], bytes([44]) + datagram[7:40]
+        return tuple(head[0] + struct.pack("!H", len(part)) + head[1] + part for part in (first, second))  # type: ignore[return-value]
+    packed = []
+    for place, part in ((0x2000, datagram[20:28]), (1, datagram[28:])):
+        header = datagram[:2] + struct.pack("!HHH", 20 + len(part), 77, place) + datagram[8:10]
+        packed.append(header + struct.pack("!H", _checksum(header + datagram[12:20])) + datagram[12:20] + part)
+    return packed[0], packed[1]
+
+
 def frame(source: bytes, target: bytes, packet: bytes) -> bytes:
     """A packet in an Ethernet frame, between two MAC addresses."""
     return target + source + (b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet

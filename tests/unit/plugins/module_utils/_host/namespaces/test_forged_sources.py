@@ -9,10 +9,12 @@ Each is seen leaving its sender, arrives without the rules, and is dropped by th
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 from . import packets
-from .bridges import VERSIONS, Host, Trip, address, assert_dropped, datagram, open_flow
+from .bridges import FORGED, VERSIONS, Host, Trip, address, assert_dropped, datagram, open_flow, rules
 
 # --- sources of bridges -----------------------------------------------------------------------------------------------
 
@@ -84,6 +86,55 @@ def test_a_container_sends_no_router_advertisement(host: Host) -> None:
     source = host.link_local("web1", "eth0")
     packet = lambda mark: packets.icmp(source, "ff02::1", packets.ROUTER_ADVERTISEMENT, 0, b"\0" * 8 + mark)  # noqa: E731
     assert_dropped(host, "web1", packet, "host6-icmp", {"router advertisement"})
+
+
+# --- rare packets -----------------------------------------------------------------------------------------------------
+
+# SCTP, GRE, ESP, UDP-Lite and one for experiments.
+PROTOCOLS = pytest.mark.parametrize("protocol", [132, 47, 50, 136, 253])
+
+
+@VERSIONS
+@PROTOCOLS
+@pytest.mark.parametrize(("source", "by"), [("web1", FORGED), ("lab1", {"not declared"})])
+def test_no_other_protocol_passes(host: Host, version: int, protocol: int, source: str, by: set[str]) -> None:
+    """Neither from a forged source, nor from the sender's own. Each has ports where UDP has them."""
+    ends = address(source, version), address("db1", version)
+    ports = bytes.fromhex("0fa01538")
+    assert_dropped(host, "lab1", lambda mark: packets.other(*ends, protocol, ports + mark), "db1", by)
+
+
+@pytest.mark.parametrize("headers", [[0], [60], [43], [0, 60, 43]], ids=str)
+@pytest.mark.parametrize(("source", "by"), [("web1", FORGED), ("lab1", {"not declared"})])
+def test_extension_headers_hide_nothing(host: Host, headers: list[int], source: str, by: set[str]) -> None:
+    sent = datagram(6, source, "db1")
+    assert_dropped(host, "lab1", lambda mark: packets.extended(sent(mark), headers), "db1", by)
+
+
+@VERSIONS
+@pytest.mark.parametrize(("source", "by"), [("web1", FORGED), ("lab1", {"not declared"})])
+def test_fragments_hide_nothing(host: Host, version: int, source: str, by: set[str]) -> None:
+    """The second fragment has the mark. The host reassembles the datagram before its rules."""
+    sent: list[bytes] = []
+
+    def first_fragment() -> None:
+        mark = secrets.token_hex(8).encode()
+        sent[:] = [*packets.fragments(datagram(version, source, "db1")(mark)), mark]
+        with host.raw("lab1", "eth0") as interface:
+            interface.send(packets.frame(host.mac("lab1"), host.mac("host", "fn-lab"), sent[0]))
+
+    for text, arrives in (("", True), (rules(), False)):
+        host.load(text)
+        first_fragment()
+        trip = host.send("lab1", lambda _mark: sent[1], "db1", limit=5 if arrives else 0.05, mark=sent[2])
+        assert trip == Trip(left=True, arrived=arrives)
+    assert host.rules_that_dropped() == by
+
+
+@pytest.mark.parametrize(("version", "group"), [(4, "224.0.0.1"), (6, "ff02::1")])
+def test_multicast_reaches_the_host_from_no_forged_source(host: Host, version: int, group: str) -> None:
+    source = address("web1", version)
+    assert_dropped(host, "lab1", lambda mark: packets.udp(source, group, 4000, 5353, mark), f"host{version}")
 
 
 # --- what must pass ---------------------------------------------------------------------------------------------------
