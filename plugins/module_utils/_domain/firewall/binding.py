@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import prefix_set
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
     DOCKER0,
@@ -30,6 +31,8 @@ ERRORS = {
     4: "icmp type { destination-unreachable, time-exceeded, parameter-problem }",
     6: "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }",
 }
+# IPv6 requires it. IPv4 uses ARP, which does not pass the hooks.
+NEIGHBOR_DISCOVERY = "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }"
 _LINK_LOCAL = (
     # Duplicate address detection, and what hosts send before they have an address.
     "ip6 saddr :: ip6 daddr ff02::/16 icmpv6 type { nd-neighbor-solicit, nd-router-solicit, mld-listener-report, "
@@ -78,6 +81,28 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, bridges: Bridge
         ]
     bound = [*(_LINK_LOCAL if ip == "ip6" else ()), _FORGED]
     return [*lines, "\t}", "\tchain bound {", *(f"\t\t{rule}" for rule in bound), "\t}"]
+
+
+def table_without_ipv6(bridges: t.Collection[str]) -> str:
+    """The IPv6 table of a fleet without IPv6: ``bridges`` of networks without a line to the host do not reach it.
+
+    A container can use link-local addresses in any case, and a bridge may have one.
+    """
+    if not bridges:
+        return ""
+    table = f"ip6 {TABLE}"
+    lines = [
+        f"add table {table}",
+        f"delete table {table}",
+        f"table {table} {{",
+        "\tchain input {",
+        "\t\ttype filter hook input priority filter - 2; policy accept;",
+        f"\t\t{NEIGHBOR_DISCOVERY} accept",
+        f'\t\tiifname {quoted(bridges)} counter drop comment "no IPv6"',
+        "\t}",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 class NetworkBits(t.NamedTuple):

@@ -23,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     ERRORS,
+    NEIGHBOR_DISCOVERY,
     Bridges,
     NetworkBits,
     error_chains,
@@ -145,9 +146,7 @@ class Table:
             f"\t\tct state related {related}",
         ]
         if self._family.version == 6:
-            # IPv6 requires neighbor discovery. IPv4 uses ARP, which does not pass this hook.
-            kinds = "nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert"
-            lines.append(f"\t\ticmpv6 type {{ {kinds} }} accept")
+            lines.append(f"\t\t{NEIGHBOR_DISCOVERY} accept")
         return [*lines, *dispatch, "\t}"]
 
     def _from_bridges(self) -> list[str]:

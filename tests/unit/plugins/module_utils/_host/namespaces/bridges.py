@@ -103,13 +103,14 @@ _SWITCHES = {
 
 
 @functools.cache
-def rules() -> str:
-    """The rules of the host, as compiled from a declaration."""
+def rules(ipv6: bool = True) -> str:
+    """The rules of the host, as compiled from a declaration, with or without IPv6."""
     hosts = {f"h{n}": {"ansible_host": f"198.18.0.{n}", "underlay_address_v6": f"fd00::{n}"} for n in (1, 2, 3)}
-    plan = plan_of(FLEET, hosts)
+    fleet = FLEET if ipv6 else {key: value for key, value in FLEET.items() if key not in ("supernet_v6", "policy")}
+    plan = plan_of(fleet, hosts)
     host = plan.hosts[0]
     item = host_slice(plan, host)
-    assert (item["block"], item["block_v6"]) == ("10.64.0.0/20", "fd00:64::/56")
+    assert (item["block"], item.get("block_v6")) == ("10.64.0.0/20", "fd00:64::/56" if ipv6 else None)
     bridges = {each["name"]: each["bridge_name"] for each in item["networks"]}
     own = [subnet for network, subnet in plan.networks_of(host) if network.routed]
     return compile_rules(plan.policy, own, parse_bridges("bridges", bridges), EngineFirewall((28, 5, 2)), {}).nft

@@ -77,6 +77,18 @@ def test_a_limited_network_reaches_the_host_from_no_link_local_address(host: Hos
     assert_dropped(host, "db1", lambda mark: packets.udp(*ends, 4000, 22, mark), "host6", {"not declared: db -> host"})
 
 
+def test_a_limited_network_of_a_fleet_without_ipv6_reaches_the_host_from_no_link_local_address(host: Host) -> None:
+    ends = host.link_local("db1"), host.link_local("host", "fn-db")
+    host.load(rules(ipv6=False))
+    trip = host.send("db1", lambda mark: packets.udp(*ends, 4000, 22, mark), "host6", limit=0.05)
+    assert trip == Trip(left=True, arrived=False)
+    assert host.rules_that_dropped() == {"no IPv6"}
+    # neighbors are resolved, and other networks are not limited
+    ends = host.link_local("web1"), host.link_local("host", "fn-web")
+    assert host.send("web1", lambda mark: packets.udp(*ends, 4000, 22, mark), "host6") == Trip(left=True, arrived=True)
+    assert host.rules_that_dropped() == {"no IPv6"}
+
+
 def test_a_limited_network_sends_the_host_no_broadcast(host: Host) -> None:
     packet = lambda mark: packets.udp("0.0.0.0", "255.255.255.255", 68, 67, mark)  # noqa: E731
     assert_dropped(host, "db1", packet, "host4", {"not declared: db -> host"})
