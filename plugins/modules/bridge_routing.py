@@ -64,7 +64,8 @@ options:
     elements: str
   bridges:
     description:
-      - The bridges of this host's declared networks by network, internal networks included. docker0 is always included.
+      - The bridges of this host's declared networks by network, internal networks included. docker0 is always included,
+        with another name if the key C(docker0) has one.
         From each of them, only packets with a source that the host routes to it are accepted.
       - M(fleetnet.docker.fleet_plan) returns them in RV(fleetnet.docker.fleet_plan#module:hosts) under C(networks).
         Required with O(state=present).
