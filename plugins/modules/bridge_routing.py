@@ -19,6 +19,10 @@ description:
   - From outside of the fleet, containers on declared networks are reached through published ports only, with every
     engine. Flows between a network and the outside, or the host itself, follow Docker's rules unless a policy
     line limits them. The lines are documented with the role C(docker_fleet_plan).
+  - The source of each packet is checked before anything else. A packet from the bridge of a network must have a source
+    that the host routes to this bridge. A packet from another interface with a source in the fleet must arrive on the
+    interface of the host's route to that source. An ICMP error from a container must be about a flow of its own
+    network. The role C(docker_routing) documents what this does not cover.
   - A change of the policy ends the flows that it no longer allows.
   - The rules are an nftables table, C(ip fleetnet), which is replaced in one transaction, and a rule in C(DOCKER-USER)
     that accepts what the table allows.
@@ -58,6 +62,14 @@ options:
         O(state=present).
     type: list
     elements: str
+  bridges:
+    description:
+      - The bridges of this host's declared networks by network, internal networks included. docker0 is always included,
+        with another name if the key C(docker0) has one.
+        From each of them, only packets with a source that the host routes to it are accepted.
+      - M(fleetnet.docker.fleet_plan) returns them in RV(fleetnet.docker.fleet_plan#module:hosts) under C(networks).
+        Required with O(state=present).
+    type: dict
   egress_sources:
     description:
       - The source addresses of packets to the outside, for subnets whose packets are not masqueraded, by subnet. An
@@ -80,6 +92,9 @@ EXAMPLES = r"""
   fleetnet.docker.bridge_routing:
     policy: "{{ docker_fleet_plan.policy }}"
     subnets: "{{ query('fleetnet.docker.fleet_slice', 'routed_subnets') | first }}"
+    bridges: >-
+      {{ query('fleetnet.docker.fleet_slice', 'networks') | first | selectattr('driver', 'eq', 'bridge')
+         | items2dict(key_name='name', value_name='bridge_name') }}
 """
 
 RETURN = r"""

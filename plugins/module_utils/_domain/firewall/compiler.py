@@ -25,6 +25,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     PolicyLine,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
+    Bridges,
+    table_without_ipv6,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
@@ -34,7 +38,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
     TABLE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_table import Table, outside_blocks
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Family, Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import TO_HOST, Family, Policy
 
 NFTABLES_SINCE = (29, 0, 0)
 
@@ -76,19 +80,22 @@ class Ruleset:
 
 
 def compile_rules(
-    policy: Policy, own: t.Sequence[Prefix], engine: EngineFirewall, sources: EgressSources | None = None
+    policy: Policy, own: t.Sequence[Prefix], bridges: Bridges, engine: EngineFirewall, sources: EgressSources
 ) -> Ruleset:
     """Compile the policy for one host.
 
-    ``own`` are the subnets of the host's declared networks that are not internal, ``sources`` the source addresses of
-    their packets to the outside if they are not masqueraded. Raises Unsupported if the engine does not support the
-    policy.
+    ``own`` are the subnets of the host's declared networks that are not internal, ``bridges`` those of all of its
+    networks, ``sources`` the source addresses of packets to the outside if they are not masqueraded. Raises Unsupported
+    if the engine does not support the policy.
     """
     _check(policy, engine)
     tables = [
-        Table(policy, family, [subnet for subnet in own if subnet.version == family.version], sources).text()
+        Table(policy, family, [subnet for subnet in own if subnet.version == family.version], bridges, sources).text()
         for family in policy.families
     ]
+    if all(family.version != 6 for family in policy.families):
+        limited = policy.limited.get(TO_HOST, frozenset())
+        tables.append(table_without_ipv6([bridge for name, bridge in bridges.items() if name in limited]))
     accepts = {family.version: _iptables(policy, family, engine) for family in policy.families}
     return Ruleset(
         nft="".join(tables),

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue, Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import parse_bridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import (
     EngineFirewall,
     compile_rules,
@@ -43,16 +44,19 @@ def compiled(fleet, engine, hosts=3):
     # the policy is passed to a module and back, which is tested too
     policy = Policy.from_data(plan.policy.to_data())
     assert policy == plan.policy
+    item = host_slice(plan, host)
+    bridges = {each["name"]: each["bridge_name"] for each in item["networks"] if each["driver"] == "bridge"}
     return compile_rules(
         policy,
         own,
+        parse_bridges("bridges", bridges),
         EngineFirewall(
             tuple(engine["version"]),
             engine.get("firewall", "iptables"),
             tuple(engine.get("forward_drops", ())),
             tuple(engine.get("forwarding_off", ())),
         ),
-        parse_egress_sources("egress_sources", host_slice(plan, host).get("egress_sources", {}), own),
+        parse_egress_sources("egress_sources", item.get("egress_sources", {}), own),
     )
 
 
@@ -152,6 +156,29 @@ def test_ports_of_several_lines_are_in_the_map_once():
     elements = compiled({**FLEET, "policy": policy}, {"version": (26, 1, 5)}).nft.splitlines()
     found = [line.split(" comment")[0].strip() for line in elements if " tcp . " in line]
     assert found == ["0.0.1.0 . 0.0.2.0 . tcp . 70", "0.0.1.0 . 0.0.2.0 . tcp . 80-99"]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ('web"; flush ruleset #', "is not a valid interface name: it has 21 characters. Use at most 15."),
+        (
+            "fn-*",
+            "is not a valid interface name. Use letters, digits, '_', '.' and '-', and start with a letter or digit.",
+        ),
+        (None, None),
+        ("br-lan", None),
+    ],
+)
+def test_the_names_of_bridges_are_checked(name, problem):
+    """They become part of the rules."""
+    if problem:
+        with pytest.raises(InvalidValue, match=f"^bridges.web: .*: {re.escape(problem)}$"):
+            parse_bridges("bridges", {"web": name})
+    elif name:
+        assert parse_bridges("bridges", {"web": name}) == {"docker0": "docker0", "web": name}
+    else:
+        assert parse_bridges("bridges", {}) == {"docker0": "docker0"}
 
 
 def test_comments_fit():

@@ -1,0 +1,215 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Packets with forged sources against the compiled rules, in the kernel.
+
+Each is seen leaving its sender, arrives without the rules, and is dropped by the rule that is for it.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from . import packets
+from .bridges import FORGED, VERSIONS, Host, Trip, address, assert_dropped, datagram, open_flow, rules
+
+# --- sources of bridges -----------------------------------------------------------------------------------------------
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    ("sender", "source", "target"),
+    [
+        # a network of limited egress, an internal and an undeclared network, to the host
+        ("db1", "anywhere", "host"),
+        ("db1", "peer", "host"),
+        ("db1", "web1", "host"),
+        ("inner1", "anywhere", "host"),
+        ("inner1", "web1", "host"),
+        ("other1", "web1", "host"),
+        ("other1", "anywhere", "host"),
+        # an address that a line allows, or the network itself
+        ("lab1", "world", "db1"),
+        ("lab1", "web1", "db1"),
+        ("lab1", "peer_web", "db1"),
+        ("other1", "world", "db1"),
+        ("other1", "web1", "db1"),
+        ("inner1", "web1", "db1"),
+        # to a peer and the outside
+        ("lab1", "web1", "peer_db"),
+        ("db1", "anywhere", "world"),
+        ("db1", "web1", "world"),
+        ("inner1", "web1", "world"),
+    ],
+)
+def test_a_bridge_is_bound_to_its_own_sources(host: Host, version: int, sender: str, source: str, target: str) -> None:
+    receiver = f"host{version}" if target == "host" else target
+    assert_dropped(host, sender, datagram(version, source, target), receiver)
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    ("sender", "source", "target", "ports"),
+    [("lab1", "web1", "db1", (4000, 5432)), ("lab1", "db1", "web1", (5432, 4000)),
+     ("inner1", "web1", "db1", (4000, 5432)), ("other1", "db1", "web1", (5432, 4000))],
+)  # fmt: skip
+def test_a_forged_packet_does_not_enter_an_established_flow(
+    host: Host, version: int, sender: str, source: str, target: str, ports: tuple[int, int]
+) -> None:
+    packet = datagram(version, source, target, ports)
+    assert_dropped(host, sender, packet, target, before=lambda: open_flow(host, version))
+
+
+@VERSIONS
+@pytest.mark.parametrize("source", ["web2", "lab1", "unused"])
+def test_the_underlay_has_no_source_of_the_hosts_own_block(host: Host, version: int, source: str) -> None:
+    assert_dropped(host, "peer", datagram(version, source, "web1"), "web1")
+
+
+@pytest.mark.parametrize("target", ["fe80", "underlay"])
+def test_a_limited_network_reaches_the_host_from_no_link_local_address(host: Host, target: str) -> None:
+    link_local = {name: host.link_local(*place) for name, place in
+                  {"db1": ("db1", "eth0"), "host": ("host", "fn-db")}.items()}  # fmt: skip
+    ends = link_local["db1"], link_local["host"] if target == "fe80" else address("host", 6)
+    assert_dropped(host, "db1", lambda mark: packets.udp(*ends, 4000, 22, mark), "host6", {"not declared: db -> host"})
+
+
+def test_a_limited_network_of_a_fleet_without_ipv6_reaches_the_host_from_no_link_local_address(host: Host) -> None:
+    ends = host.link_local("db1"), host.link_local("host", "fn-db")
+    host.load(rules(ipv6=False))
+    trip = host.send("db1", lambda mark: packets.udp(*ends, 4000, 22, mark), "host6", limit=0.05)
+    assert trip == Trip(left=True, arrived=False)
+    assert host.rules_that_dropped() == {"no IPv6"}
+    # neighbors are resolved, and other networks are not limited
+    ends = host.link_local("web1"), host.link_local("host", "fn-web")
+    assert host.send("web1", lambda mark: packets.udp(*ends, 4000, 22, mark), "host6") == Trip(left=True, arrived=True)
+    assert host.rules_that_dropped() == {"no IPv6"}
+
+
+def test_a_limited_network_sends_the_host_no_broadcast(host: Host) -> None:
+    packet = lambda mark: packets.udp("0.0.0.0", "255.255.255.255", 68, 67, mark)  # noqa: E731
+    assert_dropped(host, "db1", packet, "host4", {"not declared: db -> host"})
+
+
+def test_a_container_sends_no_router_advertisement(host: Host) -> None:
+    source = host.link_local("web1", "eth0")
+    packet = lambda mark: packets.icmp(source, "ff02::1", packets.ROUTER_ADVERTISEMENT, 0, b"\0" * 8 + mark)  # noqa: E731
+    assert_dropped(host, "web1", packet, "host6-icmp", {"router advertisement"})
+
+
+# --- rare packets -----------------------------------------------------------------------------------------------------
+
+# SCTP, GRE, ESP, UDP-Lite and one for experiments.
+PROTOCOLS = pytest.mark.parametrize("protocol", [132, 47, 50, 136, 253])
+
+
+@VERSIONS
+@PROTOCOLS
+@pytest.mark.parametrize(("source", "by"), [("web1", FORGED), ("lab1", {"not declared"})])
+def test_no_other_protocol_passes(host: Host, version: int, protocol: int, source: str, by: set[str]) -> None:
+    """Neither from a forged source, nor from the sender's own. Each has ports where UDP has them."""
+    ends = address(source, version), address("db1", version)
+    ports = bytes.fromhex("0fa01538")
+    assert_dropped(host, "lab1", lambda mark: packets.other(*ends, protocol, ports + mark), "db1", by)
+
+
+@pytest.mark.parametrize("headers", [[0], [60], [43], [0, 60, 43]], ids=str)
+@pytest.mark.parametrize(("source", "by"), [("web1", FORGED), ("lab1", {"not declared"})])
+def test_extension_headers_hide_nothing(host: Host, headers: list[int], source: str, by: set[str]) -> None:
+    sent = datagram(6, source, "db1")
+    assert_dropped(host, "lab1", lambda mark: packets.extended(sent(mark), headers), "db1", by)
+
+
+@VERSIONS
+@pytest.mark.parametrize(("source", "by"), [("web1", FORGED), ("lab1", {"not declared"})])
+def test_fragments_hide_nothing(host: Host, version: int, source: str, by: set[str]) -> None:
+    """The second fragment has the mark. The host reassembles the datagram before its rules."""
+    sent: list[bytes] = []
+
+    def first_fragment() -> None:
+        mark = secrets.token_hex(8).encode()
+        sent[:] = [*packets.fragments(datagram(version, source, "db1")(mark)), mark]
+        with host.raw("lab1", "eth0") as interface:
+            interface.send(packets.frame(host.mac("lab1"), host.mac("host", "fn-lab"), sent[0]))
+
+    for text, arrives in (("", True), (rules(), False)):
+        host.load(text)
+        first_fragment()
+        trip = host.send("lab1", lambda _mark: sent[1], "db1", limit=5 if arrives else 0.05, mark=sent[2])
+        assert trip == Trip(left=True, arrived=arrives)
+    assert host.rules_that_dropped() == by
+
+
+@pytest.mark.parametrize(("version", "group"), [(4, "224.0.0.1"), (6, "ff02::1")])
+def test_multicast_reaches_the_host_from_no_forged_source(host: Host, version: int, group: str) -> None:
+    source = address("web1", version)
+    assert_dropped(host, "lab1", lambda mark: packets.udp(source, group, 4000, 5353, mark), f"host{version}")
+
+
+# --- what must pass ---------------------------------------------------------------------------------------------------
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    ("sender", "target", "ports"),
+    [
+        ("web1", "db1", (4000, 5432)),
+        ("web1", "host", (4000, 53)),
+        ("lab1", "host", (4000, 53)),
+        ("inner1", "host", (4000, 53)),
+        ("other1", "host", (4000, 53)),
+        ("web1", "peer_web", (4000, 80)),
+        ("web1", "peer", (4000, 80)),
+        ("peer_web", "web1", (4000, 80)),
+        ("peer_web", "db1", (4000, 5432)),
+        ("world", "db1", (4000, 1)),
+        ("peer", "host", (4000, 80)),
+        ("peer_web", "host", (4000, 80)),
+    ],
+)
+def test_declared_packets_pass(ruled: Host, version: int, sender: str, target: str, ports: tuple[int, int]) -> None:
+    receiver = f"host{version}" if target == "host" else target
+    assert ruled.send(sender, datagram(version, sender, target, ports), receiver) == Trip(True, True)
+    assert not ruled.rules_that_dropped()
+
+
+@VERSIONS
+def test_frames_within_a_bridge_pass(ruled: Host, version: int) -> None:
+    assert ruled.send("web1", datagram(version, "web1", "web2"), "web2", to=ruled.mac("web2")) == Trip(True, True)
+    assert not ruled.rules_that_dropped()
+
+
+@pytest.mark.parametrize("source", ["::", "link-local"])
+def test_neighbor_discovery_within_a_bridge_passes(ruled: Host, source: str) -> None:
+    own = ruled.link_local("web1", "eth0") if source == "link-local" else source
+    target = b"".join(bytes.fromhex(part) for part in ("fd000064", "00000001", "00000000", "00000003"))
+
+    def solicitation(mark: bytes) -> bytes:
+        # an unknown option carries the mark
+        return packets.icmp(own, "ff02::1", (135, 0), 0, target + b"\xfd\x03" + mark.ljust(22, b"\0"))
+
+    assert ruled.send("web1", solicitation, "web2", to=b"\x33\x33\0\0\0\x01") == Trip(True, True)
+    assert not ruled.rules_that_dropped()
+
+
+@VERSIONS
+def test_flows_of_the_outside_pass(ruled: Host, version: int) -> None:
+    """Published ports, and masqueraded packets to the world, with their replies."""
+    assert ruled.send("world", datagram(version, "world", "host", (4000, 8080)), "web1") == Trip(True, True)
+    reply = datagram(version, "web1", "world", (80, 4000))
+    assert ruled.send("web1", reply, "world") == Trip(True, True)
+    assert ruled.send("web1", datagram(version, "web1", "world", (4001, 53)), "world") == Trip(True, True)
+    reply = datagram(version, "world", "host", (53, 4001))
+    assert ruled.send("world", reply, "web1") == Trip(True, True)
+    assert not ruled.rules_that_dropped()
+
+
+@VERSIONS
+def test_the_host_reaches_its_own_addresses_and_containers(ruled: Host, version: int) -> None:
+    gateway = f"{address('web1', version)[:-1]}1"
+    for target in (address("web1", version), address("host", version), gateway):
+        ruled.assert_answers("host", target)
+    assert not ruled.rules_that_dropped()
