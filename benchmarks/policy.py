@@ -76,7 +76,8 @@ def ours(plan: FleetPlan) -> tuple[str, float]:
     given = json.loads(json.dumps(plan.policy.to_data()))
     own = [subnet for _network, subnet in plan.networks_of(plan.hosts[0])]
     start = time.monotonic()
-    text = compile_rules(Policy.from_data(given), own, EngineFirewall((28, 5, 2))).nft
+    bridges = {network.name: network.bridge_name for network, _subnet in plan.networks_of(plan.hosts[0])}
+    text = compile_rules(Policy.from_data(given), own, bridges, EngineFirewall((28, 5, 2)), {}).nft
     return text, time.monotonic() - start
 
 

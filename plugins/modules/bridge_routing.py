@@ -58,6 +58,11 @@ options:
         O(state=present).
     type: list
     elements: str
+  bridges:
+    description:
+      - The bridges of this host's declared networks by network, internal networks included. docker0 is always included.
+        Each of them forwards only packets with a source that the host routes to it. Required with O(state=present).
+    type: dict
   egress_sources:
     description:
       - The source addresses of packets to the outside, for subnets whose packets are not masqueraded, by subnet. An
@@ -80,6 +85,9 @@ EXAMPLES = r"""
   fleetnet.docker.bridge_routing:
     policy: "{{ docker_fleet_plan.policy }}"
     subnets: "{{ query('fleetnet.docker.fleet_slice', 'routed_subnets') | first }}"
+    bridges: >-
+      {{ query('fleetnet.docker.fleet_slice', 'networks') | first | selectattr('driver', 'eq', 'bridge')
+         | items2dict(key_name='name', value_name='bridge_name') }}
 """
 
 RETURN = r"""

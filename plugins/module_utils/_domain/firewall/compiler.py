@@ -25,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     PolicyLine,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import Bridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
@@ -76,17 +77,17 @@ class Ruleset:
 
 
 def compile_rules(
-    policy: Policy, own: t.Sequence[Prefix], engine: EngineFirewall, sources: EgressSources | None = None
+    policy: Policy, own: t.Sequence[Prefix], bridges: Bridges, engine: EngineFirewall, sources: EgressSources
 ) -> Ruleset:
     """Compile the policy for one host.
 
-    ``own`` are the subnets of the host's declared networks that are not internal, ``sources`` the source addresses of
-    their packets to the outside if they are not masqueraded. Raises Unsupported if the engine does not support the
-    policy.
+    ``own`` are the subnets of the host's declared networks that are not internal, ``bridges`` those of all of its
+    networks, ``sources`` the source addresses of packets to the outside if they are not masqueraded. Raises Unsupported
+    if the engine does not support the policy.
     """
     _check(policy, engine)
     tables = [
-        Table(policy, family, [subnet for subnet in own if subnet.version == family.version], sources).text()
+        Table(policy, family, [subnet for subnet in own if subnet.version == family.version], bridges, sources).text()
         for family in policy.families
     ]
     accepts = {family.version: _iptables(policy, family, engine) for family in policy.families}

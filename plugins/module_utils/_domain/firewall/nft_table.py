@@ -21,6 +21,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     is_block,
     merged,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
+    ERRORS,
+    Bridges,
+    NetworkBits,
+    error_chains,
+    source_chains,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources, source_rules
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
@@ -41,23 +48,22 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
     Policy,
 )
 
-# A source is forged if the route back to it does not leave by the interface that the packet arrived on.
-_FORGED = 'ct state new fib saddr . iif oif missing counter drop comment "forged source"'
-
 
 class Table:
     """The table of one IP version. ``own`` are the subnets of the host's declared networks that are not internal.
 
-    Packets from them to the outside are masqueraded, or have another source by ``sources``.
+    Packets from them to the outside are masqueraded, or have another source by ``sources``. ``bridges`` are those of
+    all networks of the host.
     """
 
     def __init__(
-        self, policy: Policy, family: Family, own: t.Sequence[Prefix], sources: EgressSources | None = None
+        self, policy: Policy, family: Family, own: t.Sequence[Prefix], bridges: Bridges, sources: EgressSources
     ) -> None:
         self._policy = policy
         self._family = family
         self._own = own
-        self._sources = sources or {}
+        self._bridges = bridges
+        self._sources = sources
         self._ip = "ip" if family.version == 4 else "ip6"
         self._pinned = sorted(subnet for member in family.members.values() for subnet in member.subnets)
         self._fleet = prefix_set([family.supernet, *self._pinned])
@@ -73,12 +79,13 @@ class Table:
             f"table {ip} {TABLE} {{",
             *self._hosts(),
             *maps,
+            *self._related(),
             *self._direction_chains(),
+            *source_chains(ip, self._fleet, self._own_block, self._bridges),
             *self._forward(),
             *self._host_hook("input", TO_HOST),
             *self._host_hook("output", FROM_HOST),
             "\tchain between {",
-            f"\t\t{_FORGED}",
             *self._pinned_rules(),
             *(self._guarded(lookup) for lookup in lookups),
             # br_netfilter passes frames within one bridge to this hook. They are not routed and not filtered here.
@@ -103,7 +110,7 @@ class Table:
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
             f"\t\t{inside} ct state established ct direction reply goto allowed",
-            f"\t\t{inside} ct state related goto allowed",
+            "\t\tct state related jump related",
             f"\t\t{inside} goto between",
         ]
         blocks = outside_blocks(self._policy, self._family.version)
@@ -113,12 +120,8 @@ class Table:
             for one, other in (("saddr", "daddr"), ("daddr", "saddr")):
                 ends = f"{self._ip} {one} {self._fleet} {self._ip} {other} {named}"
                 lines.append(f"\t\t{ends} ct state established ct direction reply goto allowed")
-                lines.append(f"\t\t{ends} ct state related goto allowed")
-        lines += ["\t\tct state established ct direction reply accept", "\t\tct state related accept"]
-        egress = self._dispatch(EGRESS, "saddr")
-        if egress:
-            lines.append(f"\t\t{self._ip} saddr {self._fleet} {_FORGED}")
-        lines += [*egress, *self._dispatch(INGRESS, "daddr")]
+        lines.append("\t\tct state established ct direction reply accept")
+        lines += [*self._dispatch(EGRESS, "saddr"), *self._dispatch(INGRESS, "daddr")]
         if self._own:
             # From outside of the fleet only published ports, as with engines from 28 on.
             own = f"{self._ip} daddr {prefix_set(self._own)}"
@@ -131,24 +134,44 @@ class Table:
 
     def _host_hook(self, hook: str, direction: str) -> list[str]:
         """The chain between the host itself and its containers; none if no network is limited."""
-        # Packets from containers of other hosts were filtered there, as packets to the world.
-        own = self._own_block if direction == TO_HOST else None
-        dispatch = self._dispatch(direction, "saddr" if direction == TO_HOST else "daddr", own)
+        dispatch = self._from_bridges() if direction == TO_HOST else self._dispatch(direction, "daddr")
         if not dispatch:
             return []
+        related = "jump related" if direction == TO_HOST else f"{ERRORS[self._family.version]} accept"
         lines = [
             f"\tchain {hook} {{",
             f"\t\ttype filter hook {hook} priority filter - 2; policy accept;",
             "\t\tct state established ct direction reply accept",
-            "\t\tct state related accept",
+            f"\t\tct state related {related}",
         ]
         if self._family.version == 6:
             # IPv6 requires neighbor discovery. IPv4 uses ARP, which does not pass this hook.
             kinds = "nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert"
             lines.append(f"\t\ticmpv6 type {{ {kinds} }} accept")
-        if direction == TO_HOST:
-            lines.append(f"\t\t{self._ip} saddr {self._fleet} {_FORGED}")
         return [*lines, *dispatch, "\t}"]
+
+    def _from_bridges(self) -> list[str]:
+        """The rule that sends what a limited network sends to the host to its chain: from any source, also link-local.
+
+        Packets from containers of other hosts were filtered there, as packets to the world.
+        """
+        entries = sorted(
+            f'"{self._bridges[name]}" : goto {TO_HOST}_{name}'
+            for name, _member in self._limited(TO_HOST)
+            if name in self._bridges
+        )
+        return [f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []
+
+    def _related(self) -> list[str]:
+        """The chain for packets that are related to a flow."""
+        family, members = self._family, self._family.members.values()
+        values = tuple(self._address(value) for value in sorted({value for each in members for value in each.values}))
+        networks = NetworkBits(family.supernet, self._address(family.mask), values) if values else None
+        blocks = [
+            *(each.subnets for each in members if each.subnets),
+            *([block] for block in outside_blocks(self._policy, family.version)),
+        ]
+        return error_chains(family.version, networks, blocks, self._fleet)
 
     def _postrouting(self) -> list[str]:
         ip, fleet = self._ip, self._fleet
@@ -183,12 +206,8 @@ class Table:
         limited = self._policy.limited.get(direction, frozenset())
         return [(name, member) for name, member in self._family.members.items() if name in limited]
 
-    def _dispatch(self, direction: str, end: str, block: Prefix | None = None) -> list[str]:
-        """Rules that send a limited network's packets to its chain.
-
-        ``end`` is the network's end: saddr or daddr. ``block`` limits the rules for networks of the supernet to a block
-        of it.
-        """
+    def _dispatch(self, direction: str, end: str) -> list[str]:
+        """Rules that send a limited network's packets to its chain. ``end`` is the network's end: saddr or daddr."""
         limited = self._limited(direction)
         lines = [
             f"\t\t{self._ip} {end} {prefix_set(member.subnets)} goto {direction}_{name}"
@@ -201,7 +220,7 @@ class Table:
         if entries:
             field = f"{self._ip} {end}"
             key = f"{field} & {self._address(self._family.mask)}"
-            lines.append(f"\t\t{field} {block or self._family.supernet} {key} vmap {{ {', '.join(entries)} }}")
+            lines.append(f"\t\t{field} {self._family.supernet} {key} vmap {{ {', '.join(entries)} }}")
         return lines
 
     def _direction_chains(self) -> list[str]:

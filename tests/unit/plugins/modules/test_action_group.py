@@ -32,7 +32,7 @@ POLICY: dict[str, t.Any] = {"families": [], "lines": [], "local": [], "limited":
 
 # The options with which each module queries the engine.
 TASKS: dict[str, dict[str, t.Any]] = {
-    "bridge_routing": {"policy": POLICY, "subnets": []},
+    "bridge_routing": {"policy": POLICY, "subnets": [], "bridges": {}},
     "default_bridge": {"bip": "10.64.0.1/24"},
     "host_slice": {"networks": {"networks": []}},
     "network_endpoint": {"container": "web", "networks": [{"name": "web"}]},

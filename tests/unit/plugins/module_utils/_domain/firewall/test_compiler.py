@@ -15,6 +15,7 @@ import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import parse_bridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import (
     EngineFirewall,
     compile_rules,
@@ -43,16 +44,19 @@ def compiled(fleet, engine, hosts=3):
     # the policy is passed to a module and back, which is tested too
     policy = Policy.from_data(plan.policy.to_data())
     assert policy == plan.policy
+    item = host_slice(plan, host)
+    bridges = {each["name"]: each["bridge_name"] for each in item["networks"] if each["driver"] == "bridge"}
     return compile_rules(
         policy,
         own,
+        parse_bridges("bridges", bridges),
         EngineFirewall(
             tuple(engine["version"]),
             engine.get("firewall", "iptables"),
             tuple(engine.get("forward_drops", ())),
             tuple(engine.get("forwarding_off", ())),
         ),
-        parse_egress_sources("egress_sources", host_slice(plan, host).get("egress_sources", {}), own),
+        parse_egress_sources("egress_sources", item.get("egress_sources", {}), own),
     )
 
 

@@ -21,7 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 NAMES = [part.name for part in whole.PARTS]
 PRESENT = {
     "default_bridge": {"mtu": "1450"},
-    "bridge_routing": {"policy": {}, "subnets": []},
+    "bridge_routing": {"policy": {}, "subnets": [], "bridges": {}},
     "networks": {"networks": [{"name": "web"}]},
     "host_routes": {"host": "h1", "peers": []},
 }

@@ -1,0 +1,117 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The chains that bind bridges and blocks to their addresses, and ICMP errors to the ends of their flow. Pure.
+
+Both apply to each packet, whatever its connection state. A source is forged if the route back to it does not leave by
+the interface that the packet arrived on.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import prefix_set
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
+    DOCKER0,
+    interface_name_problem,
+)
+
+# Network -> the name of its bridge on this host.
+Bridges = t.Mapping[str, str]
+
+_FORGED = 'fib saddr . iif oif missing counter drop comment "forged source"'
+# What Docker names the bridge of a network that has no bridge name of its own. An interface of this kind is a bridge.
+_UNNAMED = 'iifname "br-*" meta iifkind "bridge"'
+ERRORS = {
+    4: "icmp type { destination-unreachable, time-exceeded, parameter-problem }",
+    6: "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }",
+}
+_LINK_LOCAL = (
+    # Duplicate address detection, and what hosts send before they have an address.
+    "ip6 saddr :: ip6 daddr ff02::/16 icmpv6 type { nd-neighbor-solicit, nd-router-solicit, mld-listener-report, "
+    "mld2-listener-report } accept",
+    # A container is no router of the host, nor of other containers.
+    'icmpv6 type nd-router-advert counter drop comment "router advertisement"',
+    # Never routed. The bridge may have no such address, and pass frames of this kind between its containers.
+    "ip6 saddr fe80::/10 ip6 daddr { fe80::/10, ff02::/16 } accept",
+)
+
+
+def parse_bridges(variable: str, value: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Read the bridges by network; docker0 is always included. Raises InvalidValue."""
+    found = {DEFAULT_BRIDGE: DOCKER0}
+    for network, name in value.items():
+        problem = interface_name_problem(str(name))
+        if problem is not None:
+            raise InvalidValue(f"{variable}.{network}", name, problem)
+        found[str(network)] = str(name)
+    return found
+
+
+def quoted(names: t.Iterable[str]) -> str:
+    """A set of interface names, sorted."""
+    return "{ " + ", ".join(f'"{name}"' for name in sorted(set(names))) + " }"
+
+
+def source_chains(ip: str, fleet: str, own_block: Prefix | None, bridges: Bridges) -> list[str]:
+    """The chains that drop forged sources, before connection tracking and NAT.
+
+    ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, ``own_block`` the block of this host.
+    """
+    lines = [
+        "\tchain sources {",
+        "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
+        f"\t\tiifname {quoted(bridges.values())} goto bound",
+        f"\t\t{_UNNAMED} goto bound",
+        f"\t\t{ip} saddr {fleet} {_FORGED}",
+    ]
+    if own_block is not None:
+        # The default route may lead to addresses of the block that no network has. Networks that are not declared may
+        # have an interface of these kinds on the host.
+        lines += [
+            '\t\tmeta iifkind { "bridge", "ipvlan", "macvlan" } accept',
+            f'\t\t{ip} saddr {own_block} iifname != "lo" counter drop comment "forged source"',
+        ]
+    bound = [*(_LINK_LOCAL if ip == "ip6" else ()), _FORGED]
+    return [*lines, "\t}", "\tchain bound {", *(f"\t\t{rule}" for rule in bound), "\t}"]
+
+
+class NetworkBits(t.NamedTuple):
+    """The values of the bits that identify a network of the supernet, as text, and their mask."""
+
+    supernet: Prefix
+    mask: str
+    values: tuple[str, ...]
+
+
+def error_chains(
+    version: int, networks: NetworkBits | None, blocks: t.Sequence[t.Sequence[Prefix]], fleet: str
+) -> list[str]:
+    """The chain ``related``, for packets that are related to a flow. It returns for those that it does not accept.
+
+    An ICMP error from the fleet must come from the network of the flow's end that it is attributed to: ``networks``,
+    or ``blocks``, each of which is one network. Other errors come from routers. What a connection tracking helper
+    expects is judged as a new flow.
+    """
+    ip = "ip" if version == 4 else "ip6"
+    lines: list[str] = []
+    for direction in ("reply", "original"):
+        error = f"{ERRORS[version]} ct direction {direction}"
+        end = f"ct {direction} {ip} saddr"
+        if networks is not None:
+            within = f"{ip} saddr {networks.supernet} {end} {networks.supernet}"
+            key = f"{ip} saddr & {networks.mask} . {end} & {networks.mask}"
+            lines.append(f"{error} {within} {key} @networks goto allowed")
+        ends = map(prefix_set, blocks)
+        lines += [f"{error} {ip} saddr {block} {end} {block} goto allowed" for block in ends]
+    lines += [f"{ip} saddr {fleet} return", f"{_UNNAMED} return", f"{ERRORS[version]} accept"]
+    definition: list[str] = []
+    if networks is not None:
+        elements = ", ".join(f"{value} . {value}" for value in networks.values)
+        kind = f"ipv{version}_addr"
+        definition = ["\tset networks {", f"\t\ttype {kind} . {kind}", f"\t\telements = {{ {elements} }}", "\t}"]
+    return [*definition, "\tchain related {", *(f"\t\t{line}" for line in lines), "\t}"]

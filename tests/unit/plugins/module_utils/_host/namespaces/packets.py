@@ -1,0 +1,67 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Packets as bytes, with any source, for raw sockets. Shares no code with the collection."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+import typing as t
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+UDP, ICMP, ICMP6 = 17, 1, 58
+
+
+def _checksum(data: bytes) -> int:
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def _packet(source: Address, target: Address, protocol: int, payload: bytes) -> bytes:
+    ends = source.packed + target.packed
+    if source.version == 6:
+        return struct.pack("!IHBB", 6 << 28, len(payload), protocol, 255) + ends + payload
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 1, 0, 64, protocol, 0)
+    return header[:10] + struct.pack("!H", _checksum(header + ends)) + ends + payload
+
+
+def _with_checksum(source: Address, target: Address, protocol: int, payload: bytes, place: int) -> bytes:
+    """Fill in the checksum at ``place``, over the payload and, but for ICMP of IPv4, the addresses."""
+    pseudo = b"" if protocol == ICMP else source.packed + target.packed + struct.pack("!II", len(payload), protocol)
+    return payload[:place] + struct.pack("!H", _checksum(pseudo + payload)) + payload[place + 2 :]
+
+
+def udp(source: str, target: str, source_port: int, port: int, data: bytes) -> bytes:
+    """A datagram in a packet."""
+    first, second = ipaddress.ip_address(source), ipaddress.ip_address(target)
+    datagram = struct.pack("!HHHH", source_port, port, 8 + len(data), 0) + data
+    return _packet(first, second, UDP, _with_checksum(first, second, UDP, datagram, 6))
+
+
+def icmp(source: str, target: str, kind: tuple[int, int], rest: int, data: bytes) -> bytes:
+    """An ICMP message of ``kind`` (type, code); ``rest`` is the second word of its header."""
+    first, second = ipaddress.ip_address(source), ipaddress.ip_address(target)
+    protocol = ICMP if first.version == 4 else ICMP6
+    message = struct.pack("!BBHI", *kind, 0, rest) + data
+    return _packet(first, second, protocol, _with_checksum(first, second, protocol, message, 2))
+
+
+UNREACHABLE = {4: (3, 3), 6: (1, 4)}  # port unreachable
+TOO_BIG = {4: (3, 4), 6: (2, 0)}
+REDIRECT = {4: (5, 1), 6: (137, 0)}
+ROUTER_ADVERTISEMENT = (134, 0)
+
+
+def error(source: str, target: str, about: bytes, kinds: t.Mapping[int, tuple[int, int]] = UNREACHABLE) -> bytes:
+    """An ICMP error about a packet."""
+    version = ipaddress.ip_address(source).version
+    return icmp(source, target, kinds[version], 1300 if kinds is TOO_BIG else 0, about)
+
+
+def frame(source: bytes, target: bytes, packet: bytes) -> bytes:
+    """A packet in an Ethernet frame, between two MAC addresses."""
+    return target + source + (b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet
