@@ -151,8 +151,6 @@ def _controls(book: Book) -> None:
         book.add(f"control, fragments to db, {place} host", "ops", book.udp(ops, db), [_db(host)], cut=48)
     reply = book.ip(book.at("db"), ops) / UDP(sport=ALLOWED, dport=6000)
     book.add("control, a reply to ops", "db", reply, [f"{book.host.name}:ops"])
-    reply = book.ip(book.at("db"), book.at("ops", book.peer)) / UDP(sport=ALLOWED, dport=6000)
-    book.add("control, a reply to ops, other host", "db", reply, [f"{book.peer.name}:ops"])
     error = _error(book, book.at("db"), ops, about=book.udp(ops, book.at("db")))
     book.add("control, an ICMP error to ops", "db", error, [f"{book.host.name}:ops"], is_icmp_error=True)
     outside = book.udp(ops, WORLD[book.version], 80)
@@ -190,12 +188,15 @@ def _forged_sources(book: Book) -> None:
             continue  # docker0 without IPv6
         for name, source in _sources(book, sender).items():
             ours = sender in ("web", "vault")
+            # an internal network reaches its host, also by link-local addresses
+            may = sender == "vault" and name in ("its own source", "a link-local source")[: book.version // 3]
             for client, (place, host) in enumerate(_both(book), 6100):
                 book.add(f"{name} to db, {place} host", sender, book.udp(source, book.at("db", host), client=client))
                 # Networks that are not ours reach hosts with addresses that are not the fleet's.
                 if ours or name.startswith("the source of"):
                     target = host.addresses[book.version]
-                    book.add(f"{name} to the {place} host", sender, book.udp(source, target, LISTENER, client))
+                    arrives = [f"{host.name}:listener"] if may and place == "own" else None
+                    book.add(f"{name} to the {place} host", sender, book.udp(source, target, LISTENER, client), arrives)
             if ours or name.startswith("the source of"):
                 book.add(f"{name} to the outside", sender, book.udp(source, WORLD[book.version], 80))
 
@@ -306,6 +307,8 @@ def _destinations(book: Book) -> None:
     for target in groups:
         for port in (ALLOWED, LISTENER):
             book.add(f"to {target}, port {port}", "web", book.udp(web, target, port))
+    if version == 4:
+        book.add("to the broadcast address of db", "web", book.udp(web, _last(book.at("db"))))
 
 
 def _last(address: str) -> str:

@@ -49,7 +49,8 @@ class Recorder:
             self.seen[number].add((f"{self._host}:{place}", is_icmp_error))
 
     def stop(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._thread.join(60)
         self._process.stdout.close()

@@ -10,6 +10,7 @@ packet leaves the host; "listener" where the host itself accepts it, on a UDP po
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -84,20 +85,31 @@ def main() -> None:
     listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     listener.bind(("::", PORT))
     sockets[listener] = "listener"
+    for each in sockets:
+        each.setblocking(False)
     seen: set[tuple[str, int, bool]] = set()
     print("ready", flush=True)
-    while True:
-        readable, _write, _errors = select.select([*sockets, sys.stdin], [], [])
-        if sys.stdin in readable:
-            return
-        for each in readable:
+    ended = False
+    while not ended:
+        ended = sys.stdin in select.select([*sockets, sys.stdin], [], [])[0]
+        # After the end, what was received until then is still read.
+        for each, name in sockets.items():
+            for place, frame in received(each, name):
+                for found in MARK.findall(frame):
+                    sighting = (place, int(found), name != "listener" and is_icmp_error(frame))
+                    if sighting not in seen:
+                        seen.add(sighting)
+                        print(json.dumps(sighting), flush=True)
+
+
+def received(each: socket.socket, name: str) -> t.Iterator[tuple[str, bytes]]:
+    """The packets that a socket has received, with their places."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
             frame, sender = each.recvfrom(1 << 16)
-            place = "listener" if each is listener else place_of(sockets[each], sender)
-            for found in MARK.findall(frame) if place else ():
-                sighting = (str(place), int(found), each is not listener and is_icmp_error(frame))
-                if sighting not in seen:
-                    seen.add(sighting)
-                    print(json.dumps(sighting), flush=True)
+            place = name if name == "listener" else place_of(name, sender)
+            if place:
+                yield place, frame
 
 
 if __name__ == "__main__":
