@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import pathlib
 import secrets
 import socket
 import subprocess
 import typing as t
+
+import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import parse_bridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import (
@@ -76,12 +77,18 @@ FLEET = {
         {"from": ["198.51.100.1", "2001:db8::1"], "to": "db"},
     ],
 }
-# As Docker publishes a port. Forwarding is as open as it can be: only the tested rules drop.
-PUBLISHED = """
-table ip docker { chain nat { type nat hook prerouting priority dstnat;
-udp dport 8080 iifname eth0 dnat to 10.64.1.2:80; }; }
-table ip6 docker { chain nat { type nat hook prerouting priority dstnat;
-udp dport 8080 iifname eth0 dnat to [fd00:64:0:1::2]:80; }; }
+# As Docker publishes a port, and masquerades. Forwarding is as open as it can be: only the tested rules drop.
+DOCKER = """
+table FAMILY docker {
+	chain prerouting {
+		type nat hook prerouting priority dstnat
+		udp dport 8080 iifname eth0 dnat to PORT
+	}
+	chain postrouting {
+		type nat hook postrouting priority srcnat
+		oifname eth0 FAMILY daddr WORLD masquerade
+	}
+}
 """
 _SWITCHES = {
     "net/ipv6/conf/all/accept_dad": "0",
@@ -113,7 +120,7 @@ def run(*arguments: str, text: str = "") -> str:
 
 
 class Host:
-    """The host with its containers and the outside."""
+    """The host with its containers and the outside. ``create`` creates the namespaces, ``remove`` removes them."""
 
     def __init__(self, prefix: str) -> None:
         self.names = {name: f"{prefix}-{name}" for name in ("host", "outside", *BRIDGES)}
@@ -135,8 +142,8 @@ class Host:
         for place in (0, 1):
             self._route(place)
         for pair in (("web1", "db1"), ("lab1", "web2"), ("inner1", "inner1"), ("other1", "peer")):
-            for place in (0, 1):
-                self._answers(*pair, place)
+            for address in ADDRESSES[pair[1]]:
+                self.assert_answers(pair[0], address)
 
     def _connect(self, name: str, bridge: str) -> None:
         self.ip(
@@ -161,15 +168,15 @@ class Host:
         self.ip("host", f"route add {BLOCKS_OF_PEER[place]} via {peer}", f"route add default via {peer}")
         self.ip("outside", f"route add default via {ADDRESSES['host'][place]}")
 
-    def _answers(self, source: str, target: str, place: int) -> None:
-        """Wait until neighbors are resolved and new IPv6 addresses work."""
+    def assert_answers(self, source: str, target: str) -> None:
+        """Wait until an address refuses a connection: neighbors are resolved, and new IPv6 addresses work."""
         with self.namespaces[source].entered():
-            probe = socket.socket((socket.AF_INET, socket.AF_INET6)[place])
+            probe = socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET)
         probe.settimeout(0.5)
 
         def refused() -> bool:
             try:
-                probe.connect((ADDRESSES[target][place], 1))
+                probe.connect((target, 1))
             except ConnectionRefusedError:
                 return True
             except OSError:
@@ -200,11 +207,28 @@ class Host:
             if "counter packets" in line and " drop comment " in line and "counter packets 0 " not in line
         }
 
+    def load(self, text: str) -> None:
+        """Replace all rules. A port is published in any case."""
+        docker = [
+            DOCKER.replace("FAMILY", family).replace("PORT", port).replace("WORLD", world)
+            for family, port, world in zip(
+                ("ip", "ip6"), ("10.64.1.2:80", "[fd00:64:0:1::2]:80"), ADDRESSES["world"], strict=True
+            )
+        ]
+        self.nft(f"flush ruleset\n{''.join(docker)}{text}")
+
     def bridge_nf(self, on: bool) -> None:
         """Whether frames within a bridge pass the rules."""
         with self.namespaces["host"].entered():
             for version in ("ip", "ip6"):
                 pathlib.Path(f"/proc/sys/net/bridge/bridge-nf-call-{version}tables").write_text(str(int(on)))
+
+    def link_local(self, name: str, interface: str = "eth0") -> str:
+        """The link-local address of an interface."""
+        with self.namespaces[name].entered():
+            lines = pathlib.Path("/proc/thread-self/net/if_inet6").read_text(encoding="ascii").splitlines()
+        text = next(line for line in lines if line.split()[3] == "20" and line.split()[5] == interface)
+        return ":".join(text[at : at + 4] for at in range(0, 32, 4))
 
     # --- packets ------------------------------------------------------------------------------------------------------
 
@@ -257,6 +281,16 @@ class Host:
             outgoing.send(packets.frame(self.mac(namespace, interface), next_hop, packet(mark)))
             return Trip(left=_seen(leaving, mark, 5), arrived=_seen(arriving, mark, limit))
 
+    def send_itself(self, version: int, target: str, ports: tuple[int, int]) -> Trip:
+        """Send a datagram from the host itself, with its underlay address as the source."""
+        mark = secrets.token_hex(8).encode()
+        with self.namespaces["host"].entered():
+            sender = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+        with sender, self.arrival(target) as arriving:
+            sender.bind((address("host", version), ports[0]))
+            sender.sendto(mark, (address(target, version), ports[1]))
+            return Trip(left=True, arrived=_seen(arriving, mark, 5))
+
 
 class Trip(t.NamedTuple):
     """Whether a packet left the sender's interface, and whether it arrived."""
@@ -275,11 +309,45 @@ def _seen(opened: socket.socket, data: bytes, limit: float) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def host_of_bridges() -> t.Iterator[Host]:
-    host = Host(f"fleetnet-{os.getpid()}")
-    try:
-        host.create()
-        yield host
-    finally:
-        host.remove()
+# --- what tests share -------------------------------------------------------------------------------------------------
+
+Packet = t.Callable[[bytes], bytes]
+VERSIONS = pytest.mark.parametrize("version", [4, 6])
+FORGED = {"forged source"}
+
+
+def address(name: str, version: int) -> str:
+    return ADDRESSES[name][0 if version == 4 else 1]
+
+
+def datagram(version: int, source: str, target: str, ports: tuple[int, int] = (4000, 5432)) -> Packet:
+    ends = address(source, version), address(target, version)
+    return lambda mark: packets.udp(*ends, *ports, mark)
+
+
+def open_flow(host: Host, version: int) -> None:
+    """web1 sends to db1, which answers."""
+    assert host.send("web1", datagram(version, "web1", "db1"), "db1").arrived
+    assert host.send("db1", datagram(version, "db1", "web1", (5432, 4000)), "web1").arrived
+
+
+def assert_dropped(
+    host: Host,
+    sender: str,
+    packet: Packet,
+    target: str,
+    by: set[str] = FORGED,
+    before: t.Callable[[], object] = bool,
+) -> None:
+    """Without the rules the packet arrives; with them, the rules with the comments ``by`` drop it.
+
+    ``before`` opens a flow.
+    """
+    host.load("")
+    before()
+    assert host.send(sender, packet, target) == Trip(left=True, arrived=True)
+    host.load(rules())
+    before()
+    # The counter shows that the packet was dropped; there is no need to wait for it.
+    assert host.send(sender, packet, target, limit=0.05) == Trip(left=True, arrived=False)
+    assert host.rules_that_dropped() == by

@@ -26,6 +26,8 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
 
+from .bridges import Host, rules
+
 SCRIPT = """
 link add eth0 netns {here} type veth peer name left netns {router}
 link add eth0 netns {there} mtu 1400 type veth peer name right mtu 1400 netns {router}
@@ -63,6 +65,33 @@ SWITCHES = {
     "net/ipv4/icmp_ratelimit": "0",
     "net/ipv6/icmp/ratelimit": "0",
 }
+
+
+@pytest.fixture(scope="session")
+def bed() -> t.Iterator[Host]:
+    if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("nft") is None:
+        pytest.skip("namespaces need root, iproute2 and nftables")
+    host = Host(f"fleetnet-{os.getpid()}")
+    try:
+        host.create()
+        yield host
+    finally:
+        host.remove()
+
+
+@pytest.fixture
+def host(bed: Host) -> Host:
+    """The host of bridges.py, without rules."""
+    bed.bridge_nf(on=False)
+    return bed
+
+
+@pytest.fixture(params=[False, True], ids=["", "br_netfilter"])
+def ruled(bed: Host, request: pytest.FixtureRequest) -> Host:
+    """The host with its rules."""
+    bed.bridge_nf(on=request.param)
+    bed.load(rules())
+    return bed
 
 
 class Path(t.NamedTuple):

@@ -9,78 +9,10 @@ Each is seen leaving its sender, arrives without the rules, and is dropped by th
 
 from __future__ import annotations
 
-import os
-import shutil
-import typing as t
-
 import pytest
 
 from . import packets
-from .bridges import ADDRESSES, PUBLISHED, Host, Trip, host_of_bridges, rules
-
-Packet = t.Callable[[bytes], bytes]
-VERSIONS = pytest.mark.parametrize("version", [4, 6])
-FORGED = {"forged source"}
-
-
-@pytest.fixture(scope="module")
-def bed() -> t.Iterator[Host]:
-    if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("nft") is None:
-        pytest.skip("namespaces need root, iproute2 and nftables")
-    with host_of_bridges() as host:
-        yield host
-
-
-@pytest.fixture
-def host(bed: Host) -> Host:
-    bed.bridge_nf(False)
-    return bed
-
-
-@pytest.fixture(params=[False, True], ids=["", "br_netfilter"])
-def ruled(bed: Host, request: pytest.FixtureRequest) -> Host:
-    bed.bridge_nf(request.param)
-    load(bed)
-    return bed
-
-
-def load(host: Host) -> None:
-    host.nft(f"flush ruleset\n{PUBLISHED}{rules()}")
-
-
-def without_rules(host: Host) -> None:
-    host.nft(f"flush ruleset\n{PUBLISHED}")
-
-
-def address(name: str, version: int) -> str:
-    return ADDRESSES[name][0 if version == 4 else 1]
-
-
-def datagram(version: int, source: str, target: str, ports: tuple[int, int] = (4000, 5432)) -> Packet:
-    ends = address(source, version), address(target, version)
-    return lambda mark: packets.udp(*ends, *ports, mark)
-
-
-def assert_dropped(
-    host: Host,
-    sender: str,
-    packet: Packet,
-    target: str,
-    by: set[str] = FORGED,
-    before: t.Callable[[], None] | None = None,
-) -> None:
-    """``before`` prepares, with and without the rules: it opens a flow."""
-    without_rules(host)
-    if before:
-        before()
-    assert host.send(sender, packet, target) == Trip(left=True, arrived=True)
-    load(host)
-    if before:
-        before()
-    # The counter shows that the packet was dropped; there is no need to wait for it.
-    assert host.send(sender, packet, target, limit=0.05) == Trip(left=True, arrived=False)
-    assert host.rules_that_dropped() == by
-
+from .bridges import VERSIONS, Host, Trip, address, assert_dropped, datagram, open_flow
 
 # --- sources of bridges -----------------------------------------------------------------------------------------------
 
@@ -129,12 +61,6 @@ def test_a_forged_packet_does_not_enter_an_established_flow(
     assert_dropped(host, sender, packet, target, before=lambda: open_flow(host, version))
 
 
-def open_flow(host: Host, version: int) -> None:
-    """web1 sends to db1, which answers."""
-    assert host.send("web1", datagram(version, "web1", "db1"), "db1").arrived
-    assert host.send("db1", datagram(version, "db1", "web1", (5432, 4000)), "web1").arrived
-
-
 @VERSIONS
 @pytest.mark.parametrize("source", ["web2", "lab1", "unused"])
 def test_the_underlay_has_no_source_of_the_hosts_own_block(host: Host, version: int, source: str) -> None:
@@ -143,17 +69,10 @@ def test_the_underlay_has_no_source_of_the_hosts_own_block(host: Host, version: 
 
 @pytest.mark.parametrize("target", ["fe80", "underlay"])
 def test_a_limited_network_reaches_the_host_from_no_link_local_address(host: Host, target: str) -> None:
-    link_local = {name: local_address(host, *place) for name, place in
+    link_local = {name: host.link_local(*place) for name, place in
                   {"db1": ("db1", "eth0"), "host": ("host", "fn-db")}.items()}  # fmt: skip
     ends = link_local["db1"], link_local["host"] if target == "fe80" else address("host", 6)
     assert_dropped(host, "db1", lambda mark: packets.udp(*ends, 4000, 22, mark), "host6", {"not declared: db -> host"})
-
-
-def local_address(host: Host, name: str, interface: str) -> str:
-    with host.namespaces[name].entered(), open("/proc/net/if_inet6", encoding="ascii") as lines:
-        found = [line.split() for line in lines]
-    text = next(line[0] for line in found if line[5] == interface and line[3] == "20")
-    return ":".join(text[at : at + 4] for at in range(0, 32, 4))
 
 
 def test_a_limited_network_sends_the_host_no_broadcast(host: Host) -> None:
@@ -162,7 +81,7 @@ def test_a_limited_network_sends_the_host_no_broadcast(host: Host) -> None:
 
 
 def test_a_container_sends_no_router_advertisement(host: Host) -> None:
-    source = local_address(host, "web1", "eth0")
+    source = host.link_local("web1", "eth0")
     packet = lambda mark: packets.icmp(source, "ff02::1", packets.ROUTER_ADVERTISEMENT, 0, b"\0" * 8 + mark)  # noqa: E731
     assert_dropped(host, "web1", packet, "host6-icmp", {"router advertisement"})
 
@@ -202,7 +121,7 @@ def test_frames_within_a_bridge_pass(ruled: Host, version: int) -> None:
 
 @pytest.mark.parametrize("source", ["::", "link-local"])
 def test_neighbor_discovery_within_a_bridge_passes(ruled: Host, source: str) -> None:
-    own = local_address(ruled, "web1", "eth0") if source == "link-local" else source
+    own = ruled.link_local("web1", "eth0") if source == "link-local" else source
     target = b"".join(bytes.fromhex(part) for part in ("fd000064", "00000001", "00000000", "00000003"))
 
     def solicitation(mark: bytes) -> bytes:
@@ -226,8 +145,8 @@ def test_flows_of_the_outside_pass(ruled: Host, version: int) -> None:
 
 
 @VERSIONS
-@pytest.mark.parametrize("gateway", ["web1", "host"])
-def test_the_host_reaches_its_own_addresses_and_containers(ruled: Host, version: int, gateway: str) -> None:
-    for pair in (("host", "web1"), ("host", "host")):
-        ruled._answers(*pair, 0 if version == 4 else 1)
+def test_the_host_reaches_its_own_addresses_and_containers(ruled: Host, version: int) -> None:
+    gateway = f"{address('web1', version)[:-1]}1"
+    for target in (address("web1", version), address("host", version), gateway):
+        ruled.assert_answers("host", target)
     assert not ruled.rules_that_dropped()
