@@ -63,6 +63,13 @@ options:
       - The bridges of this host's declared networks by network, internal networks included. docker0 is always included.
         Each of them forwards only packets with a source that the host routes to it. Required with O(state=present).
     type: dict
+  internal:
+    description:
+      - The networks of O(bridges) that are internal. Nothing is forwarded from or to their bridges, which Docker does
+        not ensure in IPv6 with engines before 27.
+    type: list
+    elements: str
+    default: []
   egress_sources:
     description:
       - The source addresses of packets to the outside, for subnets whose packets are not masqueraded, by subnet. An
