@@ -189,7 +189,7 @@ def _forged_sources(book: Book) -> None:
         for name, source in _sources(book, sender).items():
             ours = sender in ("web", "vault")
             # an internal network reaches its host, also by link-local addresses
-            may = sender == "vault" and name in ("its own source", "a link-local source")[: book.version // 3]
+            may = sender == "vault" and (name == "its own source" or (book.version, name) == (6, "a link-local source"))
             for client, (place, host) in enumerate(_both(book), 6100):
                 book.add(f"{name} to db, {place} host", sender, book.udp(source, book.at("db", host), client=client))
                 # Networks that are not ours reach hosts with addresses that are not the fleet's.
@@ -298,7 +298,6 @@ def _destinations(book: Book) -> None:
             "224.0.0.251",
             "239.1.1.1",
             "255.255.255.255",
-            _last(book.at("db")),
             "127.0.0.1",
             "169.254.169.254",
         ),
