@@ -70,6 +70,13 @@ options:
       - M(fleetnet.docker.fleet_plan) returns them in RV(fleetnet.docker.fleet_plan#module:hosts) under C(networks).
         Required with O(state=present).
     type: dict
+  internal:
+    description:
+      - The networks of O(bridges) that are internal. Nothing is forwarded from or to their bridges, which Docker does
+        not ensure in IPv6 with engines before 27.
+    type: list
+    elements: str
+    default: []
   egress_sources:
     description:
       - The source addresses of packets to the outside, for subnets whose packets are not masqueraded, by subnet. An

@@ -18,8 +18,10 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils.return_documentati
 
 Result = t.Dict[str, t.Any]
 
-#: Memory that the process of a task may use for a host's answer, in bytes. The process handles only this host.
-MEMORY = 1 << 30
+# Memory that the process of a task may use for a host's answer, in bytes. The process handles only this host. What is
+# received takes less, and Ansible's time for it grows with the square of its size.
+_TO_RECEIVE = 96 << 20
+_TO_PARSE = 1 << 30
 _INTERNAL = "_ansible_"  # ansible-core removes such keys of the host, and adds its own
 
 
@@ -39,14 +41,22 @@ class HostAction(ActionBase):  # type: ignore[misc]
     def run_module(self, arguments: Result, task_vars: Result) -> Result:
         """Run the module, and return the documented part of its answer, or a failure."""
         try:
-            with _limited_memory():
+            with _limited_memory(_TO_PARSE):
                 answer = self._execute_module(f"fleetnet.docker.{self.MODULE}", arguments, task_vars=task_vars)
             return self._reduced(answer)
         except (MemoryError, RecursionError):
-            reason = f"the answer is deeply nested, or needs more than {MEMORY >> 20} MiB of memory. It is ignored."
+            reason = (
+                f"the answer is deeply nested, needs more than {_TO_RECEIVE >> 20} MiB of memory to be received, or "
+                f"{_TO_PARSE >> 20} MiB to be parsed. It is ignored."
+            )
             return {"failed": True, "msg": reason}
         except FleetnetError as error:
             return {"failed": True, "msg": f"answer of module {self.MODULE}: {error}"}
+
+    def _low_level_execute_command(self, *arguments: t.Any, **options: t.Any) -> Result:
+        with _limited_memory(_TO_RECEIVE):
+            result: Result = super()._low_level_execute_command(*arguments, **options)
+        return result
 
     def _reduced(self, answer: Result) -> Result:
         facts = (
@@ -67,11 +77,11 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def _limited_memory() -> t.Iterator[None]:
-    """Limit the memory of this process, which Ansible starts for each task of each host."""
+def _limited_memory(size: int) -> t.Iterator[None]:
+    """Limit the memory of this process, which Ansible starts for each task of each host, to ``size`` more bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     used = _used_memory()
-    limit = used + MEMORY if used else resource.RLIM_INFINITY
+    limit = used + size if used else resource.RLIM_INFINITY
     if used and hard not in (resource.RLIM_INFINITY, -1):
         limit = min(limit, hard)
     if used and (soft in (resource.RLIM_INFINITY, -1) or limit < soft):

@@ -80,17 +80,24 @@ class Ruleset:
 
 
 def compile_rules(
-    policy: Policy, own: t.Sequence[Prefix], bridges: Bridges, engine: EngineFirewall, sources: EgressSources
+    policy: Policy,
+    own: t.Sequence[Prefix],
+    bridges: Bridges,
+    internal: t.Collection[str],
+    engine: EngineFirewall,
+    sources: EgressSources,
 ) -> Ruleset:
     """Compile the policy for one host.
 
     ``own`` are the subnets of the host's declared networks that are not internal, ``bridges`` those of all of its
-    networks, ``sources`` the source addresses of packets to the outside if they are not masqueraded. Raises Unsupported
-    if the engine does not support the policy.
+    networks, ``internal`` those of its internal networks, ``sources`` the source addresses of packets to the outside if
+    they are not masqueraded. Raises Unsupported if the engine does not support the policy.
     """
     _check(policy, engine)
     tables = [
-        Table(policy, family, [subnet for subnet in own if subnet.version == family.version], bridges, sources).text()
+        Table(
+            policy, family, [subnet for subnet in own if subnet.version == family.version], bridges, internal, sources
+        ).text()
         for family in policy.families
     ]
     if all(family.version != 6 for family in policy.families):

@@ -27,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     Bridges,
     NetworkBits,
     error_chains,
+    isolation,
     source_chains,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources, source_rules
@@ -54,16 +55,23 @@ class Table:
     """The table of one IP version. ``own`` are the subnets of the host's declared networks that are not internal.
 
     Packets from them to the outside are masqueraded, or have another source by ``sources``. ``bridges`` are those of
-    all networks of the host.
+    all networks of the host, ``internal`` those of its internal networks.
     """
 
     def __init__(
-        self, policy: Policy, family: Family, own: t.Sequence[Prefix], bridges: Bridges, sources: EgressSources
+        self,
+        policy: Policy,
+        family: Family,
+        own: t.Sequence[Prefix],
+        bridges: Bridges,
+        internal: t.Collection[str],
+        sources: EgressSources,
     ) -> None:
         self._policy = policy
         self._family = family
         self._own = own
         self._bridges = bridges
+        self._internal = internal
         self._sources = sources
         self._ip = "ip" if family.version == 4 else "ip6"
         self._pinned = sorted(subnet for member in family.members.values() for subnet in member.subnets)
@@ -110,6 +118,7 @@ class Table:
         lines = [
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
+            *(f"\t\t{rule}" for rule in isolation(self._internal)),
             f"\t\t{inside} ct state established ct direction reply goto allowed",
             "\t\tct state related jump related",
             f"\t\t{inside} goto between",

@@ -10,7 +10,10 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_block
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, firewalld, names, sysctl
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import parse_bridges
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
+    internal_bridges,
+    parse_bridges,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
@@ -28,6 +31,7 @@ OPTIONS: dict[str, t.Any] = {
     "policy": {"type": "dict"},
     "subnets": {"type": "list", "elements": "str"},
     "bridges": {"type": "dict"},
+    "internal": {"type": "list", "elements": "str", "default": []},
     "egress_sources": {"type": "dict", "default": {}},
 }
 REQUIRED_IF = [("state", "present", ("policy", "subnets", "bridges"))]
@@ -66,7 +70,8 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(task.params["subnets"]))
     sources = parse_egress_sources("egress_sources", task.params["egress_sources"], subnets)
     bridges = parse_bridges("bridges", task.params["bridges"])
-    rules = compiler.compile_rules(policy, subnets, bridges, engine, sources)
+    internal = internal_bridges("internal", task.params["internal"], bridges)
+    rules = compiler.compile_rules(policy, subnets, bridges, internal, engine, sources)
     texts = {path: text(rules) for path, text in FILES.items()}
     return {path: File(text) if text else None for path, text in texts.items()}
 

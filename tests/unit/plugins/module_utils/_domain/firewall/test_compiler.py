@@ -50,6 +50,7 @@ def compiled(fleet, engine, hosts=3):
         policy,
         own,
         parse_bridges("bridges", bridges),
+        [bridges[each["name"]] for each in item["networks"] if each["internal"]],
         EngineFirewall(
             tuple(engine["version"]),
             engine.get("firewall", "iptables"),

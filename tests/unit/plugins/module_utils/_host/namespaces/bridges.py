@@ -113,7 +113,9 @@ def rules(ipv6: bool = True) -> str:
     assert (item["block"], item.get("block_v6")) == ("10.64.0.0/20", "fd00:64::/56" if ipv6 else None)
     bridges = {each["name"]: each["bridge_name"] for each in item["networks"]}
     own = [subnet for network, subnet in plan.networks_of(host) if network.routed]
-    return compile_rules(plan.policy, own, parse_bridges("bridges", bridges), EngineFirewall((28, 5, 2)), {}).nft
+    internal = [bridges[each["name"]] for each in item["networks"] if each["internal"]]
+    engine = EngineFirewall((28, 5, 2))
+    return compile_rules(plan.policy, own, parse_bridges("bridges", bridges), internal, engine, {}).nft
 
 
 def run(*arguments: str, text: str = "") -> str:

@@ -1,0 +1,23 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No packet of a container passes the policy, whatever its form and its source, on each engine."""
+
+from __future__ import annotations
+
+
+def test_every_packet_leaves_its_container(results):
+    """Otherwise its absence elsewhere would prove nothing."""
+    assert [each.attempt.name for each in results if not each.left] == []
+
+
+def test_every_control_arrives(results):
+    controls = [each for each in results if each.attempt.arrives is not None]
+    assert len(controls) >= 60
+    assert {each.attempt.name: each.arrived for each in controls if not each.attempt.arrives <= each.arrived} == {}
+
+
+def test_no_forged_packet_arrives(results):
+    forged = [each for each in results if each.attempt.arrives is None]
+    assert len(forged) >= 1000
+    assert {each.attempt.name: sorted(each.arrived) for each in forged if each.arrived} == {}

@@ -1,0 +1,208 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host whose Python answers with lies harms neither the controller nor other hosts, and each lie is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import typing as t
+
+import pytest
+import yaml
+
+LIAR = "h3"
+SUPERNET = "10.64.0.0/12"
+HERE = pathlib.Path(__file__).parent
+ANSWERS: list[dict[str, t.Any]] = yaml.safe_load((HERE / "answers.yml").read_text("utf-8"))
+#: Each answer is that of another name of the same host.
+NAMES = {f"liar{number}": answer for number, answer in enumerate(ANSWERS, 1)}
+KEYS = ("gathered", "ansible_facts", "docker_fleet_supernet")
+PLAY = [
+    {
+        "hosts": "docker_fleet",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "fleetnet.docker.network_info": {"gather": ["engine", "links"]},
+                "register": "gathered",
+                "ignore_errors": True,
+                "ignore_unreachable": True,
+            },
+            {
+                "ansible.builtin.copy": {
+                    "dest": "{{ inventory_dir }}/seen.json",
+                    "content": "{{ dict(keys | zip(values)) | to_json }}",
+                },
+                "vars": {
+                    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                    "keys": list(KEYS),
+                    "hosts": "{{ groups['docker_fleet'] }}",
+                    "values": [
+                        f"{{{{ dict(hosts | zip(hosts | map('extract', hostvars, '{key}'))) }}}}" for key in KEYS
+                    ],
+                },
+                "delegate_to": "localhost",
+                "run_once": True,
+            },
+        ],
+    }
+]
+
+
+def interpreter(lie: dict[str, t.Any]) -> str:
+    """A shell script that prints the answer."""
+    if lie.get("endless"):
+        return "#!/bin/sh\nyes '{\"msg\": 1}'\n"
+    if "values" in lie:
+        text = json.dumps({"diff": [0] * lie["values"]})
+    elif "characters" in lie:
+        text = json.dumps({"diff": "a" * lie["characters"]})
+    elif "levels" in lie:
+        text = '{"diff": ' + "[" * lie["levels"] + "]" * lie["levels"] + "}"
+    else:
+        text = lie.get("text", json.dumps(lie.get("answer")))
+    return f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n"
+
+
+def playbook(inventories: t.Sequence[pathlib.Path], play: str, *arguments: str) -> tuple[int, str]:
+    """The exit code and the output of a run."""
+    command = ["ansible-playbook", play, *(f"--inventory={path}" for path in inventories), *arguments]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def write(on_host) -> t.Callable[..., None]:
+    """Write executable files to /run/liar on the host that lies."""
+    program = (
+        "import json, pathlib, sys\n"
+        "for name, text in json.load(sys.stdin).items():\n"
+        "    path = pathlib.Path('/run/liar', name)\n"
+        "    path.parent.mkdir(exist_ok=True)\n"
+        "    path.write_text(text)\n"
+        "    path.chmod(0o755)\n"
+    )
+
+    def write(files: dict[str, str]) -> None:
+        *command, _program = on_host(LIAR, "liar.py")
+        subprocess.run([*command, program], input=json.dumps(files), text=True, check=True)
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def fleet(inventory) -> dict[str, t.Any]:
+    """The fleet in the test bed's inventory."""
+    found: dict[str, t.Any] = yaml.safe_load(pathlib.Path(inventory).read_text("utf-8"))["docker_fleet"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def answered(fleet, write, tmp_path_factory) -> tuple[dict[str, dict[str, t.Any]], pathlib.Path]:
+    """What the controller knows of each host after one task, by key, and the inventory's folder."""
+    folder = tmp_path_factory.mktemp("lies")
+    write({name: interpreter(lie) for name, lie in NAMES.items()})
+    liar = fleet["hosts"][LIAR]
+    hosts = {name: {**liar, "ansible_python_interpreter": f"/run/liar/{name}"} for name in NAMES}
+    declared = {"docker_fleet_supernet": SUPERNET, "ansible_pipelining": True}
+    group = {"hosts": {"h1": fleet["hosts"]["h1"], **hosts}, "vars": {**fleet["vars"], **declared}}
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"docker_fleet": group}))
+    (folder / "play.yml").write_text(yaml.safe_dump(PLAY))
+    _code, output = playbook([folder / "hosts.yml"], str(folder / "play.yml"), "--forks", "4")
+    assert (folder / "seen.json").exists(), output[-3000:]
+    return json.loads((folder / "seen.json").read_text()), folder
+
+
+def test_there_are_enough_lies():
+    assert len(ANSWERS) + len(REPORTS) >= 45
+
+
+@pytest.mark.parametrize("name", NAMES, ids=[lie["case"] for lie in ANSWERS])
+def test_an_answer_changes_nothing_but_the_result_of_its_host(answered, name):
+    seen, _folder = answered
+    lie, result = NAMES[name], seen["gathered"][name]
+    assert seen["ansible_facts"][name] == {}
+    assert seen["docker_fleet_supernet"][name] == SUPERNET
+    if lie["says"] is None:  # ansible-core's versions differ in whether they accept it
+        return
+    assert bool(result.get("failed")) == lie.get("fails", False), result
+    said = " ".join([result.get("msg", ""), *map(str, result.get("warnings", ()))])
+    assert lie["says"] in said
+    assert bool(said) or not lie["says"]
+
+
+def test_another_host_is_read_as_before(answered):
+    seen, _folder = answered
+    assert seen["gathered"]["h1"]["network_info"]["engine"]["version"]
+    assert seen["docker_fleet_supernet"]["h1"] == SUPERNET
+
+
+def test_no_text_of_a_host_is_a_template(answered):
+    _seen, folder = answered
+    assert not (folder / "leak").exists()
+
+
+# --- whole runs -------------------------------------------------------------------------------------------------------
+
+FORGED = {"container": "db", "protocol": "udp", "source": "10.64.1.2", "destination": "10.64.3.2", "port": 5000}
+ARRIVALS = [{**FORGED, "token": number} for number in range(2000)]
+#: By case: what the host that lies replaces, and what the run then reports.
+REPORTS: dict[str, tuple[list[tuple[list[str], t.Any]], str]] = {
+    "every probe was answered": (
+        [(["results", "*", "reached"], True), (["results", "*", "outcome"], "reply")],
+        "on h3",
+    ),
+    "no probe was answered": (
+        [(["results", "*", "reached"], False), (["results", "*", "outcome"], "timeout")],
+        "on h3",
+    ),
+    "nothing arrived": ([(["arrivals"], [])], "on h3"),
+    "everything arrived": ([(["arrivals"], ARRIVALS)], "on h3"),
+    "the observer saw only a part": ([(["complete"], False)], "on h3"),
+    "addresses that are none": (
+        [(["network_info", "containers", "*", "networks", "*", "ipv4"], "everywhere")],
+        "host h3: its report has containers",
+    ),
+}
+
+
+@pytest.fixture
+def verified(inventory, write, tmp_path) -> t.Callable[..., tuple[int, str]]:
+    """Verify the fleet while a host lies."""
+    override = {"hosts": {LIAR: {"ansible_python_interpreter": "/run/liar/python"}}}
+    (tmp_path / "liar.yml").write_text(yaml.safe_dump({"docker_fleet": override}))
+
+    def verified(lies: list[tuple[list[str], t.Any]], *arguments: str) -> tuple[int, str]:
+        write({"python": (HERE / "liar.py").read_text("utf-8"), "lies.json": json.dumps(lies)})
+        return playbook([inventory, tmp_path / "liar.yml"], "fleetnet.docker.verify", *arguments)
+
+    return verified
+
+
+def test_without_lies_everything_is_as_declared(verified):
+    code, output = verified([])
+    assert code == 0, output[-3000:]
+
+
+@pytest.mark.parametrize("case", REPORTS)
+def test_a_lie_about_probes_is_named_and_concerns_no_other_pair(verified, case):
+    lies, says = REPORTS[case]
+    code, output = verified(lies)
+    assert code != 0
+    assert says in " ".join(output.split())
+    others = [line for line in output.splitlines() if re.search(r"\bon h[12]\b.* -> .*\bon h[12]\b", line)]
+    assert others == []
+    code, output = verified(lies, f"--limit=!{LIAR}")
+    assert code == 0, output[-3000:]
