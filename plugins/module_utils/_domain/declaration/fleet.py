@@ -18,6 +18,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
     single,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.api_access import ApiAccess
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.api_access_parser import (
+    parse_api_access,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import (
     parse_default_bridge,
 )
@@ -79,6 +83,7 @@ class Fleet:
     backend: str = "host_gw"
     default_bridge: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     reservations: t.Mapping[str, tuple[Prefix, ...]] = dataclasses.field(default_factory=dict)
+    api_access: ApiAccess = ApiAccess()
 
     @property
     def supernet(self) -> Prefix:
@@ -123,6 +128,7 @@ def parse_fleet(
     backend = ""
     default_bridge: dict[str, t.Any] = {}
     reservations: dict[str, tuple[Prefix, ...]] = {}
+    api_access = ApiAccess()
     with errors.collect():
         schemes = _parse_schemes(fields, leased_host_length)
     # With an invalid supernet, the rest is checked for the IP versions of the supernets.
@@ -142,6 +148,9 @@ def parse_fleet(
         invalid = [_name_of(item) for item in items]
         policy = parse_policy(fields.items(PREFIX + "policy"), PREFIX + "policy", networks, supernets, errors, invalid)
     with errors.collect():
+        value = fields.raw(PREFIX + "remote_api", {})
+        api_access = parse_api_access(value, PREFIX + "remote_api", networks, supernets)
+    with errors.collect():
         default_bridge = parse_default_bridge(fields.raw(PREFIX + "default_bridge", {}))
         _check_bridges(default_bridge, networks)
     with errors.collect():
@@ -150,7 +159,7 @@ def parse_fleet(
         with errors.collect():
             reservations = _parse_reservations(fields, schemes)
     errors.check()
-    return Fleet(schemes, networks, policy, backend, default_bridge, reservations)
+    return Fleet(schemes, networks, policy, backend, default_bridge, reservations, api_access)
 
 
 def _name_of(item: t.Any) -> t.Any:

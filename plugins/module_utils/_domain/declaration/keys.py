@@ -17,6 +17,7 @@ FLEET_KEYS = (
     "networks",
     "policy",
     "public_supernet",
+    "remote_api",
     "reservations",
     "supernet",
     "supernet_v6",

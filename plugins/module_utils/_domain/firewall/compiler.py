@@ -76,17 +76,21 @@ class Ruleset:
 
 
 def compile_rules(
-    policy: Policy, own: t.Sequence[Prefix], engine: EngineFirewall, sources: EgressSources | None = None
+    policy: Policy,
+    own: t.Sequence[Prefix],
+    engine: EngineFirewall,
+    sources: EgressSources | None = None,
+    controller: str | None = None,
 ) -> Ruleset:
     """Compile the policy for one host.
 
     ``own`` are the subnets of the host's declared networks that are not internal, ``sources`` the source addresses of
-    their packets to the outside if they are not masqueraded. Raises Unsupported if the engine does not support the
+    their packets to the outside if they are not masqueraded, ``controller`` the Ansible controller's address. Raises Unsupported if the engine does not support the
     policy.
     """
     _check(policy, engine)
     tables = [
-        Table(policy, family, [subnet for subnet in own if subnet.version == family.version], sources).text()
+        Table(policy, family, [each for each in own if each.version == family.version], sources, controller).text()
         for family in policy.families
     ]
     accepts = {family.version: _iptables(policy, family, engine) for family in policy.families}

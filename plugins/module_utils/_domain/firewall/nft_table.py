@@ -21,6 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     is_block,
     merged,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import api_chains
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources, source_rules
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
@@ -48,16 +49,23 @@ _FORGED = 'ct state new fib saddr . iif oif missing counter drop comment "forged
 class Table:
     """The table of one IP version. ``own`` are the subnets of the host's declared networks that are not internal.
 
-    Packets from them to the outside are masqueraded, or have another source by ``sources``.
+    Packets from them to the outside are masqueraded, or have another source by ``sources``. ``controller`` is the
+    address of the Ansible controller as this host sees it.
     """
 
     def __init__(
-        self, policy: Policy, family: Family, own: t.Sequence[Prefix], sources: EgressSources | None = None
+        self,
+        policy: Policy,
+        family: Family,
+        own: t.Sequence[Prefix],
+        sources: EgressSources | None = None,
+        controller: str | None = None,
     ) -> None:
         self._policy = policy
         self._family = family
         self._own = own
         self._sources = sources or {}
+        self._controller = controller
         self._ip = "ip" if family.version == 4 else "ip6"
         self._pinned = sorted(subnet for member in family.members.values() for subnet in member.subnets)
         self._fleet = prefix_set([family.supernet, *self._pinned])
@@ -88,6 +96,7 @@ class Table:
             "\tchain allowed {",
             f"\t\tmeta mark set meta mark or {MARK:#x} accept",
             "\t}",
+            *self._remote_api(),
             *self._postrouting(),
             "}",
         ]
@@ -149,6 +158,13 @@ class Table:
         if direction == TO_HOST:
             lines.append(f"\t\t{self._ip} saddr {self._fleet} {_FORGED}")
         return [*lines, *dispatch, "\t}"]
+
+    def _remote_api(self) -> list[str]:
+        access = self._policy.api_access
+        if access is None:
+            return []
+        blocks = access.blocks(self._family.version, self._controller)
+        return api_chains(access, self._ip, self._fleet, blocks, bool(self._family.hosts))
 
     def _postrouting(self) -> list[str]:
         ip, fleet = self._ip, self._fleet

@@ -17,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     format_address,
     parse_address,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.api_access import ApiAccess
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     DEFAULT_BRIDGE,
     HOST,
@@ -116,13 +117,14 @@ class Policy:
     """The fleet's policy: the networks in each IP version, and the lines, which apply to all versions.
 
     ``local`` networks are separate on each host. ``limited`` are, by direction, the networks for which only lines allow
-    flows.
+    flows. ``api_access`` is None if the policy does not apply to the engines' remote API.
     """
 
     families: tuple[Family, ...]
     lines: tuple[PolicyLine, ...]
     local: frozenset[str] = frozenset()
     limited: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    api_access: ApiAccess | None = None
 
     def network_of(self, address: str) -> str | None:
         """The declared network of an address, or None."""
@@ -195,6 +197,7 @@ class Policy:
             ],
             "local": sorted(self.local),
             "limited": {direction: sorted(names) for direction, names in self.limited.items() if names},
+            **({"remote_api": self.api_access.to_data()} if self.api_access else {}),
         }
 
     @classmethod
@@ -215,6 +218,7 @@ class Policy:
                 ),
                 local=frozenset(data["local"]),
                 limited={direction: frozenset(data["limited"].get(direction, ())) for direction in DIRECTIONS},
+                api_access=ApiAccess.from_data(data["remote_api"]) if data.get("remote_api") else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidValue(

@@ -38,7 +38,8 @@ class FleetPlan:
 
     ``held`` are the leases before this run. ``mtus`` are the MTUs (bytes), by host, of networks that set none, if other
     than Docker's default. ``limited`` are the hosts whose engine gives networks that are not declared Docker's default,
-    which is larger than the MTU of the underlay, unless it is configured otherwise.
+    which is larger than the MTU of the underlay, unless it is configured otherwise. ``controllers`` are the addresses
+    of the Ansible controller, by host, that may connect to its engine's remote API.
     """
 
     fleet: Fleet
@@ -49,6 +50,7 @@ class FleetPlan:
     held: LeaseBook | None = None
     mtus: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     limited: frozenset[str] = frozenset()
+    controllers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def subnets(self, host: Host, network: Network) -> list[Prefix]:
         """The network's subnets on a host that carries it, IPv4 first."""

@@ -52,6 +52,7 @@ def make_policy(
         lines=fleet.policy,
         local=frozenset(network.name for network in fleet.networks if network.local),
         limited=_limited(fleet),
+        api_access=fleet.api_access,
     )
 
 

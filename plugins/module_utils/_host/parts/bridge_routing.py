@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_block
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, firewalld, names, sysctl
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import parse_controller
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
@@ -27,6 +28,7 @@ OPTIONS: dict[str, t.Any] = {
     "policy": {"type": "dict"},
     "subnets": {"type": "list", "elements": "str"},
     "egress_sources": {"type": "dict", "default": {}},
+    "controller": {"type": "str"},
 }
 REQUIRED_IF = [("state", "present", ("policy", "subnets"))]
 
@@ -63,7 +65,7 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
     """The files that the policy compiles to for this host's engine."""
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(task.params["subnets"]))
     sources = parse_egress_sources("egress_sources", task.params["egress_sources"], subnets)
-    rules = compiler.compile_rules(policy, subnets, engine, sources)
+    rules = compiler.compile_rules(policy, subnets, engine, sources, parse_controller(task.params["controller"]))
     texts = {path: text(rules) for path, text in FILES.items()}
     return {path: File(text) if text else None for path, text in texts.items()}
 
