@@ -83,7 +83,8 @@ class Fleet:
     backend: str = "host_gw"
     default_bridge: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     reservations: t.Mapping[str, tuple[Prefix, ...]] = dataclasses.field(default_factory=dict)
-    api_access: ApiAccess = ApiAccess()
+    api_access: ApiAccess = dataclasses.field(default_factory=ApiAccess)
+    closes_metadata: bool = False
 
     @property
     def supernet(self) -> Prefix:
@@ -129,6 +130,7 @@ def parse_fleet(
     default_bridge: dict[str, t.Any] = {}
     reservations: dict[str, tuple[Prefix, ...]] = {}
     api_access = ApiAccess()
+    closes_metadata = False
     with errors.collect():
         schemes = _parse_schemes(fields, leased_host_length)
     # With an invalid supernet, the rest is checked for the IP versions of the supernets.
@@ -151,6 +153,8 @@ def parse_fleet(
         value = fields.raw(PREFIX + "remote_api", {})
         api_access = parse_api_access(value, PREFIX + "remote_api", networks, supernets)
     with errors.collect():
+        closes_metadata = fields.choice(PREFIX + "cloud_metadata", ("open", "closed"), "open") == "closed"
+    with errors.collect():
         default_bridge = parse_default_bridge(fields.raw(PREFIX + "default_bridge", {}))
         _check_bridges(default_bridge, networks)
     with errors.collect():
@@ -159,7 +163,7 @@ def parse_fleet(
         with errors.collect():
             reservations = _parse_reservations(fields, schemes)
     errors.check()
-    return Fleet(schemes, networks, policy, backend, default_bridge, reservations, api_access)
+    return Fleet(schemes, networks, policy, backend, default_bridge, reservations, api_access, closes_metadata)
 
 
 def _name_of(item: t.Any) -> t.Any:

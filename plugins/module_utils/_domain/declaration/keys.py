@@ -10,6 +10,7 @@ PREFIX = "docker_fleet_"
 # The variables of the declaration, without their prefix.
 FLEET_KEYS = (
     "backend",
+    "cloud_metadata",
     "default_bridge",
     "host_prefix_length",
     "host_prefix_length_v6",

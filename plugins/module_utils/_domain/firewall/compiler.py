@@ -85,8 +85,8 @@ def compile_rules(
     """Compile the policy for one host.
 
     ``own`` are the subnets of the host's declared networks that are not internal, ``sources`` the source addresses of
-    their packets to the outside if they are not masqueraded, ``controller`` the Ansible controller's address. Raises Unsupported if the engine does not support the
-    policy.
+    their packets to the outside if they are not masqueraded, ``controller`` the Ansible controller's address. Raises
+    Unsupported if the engine does not support the policy.
     """
     _check(policy, engine)
     tables = [

@@ -21,7 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     is_block,
     merged,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import api_chains
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_targets
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources, source_rules
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
@@ -73,7 +73,7 @@ class Table:
 
     def text(self) -> str:
         """The input of ``nft -f``, which replaces the table in one transaction."""
-        ip = self._ip
+        ip, policy, family = self._ip, self._policy, self._family
         maps, lookups = self._maps()
         lines = [
             f"add table {ip} {TABLE}",
@@ -96,7 +96,7 @@ class Table:
             "\tchain allowed {",
             f"\t\tmeta mark set meta mark or {MARK:#x} accept",
             "\t}",
-            *self._remote_api(),
+            *closed_targets(policy, family, self._fleet, self._controller, self._match, self._service),
             *self._postrouting(),
             "}",
         ]
@@ -158,13 +158,6 @@ class Table:
         if direction == TO_HOST:
             lines.append(f"\t\t{self._ip} saddr {self._fleet} {_FORGED}")
         return [*lines, *dispatch, "\t}"]
-
-    def _remote_api(self) -> list[str]:
-        access = self._policy.api_access
-        if access is None:
-            return []
-        blocks = access.blocks(self._family.version, self._controller)
-        return api_chains(access, self._ip, self._fleet, blocks, bool(self._family.hosts))
 
     def _postrouting(self) -> list[str]:
         ip, fleet = self._ip, self._fleet

@@ -16,9 +16,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     Prefix,
     format_address,
     parse_address,
+    single,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.api_access import ApiAccess
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
+    CLOUD_METADATA,
     DEFAULT_BRIDGE,
     HOST,
     WORLD,
@@ -118,6 +120,7 @@ class Policy:
 
     ``local`` networks are separate on each host. ``limited`` are, by direction, the networks for which only lines allow
     flows. ``api_access`` is None if the policy does not apply to the engines' remote API.
+    With ``closes_metadata`` only lines that name the metadata address of clouds allow flows to it.
     """
 
     families: tuple[Family, ...]
@@ -125,6 +128,7 @@ class Policy:
     local: frozenset[str] = frozenset()
     limited: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     api_access: ApiAccess | None = None
+    closes_metadata: bool = False
 
     def network_of(self, address: str) -> str | None:
         """The declared network of an address, or None."""
@@ -156,6 +160,10 @@ class Policy:
         if not any(inside):
             return None
         direction = _direction(source, target, *inside)
+        if self.closes_metadata and target in CLOUD_METADATA.values():
+            named = str(single(*parse_address(target)))
+            allowing = (line for line in self.lines if line.covers(protocol, port) and named in line.targets)
+            return next((f"{line.path}: {line}" for line in allowing if source in line.sources), None)
         if direction and (source if inside[0] else target) not in self.limited.get(direction, ()):
             return _DOCKER_DEFAULTS[direction]
         for line in self.lines:
@@ -198,6 +206,7 @@ class Policy:
             "local": sorted(self.local),
             "limited": {direction: sorted(names) for direction, names in self.limited.items() if names},
             **({"remote_api": self.api_access.to_data()} if self.api_access else {}),
+            **({"cloud_metadata": "closed"} if self.closes_metadata else {}),
         }
 
     @classmethod
@@ -219,6 +228,7 @@ class Policy:
                 local=frozenset(data["local"]),
                 limited={direction: frozenset(data["limited"].get(direction, ())) for direction in DIRECTIONS},
                 api_access=ApiAccess.from_data(data["remote_api"]) if data.get("remote_api") else None,
+                closes_metadata=data.get("cloud_metadata") == "closed",
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidValue(

@@ -58,7 +58,9 @@ _DEPARTED_TITLE = "Departed: leases that are kept until docker_fleet_reclaim rel
 def _closed(plan: FleetPlan) -> str:
     """What is closed for all containers."""
     access = plan.fleet.api_access
-    return f"Remote API of the engines (tcp/{access.port}): only from {', '.join(access.sources) or 'the host itself'}"
+    metadata = ". Metadata of clouds: closed" if plan.fleet.closes_metadata else ""
+    sources = ", ".join(access.sources) or "the host itself"
+    return f"Remote API of the engines (tcp/{access.port}): only from {sources}{metadata}"
 
 
 def _departed(plan: FleetPlan) -> list[str]:

@@ -53,6 +53,7 @@ def make_policy(
         local=frozenset(network.name for network in fleet.networks if network.local),
         limited=_limited(fleet),
         api_access=fleet.api_access,
+        closes_metadata=fleet.closes_metadata,
     )
 
 

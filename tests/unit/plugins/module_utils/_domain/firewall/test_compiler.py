@@ -150,7 +150,7 @@ def test_the_nftables_backend_cannot_route_to_the_default_bridge():
 
 @pytest.mark.parametrize("address", ["h1", "192.0.2.1/32", "192.0.2.1 } accept"])
 def test_the_controller_is_an_address(address):
-    with pytest.raises(InvalidValue, match="controller: .*: is not a valid IP address"):
+    with pytest.raises(InvalidValue, match=r"controller: .*: is not a valid IP address"):
         parse_controller(address)
     assert parse_controller("") is None
 
