@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
     Prefix,
+    format_address,
     overlapping,
     parse_address,
     single,
@@ -56,6 +57,7 @@ class Host:
     """A host of the fleet. ``underlay`` is its address for the other hosts, ``link`` its L2 segment.
 
     ``underlay_v6`` is the gateway to its IPv6 blocks; None if it has no IPv6 address.
+    ``other_addresses`` are further ones at which containers of other hosts may reach its published ports.
     """
 
     name: str
@@ -63,6 +65,12 @@ class Host:
     link: str = "default"
     networks: tuple[Network, ...] = ()
     underlay_v6: str | None = None
+    other_addresses: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> list[str]:
+        """All addresses of the host, each once."""
+        return list(dict.fromkeys(filter(None, (self.underlay, self.underlay_v6, *self.other_addresses))))
 
 
 class Scheme(t.NamedTuple):
@@ -301,8 +309,10 @@ def parse_host(name: str, variables: t.Mapping[str, t.Any], ansible_host: object
         if fields.address(key)[0] != 6:
             raise fields.fail(key, "must be an IPv6 address.")
         underlay_v6 = str(fields.raw(key))
+    key = PREFIX + "other_addresses"
+    others = [format_address(*fields.parse_address(key, text)) for text in fields.names(key, ())]
     own: tuple[Network, ...] = ()
     if fields.has(PREFIX + "host_networks"):
         # Their subnets are pinned, so the default length is never used.
         own = parse_networks(fields.items(PREFIX + "host_networks"), PREFIX + "host_networks", lambda _: 24, host=name)
-    return Host(name, underlay, fields.text(PREFIX + "link", "default"), own, underlay_v6)
+    return Host(name, underlay, fields.text(PREFIX + "link", "default"), own, underlay_v6, tuple(others))

@@ -55,7 +55,7 @@ class NetworkMatch:
 class Family:
     """The networks' addresses of one IP version. ``mask`` (an integer) selects the bits that identify the network.
 
-    ``hosts`` are the underlay addresses of the fleet's hosts, as integers.
+    ``hosts`` are the addresses of the fleet's hosts, as integers.
     """
 
     supernet: Prefix

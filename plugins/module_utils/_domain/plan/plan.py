@@ -288,6 +288,8 @@ def _check_disjoint(plan: FleetPlan) -> None:
         claims.append((_underlay(host.underlay), _Owner(PREFIX + "underlay_address", host.name, True)))
         if host.underlay_v6 and host.underlay_v6 != host.underlay:
             claims.append((_underlay(host.underlay_v6), _Owner(PREFIX + "underlay_address_v6", host.name, True)))
+        key = PREFIX + "other_addresses"
+        claims += [(_underlay(address), _Owner(key, host.name, True)) for address in host.other_addresses]
         for network in host.networks:
             other = fleet_wide.get(network.name) or bridges.get(network.bridge_name)
             if other is not None:

@@ -46,7 +46,7 @@ def make_policy(
                         "is an internal network, which the engine isolates. Remove the network from the line, or "
                         "internal from the network",
                     )
-    underlay = {parse_address(address) for host in hosts for address in (host.underlay, host.underlay_v6) if address}
+    underlay = {parse_address(address) for host in hosts for address in host.addresses}
     return Policy(
         families=tuple(_family(fleet, underlay, leases, carriers) for leases in book.families),
         lines=fleet.policy,
