@@ -229,7 +229,7 @@ class Table:
         """The rules of a line between a network and the outside, in one direction.
 
         The world reaches only published ports, which Docker accepts. A block of addresses is also routed to containers.
-        It may contain a host's own address.
+        It may contain a host's own address. As a target, the world does not include the hosts of the fleet.
         """
         coming = direction in (INGRESS, FROM_HOST)
         mine, others = (line.targets, line.sources) if coming else (line.sources, line.targets)
@@ -243,7 +243,8 @@ class Table:
             yield f'\t\t{match}{verdict} comment "{comment(f"{line.path}: {line}")}"'
         name = HOST if direction in (TO_HOST, FROM_HOST) else WORLD
         if name in others:
-            match = f"{'ct status dnat ' if direction == INGRESS else ''}{self._service(line)}"
+            scope = {INGRESS: "ct status dnat ", EGRESS: f"{self._ip} daddr != @hosts " if self._family.hosts else ""}
+            match = f"{scope.get(direction, '')}{self._service(line)}"
             yield f'\t\t{match}accept comment "{comment(f"{line.path}: {line}")}"'
 
     def _has_version(self, block: Prefix) -> bool:

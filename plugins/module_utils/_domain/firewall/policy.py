@@ -167,9 +167,21 @@ class Policy:
         if direction and (source if inside[0] else target) not in self.limited.get(direction, ()):
             return _DOCKER_DEFAULTS[direction]
         for line in self.lines:
-            if line.covers(protocol, port) and _names(line.sources, source) and _names(line.targets, target):
+            if (
+                line.covers(protocol, port)
+                and _names(line.sources, source)
+                and _names(line.targets, target, world=not self._is_host(target))
+            ):
                 return f"{line.path}: {line}"
         return None
+
+    def _is_host(self, end: str) -> bool:
+        """Whether an end is an address of a host of the fleet."""
+        try:
+            version, number = parse_address(end)
+        except ValueError:
+            return False
+        return any(family.version == version and number in family.hosts for family in self.families)
 
     def is_network(self, end: str) -> bool:
         """Whether an end is a network of the policy, including docker0."""
@@ -245,8 +257,8 @@ def _direction(source: str, target: str, source_inside: bool, target_inside: boo
     return TO_HOST if target == HOST else EGRESS
 
 
-def _names(ends: t.Collection[str], end: str) -> bool:
-    """Whether a line's ends include this one: by name, as world, or by a block that contains an address."""
+def _names(ends: t.Collection[str], end: str, world: bool = True) -> bool:
+    """Whether a line's ends include this one: by name, as ``world``, or by a block that contains an address."""
     if end in ends:
         return True
     try:
@@ -254,4 +266,4 @@ def _names(ends: t.Collection[str], end: str) -> bool:
     except ValueError:
         return False
     blocks = (Prefix.parse(block) for block in ends if is_block(block))
-    return WORLD in ends or any(block.version == version and block.has(number) for block in blocks)
+    return (world and WORLD in ends) or any(block.version == version and block.has(number) for block in blocks)

@@ -18,6 +18,7 @@ FLEET = {
         {"name": "db", "egress": "policy"},
         {"name": "cache", "open": True},
         {"name": "lab", "local": True},
+        "mail",
     ],
     "policy": [
         {"from": "web", "to": "db", "ports": "5432-5433"},
@@ -26,6 +27,9 @@ FLEET = {
         {"from": "web", "to": "198.51.100.7", "protocol": "udp", "ports": 53},
         {"from": "web", "to": "host", "protocol": "icmp"},
         {"from": "host", "to": "cache", "ports": 6379},
+        {"from": "mail", "to": ["world", "198.18.0.2"], "ports": 25},
+        {"from": "mail", "to": "world", "ports": 22},
+        {"from": "world", "to": "mail", "ports": 25},
     ],
 }
 LINE = "docker_fleet_policy"
@@ -65,6 +69,15 @@ CASES = [
     ("host", "cache", "tcp", 6379, f"{LINE}[5]"),
     ("host", "cache", "tcp", 6380, None),
     ("host", "web", "tcp", 80, "Docker's default: a host reaches its own containers"),
+    # other hosts: as a target, the world does not include them
+    ("mail", "198.51.100.1", "tcp", 22, f"{LINE}[7]"),
+    ("mail", "198.18.0.1", "tcp", 22, None),
+    ("mail", "198.18.0.2", "tcp", 22, None),
+    ("mail", "198.18.0.1", "tcp", 25, None),
+    ("mail", "198.18.0.2", "tcp", 25, f"{LINE}[6]"),
+    ("mail", "host", "tcp", 22, "Docker's default: containers reach their own host"),
+    ("cache", "198.18.0.2", "tcp", 22, "Docker's default: to the world"),
+    ("198.18.0.1", "mail", "tcp", 25, f"{LINE}[8]"),
     # neither end is ours to judge
     ("host", "world", "tcp", 80, None),
 ]
