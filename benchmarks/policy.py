@@ -29,6 +29,7 @@ import plays
 
 sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":", maxsplit=1)[0])
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet, parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import Local
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import (
     EngineFirewall,
     compile_rules,
@@ -77,7 +78,7 @@ def ours(plan: FleetPlan) -> tuple[str, float]:
     own = [subnet for _network, subnet in plan.networks_of(plan.hosts[0])]
     start = time.monotonic()
     bridges = {network.name: network.bridge_name for network, _subnet in plan.networks_of(plan.hosts[0])}
-    text = compile_rules(Policy.from_data(given), own, bridges, EngineFirewall((28, 5, 2)), {}).nft
+    text = compile_rules(Policy.from_data(given), Local(own, bridges), EngineFirewall((28, 5, 2))).nft
     return text, time.monotonic() - start
 
 

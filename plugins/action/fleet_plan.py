@@ -25,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan import address_table
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import plan_around
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.controller import with_controllers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan, take_out
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
@@ -77,7 +78,7 @@ class ActionModule(FleetAction):
                 if not renumber:
                     check_used_blocks(plan, reports)
                 unobserved = [host.name for host in plan.hosts if not reports.get(host.name)]
-                plan = fit_to_underlay(plan, reports)
+                plan = with_controllers(fit_to_underlay(plan, reports), reports)
             else:
                 plan = plan_fleet(inventory, held, without, renumber)
             after = lockfile.render(plan.leases)

@@ -23,6 +23,8 @@ description:
     that the host routes to this bridge. A packet from another interface with a source in the fleet must arrive on the
     interface of the host's route to that source. An ICMP error from a container must be about a flow of its own
     network. The role C(docker_routing) documents what this does not cover.
+  - Connections to the remote API of the host's engine are limited to the sources that the policy names. Containers of
+    the fleet are never among them.
   - A change of the policy ends the flows that it no longer allows.
   - The rules are an nftables table, C(ip fleetnet), which is replaced in one transaction, and a rule in C(DOCKER-USER)
     that accepts what the table allows.
@@ -85,6 +87,12 @@ options:
         C(egress_sources).
     type: dict
     default: {}
+  controller:
+    description:
+      - The address of the Ansible controller as this host sees it. It may connect to the engine's remote API, if the
+        policy allows C(controller) to.
+      - M(fleetnet.docker.fleet_plan) returns it in RV(fleetnet.docker.fleet_plan#module:hosts) under C(controller).
+    type: str
 requirements:
   - nftables, iptables (if the engine uses it), procps and systemd on the host
   - firewalld 0.9 or newer, if it is used

@@ -197,6 +197,8 @@ hosts:
       M(fleetnet.docker.bridge_routing)).
     - Also C(egress_sources) (for O(fleetnet.docker.bridge_routing#module:egress_sources)), if the host has a network
       whose packets to the outside are not masqueraded.
+    - Also C(controller) (for O(fleetnet.docker.bridge_routing#module:controller)), if O(observed) has the controller's
+      address and it may connect to the remote API of the engines.
     - Also C(bridges) (for O(fleetnet.docker.host_routes#module:bridges)), if the host has a bridge with IPv6.
     - With an IPv6 supernet also C(block_v6) and C(routed_subnets_v6).
   returned: if O(slices=true)

@@ -29,7 +29,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api
     Lifetimes,
     canonical_names,
     is_address,
-    reason_of_age,
+    reason_of_dates,
     reason_to_issue,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import TlsFiles
@@ -184,7 +184,7 @@ class Authority:
             if certificate.public_key() != key.public_key():
                 raise FleetnetError(f"{self._folder.path(CA_KEY_FILE)}: is not the key of {CA_FILE}. Restore it.")
             # Early enough that no certificate expires after its authority.
-            reason = reason_of_age(_not_after(certificate), self._lifetimes.certificate, self._now)
+            reason = reason_of_dates(*_validity(certificate), self._lifetimes.certificate, self._now)
             if reason is None:
                 return key, certificate
         else:
@@ -263,7 +263,8 @@ class Authority:
             common_name=_common_name(certificate),
             usage=SERVER if server else CLIENT,
             names=_names(certificate),
-            not_after=_not_after(certificate),
+            not_before=_validity(certificate)[0],
+            not_after=_validity(certificate)[1],
             signed=self._signed(certificate),
             key_fits=certificate.public_key() == key.public_key(),
         )
@@ -298,13 +299,13 @@ class Authority:
 
 
 def check_provided(material: TlsFiles, now: datetime.datetime) -> None:
-    """Raise FleetnetError if certificates of the user do not match each other or have expired."""
+    """Raise FleetnetError if certificates of the user do not match each other, or are not valid now."""
     for certificate in load_certificates(material.ca.encode(), "ca_certificate"):
-        reason = reason_of_age(_not_after(certificate), 0, now)
+        reason = reason_of_dates(*_validity(certificate), 0, now)
         if reason:
             raise FleetnetError(f"ca_certificate ({_common_name(certificate)}): {reason}. Provide another one.")
     own = load_certificates(material.certificate.encode(), "certificate")[0]
-    reason = reason_of_age(_not_after(own), 0, now)
+    reason = reason_of_dates(*_validity(own), 0, now)
     if reason:
         raise FleetnetError(f"certificate ({_common_name(own)}): {reason}. Provide another one.")
     key = load_key(material.key.encode(), "private_key")
@@ -343,10 +344,11 @@ def _common_name(certificate: x509.Certificate) -> str:
     return str(found[0].value) if found else ""
 
 
-def _not_after(certificate: x509.Certificate) -> datetime.datetime:
+def _validity(certificate: x509.Certificate) -> tuple[datetime.datetime, datetime.datetime]:
     if hasattr(certificate, "not_valid_after_utc"):  # cryptography 42
-        return certificate.not_valid_after_utc
-    return certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)
+        return certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    utc = datetime.timezone.utc
+    return certificate.not_valid_before.replace(tzinfo=utc), certificate.not_valid_after.replace(tzinfo=utc)
 
 
 def _extension(certificate: x509.Certificate, kind: t.Any) -> t.Any:

@@ -67,7 +67,7 @@ def test_a_line_with_addresses_allows_published_and_routed_ports(
 
 
 def test_egress(probes, once):
-    """web by its line, db has no line, lab by Docker's default."""
+    """web by its line, db has none for this port, lab by Docker's default."""
     page = f"http://{WORLD}/"
     assert probes.fetch("web", page)
     assert not once.ping("web", WORLD)

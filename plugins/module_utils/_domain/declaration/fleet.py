@@ -14,9 +14,14 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
     Prefix,
+    format_address,
     overlapping,
     parse_address,
     single,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.api_access import ApiAccess
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.api_access_parser import (
+    parse_api_access,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import (
     parse_default_bridge,
@@ -52,6 +57,7 @@ class Host:
     """A host of the fleet. ``underlay`` is its address for the other hosts, ``link`` its L2 segment.
 
     ``underlay_v6`` is the gateway to its IPv6 blocks; None if it has no IPv6 address.
+    ``other_addresses`` are further ones at which containers of other hosts may reach its published ports.
     """
 
     name: str
@@ -59,6 +65,12 @@ class Host:
     link: str = "default"
     networks: tuple[Network, ...] = ()
     underlay_v6: str | None = None
+    other_addresses: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> list[str]:
+        """All addresses of the host, each once."""
+        return list(dict.fromkeys(filter(None, (self.underlay, self.underlay_v6, *self.other_addresses))))
 
 
 class Scheme(t.NamedTuple):
@@ -79,6 +91,8 @@ class Fleet:
     backend: str = "host_gw"
     default_bridge: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     reservations: t.Mapping[str, tuple[Prefix, ...]] = dataclasses.field(default_factory=dict)
+    api_access: ApiAccess = dataclasses.field(default_factory=ApiAccess)
+    closes_metadata: bool = False
 
     @property
     def supernet(self) -> Prefix:
@@ -123,6 +137,8 @@ def parse_fleet(
     backend = ""
     default_bridge: dict[str, t.Any] = {}
     reservations: dict[str, tuple[Prefix, ...]] = {}
+    api_access = ApiAccess()
+    closes_metadata = False
     with errors.collect():
         schemes = _parse_schemes(fields, leased_host_length)
     # With an invalid supernet, the rest is checked for the IP versions of the supernets.
@@ -142,6 +158,11 @@ def parse_fleet(
         invalid = [_name_of(item) for item in items]
         policy = parse_policy(fields.items(PREFIX + "policy"), PREFIX + "policy", networks, supernets, errors, invalid)
     with errors.collect():
+        value = fields.raw(PREFIX + "remote_api", {})
+        api_access = parse_api_access(value, PREFIX + "remote_api", networks, supernets)
+    with errors.collect():
+        closes_metadata = fields.choice(PREFIX + "cloud_metadata", ("open", "closed"), "open") == "closed"
+    with errors.collect():
         default_bridge = parse_default_bridge(fields.raw(PREFIX + "default_bridge", {}))
         _check_bridges(default_bridge, networks)
     with errors.collect():
@@ -150,7 +171,7 @@ def parse_fleet(
         with errors.collect():
             reservations = _parse_reservations(fields, schemes)
     errors.check()
-    return Fleet(schemes, networks, policy, backend, default_bridge, reservations)
+    return Fleet(schemes, networks, policy, backend, default_bridge, reservations, api_access, closes_metadata)
 
 
 def _name_of(item: t.Any) -> t.Any:
@@ -288,8 +309,10 @@ def parse_host(name: str, variables: t.Mapping[str, t.Any], ansible_host: object
         if fields.address(key)[0] != 6:
             raise fields.fail(key, "must be an IPv6 address.")
         underlay_v6 = str(fields.raw(key))
+    key = PREFIX + "other_addresses"
+    others = [format_address(*fields.parse_address(key, text)) for text in fields.names(key, ())]
     own: tuple[Network, ...] = ()
     if fields.has(PREFIX + "host_networks"):
         # Their subnets are pinned, so the default length is never used.
         own = parse_networks(fields.items(PREFIX + "host_networks"), PREFIX + "host_networks", lambda _: 24, host=name)
-    return Host(name, underlay, fields.text(PREFIX + "link", "default"), own, underlay_v6)
+    return Host(name, underlay, fields.text(PREFIX + "link", "default"), own, underlay_v6, tuple(others))

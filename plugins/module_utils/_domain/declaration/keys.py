@@ -10,6 +10,7 @@ PREFIX = "docker_fleet_"
 # The variables of the declaration, without their prefix.
 FLEET_KEYS = (
     "backend",
+    "cloud_metadata",
     "default_bridge",
     "host_prefix_length",
     "host_prefix_length_v6",
@@ -17,11 +18,12 @@ FLEET_KEYS = (
     "networks",
     "policy",
     "public_supernet",
+    "remote_api",
     "reservations",
     "supernet",
     "supernet_v6",
 )
-HOST_KEYS = ("host_networks", "link", "underlay_address", "underlay_address_v6")
+HOST_KEYS = ("host_networks", "link", "other_addresses", "underlay_address", "underlay_address_v6")
 # Variables with the prefix that steer a run and do not belong to the declaration.
 RUN_KEYS = (
     "allow_disconnect",

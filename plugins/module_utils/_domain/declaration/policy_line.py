@@ -14,6 +14,8 @@ ANY = "any"
 # The ends of policy lines that are not networks, with Cilium's names.
 HOST = "host"
 WORLD = "world"
+# The addresses at which clouds serve a host's metadata, credentials included, by IP version.
+CLOUD_METADATA = {4: "169.254.169.254", 6: "fd00:ec2::254"}
 
 
 @dataclasses.dataclass(frozen=True)

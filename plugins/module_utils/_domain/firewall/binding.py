@@ -9,11 +9,13 @@ the interface that the packet arrived on.
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import prefix_set
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
@@ -42,6 +44,21 @@ _LINK_LOCAL = (
     # Never routed. The bridge may have no such address, and pass frames of this kind between its containers.
     "ip6 saddr fe80::/10 ip6 daddr { fe80::/10, ff02::/16 } accept",
 )
+
+
+class Local(t.NamedTuple):
+    """What the rules of a host depend on besides the policy.
+
+    ``subnets`` are those of the host's declared networks that are not internal, ``bridges`` those of all of its
+    networks, ``internal`` those of its internal networks. Packets to the outside are masqueraded, or have another
+    source by ``sources``. ``controller`` is the address of the Ansible controller as this host sees it.
+    """
+
+    subnets: t.Sequence[Prefix]
+    bridges: Bridges
+    internal: t.Collection[str] = ()
+    sources: EgressSources = types.MappingProxyType({})
+    controller: str | None = None
 
 
 def parse_bridges(variable: str, value: t.Mapping[str, t.Any]) -> dict[str, str]:

@@ -15,9 +15,7 @@ of hosts.
 from __future__ import annotations
 
 import dataclasses
-import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     DEFAULT_BRIDGE,
     HOST,
@@ -26,10 +24,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
-    Bridges,
     table_without_ipv6,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
     FORWARD_CHAIN,
@@ -37,7 +33,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
     RAW_CHAIN,
     TABLE,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_table import Table, outside_blocks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_table import (
+    Table,
+    outside_blocks,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import TO_HOST, Family, Policy
 
 NFTABLES_SINCE = (29, 0, 0)
@@ -79,30 +78,13 @@ class Ruleset:
     firewalld_own6: str
 
 
-def compile_rules(
-    policy: Policy,
-    own: t.Sequence[Prefix],
-    bridges: Bridges,
-    internal: t.Collection[str],
-    engine: EngineFirewall,
-    sources: EgressSources,
-) -> Ruleset:
-    """Compile the policy for one host.
-
-    ``own`` are the subnets of the host's declared networks that are not internal, ``bridges`` those of all of its
-    networks, ``internal`` those of its internal networks, ``sources`` the source addresses of packets to the outside if
-    they are not masqueraded. Raises Unsupported if the engine does not support the policy.
-    """
+def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Ruleset:
+    """Compile the policy for one host. Raises Unsupported if the engine does not support the policy."""
     _check(policy, engine)
-    tables = [
-        Table(
-            policy, family, [subnet for subnet in own if subnet.version == family.version], bridges, internal, sources
-        ).text()
-        for family in policy.families
-    ]
+    tables = [Table(policy, family, local).text() for family in policy.families]
     if all(family.version != 6 for family in policy.families):
         limited = policy.limited.get(TO_HOST, frozenset())
-        tables.append(table_without_ipv6([bridge for name, bridge in bridges.items() if name in limited]))
+        tables.append(table_without_ipv6([bridge for name, bridge in local.bridges.items() if name in limited]))
     accepts = {family.version: _iptables(policy, family, engine) for family in policy.families}
     return Ruleset(
         nft="".join(tables),
@@ -110,9 +92,9 @@ def compile_rules(
         ip6tables=accepts.get(6, ""),
         sysctl="# Written by fleetnet.docker: hosts of the fleet forward between their bridges and to each other.\n"
         + "".join(f"{_FORWARDING[family.version]} = 1\n" for family in policy.families),
-        firewalld=policy_file(policy, own),
-        firewalld_own4=ipset_file(4, own),
-        firewalld_own6=ipset_file(6, own),
+        firewalld=policy_file(policy, local.subnets),
+        firewalld_own4=ipset_file(4, local.subnets),
+        firewalld_own6=ipset_file(6, local.subnets),
     )
 
 

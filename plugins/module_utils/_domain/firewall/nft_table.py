@@ -24,13 +24,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     ERRORS,
     NEIGHBOR_DISCOVERY,
-    Bridges,
+    Local,
     NetworkBits,
     error_chains,
     isolation,
     source_chains,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources, source_rules
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_targets
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import source_rules
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
     PortRange,
@@ -52,35 +53,21 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
 
 
 class Table:
-    """The table of one IP version. ``own`` are the subnets of the host's declared networks that are not internal.
+    """The table of one IP version."""
 
-    Packets from them to the outside are masqueraded, or have another source by ``sources``. ``bridges`` are those of
-    all networks of the host, ``internal`` those of its internal networks.
-    """
-
-    def __init__(
-        self,
-        policy: Policy,
-        family: Family,
-        own: t.Sequence[Prefix],
-        bridges: Bridges,
-        internal: t.Collection[str],
-        sources: EgressSources,
-    ) -> None:
+    def __init__(self, policy: Policy, family: Family, local: Local) -> None:
         self._policy = policy
         self._family = family
-        self._own = own
-        self._bridges = bridges
-        self._internal = internal
-        self._sources = sources
+        self._own = [subnet for subnet in local.subnets if subnet.version == family.version]
+        self._local = local
         self._ip = "ip" if family.version == 4 else "ip6"
         self._pinned = sorted(subnet for member in family.members.values() for subnet in member.subnets)
         self._fleet = prefix_set([family.supernet, *self._pinned])
-        self._own_block = next(filter(None, map(family.host_block_of, own)), None)
+        self._own_block = next(filter(None, map(family.host_block_of, self._own)), None)
 
     def text(self) -> str:
         """The input of ``nft -f``, which replaces the table in one transaction."""
-        ip = self._ip
+        ip, policy, family = self._ip, self._policy, self._family
         maps, lookups = self._maps()
         lines = [
             f"add table {ip} {TABLE}",
@@ -90,7 +77,7 @@ class Table:
             *maps,
             *self._related(),
             *self._direction_chains(),
-            *source_chains(ip, self._fleet, self._own_block, self._bridges),
+            *source_chains(ip, self._fleet, self._own_block, self._local.bridges),
             *self._forward(),
             *self._host_hook("input", TO_HOST),
             *self._host_hook("output", FROM_HOST),
@@ -104,6 +91,7 @@ class Table:
             "\tchain allowed {",
             f"\t\tmeta mark set meta mark or {MARK:#x} accept",
             "\t}",
+            *closed_targets(policy, family, self._fleet, self._local.controller, self._match, self._service),
             *self._postrouting(),
             "}",
         ]
@@ -118,7 +106,7 @@ class Table:
         lines = [
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
-            *(f"\t\t{rule}" for rule in isolation(self._internal)),
+            *(f"\t\t{rule}" for rule in isolation(self._local.internal)),
             f"\t\t{inside} ct state established ct direction reply goto allowed",
             "\t\tct state related jump related",
             f"\t\t{inside} goto between",
@@ -164,9 +152,9 @@ class Table:
         Packets from containers of other hosts were filtered there, as packets to the world.
         """
         entries = sorted(
-            f'"{self._bridges[name]}" : goto {TO_HOST}_{name}'
+            f'"{self._local.bridges[name]}" : goto {TO_HOST}_{name}'
             for name, _member in self._limited(TO_HOST)
-            if name in self._bridges
+            if name in self._local.bridges
         )
         return [f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []
 
@@ -204,7 +192,7 @@ class Table:
         sources = outside_blocks(self._policy, self._family.version, sources_only=True)
         if sources:
             lines.append(f"\t\t{ip} saddr {prefix_set(sources)} {ip} daddr {fleet} snat to {ip} saddr")
-        for subnets, statement in source_rules(self._family.version, self._own, self._sources):
+        for subnets, statement in source_rules(self._family.version, self._own, self._local.sources):
             lines.append(f"\t\t{ip} saddr {prefix_set(subnets)} {ip} daddr != {fleet} {statement}")
         return [*lines, "\t}"]
 
@@ -247,7 +235,7 @@ class Table:
         """The rules of a line between a network and the outside, in one direction.
 
         The world reaches only published ports, which Docker accepts. A block of addresses is also routed to containers.
-        It may contain a host's own address.
+        It may contain a host's own address. As a target, the world does not include the hosts of the fleet.
         """
         coming = direction in (INGRESS, FROM_HOST)
         mine, others = (line.targets, line.sources) if coming else (line.sources, line.targets)
@@ -261,7 +249,8 @@ class Table:
             yield f'\t\t{match}{verdict} comment "{comment(f"{line.path}: {line}")}"'
         name = HOST if direction in (TO_HOST, FROM_HOST) else WORLD
         if name in others:
-            match = f"{'ct status dnat ' if direction == INGRESS else ''}{self._service(line)}"
+            scope = {INGRESS: "ct status dnat ", EGRESS: f"{self._ip} daddr != @hosts " if self._family.hosts else ""}
+            match = f"{scope.get(direction, '')}{self._service(line)}"
             yield f'\t\t{match}accept comment "{comment(f"{line.path}: {line}")}"'
 
     def _has_version(self, block: Prefix) -> bool:

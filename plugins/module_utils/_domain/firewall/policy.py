@@ -16,8 +16,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     Prefix,
     format_address,
     parse_address,
+    single,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.api_access import ApiAccess
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
+    CLOUD_METADATA,
     DEFAULT_BRIDGE,
     HOST,
     WORLD,
@@ -52,7 +55,7 @@ class NetworkMatch:
 class Family:
     """The networks' addresses of one IP version. ``mask`` (an integer) selects the bits that identify the network.
 
-    ``hosts`` are the underlay addresses of the fleet's hosts, as integers.
+    ``hosts`` are the addresses of the fleet's hosts, as integers.
     """
 
     supernet: Prefix
@@ -116,13 +119,16 @@ class Policy:
     """The fleet's policy: the networks in each IP version, and the lines, which apply to all versions.
 
     ``local`` networks are separate on each host. ``limited`` are, by direction, the networks for which only lines allow
-    flows.
+    flows. ``api_access`` is None if the policy does not apply to the engines' remote API.
+    With ``closes_metadata`` only lines that name the metadata address of clouds allow flows to it.
     """
 
     families: tuple[Family, ...]
     lines: tuple[PolicyLine, ...]
     local: frozenset[str] = frozenset()
     limited: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    api_access: ApiAccess | None = None
+    closes_metadata: bool = False
 
     def network_of(self, address: str) -> str | None:
         """The declared network of an address, or None."""
@@ -154,12 +160,28 @@ class Policy:
         if not any(inside):
             return None
         direction = _direction(source, target, *inside)
+        if self.closes_metadata and target in CLOUD_METADATA.values():
+            named = str(single(*parse_address(target)))
+            allowing = (line for line in self.lines if line.covers(protocol, port) and named in line.targets)
+            return next((f"{line.path}: {line}" for line in allowing if source in line.sources), None)
         if direction and (source if inside[0] else target) not in self.limited.get(direction, ()):
             return _DOCKER_DEFAULTS[direction]
         for line in self.lines:
-            if line.covers(protocol, port) and _names(line.sources, source) and _names(line.targets, target):
+            if (
+                line.covers(protocol, port)
+                and _names(line.sources, source)
+                and _names(line.targets, target, world=not self._is_host(target))
+            ):
                 return f"{line.path}: {line}"
         return None
+
+    def _is_host(self, end: str) -> bool:
+        """Whether an end is an address of a host of the fleet."""
+        try:
+            version, number = parse_address(end)
+        except ValueError:
+            return False
+        return any(family.version == version and number in family.hosts for family in self.families)
 
     def is_network(self, end: str) -> bool:
         """Whether an end is a network of the policy, including docker0."""
@@ -195,6 +217,8 @@ class Policy:
             ],
             "local": sorted(self.local),
             "limited": {direction: sorted(names) for direction, names in self.limited.items() if names},
+            **({"remote_api": self.api_access.to_data()} if self.api_access else {}),
+            **({"cloud_metadata": "closed"} if self.closes_metadata else {}),
         }
 
     @classmethod
@@ -215,6 +239,8 @@ class Policy:
                 ),
                 local=frozenset(data["local"]),
                 limited={direction: frozenset(data["limited"].get(direction, ())) for direction in DIRECTIONS},
+                api_access=ApiAccess.from_data(data["remote_api"]) if data.get("remote_api") else None,
+                closes_metadata=data.get("cloud_metadata") == "closed",
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidValue(
@@ -231,8 +257,8 @@ def _direction(source: str, target: str, source_inside: bool, target_inside: boo
     return TO_HOST if target == HOST else EGRESS
 
 
-def _names(ends: t.Collection[str], end: str) -> bool:
-    """Whether a line's ends include this one: by name, as world, or by a block that contains an address."""
+def _names(ends: t.Collection[str], end: str, world: bool = True) -> bool:
+    """Whether a line's ends include this one: by name, as ``world``, or by a block that contains an address."""
     if end in ends:
         return True
     try:
@@ -240,4 +266,4 @@ def _names(ends: t.Collection[str], end: str) -> bool:
     except ValueError:
         return False
     blocks = (Prefix.parse(block) for block in ends if is_block(block))
-    return WORLD in ends or any(block.version == version and block.has(number) for block in blocks)
+    return (world and WORLD in ends) or any(block.version == version and block.has(number) for block in blocks)

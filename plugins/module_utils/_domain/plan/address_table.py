@@ -31,7 +31,7 @@ def address_plan(plan: FleetPlan) -> list[str]:
             lines.append(f"  ... and {len(departed) - MAX_ROWS} more, all in the lock file")
     lines += ["", f"{_POLICY_TITLE}, except"]
     lines += [f"  {line}" for line in plan.fleet.policy] or ["  (no lines)"]
-    return lines
+    return [*lines, _closed(plan)]
 
 
 def markdown(plan: FleetPlan) -> str:
@@ -44,6 +44,7 @@ def markdown(plan: FleetPlan) -> str:
     rows = [[", ".join(line.sources), ", ".join(line.targets), str(line).rsplit(": ", maxsplit=1)[-1]]
             for line in plan.fleet.policy]  # fmt: skip
     lines += markdown_table(["from", "to", "allowed"], rows) if rows else ["Nothing passes between networks."]
+    lines += ["", _closed(plan)]
     departed = _departed(plan)
     if departed:
         lines += ["", "## Departed", "", _DEPARTED_TITLE, "", *(f"- {line}" for line in departed)]
@@ -52,6 +53,14 @@ def markdown(plan: FleetPlan) -> str:
 
 _POLICY_TITLE = "Policy: within a network all hosts' containers reach each other; between networks nothing passes"
 _DEPARTED_TITLE = "Departed: leases that are kept until docker_fleet_reclaim releases them"
+
+
+def _closed(plan: FleetPlan) -> str:
+    """What is closed for all containers."""
+    access = plan.fleet.api_access
+    metadata = ". Metadata of clouds: closed" if plan.fleet.closes_metadata else ""
+    sources = ", ".join(access.sources) or "the host itself"
+    return f"Remote API of the engines (tcp/{access.port}): only from {sources}{metadata}"
 
 
 def _departed(plan: FleetPlan) -> list[str]:

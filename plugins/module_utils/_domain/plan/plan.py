@@ -38,7 +38,8 @@ class FleetPlan:
 
     ``held`` are the leases before this run. ``mtus`` are the MTUs (bytes), by host, of networks that set none, if other
     than Docker's default. ``limited`` are the hosts whose engine gives networks that are not declared Docker's default,
-    which is larger than the MTU of the underlay, unless it is configured otherwise.
+    which is larger than the MTU of the underlay, unless it is configured otherwise. ``controllers`` are the addresses
+    of the Ansible controller, by host, that may connect to its engine's remote API.
     """
 
     fleet: Fleet
@@ -49,6 +50,7 @@ class FleetPlan:
     held: LeaseBook | None = None
     mtus: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     limited: frozenset[str] = frozenset()
+    controllers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def subnets(self, host: Host, network: Network) -> list[Prefix]:
         """The network's subnets on a host that carries it, IPv4 first."""
@@ -286,6 +288,8 @@ def _check_disjoint(plan: FleetPlan) -> None:
         claims.append((_underlay(host.underlay), _Owner(PREFIX + "underlay_address", host.name, True)))
         if host.underlay_v6 and host.underlay_v6 != host.underlay:
             claims.append((_underlay(host.underlay_v6), _Owner(PREFIX + "underlay_address_v6", host.name, True)))
+        key = PREFIX + "other_addresses"
+        claims += [(_underlay(address), _Owner(key, host.name, True)) for address in host.other_addresses]
         for network in host.networks:
             other = fleet_wide.get(network.name) or bridges.get(network.bridge_name)
             if other is not None:

@@ -46,12 +46,14 @@ def make_policy(
                         "is an internal network, which the engine isolates. Remove the network from the line, or "
                         "internal from the network",
                     )
-    underlay = {parse_address(address) for host in hosts for address in (host.underlay, host.underlay_v6) if address}
+    underlay = {parse_address(address) for host in hosts for address in host.addresses}
     return Policy(
         families=tuple(_family(fleet, underlay, leases, carriers) for leases in book.families),
         lines=fleet.policy,
         local=frozenset(network.name for network in fleet.networks if network.local),
         limited=_limited(fleet),
+        api_access=fleet.api_access,
+        closes_metadata=fleet.closes_metadata,
     )
 
 

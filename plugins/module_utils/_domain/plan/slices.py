@@ -4,7 +4,7 @@
 """The plan as plain data: the module options of each host (its slice), and the list of peers.
 
 Keys that end in ``_v6`` exist only in a fleet with an IPv6 supernet, ``egress_sources`` and ``bridges`` only on a host
-with such a network.
+with such a network, ``controller`` only on a host that reports the controller's address.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
     }
     if sources:
         data["egress_sources"] = sources
+    if host.name in plan.controllers:
+        data["controller"] = plan.controllers[host.name]
     if bridges:
         data["bridges"] = bridges
     if blocks[-1].version == 6:

@@ -34,6 +34,7 @@ class ExistingCertificate(t.NamedTuple):
     common_name: str
     usage: str
     names: tuple[str, ...]
+    not_before: datetime.datetime
     not_after: datetime.datetime
     signed: bool
     key_fits: bool
@@ -85,11 +86,18 @@ def reason_to_issue(existing: ExistingCertificate | None, spec: CertificateSpec,
         return f"issued for {existing.usage} {existing.common_name}"
     if existing.names != canonical_names(spec.names):
         return f"issued for {', '.join(existing.names) or 'no name'}"
-    return reason_of_age(existing.not_after, spec.renew_days, now)
+    return reason_of_dates(existing.not_before, existing.not_after, spec.renew_days, now)
 
 
-def reason_of_age(not_after: datetime.datetime, renew_days: int, now: datetime.datetime) -> str | None:
-    """Return why a certificate that expires at ``not_after`` must be renewed now, None if it need not be."""
+def reason_of_dates(
+    not_before: datetime.datetime, not_after: datetime.datetime, renew_days: int, now: datetime.datetime
+) -> str | None:
+    """Return why a certificate with this validity must be renewed now, None if it need not be.
+
+    One that is not valid yet was issued while the controller's clock was wrong.
+    """
+    if not_before > now:
+        return f"not valid before {not_before:%Y-%m-%d}"
     day = f"{not_after:%Y-%m-%d}"
     if not_after <= now:
         return f"expired on {day}"

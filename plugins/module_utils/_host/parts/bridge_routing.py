@@ -11,9 +11,11 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_block
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, firewalld, names, sysctl
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
+    Local,
     internal_bridges,
     parse_bridges,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import parse_controller
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
@@ -33,6 +35,7 @@ OPTIONS: dict[str, t.Any] = {
     "bridges": {"type": "dict"},
     "internal": {"type": "list", "elements": "str", "default": []},
     "egress_sources": {"type": "dict", "default": {}},
+    "controller": {"type": "str"},
 }
 REQUIRED_IF = [("state", "present", ("policy", "subnets", "bridges"))]
 
@@ -70,8 +73,14 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(task.params["subnets"]))
     sources = parse_egress_sources("egress_sources", task.params["egress_sources"], subnets)
     bridges = parse_bridges("bridges", task.params["bridges"])
-    internal = internal_bridges("internal", task.params["internal"], bridges)
-    rules = compiler.compile_rules(policy, subnets, bridges, internal, engine, sources)
+    local = Local(
+        subnets,
+        bridges,
+        internal_bridges("internal", task.params["internal"], bridges),
+        sources,
+        parse_controller(task.params["controller"]),
+    )
+    rules = compiler.compile_rules(policy, local, engine)
     texts = {path: text(rules) for path, text in FILES.items()}
     return {path: File(text) if text else None for path, text in texts.items()}
 

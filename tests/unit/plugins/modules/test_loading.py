@@ -36,10 +36,10 @@ class Shipped(t.NamedTuple):
 
 # host_slice applies all parts of a host, so it ships the compiler, networks, daemon and routes.
 SHIPPED = {
-    "bridge_routing": Shipped(47, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
+    "bridge_routing": Shipped(49, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
     "default_bridge": Shipped(39, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
     "host_routes": Shipped(25, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
-    "host_slice": Shipped(96, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "host_slice": Shipped(98, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
     "network_endpoint": Shipped(36, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
         31, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")

@@ -132,6 +132,7 @@ def test_check_mode_writes_nothing(tmp_path: Path) -> None:
         (306, NAMES, 1, ["server h1: expires on 2031-01-01", "client admin: expires on 2031-01-01"]),
         (400, NAMES, 1, ["server h1: expired on 2031-01-01", "client admin: expired on 2031-01-01"]),
         (1, ("h1", "192.0.2.9"), 1, ["server h1: issued for 192.0.2.1, h1"]),
+        (-1, NAMES, 1, [f"{who}: not valid before 2029-12-31" for who in ("authority", "server h1", "client admin")]),
         (
             1,
             NAMES,
@@ -148,7 +149,7 @@ def test_certificates_are_issued_again(
     reported, now = issue(tmp_path, NOW + days(after), names, generation)
     assert reported == reasons
     assert now.key != before.key
-    assert (now.ca != before.ca) == (generation == 2)
+    assert (now.ca != before.ca) == (generation == 2 or after < 0)
 
 
 def test_the_authority_is_renewed_with_its_key(tmp_path: Path) -> None:
@@ -193,6 +194,8 @@ def test_provided_certificates_must_match(tmp_path: Path) -> None:
         check_provided(tls._replace(key=other.key), NOW)
     with pytest.raises(FleetnetError, match="certificate \\(h1\\): expired on 2031-01-01"):
         check_provided(tls, NOW + days(365))
+    with pytest.raises(FleetnetError, match=r"ca_certificate \(.*\): not valid before 2029-12-31"):
+        check_provided(tls, NOW - days(1))
     with pytest.raises(FleetnetError, match="certificate: must be a certificate"):
         check_provided(tls._replace(certificate="x"), NOW)
     with pytest.raises(FleetnetError, match="private_key: must be a private key") as failure:

@@ -15,7 +15,8 @@ import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue, Unsupported
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import parse_bridges
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import Local, parse_bridges
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import parse_controller
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import (
     EngineFirewall,
     compile_rules,
@@ -28,7 +29,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slice
 from ..planning import GOLDEN, assert_golden, plan_of
 
 
-def compiled(fleet, engine, hosts=3):
+def compiled(fleet, engine, hosts=3, controller=None):
     plan = plan_of(
         fleet,
         {
@@ -46,19 +47,20 @@ def compiled(fleet, engine, hosts=3):
     assert policy == plan.policy
     item = host_slice(plan, host)
     bridges = {each["name"]: each["bridge_name"] for each in item["networks"] if each["driver"] == "bridge"}
-    return compile_rules(
-        policy,
+    local = Local(
         own,
         parse_bridges("bridges", bridges),
         [bridges[each["name"]] for each in item["networks"] if each["internal"]],
-        EngineFirewall(
-            tuple(engine["version"]),
-            engine.get("firewall", "iptables"),
-            tuple(engine.get("forward_drops", ())),
-            tuple(engine.get("forwarding_off", ())),
-        ),
         parse_egress_sources("egress_sources", item.get("egress_sources", {}), own),
+        parse_controller(controller),
     )
+    firewall = EngineFirewall(
+        tuple(engine["version"]),
+        engine.get("firewall", "iptables"),
+        tuple(engine.get("forward_drops", ())),
+        tuple(engine.get("forwarding_off", ())),
+    )
+    return compile_rules(policy, local, firewall)
 
 
 def outputs(rules):
@@ -70,7 +72,7 @@ def outputs(rules):
 def test_golden(case):
     folder = GOLDEN / "firewall" / case
     given = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
-    rules = compiled(given["fleet"], given["engine"])
+    rules = compiled(given["fleet"], given["engine"], controller=given.get("controller"))
     for name, text in outputs(rules).items():
         if os.environ.get("FLEETNET_RECORD"):  # read the difference before committing it
             (folder / name).write_text(text, encoding="utf-8")
@@ -149,6 +151,20 @@ def test_the_nftables_backend_cannot_route_to_the_default_bridge():
     fleet = {**FLEET, "policy": [{"from": "web", "to": "docker0"}]}
     with pytest.raises(Unsupported, match="nftables firewall backend does not allow routing to or from docker0"):
         compiled(fleet, {"version": (29, 0, 0), "firewall": "nftables"})
+
+
+@pytest.mark.parametrize("address", ["h1", "192.0.2.1/32", "192.0.2.1 } accept"])
+def test_the_controller_is_an_address(address):
+    with pytest.raises(InvalidValue, match=r"controller: .*: is not a valid IP address"):
+        parse_controller(address)
+    assert parse_controller("") is None
+
+
+def test_a_policy_without_sources_has_no_rules_for_the_remote_api():
+    """Such as the policy of an earlier version, in a file of a plan."""
+    data = plan_of(FLEET, {"h1": {"ansible_host": "198.18.0.1"}}).policy.to_data()
+    del data["remote_api"]
+    assert "remote_api" not in compile_rules(Policy.from_data(data), Local([], {}), EngineFirewall((28, 5, 2))).nft
 
 
 def test_ports_of_several_lines_are_in_the_map_once():

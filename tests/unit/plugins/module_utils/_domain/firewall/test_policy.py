@@ -18,6 +18,7 @@ FLEET = {
         {"name": "db", "egress": "policy"},
         {"name": "cache", "open": True},
         {"name": "lab", "local": True},
+        "mail",
     ],
     "policy": [
         {"from": "web", "to": "db", "ports": "5432-5433"},
@@ -26,6 +27,9 @@ FLEET = {
         {"from": "web", "to": "198.51.100.7", "protocol": "udp", "ports": 53},
         {"from": "web", "to": "host", "protocol": "icmp"},
         {"from": "host", "to": "cache", "ports": 6379},
+        {"from": "mail", "to": ["world", "198.18.0.2"], "ports": 25},
+        {"from": "mail", "to": "world", "ports": 22},
+        {"from": "world", "to": "mail", "ports": 25},
     ],
 }
 LINE = "docker_fleet_policy"
@@ -65,6 +69,15 @@ CASES = [
     ("host", "cache", "tcp", 6379, f"{LINE}[5]"),
     ("host", "cache", "tcp", 6380, None),
     ("host", "web", "tcp", 80, "Docker's default: a host reaches its own containers"),
+    # other hosts: as a target, the world does not include them
+    ("mail", "198.51.100.1", "tcp", 22, f"{LINE}[7]"),
+    ("mail", "198.18.0.1", "tcp", 22, None),
+    ("mail", "198.18.0.2", "tcp", 22, None),
+    ("mail", "198.18.0.1", "tcp", 25, None),
+    ("mail", "198.18.0.2", "tcp", 25, f"{LINE}[6]"),
+    ("mail", "host", "tcp", 22, "Docker's default: containers reach their own host"),
+    ("cache", "198.18.0.2", "tcp", 22, "Docker's default: to the world"),
+    ("198.18.0.1", "mail", "tcp", 25, f"{LINE}[8]"),
     # neither end is ours to judge
     ("host", "world", "tcp", 80, None),
 ]
@@ -86,3 +99,42 @@ def test_allowing(policy, source, target, protocol, port, why):
 def test_the_policy_does_not_apply_within_a_bridge(policy, network):
     assert policy.allowing(network, network, "tcp", 9, same_host=True) == f"{network} is one bridge on a host"
     assert policy.allowing("lab", "web", "tcp", 9, same_host=True) is None
+
+
+METADATA = [
+    # a line names the address
+    ("web", "169.254.169.254", "tcp", 80, f"{LINE}[0]"),
+    ("web", "169.254.169.254", "tcp", 443, None),
+    ("web", "fd00:ec2::254", "tcp", 80, f"{LINE}[1]"),
+    # Docker's default, a block, and the world, do not
+    ("lab", "169.254.169.254", "tcp", 80, None),
+    ("lab", "fd00:ec2::254", "tcp", 80, None),
+    ("docker0", "169.254.169.254", "icmp", None, None),
+    ("db", "169.254.169.254", "tcp", 80, None),
+    ("db", "169.254.169.253", "tcp", 80, f"{LINE}[2]"),
+    ("lab", "169.254.169.253", "tcp", 80, "Docker's default: to the world"),
+]
+
+
+@pytest.mark.parametrize(("source", "target", "protocol", "port", "why"), METADATA)
+@pytest.mark.parametrize("word", ["closed", "open"])
+def test_the_metadata_address_of_clouds_is_closed_by_a_word(word, source, target, protocol, port, why):
+    lines = [
+        {"from": "web", "to": "169.254.169.254", "ports": 80},
+        {"from": "web", "to": "fd00:ec2::254"},
+        {"from": "db", "to": ["world", "169.254.0.0/16"]},
+    ]
+    fleet = {
+        "supernet": "10.64.0.0/12",
+        "supernet_v6": "fd00:64::/40",
+        "networks": ["web", "db", "lab"],
+        "policy": lines,
+        "cloud_metadata": word,
+    }
+    hosts = {"h1": {"ansible_host": "198.18.0.1", "underlay_address_v6": "fd00::1"}}
+    policy = Policy.from_data(plan_of(fleet, hosts).policy.to_data())
+    answer = policy.allowing(source, target, protocol, port)
+    if word == "open" and source != "web":
+        assert answer is not None
+    else:
+        assert answer is None if why is None else (answer or "").startswith(why)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import overlapping
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.controller import with_controllers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import take_out
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
@@ -28,7 +29,8 @@ def test_golden(case):
     given_ = yaml.safe_load((folder / "input.yml").read_text(encoding="utf-8"))
     held = lockfile.parse(given_["lock"], "lock") if "lock" in given_ else None
     plan = plan_of(given_["fleet"], given_["hosts"], given_.get("groups"), held)
-    plan = fit_to_underlay(plan, given_.get("observed", {}))
+    reports = given_.get("observed", {})
+    plan = with_controllers(fit_to_underlay(plan, reports), reports)
     outputs = {
         "lock.yml": lockfile.render(plan.leases),
         "plan.yml": yaml.safe_dump(

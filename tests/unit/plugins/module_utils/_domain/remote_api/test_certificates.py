@@ -55,7 +55,7 @@ def test_names_are_normalized_sorted_and_unique() -> None:
 
 NOW = datetime.datetime(2026, 1, 31)
 SPEC = CertificateSpec("h1", "server", ("H1", "192.0.2.1"), 365, 30)
-VALID = ExistingCertificate("h1", "server", ("192.0.2.1", "h1"), NOW + datetime.timedelta(days=31), True, True)
+VALID = ExistingCertificate("h1", "server", ("192.0.2.1", "h1"), NOW, NOW + datetime.timedelta(days=31), True, True)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,7 @@ VALID = ExistingCertificate("h1", "server", ("192.0.2.1", "h1"), NOW + datetime.
         ({"names": ()}, "issued for no name"),
         ({"not_after": NOW + datetime.timedelta(days=30)}, "expires on 2026-03-02"),
         ({"not_after": NOW}, "expired on 2026-01-31"),
+        ({"not_before": NOW + datetime.timedelta(seconds=1)}, "not valid before 2026-01-31"),
     ],
 )
 def test_reasons_to_issue(changes: dict[str, t.Any], reason: str | None) -> None:

@@ -27,7 +27,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import parse_bridges
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import Local, parse_bridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import (
     EngineFirewall,
     compile_rules,
@@ -114,8 +114,8 @@ def rules(ipv6: bool = True) -> str:
     bridges = {each["name"]: each["bridge_name"] for each in item["networks"]}
     own = [subnet for network, subnet in plan.networks_of(host) if network.routed]
     internal = [bridges[each["name"]] for each in item["networks"] if each["internal"]]
-    engine = EngineFirewall((28, 5, 2))
-    return compile_rules(plan.policy, own, parse_bridges("bridges", bridges), internal, engine, {}).nft
+    local = Local(own, parse_bridges("bridges", bridges), internal)
+    return compile_rules(plan.policy, local, EngineFirewall((28, 5, 2))).nft
 
 
 def run(*arguments: str, text: str = "") -> str:
