@@ -276,12 +276,26 @@ def words(output):
     return " ".join(output.split())
 
 
+def path_of(playbook):
+    """The path of a playbook: with it, the plan contacts hosts."""
+    return str(pathlib.Path(__file__).parents[4] / "playbooks" / f"{playbook}.yml")
+
+
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_tags_that_no_task_has_do_nothing_and_say_so(controller, name):
     controller.declare(["h1"])
     output = controller.run("--tags", "anything", playbook=f"fleetnet.docker.{name}")
     assert "--tags selected no task or only some tasks of this playbook. Nothing was " in words(output)
     assert not controller.lock.exists()
+
+
+def test_a_tag_without_the_plan_compares_no_host(controller):
+    """The documented tag docker_fleet_contact is for --skip-tags."""
+    controller.declare(["h1"])
+    start = ("--start-at-task", "Apply the plan to docker0, rules, networks and routes")
+    output = controller.run("--tags", "docker_fleet_contact", *start, playbook=path_of("plan"))
+    assert "skipping: [h1]" in output
+    assert "Changes" not in output
 
 
 def test_tags_remove_no_host(controller):
@@ -322,6 +336,8 @@ def test_another_group_name(controller):
     ("playbook", "task", "message"),
     [
         ("site", "Apply the plan to docker0, rules, networks and routes", "the fleet is not planned. Run the role"),
+        ("plan", "Apply the plan to docker0, rules, networks and routes", "the fleet is not planned. Run the playbook"),
+        ("plan", "Show what would change", "the fleet is not planned. Run the playbook from its start"),
         ("site", "Choose the probes", "the fleet is not planned. Run the role fleetnet.docker.docker_fleet_plan first"),
         ("verify", "Observe arrivals", "no probes are chosen. Run the playbook from its start"),
         ("verify", "Compare the results with the declaration", "no probes are chosen. Run the playbook from its start"),
@@ -331,7 +347,7 @@ def test_another_group_name(controller):
 def test_a_start_in_the_middle_names_what_is_missing(controller, playbook, task, message):
     controller.declare(["h1"])
     local = ("-e", "ansible_connection=local", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}")
-    output = controller.run("--start-at-task", task, *local, playbook=f"fleetnet.docker.{playbook}", fails=True)
+    output = controller.run("--start-at-task", task, *local, playbook=path_of(playbook), fails=True)
     assert message in words(output)
     assert "is undefined" not in words(output)
 
