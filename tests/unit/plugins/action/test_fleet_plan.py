@@ -329,6 +329,7 @@ def test_another_group_name(controller):
     controller.declare(["h1"])
     inventory = controller.folder / "hosts.yml"
     inventory.write_text(inventory.read_text().replace("docker_fleet:", "engines:", 1))
+    assert "name your group with -e docker_fleet_group=GROUP" in words(controller.run(fails=True))
     assert "10.64.0.0/20" in controller.run("-e", "docker_fleet_group=engines")
 
 
