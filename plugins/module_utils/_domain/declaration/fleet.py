@@ -108,8 +108,11 @@ def parse_fleet(
     variables: t.Mapping[str, t.Any],
     leased_host_length: t.Callable[[int], int | None] = lambda _: None,
     leased_length: t.Callable[[str], int | None] = lambda _: None,
+    collected: ErrorList | None = None,
 ) -> Fleet:
-    """Parse the fleet-wide variables (without prefix: ``supernet``, ...). Raises InvalidValue.
+    """Parse the fleet-wide variables (without prefix: ``supernet``, ...). Raises InvalidValue, or InvalidValues.
+
+    With ``collected``, appends the errors to it instead and returns what is valid, without a policy.
 
     An undeclared prefix length is that of the leases (``leased_host_length`` for hosts' blocks of an IP version,
     ``leased_length`` for a network's IPv4 subnets), so that a new default moves nothing.
@@ -120,7 +123,7 @@ def parse_fleet(
     schemes: tuple[Scheme, ...] = ()
     networks: tuple[Network, ...] = ()
     policy: tuple[PolicyLine, ...] = ()
-    backend = ""
+    backend = "none"
     default_bridge: dict[str, t.Any] = {}
     reservations: dict[str, tuple[Prefix, ...]] = {}
     with errors.collect():
@@ -151,8 +154,11 @@ def parse_fleet(
     if schemes:
         with errors.collect():
             reservations = _parse_reservations(fields, schemes)
-    errors.check()
-    return Fleet(schemes, networks, policy, backend, default_bridge, reservations)
+    if collected is None:
+        errors.check()
+    else:
+        collected.found += errors.found
+    return Fleet(schemes, networks, () if errors.found else policy, backend, default_bridge, reservations)
 
 
 def _name_of(item: t.Any) -> t.Any:

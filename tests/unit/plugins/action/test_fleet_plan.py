@@ -157,6 +157,28 @@ def test_all_errors_of_a_declaration_are_reported_at_once(controller):
         assert f"  - {path}" in output
 
 
+def test_errors_of_values_and_of_the_plan_are_reported_at_once(controller):
+    fleet = {
+        "docker_fleet_supernet": "10.64.0.0/12",
+        "docker_fleet_networks": [{"name": "web", "hosts": "h9"}, {"name": "db", "mtu": "x"}, True],
+        "docker_fleet_policy": [{"from": "web", "to": "db", "ports": "80,443"}],
+        "docker_fleet_backend": "host-gw",
+        "docker_fleet_reservations": {"h8": "10.64.0.0/20"},
+    }
+    controller.declare(["h1"], fleet)
+    output = controller.run(fails=True)
+    assert "6 errors in the declaration. No host was changed:" in output
+    for path in (
+        "docker_fleet_networks[1].mtu: 'x'",
+        "docker_fleet_networks[2]: True",
+        "docker_fleet_policy[0].ports: '80,443'",
+        "docker_fleet_backend: 'host-gw'",
+        "docker_fleet_networks[0].hosts: 'h9': is not a host",
+        "docker_fleet_reservations.h8: 'h8': is not a host",
+    ):
+        assert f"  - {path}" in output
+
+
 def test_a_broken_lock_file_is_never_overwritten(controller):
     controller.declare(["h1"])
     controller.run()
