@@ -134,7 +134,8 @@ def test_a_host_without_systemd_is_refused(manager: HostManager, says: str | Non
         (
             DaemonUnits("docker.service", "masked", "dockerd.service", "/etc/systemd/system/dockerd.service"),
             "is masked: dockerd runs in the unit dockerd.service. Give it this alias: "
-            "systemctl unmask docker.service && ln -s /etc/systemd/system/dockerd.service /etc/systemd/system/docker.service && systemctl daemon-reload",
+            "systemctl unmask docker.service && "
+            "ln -s /etc/systemd/system/dockerd.service /etc/systemd/system/docker.service && systemctl daemon-reload",
         ),
     ],
 )
