@@ -59,6 +59,7 @@ ARGUMENT_SPEC: Result = {
 class ActionModule(FleetAction):
     """The action."""
 
+    WRITES = ("json_file", "markdown_file")
     ARGUMENT_SPEC = ARGUMENT_SPEC
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:

@@ -397,6 +397,9 @@ def test_an_inventory_in_which_every_file_must_be_valid(controller):
     controller.run(inventory="", **strict)
     assert controller.held()["hosts"] == {"h1": "10.64.0.0/20"}
     assert "changed=0" in controller.run(inventory="", **strict)
+    file = f"docker_fleet_plan_json_file={controller.folder}/plan.json"
+    assert "/plan.json': is in the inventory folder" in words(controller.run("-e", file, inventory="", fails=True))
+    assert "changed=0" in controller.run(inventory="", **strict)
 
 
 def test_facts_of_a_host_do_not_set_variables_of_the_collection(controller):
