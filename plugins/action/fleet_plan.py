@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import typing as t
@@ -19,7 +20,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     parse_host,
     warn_unknown_variable,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import ErrorList, named_hosts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
+    ErrorList,
+    FleetnetError,
+    named_hosts,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
@@ -55,6 +60,7 @@ ARGUMENT_SPEC: Result = {
 class ActionModule(FleetAction):
     """The action."""
 
+    WRITES = ("json_file", "markdown_file")
     ARGUMENT_SPEC = ARGUMENT_SPEC
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
@@ -133,14 +139,20 @@ def plan_fleet(
     declared: Fleet | None = None
     hosts: list[Host] = []
     with errors.collect():
-        declared = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length)
-    for name in inventory.hosts:
-        if name not in without:
-            with errors.collect():
-                hosts.append(parse_host(name, *inventory.host_variables(name)))
+        declared = parse_fleet(inventory.fleet_variables(), book.host_length, book.slot_length, errors)
+    names = [name for name in inventory.hosts if name not in without]
+    for name in names:
+        with errors.collect():
+            hosts.append(parse_host(name, *inventory.host_variables(name)))
+    if declared is None or not declared.schemes or len(hosts) < len(names):
+        errors.check()  # the plan depends on what is invalid
+    # With errors, the plan of what is valid finds further ones, such as hosts of networks that do not exist.
+    found = bool(errors.found)
+    with contextlib.suppress(FleetnetError) if found else contextlib.nullcontext(), errors.collect():
+        fleet, groups = take_out(without, declared, inventory.hosts, inventory.groups, held)
+        plan = make_plan(fleet, hosts, groups, held, renumber, avoid)
     errors.check()
-    fleet, groups = take_out(without, declared, inventory.hosts, inventory.groups, held)
-    return make_plan(fleet, hosts, groups, held, renumber, avoid)
+    return plan
 
 
 def _not_departed(held: LeaseBook, names: list[str]) -> list[str]:

@@ -36,6 +36,7 @@ class NotAsDeclared(FleetnetError):
 class ActionModule(FleetAction):
     """The action."""
 
+    WRITES = ("report_dir",)
     ARGUMENT_SPEC: t.ClassVar[Result] = {
         "group": {"type": "str", "default": "docker_fleet"},
         **verdicts.ARGUMENT_SPEC,

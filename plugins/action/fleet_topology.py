@@ -33,6 +33,7 @@ class NoPage(FleetnetError):
 class ActionModule(FleetAction):
     """The action."""
 
+    WRITES = ("dest",)
     ARGUMENT_SPEC: t.ClassVar[Result] = {
         "group": {"type": "str", "default": "docker_fleet"},
         "hosts": {"type": "dict", "required": True},

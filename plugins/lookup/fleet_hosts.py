@@ -61,7 +61,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
             if not isinstance(groups, dict) or group not in groups:
                 raise AnsibleLookupError(
                     f"docker_fleet_group: {group!r}: is not a group of the inventory. Create it with the fleet's "
-                    "hosts, or set docker_fleet_group to the name of your group"
+                    "hosts, or name your group with -e docker_fleet_group=GROUP. In the inventory, this variable does "
+                    "not select the hosts of the playbooks"
                 )
             if not groups[group]:
                 raise AnsibleLookupError(f"docker_fleet_group: {group!r}: the group is empty. Add the fleet's hosts")

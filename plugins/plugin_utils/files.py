@@ -6,14 +6,34 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible import constants
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
 
 _REMEDY = (
     "Use a folder that exists and is writable: docker_fleet_lock_file is the path of the lock file, "
     "docker_fleet_report_dir the folder of reports"
 )
+
+# What Ansible skips in an inventory folder, in addition to files with certain extensions.
+_SKIPPED = re.compile(r"^\.|^(host|group)_vars\Z|^vars_plugins\Z")
+
+
+def check_not_inventory(option: str, path: str, sources: t.Iterable[str]) -> None:
+    """Raise InvalidValue if Ansible would read a path, or what is below it, as inventory in the next run.
+
+    ``sources`` are the inventory sources of this run.
+    """
+    for source in sources:
+        parts = os.path.relpath(os.path.abspath(path), source).split(os.sep)
+        skipped = any(map(_SKIPPED.search, parts)) or parts[-1].endswith(tuple(constants.INVENTORY_IGNORE_EXTS))
+        if os.path.isdir(source) and parts[0] != os.pardir and (parts == [os.curdir] or not skipped):
+            reason = f"is in the inventory folder {source}, of which Ansible reads all files. Use a path outside of it"
+            raise InvalidValue(option, path, reason)
 
 
 def make_folder(path: str) -> None:

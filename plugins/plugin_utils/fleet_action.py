@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import check_not_inventory
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 Result = t.Dict[str, t.Any]
@@ -23,6 +24,8 @@ class FleetAction(ActionBase):  # type: ignore[misc]
     _requires_connection = False
     _supports_check_mode = True
     ARGUMENT_SPEC: t.ClassVar[Result]
+    #: Arguments that are paths of files or folders that the action writes.
+    WRITES: t.ClassVar[tuple[str, ...]] = ()
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         result: Result = super().run(tmp, task_vars)
@@ -32,6 +35,9 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         gc.disable()
         _result, arguments = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
         try:
+            for name in self.WRITES:
+                if arguments[name]:
+                    check_not_inventory(name, arguments[name], (task_vars or {}).get("ansible_inventory_sources") or ())
             inventory = Inventory(task_vars or {}, arguments["group"])
             result.update(self.work(inventory, arguments))
         except (FleetnetError, OSError) as error:

@@ -143,7 +143,11 @@ class Fields:
             return default
         # In Python bool is a subclass of int.
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            quote = f" {QUOTE}" if isinstance(value, bool) and str in kinds and "string" in wanted else ""
+            quote = (
+                f" {QUOTE}"
+                if isinstance(value, bool) and str in kinds and ("string" in wanted or "name" in wanted)
+                else ""
+            )
             raise self.fail(key, f"must be {wanted}, not {type(value).__name__}.{quote}")
         return value
 

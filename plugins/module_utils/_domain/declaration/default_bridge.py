@@ -8,11 +8,15 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.check import ANY_VERSION, check_values
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.desired import OPTIONS, check_desired
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.desired import (
+    OPTIONS,
+    check_desired,
+    desired_state,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, parse_all
 
 VARIABLE = PREFIX + "default_bridge"
 # The plan sets these options of docker0 and of the daemon's pools.
@@ -27,9 +31,14 @@ _HINTS = {
 
 
 def parse_default_bridge(value: object) -> dict[str, t.Any]:
-    """Return the options that are given, by name. Raises InvalidValue."""
+    """Return the options that are given, by name. Raises InvalidValue, or InvalidValues for several errors."""
+    return parse_all(_parse, value, VARIABLE, dict.fromkeys(SPEC))
+
+
+def _parse(value: object) -> dict[str, t.Any]:
     fields = Fields(value, VARIABLE, list(SPEC), hints=_HINTS)
     config = {option: _read(fields, option) for option in SPEC if fields.has(option)}
+    _check(lambda: desired_state({"unset": [], "allow_overlap": [], **config}))
     daemon_json = {BY_OPTION[option].name: value for option, value in config.items() if option in BY_OPTION}
     _check(lambda: check_values(daemon_json, daemon_json, ANY_VERSION))
     return config
@@ -40,7 +49,7 @@ def check_default_bridge(options: t.Mapping[str, t.Any]) -> None:
     _check(lambda: check_desired(options))
 
 
-def _check(check: t.Callable[[], None]) -> None:
+def _check(check: t.Callable[[], object]) -> None:
     try:
         check()
     except InvalidValue as error:

@@ -122,8 +122,11 @@ def parse_fleet(
     variables: t.Mapping[str, t.Any],
     leased_host_length: t.Callable[[int], int | None] = lambda _: None,
     leased_length: t.Callable[[str], int | None] = lambda _: None,
+    collected: ErrorList | None = None,
 ) -> Fleet:
-    """Parse the fleet-wide variables (without prefix: ``supernet``, ...). Raises InvalidValue.
+    """Parse the fleet-wide variables (without prefix: ``supernet``, ...). Raises InvalidValue, or InvalidValues.
+
+    With ``collected``, appends the errors to it instead and returns what is valid, without a policy.
 
     An undeclared prefix length is that of the leases (``leased_host_length`` for hosts' blocks of an IP version,
     ``leased_length`` for a network's IPv4 subnets), so that a new default moves nothing.
@@ -134,7 +137,7 @@ def parse_fleet(
     schemes: tuple[Scheme, ...] = ()
     networks: tuple[Network, ...] = ()
     policy: tuple[PolicyLine, ...] = ()
-    backend = ""
+    backend = "none"
     default_bridge: dict[str, t.Any] = {}
     reservations: dict[str, tuple[Prefix, ...]] = {}
     api_access = ApiAccess()
@@ -145,8 +148,10 @@ def parse_fleet(
     supernets = [scheme.supernet for scheme in schemes] or [
         single(version, 0) for version, key in ((4, "supernet"), (6, "supernet_v6")) if fields.has(PREFIX + key)
     ]
+    default_length = 24
     with errors.collect():
-        default_length = fields.integer(PREFIX + "network_prefix_length", 24, 9, 30)
+        default_length = fields.integer(PREFIX + "network_prefix_length", default_length, 9, 30)
+    with errors.collect():
         items = fields.items(PREFIX + "networks")
         networks = parse_networks(
             items,
@@ -170,8 +175,12 @@ def parse_fleet(
     if schemes:
         with errors.collect():
             reservations = _parse_reservations(fields, schemes)
-    errors.check()
-    return Fleet(schemes, networks, policy, backend, default_bridge, reservations, api_access, closes_metadata)
+    if collected is None:
+        errors.check()
+    else:
+        collected.found += errors.found
+    lines = () if errors.found else policy
+    return Fleet(schemes, networks, lines, backend, default_bridge, reservations, api_access, closes_metadata)
 
 
 def _name_of(item: t.Any) -> t.Any:
@@ -218,67 +227,92 @@ def check_host(fleet: Fleet, networks: t.Sequence[Network], host: Host) -> None:
 
 
 def _parse_schemes(fields: Fields, leased_host_length: t.Callable[[int], int | None]) -> tuple[Scheme, ...]:
+    errors = ErrorList()
     schemes = []
+    public = True  # an invalid consent causes no further error
+    with errors.collect():
+        public = fields.boolean(PUBLIC, False)
     if fields.has(PREFIX + "supernet") or not fields.has(PREFIX + "supernet_v6"):
-        supernet = fields.prefix(PREFIX + "supernet", version=4)
-        host_length = fields.integer(PREFIX + "host_prefix_length", leased_host_length(4) or 20, 8, 28)
-        network_length = fields.integer(PREFIX + "network_prefix_length", 24, 9, 30)
-        # docker0, at least one network, and the same number of addresses for the engine's pools
-        if network_length < host_length + 2:
-            raise InvalidValue(
-                PREFIX + "network_prefix_length",
-                network_length,
-                f"is too short: a host's block of /{host_length} contains fewer than four such networks. Use "
-                f"{host_length + 2} or more, or a shorter {PREFIX}host_prefix_length.",
-            )
-        schemes.append(Scheme(supernet, host_length, network_length))
+        host_length = network_length = 0
+        with errors.collect():
+            network_length = fields.integer(PREFIX + "network_prefix_length", 24, 9, 30)
+        with errors.collect():
+            host_length = fields.integer(PREFIX + "host_prefix_length", leased_host_length(4) or 20, 8, 28)
+        with errors.collect():
+            # docker0, at least one network, and the same number of addresses for the engine's pools
+            if network_length and host_length and network_length < host_length + 2:
+                raise InvalidValue(
+                    PREFIX + "network_prefix_length",
+                    network_length,
+                    f"is too short: a host's block of /{host_length} contains fewer than four such networks. Use "
+                    f"{host_length + 2} or more, or a shorter {PREFIX}host_prefix_length.",
+                )
+        with errors.collect():
+            supernet = _parse_supernet(fields, 4, public, host_length)
+            schemes.append(Scheme(supernet, host_length, network_length))
     if fields.has(PREFIX + "supernet_v6"):
-        supernet = fields.prefix(PREFIX + "supernet_v6", version=6)
-        host_length = fields.integer(PREFIX + "host_prefix_length_v6", leased_host_length(6) or 56, 16, LENGTH_V6 - 2)
-        schemes.append(Scheme(supernet, host_length, LENGTH_V6))
-    elif fields.has(PREFIX + "host_prefix_length_v6"):
-        raise fields.fail(
-            PREFIX + "host_prefix_length_v6",
-            f"requires {PREFIX}supernet_v6, which is missing. Set it, or leave this out.",
-        )
-    public = fields.boolean(PUBLIC, False)
-    for scheme in schemes:
-        suffix = "_v6" if scheme.supernet.version == 6 else ""
-        fields.check(f"{PREFIX}supernet{suffix}", supernet_problem(scheme.supernet, public))
-        if scheme.host_prefix_length < scheme.supernet.length:
-            raise fields.fail(
-                f"{PREFIX}supernet{suffix}",
-                f"is too small for a block of /{scheme.host_prefix_length} ({PREFIX}host_prefix_length{suffix}). Use a "
-                "larger supernet, or a longer prefix length.",
+        host_length = 0
+        with errors.collect():
+            host_length = fields.integer(
+                PREFIX + "host_prefix_length_v6", leased_host_length(6) or 56, 16, LENGTH_V6 - 2
             )
+        with errors.collect():
+            supernet = _parse_supernet(fields, 6, public, host_length)
+            schemes.append(Scheme(supernet, host_length, LENGTH_V6))
+    elif fields.has(PREFIX + "host_prefix_length_v6"):
+        reason = f"requires {PREFIX}supernet_v6, which is missing. Set it, or leave this out."
+        errors.found.append(fields.fail(PREFIX + "host_prefix_length_v6", reason))
+    errors.check()
     return tuple(schemes)
+
+
+def _parse_supernet(fields: Fields, version: int, public: bool, host_length: int) -> Prefix:
+    """The supernet of an IP version. ``host_length`` is the prefix length of hosts' blocks, 0 if it is invalid."""
+    suffix = "_v6" if version == 6 else ""
+    key = f"{PREFIX}supernet{suffix}"
+    supernet: Prefix = fields.prefix(key, version=version)
+    fields.check(key, supernet_problem(supernet, public))
+    if 0 < host_length < supernet.length:
+        raise fields.fail(
+            key,
+            f"is too small for a block of /{host_length} ({PREFIX}host_prefix_length{suffix}). Use a larger supernet, "
+            "or a longer prefix length.",
+        )
+    return supernet
 
 
 def _parse_reservations(fields: Fields, schemes: tuple[Scheme, ...]) -> dict[str, tuple[Prefix, ...]]:
     key = PREFIX + "reservations"
     values = fields.mapping(key)
     inner = Fields(values, key, list(values))
-    by_version = {scheme.supernet.version: scheme for scheme in schemes}
     reservations = {}
+    errors = ErrorList()
     for host in sorted(values):
-        blocks = inner.prefixes(host)
-        if len({block.version for block in blocks}) < len(blocks):
-            raise inner.fail(host, "contains two blocks of one IP version. Reserve at most one of each.")
-        for block in blocks:
-            scheme = by_version.get(block.version)
-            if scheme is None:
-                raise inner.refuse(host, str(block), f"requires an IPv{block.version} supernet. Leave it out.")
-            suffix = "_v6" if block.version == 6 else ""
-            if block.length != scheme.host_prefix_length:
-                raise inner.refuse(
-                    host,
-                    str(block),
-                    f"must be a block of /{scheme.host_prefix_length} ({PREFIX}host_prefix_length{suffix}).",
-                )
-            if not scheme.supernet.contains(block):
-                raise inner.refuse(host, str(block), f"is not in the supernet {scheme.supernet}. Use a block of it.")
-        reservations[host] = tuple(blocks)
+        with errors.collect():
+            reservations[host] = tuple(_parse_reservation(inner, host, schemes))
+    errors.check()
     return reservations
+
+
+def _parse_reservation(fields: Fields, host: str, schemes: tuple[Scheme, ...]) -> list[Prefix]:
+    blocks = fields.prefixes(host)
+    if len({block.version for block in blocks}) < len(blocks):
+        raise fields.fail(host, "contains two blocks of one IP version. Reserve at most one of each.")
+    by_version = {scheme.supernet.version: scheme for scheme in schemes}
+    for block in blocks:
+        scheme = by_version.get(block.version)
+        if scheme is None:
+            raise fields.refuse(host, str(block), f"requires an IPv{block.version} supernet. Leave it out.")
+        suffix = "_v6" if block.version == 6 else ""
+        if block.length != scheme.host_prefix_length:
+            raise fields.refuse(
+                host,
+                str(block),
+                f"must be a block of /{scheme.host_prefix_length} ({PREFIX}host_prefix_length{suffix}).",
+            )
+        if not scheme.supernet.contains(block):
+            raise fields.refuse(host, str(block), f"is not in the supernet {scheme.supernet}. Use a block of it.")
+    return blocks
 
 
 _HOST_VARIABLES = tuple(PREFIX + key for key in HOST_KEYS)

@@ -218,6 +218,10 @@ def _parse_network(
 ) -> Network:
     if isinstance(item, bool):
         raise InvalidValue(path, item, f"is not the name of a network. {QUOTE}", host)
+    if not isinstance(item, t.Mapping):
+        raise InvalidValue(
+            path, item, "must be the name of a network, in quotes if it is a number, or a mapping.", host
+        )
     fields = Fields(item, path, NETWORK_KEYS, host)
     name = fields.text("name")
     if name in RESERVED_NAMES:

@@ -146,12 +146,15 @@ def _parse_ports(fields: Fields) -> tuple[tuple[int, int], ...]:
         return ()
     entries = value if isinstance(value, (list, tuple)) else [value]
     ranges = []
+    errors = ErrorList()
     for entry in entries:
         found = re.match(r"^(\d+)(?:-(\d+))?\Z", str(entry)) if not isinstance(entry, bool) else None
         low, high = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-        if not 1 <= low <= high <= 65535:
-            raise fields.fail(
-                "ports", f"{entry!r} is not a valid port (1 to 65535) or range (8000-8010).{_port_hint(entry)}"
-            )
-        ranges.append((low, high))
+        with errors.collect():
+            if not 1 <= low <= high <= 65535:
+                raise fields.fail(
+                    "ports", f"{entry!r} is not a valid port (1 to 65535) or range (8000-8010).{_port_hint(entry)}"
+                )
+            ranges.append((low, high))
+    errors.check()
     return merged(ranges)

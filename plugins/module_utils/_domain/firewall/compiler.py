@@ -24,6 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
+    Local,
     table_without_ipv6,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file

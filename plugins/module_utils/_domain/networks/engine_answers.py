@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Parse the engine's answers: networks, containers and endpoints."""
+"""Parse the engine's answers: networks, containers and endpoints.
+
+A change depends on all of their fields. So a field that cannot be read is an expected failure, which names its object.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,33 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     pairs,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.options import ENGINE_OPTIONS, Option
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 
 Json = t.Mapping[str, t.Any]
 
 
 def parse_networks(listing: t.Iterable[Json]) -> tuple[ObservedNetwork, ...]:
     """Parse the engine's list of networks; return them sorted by name and age."""
-    networks = [parse_network(entry) for entry in listing]
+    networks = [parse_network(entry) for entry in _listed(listing)]
     return tuple(sorted(networks, key=lambda network: (network.name, network.created, network.id)))
 
 
+@reads("list of the Docker engine")
+def _listed(listing: t.Any) -> list[Json]:
+    return [dict(entry) for entry in listing]
+
+
+@reads("network of the Docker engine")
 def parse_network(entry: Json) -> ObservedNetwork:
     values = {option.key: _parsed(option, _value_at(option, entry)) for option in ENGINE_OPTIONS}
-    return ObservedNetwork(entry["Id"], Definition(name=entry["Name"], **values), str(entry.get("Created", "")))
+    name, network_id = _text(entry["Name"]), _text(entry["Id"])
+    return ObservedNetwork(network_id, Definition(name=name, **values), str(entry.get("Created", "")))
+
+
+def _text(value: t.Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a string")
+    return value
 
 
 def _value_at(option: Option, entry: Json) -> t.Any:
@@ -52,15 +69,15 @@ def _parsed(option: Option, value: t.Any) -> t.Any:
         return value  # a network that the swarm has not allocated
     if option.type == "bool":
         return option.default if value is None else bool(value)
-    return value or option.default
+    return _text(value) if value else option.default
 
 
 def _block(config: Json) -> Block:
     # Older engines keep host bits as they were given.
     aux = {name: _address(value) for name, value in (config.get("AuxiliaryAddresses") or {}).items()}
     return Block(
-        subnet=ipaddress.ip_network(config["Subnet"], strict=False),
-        ip_range=ipaddress.ip_network(config["IPRange"], strict=False) if config.get("IPRange") else None,
+        subnet=ipaddress.ip_network(_text(config["Subnet"]), strict=False),
+        ip_range=ipaddress.ip_network(_text(config["IPRange"]), strict=False) if config.get("IPRange") else None,
         gateway=_address(config["Gateway"]) if config.get("Gateway") else None,
         aux=tuple(sorted(aux.items())) or None,
     )
@@ -68,27 +85,29 @@ def _block(config: Json) -> Block:
 
 def _address(text: str) -> IPAddress:
     return ipaddress.ip_address(
-        text.partition("/")[0]
+        _text(text).partition("/")[0]
     )  # engine 20.10 appends a prefix length to IPv6 gateways that it chose
 
 
 def parse_containers(listing: t.Iterable[Json]) -> tuple[ContainerSummary, ...]:
     """Parse the engine's list of containers."""
-    return tuple(
-        ContainerSummary(
-            id=entry["Id"],
-            name=_main_name(entry.get("Names") or [], entry["Id"]),
-            state=entry.get("State", ""),
-            service=(entry.get("Labels") or {}).get("com.docker.swarm.service.name", ""),
-            network_mode=(entry.get("HostConfig") or {}).get("NetworkMode") or "default",
-            networks=pairs(
-                {
-                    name: (settings or {}).get("NetworkID") or ""
-                    for name, settings in ((entry.get("NetworkSettings") or {}).get("Networks") or {}).items()
-                }
-            ),
-        )
-        for entry in listing
+    return tuple(_summary(entry) for entry in _listed(listing))
+
+
+@reads("container of the Docker engine")
+def _summary(entry: Json) -> ContainerSummary:
+    return ContainerSummary(
+        id=_text(entry["Id"]),
+        name=_main_name(entry.get("Names") or [], entry["Id"]),
+        state=entry.get("State", ""),
+        service=(entry.get("Labels") or {}).get("com.docker.swarm.service.name", ""),
+        network_mode=_text((entry.get("HostConfig") or {}).get("NetworkMode") or "default"),
+        networks=pairs(
+            {
+                name: (settings or {}).get("NetworkID") or ""
+                for name, settings in ((entry.get("NetworkSettings") or {}).get("Networks") or {}).items()
+            }
+        ),
     )
 
 
@@ -98,6 +117,7 @@ def _main_name(names: t.Sequence[str], fallback: str) -> str:
     return own[0] if own else fallback[:12]
 
 
+@reads("container of the Docker engine")
 def parse_attachment(container: Json, network: ObservedNetwork) -> Attachment | None:
     """Return the endpoint of an inspected container on ``network``, or None."""
     networks: Json = (container.get("NetworkSettings") or {}).get("Networks") or {}

@@ -276,8 +276,8 @@ def _foreign(drifted: Drifted) -> str:
     network = drifted.network
     return (
         f"network {network.name!r} ({network.id[:12]}) differs from {drifted.item.path} ({drifted}) and does not carry "
-        f"the label {OWNER_LABEL}={OWNER_VALUE}, so it is not changed. Declare it as it is, declare another name, or "
-        f"disconnect its containers and remove it with 'docker network rm {network.name}'"
+        f"the label {OWNER_LABEL}={OWNER_VALUE}, so it is not changed. Leave it out of the declaration, declare "
+        f"another name, or disconnect its containers and remove it with 'docker network rm {network.name}'"
     )
 
 

@@ -82,8 +82,8 @@ def socket_hint(state: SocketState) -> str:
     """Why a local engine does not answer, and what to do."""
     if state.code == errno.EACCES:
         return (
-            f"User {state.user!r} must not use {state.path}. Set ansible_become: true, which the collection needs in "
-            f"any case, or add the user to the group {state.group!r}, which gives root access to the host."
+            f"User {state.user!r} has no permission to use {state.path}. Set ansible_become: true. Members of the "
+            f"group {state.group!r} have this permission, but the collection needs root for more than the engine."
         )
     if state.code in (errno.ENOENT, errno.ENOTDIR):
         if state.rootless:
@@ -155,14 +155,19 @@ def unit_refusal(units: DaemonUnits) -> str | None:
             f"{missing}: Docker is installed as a snap ({units.running}), whose files are in another place. "
             "Install Docker Engine from the distribution's or from Docker's packages."
         )
+    # An alias, since the units that restore rules and routes are ordered by this name.
     if units.running not in ("", units.name, units.own) and units.fragment:
         return (
-            f"{missing}: dockerd runs in the unit {units.running}. Give it this alias: "
-            f"ln -s {units.fragment} /etc/systemd/system/{units.name} && systemctl daemon-reload."
+            f"{missing}: dockerd runs in the unit {units.running}. Give it this alias: {_alias(units, units.fragment)}."
         )
     if units.state != "loaded":
-        return f"{missing}. Install the Docker engine, or set service to the name of its unit."
+        return f"{missing}. Install the Docker engine, or give its unit this alias: {_alias(units, 'UNIT_FILE')}."
     return None
+
+
+def _alias(units: DaemonUnits, fragment: str) -> str:
+    unmask = f"systemctl unmask {units.name} && " if units.state == "masked" else ""  # else, the file exists
+    return f"{unmask}ln -s {fragment} /etc/systemd/system/{units.name} && systemctl daemon-reload"
 
 
 def unit_of(cgroups: str) -> str:

@@ -18,6 +18,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import own_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.log import errors_in, failure_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import number_or_none
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import (
     DaemonUnits,
     unit_of,
@@ -96,12 +97,12 @@ class Daemon:
         refusal = None if active in RUNS else unit_refusal(self._units(state, shown.get("Id", self.name)))
         if refusal:
             raise FleetnetError(refusal)
-        pid = int(shown.get("MainPID") or 0)
-        monotonic = int(shown.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+        pid = number_or_none(shown.get("MainPID")) or 0
+        monotonic = (number_or_none(shown.get("ExecMainStartTimestampMonotonic")) or 0) / 1e6
         return DaemonUnit(
             name=self.name,
             active=active,
-            restarts=int(shown.get("NRestarts") or 0),
+            restarts=number_or_none(shown.get("NRestarts")) or 0,
             invocation=shown.get("InvocationID", ""),
             started=time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + monotonic,
             argv=_command_line(pid) or _exec_start(shown.get("ExecStart", "")),
@@ -159,7 +160,8 @@ class Daemon:
             entries = [json.loads(line) for line in self._commands.run(*argv, f"--lines={LOG_LINES}").splitlines()]
         except (CommandFailed, ValueError):
             return []
-        kept = (entry for entry in entries if not without or entry.get(_INVOCATION) != without)
+        found = (entry for entry in entries if isinstance(entry, dict))
+        kept = (entry for entry in found if not without or entry.get(_INVOCATION) != without)
         return [line for entry in kept for line in _message(entry.get("MESSAGE")).splitlines()]
 
     def install_own_bridge(self, text: str | None) -> None:
@@ -228,7 +230,7 @@ def logged_failure(daemon: Daemon, before: Before) -> str:
 
 def _message(value: t.Any) -> str:
     """The text of a journal entry. journalctl prints text that is not UTF-8 as a list of bytes."""
-    if isinstance(value, list):
+    if isinstance(value, list) and all(isinstance(each, int) and 0 <= each < 256 for each in value):
         return bytes(value).decode("utf-8", "replace")
     return value if isinstance(value, str) else ""
 

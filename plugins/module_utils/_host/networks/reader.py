@@ -26,6 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Survey
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.networks import list_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError, read_info
 
@@ -59,7 +60,11 @@ def read_snapshot(engine: Engine, survey: Survey) -> Snapshot:
 
 
 def read_facts(engine: Engine) -> EngineFacts:
-    info = read_info(engine)
+    return _facts(read_info(engine))
+
+
+@reads("/info of the Docker engine")
+def _facts(info: t.Mapping[str, t.Any]) -> EngineFacts:
     pools = [str(pool.get("Base", "")) for pool in info.get("DefaultAddressPools") or ()]
     return EngineFacts(
         drivers=frozenset((info.get("Plugins") or {}).get("Network") or ()),
@@ -130,21 +135,25 @@ def read_taken(engine: Engine, networks: t.Iterable[ObservedNetwork]) -> dict[st
     containers = read_containers(engine) if named else ()
     for network in named:
         stopped = [each.id for each in members(network, containers) if not each.has_interfaces]
-        endpoints = engine.get(f"/networks/{network.id}").get("Containers") or {}
+        details = engine.get(f"/networks/{network.id}")
         taken[network.id] = {
             str(address): each.container
             for each in read_attachments(engine, network, stopped)
             for address in each.addresses
         }
-        taken[network.id].update(
-            {
-                address.partition("/")[0]: endpoint["Name"]
-                for endpoint in endpoints.values()
-                for address in (endpoint.get("IPv4Address"), endpoint.get("IPv6Address"))
-                if address
-            }
-        )
+        taken[network.id].update(_addresses(details))
     return taken
+
+
+@reads("network of the Docker engine")
+def _addresses(details: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The addresses of a network's running containers, each with the container's name."""
+    return {
+        address.partition("/")[0]: str(endpoint["Name"])
+        for endpoint in (details.get("Containers") or {}).values()
+        for address in (endpoint.get("IPv4Address"), endpoint.get("IPv6Address"))
+        if address
+    }
 
 
 def is_local(docker_host: str) -> bool:

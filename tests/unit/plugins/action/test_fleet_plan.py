@@ -157,6 +157,28 @@ def test_all_errors_of_a_declaration_are_reported_at_once(controller):
         assert f"  - {path}" in output
 
 
+def test_errors_of_values_and_of_the_plan_are_reported_at_once(controller):
+    fleet = {
+        "docker_fleet_supernet": "10.64.0.0/12",
+        "docker_fleet_networks": [{"name": "web", "hosts": "h9"}, {"name": "db", "mtu": "x"}, True],
+        "docker_fleet_policy": [{"from": "web", "to": "db", "ports": "80,443"}],
+        "docker_fleet_backend": "host-gw",
+        "docker_fleet_reservations": {"h8": "10.64.0.0/20"},
+    }
+    controller.declare(["h1"], fleet)
+    output = controller.run(fails=True)
+    assert "6 errors in the declaration. No host was changed:" in output
+    for path in (
+        "docker_fleet_networks[1].mtu: 'x'",
+        "docker_fleet_networks[2]: True",
+        "docker_fleet_policy[0].ports: '80,443'",
+        "docker_fleet_backend: 'host-gw'",
+        "docker_fleet_networks[0].hosts: 'h9': is not a host",
+        "docker_fleet_reservations.h8: 'h8': is not a host",
+    ):
+        assert f"  - {path}" in output
+
+
 def test_a_broken_lock_file_is_never_overwritten(controller):
     controller.declare(["h1"])
     controller.run()
@@ -276,12 +298,26 @@ def words(output):
     return " ".join(output.split())
 
 
+def path_of(playbook):
+    """The path of a playbook: with it, the plan contacts hosts."""
+    return str(pathlib.Path(__file__).parents[4] / "playbooks" / f"{playbook}.yml")
+
+
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_tags_that_no_task_has_do_nothing_and_say_so(controller, name):
     controller.declare(["h1"])
     output = controller.run("--tags", "anything", playbook=f"fleetnet.docker.{name}")
     assert "--tags selected no task or only some tasks of this playbook. Nothing was " in words(output)
     assert not controller.lock.exists()
+
+
+def test_a_tag_without_the_plan_compares_no_host(controller):
+    """The documented tag docker_fleet_contact is for --skip-tags."""
+    controller.declare(["h1"])
+    start = ("--start-at-task", "Apply the plan to docker0, rules, networks and routes")
+    output = controller.run("--tags", "docker_fleet_contact", *start, playbook=path_of("plan"))
+    assert "skipping: [h1]" in output
+    assert "Changes" not in output
 
 
 def test_tags_remove_no_host(controller):
@@ -315,6 +351,7 @@ def test_another_group_name(controller):
     controller.declare(["h1"])
     inventory = controller.folder / "hosts.yml"
     inventory.write_text(inventory.read_text().replace("docker_fleet:", "engines:", 1))
+    assert "name your group with -e docker_fleet_group=GROUP" in words(controller.run(fails=True))
     assert "10.64.0.0/20" in controller.run("-e", "docker_fleet_group=engines")
 
 
@@ -322,6 +359,8 @@ def test_another_group_name(controller):
     ("playbook", "task", "message"),
     [
         ("site", "Apply the plan to docker0, rules, networks and routes", "the fleet is not planned. Run the role"),
+        ("plan", "Apply the plan to docker0, rules, networks and routes", "the fleet is not planned. Run the playbook"),
+        ("plan", "Show what would change", "the fleet is not planned. Run the playbook from its start"),
         ("site", "Choose the probes", "the fleet is not planned. Run the role fleetnet.docker.docker_fleet_plan first"),
         ("verify", "Observe arrivals", "no probes are chosen. Run the playbook from its start"),
         ("verify", "Compare the results with the declaration", "no probes are chosen. Run the playbook from its start"),
@@ -331,7 +370,7 @@ def test_another_group_name(controller):
 def test_a_start_in_the_middle_names_what_is_missing(controller, playbook, task, message):
     controller.declare(["h1"])
     local = ("-e", "ansible_connection=local", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}")
-    output = controller.run("--start-at-task", task, *local, playbook=f"fleetnet.docker.{playbook}", fails=True)
+    output = controller.run("--start-at-task", task, *local, playbook=path_of(playbook), fails=True)
     assert message in words(output)
     assert "is undefined" not in words(output)
 
@@ -357,6 +396,9 @@ def test_an_inventory_in_which_every_file_must_be_valid(controller):
     strict = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "1"}
     controller.run(inventory="", **strict)
     assert controller.held()["hosts"] == {"h1": "10.64.0.0/20"}
+    assert "changed=0" in controller.run(inventory="", **strict)
+    file = f"docker_fleet_plan_json_file={controller.folder}/plan.json"
+    assert "/plan.json': is in the inventory folder" in words(controller.run("-e", file, inventory="", fails=True))
     assert "changed=0" in controller.run(inventory="", **strict)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import subprocess
 
 import pytest
@@ -131,3 +132,24 @@ def test_an_unreachable_fleet_is_drawn_as_planned(controller):
     drawn = {node["name"]: node for node in nodes if node["kind"] == "host"}
     assert {node["state"] for node in drawn.values()} == {"unknown"}
     assert "Connection refused" in drawn["h2"]["differences"][0]
+
+
+@pytest.mark.parametrize("role", ["docker_topology", "docker_remote_api"])
+@pytest.mark.parametrize("exists", [False, True])
+def test_files_are_written_next_to_an_inventory_folder(tmp_path, role, exists):
+    """Ansible reads all files of an inventory folder. An authority that exists in it stays."""
+    inventory = tmp_path / "inventory"
+    (inventory / "docker_remote_api" if exists else inventory).mkdir(parents=True)
+    (inventory / "hosts.yml").write_text(yaml.safe_dump(INVENTORY))
+    variable = {"docker_topology": "docker_topology_dest", "docker_remote_api": "docker_remote_api_folder"}[role]
+    defaults = pathlib.Path(__file__).parents[4] / "roles" / role / "defaults" / "main.yml"
+    task = {"ansible.builtin.debug": {"msg": f"folder={{{{ {variable} }}}}=", "verbosity": 0}, "run_once": True}
+    play = {"hosts": "docker_fleet", "gather_facts": False, "vars_files": [str(defaults)], "tasks": [task]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    kept = role == "docker_remote_api" and exists
+    name = {"docker_topology": "docker_fleet_report", "docker_remote_api": "docker_remote_api"}[role]
+    for source, folder in ((inventory, inventory if kept else tmp_path), (inventory / "hosts.yml", inventory)):
+        done = subprocess.run(
+            ["ansible-playbook", "-i", source, tmp_path / "play.yml"], check=True, capture_output=True, text=True
+        )
+        assert f"folder={folder}/{name}=" in done.stdout

@@ -72,6 +72,40 @@ def test_each_network_and_each_line_with_errors_is_reported():
     ]
 
 
+def test_each_option_each_length_each_port_and_each_reservation_with_errors_is_reported():
+    fleet = {
+        "supernet_v6": "fd00::1/32",
+        "supernet": "10.64.0.0/33",
+        "host_prefix_length": 99,
+        "host_prefix_length_v6": 99,
+        "network_prefix_length": 99,
+        "networks": ["web", "db"],
+        "policy": [{"from": "web", "to": "db", "ports": [0, "http"]}],
+        "default_bridge": {
+            "bipp": 1,
+            "bip": "10.1.0.1/24",
+            "mtu": "x",
+            "icc": "maybe",
+            "allow_overlap": ["x"],
+            "ip": 5,
+        },
+    }
+    assert errors_of(fleet, HOSTS) == [
+        "docker_fleet_network_prefix_length",
+        "docker_fleet_host_prefix_length",
+        "docker_fleet_supernet",
+        "docker_fleet_host_prefix_length_v6",
+        "docker_fleet_supernet_v6",
+        "docker_fleet_policy[0].ports",
+        "docker_fleet_policy[0].ports",
+        *(f"docker_fleet_default_bridge.{option}" for option in ("bipp", "bip", "mtu", "icc", "allow_overlap", "ip")),
+    ]
+    reservations = {"h1": "10.64.0.0/19", "h2": "10.0.0.0/20", "h3": "x", "h4": "fd00::/56"}
+    assert errors_of({"reservations": reservations}, HOSTS) == [
+        f"docker_fleet_reservations.{host}" for host in reservations
+    ]
+
+
 def test_an_error_causes_no_further_errors():
     """A line with a network that is invalid, keys whose validity depends on others, networks without a supernet."""
     networks = [{"name": "db", "mtu": 1, "driver": "none", "gateway": "x"}, {"name": "web", "mtu": 1}]

@@ -62,6 +62,11 @@ CASES = [
     ("db", "host", "tcp", 443, None),
     ("cache", "world", "tcp", 443, "Docker's default: to the world"),
     ("docker0", "192.0.2.1", "tcp", 443, "Docker's default: to the world"),
+    # the metadata service of clouds
+    ("cache", "169.254.169.254", "tcp", 80, "Docker's default: to the world"),
+    ("docker0", "169.254.169.254", "tcp", 80, "Docker's default: to the world"),
+    ("web", "169.254.169.254", "tcp", 80, None),
+    ("db", "169.254.169.254", "tcp", 80, None),
     # the host
     ("web", "host", "icmp", None, f"{LINE}[4]"),
     ("web", "host", "tcp", 22, None),

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks import engine_answers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import (
     host,
     links_and_routes,
@@ -22,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed i
     rtnetlink,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks import reader
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe import packet_trace
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.firewall_state import read_firewall
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import parse_json
@@ -47,6 +49,19 @@ LINK = {
 }  # fmt: skip
 ROUTE = {"type": "1", "dst": "10.64.0.0/20", "nexthops": [{"gateway": "192.0.2.2", "dev": "eth0"}], "protocol": "213"}
 NEIGHBOUR = {"dst": "192.0.2.2", "dev": "eth0"}
+DETAILS = {
+    "Id": CONTAINER["Id"], "Name": "/shop", "State": {"Running": True},
+    "NetworkSettings": {"Networks": {"web": {
+        "NetworkID": NETWORK["Id"], "IPAMConfig": {"IPv4Address": "10.64.1.2", "LinkLocalIPs": ["169.254.1.1"]},
+        "IPAddress": "10.64.1.2", "GlobalIPv6Address": "fd00::2", "MacAddress": "02:42:0a:40:01:02", "Aliases": ["a"],
+        "Links": ["x:y"], "DriverOpts": {"a": "b"}, "GwPriority": 1}}},
+}  # fmt: skip
+INFO = {
+    "Plugins": {"Network": ["bridge"]},
+    "Swarm": {"ControlAvailable": False},
+    "DefaultAddressPools": [{"Base": "x"}],
+}
+OBSERVED = engine_answers.parse_network(NETWORK)
 
 PARSERS = {
     "networks": (host.parse_networks, [NETWORK]),
@@ -59,6 +74,11 @@ PARSERS = {
     "route get": (packet_trace._only_route, [ROUTE]),
     "neigh": (packet_trace._objects, [NEIGHBOUR]),
     "version": (EngineVersion.parse, "28.5.2"),
+    "networks to change": (lambda many: len(engine_answers.parse_networks(many)), [NETWORK]),
+    "containers of networks to change": (lambda many: len(engine_answers.parse_containers(many)), [CONTAINER]),
+    "endpoint to change": (lambda one: str(engine_answers.parse_attachment(one, OBSERVED)), DETAILS),
+    "capabilities": (lambda one: str(reader._facts(one)), INFO),
+    "taken addresses": (reader._addresses, {"Containers": {"id": {"Name": "shop", "IPv4Address": "10.64.1.2/24"}}}),
 }
 
 
@@ -161,3 +181,10 @@ def test_an_unreadable_field_is_unknown_and_the_others_are_read():
 def test_output_of_another_form_is_named():
     with pytest.raises(readable.Unreadable, match=r"^ip address show: \[\{\}\]: cannot be read \(KeyError: 'ifname'\)"):
         links_and_routes.parse_links([{}])
+
+
+def test_a_network_that_cannot_be_read_is_named():
+    network = changed(NETWORK, ("IPAM", "Config", 0, "Subnet"), "invalid Prefix", remove=False)
+    message = r"network of the Docker engine: \{'Name': 'web'.*: cannot be read \(ValueError: 'invalid Prefix' does not"
+    with pytest.raises(FleetnetError, match=message):
+        engine_answers.parse_networks([NETWORK, network])

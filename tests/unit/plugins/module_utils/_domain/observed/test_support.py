@@ -63,7 +63,7 @@ def test_engines_before_23_report_rootless_mode_in_their_information(options: t.
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        (SocketState(SOCKET, errno.EACCES, "alice", "docker"), "'alice' must not use .*ansible_become: true.*'docker'"),
+        (SocketState(SOCKET, errno.EACCES, "alice", "docker"), "'alice' has no permission .*ansible_become: true"),
         (SocketState(SOCKET, errno.ENOENT, "root", ""), "does not exist. Install Docker Engine .*systemctl start"),
         (
             SocketState(SOCKET, errno.ENOENT, "root", "", rootless=("/run/user/1000/docker.sock",)),
@@ -123,7 +123,10 @@ def test_a_host_without_systemd_is_refused(manager: HostManager, says: str | Non
             DaemonUnits("docker.service", "loaded", "own.service", "/etc/systemd/system/own.service"),
             "^the unit docker.service is not active: dockerd runs in the unit own.service. Give it this alias: ln -s",
         ),
-        (DaemonUnits("docker.service", "not-found"), "is not-found. Install the Docker engine, or set service"),
+        (
+            DaemonUnits("docker.service", "not-found"),
+            "is not-found. Install the Docker engine, or give its unit this alias",
+        ),
         (
             DaemonUnits("docker.service", "not-found", "snap.docker.dockerd.service", "/etc/systemd/system/snap"),
             r"as a snap \(snap\.docker\.dockerd\.service\).*packages\.$",
@@ -131,6 +134,7 @@ def test_a_host_without_systemd_is_refused(manager: HostManager, says: str | Non
         (
             DaemonUnits("docker.service", "masked", "dockerd.service", "/etc/systemd/system/dockerd.service"),
             "is masked: dockerd runs in the unit dockerd.service. Give it this alias: "
+            "systemctl unmask docker.service && "
             "ln -s /etc/systemd/system/dockerd.service /etc/systemd/system/docker.service && systemctl daemon-reload",
         ),
     ],
