@@ -322,7 +322,7 @@ def _seen(opened: socket.socket, data: bytes, limit: float) -> bool:
 
 Packet = t.Callable[[bytes], bytes]
 VERSIONS = pytest.mark.parametrize("version", [4, 6])
-FORGED = {"forged source"}
+FORGED = frozenset(("forged source",))
 
 
 def address(name: str, version: int) -> str:
@@ -345,7 +345,7 @@ def assert_dropped(
     sender: str,
     packet: Packet,
     target: str,
-    by: set[str] = FORGED,
+    by: t.AbstractSet[str] = FORGED,
     before: t.Callable[[], object] = bool,
 ) -> None:
     """Without the rules the packet arrives; with them, the rules with the comments ``by`` drop it.

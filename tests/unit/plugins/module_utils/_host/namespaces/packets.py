@@ -10,7 +10,7 @@ import ipaddress
 import struct
 import typing as t
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007 (evaluated on old Pythons)
 UDP, ICMP, ICMP6 = 17, 1, 58
 
 
@@ -56,10 +56,10 @@ REDIRECT = {4: (5, 1), 6: (137, 0)}
 ROUTER_ADVERTISEMENT = (134, 0)
 
 
-def error(source: str, target: str, about: bytes, kinds: t.Mapping[int, tuple[int, int]] = UNREACHABLE) -> bytes:
-    """An ICMP error about a packet."""
+def error(source: str, target: str, about: bytes, kinds: t.Mapping[int, tuple[int, int]] | None = None) -> bytes:
+    """An ICMP error about a packet: port unreachable, or of other ``kinds`` by IP version."""
     version = ipaddress.ip_address(source).version
-    return icmp(source, target, kinds[version], 1300 if kinds is TOO_BIG else 0, about)
+    return icmp(source, target, (kinds or UNREACHABLE)[version], 1300 if kinds is TOO_BIG else 0, about)
 
 
 def other(source: str, target: str, protocol: int, data: bytes) -> bytes:
