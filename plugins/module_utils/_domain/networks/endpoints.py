@@ -32,6 +32,11 @@ def members(network: ObservedNetwork, containers: t.Iterable[ContainerSummary]) 
     return tuple(sorted(found, key=lambda each: each.name))
 
 
+def addressed_first(attachments: t.Iterable[Attachment]) -> list[Attachment]:
+    """The order to connect in: the engine chooses addresses for the others, and must not choose one of these."""
+    return sorted(attachments, key=lambda each: not each.addresses)
+
+
 def refit(attachment: Attachment, definition: Definition) -> tuple[Attachment, tuple[IPAddress, ...]]:
     """Return the endpoint without the addresses that do not fit the network ``definition``, and these addresses."""
     lost = tuple(address for address in attachment.addresses if not fits(address, definition))

@@ -12,7 +12,11 @@ import time
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import choices, refit
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import (
+    addressed_first,
+    choices,
+    refit,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import parse_attachment
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
@@ -106,7 +110,7 @@ class NetworkExecutor:
         before = {state.id: state.attachments for state in step.before}
         for state in step.after:
             network_id = state.id or self._create(state.definition)
-            for attachment in _addressed_first([*state.attachments, *self._late_for(state)]):
+            for attachment in addressed_first([*state.attachments, *self._late_for(state)]):
                 if attachment not in before.get(network_id, ()):
                     self._joined.add((network_id, attachment.container_id))
                     self._connect(network_id, state.name, attachment)
@@ -323,7 +327,7 @@ class NetworkExecutor:
         there = {
             each.id for each in containers if each.is_on(network) and (not each.has_interfaces or each.id in existing)
         }
-        for attachment in _addressed_first([*state.attachments, *self._late.get(state.name, ())]):
+        for attachment in addressed_first([*state.attachments, *self._late.get(state.name, ())]):
             if attachment.container_id not in there:
                 attempt(
                     f"{attachment} on network {state.name!r}",
@@ -372,7 +376,7 @@ class NetworkExecutor:
         moving = read_attachments(self._engine, network, on_it)
         problems = []
         self._discard(network)
-        for attachment in _addressed_first(refit(each, keeper.definition)[0] for each in moving):
+        for attachment in addressed_first(refit(each, keeper.definition)[0] for each in moving):
             try:
                 self._connect(keeper.id, keeper.name, attachment)
             except FleetnetError as error:  # noqa: PERF203 (the others move)
@@ -381,11 +385,6 @@ class NetworkExecutor:
             raise FleetnetError(
                 f"a duplicate of network {network.name!r} is removed; NOT connected: {'; '.join(problems)}."
             )
-
-
-def _addressed_first(attachments: t.Iterable[Attachment]) -> list[Attachment]:
-    """The engine chooses addresses for the others; it must not choose one of these."""
-    return sorted(attachments, key=lambda each: not each.addresses)
 
 
 def _endpoint(details: t.Any, network_id: str, name: str) -> Attachment | None:
