@@ -222,3 +222,16 @@ def describe_attachment(attachment: Attachment, with_mac: bool) -> Json:
         "gw_priority": attachment.gw_priority,
     }
     return {key: value for key, value in options.items() if value}
+
+
+def failure_text(step: NetworkStep, error: Exception, problems: t.Sequence[str], done: t.Sequence[str]) -> str:
+    """The message about a step that failed. ``problems`` are what its undo could not restore."""
+    if problems:
+        end = f"NOT restored: {'; '.join(problems)}"
+    elif step.kind == "create":
+        end = "everything that the step created is removed"
+    else:
+        count = sum(len(state.attachments) for state in step.before)
+        end = f"the former state is restored, with {count} endpoint{'' if count == 1 else 's'}"
+    before = f"; done before: {'; '.join(done)}" if done else ""
+    return f"{step.title}: {str(error).rstrip('.')}; {end}{before}."

@@ -25,7 +25,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     ObservedNetwork,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.request_body import connection, creation
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, NetworkStep
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import (
+    NetworksPlan,
+    NetworkStep,
+    failure_text,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.target import same_network
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import INVALID, Engine, EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import Bridges, UnknownBridges
@@ -92,7 +96,7 @@ class NetworkExecutor:
             problems = self._restore(step)
             if not isinstance(error, FleetnetError):
                 raise
-            raise StepFailed(_failure(step, error, problems, done)) from error
+            raise StepFailed(failure_text(step, error, problems, done)) from error
 
     # -- forward
 
@@ -389,15 +393,3 @@ class NetworkExecutor:
 
 def _endpoint(details: t.Any, network_id: str, name: str) -> Attachment | None:
     return parse_attachment(details, ObservedNetwork(network_id, Definition(name)))
-
-
-def _failure(step: NetworkStep, error: Exception, problems: t.Sequence[str], done: t.Sequence[str]) -> str:
-    if problems:
-        end = f"NOT restored: {'; '.join(problems)}"
-    elif step.kind == "create":
-        end = "everything that the step created is removed"
-    else:
-        count = sum(len(state.attachments) for state in step.before)
-        end = f"the former state is restored, with {count} endpoint{'' if count == 1 else 's'}"
-    before = f"; done before: {'; '.join(done)}" if done else ""
-    return f"{step.title}: {str(error).rstrip('.')}; {end}{before}."
