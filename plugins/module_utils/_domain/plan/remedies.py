@@ -32,12 +32,13 @@ class Remedies:
         self._plan = plan
         self._claims = claims
         self._free = FreeBlocks([*findings, *(claim.block for claim in claims.all)])
-        self._made: dict[Claim, str] = {}
+        self._made: dict[Claim, str | None] = {}
         self._supernets: dict[int, str] = {}
 
     def against(self, claim: Claim, finding: Finding) -> str:
         """The remedy for a claim that a finding overlaps."""
-        move = self._move(claim, finding)
+        offer = self._offer(claim, finding)
+        move = offer or self._leave_supernet(claim, finding)
         if finding.allowable and finding.block.length < claim.block.length:
             when = (
                 f"nothing there uses addresses of {claim.owner}"
@@ -46,16 +47,26 @@ class Remedies:
             )
             return f"if {when}, add {finding.block} to {PREFIX}default_bridge.allow_overlap. Otherwise: {move}"
         if finding.remedy is not None and self._claims.in_use(claim):
-            return f"{finding.remedy}. If its addresses must stay there: {move}"
+            # A new supernet for the whole fleet is no alternative to it.
+            return finding.remedy if offer is None else f"{finding.remedy}. If its addresses must stay there: {move}"
         return move
 
-    def _move(self, claim: Claim, finding: Finding) -> str:
+    def _offer(self, claim: Claim, finding: Finding) -> str | None:
+        """Another block for the claim; None if the supernet has none."""
         leases = self._plan.leases.of(claim.block.version)
         if claim.leased_by is not None and leases is not None and finding.block.contains(leases.supernet):
-            return self._supernet(leases.supernet)
+            return None
         if claim not in self._made:
             self._made[claim] = self._block(claim, leases)
         return self._made[claim]
+
+    def _leave_supernet(self, claim: Claim, finding: Finding) -> str:
+        leases = self._plan.leases.of(claim.block.version)
+        if claim.leased_by is None or leases is None:
+            return f"no /{claim.block.length} is free in private address space"
+        if finding.block.contains(leases.supernet):
+            return self._supernet(leases.supernet)
+        return f"no /{claim.block.length} is free in {leases.supernet}; {self._supernet(leases.supernet)}"
 
     def _supernet(self, supernet: Prefix) -> str:
         version = supernet.version
@@ -72,11 +83,11 @@ class Remedies:
             self._supernets[version] = offer
         return self._supernets[version]
 
-    def _block(self, claim: Claim, leases: Leases | None) -> str:
+    def _block(self, claim: Claim, leases: Leases | None) -> str | None:
         if claim.leased_by is not None and leases is not None:
             found = self._free.take(leases.supernet, claim.block.length)
             if found is None:
-                return f"no /{claim.block.length} is free in {leases.supernet}; {self._supernet(leases.supernet)}"
+                return None
             offer = f"set {claim.variable} to {found}, which is free on all hosts"
             if self._is_held(claim):
                 offer += f", and add -e {PREFIX}renumber=true, which recreates the networks of host {claim.leased_by}"
@@ -87,7 +98,7 @@ class Remedies:
             found = self._free.take(private, claim.block.length)
             if found is not None:
                 return f"set {claim.variable} to {found}, which is free on all hosts"
-        return f"no /{claim.block.length} is free in private address space"
+        return None
 
     def _is_held(self, claim: Claim) -> bool:
         """Whether the claim is a host's block that was leased before this run."""

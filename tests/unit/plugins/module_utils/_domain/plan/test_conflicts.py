@@ -195,6 +195,11 @@ IN_USE = {
         "Delete the route ('ip route del blackhole 10.64.16.0/20'), and its configuration. If its addresses must stay "
         "there: s" + MOVE_H2,
     ),
+    "a blackhole route next to the wide route of a VPN, which leaves no free block": (
+        report(routes=[{**route("10.64.16.0/20", device=None), "type": "blackhole"}, route("10.0.0.0/8", "192.0.2.9")]),
+        "host h1: blackhole route to 10.64.16.0/20 (10.64.16.0/20) overlaps the block of host h2 (10.64.16.0/20). "
+        "Delete the route ('ip route del blackhole 10.64.16.0/20'), and its configuration.",
+    ),
     "a route to a peer's block in another table": (
         report(routes=[{**route("10.64.16.0/20", "192.0.2.9", "wg0"), "table": 52}]),
         "host h1: route to 10.64.16.0/20 via 192.0.2.9 on wg0 in table 52 (10.64.16.0/20) overlaps the block of host "
@@ -318,9 +323,16 @@ def test_the_remedies_end_the_conflict():
         reports = {"h1": provisioned(1, **found), "h2": provisioned(2)}
         with pytest.raises(Conflicts) as caught:
             check_conflicts(plan_of(DUAL, HOSTS, held=held), reports)
-        [(host, block)] = re.findall(r"reservations\.(\S+) to ([0-9a-f.:/]+),", str(caught.value))
-        fleet = {**DUAL, "reservations": {host: block}}
-        check_conflicts(plan_of(fleet, HOSTS, held=held, renumber=True), reports)
+        message = str(caught.value)
+        offers = re.findall(r"reservations\.(\S+) to ([0-9a-f.:/]+),", message)
+        for host, block in offers:
+            fleet = {**DUAL, "reservations": {host: block}}
+            check_conflicts(plan_of(fleet, HOSTS, held=held, renumber=True), reports)
+        for deleted in re.findall(r"'ip (?:-6 )?route del (?:blackhole )?([0-9a-f.:/]+)", message):
+            left = [each for each in reports["h1"]["routes"] if each["destination"] != deleted]
+            check_conflicts(plan_of(DUAL, HOSTS, held=held), {**reports, "h1": {**reports["h1"], "routes": left}})
+            offers.append((None, deleted))
+        assert offers
 
 
 def blocks_around(reports, fleet, held=None):
