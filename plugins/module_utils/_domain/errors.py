@@ -13,6 +13,11 @@ import typing as t
 _MOST_HOSTS = 5
 
 
+def consent(option: str) -> str:
+    """What a user sets to allow an interruption: an option of the module, or the fleet's variable."""
+    return f"Set {option}: true (with the playbooks, docker_fleet_{option}: true)"
+
+
 class FleetnetError(Exception):
     """An expected failure. Its text is the complete message for the user, in one line if possible.
 

@@ -45,7 +45,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     Difference,
     shown,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, consent
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 
 NOTHING_CHANGED = "Nothing was changed."
@@ -304,7 +304,7 @@ def _require_consent(plan: DaemonPlan, allow_restart: bool) -> None:
             why = f"with live restore the engine ignores the change unless {containers} stop and start again"
         else:
             why = f"the restart of {plan.unit} interrupts {containers}"
-        raise FleetnetError(f"{changes}: {why}. Set allow_restart: true to allow this. {NOTHING_CHANGED}")
+        raise FleetnetError(f"{changes}: {why}. {consent('allow_restart')} to allow this. {NOTHING_CHANGED}")
     removed = [container for container in plan.interrupted if container.auto_remove]
     if removed:
         raise FleetnetError(

@@ -16,7 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     STATE,
     Difference,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, consent
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.conflicts import (
     FinalNetwork,
     check_conflicts,
@@ -264,7 +264,7 @@ class _Planner:
         names = ", ".join(str(each) for each in state.attachments)
         self._refusals.append(
             f"{what} would disconnect {count} container{'s' if count > 1 else ''}: {names}. "
-            f"Set allow_disconnect: true to allow this{otherwise}"
+            f"{consent('allow_disconnect')} to allow this{otherwise}"
         )
 
 

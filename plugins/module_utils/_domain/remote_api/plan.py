@@ -25,7 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.obs
     names_of,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import NOTHING_CHANGED
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue, consent
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FOLDER as FLEET_FOLDER
 
 FOLDER = f"{FLEET_FOLDER}/remote_api"
@@ -285,7 +285,7 @@ def _require_consent(reasons: t.Sequence[str], keeps: bool, observed: ObservedRe
     if not keeps and not allow_restart:
         raise FleetnetError(
             f"{why}, which interrupts {count_of(observed.containers)}, because live restore cannot be enabled on this "
-            f"host. Set allow_restart: true to allow this. {NOTHING_CHANGED}"
+            f"host. {consent('allow_restart')} to allow this. {NOTHING_CHANGED}"
         )
 
 

@@ -11,7 +11,7 @@ import functools
 import time
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, consent
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import (
     addressed_first,
     choices,
@@ -194,7 +194,8 @@ class NetworkExecutor:
         if joined and not self._allow_disconnect:
             names = ", ".join(str(each) for each in joined)
             raise FleetnetError(
-                f"{names} joined network {state.name!r} during the run. Set allow_disconnect: true to disconnect them."
+                f"{names} joined network {state.name!r} during the run. {consent('allow_disconnect')} to disconnect "
+                "them."
             )
         for attachment in joined:
             self._late.setdefault(state.name, []).append(attachment)

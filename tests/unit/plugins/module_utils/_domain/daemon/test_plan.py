@@ -230,7 +230,8 @@ def test_running_containers_require_consent() -> None:
         plan({"bip": "10.64.0.1/24"}, observed)
     assert str(raised.value) == (
         "bip 172.17.0.1/16 -> 10.64.0.1/24: the restart of docker.service interrupts 2 running containers (web, db). "
-        "Set allow_restart: true to allow this. Nothing was changed."
+        "Set allow_restart: true (with the playbooks, docker_fleet_allow_restart: true) to allow this. Nothing was "
+        "changed."
     )
     made = plan({"bip": "10.64.0.1/24"}, observed, consent=True)
     assert (made.interrupted, made.stop, made.resume) == ((WEB, DB), (), (WEB, DB))

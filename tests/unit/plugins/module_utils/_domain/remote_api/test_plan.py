@@ -100,7 +100,7 @@ SWARM = FRESH._replace(containers=(WEB,), info={"Swarm": {"LocalNodeState": "act
 
 
 def test_a_swarm_requires_consent() -> None:
-    with pytest.raises(FleetnetError, match=r"interrupts 1 running container \(web\).*allow_restart: true to allow"):
+    with pytest.raises(FleetnetError, match=r"interrupts 1 running container \(web\).*allow_restart: true\) to allow"):
         plan_remote_api(DESIRED, SWARM, allow_restart=False)
     plan = plan_remote_api(DESIRED, SWARM, allow_restart=True)
     assert (plan.interim, plan.interrupted, plan.resume) == (None, (WEB,), (WEB,))
