@@ -307,7 +307,8 @@ def path_of(playbook):
 def test_tags_that_no_task_has_do_nothing_and_say_so(controller, name):
     controller.declare(["h1"])
     output = controller.run("--tags", "anything", playbook=f"fleetnet.docker.{name}")
-    assert "--tags selected no task or only some tasks of this playbook. Nothing was " in words(output)
+    selected = "--tags or --start-at-task selected no task or only some tasks of this playbook."
+    assert f"{selected} Nothing was " in words(output)
     assert not controller.lock.exists()
 
 
