@@ -9,9 +9,9 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address, single
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import is_block
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import WORLD, is_block
 
-# Sources that are not addresses, besides ``world``: the Ansible controller, and the fleet's hosts.
+# Sources that are not addresses, besides the world: the Ansible controller, and the fleet's hosts.
 CONTROLLER = "controller"
 HOSTS = "hosts"
 # Docker's port for TCP with TLS.
@@ -26,7 +26,8 @@ class ApiAccess:
     """
 
     port: int = DEFAULT_PORT
-    sources: tuple[str, ...] = (CONTROLLER, HOSTS)
+    # Being managed must not cut off the clients of an engine that listened before.
+    sources: tuple[str, ...] = (WORLD,)
 
     def blocks(self, version: int, controller: str | None) -> list[Prefix]:
         """The blocks of an IP version, sorted. ``controller`` is its address as this host sees it, None if unknown."""
