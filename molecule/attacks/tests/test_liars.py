@@ -185,7 +185,8 @@ def verified(inventory, write, tmp_path) -> t.Callable[..., tuple[int, str]]:
     (tmp_path / "liar.yml").write_text(yaml.safe_dump({"docker_fleet": override}))
 
     def verified(lies: list[tuple[list[str], t.Any]], *arguments: str) -> tuple[int, str]:
-        write({"python": (HERE / "liar.py").read_text("utf-8"), "lies.json": json.dumps(lies)})
+        program = "#!/usr/bin/python3\n" + (HERE / "liar.py").read_text("utf-8")
+        write({"python": program, "lies.json": json.dumps(lies)})
         return playbook([inventory, tmp_path / "liar.yml"], "fleetnet.docker.verify", *arguments)
 
     return verified

@@ -80,14 +80,14 @@ FLEET = {
 # As Docker publishes a port, and masquerades. Forwarding is as open as it can be: only the tested rules drop.
 DOCKER = """
 table FAMILY docker {
-	chain prerouting {
-		type nat hook prerouting priority dstnat
-		udp dport 8080 iifname eth0 dnat to PORT
-	}
-	chain postrouting {
-		type nat hook postrouting priority srcnat
-		oifname eth0 FAMILY daddr WORLD masquerade
-	}
+    chain prerouting {
+        type nat hook prerouting priority dstnat
+        udp dport 8080 iifname eth0 dnat to PORT
+    }
+    chain postrouting {
+        type nat hook postrouting priority srcnat
+        oifname eth0 FAMILY daddr WORLD masquerade
+    }
 }
 """
 _SWITCHES = {
