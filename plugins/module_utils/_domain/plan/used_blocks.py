@@ -57,8 +57,9 @@ class UsedBlocks(FleetnetError):
 def check_used_blocks(plan: FleetPlan, reports: t.Mapping[str, Report]) -> None:
     """Raise UsedBlocks if hosts use blocks of others.
 
-    A host uses a block if this collection's networks on it, or routes to it, are in that block. docker0 is no evidence:
-    a host that left the fleet keeps its address. O(networks + routes).
+    A host uses a block if this collection's networks on it are in that block. Of a host without a report, the other
+    hosts' routes to it show its block. docker0 is no evidence: a host that left the fleet keeps its address.
+    O(networks + routes).
     """
     used: dict[tuple[str, Prefix], UsedBlock] = {}
     gateways = {text: host.name for host in plan.hosts for text in (host.underlay, host.underlay_v6) if text}
@@ -88,5 +89,11 @@ def _evidence(
                         yield host.name, Prefix.parse(subnet["subnet"]), f"network {network['name']}"
         for route in report.get("routes", ()):
             holder = gateways.get(route["gateway"] or "")
-            if holder is not None and route["protocol"] == ROUTE_PROTOCOL and "/" in route["destination"]:
+            # A wrong route is damage of the host that has it, and must not be held against a host that reports itself.
+            if (
+                holder is not None
+                and not reports.get(holder)
+                and route["protocol"] == ROUTE_PROTOCOL
+                and "/" in route["destination"]
+            ):
                 yield holder, Prefix.parse(route["destination"]), f"route on host {host.name}"

@@ -92,6 +92,15 @@ def test_the_message_names_the_hosts_and_the_remedies():
     )
 
 
+def test_a_wrong_route_is_not_held_against_a_host_that_reports_itself():
+    plan = plan_of(FLEET, HOSTS)
+    reports = reports_of(plan)
+    for route in reports["h2"]["routes"]:
+        if route["gateway"] == plan.hosts[2].underlay:
+            route["gateway"] = plan.hosts[0].underlay
+    check_used_blocks(plan, reports)
+
+
 def test_docker0_alone_is_no_evidence():
     """A host that was removed keeps docker0's address, also when it returns with another block."""
     before = plan_of({**FLEET, "networks": []}, {"h1": HOSTS["h1"]})
