@@ -10,8 +10,6 @@ import re
 import tempfile
 import typing as t
 
-from ansible import constants
-
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
 
 _REMEDY = (
@@ -23,14 +21,14 @@ _REMEDY = (
 _SKIPPED = re.compile(r"^\.|^(host|group)_vars\Z|^vars_plugins\Z")
 
 
-def check_not_inventory(option: str, path: str, sources: t.Iterable[str]) -> None:
+def check_not_inventory(option: str, path: str, sources: t.Iterable[str], extensions: t.Iterable[str]) -> None:
     """Raise InvalidValue if Ansible would read a path, or what is below it, as inventory in the next run.
 
-    ``sources`` are the inventory sources of this run.
+    ``sources`` are the inventory sources of this run, ``extensions`` those of files that Ansible skips.
     """
     for source in sources:
         parts = os.path.relpath(os.path.abspath(path), source).split(os.sep)
-        skipped = any(map(_SKIPPED.search, parts)) or parts[-1].endswith(tuple(constants.INVENTORY_IGNORE_EXTS))
+        skipped = any(map(_SKIPPED.search, parts)) or parts[-1].endswith(tuple(extensions))
         if os.path.isdir(source) and parts[0] != os.pardir and (parts == [os.curdir] or not skipped):
             reason = f"is in the inventory folder {source}, of which Ansible reads all files. Use a path outside of it"
             raise InvalidValue(option, path, reason)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import typing as t
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
@@ -37,7 +38,8 @@ class FleetAction(ActionBase):  # type: ignore[misc]
         try:
             for name in self.WRITES:
                 if arguments[name]:
-                    check_not_inventory(name, arguments[name], (task_vars or {}).get("ansible_inventory_sources") or ())
+                    sources = (task_vars or {}).get("ansible_inventory_sources") or ()
+                    check_not_inventory(name, arguments[name], sources, constants.INVENTORY_IGNORE_EXTS)
             inventory = Inventory(task_vars or {}, arguments["group"])
             result.update(self.work(inventory, arguments))
         except (FleetnetError, OSError) as error:

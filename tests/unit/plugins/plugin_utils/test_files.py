@@ -12,6 +12,8 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import check_not_inventory
 
+SKIPPED = (".ini", ".md")
+
 
 @pytest.mark.parametrize(
     "path", ["inventory", "inventory/report", "inventory/plan.json", "inventory/a/b", "other/../inventory/x"]
@@ -22,7 +24,7 @@ def test_a_path_in_an_inventory_folder_is_refused(tmp_path: pathlib.Path, path: 
     with pytest.raises(
         InvalidValue, match=r"^dest: .*: is in the inventory folder .*/inventory, of which Ansible reads"
     ):
-        check_not_inventory("dest", str(tmp_path / path), sources)
+        check_not_inventory("dest", str(tmp_path / path), sources, SKIPPED)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,5 @@ def test_a_path_in_an_inventory_folder_is_refused(tmp_path: pathlib.Path, path: 
 def test_other_paths_are_accepted(tmp_path: pathlib.Path, path: str) -> None:
     (tmp_path / "inventory").mkdir()
     (tmp_path / "hosts.yml").touch()
-    check_not_inventory(
-        "dest", str(tmp_path / path), ["h1,h2,", str(tmp_path / "hosts.yml"), str(tmp_path / "inventory")]
-    )
+    sources = ["h1,h2,", str(tmp_path / "hosts.yml"), str(tmp_path / "inventory")]
+    check_not_inventory("dest", str(tmp_path / path), sources, SKIPPED)
