@@ -93,7 +93,7 @@ def _limited_memory(size: int) -> t.Iterator[None]:
 
 
 def _used_memory() -> int | None:
-    """The process's address space in bytes. None where /proc does not report it: there is no limit there."""
+    """The process's address space in bytes. None if /proc does not report it; the process is then not limited."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     except (OSError, ValueError):

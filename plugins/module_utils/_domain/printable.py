@@ -8,6 +8,15 @@ from __future__ import annotations
 _LINES = "\n\t"
 
 
+_SHORT = 60
+
+
+def short(value: object) -> str:
+    """A value of any type for a message: in ASCII, with control characters escaped, at most 60 characters."""
+    text = ascii(value)
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 3]}..."
+
+
 def printable(text: str, lines: bool = False) -> str:
     r"""Escape control characters, direction marks, separators and unassigned characters, as in ``\x1b``.
 

@@ -39,7 +39,7 @@ _LINK_LOCAL = (
     # Duplicate address detection, and what hosts send before they have an address.
     "ip6 saddr :: ip6 daddr ff02::/16 icmpv6 type { nd-neighbor-solicit, nd-router-solicit, mld-listener-report, "
     "mld2-listener-report } accept",
-    # A container is no router of the host, nor of other containers.
+    # Containers do not act as routers for the host or for other containers.
     'icmpv6 type nd-router-advert counter drop comment "router advertisement"',
     # Never routed. The bridge may have no such address, and pass frames of this kind between its containers.
     "ip6 saddr fe80::/10 ip6 daddr { fe80::/10, ff02::/16 } accept",

@@ -30,11 +30,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
 
 def parse_controller(address: str | None) -> str | None:
     """The controller's address as it is, None if it is missing. Raises InvalidValue if it is not an address."""
+    if not address:
+        return None
     try:
-        parse_address(address or "::")
+        parse_address(address)
     except ValueError:
         raise InvalidValue("controller", address, "is not a valid IP address") from None
-    return address or None
+    return address
 
 
 def closed_targets(

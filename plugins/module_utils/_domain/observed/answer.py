@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import printable
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import printable, short
 
 #: The documentation of a key as in RETURN: ``type``, and for structures ``contains`` or ``elements``.
 Documentation = t.Mapping[str, t.Any]
@@ -92,7 +92,7 @@ def _record(
         if key in contains:
             kept[key] = _value(item, contains[key], f"{place}{key}", dropped)
         else:
-            dropped.append(f"{place}{_printable(key)}")
+            dropped.append(f"{place}{short(key)}")
     return kept
 
 
@@ -104,7 +104,7 @@ def _value(value: t.Any, documentation: Documentation, place: str, dropped: list
     # In Python a bool is an int.
     if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "bool"):
         raise FleetnetError(
-            f"{place}: {_printable(value)}: must be of type {kind}, as documented. The answer is ignored. {_CAUSE}"
+            f"{place}: {short(value)}: must be of type {kind}, as documented. The answer is ignored. {_CAUSE}"
         )
     contains = documentation.get("contains")
     if isinstance(value, dict) and contains:
@@ -150,9 +150,3 @@ def _check_size(answer: t.Any) -> None:
         f"the answer has more than {MOST_VALUES} values, {MOST_CHARACTERS} characters or {MOST_LEVELS} levels. It is "
         f"ignored. {_CAUSE}"
     )
-
-
-def _printable(value: t.Any) -> str:
-    """A short text for a message, with control characters escaped."""
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -27,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.l
     RouteReport,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import Port
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import short
 
 _PARTS: t.Mapping[str, t.Any] = {
     "engine": EngineInfo,
@@ -88,11 +89,10 @@ class _Invalid(Exception):
 
     @property
     def error(self) -> FleetnetError:
-        text = ascii(self._value)
         return FleetnetError(
-            f"host {self.host}: its report has {self._place}: {text if len(text) <= 60 else f'{text[:57]}...'}, which "
-            f"must be {self._expected}. The module or Python on this host may have been replaced. Examine the host, "
-            f"and leave it out until then: --limit '!{self.host}'."
+            f"host {self.host}: its report has {self._place}: {short(self._value)}, which must be {self._expected}. "
+            "The module or Python on this host may have been replaced. Examine the host, and leave it out until then: "
+            f"--limit '!{self.host}'."
         )
 
 

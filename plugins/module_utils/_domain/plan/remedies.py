@@ -47,7 +47,7 @@ class Remedies:
             )
             return f"if {when}, add {finding.block} to {PREFIX}default_bridge.allow_overlap. Otherwise: {move}"
         if finding.remedy is not None and self._claims.in_use(claim):
-            # A new supernet for the whole fleet is no alternative to it.
+            # Another supernet, which moves the whole fleet, is not offered in its place.
             return finding.remedy if offer is None else f"{finding.remedy}. If its addresses must stay there: {move}"
         return move
 

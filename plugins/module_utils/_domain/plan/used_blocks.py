@@ -58,7 +58,7 @@ def check_used_blocks(plan: FleetPlan, reports: t.Mapping[str, Report]) -> None:
     """Raise UsedBlocks if hosts use blocks of others.
 
     A host uses a block if this collection's networks on it are in that block. Of a host without a report, the other
-    hosts' routes to it show its block. docker0 is no evidence: a host that left the fleet keeps its address.
+    hosts' routes to it show its block. The address of docker0 does not count: a host that left the fleet keeps it.
     O(networks + routes).
     """
     used: dict[tuple[str, Prefix], UsedBlock] = {}

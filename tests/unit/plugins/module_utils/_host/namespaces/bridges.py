@@ -357,6 +357,6 @@ def assert_dropped(
     assert host.send(sender, packet, target) == Trip(left=True, arrived=True)
     host.load(rules())
     before()
-    # The counter shows that the packet was dropped; there is no need to wait for it.
+    # The counter shows that the packet was dropped, so the test does not wait for it.
     assert host.send(sender, packet, target, limit=0.05) == Trip(left=True, arrived=False)
     assert host.rules_that_dropped() == by
