@@ -81,7 +81,7 @@ def test_routes(host, others, underlay):
 @pytest.mark.parametrize("part", ["firewall", "routes"])
 def test_the_configuration_is_persistent(host, part):
     assert host.run("/etc/fleetnet/apply-%s --check", part).stdout == ""
-    for unit in (f"fleetnet-{part}.service", f"fleetnet-{part}-reassert.timer"):
+    for unit in (f"fleetnet-{part}.service", "fleetnet-reconciler.service"):
         assert host.service(unit).is_enabled
         assert host.service(unit).is_running
 
@@ -89,11 +89,14 @@ def test_the_configuration_is_persistent(host, part):
 def test_a_rule_that_another_program_adds_while_the_table_is_loaded_is_a_difference(host):
     script = "/etc/fleetnet/apply-firewall"
     rule = "nft insert rule ip fleetnet forward counter comment intruder"
-    host.check_output(f"sed 's|apply_sysctl \\&\\& nft -f /etc/fleetnet/firewall.nft|& \\&\\& {rule}|' {script} | sh")
+    # with an owner, another program can add none
+    host.check_output("systemctl stop fleetnet-reconciler.service")
+    host.check_output(f"sed 's|apply_sysctl \\&\\& load_tables|& \\&\\& {rule}|' {script} | sh")
     assert "intruder" in host.check_output("nft list chain ip fleetnet forward")
     assert "table\tip fleetnet\tcontent" in host.run(f"{script} --check").stdout
-    host.check_output(script)
+    host.check_output("systemctl start fleetnet-reconciler.service")
     assert host.run(f"{script} --check").stdout == ""
+    assert host.run(rule).rc != 0
 
 
 def test_only_root_can_write_the_files(host):

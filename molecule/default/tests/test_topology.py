@@ -15,9 +15,8 @@ import testinfra
 
 from .expected import FLEET
 
-# Otherwise the timer, or the service that it has just started, would repair the route before it is drawn.
-TIMER = "fleetnet-routes-reassert.timer"
-QUIET = f"systemctl stop {TIMER} && systemctl stop fleetnet-routes-reassert.service"
+# It would repair the route before it is drawn.
+RECONCILER = "fleetnet-reconciler.service"
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +53,12 @@ def drawn_damaged(inventory, draw, drawn):  # noqa: ARG001  drawn before the dam
 
     def damage(name):
         hosts[name].check_output(
-            f"{QUIET} && ip route del {routes[name]} proto 213 && docker network create by_hand_{name}"
+            f"systemctl stop {RECONCILER} && ip route del {routes[name]} proto 213 && docker network create by_hand_{name}"
         )
 
     def repair(name):
         hosts[name].check_output(
-            f"docker network rm by_hand_{name} && ip route replace {routes[name]} proto 213 && systemctl start {TIMER}"
+            f"docker network rm by_hand_{name} && ip route replace {routes[name]} proto 213 && systemctl start {RECONCILER}"
         )
 
     with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
@@ -100,4 +99,4 @@ def test_damage_is_drawn_at_the_damaged_host(drawn_damaged, me):
             (f"network/{name}/by_hand_{name}", "undeclared"),
         )
     }
-    assert [(each["kind"], each["name"]) for each in items[f"host/{me.name}"]["drift"]] == [("unit", TIMER)]
+    assert [(each["kind"], each["name"]) for each in items[f"host/{me.name}"]["drift"]] == [("unit", RECONCILER)]

@@ -19,13 +19,12 @@ import testinfra
 from .damages import PRELUDE, Damage
 
 HOSTS = ("h1", "h2", "h3")
-# Timers that repair the damage, and the services that they start.
-HEALERS = "fleetnet-routes-reassert.timer fleetnet-firewall-reassert.timer"
-HEALING = HEALERS.replace(".timer", ".service")
+# It owns the policy's tables and repairs the damage.
+RECONCILER = "fleetnet-reconciler.service"
 
 
 class Fleet:
-    """The hosts under test, without the timers that repair them."""
+    """The hosts under test, without the reconciler, which repairs them."""
 
     def __init__(
         self, inventory: str, observed: t.Any, underlays: t.Sequence[t.Mapping[str, str]], folder: pathlib.Path
@@ -104,9 +103,9 @@ class Fleet:
 def fleet(inventory, observed_fleet, underlay, underlay_v6, tmp_path_factory) -> t.Iterator[Fleet]:
     """The fleet."""
     found = Fleet(inventory, observed_fleet, (underlay, underlay_v6), tmp_path_factory.mktemp("report"))
-    found.each(f"systemctl stop {HEALERS} && systemctl stop {HEALING}")
+    found.each(f"systemctl stop {RECONCILER}")
     yield found
-    found.each(f"systemctl start {HEALERS}")
+    found.each(f"systemctl start {RECONCILER}")
 
 
 _table: dict[str, str] = {}

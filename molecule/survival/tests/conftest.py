@@ -27,9 +27,9 @@ wait
 CHECK = """
 for part in firewall routes; do
     /etc/fleetnet/apply-$part --check
-    for unit in fleetnet-$part.service fleetnet-$part-reassert.timer; do
-        state=$(systemctl is-active $unit) || echo $unit: $state
-    done
+done
+for unit in firewall routes reconciler; do
+    state=$(systemctl is-active fleetnet-$unit.service) || echo $unit: $state
 done
 """
 

@@ -9,7 +9,14 @@ import contextlib
 import os
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, parse_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    AS_PLANNED,
+    CONTENT,
+    DIFFERENT,
+    UNIT,
+    Difference,
+    parse_lines,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import (
     File,
@@ -18,13 +25,21 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     Script,
     part_files,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import Part
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
+    RECONCILER_UNIT,
+    UNIT_FOLDER,
+    Part,
+    is_unit,
+    unit_differences,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.reconciler import ReconcilerFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import (
     require_systemd,
     unit_states,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.installation import running_version
 
 
 def kernel_differences(commands: Commands, part: Part) -> list[Difference]:
@@ -45,9 +60,14 @@ def kernel_differences(commands: Commands, part: Part) -> list[Difference]:
 
 
 class PartFiles:
-    """One part on a host: its script and units, and the files that its module compiles."""
+    """One part on a host: its script and unit, and the files that its module compiles.
 
-    def __init__(self, commands: Commands, part: Part, script: Script) -> None:
+    ``reconciler`` is what the part installs and removes of it; None if another part does that.
+    """
+
+    def __init__(
+        self, commands: Commands, part: Part, script: Script, reconciler: ReconcilerFiles | None = None
+    ) -> None:
         """Raises Unsupported if the host lacks a program that the part needs."""
         require_systemd(commands)
         for program in part.needs:
@@ -58,15 +78,19 @@ class PartFiles:
                 )
         self._commands = commands
         self._part = part
-        self._own = part_files(part, script)
+        self._script_text = part_files(part, script)[part.script].text
+        self._own = {**(reconciler.files if reconciler else {}), **part_files(part, script)}
+        self._units = ((RECONCILER_UNIT,) if reconciler else ()) + (part.service,)
+        self._version = reconciler.version if reconciler else None
+        self._former = [f"{UNIT_FOLDER}/{unit}" for unit in part.former_units]
 
     def desired(self, files: t.Mapping[str, File | None]) -> dict[str, File | None]:
         """The module's files and the part's own."""
-        return {**self._own, **files}
+        return {**dict.fromkeys(self._former), **self._own, **files}
 
     def absent(self, files: t.Iterable[str]) -> dict[str, File | None]:
         """The absence of the module's ``files`` (paths) and of the part's own."""
-        return dict.fromkeys([*files, *self._own])
+        return dict.fromkeys([*files, *self._former, *self._own])
 
     def observe(self, desired: t.Mapping[str, File | None]) -> ObservedFiles:
         """Read the files and how the units differ from them; if the files are as planned, also how the kernel does.
@@ -83,33 +107,40 @@ class PartFiles:
         )
 
     def _unit_differences(self) -> list[Difference]:
-        return self._part.unit_differences(unit_states(self._commands, *self._part.units))
+        found = unit_differences(unit_states(self._commands, *self._units))
+        if self._version is not None and running_version() != self._version:
+            found.append(Difference(UNIT, RECONCILER_UNIT, CONTENT, AS_PLANNED, DIFFERENT))
+        return found
 
     def execute(self, plan: FilesPlan) -> None:
         """Write what differs, each file atomically, and apply the part once; or remove the part."""
         if plan.removal:
             self._remove(plan)
             return
+        self._disable(os.path.basename(path) for path in plan.delete if path in self._former)
         for path, file in plan.write.items():
             write_atomically(path, file.text, mode=file.mode)
         for path in plan.delete:
             os.unlink(path)
         if plan.enables:
             self._commands.run("systemctl", "daemon-reload")
+            if self._version is not None and running_version() != self._version:
+                # It gives the tables up when it ends and takes them over when it starts: they are never absent.
+                self._commands.run("systemctl", "restart", RECONCILER_UNIT)
         self._commands.run(self._part.script)
         if plan.enables:
-            self._commands.run("systemctl", "enable", "--now", *self._part.units)
+            self._commands.run("systemctl", "enable", "--now", *self._units)
+
+    def _disable(self, units: t.Iterable[str]) -> None:
+        names = list(units)
+        if names:
+            self._commands.run("systemctl", "disable", "--now", *names)
 
     def _remove(self, plan: FilesPlan) -> None:
         # An interrupted removal may have left only some of them.
-        in_systemd = [path for path in plan.delete if path.startswith("/etc/systemd/")]
-        units = [os.path.basename(path) for path in in_systemd]
-        enabled = [unit for unit in reversed(self._part.units) if unit in units]
-        if enabled:
-            self._commands.run("systemctl", "disable", "--now", *enabled)
-        if self._part.reassert in units:
-            # The timer may have just started it, and it would restore what is removed now.
-            self._commands.run("systemctl", "stop", self._part.reassert)
+        in_systemd = [path for path in plan.delete if is_unit(path)]
+        found = [os.path.basename(path) for path in in_systemd]
+        self._disable(unit for unit in (*self._part.former_units, *reversed(self._units)) if unit in found)
         self._script("--remove")
         # The units first: as long as other files exist, a run that was killed is completed by the next one.
         for path in in_systemd:
@@ -120,8 +151,8 @@ class PartFiles:
             if path not in in_systemd:
                 os.unlink(path)
                 with contextlib.suppress(OSError):  # the folder may hold other files
-                    os.rmdir(os.path.dirname(path))
+                    os.removedirs(os.path.dirname(path))
 
     def _script(self, option: str) -> str:
         """Run the part's script without the file on the host, which may be another or absent."""
-        return self._commands.run("sh", "-s", "--", option, stdin=self._own[self._part.script].text)
+        return self._commands.run("sh", "-s", "--", option, stdin=self._script_text)

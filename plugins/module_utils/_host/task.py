@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import Part
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands, ModuleCommands
 
@@ -42,6 +43,7 @@ class Task:
     """``params`` are validated against the part's options. In ``check_mode`` the plan is returned and not executed.
 
     ``docker0_moves``: a part before this one, which is planned and not applied yet, changes the subnet of docker0.
+    ``handled``: the parts of files and units that were handled before this one, for the same state.
     """
 
     params: dict[str, t.Any]
@@ -50,6 +52,7 @@ class Task:
     warn: t.Callable[[str], None]
     connection: Connection = dataclasses.field(default_factory=Connection)
     docker0_moves: bool = False
+    handled: tuple[Part, ...] = ()
 
     @classmethod
     def of(cls, module: AnsibleModule, connect: Connect = _no_engine) -> Task:

@@ -4,7 +4,7 @@
 """The chains that bind bridges and blocks to their addresses, and ICMP errors to the ends of their flow. Pure.
 
 Both apply to each packet, whatever its connection state. A source is forged if the route back to it does not leave by
-the interface that the packet arrived on.
+the interface that the packet arrived on, unless a container of that bridge has it on another of its networks.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
     DOCKER0,
     interface_name_problem,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
+    endpoints_rule,
+    endpoints_set,
 )
 
 # Network -> the name of its bridge on this host.
@@ -104,7 +108,9 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, bridges: Bridge
 
     ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, ``own_block`` the block of this host.
     """
+    version = 4 if ip == "ip" else 6
     lines = [
+        *endpoints_set(version),
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
         f"\t\tiifname {quoted(bridges.values())} goto bound",
@@ -118,7 +124,7 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, bridges: Bridge
             '\t\tmeta iifkind { "bridge", "ipvlan", "macvlan" } accept',
             f'\t\t{ip} saddr {own_block} iifname != "lo" counter drop comment "forged source"',
         ]
-    bound = [*(_LINK_LOCAL if ip == "ip6" else ()), _FORGED]
+    bound = [*(_LINK_LOCAL if ip == "ip6" else ()), endpoints_rule(version), _FORGED]
     return [*lines, "\t}", "\tchain bound {", *(f"\t\t{rule}" for rule in bound), "\t}"]
 
 

@@ -14,6 +14,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
     TABLE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import Script
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import ENDPOINTS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.names import NOT_RUNNING
 
 _BODY = r"""
 etc=@FOLDER@
@@ -26,11 +28,11 @@ each_sysctl() { # COMMAND; runs it with KEY DECLARED OBSERVED for each setting t
 }
 check_sysctl() { difference sysctl "$1" value "$2" "$3"; }
 # dockerd sets the policy of FORWARD to DROP when it enables forwarding itself, and only then. So forwarding is enabled
-# after dockerd started, and if dockerd did not enable it (ip-forward: false), the policy is set here. If the table of
-# this collection is loaded, forwarding was on before, with the policy that FORWARD still has.
+# after dockerd started, and if dockerd did not enable it (ip-forward: false), the policy is set here. If this part was
+# applied since the host started, forwarding was on before, with the policy that FORWARD still has.
 apply_sysctl() {
-    case $1 in net.ipv6.*) iptables=ip6tables family=ip6 ;; *) iptables=iptables family=ip ;; esac
-    list_table $family >/dev/null || ! command -v $iptables >/dev/null ||
+    case $1 in net.ipv6.*) iptables=ip6tables ;; *) iptables=iptables ;; esac
+    applied || ! command -v $iptables >/dev/null ||
         ! list_chain $iptables filter DOCKER-USER >/dev/null || $iptables -w -P FORWARD DROP || return
     sysctl -q -w "$1=$2"
 }
@@ -41,11 +43,37 @@ apply_sysctl() {
 record() { # FILE LISTED COMMAND... ; LISTED is a command for a new namespace, COMMAND lists what the host has
     saved=$1 listed=$2
     shift 2
-    { unshare --net sh -c "$listed" 2>/dev/null || "$@"; } > "$saved.new" && mv "$saved.new" "$saved"
+    { unshare --net sh -c "$listed" 2>/dev/null || "$@"; } > "$saved.all" &&
+        without_owner < "$saved.all" > "$saved.new" && mv "$saved.new" "$saved" && rm -f "$saved.all"
 }
 
-# Tables: FAMILY is ip or ip6.
-list_table() { nft -s list table "$1" @TABLE@ 2>/dev/null; } # FAMILY
+# Tables: FAMILY is ip or ip6. What the reconciler adds is left out: its ownership, and the elements of @ENDPOINTS@.
+without_owner() {
+    awk '
+        /^table / { sub(/ # progname .*/, "") }
+        /^\tflags / || /^$/ { next }
+        /^\tset / { filled = $2 == "@ENDPOINTS@" }
+        filled && /^\t\telements = / { elements = 1 }
+        !elements { print }
+        /}$/ { elements = 0 }'
+}
+list_table() { # FAMILY
+    listed=$(nft -s list table "$1" @TABLE@ 2>/dev/null) || return
+    echo "$listed" | without_owner
+}
+# The reconciler owns the tables. Without it they have no owner.
+reconciler() { # COMMAND OTHERWISE...; OTHERWISE runs if there is no reconciler
+    command=$1
+    shift
+    "$etc/reconciler" "$command" 2>"$state/@PART@.error"
+    case $? in
+    0) ;;
+    @NOT_RUNNING@ | 126 | 127) "$@" ;;
+    *) cat "$state/@PART@.error" >&2; return 1 ;;
+    esac
+}
+load_tables() { reconciler load nft -f @NFT_FILE@; }
+release_tables() { reconciler release true; }
 wanted_table() { grep -q "^table $1 " @NFT_FILE@; }
 check_table() {
     if wanted_table "$1"; then
@@ -150,21 +178,23 @@ traces() {
 }
 apply() {
     # first the drops, then the accepts that rely on them
-    each_sysctl apply_sysctl && nft -f @NFT_FILE@ && apply_table ip && apply_table ip6 &&
+    each_sysctl apply_sysctl && load_tables && apply_table ip && apply_table ip6 &&
         apply_firewalld && load_chains iptables && load_chains ip6tables && each_chain apply_chain
 }
 remove() {
     # first the accepts: the tables drop what they would let through
-    remove_firewalld && each_chain remove_chain && remove_table ip && remove_table ip6
+    remove_firewalld && each_chain remove_chain && release_tables && remove_table ip && remove_table ip6
 }
 """
 
 SCRIPT = Script(
     _BODY,
     {
+        "ENDPOINTS": ENDPOINTS,
         "FIREWALLD_FILES": " ".join(FIREWALLD_FILES),
         "FORWARD_CHAIN": FORWARD_CHAIN,
         "NFT_FILE": NFT_FILE,
+        "NOT_RUNNING": str(NOT_RUNNING),
         "RAW_CHAIN": RAW_CHAIN,
         "SYSCTL_FILE": SYSCTL_FILE,
         "TABLE": TABLE,

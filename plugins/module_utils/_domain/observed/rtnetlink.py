@@ -13,6 +13,12 @@ import ipaddress
 import struct
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink import (
+    ATTRIBUTE,
+    HEADER,
+    as_name,
+    attributes,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 
 # Kinds of messages.
@@ -24,8 +30,6 @@ NEW_NEIGHBOUR, DELETE_NEIGHBOUR, GET_NEIGHBOUR = 28, 29, 30
 _ERROR, _DONE = 2, 3
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 
-_HEADER = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBi")
 _ROUTE = struct.Struct("=BBBBBBBBI")
@@ -87,22 +91,12 @@ def delete_neighbour_request(neighbour: Neighbour) -> bytes:
     """A request to delete an entry; the answer is an acknowledgement, or an error if it no longer exists."""
     address = ipaddress.ip_address(neighbour.address)
     family = 2 if address.version == 4 else 10
-    attribute = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(address.packed), 1) + address.packed
+    attribute = ATTRIBUTE.pack(ATTRIBUTE.size + len(address.packed), 1) + address.packed
     return _message(DELETE_NEIGHBOUR, _REQUEST | _ACK, _NEIGHBOUR.pack(family, neighbour.link, 0, 0, 0) + attribute)
 
 
 def _message(kind: int, flags: int, body: bytes) -> bytes:
-    return _HEADER.pack(_HEADER.size + len(body), kind, flags, 0, 0) + body
-
-
-def messages(data: bytes) -> t.Iterator[tuple[int, bytes]]:
-    """Kind and body of each message in one read of the socket."""
-    while len(data) >= _HEADER.size:
-        length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data)
-        if length < _HEADER.size:
-            return
-        yield kind, data[_HEADER.size : length]
-        data = data[_aligned(length) :]
+    return HEADER.pack(HEADER.size + len(body), kind, flags, 0, 0) + body
 
 
 def is_last(kind: int) -> bool:
@@ -113,19 +107,19 @@ def is_last(kind: int) -> bool:
 @reads("rtnetlink")
 def parse_link(body: bytes) -> Link:
     _family, _type, index, flags, _change = _LINK.unpack_from(body)
-    found = _attributes(body[_LINK.size :])
+    found = attributes(body[_LINK.size :])
     number = found.get(16, b"\0")[0]
     state = _OPERATIONAL_STATES[number] if number < len(_OPERATIONAL_STATES) else "unknown"
     if state in ("down", "lowerlayerdown"):  # the kernel does not report which end of a pair is down
         state = "lowerlayerdown" if flags & _UP else "down"
     return Link(
         number=index,
-        name=found[3].rstrip(b"\0").decode(errors="replace"),
+        name=as_name(found[3]),
         mac=":".join(f"{byte:02x}" for byte in found.get(1, b"")),
         mtu=_number(found[4]),
         state=state,
         peer=_number(found[5]) if 5 in found else None,
-        kind=_attributes(found.get(18, b"")).get(1, b"").rstrip(b"\0").decode(errors="replace") or None,
+        kind=as_name(attributes(found.get(18, b"")).get(1)) or None,
         master=_number(found[10]) if 10 in found else None,
     )
 
@@ -133,7 +127,7 @@ def parse_link(body: bytes) -> Link:
 @reads("rtnetlink")
 def parse_address(body: bytes) -> Address:
     _family, length, _flags, _scope, link = _ADDRESS.unpack_from(body)
-    found = _attributes(body[_ADDRESS.size :])
+    found = attributes(body[_ADDRESS.size :])
     # On a point-to-point interface, the first is the peer's address and the second its own.
     return Address(link, f"{ipaddress.ip_address(found.get(2, found.get(1, b'')))}/{length}")
 
@@ -142,7 +136,7 @@ def parse_address(body: bytes) -> Address:
 def parse_default_route(body: bytes) -> DefaultRoute | None:
     """None for any other route."""
     _family, length, _source, _tos, table, _protocol, _scope, kind, _flags = _ROUTE.unpack_from(body)
-    found = _attributes(body[_ROUTE.size :])
+    found = attributes(body[_ROUTE.size :])
     if length or kind != _UNICAST or table != _MAIN or 4 not in found or 5 not in found:
         return None
     metric = _number(found[6]) if 6 in found else 0
@@ -153,25 +147,10 @@ def parse_default_route(body: bytes) -> DefaultRoute | None:
 def parse_neighbour(body: bytes) -> Neighbour | None:
     """None for an entry of another family than IP."""
     family, link, state, _flags, _type = _NEIGHBOUR.unpack_from(body)
-    found = _attributes(body[_NEIGHBOUR.size :])
+    found = attributes(body[_NEIGHBOUR.size :])
     if family not in (2, 10) or 1 not in found:
         return None
     return Neighbour(link, str(ipaddress.ip_address(found[1])), bool(state & _PERMANENT))
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found = {}
-    while len(data) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(data)
-        if length < _ATTRIBUTE.size:
-            break
-        found[kind & 0x3FFF] = data[_ATTRIBUTE.size : length]
-        data = data[_aligned(length) :]
-    return found
-
-
-def _aligned(length: int) -> int:
-    return (length + 3) & ~3
 
 
 def _number(data: bytes) -> int:

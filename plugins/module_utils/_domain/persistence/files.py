@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The files of a part on a host: its script, its units, and what to write. Pure.
 
-The part's script is the only code that applies the part. The module, the boot and the timer all run it, so that a
-reboot applies the same as a module. It is a shell script because it also runs where Ansible is not installed.
+The part's script is the only code that applies the part. The module, the boot and the reconciler all run it, so
+that a reboot applies the same as a module. It is a shell script because it also runs where Ansible is not installed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     AS_PLANNED,
     CONTENT,
@@ -26,11 +27,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FOLDER,
+    RECONCILER_UNIT,
     STATE_FOLDER,
+    UNIT_FOLDER,
     Part,
+    is_unit,
 )
-
-REASSERT_SECONDS = 15
 
 _HEAD = r"""#!/bin/sh
 # Written by fleetnet.docker. Do not edit: the next run of the playbook overwrites this file.
@@ -38,7 +40,7 @@ _HEAD = r"""#!/bin/sh
 #
 #   @SCRIPT@             apply
 #   @SCRIPT@ --check     print the differences, one per line; exit status 1 if there are any
-#   @SCRIPT@ --reassert  print the differences, and apply if there are any
+#   @SCRIPT@ --reassert  print the differences, and apply if there are any; nothing before the first apply after boot
 #   @SCRIPT@ --traces    print what exists, as differences
 #   @SCRIPT@ --remove    remove what exists
 #
@@ -48,7 +50,9 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
 export PATH LC_ALL
 state=@STATE_FOLDER@
+marker=@RUN_FOLDER@/@PART@.applied
 
+applied() { [ -e "$marker" ]; } # since the host started
 difference() { printf '%s\t%s\t%s\t%s\t%s\n' "$@"; } # KIND NAME KEY DECLARED OBSERVED
 missing() { difference "$1" "$2" @STATE@ @PRESENT@ ''; } # KIND NAME
 unexpected() { difference "$1" "$2" @STATE@ '' @PRESENT@; }
@@ -66,7 +70,7 @@ differs() { # KIND NAME COMMAND; the command succeeds if the thing exists
 _TAIL = r"""
 case "${1:-}" in
 --check)
-    # not while the module, the boot or the timer applies the part: what is half applied is not a difference
+    # not while the module, the boot or the reconciler applies the part: what is half applied is not a difference
     [ ! -e "$state/@PART@.lock" ] || { exec 9< "$state/@PART@.lock" && flock --shared 9; } || exit 2
     found=$(check)
     [ -z "$found" ] || { echo "$found"; exit 1; }
@@ -75,19 +79,21 @@ case "${1:-}" in
 --traces) traces; exit ;;
 esac
 mkdir -p "$state" && chmod 0700 "$state" || exit 1
-# only one of the module, the boot and the timer runs at a time
+# only one of the module, the boot and the reconciler runs at a time
 exec 9> "$state/@PART@.lock" && flock 9 || exit 1
 case "${1:-}" in
 --reassert)
+    applied || exit 0
     found=$(check)
     [ -n "$found" ] || exit 0
     echo "$found"
     apply
     ;;
 --remove)
-    remove && rm -f "$state/@PART@"* && { rmdir "$state" 2>/dev/null || :; }
+    # from now on the reconciler does not restore it
+    rm -f "$marker" && remove && rm -f "$state/@PART@"* && { rmdir "$state" 2>/dev/null || :; }
     ;;
-*) apply ;;
+*) apply && mkdir -p "${marker%/*}" && : > "$marker" ;;
 esac
 """
 
@@ -95,50 +101,20 @@ _SERVICE = """# Written by fleetnet.docker.
 [Unit]
 Description=Fleet of Docker hosts: @PART@
 Wants=network-online.target
-After=network-online.target docker.service @AFTER@
+After=network-online.target docker.service @RECONCILER@ @AFTER@
 PartOf=docker.service @PART_OF@
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=@SCRIPT@
-# It fails if another service that is starting or stopping replaces the rules at the same time. The reassertion mends
+# It fails if another service that is starting or stopping replaces the rules at the same time. The reconciler repairs
 # the rules, not the state of this unit.
 Restart=on-failure
 RestartSec=5
 
 [Install]
 WantedBy=multi-user.target docker.service
-"""
-
-_REASSERT = """# Written by fleetnet.docker.
-[Unit]
-Description=Fleet of Docker hosts: reassert the @PART@
-After=@SERVICE@ @FLUSHED_BY@
-
-[Service]
-Type=oneshot
-ExecStart=@SCRIPT@ --reassert
-"""
-
-# Units that start the service above may conflict with each other (firewalld and nftables). A unit that they want and
-# that runs only for a moment is not part of that conflict.
-_REASSERT_INSTALL = """
-[Install]
-WantedBy=@FLUSHED_BY@
-"""
-
-_TIMER = """# Written by fleetnet.docker.
-[Unit]
-Description=Fleet of Docker hosts: reassert the @PART@ every @SECONDS@ seconds
-
-[Timer]
-OnActiveSec=@SECONDS@
-OnUnitActiveSec=@SECONDS@
-AccuracySec=1
-
-[Install]
-WantedBy=timers.target
 """
 
 
@@ -161,18 +137,10 @@ class File(t.NamedTuple):
 
 
 def part_files(part: Part, script: Script) -> dict[str, File]:
-    """The part's script and units by path."""
-    install = _REASSERT_INSTALL if part.flushed_by else ""
+    """The part's script and unit by path."""
     return {
         part.script: File(_filled(_HEAD + script.body + _TAIL, part, script.values), 0o755),
-        **{
-            f"/etc/systemd/system/{unit}": File(_filled(text, part, {}))
-            for unit, text in (
-                (part.service, _SERVICE),
-                (part.reassert, _REASSERT + install),
-                (part.timer, _TIMER),
-            )
-        },
+        f"{UNIT_FOLDER}/{part.service}": File(_filled(_SERVICE, part, {})),
     }
 
 
@@ -183,14 +151,14 @@ def _filled(text: str, part: Part, values: t.Mapping[str, str]) -> str:
         "CONTENT": CONTENT,
         "DIFFERENT": DIFFERENT,
         "FIRST": FIRST,
-        "FLUSHED_BY": part.flushed_by,
         "FOLDER": FOLDER,
         "PART": part.name,
         "PART_OF": part.part_of,
         "POSITION": POSITION,
         "PRESENT": PRESENT,
+        "RECONCILER": RECONCILER_UNIT,
+        "RUN_FOLDER": RUN_FOLDER,
         "SCRIPT": part.script,
-        "SECONDS": str(REASSERT_SECONDS),
         "SERVICE": part.service,
         "STATE": STATE,
         "STATE_FOLDER": STATE_FOLDER,
@@ -230,7 +198,7 @@ class FilesPlan:
     @property
     def enables(self) -> bool:
         """Whether systemd must read the part's units again and enable them."""
-        written = any(path.startswith("/etc/systemd/") for path in self.write)
+        written = any(is_unit(path) for path in self.write)
         return written or bool(self.observed.units) or self.observed.incomplete
 
     @property

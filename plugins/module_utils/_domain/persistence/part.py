@@ -16,19 +16,42 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
 
 FOLDER = "/etc/fleetnet"
 STATE_FOLDER = "/var/lib/fleetnet"
+UNIT_FOLDER = "/etc/systemd/system"
+
+# The unit that owns the policy's tables and applies the parts when the host differs from their files.
+RECONCILER_UNIT = "fleetnet-reconciler.service"
+
+
+def is_unit(path: str) -> bool:
+    """Whether a file is that of a systemd unit."""
+    return path.startswith(f"{UNIT_FOLDER}/")
+
+
+def unit_differences(states: t.Iterable[tuple[str, str, str, bool]]) -> list[Difference]:
+    """Units that are not enabled and active, or that systemd has not read since their files changed.
+
+    ``states`` are (unit, ActiveState, UnitFileState, outdated).
+    """
+    return [
+        Difference(
+            UNIT,
+            unit,
+            STATE,
+            ACTIVE,
+            f"{enabled or 'not installed'} and {active}{', outdated' if outdated else ''}",
+        )
+        for unit, active, enabled, outdated in states
+        if outdated or enabled != "enabled" or active != "active"
+    ]
 
 
 class Part(t.NamedTuple):
-    """A part. ``needs`` are the programs that its script runs; ``after``, ``part_of`` and ``flushed_by`` are units.
-
-    The start of a unit in ``flushed_by`` removes the part from the kernel.
-    """
+    """A part. ``needs`` are the programs that its script runs; ``after`` and ``part_of`` are units."""
 
     name: str
     needs: tuple[str, ...]
     after: str = ""
     part_of: str = ""
-    flushed_by: str = ""
 
     @property
     def script(self) -> str:
@@ -41,37 +64,9 @@ class Part(t.NamedTuple):
         return f"fleetnet-{self.name}.service"
 
     @property
-    def reassert(self) -> str:
-        """The unit that checks the part once and applies it if it differs."""
-        return f"fleetnet-{self.name}-reassert.service"
-
-    @property
-    def timer(self) -> str:
-        """The unit that starts :attr:`reassert` every few seconds."""
-        return f"fleetnet-{self.name}-reassert.timer"
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """The units that must be enabled."""
-        return (self.service, self.timer, *((self.reassert,) if self.flushed_by else ()))
-
-    def unit_differences(self, states: t.Iterable[tuple[str, str, str, bool]]) -> list[Difference]:
-        """Units that are not enabled and active, or that systemd has not read since their files changed.
-
-        ``states`` are (unit, ActiveState, UnitFileState, outdated). :attr:`reassert` runs only for a moment and need
-        not be active.
-        """
-        return [
-            Difference(
-                UNIT,
-                unit,
-                STATE,
-                ACTIVE,
-                f"{enabled or 'not installed'} and {active}{', outdated' if outdated else ''}",
-            )
-            for unit, active, enabled, outdated in states
-            if outdated or enabled != "enabled" or (active != "active" and unit != self.reassert)
-        ]
+    def former_units(self) -> tuple[str, ...]:
+        """Units of earlier versions, now deleted. The first one starts the second."""
+        return (f"fleetnet-{self.name}-reassert.timer", f"fleetnet-{self.name}-reassert.service")
 
 
 FIREWALL_PART = Part(
@@ -80,7 +75,6 @@ FIREWALL_PART = Part(
     after="nftables.service firewalld.service ufw.service",
     # Not nftables.service, which conflicts with firewalld: a restart of firewalld would both stop and restart the unit.
     part_of="firewalld.service",
-    flushed_by="nftables.service",
 )
 # After the firewall: at boot, no container reaches another host before the rules that deny it are loaded.
 ROUTES_PART = Part("routes", ("ip", "systemctl"), after=FIREWALL_PART.service)

@@ -10,6 +10,7 @@ import contextlib
 import socket
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink import messages
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import rtnetlink as netlink
 
 # The kernel sends no more at a time (NLMSG_GOODSIZE is less), and recommends this size for dumps.
@@ -52,7 +53,7 @@ class Netlink:
         self._socket.send(request)
         found: list[tuple[int, bytes]] = []
         while not found or not netlink.is_last(found[-1][0]):
-            found += netlink.messages(self._socket.recv(_BUFFER))
+            found += messages(self._socket.recv(_BUFFER))
         return found
 
 

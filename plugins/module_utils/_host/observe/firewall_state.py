@@ -9,11 +9,16 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import CHAIN_PREFIX, TABLES
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
+    FIREWALL_PART,
+    RECONCILER_UNIT,
+    ROUTES_PART,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import list_rules
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import unit_states
 
+_UNITS = (RECONCILER_UNIT, FIREWALL_PART.service, ROUTES_PART.service)
 # Other services that write rules.
 _SERVICES = ("firewalld", "ufw", "nftables")
 
@@ -67,10 +72,7 @@ def read_firewall(commands: Commands) -> FirewallState:
         "owned": any(table in tables for table in TABLES.values()),
         "rules": rules,
         "services": {name: states[f"{name}.service"][0] for name in _SERVICES},
-        "units": [
-            {"name": unit, "active": states[unit][0], "enabled": states[unit][1]}
-            for unit in (*FIREWALL_PART.units, *ROUTES_PART.units)
-        ],
+        "units": [{"name": unit, "active": states[unit][0], "enabled": states[unit][1]} for unit in _UNITS],
     }
 
 
@@ -87,7 +89,7 @@ def _nft_tables(commands: Commands) -> list[str]:
 
 def _unit_states(commands: Commands) -> dict[str, tuple[bool, bool]]:
     """Whether units are active and enabled; (False, False) for a unit that does not exist."""
-    units = [*(f"{name}.service" for name in _SERVICES), *FIREWALL_PART.units, *ROUTES_PART.units]
+    units = [*(f"{name}.service" for name in _SERVICES), *_UNITS]
     found = dict.fromkeys(units, (False, False))
     if commands.find("systemctl") is None:
         return found

@@ -20,10 +20,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.e
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import read_forwarding
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.reconciler import reconciler_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import read_forward_drops
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
@@ -87,7 +88,7 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
 
 def apply(task: Task) -> Result:
     """Read, compile, plan, execute unless in check mode."""
-    part = PartFiles(task.commands, FIREWALL_PART, SCRIPT)
+    part = PartFiles(task.commands, FIREWALL_PART, SCRIPT, reconciler_of(task, FIREWALL_PART, ROUTES_PART))
     desired = part.absent(FILES)
     settings: list[sysctl.Setting] = []
     if task.params["state"] == "present":

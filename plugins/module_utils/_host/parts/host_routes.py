@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import ROUTES_PART
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.backends import BACKENDS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.bridge_addresses import (
     ADDRESSES_FILE,
@@ -22,6 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.rou
     routes_text,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes.script import SCRIPT
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.reconciler import reconciler_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_links
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
@@ -60,7 +61,7 @@ REQUIRED_IF = [("state", "present", ("host", "peers"))]
 
 def apply(task: Task) -> Result:
     """Read, plan, execute unless in check mode."""
-    part = PartFiles(task.commands, ROUTES_PART, SCRIPT)
+    part = PartFiles(task.commands, ROUTES_PART, SCRIPT, reconciler_of(task, ROUTES_PART, FIREWALL_PART))
     planned: list[Route] = []
     desired = part.absent([ROUTES_FILE, ADDRESSES_FILE])
     if task.params["state"] == "present":

@@ -12,6 +12,11 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
+    FIREWALL_PART,
+    ROUTES_PART,
+    Part,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import (
     bridge_routing,
@@ -23,20 +28,21 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 
 
 class HostPart(t.NamedTuple):
-    """A part of a host; its name is that of its module."""
+    """A part of a host; its name is that of its module. ``files`` is its part of the files and units, if it has one."""
 
     name: str
     options: Result
     required_if: t.Sequence[t.Any]
     apply: t.Callable[[Task], Result]
+    files: Part | None = None
 
 
 # The policy comes before the networks: from engine 28 on, networks accept all packets that are routed to them.
 PARTS = (
     HostPart("default_bridge", default_bridge.OPTIONS, (), default_bridge.apply),
-    HostPart("bridge_routing", bridge_routing.OPTIONS, bridge_routing.REQUIRED_IF, bridge_routing.apply),
+    HostPart("bridge_routing", bridge_routing.OPTIONS, bridge_routing.REQUIRED_IF, bridge_routing.apply, FIREWALL_PART),
     HostPart("networks", networks.OPTIONS, (), networks.apply),
-    HostPart("host_routes", host_routes.OPTIONS, host_routes.REQUIRED_IF, host_routes.apply),
+    HostPart("host_routes", host_routes.OPTIONS, host_routes.REQUIRED_IF, host_routes.apply, ROUTES_PART),
 )
 # Options of default_bridge that decide whether a part can be planned before they are in effect.
 _DEPENDS_ON: t.Mapping[str, frozenset[str]] = {
@@ -66,7 +72,7 @@ def apply(task: Task, common: t.Mapping[str, t.Any]) -> Result:
             return _together(planned)
     results: dict[str, Result] = {}
     for part, params in wanted:
-        results[part.name] = _apply(part, dataclasses.replace(task, params=params), results)
+        results[part.name] = _apply(part, dataclasses.replace(task, params=params, handled=_files(results)), results)
     return _together(results)
 
 
@@ -83,7 +89,14 @@ def _planned(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[st
             changed = {each["name"] for result in results.values() for each in result.get("differences", ())}
             moves = bool(changed & _MOVES_DOCKER0)
             results[part.name] = part.apply(
-                dataclasses.replace(task, params=params, check_mode=True, warn=warnings.append, docker0_moves=moves)
+                dataclasses.replace(
+                    task,
+                    params=params,
+                    check_mode=True,
+                    warn=warnings.append,
+                    docker0_moves=moves,
+                    handled=_files(results),
+                )
             )
         except FleetnetError as error:  # noqa: PERF203 (four rounds)
             unavailable = isinstance(error, EngineError) and error.status is None
@@ -94,6 +107,11 @@ def _planned(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[st
         for warning in warnings:
             task.warn(warning)
     return results
+
+
+def _files(results: t.Container[str]) -> tuple[Part, ...]:
+    """The parts of files and units of those that have a result."""
+    return tuple(part.files for part in PARTS if part.files is not None and part.name in results)
 
 
 def _apply(part: HostPart, task: Task, before: t.Mapping[str, Result]) -> Result:

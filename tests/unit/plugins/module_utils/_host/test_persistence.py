@@ -16,9 +16,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall i
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence import files as host_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
+    RECONCILER_UNIT,
     ROUTES_PART,
     Part,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.reconciler import ReconcilerFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import script as routes
 from ansible_collections.fleetnet.docker.plugins.module_utils._host import persistence
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed
@@ -53,7 +55,7 @@ def removed(monkeypatch) -> t.Callable[..., list[str]]:
     def run(part: Part, paths: t.Iterable[str]) -> list[str]:
         commands = Commands()
         monkeypatch.setattr(persistence.os, "unlink", lambda path: commands.ran.append(f"unlink {path}"))
-        monkeypatch.setattr(persistence.os, "rmdir", os.path.dirname)
+        monkeypatch.setattr(persistence.os, "removedirs", os.path.dirname)
         observed = host_files.ObservedFiles({}, (ROUTE,))
         plan = host_files.FilesPlan({}, tuple(paths), observed, removal=True)
         persistence.PartFiles(commands, part, SCRIPTS[part]).execute(plan)
@@ -64,19 +66,21 @@ def removed(monkeypatch) -> t.Callable[..., list[str]]:
 
 @pytest.mark.parametrize("part", [ROUTES_PART, FIREWALL_PART], ids=lambda part: part.name)
 def test_nothing_is_left_that_could_restore_it(removed, part) -> None:
-    paths = list(host_files.part_files(part, SCRIPTS[part]))
-    ran = removed(part, paths)
-    assert ran.index(f"systemctl disable --now {' '.join(reversed(part.units))}") == 0
-    # after the timer, which might start it again
-    assert ran[1:3] == [f"systemctl stop {part.reassert}", "sh -s -- --remove"]
-    script, *units = paths
-    assert ran[3:] == [*(f"unlink {path}" for path in units), "systemctl daemon-reload", f"unlink {script}"]
+    script, unit = host_files.part_files(part, SCRIPTS[part])
+    timer, reassert = (f"/etc/systemd/system/{name}" for name in part.former_units)
+    assert removed(part, [script, unit, timer, reassert]) == [
+        f"systemctl disable --now {' '.join(part.former_units)} {part.service}",
+        "sh -s -- --remove",
+        *(f"unlink {path}" for path in (unit, timer, reassert)),
+        "systemctl daemon-reload",
+        f"unlink {script}",
+    ]
 
 
 def test_an_interrupted_removal_continues(removed) -> None:
-    left = f"/etc/systemd/system/{ROUTES_PART.timer}"
+    left = f"/etc/systemd/system/{ROUTES_PART.service}"
     assert removed(ROUTES_PART, [left]) == [
-        f"systemctl disable --now {ROUTES_PART.timer}",
+        f"systemctl disable --now {ROUTES_PART.service}",
         "sh -s -- --remove",
         f"unlink {left}",
         "systemctl daemon-reload",
@@ -101,6 +105,30 @@ def test_files_are_written_and_deleted_before_the_script_applies_them(tmp_path, 
     persistence.PartFiles(commands, ROUTES_PART, SCRIPTS[ROUTES_PART]).execute(plan)
     assert not (tmp_path / "old").exists()
     assert commands.ran == ["write /etc/new", ROUTES_PART.script]
+
+
+def test_units_of_earlier_versions_end_before_the_files_change(tmp_path, monkeypatch) -> None:
+    """Their script would restore what the new one removes."""
+    commands = Commands()
+    monkeypatch.setattr(persistence, "write_atomically", lambda path, *_text, **_mode: commands.ran.append(path))
+    monkeypatch.setattr(persistence.os, "unlink", lambda path: commands.ran.append(f"unlink {path}"))
+    monkeypatch.setattr(persistence, "running_version", lambda: "old")
+    reconciler = ReconcilerFiles({"/etc/program": host_files.File("text")}, "new")
+    part = persistence.PartFiles(commands, ROUTES_PART, SCRIPTS[ROUTES_PART], reconciler)
+    timer = f"/etc/systemd/system/{ROUTES_PART.former_units[0]}"
+    files = dict.fromkeys(part.desired({}), None) | {timer: "text"}
+    part.execute(host_files.plan_files(part.desired({}), host_files.ObservedFiles(files)))
+    assert commands.ran == [
+        f"systemctl disable --now {ROUTES_PART.former_units[0]}",
+        "/etc/program",
+        ROUTES_PART.script,
+        f"/etc/systemd/system/{ROUTES_PART.service}",
+        f"unlink {timer}",
+        "systemctl daemon-reload",
+        f"systemctl restart {RECONCILER_UNIT}",
+        ROUTES_PART.script,
+        f"systemctl enable --now {RECONCILER_UNIT} {ROUTES_PART.service}",
+    ]
 
 
 def test_the_script_reports_differences() -> None:

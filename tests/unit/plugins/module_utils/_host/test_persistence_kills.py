@@ -16,14 +16,21 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
     FOLDER,
+    RECONCILER_UNIT,
     ROUTES_PART,
     Part,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.reconciler import ReconcilerFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import script as routes
 from ansible_collections.fleetnet.docker.plugins.module_utils._host import persistence
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed
 
 SCRIPTS = {ROUTES_PART: routes.SCRIPT, FIREWALL_PART: firewall.SCRIPT}
+# The firewall installs the reconciler. The unit's text is its version.
+RECONCILER = ReconcilerFiles(
+    {f"{FOLDER}/python/one.py": File("code"), f"/etc/systemd/system/{RECONCILER_UNIT}": File("2")}, "2"
+)
+RECONCILERS = {ROUTES_PART: None, FIREWALL_PART: RECONCILER}
 DATA = f"{FOLDER}/data"
 UNITS = "/etc/systemd/system/"
 
@@ -41,6 +48,7 @@ class Host:
         self.kernel = ""  # the data that the script has applied
         self.loaded: dict[str, str] = {}  # the unit files that systemd has read
         self.enabled: set[str] = set()
+        self.running: str | None = None  # the version of the reconciler
         self.changes = 0
         self.kill: int | None = None
 
@@ -79,14 +87,18 @@ class Host:
             self.loaded = self.units()
         elif argv[:3] == ("systemctl", "enable", "--now"):
             self.enabled |= set(argv[3:])
+        elif argv == ("systemctl", "restart", RECONCILER_UNIT):
+            self.running = self.loaded[RECONCILER_UNIT]
         elif argv[:3] == ("systemctl", "disable", "--now"):
             self.enabled -= set(argv[3:])
+            if RECONCILER_UNIT in argv:
+                self.running = None
         elif argv == (self.part.script,):
             self.kernel = self.files[DATA]
         elif argv[0] == "sh" and argv[-1] == "--remove":
             self.kernel = ""
         else:
-            assert argv[:2] == ("systemctl", "stop")
+            raise AssertionError(argv)
         return ""
 
     def _shown(self, unit: str) -> str:
@@ -98,7 +110,13 @@ class Host:
         )
 
     def state(self) -> dict[str, t.Any]:
-        return {"files": self.files, "kernel": self.kernel, "loaded": self.loaded, "enabled": self.enabled}
+        return {
+            "files": self.files,
+            "kernel": self.kernel,
+            "loaded": self.loaded,
+            "on": self.enabled,
+            "runs": self.running,
+        }
 
 
 @pytest.fixture(params=[ROUTES_PART, FIREWALL_PART], ids=lambda part: part.name)
@@ -106,6 +124,7 @@ def hosts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t.
     def make() -> Host:
         host = Host(request.param)
         monkeypatch.setattr(persistence, "read_text", host.files.get)
+        monkeypatch.setattr(persistence, "running_version", lambda: host.running)
         monkeypatch.setattr(persistence, "write_atomically", host.write)
         monkeypatch.setattr(persistence.os, "unlink", host.unlink)
         return host
@@ -115,7 +134,7 @@ def hosts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t.
 
 def apply(host: Host, data: str | None) -> bool:
     """Apply the part with this data, or remove it; returns whether it changed."""
-    part = persistence.PartFiles(host, host.part, SCRIPTS[host.part])
+    part = persistence.PartFiles(host, host.part, SCRIPTS[host.part], RECONCILERS[host.part])
     desired = part.absent([DATA]) if data is None else part.desired({DATA: File(data)})
     plan = plan_files(desired, part.observe(desired))
     if plan.changed:
@@ -133,6 +152,7 @@ def outdated(host: Host) -> None:
     for path in host.files:
         host.files[path] += "# older\n"
     host.loaded = host.units()
+    host.running = host.loaded.get(RECONCILER_UNIT)
 
 
 @pytest.mark.parametrize("data", ["new", None], ids=["apply", "remove"])

@@ -21,7 +21,7 @@ def test_differences_are_sorted_by_what_they_are_drawn_at():
     file = Difference("file", "/etc/docker/daemon.json", "content", "as planned", "different")
     switch = Difference("sysctl", "net.ipv4.ip_forward", "value", "1", "0")
     route = Difference("route", "10.64.16.0/20 via 192.0.2.2", "state", "present", None)
-    unit = Difference("unit", "fleetnet-routes-reassert.timer", "state", "enabled and active", None)
+    unit = Difference("unit", "fleetnet-reconciler.service", "state", "enabled and active", None)
     parts = {
         "default_bridge": result(bip, file),
         "bridge_routing": result(switch),

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain import netlink
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks import engine_answers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import (
@@ -163,7 +164,7 @@ def test_any_message_of_rtnetlink(data):
     parsers = (rtnetlink.parse_link, rtnetlink.parse_address, rtnetlink.parse_default_route, rtnetlink.parse_neighbour)
     for parser in parsers:
         survives(parser, data)
-        for _kind, body in rtnetlink.messages(data):
+        for _kind, body in netlink.messages(data):
             survives(parser, body)
 
 

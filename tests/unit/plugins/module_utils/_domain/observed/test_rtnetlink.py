@@ -104,9 +104,3 @@ def test_neighbours() -> None:
     assert rtnetlink.parse_neighbour(neighbour(2, 0x80)) == rtnetlink.Neighbour(5, "10.0.0.1", True)
     assert rtnetlink.parse_neighbour(neighbour(7, 0x02)) is None
     assert rtnetlink.parse_neighbour(struct.pack("=BxxxiHBB", 2, 5, 2, 0, 0)) is None
-
-
-def test_messages_of_one_read() -> None:
-    first, second = struct.pack("=IHHII", 17, 16, 0, 0, 0) + b"a\0\0\0", struct.pack("=IHHII", 16, 3, 0, 0, 0)
-    assert list(rtnetlink.messages(first + second)) == [(16, b"a"), (3, b"")]
-    assert list(rtnetlink.messages(first + struct.pack("=IHHII", 15, 3, 0, 0, 0))) == [(16, b"a")]

@@ -28,6 +28,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     FIREWALL_PART,
     FOLDER,
     ROUTES_PART,
+    unit_differences,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import script as routes
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
@@ -37,7 +38,7 @@ from ..planning import assert_golden
 NEW, OLD = File("new\n"), "old\n"
 ROUTE = Difference("route", "10.64.16.0/20 via 192.0.2.2", "state", "present", None)
 TABLE = Difference("table", "ip fleetnet", "state", None, "present")
-TIMER = Difference("unit", "x.timer", "state", "enabled and active", "enabled and inactive")
+SERVICE = Difference("unit", "x.service", "state", "enabled and active", "enabled and inactive")
 PARTS = [(FIREWALL_PART, firewall.SCRIPT), (ROUTES_PART, routes.SCRIPT)]
 
 
@@ -56,7 +57,7 @@ PARTS = [(FIREWALL_PART, firewall.SCRIPT), (ROUTES_PART, routes.SCRIPT)]
         ),
         ({"/a": NEW, "/b": None}, ObservedFiles({"/a": "new\n", "/b": None}), [], (), []),
         ({"/a": NEW}, ObservedFiles({"/a": "new\n"}, kernel=(ROUTE,)), [], (), [ROUTE]),
-        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}, units=(TIMER,)), [], (), [TIMER]),
+        ({"/a": NEW}, ObservedFiles({"/a": "new\n"}, units=(SERVICE,)), [], (), [SERVICE]),
         ({"/a": None}, ObservedFiles({"/a": None}), [], (), []),
         ({"/a": None}, ObservedFiles({"/a": None}, kernel=(TABLE,)), [], (), [TABLE]),
     ],
@@ -68,14 +69,14 @@ def test_plan(desired, observed, write, delete, differences):
     assert plan.removal == (not any(desired.values()))
 
 
-UNIT_FILE = "/etc/systemd/system/x.timer"
+UNIT_FILE = "/etc/systemd/system/x.service"
 
 
 @pytest.mark.parametrize(
     ("desired", "observed", "enables"),
     [
         ({UNIT_FILE: NEW}, ObservedFiles({UNIT_FILE: None}), True),
-        ({UNIT_FILE: NEW}, ObservedFiles({UNIT_FILE: "new\n"}, units=(TIMER,)), True),
+        ({UNIT_FILE: NEW}, ObservedFiles({UNIT_FILE: "new\n"}, units=(SERVICE,)), True),
         ({"/a": NEW}, ObservedFiles({"/a": OLD}, incomplete=True), True),
         ({"/a": NEW}, ObservedFiles({"/a": OLD}), False),
         ({"/a": NEW}, ObservedFiles({"/a": "new\n"}, kernel=(ROUTE,)), False),
@@ -86,14 +87,14 @@ def test_units_are_enabled_if_they_are_written_or_not_in_effect(desired, observe
 
 
 def test_the_diff_has_each_file_the_kernel_and_the_units():
-    observed = ObservedFiles({"/a": OLD, "/b": "gone\n"}, kernel=(ROUTE,), units=(TIMER,))
+    observed = ObservedFiles({"/a": OLD, "/b": "gone\n"}, kernel=(ROUTE,), units=(SERVICE,))
     plan = plan_files({"/a": NEW, "/b": None}, observed)
     assert plan.drift == ["route 10.64.16.0/20 via 192.0.2.2 is missing"]
     assert [(entry["before_header"], entry["before"], entry["after"]) for entry in plan.diff()] == [
         ("/a", "old\n", "new\n"),
         ("/b", "gone\n", ""),
         ("kernel", "route 10.64.16.0/20 via 192.0.2.2 is missing\n", ""),
-        ("units", "unit x.timer: state: declared enabled and active, observed enabled and inactive\n", ""),
+        ("units", "unit x.service: state: declared enabled and active, observed enabled and inactive\n", ""),
     ]
 
 
@@ -115,14 +116,6 @@ def test_golden(part, script):
     assert_golden(f"parts/{part.name}.yml", {path: file.text for path, file in files.items()})
 
 
-@pytest.mark.parametrize(("part", "script"), PARTS, ids=lambda each: getattr(each, "name", ""))
-def test_timers_count_monotonic_time(part, script):
-    """Calendar timers would stop while a clock that is set back catches up."""
-    timer = part_files(part, script)[f"/etc/systemd/system/{part.timer}"].text
-    triggers = [line.partition("=")[0] for line in timer.splitlines() if line.startswith("On")]
-    assert triggers == ["OnActiveSec", "OnUnitActiveSec"]
-
-
 def test_routes_are_applied_after_the_firewall():
     """Otherwise containers reach denied ones on other hosts for a moment at boot."""
     service = part_files(ROUTES_PART, routes.SCRIPT)[f"/etc/systemd/system/{ROUTES_PART.service}"].text
@@ -136,7 +129,7 @@ def run(tmp_path):
 
     def run(part, script, programs, option):
         text = part_files(part, script)[part.script].text
-        for folder in ("/etc/fleetnet", "/var/lib/fleetnet"):
+        for folder in ("/etc/fleetnet", "/var/lib/fleetnet", "/run/fleetnet"):
             text = text.replace(folder, str(tmp_path))
         text = text.replace("set -u\n", f"set -u\n{programs}\n", 1)
         text = text.replace("PATH=", f"PATH={tmp_path}:", 1)  # for names that no function can have
@@ -299,31 +292,18 @@ def test_a_check_waits_for_the_end_of_an_application(tmp_path, part, script):
 
 
 @pytest.mark.parametrize(
-    ("states", "observed"),
+    ("state", "observed"),
     [
-        (
-            [("active", "enabled", False), ("active", "enabled", False), ("inactive", "enabled", False)],
-            [None, None, None],
-        ),
-        (
-            [("active", "enabled", True), ("active", "enabled", False), ("inactive", "enabled", True)],
-            ["enabled and active, outdated", None, "enabled and inactive, outdated"],
-        ),
-        (
-            [("inactive", "enabled", False), ("active", "disabled", False), ("inactive", "", False)],
-            ["enabled and inactive", "disabled and active", "not installed and inactive"],
-        ),
+        (("active", "enabled", False), None),
+        (("active", "enabled", True), "enabled and active, outdated"),
+        (("inactive", "enabled", False), "enabled and inactive"),
+        (("active", "disabled", False), "disabled and active"),
+        (("inactive", "", False), "not installed and inactive"),
     ],
 )
-def test_units(states, observed):
-    """The unit that runs only for a moment need not be active."""
-    units = FIREWALL_PART.units
-    found = FIREWALL_PART.unit_differences((unit, *state) for unit, state in zip(units, states, strict=True))
-    assert found == [
-        ("unit", unit, "state", "enabled and active", state)
-        for unit, state in zip(units, observed, strict=True)
-        if state
-    ]
+def test_units(state, observed):
+    found = unit_differences([("x.service", *state)])
+    assert found == ([("unit", "x.service", "state", "enabled and active", observed)] if observed else [])
 
 
 def test_the_diff_of_a_new_file_has_nothing_before():
@@ -336,10 +316,10 @@ def test_the_diff_has_one_line_per_difference():
     assert entry["before"] == f"{sentence(ROUTE)}\n{sentence(TABLE)}\n"
 
 
-# Programs that print their calls. The table is loaded if the file "loaded" exists.
+# Programs that print their calls.
 RECORDED = """
 sysctl() { [ "$1" = -n ] && echo 0 || echo "sysctl $*"; }
-nft() { [ "$1" = -s ] && [ -f "$state/loaded" ]; }
+nft() { [ "$1" != -s ]; }
 iptables() {
     case "$*" in
     "-w -t filter -S DOCKER-USER") [ -f "$state/docker" ] ;;
@@ -353,7 +333,7 @@ ip6tables() { [ "$*" = "-w -P FORWARD DROP" ] && echo "ip6tables $*"; }
 
 @pytest.mark.parametrize(
     ("files", "before"),
-    [(["docker"], ["iptables -w -P FORWARD DROP"]), ([], []), (["docker", "loaded"], [])],
+    [(["docker"], ["iptables -w -P FORWARD DROP"]), ([], []), (["docker", "firewall.applied"], [])],
     ids=["as dockerd", "without Docker's rules", "again"],
 )
 def test_the_firewall_script_closes_forward_before_it_enables_forwarding(run, tmp_path, files, before):

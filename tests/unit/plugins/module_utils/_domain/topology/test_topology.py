@@ -138,7 +138,7 @@ def test_differences_are_drawn_where_they_belong(fleet):
     mtu = Difference("network", "web", "mtu", "1450", "1500")
     old = Difference("network", "old", "state", None, "present")
     bip = Difference("daemon", "mtu", "value", 1450, 1400)
-    unit = Difference("unit", "fleetnet-routes-reassert.timer", "state", "enabled and active", None)
+    unit = Difference("unit", "fleetnet-reconciler.service", "state", "enabled and active", None)
     route = Difference("route", "10.64.16.0/20 via 198.51.100.2", "state", "present", None)
     found = {"networks": [mtu, old], "default_bridge": [bip], "host_routes": [unit, route]}
     parts = {name: {"differences": [each.to_data() for each in records]} for name, records in found.items()}

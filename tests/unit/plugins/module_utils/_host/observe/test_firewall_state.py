@@ -31,7 +31,7 @@ Id=fleetnet-firewall.service
 ActiveState=active
 UnitFileState=enabled
 
-Id=fleetnet-routes-reassert.timer
+Id=fleetnet-routes.service
 ActiveState=inactive
 UnitFileState=disabled
 """
@@ -64,8 +64,8 @@ def test_own_tables_rules_and_units_are_identified() -> None:
     assert found["services"] == {"firewalld": False, "ufw": True, "nftables": False}
     units = {unit["name"]: (unit["active"], unit["enabled"]) for unit in found["units"]}
     assert units["fleetnet-firewall.service"] == (True, True)
-    assert units["fleetnet-routes-reassert.timer"] == (False, False)
-    assert units["fleetnet-routes.service"] == (False, False)  # does not exist
+    assert units["fleetnet-routes.service"] == (False, False)
+    assert units["fleetnet-reconciler.service"] == (False, False)  # does not exist
 
 
 @pytest.mark.parametrize("programs", [(), ("nft",), ("iptables",)])

@@ -1,0 +1,124 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Follow the engine: after each change of containers or networks, read both lists and derive the elements of sets."""
+
+from __future__ import annotations
+
+import selectors
+import time
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
+    Elements,
+    endpoint_elements,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_responses import (
+    CONTAINERS,
+    EVENTS,
+    NETWORKS,
+    EngineUnreachable,
+    Response,
+    engine_runs,
+)
+
+# In seconds: how often a stopped engine is looked for, how long the events of one container take to arrive, and after
+# how long an answer is no longer expected.
+_RETRY = 5.0
+_SETTLE = 0.05
+_TIMEOUT = 60.0
+_NEVER = float("inf")
+
+
+class EngineWatch:
+    """``due`` is when :meth:`turn` must be called next. ``found`` receives the elements after each change.
+
+    ``path`` is that of the engine's socket, ``pid_file`` exists while the engine runs.
+    """
+
+    def __init__(
+        self, path: str, pid_file: str, selector: selectors.BaseSelector, found: t.Callable[[Elements], None]
+    ) -> None:
+        self.due = 0.0
+        self._path = path
+        self._pid_file = pid_file
+        self._selector = selector
+        self._found = found
+        self._events: Response | None = None
+        self._answer: Response | None = None
+        self._lists: dict[str, t.Any] = {}
+        self._changed = False
+
+    def turn(self, now: float) -> None:
+        """Connect to the engine if it runs, and read its lists."""
+        if now < self.due:
+            return
+        if self._answer is not None:  # it took too long
+            self._disconnect()
+        try:
+            if self._events is None:
+                if not engine_runs(self._pid_file):
+                    self.due = now + _RETRY
+                    return
+                self._events = self._request(EVENTS, self._receive_event)
+            self._changed = False
+            self._lists = {}
+            self._read(NETWORKS)
+        except EngineUnreachable:
+            self._disconnect()
+
+    def _receive_event(self) -> None:
+        if self._events is None:
+            return
+        self._events.receive()
+        self._events.forget()
+        if self._events.complete:
+            self._disconnect()
+            return
+        self._changed = True
+        if self._answer is None:
+            self.due = time.monotonic() + _SETTLE
+
+    def _read(self, request: str) -> None:
+        """Raises EngineUnreachable."""
+        self._answer = self._request(request, lambda: self._receive_list(request))
+        self.due = time.monotonic() + _TIMEOUT
+
+    def _receive_list(self, request: str) -> None:
+        answer = self._answer
+        if answer is None:
+            return
+        answer.receive()
+        if not answer.complete:
+            return
+        self._close(answer)
+        self._answer = None
+        try:
+            self._lists[request] = answer.parsed()
+            if request == NETWORKS:
+                self._read(CONTAINERS)
+                return
+            elements = endpoint_elements(self._lists[CONTAINERS], self._lists[NETWORKS])
+        except (EngineUnreachable, AttributeError, KeyError, TypeError):
+            self._disconnect()
+            return
+        self.due = time.monotonic() + _SETTLE if self._changed else _NEVER
+        self._found(elements)
+
+    def _request(self, request: str, receive: t.Callable[[], None]) -> Response:
+        response = Response(self._path, request)
+        self._selector.register(response, selectors.EVENT_READ, receive)
+        return response
+
+    def _disconnect(self) -> None:
+        """Containers go on without the engine, so that the elements stay."""
+        for response in (self._events, self._answer):
+            if response is not None:
+                self._close(response)
+        self._events = self._answer = None
+        self.due = time.monotonic() + _RETRY
+
+    def _close(self, response: Response) -> None:
+        self._selector.unregister(response)
+        response.close()

@@ -1,0 +1,46 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The command line of the reconciler, which runs on hosts without Ansible."""
+
+from __future__ import annotations
+
+import os
+import sys
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import NFT_FILE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
+    FIREWALL_PART,
+    ROUTES_PART,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.names import (
+    CONTROL,
+    ENGINE_PID_FILE,
+    NOT_RUNNING,
+    STATE,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import NotRunning, request
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.reconciler import Reconciler, Settings
+
+
+def main(arguments: t.Sequence[str]) -> int:
+    """``serve VERSION ENGINE`` runs the reconciler. ``load`` and ``release`` are commands for the one that runs.
+
+    ``load`` loads the tables from their file, ``release`` gives up their ownership until the next load.
+    """
+    if arguments[0] != "serve":
+        try:
+            error = request(CONTROL, arguments[0])
+        except NotRunning:
+            return NOT_RUNNING
+        if error:
+            sys.stderr.write(f"{error}\n")
+        return 1 if error else 0
+    _command, version, engine = arguments
+    os.makedirs(RUN_FOLDER, mode=0o700, exist_ok=True)
+    parts = {part.name: part.script for part in (FIREWALL_PART, ROUTES_PART)}
+    Reconciler(Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STATE, version)).run()
+    return 0

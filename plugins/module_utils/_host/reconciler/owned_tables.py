@@ -1,0 +1,106 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The policy's tables in the kernel, owned by this process if nft and the kernel support it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
+    ENDPOINTS,
+    NO_ELEMENTS,
+    Elements,
+    elements_text,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import (
+    OWNERSHIPS,
+    owned_text,
+    ownership,
+    table_blocks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.libnftables import NftablesError
+
+_VERSIONS = {"ip": 4, "ip6": 6}
+
+
+class Nft(t.Protocol):
+    """What this needs of libnftables."""
+
+    def run(self, commands: str) -> str: ...
+
+
+class OwnedTables:
+    """The tables of a file, and the elements of their sets.
+
+    ``ownership`` are the flags that the tables have: "owner,persist", "owner" or "". None if no table was loaded.
+    """
+
+    def __init__(self, nft: Nft, path: str) -> None:
+        self.ownership: str | None = None
+        self._nft = nft
+        self._path = path
+        self._loaded: dict[str, str] = {}
+        self._elements = NO_ELEMENTS
+
+    def load(self) -> None:
+        """Load the file in one transaction. Tables that it no longer contains are deleted. Raises NftablesError."""
+        self._replace(self._read(), OWNERSHIPS if self.ownership is None else (self.ownership,))
+
+    def release(self) -> None:
+        """Leave the tables to nobody in one transaction: they stay when this process ends."""
+        if self.ownership:
+            self._replace(self._read(), ("",))
+        self.ownership, self._loaded = None, {}
+
+    def set_elements(self, elements: Elements) -> None:
+        """Set the elements of the sets that the loaded tables have. Raises NftablesError."""
+        if elements == self._elements:
+            return
+        before, self._elements = self._elements, elements
+        try:
+            self._nft.run(self._elements_text(self._loaded))
+        except NftablesError:
+            self._elements = before
+            raise
+
+    def _read(self) -> str:
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def _replace(self, text: str, flags: t.Sequence[str]) -> None:
+        """Try ``flags`` in order. An error of all is about the text, and that of the last one is raised."""
+        tables = table_blocks(text)
+        removed = "".join(f"delete table {table}\n" for table in self._loaded if table not in tables)
+        present = self._present(tables)
+        for each in flags:
+            try:
+                self._nft.run(removed + owned_text(text, each, present) + self._elements_text(tables))
+            except NftablesError:  # noqa: PERF203 (three rounds)
+                if each == flags[-1]:
+                    raise
+            else:
+                self.ownership = each if tables else None
+                self._loaded = tables
+                return
+
+    def _present(self, tables: t.Iterable[str]) -> dict[str, str]:
+        found = {}
+        for table in tables:
+            try:
+                listed = table_blocks(self._nft.run(f"list table {table}\n"))
+            except NftablesError:  # no such table
+                continue
+            found[table] = ownership(listed.get(table, ""))
+        return found
+
+    def _elements_text(self, tables: t.Mapping[str, str]) -> str:
+        return "".join(
+            elements_text(table, _VERSIONS[table.split()[0]], self._elements)
+            for table, block in tables.items()
+            if f"\tset {ENDPOINTS} {{\n" in block
+        )

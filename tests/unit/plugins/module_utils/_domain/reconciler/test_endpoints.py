@@ -1,0 +1,78 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses of containers on several networks."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
+    NO_ELEMENTS,
+    elements_text,
+    endpoint_elements,
+)
+
+MACS = {"web": "02:42:0a:40:01:02", "db": "02:42:0A:40:02:02", "wide": "02:42:0a:40:03:02"}
+
+
+def network(name: str, bridge: str | None = None, **fields: t.Any) -> dict[str, t.Any]:
+    options = {"com.docker.network.bridge.name": bridge} if bridge else {}
+    return {"Id": name * 8, "Name": name, "Driver": "bridge", "Internal": False, "Options": options, **fields}
+
+
+def container(*ends: tuple[str, str, str]) -> dict[str, t.Any]:
+    """A container with an end per network: its name and addresses."""
+    attached = {
+        name: {"NetworkID": name * 8, "MacAddress": MACS[name], "IPAddress": four, "GlobalIPv6Address": six}
+        for name, four, six in ends
+    }
+    return {"NetworkSettings": {"Networks": attached}}
+
+
+WEB, DB = network("web", "fn-web"), network("db", "fn-db")
+BOTH = container(("web", "10.64.1.2", "fd00:1::2"), ("db", "10.64.2.2", ""))
+
+
+def test_each_address_is_accepted_on_the_other_bridge() -> None:
+    assert endpoint_elements([BOTH], [WEB, DB]) == {
+        4: {'"fn-web" . 02:42:0a:40:01:02 . 10.64.2.2', '"fn-db" . 02:42:0a:40:02:02 . 10.64.1.2'},
+        6: {'"fn-db" . 02:42:0a:40:02:02 . fd00:1::2'},
+    }
+
+
+@pytest.mark.parametrize(
+    ("containers", "networks"),
+    [
+        ([container(("web", "10.64.1.2", ""))], [WEB, DB]),
+        ([BOTH], [WEB, network("db", "fn-db", Internal=True)]),
+        ([BOTH], [WEB, network("db", Driver="macvlan")]),
+        ([BOTH], [WEB, network("db", 'a" accept; "')]),
+        ([BOTH], [WEB]),
+        ([container(("web", "", ""), ("db", "10.64.2.2 }", ""))], [WEB, DB]),
+        ([{"NetworkSettings": None}, {}], [WEB, DB]),
+        ([], []),
+    ],
+    ids=["one network", "internal", "macvlan", "bridge name", "unknown network", "no address", "no networks", "empty"],
+)
+def test_nothing_is_accepted(containers: list[t.Any], networks: list[t.Any]) -> None:
+    """A packet of an internal network leaves by no other bridge. Other drivers have no bridge."""
+    assert endpoint_elements(containers, networks) == NO_ELEMENTS
+
+
+def test_bridges_without_a_name_of_their_own() -> None:
+    elements = endpoint_elements([BOTH], [network("web", Name="bridge"), network("db", Options=None)])
+    assert elements[4] == {
+        '"docker0" . 02:42:0a:40:01:02 . 10.64.2.2',
+        '"br-dbdbdbdbdbdb" . 02:42:0a:40:02:02 . 10.64.1.2',
+    }
+
+
+def test_the_commands_replace_all_elements() -> None:
+    elements = {4: frozenset(("b", "a")), 6: frozenset[str]()}
+    assert elements_text("ip fleetnet", 4, elements) == (
+        "flush set ip fleetnet endpoints\nadd element ip fleetnet endpoints { a, b }\n"
+    )
+    assert elements_text("ip6 fleetnet", 6, elements) == "flush set ip6 fleetnet endpoints\n"
