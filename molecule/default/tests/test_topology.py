@@ -53,12 +53,14 @@ def drawn_damaged(inventory, draw, drawn):  # noqa: ARG001  drawn before the dam
 
     def damage(name):
         hosts[name].check_output(
-            f"systemctl stop {RECONCILER} && ip route del {routes[name]} proto 213 && docker network create by_hand_{name}"
+            f"systemctl stop {RECONCILER} && ip route del {routes[name]} proto 213 && "
+            f"docker network create by_hand_{name}"
         )
 
     def repair(name):
         hosts[name].check_output(
-            f"docker network rm by_hand_{name} && ip route replace {routes[name]} proto 213 && systemctl start {RECONCILER}"
+            f"docker network rm by_hand_{name} && ip route replace {routes[name]} proto 213 && "
+            f"systemctl start {RECONCILER}"
         )
 
     with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:

@@ -107,7 +107,7 @@ def test_files_are_written_and_deleted_before_the_script_applies_them(tmp_path, 
     assert commands.ran == ["write /etc/new", ROUTES_PART.script]
 
 
-def test_units_of_earlier_versions_end_before_the_files_change(tmp_path, monkeypatch) -> None:
+def test_units_of_earlier_versions_end_before_the_files_change(monkeypatch) -> None:
     """Their script would restore what the new one removes."""
     commands = Commands()
     monkeypatch.setattr(persistence, "write_atomically", lambda path, *_text, **_mode: commands.ran.append(path))
