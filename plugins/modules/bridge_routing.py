@@ -21,7 +21,8 @@ description:
     line limits them. The lines are documented with the role C(docker_fleet_plan).
   - The source of each packet is checked before anything else. A packet from the bridge of a network must have a source
     that the host routes to this bridge. A packet from another interface with a source in the fleet must arrive on the
-    interface of the host's route to that source. An ICMP error from a container must be about a flow of its own
+    interface of the host's route to that source. A container on several networks can use its addresses on each of
+    them. An ICMP error from a container must be about a flow of its own
     network. The role C(docker_routing) documents what this does not cover.
   - Connections to the remote API of the host's engine are limited to the sources that the policy names. Containers of
     the fleet are never among them.
@@ -33,7 +34,8 @@ description:
   - ufw needs no configuration with an engine that writes iptables rules. With other engines the module fails if the
     iptables chain C(FORWARD) has policy C(DROP), as ufw sets it unless C(DEFAULT_FORWARD_POLICY) is C(ACCEPT).
   - Everything is written to C(/etc/fleetnet). It is applied from there by this module, at boot, when Docker restarts,
-    and by a timer that restores it.
+    and by C(fleetnet-reconciler.service) when another program changes it. This process owns the tables, so that no
+    other program can flush or delete them. The role C(docker_routing) documents it.
   - Forwarding is enabled if it is off, but not before dockerd starts. dockerd sets the policy of the iptables chain
     C(FORWARD) to C(DROP) when it enables forwarding itself, and leaves it as it is otherwise. If the module enables
     forwarding (option C(ip-forward=false) of dockerd), it sets the policy as dockerd does. So networks that are not

@@ -14,7 +14,8 @@ description:
   - Manages one route per address block of each other host of the fleet, through that host's underlay address
     (backend C(host_gw)), and removes the routes of hosts that have left.
   - The routes are written to C(/etc/fleetnet/routes). They are applied from there by this module, at boot, when Docker
-    restarts, and by a timer that restores missing routes and removes unexpected ones.
+    restarts, and by C(fleetnet-reconciler.service), which restores missing routes and removes unexpected ones when
+    another program changes them.
   - Only routes of routing protocol 213, the mark of this collection, are changed or removed.
   - Restores the IPv6 addresses of bridges. The kernel removes them when a bridge is set down, for example by C(ip link
     set), and the engine sets them again only when it restarts. The addresses are written to

@@ -39,6 +39,7 @@ MODULES = (
     "_host.reconciler.main",
     "_host.reconciler.owned_tables",
     "_host.reconciler.reconciler",
+    "_host.reconciler.standby",
 )
 PACKAGE = "ansible_collections.fleetnet.docker.plugins.module_utils"
 PROGRAM = f"{FOLDER}/reconciler"
@@ -72,8 +73,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 ExecStart={program} serve {version} {engine}
-# A script that it runs ends before it.
-KillMode=mixed
+# Its second process keeps the tables when it is killed, and a script that it runs ends before it.
+KillMode=process
 Restart=always
 RestartSec=0
 OOMScoreAdjust=-900

@@ -20,10 +20,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
     CONTROL,
     ENGINE_PID_FILE,
     NOT_RUNNING,
+    STANDBY,
     STATE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import NotRunning, request
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.reconciler import Reconciler, Settings
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import release_standby
 
 
 def main(arguments: t.Sequence[str]) -> int:
@@ -35,6 +37,7 @@ def main(arguments: t.Sequence[str]) -> int:
         try:
             error = request(CONTROL, arguments[0])
         except NotRunning:
+            release_standby(STANDBY)
             return NOT_RUNNING
         if error:
             sys.stderr.write(f"{error}\n")
@@ -42,5 +45,5 @@ def main(arguments: t.Sequence[str]) -> int:
     _command, version, engine = arguments
     os.makedirs(RUN_FOLDER, mode=0o700, exist_ok=True)
     parts = {part.name: part.script for part in (FIREWALL_PART, ROUTES_PART)}
-    Reconciler(Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STATE, version)).run()
+    Reconciler(Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STANDBY, STATE, version)).run()
     return 0

@@ -30,6 +30,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.l
     NftablesError,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.owned_tables import OwnedTables
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import Standby, release_standby
 
 # Constants that Python's socket module lacks (linux/netlink.h, asm-generic/socket.h).
 _NETLINK_NETFILTER = 12
@@ -44,8 +45,8 @@ _LONGEST_SLEEP = 60.0
 class Settings(t.NamedTuple):
     """``scripts`` are those of the parts, ``tables`` is the file of the policy's tables, ``engine`` that of the engine.
 
-    ``pid_file`` exists while the engine runs; ``control`` and ``state`` are created. ``version`` identifies the
-    installed files.
+    ``pid_file`` exists while the engine runs; ``control``, ``standby`` and ``state`` are created. ``version``
+    identifies the installed files.
     """
 
     scripts: t.Mapping[str, str]
@@ -53,6 +54,7 @@ class Settings(t.NamedTuple):
     engine: str
     pid_file: str
     control: str
+    standby: str
     state: str
     version: str
 
@@ -70,12 +72,15 @@ class Reconciler:
         self._checks: dict[str, Check] = {}
         self._last: dict[str, list[str]] = {}
         self._engine = EngineWatch(settings.engine, settings.pid_file, self._selector, self._set_elements)
+        self._standby: Standby | None = None
         self._saved = ""
 
     def run(self) -> None:
         """Run until SIGTERM."""
+        release_standby(self._settings.standby)
         self._listen()
         self._load()
+        self._keep_standby()
         self._save_state()
         notify_systemd("READY=1")
         while not self._stopping or self._checks:
@@ -91,6 +96,7 @@ class Reconciler:
         if not self._stopping:
             self._start_checks(now)
             self._engine.turn(now)
+            self._keep_standby()
         due = min(self._engine.due, *(each.due for each in self._schedules.values()), now + _LONGEST_SLEEP)
         for key, _mask in self._selector.select(None if self._stopping else max(0.0, due - now)):
             key.data()
@@ -149,6 +155,15 @@ class Reconciler:
             sys.stderr.write(f"{self._settings.tables}: {error}\n")
         return self._error
 
+    def _keep_standby(self) -> None:
+        """Start the second process, if the tables would end with this one."""
+        if self._standby is not None and not self._standby.runs():
+            self._standby = None
+        if self._standby is None and self._tables is not None and self._tables.ownership == "owner":
+            opened = [key.fd for key in self._selector.get_map().values()]
+            descriptors = [*opened, self._selector.fileno(), self._wake[1].fileno()]
+            self._standby = Standby(self._settings.standby, self._release_tables, descriptors)
+
     def _set_elements(self, elements: Elements) -> None:
         try:
             if self._tables is not None:
@@ -158,7 +173,14 @@ class Reconciler:
             sys.stderr.write(f"{self._settings.tables}: {error}\n")
 
     def _release(self) -> str | None:
-        """Give up the ownership of the tables; return the error."""
+        """Give up the ownership of the tables until the next load; return the error."""
+        error = self._release_tables()
+        if error is None and self._standby is not None:
+            self._standby.end()
+            self._standby = None
+        return error
+
+    def _release_tables(self) -> str | None:
         try:
             if self._tables is not None:
                 self._tables.release()

@@ -22,6 +22,7 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import NotRunning, request
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import release_standby
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
 
 from .bridges import rules
@@ -31,7 +32,8 @@ import sys
 from {package}.reconciler import Reconciler, Settings
 folder = sys.argv[1]
 scripts = {{"firewall": folder + "/apply-firewall"}}
-paths = (folder + "/" + name for name in ("firewall.nft", "engine.sock", "engine.pid", "control", "state.json"))
+names = ("firewall.nft", "engine.sock", "engine.pid", "control", "standby", "state.json")
+paths = (folder + "/" + name for name in names)
 Reconciler(Settings(scripts, *paths, "1")).run()
 """
 PACKAGE = "ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler"
@@ -104,7 +106,8 @@ def running(tmp_path: pathlib.Path) -> t.Iterator[Running]:
         found = Running(tmp_path, name)
         yield found
         if found.process.poll() is None:
-            found.end(signal.SIGKILL)
+            found.end(signal.SIGTERM)
+        release_standby(str(tmp_path / "standby"))
     finally:
         subprocess.run(["ip", "netns", "delete", name], check=False)
 
@@ -160,12 +163,41 @@ def test_the_tables_stay_when_it_ends_and_the_next_one_takes_them_over(running: 
     assert running.run("nft", "-s", "list", "ruleset").stdout == before
 
 
-def test_after_a_kill_the_next_one_owns_the_tables_again(running: Running) -> None:
+def test_the_tables_survive_a_kill_and_the_next_one_owns_them(running: Running) -> None:
     before = running.run("nft", "-s", "list", "ruleset").stdout
     running.end(signal.SIGKILL)
+    assert running.tables() == OURS
+    running.run("nft", "flush", "ruleset")
     (running.folder / "state.json").unlink()
     running.start()
     assert running.run("nft", "-s", "list", "ruleset").stdout == before
+    assert running.end(signal.SIGTERM) == 0
+    # no process holds them any more
+    assert running.run("nft", "flush", "ruleset").returncode == 0
+    assert running.tables() == []
+
+
+def test_after_a_kill_the_tables_can_be_given_up_without_a_reconciler(running: Running) -> None:
+    running.end(signal.SIGKILL)
+    release_standby(str(running.folder / "standby"))
+    assert running.tables() == OURS
+    assert running.run("nft", "flush", "ruleset").returncode == 0
+    assert running.tables() == []
+
+
+def test_a_killed_second_process_is_replaced(running: Running) -> None:
+    if running.until(bool)["ownership"] != "owner":
+        pytest.skip("this nft keeps tables without a second process")
+
+    def second() -> list[str]:
+        return pathlib.Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+
+    (first,) = second()
+    os.kill(int(first), signal.SIGKILL)
+    wait_until("another second process", second, lambda found: found not in ([], [first]))
+    running.end(signal.SIGKILL)
+    assert running.tables() == OURS
+    release_standby(str(running.folder / "standby"))
 
 
 def test_released_tables_can_be_deleted(running: Running) -> None:
