@@ -58,7 +58,7 @@ docker network connect --ip $address web web
 
 
 class Fault(t.NamedTuple):
-    """A shell command, and what repairs Docker afterwards: it restores flushed rules of its own only after a restart."""
+    """A shell command, and what repairs Docker afterwards: it restores its own rules only after a restart."""
 
     command: str
     repair: str = "true"

@@ -93,6 +93,7 @@ class Fleet:
     reservations: t.Mapping[str, tuple[Prefix, ...]] = dataclasses.field(default_factory=dict)
     api_access: ApiAccess = dataclasses.field(default_factory=ApiAccess)
     closes_metadata: bool = False
+    isolates_spoofing: bool = False
 
     @property
     def supernet(self) -> Prefix:
@@ -141,7 +142,7 @@ def parse_fleet(
     default_bridge: dict[str, t.Any] = {}
     reservations: dict[str, tuple[Prefix, ...]] = {}
     api_access = ApiAccess()
-    closes_metadata = False
+    closes_metadata = isolates_spoofing = False
     with errors.collect():
         schemes = _parse_schemes(fields, leased_host_length)
     # With an invalid supernet, the rest is checked for the IP versions of the supernets.
@@ -168,6 +169,8 @@ def parse_fleet(
     with errors.collect():
         closes_metadata = fields.choice(PREFIX + "cloud_metadata", ("open", "closed"), "open") == "closed"
     with errors.collect():
+        isolates_spoofing = fields.boolean(PREFIX + "isolate_spoofing", False)
+    with errors.collect():
         default_bridge = parse_default_bridge(fields.raw(PREFIX + "default_bridge", {}))
         _check_bridges(default_bridge, networks)
     with errors.collect():
@@ -180,7 +183,17 @@ def parse_fleet(
     else:
         collected.found += errors.found
     lines = () if errors.found else policy
-    return Fleet(schemes, networks, lines, backend, default_bridge, reservations, api_access, closes_metadata)
+    return Fleet(
+        schemes,
+        networks,
+        lines,
+        backend,
+        default_bridge,
+        reservations,
+        api_access,
+        closes_metadata,
+        isolates_spoofing,
+    )
 
 
 def _name_of(item: t.Any) -> t.Any:

@@ -14,6 +14,7 @@ FLEET_KEYS = (
     "default_bridge",
     "host_prefix_length",
     "host_prefix_length_v6",
+    "isolate_spoofing",
     "network_prefix_length",
     "networks",
     "policy",

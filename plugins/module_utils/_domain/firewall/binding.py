@@ -22,9 +22,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_
     DOCKER0,
     interface_name_problem,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
-    endpoints_rule,
-    endpoints_set,
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
+    ENDPOINTS,
+    set_definitions,
 )
 
 # Network -> the name of its bridge on this host.
@@ -108,9 +108,8 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, bridges: Bridge
 
     ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, ``own_block`` the block of this host.
     """
-    version = 4 if ip == "ip" else 6
     lines = [
-        *endpoints_set(version),
+        *set_definitions(ip),
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
         f"\t\tiifname {quoted(bridges.values())} goto bound",
@@ -124,7 +123,7 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, bridges: Bridge
             '\t\tmeta iifkind { "bridge", "ipvlan", "macvlan" } accept',
             f'\t\t{ip} saddr {own_block} iifname != "lo" counter drop comment "forged source"',
         ]
-    bound = [*(_LINK_LOCAL if ip == "ip6" else ()), endpoints_rule(version), _FORGED]
+    bound = [*(_LINK_LOCAL if ip == "ip6" else ()), f"iifname . ether saddr . {ip} saddr @{ENDPOINTS} accept", _FORGED]
     return [*lines, "\t}", "\tchain bound {", *(f"\t\t{rule}" for rule in bound), "\t}"]
 
 

@@ -27,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     Local,
     table_without_ipv6,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.bridge_table import bridge_table
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
     FORWARD_CHAIN,
@@ -86,6 +87,8 @@ def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Rules
     if all(family.version != 6 for family in policy.families):
         limited = policy.limited.get(TO_HOST, frozenset())
         tables.append(table_without_ipv6([bridge for name, bridge in local.bridges.items() if name in limited]))
+    if policy.isolates_spoofing:
+        tables.append(bridge_table())
     accepts = {family.version: _iptables(policy, family, engine) for family in policy.families}
     return Ruleset(
         nft="".join(tables),

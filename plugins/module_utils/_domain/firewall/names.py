@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FOLDER
 
-# The nftables table, one for each IP version.
+# The nftables table, one for each IP version, and one for frames within bridges.
 TABLE = "fleetnet"
 TABLES = {4: f"ip {TABLE}", 6: f"ip6 {TABLE}"}
+BRIDGE_TABLE = f"bridge {TABLE}"
 
 # Chains of iptables and ip6tables.
 CHAIN_PREFIX = "FLEETNET-"

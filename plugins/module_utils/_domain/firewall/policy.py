@@ -121,6 +121,7 @@ class Policy:
     ``local`` networks are separate on each host. ``limited`` are, by direction, the networks for which only lines allow
     flows. ``api_access`` is None if the policy does not apply to the engines' remote API.
     With ``closes_metadata`` only lines that name the metadata address of clouds allow flows to it.
+    ``isolates_spoofing`` binds the port of each container to its addresses.
     """
 
     families: tuple[Family, ...]
@@ -129,6 +130,7 @@ class Policy:
     limited: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     api_access: ApiAccess | None = None
     closes_metadata: bool = False
+    isolates_spoofing: bool = False
 
     def network_of(self, address: str) -> str | None:
         """The declared network of an address, or None."""
@@ -219,6 +221,7 @@ class Policy:
             "limited": {direction: sorted(names) for direction, names in self.limited.items() if names},
             **({"remote_api": self.api_access.to_data()} if self.api_access else {}),
             **({"cloud_metadata": "closed"} if self.closes_metadata else {}),
+            **({"isolate_spoofing": True} if self.isolates_spoofing else {}),
         }
 
     @classmethod
@@ -241,6 +244,7 @@ class Policy:
                 limited={direction: frozenset(data["limited"].get(direction, ())) for direction in DIRECTIONS},
                 api_access=ApiAccess.from_data(data["remote_api"]) if data.get("remote_api") else None,
                 closes_metadata=data.get("cloud_metadata") == "closed",
+                isolates_spoofing=data.get("isolate_spoofing") is True,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidValue(

@@ -14,8 +14,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
     TABLE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import Script
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import ENDPOINTS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.names import NOT_RUNNING
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import PREFIX
 
 _BODY = r"""
 etc=@FOLDER@
@@ -47,12 +47,13 @@ record() { # FILE LISTED COMMAND... ; LISTED is a command for a new namespace, C
         without_owner < "$saved.all" > "$saved.new" && mv "$saved.new" "$saved" && rm -f "$saved.all"
 }
 
-# Tables: FAMILY is ip or ip6. What the reconciler adds is left out: its ownership, and the elements of @ENDPOINTS@.
+# Tables: FAMILY is ip, ip6 or bridge. What the reconciler adds is left out: its ownership, and the elements of sets
+# whose names begin with @ENDPOINT@.
 without_owner() {
     awk '
         /^table / { sub(/ # progname .*/, "") }
         /^\tflags / || /^$/ { next }
-        /^\tset / { filled = $2 == "@ENDPOINTS@" }
+        /^\tset / { filled = index($2, "@ENDPOINT@") == 1 }
         filled && /^\t\telements = / { elements = 1 }
         !elements { print }
         /}$/ { elements = 0 }'
@@ -74,6 +75,7 @@ reconciler() { # COMMAND OTHERWISE...; OTHERWISE runs if there is no reconciler
 }
 load_tables() { reconciler load nft -f @NFT_FILE@; }
 release_tables() { reconciler release true; }
+each_table() { for family in @FAMILIES@; do "$1" $family || return; done; } # COMMAND
 wanted_table() { grep -q "^table $1 " @NFT_FILE@; }
 check_table() {
     if wanted_table "$1"; then
@@ -166,31 +168,30 @@ remove_firewalld() {
 check() {
     each_sysctl check_sysctl
     check_firewalld
-    check_table ip
-    check_table ip6
+    for family in @FAMILIES@; do check_table $family; done
     each_chain check_chain
 }
 traces() {
-    find_table ip
-    find_table ip6
+    for family in @FAMILIES@; do find_table $family; done
     each_chain find_chain
     each_firewalld_file find_file
 }
 apply() {
     # first the drops, then the accepts that rely on them
-    each_sysctl apply_sysctl && load_tables && apply_table ip && apply_table ip6 &&
-        apply_firewalld && load_chains iptables && load_chains ip6tables && each_chain apply_chain
+    each_sysctl apply_sysctl && load_tables && each_table apply_table && apply_firewalld &&
+        load_chains iptables && load_chains ip6tables && each_chain apply_chain
 }
 remove() {
     # first the accepts: the tables drop what they would let through
-    remove_firewalld && each_chain remove_chain && release_tables && remove_table ip && remove_table ip6
+    remove_firewalld && each_chain remove_chain && release_tables && each_table remove_table
 }
 """
 
 SCRIPT = Script(
     _BODY,
     {
-        "ENDPOINTS": ENDPOINTS,
+        "ENDPOINT": PREFIX,
+        "FAMILIES": "ip ip6 bridge",
         "FIREWALLD_FILES": " ".join(FIREWALLD_FILES),
         "FORWARD_CHAIN": FORWARD_CHAIN,
         "NFT_FILE": NFT_FILE,

@@ -29,7 +29,9 @@ MODULES = (
     "_domain.reconciler.endpoints",
     "_domain.reconciler.events",
     "_domain.reconciler.names",
+    "_domain.reconciler.ports",
     "_domain.reconciler.schedule",
+    "_domain.reconciler.sets",
     "_domain.reconciler.tables",
     "_host.reconciler.checks",
     "_host.reconciler.control",
@@ -38,6 +40,7 @@ MODULES = (
     "_host.reconciler.libnftables",
     "_host.reconciler.main",
     "_host.reconciler.owned_tables",
+    "_host.reconciler.ports",
     "_host.reconciler.reconciler",
     "_host.reconciler.standby",
 )

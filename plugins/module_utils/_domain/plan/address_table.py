@@ -59,6 +59,7 @@ def _closed(plan: FleetPlan) -> str:
     """What is closed for all containers."""
     access = plan.fleet.api_access
     metadata = ". Metadata of clouds: closed" if plan.fleet.closes_metadata else ""
+    metadata += ". Containers send from their own addresses only" if plan.fleet.isolates_spoofing else ""
     sources = ", ".join(access.sources) or "the host itself"
     return f"Remote API of the engines (tcp/{access.port}): only from {sources}{metadata}"
 

@@ -54,6 +54,7 @@ def make_policy(
         limited=_limited(fleet),
         api_access=fleet.api_access,
         closes_metadata=fleet.closes_metadata,
+        isolates_spoofing=fleet.isolates_spoofing,
     )
 
 

@@ -1,10 +1,9 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses that containers on several networks use on the bridge of another of their networks. Pure.
+"""Which addresses containers use at which bridges and ports, from the engine's lists. Pure.
 
-A reply may leave by the network that holds the container's default route. The policy's table drops packets with a
-source that does not belong to their bridge, unless the pair of MAC address and source is in its set.
+A container on several networks may answer by another network than that of its address: a reply takes the default route.
 """
 
 from __future__ import annotations
@@ -17,68 +16,100 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_
     DOCKER0,
     interface_name_problem,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import Port
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
+    ENDPOINTS,
+    MACS,
+    NO_ELEMENTS,
+    PORTS,
+    SOURCES,
+    TARGETS,
+    Elements,
+)
 
-# The name of the set, in the tables of both IP versions.
-ENDPOINTS = "endpoints"
-# IP version -> (type of its addresses in nft, address family, key of the address in the engine's answers)
+# IP version -> (family of its table, address family, key of the address in the engine's answers)
 _VERSIONS = {
-    4: ("ipv4_addr", socket.AF_INET, "IPAddress"),
-    6: ("ipv6_addr", socket.AF_INET6, "GlobalIPv6Address"),
+    4: ("ip", socket.AF_INET, "IPAddress"),
+    6: ("ip6", socket.AF_INET6, "GlobalIPv6Address"),
 }
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
 
 Json = t.Dict[str, t.Any]
-# IP version -> elements of the set: bridge, MAC address, source.
-Elements = t.Mapping[int, t.FrozenSet[str]]
-
-NO_ELEMENTS: Elements = {4: frozenset(), 6: frozenset()}
 
 
-def endpoints_set(version: int) -> list[str]:
-    """The definition of the set in a table."""
-    return [f"\tset {ENDPOINTS} {{", f"\t\ttype ifname . ether_addr . {_VERSIONS[version][0]}", "\t}"]
+class _Bridge(t.NamedTuple):
+    name: str
+    internal: bool
 
 
-def endpoints_rule(version: int) -> str:
-    """The rule that accepts what the set contains."""
-    return f"iifname . ether saddr . {'ip' if version == 4 else 'ip6'} saddr @{ENDPOINTS} accept"
+class _End(t.NamedTuple):
+    """An end of a container at a bridge. ``addresses`` by IP version."""
+
+    bridge: _Bridge
+    mac: str
+    addresses: t.Mapping[int, str]
 
 
-def endpoint_elements(containers: t.Iterable[Json], networks: t.Iterable[Json]) -> Elements:
+def endpoint_elements(
+    containers: t.Iterable[Json], networks: t.Iterable[Json], ports: t.Collection[Port] = ()
+) -> Elements:
     """The elements for running containers, from the engine's lists of containers and networks.
 
-    Only bridge networks that are not internal count: no other bridge carries packets of an internal network.
+    Packets of an internal network leave by no other network. A container whose port is not in ``ports`` has no elements
+    in the bridge table.
     """
-    bridges = {each["Id"]: _bridge(each) for each in networks if each["Driver"] == "bridge" and not each["Internal"]}
-    found: dict[int, set[str]] = {4: set(), 6: set()}
+    bridges = {each["Id"]: bridge for each in networks for bridge in [_bridge(each)] if bridge is not None}
+    found: dict[tuple[str, str], set[str]] = {key: set() for key in NO_ELEMENTS}
     for container in containers:
-        attached = (container.get("NetworkSettings") or {}).get("Networks") or {}
-        ends = [end for end in attached.values() if bridges.get(end.get("NetworkID"))]
+        ends = _ends(container, bridges)
         for end in ends:
-            bridge, mac = bridges[end["NetworkID"]], str(end.get("MacAddress") or "").lower()
-            if not _MAC.match(mac):
-                continue
-            for version, (_type, family, key) in _VERSIONS.items():
-                others = {str(other.get(key) or "") for other in ends if other is not end}
-                found[version] |= {f'"{bridge}" . {mac} . {each}' for each in others if _is_address(family, each)}
-    return {version: frozenset(elements) for version, elements in found.items()}
+            others = [
+                other for other in ends if other is not end and not (other.bridge.internal or end.bridge.internal)
+            ]
+            for version, (family, _number, _key) in _VERSIONS.items():
+                found[family, ENDPOINTS] |= {
+                    f'"{end.bridge.name}" . {end.mac} . {other.addresses[version]}'
+                    for other in others
+                    if version in other.addresses
+                }
+            for port in ports:
+                if (port.bridge, port.mac) == (end.bridge.name, end.mac):
+                    _add_port(found, port.name, end.mac, [end, *others])
+    return {key: frozenset(elements) for key, elements in found.items()}
 
 
-def elements_text(table: str, version: int, elements: Elements) -> str:
-    """The commands that replace the elements of the set in a table (FAMILY NAME)."""
-    text = f"flush set {table} {ENDPOINTS}\n"
-    if elements[version]:
-        text += f"add element {table} {ENDPOINTS} {{ {', '.join(sorted(elements[version]))} }}\n"
-    return text
+def _add_port(found: t.Mapping[tuple[str, str], set[str]], port: str, mac: str, ends: t.Iterable[_End]) -> None:
+    found["bridge", PORTS].add(f'"{port}"')
+    found["bridge", MACS].add(f'"{port}" . {mac}')
+    for end in ends:
+        for version, address in end.addresses.items():
+            found["bridge", SOURCES[version]].add(f'"{port}" . {mac} . {address}')
+            if version == 6:
+                number = int.from_bytes(socket.inet_pton(socket.AF_INET6, address), "big")
+                found["bridge", TARGETS].add(f'"{port}" . {number:#034x}')
 
 
-def _bridge(network: Json) -> str | None:
-    """The name of a network's bridge; None if it is not one that a rule can name."""
+def _ends(container: Json, bridges: t.Mapping[str, _Bridge]) -> list[_End]:
+    attached = (container.get("NetworkSettings") or {}).get("Networks") or {}
+    found = []
+    for end in attached.values():
+        bridge, mac = bridges.get(end.get("NetworkID")), str(end.get("MacAddress") or "").lower()
+        if bridge is not None and _MAC.match(mac):
+            texts = {version: str(end.get(key) or "") for version, (_family, _number, key) in _VERSIONS.items()}
+            addresses = {version: text for version, text in texts.items() if _is_address(_VERSIONS[version][1], text)}
+            found.append(_End(bridge, mac, addresses))
+    return found
+
+
+def _bridge(network: Json) -> _Bridge | None:
+    """A network's bridge; None if it has none that a rule can name."""
+    if network["Driver"] != "bridge":
+        return None
     options = network.get("Options") or {}
     name = str(options.get("com.docker.network.bridge.name") or "")
     if not name:
         name = DOCKER0 if network["Name"] == "bridge" else f"br-{network['Id'][:12]}"
-    return name if interface_name_problem(name) is None else None
+    return _Bridge(name, bool(network["Internal"])) if interface_name_problem(name) is None else None
 
 
 def _is_address(family: int, text: str) -> bool:

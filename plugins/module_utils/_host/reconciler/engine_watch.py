@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Follow the engine: after each change of containers or networks, read both lists and derive the elements of sets."""
+"""Follow the engine: read the lists of containers and networks after each change."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import selectors
 import time
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
-    Elements,
-    endpoint_elements,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import Json
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_responses import (
     CONTAINERS,
     EVENTS,
@@ -32,13 +29,17 @@ _NEVER = float("inf")
 
 
 class EngineWatch:
-    """``due`` is when :meth:`turn` must be called next. ``found`` receives the elements after each change.
+    """``due`` is when :meth:`turn` must be called next. ``found`` receives the lists of containers and networks.
 
     ``path`` is that of the engine's socket, ``pid_file`` exists while the engine runs.
     """
 
     def __init__(
-        self, path: str, pid_file: str, selector: selectors.BaseSelector, found: t.Callable[[Elements], None]
+        self,
+        path: str,
+        pid_file: str,
+        selector: selectors.BaseSelector,
+        found: t.Callable[[t.Sequence[Json], t.Sequence[Json]], None],
     ) -> None:
         self.due = 0.0
         self._path = path
@@ -99,12 +100,11 @@ class EngineWatch:
             if request == NETWORKS:
                 self._read(CONTAINERS)
                 return
-            elements = endpoint_elements(self._lists[CONTAINERS], self._lists[NETWORKS])
+            self._found(self._lists[CONTAINERS], self._lists[NETWORKS])
         except (EngineUnreachable, AttributeError, KeyError, TypeError):
             self._disconnect()
             return
         self.due = time.monotonic() + _SETTLE if self._changed else _NEVER
-        self._found(elements)
 
     def _request(self, request: str, receive: t.Callable[[], None]) -> Response:
         response = Response(self._path, request)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
-    ENDPOINTS,
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
     NO_ELEMENTS,
     Elements,
     elements_text,
@@ -21,8 +20,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
     table_blocks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.libnftables import NftablesError
-
-_VERSIONS = {"ip": 4, "ip6": 6}
 
 
 class Nft(t.Protocol):
@@ -65,6 +62,10 @@ class OwnedTables:
             self._elements = before
             raise
 
+    def loaded(self, table: str) -> bool:
+        """Whether a table (FAMILY NAME) was loaded."""
+        return table in self._loaded
+
     def _read(self) -> str:
         try:
             with open(self._path, encoding="utf-8") as file:
@@ -99,8 +100,4 @@ class OwnedTables:
         return found
 
     def _elements_text(self, tables: t.Mapping[str, str]) -> str:
-        return "".join(
-            elements_text(table, _VERSIONS[table.split()[0]], self._elements)
-            for table, block in tables.items()
-            if f"\tset {ENDPOINTS} {{\n" in block
-        )
+        return "".join(elements_text(table, block, self._elements) for table, block in tables.items())

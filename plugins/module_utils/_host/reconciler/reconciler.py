@@ -18,9 +18,13 @@ import sys
 import time
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import BRIDGE_TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink import messages
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler import events
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import Elements
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
+    Json,
+    endpoint_elements,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.schedule import Schedule
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.checks import Check, scripts
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import Control, notify_systemd
@@ -30,6 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.l
     NftablesError,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.owned_tables import OwnedTables
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.ports import read_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import Standby, release_standby
 
 # Constants that Python's socket module lacks (linux/netlink.h, asm-generic/socket.h).
@@ -149,6 +154,7 @@ class Reconciler:
             if self._tables is None:
                 self._tables = OwnedTables(Nftables(), self._settings.tables)
             self._tables.load()
+            self._engine.due = 0.0  # the tables may have other sets
             self._error = None
         except NftablesError as error:
             self._error = str(error)
@@ -164,10 +170,12 @@ class Reconciler:
             descriptors = [*opened, self._selector.fileno(), self._wake[1].fileno()]
             self._standby = Standby(self._settings.standby, self._release_tables, descriptors)
 
-    def _set_elements(self, elements: Elements) -> None:
+    def _set_elements(self, containers: t.Sequence[Json], networks: t.Sequence[Json]) -> None:
+        if self._tables is None:
+            return
         try:
-            if self._tables is not None:
-                self._tables.set_elements(elements)
+            ports = read_ports() if self._tables.loaded(BRIDGE_TABLE) else []
+            self._tables.set_elements(endpoint_elements(containers, networks, ports))
         except NftablesError as error:
             self._error = str(error)
             sys.stderr.write(f"{self._settings.tables}: {error}\n")

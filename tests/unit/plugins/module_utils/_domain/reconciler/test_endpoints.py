@@ -9,13 +9,21 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import endpoint_elements
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import Port
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
+    ENDPOINTS,
+    MACS,
     NO_ELEMENTS,
+    PORTS,
+    SOURCES,
+    TARGETS,
+    Elements,
     elements_text,
-    endpoint_elements,
+    set_definitions,
 )
 
-MACS = {"web": "02:42:0a:40:01:02", "db": "02:42:0A:40:02:02", "wide": "02:42:0a:40:03:02"}
+MACS_OF = {"web": "02:42:0a:40:01:02", "db": "02:42:0A:40:02:02", "wide": "02:42:0a:40:03:02"}
 
 
 def network(name: str, bridge: str | None = None, **fields: t.Any) -> dict[str, t.Any]:
@@ -26,7 +34,7 @@ def network(name: str, bridge: str | None = None, **fields: t.Any) -> dict[str, 
 def container(*ends: tuple[str, str, str]) -> dict[str, t.Any]:
     """A container with an end per network: its name and addresses."""
     attached = {
-        name: {"NetworkID": name * 8, "MacAddress": MACS[name], "IPAddress": four, "GlobalIPv6Address": six}
+        name: {"NetworkID": name * 8, "MacAddress": MACS_OF[name], "IPAddress": four, "GlobalIPv6Address": six}
         for name, four, six in ends
     }
     return {"NetworkSettings": {"Networks": attached}}
@@ -36,11 +44,40 @@ WEB, DB = network("web", "fn-web"), network("db", "fn-db")
 BOTH = container(("web", "10.64.1.2", "fd00:1::2"), ("db", "10.64.2.2", ""))
 
 
+def found(elements: Elements) -> dict[tuple[str, str], frozenset[str]]:
+    """The sets that have elements."""
+    return {key: value for key, value in elements.items() if value}
+
+
 def test_each_address_is_accepted_on_the_other_bridge() -> None:
-    assert endpoint_elements([BOTH], [WEB, DB]) == {
-        4: {'"fn-web" . 02:42:0a:40:01:02 . 10.64.2.2', '"fn-db" . 02:42:0a:40:02:02 . 10.64.1.2'},
-        6: {'"fn-db" . 02:42:0a:40:02:02 . fd00:1::2'},
+    assert found(endpoint_elements([BOTH], [WEB, DB])) == {
+        ("ip", ENDPOINTS): {'"fn-web" . 02:42:0a:40:01:02 . 10.64.2.2', '"fn-db" . 02:42:0a:40:02:02 . 10.64.1.2'},
+        ("ip6", ENDPOINTS): {'"fn-db" . 02:42:0a:40:02:02 . fd00:1::2'},
     }
+
+
+def test_a_port_is_bound_to_the_addresses_of_its_container() -> None:
+    ports = [
+        Port("veth1", "fn-web", "02:42:0a:40:01:02"),
+        # another container has changed its MAC address, or the port is that of another bridge
+        Port("veth2", "fn-web", "02:42:0a:40:01:03"),
+        Port("veth3", "fn-db", "02:42:0a:40:01:02"),
+    ]
+    elements = found(endpoint_elements([BOTH], [WEB, DB], ports))
+    assert {name: value for (family, name), value in elements.items() if family == "bridge"} == {
+        PORTS: {'"veth1"'},
+        MACS: {'"veth1" . 02:42:0a:40:01:02'},
+        SOURCES[4]: {'"veth1" . 02:42:0a:40:01:02 . 10.64.1.2', '"veth1" . 02:42:0a:40:01:02 . 10.64.2.2'},
+        SOURCES[6]: {'"veth1" . 02:42:0a:40:01:02 . fd00:1::2'},
+        TARGETS: {'"veth1" . 0xfd000001000000000000000000000002'},
+    }
+
+
+def test_a_port_of_an_internal_network_has_its_own_addresses_only() -> None:
+    ports = [Port("veth1", "fn-db", MACS_OF["db"].lower())]
+    elements = found(endpoint_elements([BOTH], [WEB, network("db", "fn-db", Internal=True)], ports))
+    assert elements["bridge", SOURCES[4]] == {'"veth1" . 02:42:0a:40:02:02 . 10.64.2.2'}
+    assert ("ip", ENDPOINTS) not in elements
 
 
 @pytest.mark.parametrize(
@@ -64,15 +101,17 @@ def test_nothing_is_accepted(containers: list[t.Any], networks: list[t.Any]) -> 
 
 def test_bridges_without_a_name_of_their_own() -> None:
     elements = endpoint_elements([BOTH], [network("web", Name="bridge"), network("db", Options=None)])
-    assert elements[4] == {
+    assert elements["ip", ENDPOINTS] == {
         '"docker0" . 02:42:0a:40:01:02 . 10.64.2.2',
         '"br-dbdbdbdbdbdb" . 02:42:0a:40:02:02 . 10.64.1.2',
     }
 
 
-def test_the_commands_replace_all_elements() -> None:
-    elements = {4: frozenset(("b", "a")), 6: frozenset[str]()}
-    assert elements_text("ip fleetnet", 4, elements) == (
+def test_the_commands_replace_the_elements_of_the_sets_that_a_table_has() -> None:
+    elements = {**NO_ELEMENTS, ("ip", ENDPOINTS): frozenset(("b", "a")), ("bridge", PORTS): frozenset(("c",))}
+    block = "\n".join([*set_definitions("ip"), ""])
+    assert elements_text("ip fleetnet", block, elements) == (
         "flush set ip fleetnet endpoints\nadd element ip fleetnet endpoints { a, b }\n"
     )
-    assert elements_text("ip6 fleetnet", 6, elements) == "flush set ip6 fleetnet endpoints\n"
+    assert elements_text("ip6 fleetnet", block, elements) == "flush set ip6 fleetnet endpoints\n"
+    assert elements_text("ip fleetnet", "", elements) == ""

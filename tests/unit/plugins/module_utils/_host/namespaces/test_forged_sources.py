@@ -15,7 +15,12 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import elements_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
+    ENDPOINTS,
+    NO_ELEMENTS,
+    elements_text,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import table_blocks
 
 from . import packets
 from .bridges import FORGED, VERSIONS, Host, Trip, address, assert_dropped, datagram, open_flow, rules
@@ -72,15 +77,19 @@ def test_a_container_on_several_networks_answers_by_any_of_them(host: Host, vers
     """lab1 has an address of web as well, and its default route leads to the bridge of lab."""
     mac = host.mac("lab1").hex(":")
     element = f'"fn-lab" . {mac} . {address("web1", version)}'
-    elements = {4: frozenset[str](), 6: frozenset[str](), version: frozenset((element,))}
-    table = TABLES[version]
-    host.load(rules() + elements_text(table, version, elements))
+
+    def load(found: str) -> None:
+        table, text = TABLES[version], rules()
+        elements = {**NO_ELEMENTS, (table.split()[0], ENDPOINTS): frozenset((found,))}
+        host.load(text + elements_text(table, table_blocks(text)[table], elements))
+
+    load(element)
     packet = datagram(version, "web1", "db1")
     assert host.send("lab1", packet, "db1") == Trip(left=True, arrived=True)
     assert host.rules_that_dropped() == set()
     # the pair counts: another address, container or network is forged
     for other in (element.replace(mac, "02:00:00:00:00:01"), element.replace("fn-lab", "fn-web")):
-        host.load(rules() + elements_text(table, version, {**elements, version: frozenset((other,))}))
+        load(other)
         assert host.send("lab1", packet, "db1", limit=0.05) == Trip(left=True, arrived=False)
         assert host.rules_that_dropped() == FORGED
 

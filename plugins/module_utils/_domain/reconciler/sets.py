@@ -1,0 +1,57 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sets that the reconciler fills, in the tables of the policy. Pure.
+
+All names begin with ``endpoint``: what such a set contains is not part of the planned rules.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+PREFIX = "endpoint"
+# In the tables ip and ip6: interface, MAC address and source of containers on several networks.
+ENDPOINTS = "endpoints"
+# In the table bridge, by the port of a container: its MAC address, its addresses, and IPv6 addresses as numbers.
+PORTS = "endpoint_ports"
+MACS = "endpoint_macs"
+SOURCES = {4: "endpoint_sources", 6: "endpoint_sources_v6"}
+TARGETS = "endpoint_targets"
+
+_TYPES = {
+    ("ip", ENDPOINTS): "type ifname . ether_addr . ipv4_addr",
+    ("ip6", ENDPOINTS): "type ifname . ether_addr . ipv6_addr",
+    ("bridge", PORTS): "type ifname",
+    ("bridge", MACS): "type ifname . ether_addr",
+    ("bridge", SOURCES[4]): "type ifname . ether_addr . ipv4_addr",
+    ("bridge", SOURCES[6]): "type ifname . ether_addr . ipv6_addr",
+    # the target of a neighbor advertisement, which nft before 1.1 cannot name
+    ("bridge", TARGETS): "typeof iifname . @th,64,128",
+}
+
+# (family, set) -> its elements.
+Elements = t.Mapping[t.Tuple[str, str], t.FrozenSet[str]]
+
+NO_ELEMENTS: Elements = dict.fromkeys(_TYPES, frozenset())
+
+
+def set_definitions(family: str) -> list[str]:
+    """The definitions of a family's sets in a table."""
+    return [
+        line
+        for (own, name), kind in _TYPES.items()
+        if own == family
+        for line in (f"\tset {name} {{", f"\t\t{kind}", "\t}")
+    ]
+
+
+def elements_text(table: str, block: str, elements: Elements) -> str:
+    """The commands that replace the elements of the sets in a table (FAMILY NAME) with these contents."""
+    text = ""
+    for (family, name), found in elements.items():
+        if family == table.split()[0] and f"\tset {name} {{\n" in block:
+            text += f"flush set {table} {name}\n"
+            if found:
+                text += f"add element {table} {name} {{ {', '.join(sorted(found))} }}\n"
+    return text
