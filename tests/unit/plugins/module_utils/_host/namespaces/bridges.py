@@ -288,7 +288,7 @@ class Host:
             arriving = stack.enter_context(self.arrival(target))
             outgoing = stack.enter_context(self.raw(namespace, interface))
             outgoing.send(packets.frame(self.mac(namespace, interface), next_hop, packet(mark)))
-            return Trip(left=_seen(leaving, mark, 5), arrived=_seen(arriving, mark, limit))
+            return Trip(left=seen(leaving, mark, 5), arrived=seen(arriving, mark, limit))
 
     def send_itself(self, version: int, target: str, ports: tuple[int, int]) -> Trip:
         """Send a datagram from the host itself, with its underlay address as the source."""
@@ -298,7 +298,7 @@ class Host:
         with sender, self.arrival(target) as arriving:
             sender.bind((address("host", version), ports[0]))
             sender.sendto(mark, (address(target, version), ports[1]))
-            return Trip(left=True, arrived=_seen(arriving, mark, 5))
+            return Trip(left=True, arrived=seen(arriving, mark, 5))
 
 
 class Trip(t.NamedTuple):
@@ -308,7 +308,7 @@ class Trip(t.NamedTuple):
     arrived: bool
 
 
-def _seen(opened: socket.socket, data: bytes, limit: float) -> bool:
+def seen(opened: socket.socket, data: bytes, limit: float) -> bool:
     opened.settimeout(limit)
     try:
         while data not in opened.recv(4096):

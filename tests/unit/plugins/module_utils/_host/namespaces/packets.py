@@ -95,3 +95,15 @@ def fragments(datagram: bytes) -> tuple[bytes, bytes]:
 def frame(source: bytes, target: bytes, packet: bytes) -> bytes:
     """A packet in an Ethernet frame, between two MAC addresses."""
     return target + source + (b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet
+
+
+def arp_reply(mac: bytes, address: str, to: bytes, target: str) -> bytes:
+    """A frame that says which MAC address an IPv4 address has."""
+    claim = mac + ipaddress.ip_address(address).packed + to + ipaddress.ip_address(target).packed
+    return to + mac + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2) + claim
+
+
+def neighbor_advertisement(source: str, target: str, claimed: str, data: bytes) -> bytes:
+    """A packet that says that its sender has the address ``claimed``; ``data`` follows in an option."""
+    option = bytes([253, (len(data) + 2 + 7) // 8]) + data + bytes(-(len(data) + 2) % 8)
+    return icmp(source, target, (136, 0), 0x60 << 24, ipaddress.ip_address(claimed).packed + option)
