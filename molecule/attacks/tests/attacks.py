@@ -39,13 +39,14 @@ WORLD = {4: "198.51.100.1", 6: "2001:db8:1::1"}
 
 
 class Station(t.NamedTuple):
-    """A container: its host and name, the MAC addresses of it and of its bridge, and its addresses by IP version."""
+    """A container: its host and name, the MAC addresses of it and of its bridge, and its and its bridge's addresses by IP version."""
 
     host: str
     name: str
     mac: str
     gateway: str
     addresses: dict[int, str]
+    routers: dict[int, str]
 
 
 class Host(t.NamedTuple):
@@ -91,8 +92,12 @@ class Book:
         link: Packet | None = None,
         cut: int = 0,
         is_icmp_error: bool = False,
+        macs: tuple[str, str] | None = None,
     ) -> None:
-        """``cut``: the number of bytes in the first fragment."""
+        """``cut``: the number of bytes in the first fragment. ``macs`` are the source and the target of the frame.
+
+        By default these are the sender's and that of its bridge.
+        """
         number = next(self._numbers)
         station = self.host.stations[sender]
         # 8 bytes, so that each fragment that is more than a header contains it
@@ -100,7 +105,8 @@ class Book:
         packets = [load]
         if cut:
             packets = fragment(load, cut) if self.version == 4 else fragment6(load, cut)
-        ether = Ether(src=station.mac, dst=station.gateway)
+        source, target = macs or (station.mac, station.gateway)
+        ether = Ether(src=source, dst=target)
         if link:
             ether = ether / link
         self.attempts.append(
@@ -315,11 +321,14 @@ def _last(address: str) -> str:
     return ".".join([*address.split(".")[:3], "255"])
 
 
+# Of all packets of a test run.
+NUMBERS = itertools.count(1)
+
+
 def everything(hosts: t.Sequence[Host]) -> list[Attempt]:
     """The packets of all hosts, each with the next host as its other one."""
-    numbers = itertools.count(1)
     found: list[Attempt] = []
     for position, host in enumerate(hosts):
         for version in (4, 6):
-            found += attempts(version, host, hosts[(position + 1) % len(hosts)], numbers)
+            found += attempts(version, host, hosts[(position + 1) % len(hosts)], NUMBERS)
     return found

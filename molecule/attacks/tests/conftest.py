@@ -17,8 +17,10 @@ import typing as t
 import pytest
 
 from .attacks import Attempt, Host, Station, everything
+from .within_bridge import within_bridges
 
 HOSTS = ("h1", "h2", "h3")
+TABLE = pytest.StashKey[list["Result"]]()
 HERE = pathlib.Path(__file__).parent
 
 
@@ -57,6 +59,10 @@ class Recorder:
         assert self._process.wait(60) == 0
 
 
+def pytest_configure(config) -> None:
+    config.stash[TABLE] = []
+
+
 @pytest.fixture(scope="session")
 def on_host(inventory) -> t.Callable[..., list[str]]:
     """The command that runs a Python program on a host."""
@@ -85,14 +91,50 @@ def _stations(host: str, info: dict[str, t.Any]) -> dict[str, Station]:
         addresses = {version: endpoint[f"ipv{version}"] for version in (4, 6)}
         bare = {version: text.split("/")[0] for version, text in addresses.items() if text}
         name = container["name"]
-        found[name] = Station(host, name, endpoint["mac"], bridges[endpoint["network"]], bare)
+        routers = {4: endpoint["gateway"], 6: endpoint["ipv6_gateway"]}
+        found[name] = Station(host, name, endpoint["mac"], bridges[endpoint["network"]], bare, routers)
     return found
 
 
 @pytest.fixture(scope="module")
-def results(request, hosts, observed_fleet, on_host, wait_until) -> list[Result]:
+def results(request, hosts, send) -> list[Result]:
     """Every packet, sent once."""
-    attempts = everything(hosts)
+    found = [_result(each, places - _own_network(each)) for each, places in send(everything(hosts))]
+    request.config.stash[TABLE] += found
+    return found
+
+
+@pytest.fixture(scope="module")
+def results_within(request, hosts, send, inventory, results) -> list[Result]:  # noqa: ARG001 (sent before)
+    """Every packet within a bridge, sent once, with docker_fleet_isolate_spoofing."""
+    site = ["ansible-playbook", "--inventory", inventory, "fleetnet.docker.site"]
+
+    def apply(isolate: bool) -> None:
+        option = ["--extra-vars", json.dumps({"docker_fleet_isolate_spoofing": isolate})]
+        done = subprocess.run([*site, *option], text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stdout[-3000:]
+
+    apply(True)
+    try:
+        found = [_result(each, places) for each, places in send(within_bridges(hosts))]
+    finally:
+        apply(False)
+    request.config.stash[TABLE] += found
+    return found
+
+
+@pytest.fixture(scope="module")
+def send(observed_fleet, on_host, wait_until) -> t.Callable[[list[Attempt]], list[tuple[Attempt, set[str]]]]:
+    """Sends packets, host by host, and returns the places where each was seen."""
+    return lambda attempts: _send(attempts, observed_fleet, on_host, wait_until)
+
+
+def _send(
+    attempts: list[Attempt],
+    observed_fleet: t.Any,
+    on_host: t.Callable[..., list[str]],
+    wait_until: t.Callable[..., t.Any],
+) -> list[tuple[Attempt, set[str]]]:
     with contextlib.ExitStack() as stack:
         recorders = [Recorder(name, on_host(name, "recorder.py")) for name in HOSTS]
         for each in recorders:
@@ -111,22 +153,21 @@ def results(request, hosts, observed_fleet, on_host, wait_until) -> list[Result]
             )
             assert done.returncode == 0, done.stderr
             with contextlib.suppress(AssertionError):  # test_every_control_arrives fails, and the table shows the rest
-                for last in own[-2:]:
+                for last in [each for each in own if each.arrives is not None][-2:]:
                     wait_until(f"{last.name} arrives", lambda last=last: arrived(last), last.arrives.issubset)
-        found = [_result(each, arrived(each)) for each in attempts]
-    request.config.stash[TABLE] = found
-    return found
+        return [(each, arrived(each)) for each in attempts]
+
+
+def _own_network(attempt: Attempt) -> set[str]:
+    """The other container of the sender's network: it sees what its bridge floods."""
+    return {f"{attempt.sender.host}:neighbor"} if attempt.sender.name == "web" else set()
 
 
 def _result(attempt: Attempt, places: set[str]) -> Result:
-    """A container of the same network may see what its bridge floods; there is only one."""
     host = attempt.sender.host
     left = f"{host}:left" in places
     own = {f"{each}:left" for each in HOSTS} | {f"{host}:{attempt.sender.name}"}
     return Result(attempt, left, frozenset(places - own))
-
-
-TABLE = pytest.StashKey[list[Result]]()
 
 
 def pytest_terminal_summary(terminalreporter, config) -> None:

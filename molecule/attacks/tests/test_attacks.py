@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 
-def test_every_packet_leaves_its_container(results):
+def test_every_packet_leaves_its_container(results, results_within):
     """Otherwise its absence elsewhere would prove nothing."""
+    results = results + results_within
     assert [each.attempt.name for each in results if not each.left] == []
 
 
@@ -20,4 +21,13 @@ def test_every_control_arrives(results):
 def test_no_forged_packet_arrives(results):
     forged = [each for each in results if each.attempt.arrives is None]
     assert len(forged) >= 1000
+    assert {each.attempt.name: sorted(each.arrived) for each in forged if each.arrived} == {}
+
+
+def test_no_forged_packet_reaches_a_container_of_the_same_bridge(results_within):
+    """With docker_fleet_isolate_spoofing."""
+    controls = [each for each in results_within if each.attempt.arrives is not None]
+    assert {each.attempt.name for each in controls if not each.attempt.arrives <= each.arrived} == set()
+    forged = [each for each in results_within if each.attempt.arrives is None]
+    assert len(forged) >= 100
     assert {each.attempt.name: sorted(each.arrived) for each in forged if each.arrived} == {}
