@@ -39,7 +39,7 @@ WORLD = {4: "198.51.100.1", 6: "2001:db8:1::1"}
 
 
 class Station(t.NamedTuple):
-    """A container: its host and name, the MAC addresses of it and of its bridge, and its and its bridge's addresses by IP version."""
+    """A container: its host and name, the MAC and IP addresses of it and of its bridge (`gateway`, `routers`)."""
 
     host: str
     name: str
