@@ -112,7 +112,7 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, bridges: Bridge
         *set_definitions(ip),
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
-        f"\t\tiifname {quoted(bridges.values())} goto bound",
+        f"\t\t{from_bridges(bridges.values())} goto bound",
         f"\t\t{_UNNAMED} goto bound",
         f"\t\t{ip} saddr {fleet} {_FORGED}",
     ]
@@ -127,26 +127,29 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, bridges: Bridge
     return [*lines, "\t}", "\tchain bound {", *(f"\t\t{rule}" for rule in bound), "\t}"]
 
 
-def table_without_ipv6(bridges: t.Collection[str]) -> str:
-    """The IPv6 table of a fleet without IPv6: ``bridges`` of networks without a line to the host do not reach it.
+def from_bridges(bridges: t.Iterable[str]) -> str:
+    """The expression for packets from these bridges."""
+    return f"iifname {quoted(bridges)}"
 
-    A container can use link-local addresses in any case, and a bridge may have one.
+
+def table_without_ipv6(limited: t.Collection[str], closed: t.Sequence[str]) -> str:
+    """The IPv6 table of a fleet without IPv6: bridges of networks without a line to the host do not reach it.
+
+    A container can use link-local addresses in any case, and a bridge may have one. ``closed`` are further chains.
     """
-    if not bridges:
+    if not limited and not closed:
         return ""
     table = f"ip6 {TABLE}"
-    lines = [
-        f"add table {table}",
-        f"delete table {table}",
-        f"table {table} {{",
-        "\tchain input {",
-        "\t\ttype filter hook input priority filter - 2; policy accept;",
-        f"\t\t{NEIGHBOR_DISCOVERY} accept",
-        f'\t\tiifname {quoted(bridges)} counter drop comment "no IPv6"',
-        "\t}",
-        "}",
-    ]
-    return "\n".join(lines) + "\n"
+    lines = [f"add table {table}", f"delete table {table}", f"table {table} {{", *closed]
+    if limited:
+        lines += [
+            "\tchain input {",
+            "\t\ttype filter hook input priority filter - 2; policy accept;",
+            f"\t\t{NEIGHBOR_DISCOVERY} accept",
+            f'\t\t{from_bridges(limited)} counter drop comment "no IPv6"',
+            "\t}",
+        ]
+    return "\n".join([*lines, "}"]) + "\n"
 
 
 class NetworkBits(t.NamedTuple):

@@ -42,20 +42,30 @@ def parse_controller(address: str | None) -> str | None:
 def closed_targets(
     policy: Policy,
     family: Family,
-    fleet: str,
+    containers: t.Sequence[str],
     controller: str | None,
     match: t.Callable[[NetworkMatch, str], str],
     service: t.Callable[[PolicyLine], str],
 ) -> list[str]:
     """The lines of the chains of one IP version.
 
-    ``fleet`` are the addresses of the fleet's containers as an nftables expression, ``controller`` is the address of
-    the Ansible controller as the host sees it. ``match`` returns the expression for a network at an end (``saddr``),
-    ``service`` that for the protocol and ports of a line.
+    ``containers`` are expressions for packets from the fleet's containers, ``controller`` is the address of the Ansible
+    controller as the host sees it. ``match`` returns the expression for a network at an end (``saddr``), ``service``
+    that for the protocol and ports of a line.
     """
     lines: list[str] = []
     if policy.api_access:
-        lines += _api_chains(policy.api_access, family, fleet, controller)
+        ip = _ip(family)
+        hosts = f"{ip} saddr @hosts {ip} daddr @hosts" if family.hosts else ""
+        lines += _api_chains(policy.api_access, family.version, containers, hosts, controller)
+        if family.hosts:
+            # Packets that this host masquerades have its address on the other host, also those of unmanaged networks.
+            lines += [
+                "\tchain remote_api_forward {",
+                "\t\ttype filter hook forward priority filter - 2; policy accept;",
+                f"\t\t{ip} daddr @hosts tcp dport {policy.api_access.port} goto remote_api",
+                "\t}",
+            ]
     if policy.closes_metadata:
         target = single(*parse_address(CLOUD_METADATA[family.version]))
         accepts = [
@@ -73,23 +83,39 @@ def _ip(family: Family) -> str:
     return "ip" if family.version == 4 else "ip6"
 
 
-def _api_chains(access: ApiAccess, family: Family, fleet: str, controller: str | None) -> list[str]:
-    ip, blocks = _ip(family), access.blocks(family.version, controller)
+def closed_without_ipv6(policy: Policy, containers: t.Sequence[str], controller: str | None) -> list[str]:
+    """The same for IPv6 in a fleet without IPv6. ``containers`` are expressions for packets from them.
+
+    Containers reach their host by link-local addresses in any case.
+    """
+    lines: list[str] = []
+    if policy.api_access:
+        lines += _api_chains(policy.api_access, 6, containers, "", controller)
+    if policy.closes_metadata:
+        target = single(*parse_address(CLOUD_METADATA[6]))
+        lines += _metadata_chain(f"ip6 daddr != {target}", [])
+    return lines
+
+
+def _api_chains(
+    access: ApiAccess, version: int, containers: t.Sequence[str], hosts: str, controller: str | None
+) -> list[str]:
+    """``containers`` are expressions for packets from containers, ``hosts`` is one for packets from host to host."""
+    ip, blocks = "ip" if version == 4 else "ip6", access.blocks(version, controller)
     service = f"tcp dport {access.port}"
     lines = [
         "\tchain remote_api {",
         "\t\tct direction reply accept",
         # On its own host with its own address, on other hosts with the first address of its network.
-        f'\t\t{ip} saddr {fleet} counter drop comment "containers -> remote API"',
+        *(f'\t\t{each} counter drop comment "containers -> remote API"' for each in containers),
     ]
-    if HOSTS in access.sources and family.hosts:
+    if HOSTS in access.sources and hosts:
         # Only to addresses for which hosts do not masquerade the fleet's containers.
-        lines.append(f"\t\t{ip} saddr @hosts {ip} daddr @hosts accept")
+        lines.append(f"\t\t{hosts} accept")
     if blocks:
         lines.append(f"\t\t{ip} saddr {prefix_set(blocks)} accept")
     if WORLD in access.sources:
-        # A link-local address may be that of a container.
-        lines.append("\t\tip6 saddr != fe80::/10 accept" if ip == "ip6" else "\t\taccept")
+        lines.append("\t\taccept")
     lines += [
         '\t\tcounter drop comment "not declared: -> remote API"',
         "\t}",
@@ -98,14 +124,6 @@ def _api_chains(access: ApiAccess, family: Family, fleet: str, controller: str |
         f'\t\tiifname != "lo" {service} goto remote_api',
         "\t}",
     ]
-    if family.hosts:
-        # Packets that this host masquerades have its address on the other host, also those of unmanaged networks.
-        lines += [
-            "\tchain remote_api_forward {",
-            "\t\ttype filter hook forward priority filter - 2; policy accept;",
-            f"\t\t{ip} daddr @hosts {service} goto remote_api",
-            "\t}",
-        ]
     return lines
 
 

@@ -25,9 +25,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     Local,
+    from_bridges,
     table_without_ipv6,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.bridge_table import bridge_table
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_without_ipv6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
     FORWARD_CHAIN,
@@ -56,6 +58,7 @@ class EngineFirewall:
     firewall: str = "iptables"
     forward_drops: tuple[int, ...] = ()
     forwarding_off: tuple[int, ...] = ()
+    host_has_ipv6: bool = True
 
 
 # dockerd enables forwarding, but not with ip-forward off or the nftables backend.
@@ -84,9 +87,10 @@ def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Rules
     """Compile the policy for one host. Raises Unsupported if the engine does not support the policy."""
     _check(policy, engine)
     tables = [Table(policy, family, local).text() for family in policy.families]
-    if all(family.version != 6 for family in policy.families):
+    if engine.host_has_ipv6 and all(family.version != 6 for family in policy.families):
         limited = policy.limited.get(TO_HOST, frozenset())
-        tables.append(table_without_ipv6([bridge for name, bridge in local.bridges.items() if name in limited]))
+        closed = closed_without_ipv6(policy, [from_bridges(local.bridges.values())], local.controller)
+        tables.append(table_without_ipv6([bridge for name, bridge in local.bridges.items() if name in limited], closed))
     if policy.isolates_spoofing:
         tables.append(bridge_table())
     accepts = {family.version: _iptables(policy, family, engine) for family in policy.families}

@@ -27,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     Local,
     NetworkBits,
     error_chains,
+    from_bridges,
     isolation,
     source_chains,
 )
@@ -91,11 +92,16 @@ class Table:
             "\tchain allowed {",
             f"\t\tmeta mark set meta mark or {MARK:#x} accept",
             "\t}",
-            *closed_targets(policy, family, self._fleet, self._local.controller, self._match, self._service),
+            *closed_targets(policy, family, self._containers(), self._local.controller, self._match, self._service),
             *self._postrouting(),
             "}",
         ]
         return "\n".join(lines) + "\n"
+
+    def _containers(self) -> list[str]:
+        """Expressions for packets from the fleet's containers, which may have link-local addresses."""
+        fleet = f"{self._ip} saddr {self._fleet}"
+        return [fleet] if self._family.version == 4 else [fleet, from_bridges(self._local.bridges.values())]
 
     # --- chains at the hooks ------------------------------------------------------------------------------------------
 

@@ -66,6 +66,7 @@ def read_firewall(task: Task) -> compiler.EngineFirewall:
         forwarding_off=tuple(
             version for version, on in ((4, forwarding["ipv4"]), (6, forwarding["ipv6"])) if on is False
         ),
+        host_has_ipv6=forwarding["ipv6"] is not None,
     )
 
 

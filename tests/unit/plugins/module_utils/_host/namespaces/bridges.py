@@ -103,11 +103,11 @@ _SWITCHES = {
 
 
 @functools.cache
-def rules(ipv6: bool = True) -> str:
-    """The rules of the host, as compiled from a declaration, with or without IPv6."""
+def rules(ipv6: bool = True, **more: str) -> str:
+    """The rules of the host, as compiled from a declaration, with or without IPv6. ``more`` is declared as well."""
     hosts = {f"h{n}": {"ansible_host": f"198.18.0.{n}", "underlay_address_v6": f"fd00::{n}"} for n in (1, 2, 3)}
     fleet = FLEET if ipv6 else {key: value for key, value in FLEET.items() if key not in ("supernet_v6", "policy")}
-    plan = plan_of(fleet, hosts)
+    plan = plan_of({**fleet, **more}, hosts)
     host = plan.hosts[0]
     item = host_slice(plan, host)
     assert (item["block"], item.get("block_v6")) == ("10.64.0.0/20", "fd00:64::/56" if ipv6 else None)

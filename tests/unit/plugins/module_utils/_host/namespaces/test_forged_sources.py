@@ -10,6 +10,7 @@ Each is seen leaving its sender, arrives without the rules, and is dropped by th
 from __future__ import annotations
 
 import secrets
+import struct
 import typing as t
 
 import pytest
@@ -23,7 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import table_blocks
 
 from . import packets
-from .bridges import FORGED, VERSIONS, Host, Trip, address, assert_dropped, datagram, open_flow, rules
+from .bridges import BRIDGES, FORGED, VERSIONS, Host, Trip, address, assert_dropped, datagram, open_flow, rules
 
 # --- sources of bridges -----------------------------------------------------------------------------------------------
 
@@ -249,3 +250,26 @@ def test_the_host_reaches_its_own_addresses_and_containers(ruled: Host, version:
     for target in (address("web1", version), address("host", version), gateway):
         ruled.assert_answers("host", target)
     assert not ruled.rules_that_dropped()
+
+
+def tcp(source: str, target: str, port: int) -> t.Callable[[bytes], bytes]:
+    """A segment with a wrong checksum, which no rule looks at."""
+    header = struct.pack("!HHIIBBHHH", 4000, port, 1, 0, 5 << 4, 2, 1000, 0, 0)
+    return lambda mark: packets.other(source, target, 6, header + mark)
+
+
+@pytest.mark.parametrize("ipv6", [True, False], ids=["", "fleet without IPv6"])
+@pytest.mark.parametrize("sender", ["web1", "inner1"])
+def test_a_container_reaches_the_remote_api_from_no_link_local_address(host: Host, sender: str, ipv6: bool) -> None:
+    ends = host.link_local(sender), host.link_local("host", BRIDGES[sender])
+    host.load(rules(ipv6=ipv6))
+    for port in (2375, 2376):
+        assert host.send(sender, tcp(*ends, port), "host6", limit=0.05).left
+        assert host.rules_that_dropped() == ({"containers -> remote API"} if port == 2376 else set())
+
+
+@pytest.mark.parametrize("ipv6", [True, False], ids=["", "fleet without IPv6"])
+def test_closed_metadata_is_closed_in_both_versions(host: Host, ipv6: bool) -> None:
+    host.load(rules(ipv6=ipv6, cloud_metadata="closed"))
+    assert host.send("other1", tcp(address("other1", 6), "fd00:ec2::254", 80), "world", limit=0.05).left
+    assert host.rules_that_dropped() == {"closed: cloud metadata"}
