@@ -21,12 +21,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.state import state_warnings
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import read_forwarding
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.reconciler import reconciler_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import read_forward_drops
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.installation import read_state
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {
@@ -100,6 +102,8 @@ def apply(task: Task) -> Result:
     plan = plan_files(desired, part.observe(desired))
     if not task.check_mode and plan.changed:
         part.execute(plan)
+    for warning in state_warnings(read_state()):
+        task.warn(warning)
     rules = desired[names.NFT_FILE]
     return {
         "changed": plan.changed,

@@ -36,13 +36,18 @@ def planned_reconciler(docker_host: str | None) -> ReconcilerFiles:
     return reconciler_files({name: _source(f"{PACKAGE}.{name}") for name in MODULES}, python, engine)
 
 
-def running_version() -> str | None:
-    """The version of the reconciler that runs, or None."""
+def read_state() -> dict[str, t.Any]:
+    """What the reconciler that runs writes about itself; empty without one."""
     try:
         with open(STATE, encoding="utf-8") as file:
-            return str(json.load(file)["version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+            return dict(json.load(file))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def running_version() -> str | None:
+    """The version of the reconciler that runs, or None."""
+    return read_state().get("version")
 
 
 def _source(module: str) -> str:
