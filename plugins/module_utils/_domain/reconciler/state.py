@@ -26,8 +26,8 @@ def state_warnings(state: t.Mapping[str, t.Any]) -> list[str]:
     for name, part in sorted((state.get("parts") or {}).items()):
         if part.get("pause"):
             found.append(
-                f"{RECONCILER_UNIT}: another program undoes its repairs of the {name} ({part['repairs']} so far, the last "
-                f"of: {_sentences(part['last'])}). Find the program that does so, and stop it. {_JOURNAL}"
+                f"{RECONCILER_UNIT}: another program undoes its repairs of the {name} ({part['repairs']} so far, the "
+                f"last of: {_sentences(part['last'])}). Find that program, and stop it. {_JOURNAL}"
             )
     return found
 
