@@ -28,6 +28,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     from_bridges,
     table_without_ipv6,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import outside_blocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.bridge_table import bridge_table
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_without_ipv6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
@@ -37,11 +38,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
     RAW_CHAIN,
     TABLE,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_table import (
-    Table,
-    outside_blocks,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_table import Table
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import TO_HOST, Family, Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_chains import (
+    published_chains,
+    sources_without_ipv6,
+)
 
 NFTABLES_SINCE = (29, 0, 0)
 
@@ -89,7 +91,10 @@ def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Rules
     tables = [Table(policy, family, local).text() for family in policy.families]
     if engine.host_has_ipv6 and all(family.version != 6 for family in policy.families):
         limited = policy.limited.get(TO_HOST, frozenset())
-        closed = closed_without_ipv6(policy, [from_bridges(local.bridges.values())], local.controller)
+        closed = [
+            *published_chains(policy, sources_without_ipv6(policy), local.bridges),
+            *closed_without_ipv6(policy, [from_bridges(local.bridges.values())], local.controller),
+        ]
         tables.append(table_without_ipv6([bridge for name, bridge in local.bridges.items() if name in limited], closed))
     if policy.isolates_spoofing:
         tables.append(bridge_table())

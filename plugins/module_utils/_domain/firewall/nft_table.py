@@ -31,6 +31,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     isolation,
     source_chains,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import (
+    named_blocks,
+    outside_blocks,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_targets
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import source_rules
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
@@ -50,6 +54,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
     Family,
     NetworkMatch,
     Policy,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_chains import (
+    Sources,
+    published_chains,
 )
 
 
@@ -92,6 +100,7 @@ class Table:
             "\tchain allowed {",
             f"\t\tmeta mark set meta mark or {MARK:#x} accept",
             "\t}",
+            *published_chains(policy, self._sources(), self._local.bridges),
             *closed_targets(policy, family, self._containers(), self._local.controller, self._match, self._service),
             *self._postrouting(),
             "}",
@@ -102,6 +111,13 @@ class Table:
         """Expressions for packets from the fleet's containers, which may have link-local addresses."""
         fleet = f"{self._ip} saddr {self._fleet}"
         return [fleet] if self._family.version == 4 else [fleet, from_bridges(self._local.bridges.values())]
+
+    def _sources(self) -> Sources:
+        """How sources of connections to published ports are matched."""
+        ip, version = self._ip, self._family.version
+        networks = {name: self._match(member, "saddr") for name, member in self._family.members.items()}
+        blocks = {str(block): f"{ip} saddr {block}" for block in named_blocks(self._policy, version)}
+        return Sources(version, f"{ip} saddr {self._fleet}", networks, blocks)
 
     # --- chains at the hooks ------------------------------------------------------------------------------------------
 
@@ -366,16 +382,6 @@ class Table:
         if not line.ports:
             return f"meta l4proto {self._protocol(line.protocol)} "
         return f"{line.protocol} dport {{ {', '.join(port_range(ports) for ports in line.ports)} }} "
-
-
-def outside_blocks(policy: Policy, version: int, sources_only: bool = False) -> list[Prefix]:
-    """The blocks of outside addresses in policy lines, sorted, without duplicates and blocks inside of others."""
-    ends = {end for line in policy.lines for end in (line.sources if sources_only else (*line.sources, *line.targets))}
-    found: list[Prefix] = []
-    for block in sorted(Prefix.parse(end) for end in ends if is_block(end)):
-        if block.version == version and not (found and found[-1].contains(block)):
-            found.append(block)
-    return found
 
 
 def _unpublished(match: str) -> str:

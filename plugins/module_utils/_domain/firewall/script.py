@@ -53,7 +53,7 @@ without_owner() {
     awk '
         /^table / { sub(/ # progname .*/, "") }
         /^\tflags / || /^$/ { next }
-        /^\tset / { filled = index($2, "@ENDPOINT@") == 1 }
+        /^\t(set|map) / { filled = index($2, "@ENDPOINT@") == 1 }
         filled && /^\t\telements = / { elements = 1 }
         !elements { print }
         /}$/ { elements = 0 }'

@@ -30,6 +30,7 @@ MODULES = (
     "_domain.reconciler.events",
     "_domain.reconciler.names",
     "_domain.reconciler.ports",
+    "_domain.reconciler.published",
     "_domain.reconciler.schedule",
     "_domain.reconciler.sets",
     "_domain.reconciler.tables",

@@ -17,6 +17,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_
     interface_name_problem,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import Port
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.published import (
+    PublishedPort,
+    services_of,
+    verdicts,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
     ENDPOINTS,
     MACS,
@@ -32,6 +37,7 @@ _VERSIONS = {
     4: ("ip", socket.AF_INET, "IPAddress"),
     6: ("ip6", socket.AF_INET6, "GlobalIPv6Address"),
 }
+_ANY = {4: "0.0.0.0", 6: "::"}
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
 
 Json = t.Dict[str, t.Any]
@@ -43,7 +49,7 @@ class _Bridge(t.NamedTuple):
 
 
 class _End(t.NamedTuple):
-    """An end of a container at a bridge. ``addresses`` by IP version."""
+    """An end of a container at a bridge. ``addresses`` by IP version. The first of all ends has the default route."""
 
     bridge: _Bridge
     mac: str
@@ -78,6 +84,41 @@ def endpoint_elements(
     return {key: frozenset(elements) for key, elements in found.items()}
 
 
+def published_ports(containers: t.Iterable[Json], networks: t.Iterable[Json]) -> list[PublishedPort]:
+    """The published ports of running containers. The engine forwards them to the end with the default route."""
+    bridges = {each["Id"]: bridge for each in networks for bridge in [_bridge(each)] if bridge is not None}
+    found = []
+    for container in containers:
+        end = next((end for end in _ends(container, bridges) if not end.bridge.internal), None)
+        for port in container.get("Ports") or () if end else ():
+            address = str(port.get("IP") or "")
+            for version, (_family, number, _key) in _VERSIONS.items():
+                everywhere = address in ("", _ANY[version])
+                if port.get("PublicPort") and (everywhere or _is_address(number, address)):
+                    where, bridge = "" if everywhere else address, t.cast(_End, end).bridge.name
+                    numbers = int(port["PublicPort"]), bridge, int(port["PrivatePort"])
+                    found.append(PublishedPort(version, where, str(port["Type"]), *numbers))
+    return found
+
+
+def all_elements(
+    containers: t.Sequence[Json],
+    networks: t.Sequence[Json],
+    ports: t.Collection[Port],
+    blocks: t.Mapping[str, str],
+) -> Elements:
+    """The elements of all sets and maps for these tables (contents by FAMILY NAME)."""
+    found = dict(endpoint_elements(containers, networks, ports))
+    published = published_ports(containers, networks)
+    for version, (family, _number, _key) in _VERSIONS.items():
+        services = [
+            each for table, block in blocks.items() if table.split()[0] == family for each in services_of(block)
+        ]
+        for name, elements in verdicts(version, services, published).items():
+            found[family, name] = elements
+    return found
+
+
 def _add_port(found: t.Mapping[tuple[str, str], set[str]], port: str, mac: str, ends: t.Iterable[_End]) -> None:
     found["bridge", PORTS].add(f'"{port}"')
     found["bridge", MACS].add(f'"{port}" . {mac}')
@@ -92,7 +133,8 @@ def _add_port(found: t.Mapping[tuple[str, str], set[str]], port: str, mac: str, 
 def _ends(container: Json, bridges: t.Mapping[str, _Bridge]) -> list[_End]:
     attached = (container.get("NetworkSettings") or {}).get("Networks") or {}
     found = []
-    for end in attached.values():
+    # the order in which the engine chooses the default route
+    for _name, end in sorted(attached.items(), key=lambda item: (-(item[1].get("GwPriority") or 0), item[0])):
         bridge, mac = bridges.get(end.get("NetworkID")), str(end.get("MacAddress") or "").lower()
         if bridge is not None and _MAC.match(mac):
             texts = {version: str(end.get(key) or "") for version, (_family, _number, key) in _VERSIONS.items()}

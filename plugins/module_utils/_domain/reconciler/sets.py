@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sets that the reconciler fills, in the tables of the policy. Pure.
+"""The sets and maps that the reconciler fills, in the tables of the policy. Pure.
 
 All names begin with ``endpoint``: what such a set contains is not part of the planned rules.
 """
@@ -29,20 +29,38 @@ _TYPES = {
     # the target of a neighbor advertisement, which nft before 1.1 cannot name
     ("bridge", TARGETS): "typeof iifname . @th,64,128",
 }
+# In the tables ip and ip6: the chain for a published port, at all addresses of the host and at one.
+PUBLISHED = "endpoint_published"
+PUBLISHED_AT = "endpoint_published_at"
+_MAPS = {
+    ("ip", PUBLISHED): "type inet_proto . inet_service : verdict",
+    ("ip", PUBLISHED_AT): "type ipv4_addr . inet_proto . inet_service : verdict",
+    ("ip6", PUBLISHED): "type inet_proto . inet_service : verdict",
+    ("ip6", PUBLISHED_AT): "type ipv6_addr . inet_proto . inet_service : verdict",
+}
 
-# (family, set) -> its elements.
+# (family, set or map) -> its elements.
 Elements = t.Mapping[t.Tuple[str, str], t.FrozenSet[str]]
 
-NO_ELEMENTS: Elements = dict.fromkeys(_TYPES, frozenset())
+NO_ELEMENTS: Elements = dict.fromkeys((*_TYPES, *_MAPS), frozenset())
 
 
 def set_definitions(family: str) -> list[str]:
     """The definitions of a family's sets in a table."""
+    return _definitions("set", family, _TYPES)
+
+
+def map_definitions(family: str) -> list[str]:
+    """The definitions of a family's maps in a table."""
+    return _definitions("map", family, _MAPS)
+
+
+def _definitions(word: str, family: str, types: t.Mapping[tuple[str, str], str]) -> list[str]:
     return [
         line
-        for (own, name), kind in _TYPES.items()
+        for (own, name), kind in types.items()
         if own == family
-        for line in (f"\tset {name} {{", f"\t\t{kind}", "\t}")
+        for line in (f"\t{word} {name} {{", f"\t\t{kind}", "\t}")
     ]
 
 
@@ -50,8 +68,9 @@ def elements_text(table: str, block: str, elements: Elements) -> str:
     """The commands that replace the elements of the sets in a table (FAMILY NAME) with these contents."""
     text = ""
     for (family, name), found in elements.items():
-        if family == table.split()[0] and f"\tset {name} {{\n" in block:
-            text += f"flush set {table} {name}\n"
+        word = "map" if (family, name) in _MAPS else "set"
+        if family == table.split()[0] and f"\t{word} {name} {{\n" in block:
+            text += f"flush {word} {table} {name}\n"
             if found:
                 text += f"add element {table} {name} {{ {', '.join(sorted(found))} }}\n"
     return text

@@ -29,16 +29,17 @@ class Nft(t.Protocol):
 
 
 class OwnedTables:
-    """The tables of a file, and the elements of their sets.
+    """The tables of a file, and the elements of their sets, which ``derive`` returns for the contents of tables.
 
     ``ownership`` are the flags that the tables have: "owner,persist", "owner" or "". None if no table was loaded.
     """
 
-    def __init__(self, nft: Nft, path: str) -> None:
+    def __init__(self, nft: Nft, path: str, derive: t.Callable[[t.Mapping[str, str]], Elements]) -> None:
         self.ownership: str | None = None
         self._nft = nft
         self._path = path
         self._loaded: dict[str, str] = {}
+        self._derive = derive
         self._elements = NO_ELEMENTS
 
     def load(self) -> None:
@@ -51,16 +52,12 @@ class OwnedTables:
             self._replace(self._read(), ("",))
         self.ownership, self._loaded = None, {}
 
-    def set_elements(self, elements: Elements) -> None:
+    def refresh(self) -> None:
         """Set the elements of the sets that the loaded tables have. Raises NftablesError."""
-        if elements == self._elements:
-            return
-        before, self._elements = self._elements, elements
-        try:
-            self._nft.run(self._elements_text(self._loaded))
-        except NftablesError:
-            self._elements = before
-            raise
+        elements = self._derive(self._loaded)
+        if elements != self._elements:
+            self._nft.run(_elements_text(self._loaded, elements))
+            self._elements = elements
 
     def loaded(self, table: str) -> bool:
         """Whether a table (FAMILY NAME) was loaded."""
@@ -77,16 +74,16 @@ class OwnedTables:
         """Try ``flags`` in order. An error of all is about the text, and that of the last one is raised."""
         tables = table_blocks(text)
         removed = "".join(f"delete table {table}\n" for table in self._loaded if table not in tables)
-        present = self._present(tables)
+        present, elements = self._present(tables), self._derive(tables)
         for each in flags:
             try:
-                self._nft.run(removed + owned_text(text, each, present) + self._elements_text(tables))
+                self._nft.run(removed + owned_text(text, each, present) + _elements_text(tables, elements))
             except NftablesError:  # noqa: PERF203 (three rounds)
                 if each == flags[-1]:
                     raise
             else:
                 self.ownership = each if tables else None
-                self._loaded = tables
+                self._loaded, self._elements = tables, elements
                 return
 
     def _present(self, tables: t.Iterable[str]) -> dict[str, str]:
@@ -99,5 +96,6 @@ class OwnedTables:
             found[table] = ownership(listed.get(table, ""))
         return found
 
-    def _elements_text(self, tables: t.Mapping[str, str]) -> str:
-        return "".join(elements_text(table, block, self._elements) for table, block in tables.items())
+
+def _elements_text(tables: t.Mapping[str, str], elements: Elements) -> str:
+    return "".join(elements_text(table, block, elements) for table, block in tables.items())

@@ -23,9 +23,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink im
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler import events
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
     Json,
-    endpoint_elements,
+    all_elements,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import Port
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.schedule import Schedule
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import Elements
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.checks import Check, scripts
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import Control, notify_systemd
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_watch import EngineWatch
@@ -76,8 +78,10 @@ class Reconciler:
         self._schedules: dict[str, Schedule] = {}
         self._checks: dict[str, Check] = {}
         self._last: dict[str, list[str]] = {}
-        self._engine = EngineWatch(settings.engine, settings.pid_file, self._selector, self._set_elements)
+        self._engine = EngineWatch(settings.engine, settings.pid_file, self._selector, self._set_lists)
         self._standby: Standby | None = None
+        self._lists: tuple[t.Sequence[Json], t.Sequence[Json]] = ((), ())
+        self._ports: list[Port] = []
         self._saved = ""
 
     def run(self) -> None:
@@ -152,7 +156,7 @@ class Reconciler:
         """Load the tables; return the error, which is also in the state."""
         try:
             if self._tables is None:
-                self._tables = OwnedTables(Nftables(), self._settings.tables)
+                self._tables = OwnedTables(Nftables(), self._settings.tables, self._elements)
             self._tables.load()
             self._engine.due = 0.0  # the tables may have other sets
             self._error = None
@@ -170,12 +174,16 @@ class Reconciler:
             descriptors = [*opened, self._selector.fileno(), self._wake[1].fileno()]
             self._standby = Standby(self._settings.standby, self._release_tables, descriptors)
 
-    def _set_elements(self, containers: t.Sequence[Json], networks: t.Sequence[Json]) -> None:
+    def _elements(self, blocks: t.Mapping[str, str]) -> Elements:
+        return all_elements(*self._lists, self._ports, blocks)
+
+    def _set_lists(self, containers: t.Sequence[Json], networks: t.Sequence[Json]) -> None:
         if self._tables is None:
             return
+        self._lists = (containers, networks)
+        self._ports = read_ports() if self._tables.loaded(BRIDGE_TABLE) else []
         try:
-            ports = read_ports() if self._tables.loaded(BRIDGE_TABLE) else []
-            self._tables.set_elements(endpoint_elements(containers, networks, ports))
+            self._tables.refresh()
         except NftablesError as error:
             self._error = str(error)
             sys.stderr.write(f"{self._settings.tables}: {error}\n")
