@@ -39,7 +39,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.sys
     require_systemd,
     unit_states,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.installation import running_version
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.state_file import running_version
 
 
 def kernel_differences(commands: Commands, part: Part) -> list[Difference]:

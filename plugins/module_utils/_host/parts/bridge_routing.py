@@ -28,7 +28,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.surv
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.reconciler import reconciler_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import read_forward_drops
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.installation import read_state
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.state_file import read_state
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {

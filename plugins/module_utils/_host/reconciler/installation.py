@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The reconciler as it is to be installed on this host, and the one that runs."""
+"""The reconciler as it is to be installed on this host."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import sys
 import typing as t
@@ -19,7 +18,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     ReconcilerFiles,
     reconciler_files,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.names import STATE
 
 if t.TYPE_CHECKING:  # so that Ansible ships it, with what it imports, to the host
     from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler import main  # noqa: F401
@@ -34,20 +32,6 @@ def planned_reconciler(docker_host: str | None) -> ReconcilerFiles:
     engine = docker_host[len(_UNIX) :] if docker_host and docker_host.startswith(_UNIX) else _ENGINE
     python = _PYTHON if os.access(_PYTHON, os.X_OK) else sys.executable
     return reconciler_files({name: _source(f"{PACKAGE}.{name}") for name in MODULES}, python, engine)
-
-
-def read_state() -> dict[str, t.Any]:
-    """What the reconciler that runs writes about itself; empty without one."""
-    try:
-        with open(STATE, encoding="utf-8") as file:
-            return dict(json.load(file))
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
-def running_version() -> str | None:
-    """The version of the reconciler that runs, or None."""
-    return read_state().get("version")
 
 
 def _source(module: str) -> str:

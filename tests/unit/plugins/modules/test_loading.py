@@ -34,20 +34,21 @@ class Shipped(t.NamedTuple):
     never: tuple[str, ...]
 
 
-# host_slice applies all parts of a host, so it ships the compiler, networks, daemon and routes.
+# host_slice applies all parts of a host, so it ships the compiler, networks, daemon and routes. bridge_routing and
+# host_routes install the reconciler.
 SHIPPED = {
-    "bridge_routing": Shipped(49, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
-    "default_bridge": Shipped(39, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
-    "host_routes": Shipped(25, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
-    "host_slice": Shipped(98, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "bridge_routing": Shipped(76, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
+    "default_bridge": Shipped(40, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
+    "host_routes": Shipped(49, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
+    "host_slice": Shipped(125, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
     "network_endpoint": Shipped(36, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
-        31, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
+        32, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
-    "networks": Shipped(41, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
-    "packet_trace": Shipped(35, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
-    "probe_observer": Shipped(23, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
-    "reachability_info": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
+    "networks": Shipped(42, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "packet_trace": Shipped(39, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
+    "probe_observer": Shipped(25, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
+    "reachability_info": Shipped(29, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
     "remote_api": Shipped(39, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 
