@@ -123,21 +123,6 @@ def test_routes_are_applied_after_the_firewall():
     assert FIREWALL_PART.service in after.split()
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Run a part's script with shell functions instead of the host's programs, and files in a temporary folder."""
-
-    def run(part, script, programs, option):
-        text = part_files(part, script)[part.script].text
-        for folder in ("/etc/fleetnet", "/var/lib/fleetnet", "/run/fleetnet"):
-            text = text.replace(folder, str(tmp_path))
-        text = text.replace("set -u\n", f"set -u\n{programs}\n", 1)
-        text = text.replace("PATH=", f"PATH={tmp_path}:", 1)  # for names that no function can have
-        return subprocess.run(["sh", "-s", "--", option], input=text, text=True, capture_output=True, check=False)
-
-    return run
-
-
 IP = """
 ip() { [ "$1" = -6 ] || printf '%s\\n' '10.64.32.0/20 via 192.0.2.9 dev eth0 ' 'blackhole 10.79.0.0/20 ' \\
     '10.64.48.0/20 via 192.0.2.4 dev eth0 '; }
