@@ -32,6 +32,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.c
     EngineFirewall,
     compile_rules,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import host_slice
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
@@ -105,17 +106,22 @@ _SWITCHES = {
 @functools.cache
 def rules(ipv6: bool = True, **more: str) -> str:
     """The rules of the host, as compiled from a declaration, with or without IPv6. ``more`` is declared as well."""
-    hosts = {f"h{n}": {"ansible_host": f"198.18.0.{n}", "underlay_address_v6": f"fd00::{n}"} for n in (1, 2, 3)}
     fleet = FLEET if ipv6 else {key: value for key, value in FLEET.items() if key not in ("supernet_v6", "policy")}
-    plan = plan_of({**fleet, **more}, hosts)
+    return compiled({**fleet, **more})[1]
+
+
+def compiled(fleet: dict[str, t.Any]) -> tuple[Policy, str]:
+    """The policy of a declaration, and the rules of the host."""
+    hosts = {f"h{n}": {"ansible_host": f"198.18.0.{n}", "underlay_address_v6": f"fd00::{n}"} for n in (1, 2, 3)}
+    plan = plan_of(fleet, hosts)
     host = plan.hosts[0]
     item = host_slice(plan, host)
-    assert (item["block"], item.get("block_v6")) == ("10.64.0.0/20", "fd00:64::/56" if ipv6 else None)
+    assert (item["block"], item.get("block_v6")) == ("10.64.0.0/20", "fd00:64::/56" if "supernet_v6" in fleet else None)
     bridges = {each["name"]: each["bridge_name"] for each in item["networks"]}
     own = [subnet for network, subnet in plan.networks_of(host) if network.routed]
     internal = [bridges[each["name"]] for each in item["networks"] if each["internal"]]
     local = Local(own, parse_bridges("bridges", bridges), internal)
-    return compile_rules(plan.policy, local, EngineFirewall((28, 5, 2))).nft
+    return plan.policy, compile_rules(plan.policy, local, EngineFirewall((28, 5, 2))).nft
 
 
 def run(*arguments: str, text: str = "") -> str:

@@ -11,7 +11,7 @@ import struct
 import typing as t
 
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007 (evaluated on old Pythons)
-UDP, ICMP, ICMP6 = 17, 1, 58
+TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 
 
 def _checksum(data: bytes) -> int:
@@ -40,6 +40,13 @@ def udp(source: str, target: str, source_port: int, port: int, data: bytes) -> b
     first, second = ipaddress.ip_address(source), ipaddress.ip_address(target)
     datagram = struct.pack("!HHHH", source_port, port, 8 + len(data), 0) + data
     return _packet(first, second, UDP, _with_checksum(first, second, UDP, datagram, 6))
+
+
+def tcp(source: str, target: str, source_port: int, port: int, data: bytes, flags: int = 2) -> bytes:
+    """A segment; a SYN by default."""
+    first, second = ipaddress.ip_address(source), ipaddress.ip_address(target)
+    segment = struct.pack("!HHIIBBHHH", source_port, port, 1, 1 if flags & 16 else 0, 5 << 4, flags, 64000, 0, 0) + data
+    return _packet(first, second, TCP, _with_checksum(first, second, TCP, segment, 16))
 
 
 def icmp(source: str, target: str, kind: tuple[int, int], rest: int, data: bytes) -> bytes:
