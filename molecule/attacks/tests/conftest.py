@@ -135,15 +135,16 @@ def _send(
     on_host: t.Callable[..., list[str]],
     wait_until: t.Callable[..., t.Any],
 ) -> list[tuple[Attempt, set[str]]]:
+    recorders: list[Recorder] = []
+
+    def arrived(attempt: Attempt) -> set[str]:
+        sightings = set().union(*(each.seen.get(attempt.number, set()) for each in recorders))
+        return {place for place, is_icmp_error in sightings if is_icmp_error == attempt.is_icmp_error}
+
     with contextlib.ExitStack() as stack:
-        recorders = [Recorder(name, on_host(name, "recorder.py")) for name in HOSTS]
-        for each in recorders:
-            stack.callback(each.stop)
-
-        def arrived(attempt: Attempt) -> set[str]:
-            sightings = set().union(*(each.seen.get(attempt.number, set()) for each in recorders))
-            return {place for place, is_icmp_error in sightings if is_icmp_error == attempt.is_icmp_error}
-
+        for name in HOSTS:
+            recorders.append(Recorder(name, on_host(name, "recorder.py")))
+            stack.callback(recorders[-1].stop)
         for host in HOSTS:
             pids = {entry["name"]: entry["pid"] for entry in observed_fleet.host(host).info["containers"]}
             own = [each for each in attempts if each.sender.host == host]
@@ -155,7 +156,8 @@ def _send(
             with contextlib.suppress(AssertionError):  # test_every_control_arrives fails, and the table shows the rest
                 for last in [each for each in own if each.arrives is not None][-2:]:
                     wait_until(f"{last.name} arrives", lambda last=last: arrived(last), last.arrives.issubset)
-        return [(each, arrived(each)) for each in attempts]
+    # Only now have the recorders read all of their sockets: the last packet may be read before others.
+    return [(each, arrived(each)) for each in attempts]
 
 
 def _own_network(attempt: Attempt) -> set[str]:
