@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
     OWNER_LABEL,
     OWNER_VALUE,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.ipam_config import ipam_config
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import LinkReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import (
     address_or_none,
@@ -121,7 +122,6 @@ def parse_networks(networks: t.Sequence[Json]) -> list[NetworkReport]:
 def _network(network: Json) -> NetworkReport:
     labels = network.get("Labels") or {}
     options = network.get("Options") or {}
-    ipam = network.get("IPAM") or {}
     return {
         "name": network["Name"],
         "id": network["Id"],
@@ -132,7 +132,7 @@ def _network(network: Json) -> NetworkReport:
         "managed": labels.get(OWNER_LABEL) == OWNER_VALUE,
         "labels": labels,
         "options": options,
-        "subnets": [_subnet(config) for config in ipam.get("Config") or []],
+        "subnets": [_subnet(config) for config in ipam_config(network) or ()],
         "bridge": _bridge(network, options),
         "ipv6": bool(network.get("EnableIPv6")),
     }

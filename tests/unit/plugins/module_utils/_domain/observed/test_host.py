@@ -21,6 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
     parse_name_servers,
     parse_networks,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.ipam_config import IPAM_LABEL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import (
     parse_links,
     parse_routes,
@@ -107,6 +108,30 @@ def test_an_unnamed_bridge_and_another_driver() -> None:
     )
     assert (bridge["name"], bridge["bridge"]) == ("db", "br-abcdef012345")
     assert macvlan["bridge"] is None
+
+
+@pytest.mark.parametrize(
+    ("config", "labels", "subnets"),
+    [
+        (None, {IPAM_LABEL: '[{"Subnet": "10.64.1.0/24"}]'}, ["10.64.1.0/24"]),
+        ([{"Subnet": "10.64.2.0/24"}], {IPAM_LABEL: '[{"Subnet": "10.64.1.0/24"}]'}, ["10.64.2.0/24"]),
+        (None, {IPAM_LABEL: "[]"}, []),
+        (None, None, []),
+        (None, {IPAM_LABEL: "[{"}, []),
+        (None, {IPAM_LABEL: "1"}, []),
+    ],
+)
+def test_subnets_of_a_configuration_network(config: t.Any, labels: t.Any, subnets: list[str]) -> None:
+    """Engines from 29 on report none, and the label has those of a network of this collection."""
+    network = {"Name": "cfg", "Id": "0" * 64, "Driver": "null", "Scope": "local", "ConfigOnly": True}
+    (found,) = parse_networks([{**network, "Labels": labels, "IPAM": {"Config": config}}])
+    assert [subnet["subnet"] for subnet in found["subnets"]] == subnets
+
+
+def test_a_network_made_from_a_configuration_has_its_label_without_its_meaning() -> None:
+    network = {"Name": "made", "Id": "0" * 64, "Driver": "bridge", "Scope": "local", "IPAM": {"Config": None}}
+    (found,) = parse_networks([{**network, "Labels": {IPAM_LABEL: '[{"Subnet": "10.64.1.0/24"}]'}}])
+    assert found["subnets"] == []
 
 
 @pytest.mark.parametrize(
