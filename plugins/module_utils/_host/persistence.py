@@ -18,7 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     Script,
     part_files,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import Part
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FOLDER, Part
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import (
@@ -119,8 +119,8 @@ class PartFiles:
         for path in plan.delete:
             if path not in in_systemd:
                 os.unlink(path)
-                with contextlib.suppress(OSError):  # the folder may hold other files
-                    os.rmdir(os.path.dirname(path))
+        with contextlib.suppress(OSError):  # the folder may hold other files, or be absent
+            os.rmdir(FOLDER)
 
     def _script(self, option: str) -> str:
         """Run the part's script without the file on the host, which may be another or absent."""

@@ -59,6 +59,10 @@ class EngineFirewall:
 
 # dockerd enables forwarding, but not with ip-forward off or the nftables backend.
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
+# With the iptables backend, forwarding that is on when dockerd starts leaves the policy of FORWARD at ACCEPT.
+_EARLY = """# Written by fleetnet.docker: with the nftables firewall backend, dockerd starts only if forwarding is enabled.
+# It stays when the host leaves the fleet. Delete it if another file enables forwarding, or without Docker.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,14 +70,16 @@ class Ruleset:
     """The files that a host loads. An empty text means no file.
 
     ``nft`` is for ``nft -f``, ``iptables`` and ``ip6tables`` are for ``iptables-restore --noflush`` and
-    ``ip6tables-restore``, ``sysctl`` has the format of sysctl.conf. ``firewalld`` is a firewalld policy,
-    ``firewalld_own4`` and ``firewalld_own6`` are its address sets of this host's networks.
+    ``ip6tables-restore``, ``sysctl`` and ``early_sysctl`` have the format of sysctl.conf; the latter is applied before
+    dockerd starts. ``firewalld`` is a firewalld policy, ``firewalld_own4`` and ``firewalld_own6`` are its address sets
+    of this host's networks.
     """
 
     nft: str
     iptables: str
     ip6tables: str
     sysctl: str
+    early_sysctl: str
     firewalld: str
     firewalld_own4: str
     firewalld_own6: str
@@ -87,12 +93,14 @@ def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Rules
         limited = policy.limited.get(TO_HOST, frozenset())
         tables.append(table_without_ipv6([bridge for name, bridge in local.bridges.items() if name in limited]))
     accepts = {family.version: _iptables(policy, family, engine) for family in policy.families}
+    forwarding = "".join(f"{_FORWARDING[family.version]} = 1\n" for family in policy.families)
     return Ruleset(
         nft="".join(tables),
         iptables=accepts.get(4, ""),
         ip6tables=accepts.get(6, ""),
         sysctl="# Written by fleetnet.docker: hosts of the fleet forward between their bridges and to each other.\n"
-        + "".join(f"{_FORWARDING[family.version]} = 1\n" for family in policy.families),
+        + forwarding,
+        early_sysctl=_EARLY + forwarding if engine.firewall == "nftables" else "",
         firewalld=policy_file(policy, local.subnets),
         firewalld_own4=ipset_file(4, local.subnets),
         firewalld_own6=ipset_file(6, local.subnets),

@@ -21,7 +21,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import read_forwarding
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
@@ -42,7 +43,7 @@ REQUIRED_IF = [("state", "present", ("policy", "subnets", "bridges"))]
 # The files of the compiled rules.
 FILES: dict[str, t.Callable[[compiler.Ruleset], str]] = {
     names.SYSCTL_FILE: lambda rules: rules.sysctl,
-    names.EARLY_SYSCTL_FILE: lambda _rules: "",
+    names.EARLY_SYSCTL_FILE: lambda rules: rules.early_sysctl,
     names.IPTABLES_FILE: lambda rules: rules.iptables,
     names.IP6TABLES_FILE: lambda rules: rules.ip6tables,
     names.firewalld_file(names.FIREWALLD_POLICY): lambda rules: rules.firewalld,
@@ -85,10 +86,22 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
     return {path: File(text) if text else None for path, text in texts.items()}
 
 
+def _kept(task: Task) -> list[str]:
+    """The files that a removal keeps: an engine with the nftables backend does not start without forwarding."""
+    if read_text(names.EARLY_SYSCTL_FILE) is None:
+        return []
+    try:
+        needed = read_firewall(task).firewall == "nftables"
+    except EngineError:  # it is stopped, and may start again
+        needed = True
+    return [names.EARLY_SYSCTL_FILE] if needed else []
+
+
 def apply(task: Task) -> Result:
     """Read, compile, plan, execute unless in check mode."""
     part = PartFiles(task.commands, FIREWALL_PART, SCRIPT)
-    desired = part.absent(FILES)
+    kept = _kept(task) if task.params["state"] == "absent" else []
+    desired = part.absent(path for path in FILES if path not in kept)
     settings: list[sysctl.Setting] = []
     if task.params["state"] == "present":
         policy, engine = Policy.from_data(task.params["policy"]), read_firewall(task)
@@ -105,5 +118,6 @@ def apply(task: Task) -> Result:
         "differences": [difference.to_data() for difference in plan.differences],
         "drift": plan.drift,
         "kernel": settings,
+        "kept": kept,
         "rules": rules.text if rules else "",
     }
