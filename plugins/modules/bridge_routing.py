@@ -125,8 +125,8 @@ drift:
   sample: ["table ip fleetnet differs from the plan"]
 kept:
   description:
-    - Files of this collection that O(state=absent) keeps. C(/etc/sysctl.d/60-fleetnet.conf) enables forwarding at boot, which
-      an engine with the nftables firewall backend requires to start.
+    - Files of this collection that O(state=absent) keeps. C(/etc/sysctl.d/60-fleetnet.conf) enables forwarding at
+      boot, which an engine with the nftables firewall backend requires to start.
   returned: success
   type: list
   elements: str

@@ -60,7 +60,7 @@ class EngineFirewall:
 # dockerd enables forwarding, but not with ip-forward off or the nftables backend.
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 # With the iptables backend, forwarding that is on when dockerd starts leaves the policy of FORWARD at ACCEPT.
-_EARLY = """# Written by fleetnet.docker: with the nftables firewall backend, dockerd starts only if forwarding is enabled.
+_EARLY = """# Written by fleetnet.docker: with the nftables backend, dockerd starts only if forwarding is enabled.
 # It stays when the host leaves the fleet. Delete it if another file enables forwarding, or without Docker.
 """
 
