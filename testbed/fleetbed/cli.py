@@ -141,8 +141,8 @@ def _untested(arguments: argparse.Namespace, paths: Paths) -> None:
     _, tried = Fleets(paths).build(_additional(), allow_missing=True) if _additional() else ([], [])
     present = [(version, origin.backend) for origin, version in tried]
     if absent := source.untested(present):
-        print(f"NOT TESTED: {', '.join(absent)}. No host image contains them. Set {source.VARIABLE} to folders with")
-        print("engines (FOLDER,FOLDER:nftables), see testbed/README.md.")
+        example = f"{source.VARIABLE}=FOLDER,FOLDER:nftables"
+        print(f"NOT TESTED: {', '.join(absent)}. Set {example} for a FOLDER with it, see testbed/README.md.")
 
 
 def _additional() -> list[str]:
