@@ -18,7 +18,7 @@ from .spec import DEFAULT_NAME, WORLD, Spec, check_name, decide
 
 EPILOG = f"""
 {ROOT_VARIABLE}=FOLDER isolates a test bed from all others, with an outer engine of its own.
-{source.VARIABLE}=A,B,... adds engines to new fleets, in the form of --engines.
+{source.VARIABLE}=A,B,... is the default of --engines for new fleets.
 See testbed/README.md for requirements, side effects and costs.
 """
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
 def _up(arguments: argparse.Namespace, paths: Paths) -> None:
     def choose(recorded: Spec | None) -> Spec:
         generations, wanted = known(RECIPES), (arguments.hosts, arguments.engines, arguments.links)
-        return decide(arguments.name, recorded, generations, *wanted, additional=_additional())
+        return decide(arguments.name, recorded, generations, *wanted, default=_default_engines())
 
     _summarise(Fleets(paths).up(choose, arguments.name, arguments.allow_missing, arguments.timeout))
 
@@ -127,7 +127,7 @@ def _down(arguments: argparse.Namespace, paths: Paths) -> None:
 
 
 def _images(arguments: argparse.Namespace, paths: Paths) -> None:
-    engines = arguments.engines or [*known(RECIPES), *_additional()]
+    engines = arguments.engines or _default_engines() or known(RECIPES)
     built, tried = Fleets(paths).build(engines, arguments.allow_missing)
     for image in built:
         print(image)
@@ -138,15 +138,14 @@ def _images(arguments: argparse.Namespace, paths: Paths) -> None:
 def _untested(arguments: argparse.Namespace, paths: Paths) -> None:
     """Print which supported engines a new fleet does not contain, for script/test. Nothing if there are none."""
     del arguments
-    _, tried = Fleets(paths).build(_additional(), allow_missing=True) if _additional() else ([], [])
+    _, tried = Fleets(paths).build(_default_engines(), allow_missing=True)
     present = [(version, origin.backend) for origin, version in tried]
     if absent := source.untested(present):
-        example = f"{source.VARIABLE}=FOLDER,FOLDER:nftables"
-        print(f"NOT TESTED: {', '.join(absent)}. Set {example} for a FOLDER with it, see testbed/README.md.")
+        print(f"NOT TESTED: {', '.join(absent)}. Use --engine FOLDER with a folder with it, see testbed/README.md.")
 
 
-def _additional() -> list[str]:
-    """Return the engines of new fleets in addition to those of the host images."""
+def _default_engines() -> list[str]:
+    """Return the engines of new fleets, if the user sets them; else none."""
     return source.listed(os.environ.get(source.VARIABLE, ""))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .errors import FleetError
 
-#: The environment variable with further engines of new fleets, in addition to those of the host images.
+#: The environment variable with the engines of new fleets.
 VARIABLE = "FLEETNET_ENGINES"
 
 #: The programs of a folder that are installed, as Docker's static archive names them.
@@ -59,14 +59,18 @@ class Source:
         return found
 
 
+def split(text: str) -> tuple[str, str]:
+    """Return the name of an engine without its firewall backend, and the backend, empty for the engine's default."""
+    name, _separator, backend = text.rpartition(":")
+    return (name, backend) if backend in (IPTABLES, NFTABLES) else (text, "")
+
+
 def parse(text: str, known: Sequence[str]) -> Source:
     """Return the source of an engine. `known` are the generations of the host images, the newest last.
 
     Raises FleetError if the generation is unknown. A relative folder becomes absolute.
     """
-    name, separator, backend = text.rpartition(":")
-    if not separator or backend not in (IPTABLES, NFTABLES):
-        name, backend = text, ""
+    name, backend = split(text)
     if "/" in name:
         folder = Path(os.path.abspath(os.path.expanduser(name)))
         return Source(f"{folder}{':' if backend else ''}{backend}", known[-1], folder, backend)

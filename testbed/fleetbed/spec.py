@@ -76,13 +76,13 @@ def decide(
     hosts: int | None = None,
     engines: Sequence[str] | None = None,
     links: int | None = None,
-    additional: Sequence[str] = (),
+    default: Sequence[str] = (),
 ) -> Spec:
     """Return the spec of a fleet: requested values, else recorded ones, else one host of each engine in one segment.
 
-    The engines of a new fleet are those with a host image (`known`) and `additional` ones.
+    The engines of a new fleet are `default`, or if it is empty those with a host image (`known`).
     """
-    wanted = engines or (() if recorded else (*known, *additional))
+    wanted = engines or (() if recorded else default or known)
     chosen = tuple(source.parse(engine, known).name for engine in wanted) or (recorded.engines if recorded else ())
     return Spec(
         name=name,

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
         ("/opt/docker", Source("/opt/docker", "28.5", Path("/opt/docker"))),
         ("/opt/docker/:nftables", Source("/opt/docker:nftables", "28.5", Path("/opt/docker"), "nftables")),
         ("/opt/docker:iptables", Source("/opt/docker:iptables", "28.5", Path("/opt/docker"), "iptables")),
-        ("/opt/a:b", Source("/opt/a:b", "28.5", Path("/opt/a:b"))),
+        ("/opt/a:b/", Source("/opt/a:b", "28.5", Path("/opt/a:b"))),
     ],
 )
 def test_engines(text: str, expected: Source) -> None:

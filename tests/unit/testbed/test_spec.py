@@ -32,11 +32,11 @@ def test_decide(recorded: Spec | None, requested: dict[str, Any], expected: Spec
     assert decide("f", recorded, KNOWN, **requested) == expected
 
 
-def test_additional_engines_are_for_new_fleets_without_engines_of_their_own() -> None:
-    more = ["/opt/docker", "/opt/docker:nftables"]
-    assert decide("f", None, KNOWN, additional=more) == Spec("f", 5, (*KNOWN, *more))
-    assert decide("f", None, KNOWN, engines=["28.5"], additional=more) == Spec("f", 1, ("28.5",))
-    assert decide("f", BEFORE, KNOWN, additional=more) == BEFORE
+def test_the_default_engines_are_those_of_new_fleets() -> None:
+    default = ["26.1", "/opt/docker:nftables"]
+    assert decide("f", None, KNOWN, default=default) == Spec("f", 2, tuple(default))
+    assert decide("f", None, KNOWN, engines=["28.5"], default=default) == Spec("f", 1, ("28.5",))
+    assert decide("f", BEFORE, KNOWN, default=default) == BEFORE
 
 
 def test_the_folder_of_an_engine_is_recorded_as_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
