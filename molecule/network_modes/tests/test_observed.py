@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from .test_ports import docker_port, nat_rules  # noqa: F401 (a fixture)
+from .test_ports import docker_port
 
 
 def test_network_info_returns_the_interfaces_of_ip(links, inode, container):
@@ -34,7 +34,7 @@ def test_network_info_returns_the_interfaces_of_ip(links, inode, container):
 
 
 @pytest.mark.parametrize("name", ["con1", "con2", "con3", "con4", "con8", "con9", "con10", "con11", "con12"])
-def test_network_info_returns_the_ports_of_docker_port(host, container, nat_rules, name):  # noqa: F811
+def test_network_info_returns_the_ports_of_docker_port(host, container, nat_rules, name):
     reported = container(name).entry["ports"]
     assert {
         (entry["port"], entry["protocol"], entry["host_address"], entry["host_port"]) for entry in reported

@@ -60,11 +60,15 @@ class Fault(t.NamedTuple):
 
     After a flush of all nftables rules, the host denies nothing until the timer restores the rules. Docker restores its
     own rules only after a restart.
+
+    ``iptables``: the fault happens only on hosts whose engine uses the iptables backend. With nftables, the engine has
+    no chain that accepts declared traffic before the policy of FORWARD, and a plan names it.
     """
 
     command: str
     may_leak: bool = False
     repair: str = "true"
+    iptables: bool = False
 
 
 FAULTS = {
@@ -75,7 +79,9 @@ FAULTS = {
     ),
     "fleetnet table deleted": Fault("nft delete table ip fleetnet", may_leak=True),
     "iptables -F": Fault("iptables -F; iptables -t nat -F; iptables -t raw -F", repair=RESTART),
-    "iptables-restore": Fault("printf '*filter\\n:FORWARD DROP\\nCOMMIT\\n' | iptables-restore", repair=RESTART),
+    "iptables-restore": Fault(
+        "printf '*filter\\n:FORWARD DROP\\nCOMMIT\\n' | iptables-restore", repair=RESTART, iptables=True
+    ),
     "fleet routes flushed": Fault("ip route flush proto 213"),
     "a stale route": Fault("ip route add 10.79.0.0/20 dev eth0 proto 213"),
     "forwarding off": Fault("sysctl -qw net.ipv4.ip_forward=0"),
@@ -94,7 +100,9 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_everything_is_as_declared_again(fleet, table, wait_until, fault):
-    command, may_leak, repair = FAULTS[fault]
+    command, may_leak, repair, iptables = FAULTS[fault]
+    faulty = [name for name in HOSTS if not iptables or fleet.backend(name) == "iptables"]
+    assert faulty
 
     def recover(name: str) -> tuple[float, list[str]]:
         """Probe until all is as declared: seconds, and denied flows that passed."""
@@ -118,10 +126,10 @@ def test_everything_is_as_declared_again(fleet, table, wait_until, fault):
     with concurrent.futures.ThreadPoolExecutor(len(HOSTS)) as pool:
         list(pool.map(recover, HOSTS))
         try:
-            list(pool.map(damage, HOSTS))
-            recovered = list(pool.map(recover, HOSTS))
+            list(pool.map(damage, faulty))
+            recovered = list(pool.map(recover, faulty))
         finally:
-            list(pool.map(lambda name: fleet.run(name, repair), HOSTS))
-    table[fault] = dict(zip(HOSTS, recovered, strict=True))
+            list(pool.map(lambda name: fleet.run(name, repair), faulty))
+    table[fault] = dict(zip(faulty, recovered, strict=True))
     for name, (_seconds, leaked) in table[fault].items():
         assert may_leak or not leaked, f"{name}: denied flows passed: {leaked}"
