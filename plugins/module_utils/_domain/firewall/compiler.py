@@ -16,16 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
-    DEFAULT_BRIDGE,
-    HOST,
-    WORLD,
-    PolicyLine,
-)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     Local,
     table_without_ipv6,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
+    DirectRouting,
+    check_lines,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
@@ -48,13 +46,14 @@ class EngineFirewall:
     """What the rules depend on: the engine's release and its firewall backend (iptables, nftables or none).
 
     ``forward_drops`` are the IP versions in which iptables' chain FORWARD has policy DROP, as ufw sets it,
-    ``forwarding_off`` those in which the host does not forward.
+    ``forwarding_off`` those in which the host does not forward. ``routing`` is read for the nftables backend only.
     """
 
     version: tuple[int, int, int]
     firewall: str = "iptables"
     forward_drops: tuple[int, ...] = ()
     forwarding_off: tuple[int, ...] = ()
+    routing: DirectRouting = dataclasses.field(default_factory=DirectRouting)
 
 
 # dockerd enables forwarding, but not with ip-forward off or the nftables backend.
@@ -133,20 +132,7 @@ def _check(policy: Policy, engine: EngineFirewall) -> None:
             f"engine {'.'.join(map(str, engine.version))} does not support the nftables firewall backend, which "
             "requires 29.0 or newer. Use the iptables backend."
         )
-    for line in policy.lines:
-        if _routes_to_default_bridge(line):
-            raise Unsupported(
-                f"{line.path} ({line}): the engine's nftables firewall backend does not allow routing to or from "
-                f"{DEFAULT_BRIDGE}. Use user-defined networks, or the iptables backend."
-            )
-
-
-def _routes_to_default_bridge(line: PolicyLine) -> bool:
-    """Whether one end is docker0 and the other is routed (not by Docker's own NAT)."""
-    return any(
-        DEFAULT_BRIDGE in ends and any(other not in (HOST, WORLD) for other in others)
-        for ends, others in ((line.sources, line.targets), (line.targets, line.sources))
-    )
+    check_lines(policy.lines, engine.routing)
 
 
 # --- iptables ---------------------------------------------------------------------------------------------------------

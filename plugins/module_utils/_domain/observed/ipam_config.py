@@ -24,7 +24,7 @@ def marked(config: t.Sequence[Json]) -> dict[str, str]:
     return {IPAM_LABEL: json.dumps(config, sort_keys=True)}
 
 
-def ipam_config(network: Json) -> list[Json] | None:
+def ipam_config(network: Json) -> list[dict[str, t.Any]] | None:
     """Return the IPAM configuration of a network in the engine's JSON, None if it is unknown."""
     reported = (network.get("IPAM") or {}).get("Config")
     if reported is not None or not network.get("ConfigOnly"):

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_block
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_block
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import CHAIN, POLICY, Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, firewalld, names, sysctl
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     Local,
@@ -16,17 +18,35 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     parse_bridges,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import parse_controller
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
+    DirectRouting,
+    accepts_mark,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    DEFAULT_BRIDGE,
+    GATEWAY_MODE_IPV4,
+    GATEWAY_MODE_IPV6,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import read_forwarding
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import read_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import (
+    read_direct_routing,
+    read_forwarding,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import read_forward_drops
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import (
+    PROGRAMS,
+    accept_forwarded,
+    read_forward_drops,
+    read_leftover_drops,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {
@@ -38,6 +58,9 @@ OPTIONS: dict[str, t.Any] = {
     "egress_sources": {"type": "dict", "default": {}},
     "controller": {"type": "str"},
 }
+NFTABLES = "nftables"
+# The driver option that decides what the engine lets into a network, by IP version.
+GATEWAY_MODES = {4: GATEWAY_MODE_IPV4, 6: GATEWAY_MODE_IPV6}
 REQUIRED_IF = [("state", "present", ("policy", "subnets", "bridges"))]
 
 # The files of the compiled rules.
@@ -58,14 +81,40 @@ def read_firewall(task: Task) -> compiler.EngineFirewall:
     """Read what the rules depend on from the host and its engine."""
     info = read_engine(task.engine())
     forwarding = read_forwarding()
+    # "iptables+firewalld" if firewalld runs
+    reported = str(info["firewall_backend"]).split("+", maxsplit=1)[0]
+    firewall = task.daemon_option("firewall_backend", reported, default="iptables")
+    writes_rules = task.daemon_option("iptables", info["iptables"] is not False, default=True)
+    drops = read_forward_drops(task.commands)
+    if writes_rules and firewall == NFTABLES:
+        drops = tuple(version for version in drops if version not in read_leftover_drops(task.commands))
     return compiler.EngineFirewall(
         version=EngineVersion.parse(info["version"]),
-        # "iptables+firewalld" if firewalld runs
-        firewall="none" if info["iptables"] is False else str(info["firewall_backend"]).split("+", maxsplit=1)[0],
-        forward_drops=read_forward_drops(task.commands),
+        firewall=firewall if writes_rules else "none",
+        forward_drops=drops,
         forwarding_off=tuple(
             version for version, on in ((4, forwarding["ipv4"]), (6, forwarding["ipv6"])) if on is False
         ),
+        routing=_read_routing(task) if firewall == NFTABLES else DirectRouting(),
+    )
+
+
+def _read_routing(task: Task) -> DirectRouting:
+    """What the engine lets into containers, and the networks of others to which this applies."""
+    observed = read_direct_routing()
+    networks = {
+        network.name: [
+            Prefix.parse(str(block.subnet))
+            for block in network.definition.blocks
+            if dict(network.definition.driver_options).get(GATEWAY_MODES[block.family]) != "nat-unprotected"
+        ]
+        for network in read_networks(task.engine())
+        if network.bridge and network.name != DEFAULT_BRIDGE and not network.definition.owned
+    }
+    return DirectRouting(
+        task.daemon_option("allow_direct_routing", observed.allowed, default=False),
+        accepts_mark(task.daemon_option("bridge_accept_fwmark", observed.mark, default="")),
+        networks,
     )
 
 
@@ -91,7 +140,7 @@ def _kept(task: Task) -> list[str]:
     if read_text(names.EARLY_SYSCTL_FILE) is None:
         return []
     try:
-        needed = read_firewall(task).firewall == "nftables"
+        needed = read_firewall(task).firewall == NFTABLES
     except EngineError:  # it is stopped, and may start again
         needed = True
     return [names.EARLY_SYSCTL_FILE] if needed else []
@@ -103,14 +152,22 @@ def apply(task: Task) -> Result:
     kept = _kept(task) if task.params["state"] == "absent" else []
     desired = part.absent(path for path in FILES if path not in kept)
     settings: list[sysctl.Setting] = []
+    leftovers: tuple[int, ...] = ()
     if task.params["state"] == "present":
         policy, engine = Policy.from_data(task.params["policy"]), read_firewall(task)
         desired = part.desired(desired_files(task, policy, engine))
         versions = [family.version for family in policy.families]
-        settings = sysctl.settings(versions, read_forwarding(), engine.forward_drops, engine.firewall)
-    plan = plan_files(desired, part.observe(desired))
+        drops = read_forward_drops(task.commands)
+        settings = sysctl.settings(versions, read_forwarding(), drops, engine.firewall)
+        # What a switch to the nftables backend leaves. The engine accepts declared traffic in tables of its own.
+        leftovers = read_leftover_drops(task.commands) if engine.firewall == NFTABLES else ()
+    observed = part.observe(desired)
+    differences = [Difference(CHAIN, f"{PROGRAMS[each]} FORWARD", POLICY, "ACCEPT", "DROP") for each in leftovers]
+    plan = plan_files(desired, dataclasses.replace(observed, kernel=(*observed.kernel, *differences)))
     if not task.check_mode and plan.changed:
         part.execute(plan)
+        for version in leftovers:
+            accept_forwarded(task.commands, version)
     rules = desired[names.NFT_FILE]
     return {
         "changed": plan.changed,

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
+    direct_routing,
     fill_gateways,
     manages_firewall,
     parse_containers,
@@ -166,6 +167,22 @@ def test_whether_the_daemon_manages_the_firewall(
     argv: tuple[str, ...], configuration: dict[str, t.Any], managed: bool
 ) -> None:
     assert manages_firewall(argv, configuration) is managed
+
+
+@pytest.mark.parametrize(
+    ("argv", "configuration", "allowed", "mark"),
+    [
+        ((), {}, False, ""),
+        (("dockerd", "--allow-direct-routing"), {}, True, ""),
+        (("dockerd", "--bridge-accept-fwmark=0x10/0xf0"), {"allow-direct-routing": True}, True, "0x10/0xf0"),
+        ((), {"allow-direct-routing": True, "bridge-accept-fwmark": "7"}, True, "7"),
+        (("dockerd", "--allow-direct-routing=false"), {"allow-direct-routing": True}, False, ""),
+    ],
+)
+def test_what_the_daemon_accepts_besides_published_ports(
+    argv: tuple[str, ...], configuration: dict[str, t.Any], allowed: bool, mark: str
+) -> None:
+    assert direct_routing(argv, configuration) == (allowed, mark)
 
 
 def test_routes_of_all_kinds() -> None:

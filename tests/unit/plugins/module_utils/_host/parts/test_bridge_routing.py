@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the removal of a host's rules keeps: an engine with the nftables backend needs forwarding to start."""
+"""What an engine with the nftables backend needs and leaves: forwarding to start, the policy of FORWARD."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import typing as t
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, names
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Family, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._host import persistence
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import bridge_routing
@@ -84,3 +87,79 @@ def test_other_engines_keep_nothing(removed: t.Callable[[Host], dict[str, t.Any]
 
 def test_a_host_without_the_file_keeps_nothing(removed: t.Callable[[Host], dict[str, t.Any]]) -> None:
     assert removed(Host("nftables", names.SYSCTL_FILE))["kept"] == []
+
+
+class Iptables(Commands):
+    """A host with iptables' table filter, as ``-S`` prints it."""
+
+    def __init__(self, rules: list[str]) -> None:
+        self.rules = rules
+        self.accepted: list[str] = []
+
+    def run(self, *argv: str, stdin: str | None = None) -> str:
+        if argv[1:] == ("-w", "-P", "FORWARD", "ACCEPT"):
+            self.accepted.append(argv[0])
+        if argv[0] == "iptables" and argv[1:5] == ("-w", "-t", "filter", "-S"):
+            return "\n".join(self.rules)
+        return super().run(*argv, stdin=stdin)
+
+
+POLICY = Policy((Family(Prefix.parse("10.64.0.0/12"), 0xF00, {}),), ()).to_data()
+DROP, USER = "-P FORWARD DROP", "-N DOCKER-USER"
+
+
+@pytest.fixture
+def applied(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]]:
+    """Apply a policy without networks. ``daemon`` are the declared options of the daemon."""
+
+    def run(commands: Iptables, reported: str, check_mode: bool = False, **daemon: t.Any) -> dict[str, t.Any]:
+        engine = {"version": "29.7.2", "firewall_backend": reported, "iptables": True}
+        monkeypatch.setattr(bridge_routing, "read_engine", lambda _engine: engine)
+        monkeypatch.setattr(bridge_routing, "read_networks", lambda _engine: ())
+        monkeypatch.setattr(bridge_routing, "read_forwarding", lambda: FORWARDING)
+        monkeypatch.setattr(persistence, "require_systemd", lambda _commands: None)
+        monkeypatch.setattr(persistence, "unit_states", lambda *_: [])
+        monkeypatch.setattr(persistence, "write_atomically", lambda *_, **__: None)
+        params = {"state": "present", "policy": POLICY, "subnets": [], "bridges": {}, "internal": []}
+        params.update(egress_sources={}, controller=None)
+        task = Task(params, check_mode, t.cast(t.Any, commands), lambda _warning: None, daemon=daemon)
+        monkeypatch.setattr(Task, "engine", lambda _self: None)
+        return bridge_routing.apply(task)
+
+    return run
+
+
+FORWARDING = {"ipv4": True, "ipv6": True, "bridge_nf_call_iptables": None, "bridge_nf_call_ip6tables": None,
+              "rp_filter": {}}  # fmt: skip
+LEFT = {"kind": "chain", "name": "iptables FORWARD", "key": "policy", "declared": "ACCEPT", "observed": "DROP"}
+
+
+def test_the_policy_that_docker_left_in_iptables_is_reset(applied: t.Callable[..., dict[str, t.Any]]) -> None:
+    commands = Iptables([DROP, USER])
+    assert LEFT in applied(commands, "nftables", check_mode=True)["differences"]
+    assert commands.accepted == []
+    assert LEFT in applied(commands, "nftables")["differences"]
+    assert commands.accepted == ["iptables"]
+
+
+def test_a_switch_of_the_backend_predicts_it(applied: t.Callable[..., dict[str, t.Any]]) -> None:
+    rules = [DROP, USER, "-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-FORWARD"]
+    result = applied(Iptables(rules), "iptables", check_mode=True, firewall_backend="nftables")
+    assert LEFT in result["differences"]
+    assert names.EARLY_SYSCTL_FILE in [each["name"] for each in result["differences"]]
+
+
+def test_a_policy_that_another_program_may_have_set_prevents_the_switch(
+    applied: t.Callable[..., dict[str, t.Any]],
+) -> None:
+    commands = Iptables([DROP, USER, "-A FORWARD -j DOCKER-USER", "-A FORWARD -j ufw-before-forward"])
+    with pytest.raises(Unsupported, match="chain FORWARD has policy DROP"):
+        applied(commands, "iptables", firewall_backend="nftables")
+    assert LEFT not in applied(commands, "iptables")["differences"]
+
+
+def test_with_the_iptables_backend_the_policy_is_dockers(applied: t.Callable[..., dict[str, t.Any]]) -> None:
+    commands = Iptables([DROP, USER, "-A FORWARD -j DOCKER-USER"])
+    assert LEFT not in applied(commands, "iptables")["differences"]
+    assert LEFT not in applied(commands, "nftables", firewall_backend=None)["differences"]
+    assert commands.accepted == []
