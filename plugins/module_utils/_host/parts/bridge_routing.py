@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_block
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import CHAIN, POLICY, Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, firewalld, names, sysctl
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
@@ -21,31 +22,26 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.c
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
     DirectRouting,
     accepts_mark,
+    dockers_drop,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
-    DEFAULT_BRIDGE,
-    GATEWAY_MODE_IPV4,
-    GATEWAY_MODE_IPV6,
-)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import (
     read_direct_routing,
     read_forwarding,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine, read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import (
     PROGRAMS,
     accept_forwarded,
+    list_rules,
     read_forward_drops,
-    read_leftover_drops,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
@@ -59,8 +55,6 @@ OPTIONS: dict[str, t.Any] = {
     "controller": {"type": "str"},
 }
 NFTABLES = "nftables"
-# The driver option that decides what the engine lets into a network, by IP version.
-GATEWAY_MODES = {4: GATEWAY_MODE_IPV4, 6: GATEWAY_MODE_IPV6}
 REQUIRED_IF = [("state", "present", ("policy", "subnets", "bridges"))]
 
 # The files of the compiled rules.
@@ -87,7 +81,8 @@ def read_firewall(task: Task) -> compiler.EngineFirewall:
     writes_rules = task.daemon_option("iptables", info["iptables"] is not False, default=True)
     drops = read_forward_drops(task.commands)
     if writes_rules and firewall == NFTABLES:
-        drops = tuple(version for version in drops if version not in read_leftover_drops(task.commands))
+        leftovers = _read_leftover_drops(task)
+        drops = tuple(version for version in drops if version not in leftovers)
     return compiler.EngineFirewall(
         version=EngineVersion.parse(info["version"]),
         firewall=firewall if writes_rules else "none",
@@ -99,17 +94,22 @@ def read_firewall(task: Task) -> compiler.EngineFirewall:
     )
 
 
+def _read_leftover_drops(task: Task) -> tuple[int, ...]:
+    """The IP versions in which Docker, and nothing else, set the policy DROP of the chain FORWARD."""
+    return tuple(version for version in PROGRAMS if dockers_drop(list_rules(task.commands, version, "filter")))
+
+
 def _read_routing(task: Task) -> DirectRouting:
     """What the engine lets into containers, and the networks of others to which this applies."""
     observed = read_direct_routing()
     networks = {
-        network.name: [
-            Prefix.parse(str(block.subnet))
-            for block in network.definition.blocks
-            if dict(network.definition.driver_options).get(GATEWAY_MODES[block.family]) != "nat-unprotected"
+        network["name"]: [
+            block
+            for block in (Prefix.parse(each["subnet"]) for each in network["subnets"] if each["subnet"])
+            if network["options"].get(f"{BRIDGE_PREFIX}gateway_mode_ipv{block.version}") != "nat-unprotected"
         ]
-        for network in read_networks(task.engine())
-        if network.bridge and network.name != DEFAULT_BRIDGE and not network.definition.owned
+        for network in read_networks(task.engine(), task.commands)
+        if network["bridge"] and not network["managed"] and f"{BRIDGE_PREFIX}default_bridge" not in network["options"]
     }
     return DirectRouting(
         task.daemon_option("allow_direct_routing", observed.allowed, default=False),
@@ -160,7 +160,7 @@ def apply(task: Task) -> Result:
         drops = read_forward_drops(task.commands)
         settings = sysctl.settings(versions, read_forwarding(), drops, engine.firewall)
         # What a switch to the nftables backend leaves. The engine accepts declared traffic in tables of its own.
-        leftovers = read_leftover_drops(task.commands) if engine.firewall == NFTABLES else ()
+        leftovers = _read_leftover_drops(task) if engine.firewall == NFTABLES else ()
     observed = part.observe(desired)
     differences = [Difference(CHAIN, f"{PROGRAMS[each]} FORWARD", POLICY, "ACCEPT", "DROP") for each in leftovers]
     plan = plan_files(desired, dataclasses.replace(observed, kernel=(*observed.kernel, *differences)))

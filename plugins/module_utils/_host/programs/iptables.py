@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import dockers_drop
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 
 PROGRAMS = {4: "iptables", 6: "ip6tables"}
@@ -16,11 +15,6 @@ def read_forward_drops(commands: Commands) -> tuple[int, ...]:
     return tuple(
         version for version in PROGRAMS if "-P FORWARD DROP" in list_rules(commands, version, "filter", "FORWARD")
     )
-
-
-def read_leftover_drops(commands: Commands) -> tuple[int, ...]:
-    """The IP versions in which Docker, and nothing else, set the policy DROP of the chain FORWARD."""
-    return tuple(version for version in PROGRAMS if dockers_drop(list_rules(commands, version, "filter")))
 
 
 def accept_forwarded(commands: Commands, version: int) -> None:

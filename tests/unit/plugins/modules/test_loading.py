@@ -36,19 +36,19 @@ class Shipped(t.NamedTuple):
 
 # host_slice applies all parts of a host, so it ships the compiler, networks, daemon and routes.
 SHIPPED = {
-    "bridge_routing": Shipped(49, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
-    "default_bridge": Shipped(39, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
+    "bridge_routing": Shipped(51, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
+    "default_bridge": Shipped(40, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
     "host_routes": Shipped(25, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
-    "host_slice": Shipped(98, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
-    "network_endpoint": Shipped(36, (*DECLARATION, *COMPILER, *PARTS)),
+    "host_slice": Shipped(100, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "network_endpoint": Shipped(37, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
-        31, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
+        32, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
-    "networks": Shipped(41, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
-    "packet_trace": Shipped(35, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
-    "probe_observer": Shipped(23, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
-    "reachability_info": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
-    "remote_api": Shipped(39, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
+    "networks": Shipped(42, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "packet_trace": Shipped(36, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
+    "probe_observer": Shipped(24, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
+    "reachability_info": Shipped(27, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
+    "remote_api": Shipped(40, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 
 

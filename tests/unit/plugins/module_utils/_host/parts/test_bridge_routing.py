@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import PolicyLine
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, names
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Family, Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import DaemonRouting
 from ansible_collections.fleetnet.docker.plugins.module_utils._host import persistence
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import bridge_routing
@@ -104,29 +107,51 @@ class Iptables(Commands):
         return super().run(*argv, stdin=stdin)
 
 
-POLICY = Policy((Family(Prefix.parse("10.64.0.0/12"), 0xF00, {}),), ()).to_data()
+POLICY = Policy((Family(Prefix.parse("10.64.0.0/12"), 0xF00, {}),), ())
 DROP, USER = "-P FORWARD DROP", "-N DOCKER-USER"
 
 
 @pytest.fixture
 def applied(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]]:
-    """Apply a policy without networks. ``daemon`` are the declared options of the daemon."""
+    """Apply a policy. ``daemon`` are the declared options of the daemon, ``allowed`` and ``mark`` those in effect."""
 
-    def run(commands: Iptables, reported: str, check_mode: bool = False, **daemon: t.Any) -> dict[str, t.Any]:
+    def run(
+        commands: Iptables, reported: str, check_mode: bool = False, allowed: bool = False, mark: str = "",
+        lines: t.Sequence[PolicyLine] = (), **daemon: t.Any,
+    ) -> dict[str, t.Any]:  # fmt: skip
         engine = {"version": "29.7.2", "firewall_backend": reported, "iptables": True}
         monkeypatch.setattr(bridge_routing, "read_engine", lambda _engine: engine)
-        monkeypatch.setattr(bridge_routing, "read_networks", lambda _engine: ())
+        monkeypatch.setattr(bridge_routing, "read_networks", lambda *_: list(map(network, ("docker0", *UNDECLARED))))
+        monkeypatch.setattr(bridge_routing, "read_direct_routing", lambda: DaemonRouting(allowed, mark))
         monkeypatch.setattr(bridge_routing, "read_forwarding", lambda: FORWARDING)
         monkeypatch.setattr(persistence, "require_systemd", lambda _commands: None)
         monkeypatch.setattr(persistence, "unit_states", lambda *_: [])
         monkeypatch.setattr(persistence, "write_atomically", lambda *_, **__: None)
-        params = {"state": "present", "policy": POLICY, "subnets": [], "bridges": {}, "internal": []}
+        policy = dataclasses.replace(POLICY, lines=tuple(lines)).to_data()
+        params = {"state": "present", "policy": policy, "subnets": [], "bridges": {}, "internal": []}
         params.update(egress_sources={}, controller=None)
         task = Task(params, check_mode, t.cast(t.Any, commands), lambda _warning: None, daemon=daemon)
         monkeypatch.setattr(Task, "engine", lambda _self: None)
         return bridge_routing.apply(task)
 
     return run
+
+
+# Undeclared networks with the gateway mode of their IPv4 addresses.
+UNDECLARED = {"stranger": "nat", "open": "nat-unprotected"}
+
+
+def network(name: str) -> dict[str, t.Any]:
+    """A network as network_info returns it."""
+    prefix = "com.docker.network.bridge."
+    options = {f"{prefix}default_bridge": "true"} if name == "docker0" else {}
+    if UNDECLARED.get(name) == "nat-unprotected":
+        options[f"{prefix}gateway_mode_ipv4"] = "nat-unprotected"
+    subnets = {"docker0": "172.17.0.0/16", "stranger": "172.29.0.0/24", "open": "172.30.0.0/24"}
+    return {
+        "name": name, "bridge": f"br-{name}", "managed": False, "options": options,
+        "subnets": [{"subnet": subnets[name]}],
+    }  # fmt: skip
 
 
 FORWARDING = {"ipv4": True, "ipv6": True, "bridge_nf_call_iptables": None, "bridge_nf_call_ip6tables": None,
@@ -163,3 +188,34 @@ def test_with_the_iptables_backend_the_policy_is_dockers(applied: t.Callable[...
     assert LEFT not in applied(commands, "iptables")["differences"]
     assert LEFT not in applied(commands, "nftables", firewall_backend=None)["differences"]
     assert commands.accepted == []
+
+
+def line(target: str) -> PolicyLine:
+    return PolicyLine(("web",), (target,), "tcp", ((80, 80),), "docker_fleet_policy[0]")
+
+
+MARK = "0x2000000/0x2000000"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "network stranger .* Set allow_direct_routing: true and bridge_accept_fwmark"),
+        ({"allowed": True, "mark": MARK}, None),
+        ({"allow_direct_routing": True, "bridge_accept_fwmark": MARK}, None),
+        ({"allowed": True, "mark": MARK, "bridge_accept_fwmark": None}, "Set bridge_accept_fwmark"),
+        ({"allowed": True, "mark": MARK, "allow_direct_routing": False}, "Set allow_direct_routing: true in"),
+    ],
+)
+def test_lines_to_undeclared_networks_depend_on_the_options_of_the_daemon(
+    applied: t.Callable[..., dict[str, t.Any]], options: dict[str, t.Any], problem: str | None
+) -> None:
+    """Those that are declared are in effect when the rules are applied."""
+    commands = Iptables([])
+    if problem:
+        with pytest.raises(Unsupported, match=problem):
+            applied(commands, "nftables", lines=[line("172.29.0.0/24")], **options)
+    else:
+        assert applied(commands, "nftables", lines=[line("172.29.0.0/24")], **options)["changed"]
+    assert applied(commands, "iptables", lines=[line("172.29.0.0/24")])["changed"]
+    assert applied(commands, "nftables", lines=[line("172.30.0.0/24")])["changed"], "nat-unprotected"
