@@ -211,7 +211,10 @@ def test_options_of_a_host_replace_those_of_the_fleet(fleet, own, expected):
         ({"bip": "10.0.0.1/24"}, "host h1: docker_fleet_host_default_bridge.bip: '10.0.0.1/24': comes from the host's"),
         ({"icc": "x"}, "host h1: docker_fleet_host_default_bridge.icc: 'x': must be true or false"),
         ({"icc": True, "unset": ["icc"]}, "host h1: docker_fleet_host_default_bridge.unset: 'icc': is also declared"),
-        ({"unset": ["mtu"]}, "host h1: docker_fleet_host_default_bridge.unset: 'mtu': is the same on all hosts. Set it"),
+        (
+            {"unset": ["mtu"]},
+            "host h1: docker_fleet_host_default_bridge.unset: 'mtu': is the same on all hosts. Set it",
+        ),
         ({"ip": "x"}, "host h1: docker_fleet_host_default_bridge.ip: 'x': must be an IP address"),
     ],
 )
