@@ -87,6 +87,9 @@ class Ruleset:
 def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Ruleset:
     """Compile the policy for one host. Raises Unsupported if the engine does not support the policy."""
     _check(policy, engine)
+    if engine.firewall == "nftables" and engine.routing.allowed:
+        undeclared = {subnet for subnets in engine.routing.networks.values() for subnet in subnets}
+        local = local._replace(routed=sorted(undeclared))
     tables = [Table(policy, family, local).text() for family in policy.families]
     if all(family.version != 6 for family in policy.families):
         limited = policy.limited.get(TO_HOST, frozenset())

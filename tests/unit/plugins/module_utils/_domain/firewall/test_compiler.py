@@ -64,9 +64,16 @@ def compiled(fleet, engine, hosts=3, controller=None):
         engine.get("firewall", "iptables"),
         tuple(engine.get("forward_drops", ())),
         tuple(engine.get("forwarding_off", ())),
-        engine.get("routing", DirectRouting()),
+        routing_of(engine.get("routing", {})),
     )
     return compile_rules(policy, local, firewall)
+
+
+def routing_of(given):
+    """What an engine lets be routed to undeclared networks, whose subnets are texts."""
+    networks = given.get("networks", {})
+    blocks = {name: [Prefix.parse(subnet) for subnet in subnets] for name, subnets in networks.items()}
+    return DirectRouting(given.get("allowed", False), given.get("marked", False), blocks)
 
 
 def outputs(rules):
@@ -153,7 +160,7 @@ def test_rules_do_not_grow_with_the_fleet():
     assert hosts.search(few.nft)[0].count("198.18.0.") == 3
 
 
-UNDECLARED = {"stranger": [Prefix.parse("172.29.0.0/24"), Prefix.parse("fd00:29::/64")]}
+UNDECLARED = {"stranger": ["172.29.0.0/24", "fd00:29::/64"]}
 BOTH = r'allow_direct_routing: true and bridge_accept_fwmark: "0x2000000/0x2000000"'
 
 
@@ -176,7 +183,7 @@ BOTH = r'allow_direct_routing: true and bridge_accept_fwmark: "0x2000000/0x20000
 )
 def test_the_nftables_backend_routes_to_undeclared_networks_as_the_daemon_is_configured(line, routing, problem):
     fleet = {**FLEET, "supernet_v6": "fd00:64::/40", "policy": [line]}
-    engine = {"version": (29, 0, 0), "firewall": "nftables", "routing": DirectRouting(networks=UNDECLARED, **routing)}
+    engine = {"version": (29, 0, 0), "firewall": "nftables", "routing": {"networks": UNDECLARED, **routing}}
     if problem:
         with pytest.raises(Unsupported, match=rf"^docker_fleet_policy\[0\] \(.*\): .*{problem}"):
             compiled(fleet, engine)
