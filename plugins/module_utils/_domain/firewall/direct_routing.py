@@ -71,8 +71,9 @@ def check_lines(lines: t.Iterable[PolicyLine], routing: DirectRouting) -> None:
         if missing:
             raise Unsupported(
                 f"{line.path} ({line}): with the nftables firewall backend, the engine drops packets between "
-                f"{into or out_of} and other networks. Set {' and '.join(missing)} in docker_fleet_default_bridge, "
-                "use declared networks, or use the iptables backend."
+                f"{into or out_of} and other networks. Set {' and '.join(missing)} in docker_fleet_default_bridge (in "
+                "docker_fleet_host_default_bridge for this host alone), use declared networks, or use the iptables "
+                "backend."
             )
 
 
