@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
@@ -90,6 +91,13 @@ class Probes:
 def enter(container: str) -> str:
     """The command that runs another one in a container's network and files, without the engine."""
     return f"nsenter --net --mount --target $(docker inspect --format '{{{{.State.Pid}}}}' {container})"
+
+
+@pytest.fixture
+def firewall_backend(host) -> str:
+    """The firewall backend of the engine under test: iptables or nftables. Engines before 28.1 do not report it."""
+    reported = json.loads(host.check_output("docker info --format '{{json .}}'")).get("FirewallBackend") or {}
+    return str(reported.get("Driver") or "iptables").partition("+")[0]
 
 
 @pytest.fixture

@@ -77,7 +77,10 @@ def affected(checks: Iterable[str], changed: Iterable[str], root: pathlib.Path =
     if any(name.startswith(EVERYWHERE) for name in files):
         return list(checks)
     return [
-        check for check in checks if any(name.startswith(roots(check)) for name in files) or _uses(check, files, root)
+        check
+        for check in checks
+        for scenario in [check.replace("engine/", "molecule/")]
+        if any(name.startswith(roots(scenario)) for name in files) or _uses(scenario, files, root)
     ]
 
 

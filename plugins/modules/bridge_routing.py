@@ -125,6 +125,14 @@ drift:
   type: list
   elements: str
   sample: ["table ip fleetnet differs from the plan"]
+kept:
+  description:
+    - Files of this collection that O(state=absent) keeps. C(/etc/sysctl.d/60-fleetnet.conf) enables forwarding at
+      boot, which an engine with the nftables firewall backend requires to start.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 differences:
   description: How the host differed from the plan, in files, kernel and units. Empty if nothing changed.
   returned: success

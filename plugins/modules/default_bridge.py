@@ -95,13 +95,21 @@ options:
       - "For example C({bridge: {com.docker.network.driver.mtu: 1450}})."
     type: dict
   allow_direct_routing:
-    description: Whether other hosts can reach containers at their own addresses. Requires engine 28.2.
+    description:
+      - Whether other hosts can reach containers at their own addresses. Requires engine 28.2.
+      - With O(firewall_backend=nftables), policy lines for docker0 and undeclared networks require it.
     type: bool
   bridge_accept_fwmark:
-    description: Accept packets with this firewall mark, C(MARK) or C(MARK/MASK). Requires engine 29.0.
+    description:
+      - Accept packets with this firewall mark, C(MARK) or C(MARK/MASK). Requires engine 29.0.
+      - With O(firewall_backend=nftables), policy lines that allow packets to docker0 and undeclared networks require
+        V(0x2000000/0x2000000).
     type: str
   firewall_backend:
-    description: The daemon's backend for firewall rules. Requires engine 29.0.
+    description:
+      - The daemon's backend for firewall rules. Requires engine 29.0.
+      - V(nftables) requires that forwarding is enabled on the host. C(fleetnet.docker.docker_routing) describes what
+        else differs.
     type: str
     choices: [iptables, nftables]
   dns:

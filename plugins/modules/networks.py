@@ -117,6 +117,9 @@ options:
       config_only:
         description:
           - Whether this is only a configuration for other networks, which containers cannot join.
+          - Engines from 29 on do not report the subnets of such a network. The module records them in the label
+            C(io.fleetnet.ipam_config). Without this label, it compares the subnets of a network with
+            O(networks[].config_from), and none if there is no such network.
         type: bool
       config_from:
         description:

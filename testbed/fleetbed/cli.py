@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import address, console, state, status
+from . import address, console, source, state, status
 from .checkout import full_name
 from .engine import OuterEngine
 from .errors import FleetError
@@ -18,6 +18,7 @@ from .spec import DEFAULT_NAME, WORLD, Spec, check_name, decide
 
 EPILOG = f"""
 {ROOT_VARIABLE}=FOLDER isolates a test bed from all others, with an outer engine of its own.
+{source.VARIABLE}=A,B,... is the default of --engines for new fleets.
 See testbed/README.md for requirements, side effects and costs.
 """
 
@@ -49,7 +50,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _up(arguments: argparse.Namespace, paths: Paths) -> None:
     def choose(recorded: Spec | None) -> Spec:
-        return decide(arguments.name, recorded, known(RECIPES), arguments.hosts, arguments.engines, arguments.links)
+        generations, wanted = known(RECIPES), (arguments.hosts, arguments.engines, arguments.links)
+        return decide(arguments.name, recorded, generations, *wanted, default=_default_engines())
 
     _summarise(Fleets(paths).up(choose, arguments.name, arguments.allow_missing, arguments.timeout))
 
@@ -57,14 +59,18 @@ def _up(arguments: argparse.Namespace, paths: Paths) -> None:
 def _summarise(up: Up) -> None:
     """Print the fleet: its hosts, their addresses and the inventory."""
     print(f"Fleet {up.spec.name}: {len(up.hosts)} hosts ready after {console.elapsed():.1f} s")
+    sources = {host.name: source.parse(host.engine, known(RECIPES)) for host in up.hosts}
     for host in up.hosts:
-        print(f"  {host.name:6} {host.address:15} {host.segment.name}  engine {up.versions[host.name]}")
+        backend = sources[host.name].backend
+        text = f"{up.versions[host.name]}{', ' if backend else ''}{backend}"
+        print(f"  {host.name:6} {host.address:15} {host.segment.name}  engine {text}")
     print(f"  {up.world.name:6} {up.world.address:15} everything outside the fleet, http://198.51.100.1/")
     print(f"Inventory: {up.inventory}")
     for host in up.hosts:
-        if not up.versions[host.name].startswith(f"{host.engine}."):
+        origin = sources[host.name]
+        if not origin.folder and not up.versions[host.name].startswith(f"{origin.generation}."):
             console.warn(
-                f"host {host.name}: engine {up.versions[host.name]} instead of {host.engine}. "
+                f"host {host.name}: engine {up.versions[host.name]} instead of {origin.generation}. "
                 "The Debian suite has a newer version"
             )
     absent = sorted(set(up.spec.host_names()) - {host.name for host in up.hosts})
@@ -121,8 +127,26 @@ def _down(arguments: argparse.Namespace, paths: Paths) -> None:
 
 
 def _images(arguments: argparse.Namespace, paths: Paths) -> None:
-    for image in Fleets(paths).build(arguments.engines or known(RECIPES), arguments.allow_missing):
+    engines = arguments.engines or _default_engines() or known(RECIPES)
+    built, tried = Fleets(paths).build(engines, arguments.allow_missing)
+    for image in built:
         print(image)
+    for origin, version in tried:
+        print(f"{origin.name}: engine {version}")
+
+
+def _untested(arguments: argparse.Namespace, paths: Paths) -> None:
+    """Print which supported engines a new fleet does not contain, for script/test. Nothing if there are none."""
+    del arguments
+    _, tried = Fleets(paths).build(_default_engines(), allow_missing=True)
+    present = [(version, origin.backend) for origin, version in tried]
+    if absent := source.untested(present):
+        print(f"NOT TESTED: {', '.join(absent)}. Use --engine FOLDER with a folder with it, see testbed/README.md.")
+
+
+def _default_engines() -> list[str]:
+    """Return the engines of new fleets, if the user sets them; else none."""
+    return source.listed(os.environ.get(source.VARIABLE, ""))
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -142,7 +166,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     building = argparse.ArgumentParser(add_help=False)
     building.add_argument(
-        "--engines", type=_listed, metavar="A,B,...", help=f"Docker versions, from {', '.join(known(RECIPES))}"
+        "--engines",
+        type=source.listed,
+        metavar="A,B,...",
+        help=f"Docker versions, from {', '.join(known(RECIPES))}, or folders with programs of an engine; "
+        "with :nftables or :iptables, the engine uses this firewall backend",
     )
     building.add_argument(
         "--allow-missing", action="store_true", help="continue without hosts whose image cannot be built"
@@ -177,6 +205,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     images = commands.add_parser("images", parents=[common, building], help="build the host images only")
     images.set_defaults(command=_images)
 
+    untested = commands.add_parser("untested", parents=[common], help="print which supported engines new fleets lack")
+    untested.set_defaults(command=_untested)
+
     own, command = _split(argv)
     arguments = parser.parse_args(own)
     arguments.argv = command
@@ -192,7 +223,3 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
         return words, []
     at = words.index("--")
     return words[:at], words[at + 1 :]
-
-
-def _listed(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]

@@ -25,6 +25,7 @@ from . import (
     ssh,
     state,
     status,
+    variants,
 )
 from .docker import Docker, of_fleet
 from .engine import OuterEngine
@@ -32,7 +33,8 @@ from .errors import FleetError
 from .members import Machine, Member, members
 from .parallel import attempt, run_parallel, tolerate_missing_images
 from .paths import RECIPES, Paths
-from .recipe import load
+from .recipe import known, load
+from .source import Source, parse
 from .spec import Spec
 from .sysctls import KernelSettings
 
@@ -75,15 +77,27 @@ class Fleets:
             world, fleet_hosts, versions = retry.converge(
                 lambda: self._make_ready(docker, files, spec, allow_missing, timeout)
             )
+            variants.clear(docker, self._paths.locks)
             state.write(files.inventory, inventory.render(fleet_hosts, versions, files.folder, files.sockets))
             return Up(spec, world, fleet_hosts, versions, files.inventory)
 
-    def build(self, engines: Iterable[str], allow_missing: bool) -> list[Path]:
-        """Build the host images of these engines in the cache, and return their paths."""
-        recipes = [load(RECIPES, engine) for engine in engines]
+    def build(self, engines: Iterable[str], allow_missing: bool) -> tuple[list[Path], list[tuple[Source, str]]]:
+        """Build the host images of these engines.
+
+        Returns the paths of the images in the cache, and the engines that are not in them with their versions.
+        """
+        sources = [parse(engine, known(RECIPES)) for engine in engines]
+        recipes = [load(RECIPES, name) for name in dict.fromkeys(source.generation for source in sources)]
         built, failures = attempt(self._images.ensure_built, recipes, BUILDERS)
-        tolerate_missing_images(failures, allow_missing)
-        return built
+        missing = tolerate_missing_images(failures, allow_missing)
+        others = [source for source in sources if not source.packaged and source.generation not in missing]
+        return built, [(source, self._variant(self._engine.ensure(), source).version) for source in others]
+
+    def _variant(self, docker: Docker, source: Source) -> variants.Variant:
+        """Return the image of an engine that differs from the one in its host image, whose tarball exists."""
+        recipe = load(RECIPES, source.generation)
+        self._images.ensure_loaded(recipe, docker)
+        return variants.ensure(docker, self._paths.locks, source, images.reference(recipe))
 
     def down(self, name: str) -> bool:
         """Remove everything that belongs to a fleet. Returns False if the fleet does not exist."""
@@ -95,6 +109,8 @@ class Fleets:
             while docker and any(docker.ids(kind, of_fleet(name)) for kind in ("container", "volume", "network")):
                 known = True
                 retry.converge(lambda: _remove_objects(docker, name))
+            if docker:
+                variants.clear(docker, self._paths.locks)
             self._settings.release(self._user(name))
             files.forget()
         return known
@@ -153,16 +169,23 @@ class Fleets:
 
     def _provide_images(self, docker: Docker, spec: Spec, allow_missing: bool) -> dict[str, str]:
         """Return the names of the available images by engine."""
-        recipes = {engine: load(RECIPES, engine) for engine in spec.used_engines()}
+        sources = [parse(engine, known(RECIPES)) for engine in spec.used_engines()]
+        recipes = {source.generation: load(RECIPES, source.generation) for source in sources}
         lacking = [recipe for recipe in recipes.values() if not docker.has_image(images.reference(recipe))]
         _, failures = attempt(self._images.ensure_built, lacking, BUILDERS)
-        for engine in tolerate_missing_images(failures, allow_missing):
-            del recipes[engine]
+        for generation in tolerate_missing_images(failures, allow_missing):
+            del recipes[generation]
         if not recipes:
             raise FleetError("no host image available. The fleet cannot be created")
         for recipe in recipes.values():
             self._images.ensure_loaded(recipe, docker)
-        return {engine: images.reference(recipe) for engine, recipe in recipes.items()}
+        return {
+            source.name: images.reference(recipes[source.generation])
+            if source.packaged
+            else self._variant(docker, source).reference
+            for source in sources
+            if source.generation in recipes
+        }
 
     def _repair(self, docker: Docker, files: state.FleetState, desired: Sequence[Member]) -> None:
         """Make the containers match the fleet."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import source
 from .members import Member
 
 GROUP = "docker_fleet"
@@ -54,6 +55,7 @@ def _variables(host: Member, version: str) -> dict[str, Any]:
         "docker_fleet_link": host.segment.name,
         "testbed_engine": host.engine,
         "testbed_engine_version": version,
+        "testbed_firewall_backend": source.split(host.engine)[1] or source.IPTABLES,
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from . import source
 from .address import MAX_HOSTS
 from .errors import FleetError
 
@@ -32,7 +33,7 @@ class Spec:
             raise FleetError(f"--links {self.links}: out of range. Choose 1 to {MAX_LINKS}")
 
     def engine(self, number: int) -> str:
-        """Return the engine generation of the host with this number."""
+        """Return the engine of the host with this number."""
         return self.engines[(number - 1) % len(self.engines)]
 
     def segment(self, number: int) -> int:
@@ -43,7 +44,7 @@ class Spec:
         return [host_name(number) for number in range(1, self.hosts + 1)]
 
     def used_engines(self) -> tuple[str, ...]:
-        """Return the engine generations of all hosts, without duplicates."""
+        """Return the engines of all hosts, without duplicates."""
         return tuple(dict.fromkeys(self.engine(number) for number in range(1, self.hosts + 1)))
 
     def as_data(self) -> dict[str, Any]:
@@ -75,12 +76,14 @@ def decide(
     hosts: int | None = None,
     engines: Sequence[str] | None = None,
     links: int | None = None,
+    default: Sequence[str] = (),
 ) -> Spec:
-    """Return the spec of a fleet: requested values, else recorded ones, else one host of each engine in one segment."""
-    for engine in engines or ():
-        if engine not in known:
-            raise FleetError(f"engine {engine}: unknown. Choose from {', '.join(known)}")
-    chosen = tuple(engines or (recorded.engines if recorded else known))
+    """Return the spec of a fleet: requested values, else recorded ones, else one host of each engine in one segment.
+
+    The engines of a new fleet are `default`, or if it is empty those with a host image (`known`).
+    """
+    wanted = engines or (() if recorded else default or known)
+    chosen = tuple(source.parse(engine, known).name for engine in wanted) or (recorded.engines if recorded else ())
     return Spec(
         name=name,
         hosts=hosts if hosts is not None else recorded.hosts if recorded else len(chosen),

@@ -52,3 +52,7 @@ def test_a_role_uses_its_module_and_what_that_imports() -> None:
 
 def test_the_fixtures_use_the_modules_that_they_run() -> None:
     assert "plugins/modules/network_info.py" in uses("plugins/plugin_utils/testing.py")
+
+
+def test_scenarios_with_another_engine_are_selected_as_the_scenarios_are() -> None:
+    assert affected(["engine/remote", "engine/bridge"], ["molecule/remote/converge.yml"]) == ["engine/remote"]

@@ -59,16 +59,26 @@ def test_network(host, me, docker_network, name):
     assert me.gateway(name) in host.interface(f"fn-{name}").addresses
 
 
-def test_forwarding(host):
+def test_forwarding(host, firewall_backend):
     assert host.sysctl("net.ipv4.ip_forward") == 1
     assert host.file("/etc/fleetnet/sysctl.conf").contains("^net.ipv4.ip_forward = 1$")
+    # With the nftables backend, dockerd requires it at its start. Otherwise it would open the chain FORWARD.
+    early = host.file("/etc/sysctl.d/60-fleetnet.conf")
+    assert early.exists == (firewall_backend == "nftables")
+    assert not early.exists or early.contains("^net.ipv4.ip_forward = 1$")
 
 
-def test_rules(host):
+def test_rules(host, firewall_backend):
     table = host.check_output("nft list table ip fleetnet")
     assert "type filter hook forward priority filter - 2" in table
     assert "0.0.1.0 . 0.0.2.0 . tcp . 5432" in table
-    assert host.check_output("iptables -S DOCKER-USER 1") == "-A DOCKER-USER -j FLEETNET-FORWARD"
+    if firewall_backend == "iptables":
+        assert host.check_output("iptables -S DOCKER-USER 1") == "-A DOCKER-USER -j FLEETNET-FORWARD"
+    else:
+        # The engine accepts declared traffic itself, and has no chain for rules of others.
+        assert host.check_output("iptables -S") == "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT"
+        rules = host.check_output("nft list chain ip docker-bridges filter-forward-in__fn-web")
+        assert 'accept comment "UNPROTECTED"' in rules
 
 
 def test_routes(host, others, underlay):

@@ -108,3 +108,22 @@ def inode(host) -> t.Callable[..., str]:
 
 def pid(host, container: str) -> str:
     return host.check_output("docker inspect --format '{{.State.Pid}}' %s", container)
+
+
+@pytest.fixture
+def nat_rules(host, firewall_backend):
+    """``nat_rules(8081)``: Docker's DNAT rules for a port of the host, by default those for TCP in IPv4."""
+
+    def iptables(port, protocol, version):
+        program = "iptables" if version == 4 else "ip6tables"
+        rules = host.check_output(f"{program} -t nat -S DOCKER 2>/dev/null || true").splitlines()
+        return [rule for rule in rules if f"-p {protocol} " in rule and f"--dport {port} -j DNAT" in rule]
+
+    def nftables(port, protocol, version):
+        family = "ip" if version == 4 else "ip6"
+        rules = host.check_output(f"nft -s list table {family} docker-bridges").splitlines()
+        found = [rule.strip() for rule in rules if f" {protocol} dport {port} " in rule and " dnat to " in rule]
+        return [rule.replace("counter ", "") for rule in found]
+
+    rules = {"iptables": iptables, "nftables": nftables}[firewall_backend]
+    return lambda port, protocol="tcp", version=4: rules(port, protocol, version)

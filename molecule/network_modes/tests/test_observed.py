@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from .test_ports import docker_port, nat_rules
+from .test_ports import docker_port
 
 
 def test_network_info_returns_the_interfaces_of_ip(links, inode, container):
@@ -34,12 +34,12 @@ def test_network_info_returns_the_interfaces_of_ip(links, inode, container):
 
 
 @pytest.mark.parametrize("name", ["con1", "con2", "con3", "con4", "con8", "con9", "con10", "con11", "con12"])
-def test_network_info_returns_the_ports_of_docker_port(host, container, name):
+def test_network_info_returns_the_ports_of_docker_port(host, container, nat_rules, name):
     reported = container(name).entry["ports"]
     assert {
         (entry["port"], entry["protocol"], entry["host_address"], entry["host_port"]) for entry in reported
     } == docker_port(host, name)
     for entry in reported:
-        program = "ip6tables" if ":" in entry["host_address"] else "iptables"
-        assert entry["nat_rules"] == nat_rules(host, entry["host_port"], entry["protocol"], program)
+        version = 6 if ":" in entry["host_address"] else 4
+        assert entry["nat_rules"] == nat_rules(entry["host_port"], entry["protocol"], version)
         assert "docker-proxy" in host.file(f"/proc/{entry['proxy_pid']}/cmdline").content_string

@@ -43,12 +43,6 @@ def published(host, name, port, protocol="tcp"):
     return found
 
 
-def nat_rules(host, port, protocol="tcp", program="iptables"):
-    """Docker's DNAT rules for a port of the host."""
-    rules = host.check_output(f"{program} -t nat -S DOCKER 2>/dev/null || true").splitlines()
-    return [rule for rule in rules if f"-p {protocol} " in rule and f"--dport {port} -j DNAT" in rule]
-
-
 @pytest.mark.parametrize("port", FIXED)
 def test_a_fixed_port(ports, port):
     assert ports.here(port) == FIXED[port]
@@ -63,12 +57,12 @@ def test_a_container_in_another_ones_namespace_uses_that_ones_published_ports(ho
 
 
 @pytest.fixture
-def nat_to(host):
+def nat_to(nat_rules):
     """``nat_to(8081)``: the destination of the only NAT rule of a port."""
 
     def destination(port, protocol="tcp"):
-        [rule] = nat_rules(host, port, protocol)
-        return rule.rsplit(" ", 1)[1]
+        [rule] = nat_rules(port, protocol)
+        return re.search(r"(?:--to-destination|dnat to) (\S+)", rule)[1]
 
     return destination
 
@@ -106,7 +100,7 @@ def test_a_port_bound_to_the_loopback_address_answers_the_host_only(host, ports)
     assert ports.closed_to_the_world(8090)
 
 
-def test_udp(host, ports, wait_for_server):
+def test_udp(host, ports, nat_rules, wait_for_server):
     """busybox has no UDP server, so one is started in the container's namespace for each query."""
     for query in (ports.here, ports.neighbour, lambda *port: "con11" if ports.world(port[0], "con11", "udp") else None):
         server = UDP_SERVER.format(port=53, name="con11")
@@ -117,18 +111,18 @@ def test_udp(host, ports, wait_for_server):
         )
         wait_for_server(host, "con11", 53, "udp")
         assert query(8091, "udp") == "con11"
-    assert nat_rules(host, 8091, "tcp") == []
+    assert nat_rules(8091, "tcp") == []
 
 
-def test_published_ports_are_reached_over_ipv6(host, ports):
+def test_published_ports_are_reached_over_ipv6(host, ports, nat_rules):
     """By a NAT rule if the engine filters IPv6; otherwise, and for IPv4 containers, by the proxy."""
     for port in (8092, 8081):
         assert ports.here(port, address="::1") == FIXED[port]
         assert ports.here(port, address=ports.address_v6) == FIXED[port]
         assert ports.neighbour(port, address=ports.address_v6) == FIXED[port]
     filters = int(host.check_output("docker version --format '{{.Server.Version}}'").split(".")[0]) >= 27
-    assert len(nat_rules(host, 8092, program="ip6tables")) == (1 if filters else 0)
-    assert nat_rules(host, 8081, program="ip6tables") == []
+    assert len(nat_rules(8092, version=6)) == (1 if filters else 0)
+    assert nat_rules(8081, version=6) == []
 
 
 def test_an_unpublished_port_is_closed(ports):
@@ -136,25 +130,25 @@ def test_an_unpublished_port_is_closed(ports):
     assert ports.here(80) is None
 
 
-def test_a_host_mode_containers_port_needs_no_publishing(host, ports):
+def test_a_host_mode_containers_port_needs_no_publishing(host, ports, nat_rules):
     assert docker_port(host, "con4") == set()
-    assert nat_rules(host, 8084) == []
+    assert nat_rules(8084) == []
     assert ports.here(8084) == "con4"
     assert ports.world(8084, "con4")
 
 
-def test_the_rule_is_removed_with_the_container(host, ports, network_info, container, wait_for_server):
+def test_the_rule_is_removed_with_the_container(host, ports, nat_rules, network_info, container, wait_for_server):
     host.check_output("docker run -d --name passing -p 8099:80 fleetnet/workload:latest nc -ll -p 80 -e echo passing")
     try:
         wait_for_server(host, "passing", 80)
         network_info.forget()
         assert ports.here(8099) == "passing"
-        assert len(nat_rules(host, 8099)) == 1
+        assert len(nat_rules(8099)) == 1
         assert container("passing").is_running
     finally:
         host.check_output("docker rm --force passing")
     network_info.forget()
-    assert nat_rules(host, 8099) == []
+    assert nat_rules(8099) == []
     assert ports.here(8099) is None
     assert ports.closed_to_the_world(8099)
     assert not container("passing").is_running

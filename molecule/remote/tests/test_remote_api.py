@@ -42,9 +42,10 @@ def test_the_container_was_never_interrupted(host: Host) -> None:
     assert host.check_output("docker exec web ps | grep -c '[h]ttpd'") == "1"
 
 
-def test_the_owners_file_is_unchanged(host: Host) -> None:
+def test_the_owners_file_is_unchanged(host: Host, firewall_backend: str) -> None:
     file = host.file("/etc/docker/daemon.json")
-    assert file.content_string == '{\n   "labels": ["rack=7"]\n}\n'
+    backend = ', "firewall-backend": "nftables"' if firewall_backend == "nftables" else ""
+    assert file.content_string == f'{{\n   "labels": ["rack=7"]{backend}\n}}\n'
     assert file.mode == 0o640
     assert host.check_output("docker info -f '{{.LiveRestoreEnabled}} {{.Labels}}'") == "false [rack=7]"
 

@@ -27,7 +27,7 @@ class Damage(t.NamedTuple):
     """``cause`` is a regular expression for the cause that the report must contain; ``{host}`` is the damaged host.
 
     Damage that makes the plan fail stops verification before it probes, and is done ``alone``. Damage to a link affects
-    the flows of both IP versions.
+    the flows of both IP versions. ``iptables``: it requires an engine with the iptables backend.
     """
 
     command: str
@@ -35,6 +35,7 @@ class Damage(t.NamedTuple):
     cause: str
     alone: bool = False
     versions: tuple[int, ...] = (4,)
+    iptables: bool = False
 
 
 def _table(name: str, chain: str, rule: str) -> tuple[str, str]:
@@ -90,6 +91,7 @@ DAMAGES = {
     "drop in DOCKER-USER": Damage(
         *_rule("filter", "DOCKER-USER", "-s $OWN -j DROP"),
         rf"{{host}}: rule 'ip saddr {{own}} .*drop' of table ip filter, chain DOCKER-USER {FOREIGN}",
+        iptables=True,
     ),
     "reject in FORWARD": Damage(
         *_rule("filter", "FORWARD", "-s $OWN -j REJECT"),
@@ -158,6 +160,7 @@ DAMAGES = {
     "our jump deleted": Damage(
         "iptables -D DOCKER-USER -j FLEETNET-FORWARD", RULES,
         r"{host}: .*jump iptables \S+ -> FLEETNET-FORWARD is (missing|not the first rule)",
+        iptables=True,
     ),
     "denied traffic accepted": Damage(
         "nft insert rule ip fleetnet between accept", RULES, rf"{{host}}: .*{DIFFERS4}"

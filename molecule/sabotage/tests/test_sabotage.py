@@ -30,7 +30,11 @@ def rounds() -> t.Iterator[dict[str, tuple[str, ...]]]:
     pairs = [tuple(filter(None, pair)) for pair in itertools.zip_longest(named(4), named(6))]
     damages = [*pairs, *((name,) for name in named(4, 6))]
     for first in range(0, len(damages), len(HOSTS)):
-        yield dict(zip(HOSTS, damages[first : first + len(HOSTS)], strict=False))
+        # The engine of the last host may use the nftables backend.
+        together = sorted(
+            damages[first : first + len(HOSTS)], key=lambda names: not any(DAMAGES[name].iptables for name in names)
+        )
+        yield dict(zip(HOSTS, together, strict=False))
     for name, damage in DAMAGES.items():
         if damage.alone:
             yield {HOSTS[1]: (name,)}

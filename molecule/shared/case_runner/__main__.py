@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Started on the host by ``tasks/run_cases.yml``, with the cases on standard input.
 
-They are a JSON object: ``engine``, the version of the host's engine; ``first``, a pattern for the name of the first
-case to run; ``groups``, the content of files of cases.
+They are a JSON object: ``engine`` and ``backend``, the version of the host's engine and its firewall backend;
+``first``, a pattern for the name of the first case to run; ``groups``, the content of files of cases.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ IMPORTS = (f"{COLLECTION}.module_utils._host.engine.sdk",)
 def main() -> int:
     request = json.load(sys.stdin)
     try:
-        groups = [parse_group(each, request["engine"]) for each in request["groups"]]
+        groups = [parse_group(each, request["engine"], request["backend"]) for each in request["groups"]]
     except InvalidCase as error:
         print(error)
         return 2
@@ -35,7 +35,7 @@ def main() -> int:
             for file in (sys.stdout, log):
                 print(line, file=file, flush=True)
 
-        report(f"engine {request['engine']}")
+        report(f"engine {request['engine']}, {request['backend']}")
         passed = run(Modules(f"{COLLECTION}.modules", IMPORTS), groups, request["first"], report)
     return 0 if passed else 1
 

@@ -23,12 +23,14 @@ KEYS: dict[str, type] = {
     "after": str,
     "interrupted": dict,
     "since": str,
+    "backend": str,
     "refused": str,
     "unforeseen": bool,
     "operations": str,
     "warnings": str,
     "seen": dict,
 }
+BACKENDS = ("iptables", "nftables")
 INTERRUPTED_KEYS: dict[str, type] = {"options": dict, "during": str}
 
 
@@ -45,6 +47,8 @@ class Case:
     before: str = ""
     after: str = ""
     interrupted: Json | None = None
+    backend: str = ""  # the firewall backend that it requires
+    left_out: str = ""  # why it does not run on this host
     refused: str = ""
     predict: bool = True
     unforeseen: bool = False
@@ -70,8 +74,8 @@ class Answers:
     again: Json | None
 
 
-def parse_group(file: t.Any, engine: str) -> Group:
-    """Parse a file of cases for a host with this version of the engine; raises InvalidCase."""
+def parse_group(file: t.Any, engine: str, backend: str) -> Group:
+    """Parse a file of cases for a host with this version of the engine and firewall backend; raises InvalidCase."""
     if not isinstance(file, dict) or not {"module", "cases"} <= file.keys():
         raise InvalidCase(f"{str(file)[:80]}: must be a mapping with the keys module and cases.")
     _check_keys("file", file, FILE_KEYS)
@@ -79,7 +83,12 @@ def parse_group(file: t.Any, engine: str) -> Group:
     if file.get("messages"):
         return Group(file["module"], [_parse_rejected(each, options) for each in file["cases"]])
     too_old = file.get("too_old", "requires engine {since}")
-    return Group(file["module"], [_parse_case(each, options, engine, too_old) for each in file["cases"]])
+    cases = [_parse_case(each, options, engine, too_old) for each in file["cases"]]
+    return Group(file["module"], [case if case.backend in ("", backend) else _left_out(case) for case in cases])
+
+
+def _left_out(case: Case) -> Case:
+    return dataclasses.replace(case, left_out=f"requires the firewall backend {case.backend}")
 
 
 def _parse_case(data: Json, defaults: Json, engine: str, too_old: str) -> Case:
@@ -91,6 +100,8 @@ def _parse_case(data: Json, defaults: Json, engine: str, too_old: str) -> Case:
             raise InvalidCase(f"{where}: seen: {command}: {pattern!r}: must be a string. Quote it.")
     if "name" not in data:
         raise InvalidCase(f"{where}: name: is missing. Set it.")
+    if data.get("backend", BACKENDS[0]) not in BACKENDS:
+        raise InvalidCase(f"{where}: backend: {data['backend']!r}: is not one of {', '.join(BACKENDS)}.")
     options = {**defaults, **data.get("options", {})}
     if "net" in data:
         options["networks"] = [{"name": "t", **data["net"]}]

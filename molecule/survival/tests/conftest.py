@@ -62,6 +62,10 @@ class Fleet:
             for container in ("web", "db")
         }
 
+    def backend(self, name: str) -> str:
+        """The firewall backend of a host's engine."""
+        return str(self._hosts[name].ansible.get_variables()["testbed_firewall_backend"])
+
     def run(self, name: str, command: str) -> None:
         """Run a shell command that must succeed."""
         result = self._hosts[name].run(command)
@@ -120,9 +124,12 @@ def table() -> dict[str, dict[str, tuple[float, list[str]]]]:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Print the table of faults: seconds to recover per engine; a star if denied flows passed before that."""
+    """Print the table of faults: seconds to recover per engine; a star if denied flows passed before that.
+
+    A hyphen marks a host on which the fault did not happen.
+    """
     terminalreporter.section("seconds until all is as declared again (*: denied flows passed before that)")
     terminalreporter.line(f"{'fault':24}" + "".join(f"{name:>10}" for name in HOSTS))
     for fault, found in _table.items():
-        cells = [f"{seconds:.1f}{'*' if leaked else ''}" for seconds, leaked in (found[name] for name in HOSTS)]
+        cells = [f"{found[name][0]:.1f}{'*' if found[name][1] else ''}" if name in found else "-" for name in HOSTS]
         terminalreporter.line(f"{fault:24}" + "".join(f"{cell:>10}" for cell in cells))

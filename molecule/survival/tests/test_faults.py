@@ -58,10 +58,15 @@ docker network connect --ip $address web web
 
 
 class Fault(t.NamedTuple):
-    """A shell command, and what repairs Docker afterwards: it restores its own rules only after a restart."""
+    """A shell command, and what repairs Docker afterwards: it restores its own rules only after a restart.
+
+    ``iptables``: the fault happens only on hosts whose engine uses the iptables backend. With nftables, the engine has
+    no chain that accepts declared traffic before the policy of FORWARD, and a plan names it.
+    """
 
     command: str
     repair: str = "true"
+    iptables: bool = False
 
 
 FAULTS = {
@@ -72,7 +77,9 @@ FAULTS = {
     "reconciler killed": Fault(KILL),
     "reconciler restarted": Fault("systemctl restart fleetnet-reconciler.service"),
     "iptables -F": Fault("iptables -F; iptables -t nat -F; iptables -t raw -F", repair=RESTART),
-    "iptables-restore": Fault("printf '*filter\\n:FORWARD DROP\\nCOMMIT\\n' | iptables-restore", repair=RESTART),
+    "iptables-restore": Fault(
+        "printf '*filter\\n:FORWARD DROP\\nCOMMIT\\n' | iptables-restore", repair=RESTART, iptables=True
+    ),
     "fleet routes flushed": Fault("ip route flush proto 213"),
     "a stale route": Fault("ip route add 10.79.0.0/20 dev eth0 proto 213"),
     "forwarding off": Fault("sysctl -qw net.ipv4.ip_forward=0"),
@@ -91,7 +98,9 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_everything_is_as_declared_again(fleet, table, wait_until, fault):
-    command, repair = FAULTS[fault]
+    command, repair, iptables = FAULTS[fault]
+    faulty = [name for name in HOSTS if not iptables or fleet.backend(name) == "iptables"]
+    assert faulty
 
     def recover(name: str) -> tuple[float, list[str]]:
         """Probe until all is as declared: seconds, and denied flows that passed."""
@@ -115,10 +124,10 @@ def test_everything_is_as_declared_again(fleet, table, wait_until, fault):
     with concurrent.futures.ThreadPoolExecutor(len(HOSTS)) as pool:
         list(pool.map(recover, HOSTS))
         try:
-            list(pool.map(damage, HOSTS))
-            recovered = list(pool.map(recover, HOSTS))
+            list(pool.map(damage, faulty))
+            recovered = list(pool.map(recover, faulty))
         finally:
-            list(pool.map(lambda name: fleet.run(name, repair), HOSTS))
-    table[fault] = dict(zip(HOSTS, recovered, strict=True))
+            list(pool.map(lambda name: fleet.run(name, repair), faulty))
+    table[fault] = dict(zip(faulty, recovered, strict=True))
     for name, (_seconds, leaked) in table[fault].items():
         assert not leaked, f"{name}: denied flows passed: {leaked}"

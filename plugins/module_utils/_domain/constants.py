@@ -17,6 +17,8 @@ BRIDGE_PREFIX = "com.docker.network.bridge."
 DRIVER_PREFIX = "com.docker.network.driver."
 BRIDGE_NAME = BRIDGE_PREFIX + "name"
 MTU = DRIVER_PREFIX + "mtu"
+# The tables of engines with the nftables backend, in the families ip and ip6.
+ENGINE_TABLE = "docker-bridges"
 # The source address of packets to the outside, by IP version.
 HOST_ADDRESSES = {4: "com.docker.network.host_ipv4", 6: "com.docker.network.host_ipv6"}
 # In place of a source address: packets keep that of the container.

@@ -26,6 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     part_files,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
+    FOLDER,
     RECONCILER_UNIT,
     UNIT_FOLDER,
     Part,
@@ -150,8 +151,11 @@ class PartFiles:
         for path in plan.delete:
             if path not in in_systemd:
                 os.unlink(path)
-                with contextlib.suppress(OSError):  # the folder may hold other files
-                    os.removedirs(os.path.dirname(path))
+                if path.startswith(f"{FOLDER}/"):
+                    with contextlib.suppress(OSError):  # the folder may hold other files
+                        os.removedirs(os.path.dirname(path))
+        with contextlib.suppress(OSError):  # as above, or it may be absent
+            os.rmdir(FOLDER)
 
     def _script(self, option: str) -> str:
         """Run the part's script without the file on the host, which may be another or absent."""

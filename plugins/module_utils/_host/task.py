@@ -44,6 +44,8 @@ class Task:
 
     ``docker0_moves``: a part before this one, which is planned and not applied yet, changes the subnet of docker0.
     ``handled``: the parts of files and units that were handled before this one, for the same state.
+    ``daemon`` are the options of ``default_bridge`` that are in effect when this part is applied; None for an option
+    that is unset.
     """
 
     params: dict[str, t.Any]
@@ -53,11 +55,18 @@ class Task:
     connection: Connection = dataclasses.field(default_factory=Connection)
     docker0_moves: bool = False
     handled: tuple[Part, ...] = ()
+    daemon: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, module: AnsibleModule, connect: Connect = _no_engine) -> Task:
         """The task of a module. Modules that use the engine pass ``connect``; others do not ship that code."""
         return cls(module.params, module.check_mode, ModuleCommands(module), module.warn, Connection(connect))
+
+    def daemon_option(self, name: str, observed: t.Any, default: t.Any) -> t.Any:
+        """The value of an option of ``default_bridge`` when this part is applied."""
+        if name not in self.daemon:
+            return observed
+        return default if self.daemon[name] is None else self.daemon[name]
 
     def engine(self) -> Engine:
         return self.connection.engine(self.params)

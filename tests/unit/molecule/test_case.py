@@ -52,8 +52,10 @@ def test_unexpected_answers(answers: tuple[dict[str, t.Any], ...], expected: dic
     assert found[0].startswith(problem)
 
 
-def parse(*cases: dict[str, t.Any], engine: str = "20.10.24+dfsg1", **header: t.Any) -> list[Case]:
-    return parse_group({"module": "m", **header, "cases": list(cases)}, engine).cases
+def parse(
+    *cases: dict[str, t.Any], engine: str = "20.10.24+dfsg1", backend: str = "iptables", **header: t.Any
+) -> list[Case]:
+    return parse_group({"module": "m", **header, "cases": list(cases)}, engine, backend).cases
 
 
 def test_options() -> None:
@@ -75,6 +77,16 @@ def test_older_engines_must_refuse_and_nothing_is_inspected() -> None:
     assert case.refused == "^bip6: requires Docker engine 28\\.0"
     (case,) = parse(data, engine="28.0.1")
     assert (case.refused, case.seen) == ("", {"true": "x"})
+
+
+def test_cases_of_the_other_firewall_backend_are_left_out() -> None:
+    both, iptables, nftables = parse(
+        {"name": "a"}, {"name": "b", "backend": "iptables"}, {"name": "c", "backend": "nftables"}, backend="nftables"
+    )
+    assert (both.left_out, nftables.left_out) == ("", "")
+    assert iptables.left_out == "requires the firewall backend iptables"
+    with pytest.raises(InvalidCase, match="case 'd': backend: 'ebtables': is not one of iptables, nftables"):
+        parse({"name": "d", "backend": "ebtables"})
 
 
 def test_whole_messages() -> None:
@@ -104,4 +116,4 @@ def test_invalid_cases(case: dict[str, t.Any], message: str) -> None:
 @pytest.mark.parametrize("file", [[{"name": "c"}], {"cases": []}, None])
 def test_a_file_needs_a_module(file: t.Any) -> None:
     with pytest.raises(InvalidCase, match="must be a mapping with the keys module and cases"):
-        parse_group(file, "28.0")
+        parse_group(file, "28.0", "iptables")

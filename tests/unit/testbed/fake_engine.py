@@ -23,7 +23,11 @@ KINDS = ("container", "network", "volume")
 
 
 class Refused(Exception):
-    """The engine refuses a request."""
+    """The engine refuses a request, or a program that it ran failed."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class FakeEngine(Docker):
@@ -34,6 +38,23 @@ class FakeEngine(Docker):
         self._file = file
         self._before_change = before_change
         self._lock = threading.Lock()
+        self._answer = ("", 0)
+
+    def images(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = self._read()["image"]
+        return found
+
+    def answer_start(self, output: str, status: int) -> None:
+        """Set what an attached container prints, and its exit status."""
+        self._answer = output, status
+
+    def refuse_changes(self) -> None:
+        """Fail at the next change."""
+
+        def fail() -> None:
+            raise AssertionError(self._current)
+
+        self._before_change = fail
 
     def objects(self, kind: str) -> list[dict[str, Any]]:
         return list(self._read()[kind].values())
@@ -47,10 +68,10 @@ class FakeEngine(Docker):
             try:
                 output, status = self._request(list(arguments), data or b""), 0
             except Refused as refusal:
-                output, status = str(refusal), 1
+                output, status = str(refusal), refusal.status
         if status and check:
             raise process.ProgramFailed(["docker", *arguments], status, output)
-        return subprocess.CompletedProcess(arguments, status, "" if status else output, "")
+        return subprocess.CompletedProcess(arguments, status, *(("", output) if status else (output, "")))
 
     def add_late(self, after: int) -> None:
         """Record that the engine carries out the current request after this number of further requests."""
@@ -84,10 +105,11 @@ class FakeEngine(Docker):
                 return "\n".join(
                     key for key, entry in self._read()[kind].items() if _matches(entry, _values(options, "--filter"))
                 )
-            case ["image", "inspect", *_, name]:
+            case ["image", "inspect", "--format", template, name]:
                 if name not in self._read()["image"]:
                     raise Refused(f"No such image: {name}")
-                return "."
+                labels: dict[str, str] = self._read()["image"][name].get("Labels", {})
+                return next((value for label, value in labels.items() if f'"{label}"' in template), ".")
             case [kind, "inspect", *names]:
                 return json.dumps([entry for key, entry in self._read()[kind].items() if key in names])
             case ["exec", name, program, *_]:
@@ -119,6 +141,30 @@ class FakeEngine(Docker):
             case ["volume", "create", *options, name]:
                 if name not in state["volume"]:
                     _create(state, "volume", name, options, name)
+            case ["container", "create", *options, "--network=none", image, "sh", "-c", _, program, argument]:
+                if image not in state["image"]:
+                    raise Refused(f"No such image: {image}")
+                result = _create(state, "container", f"temporary{state['next']}", options)
+                state["container"][result].update(
+                    State={"Status": "created"}, Networks={}, Volumes=[], Files={}, Arguments=[program, argument]
+                )
+            case ["cp", "--follow-link", file, target]:
+                container, _separator, path = target.partition(":")
+                state["container"][container]["Files"][path] = Path(file).read_text()
+            case ["container", "start", "--attach", container]:
+                output, status = self._answer
+                if status:
+                    raise Refused(output, status)
+                text = output or state["container"][container]["Files"]["/opt/dockerd"]
+                result = output or f"Docker version {text.split()[0]}, build 1234567"
+            case ["container", "commit", *options, container, reference]:
+                entry = state["container"][container]
+                labels = dict(text[6:].split("=", 1) for text in _values(options, "--change") if text[:6] == "LABEL ")
+                state["image"][reference] = {
+                    "Labels": entry["Labels"] | labels,
+                    "Files": entry["Files"],
+                    "Arguments": entry["Arguments"],
+                }
             case ["container", "create", *options, image, _]:
                 (name,), (network,) = _values(options, "--name"), _values(options, "--network")
                 if image not in state["image"] or network not in state["network"]:

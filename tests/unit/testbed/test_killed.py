@@ -28,6 +28,7 @@ from fleetbed import checkout, coverage, hosts, images, network, packages, proce
 from fleetbed.fleet import Fleets
 from fleetbed.paths import RECIPES, Paths
 from fleetbed.recipe import load
+from fleetbed.source import REQUIRED
 from fleetbed.spec import Spec
 
 from .fake_engine import KINDS, FakeEngine
@@ -51,6 +52,11 @@ class Bed:
         self.paths.cache.mkdir()
         (self.paths.cache / f"{load(RECIPES, ENGINE).name}.tar").touch()
         self.engine = FakeEngine(folder / "engine.json")
+        programs = folder / "docker"
+        programs.mkdir()
+        for name in REQUIRED:
+            (programs / name).write_text("29.7.2")
+        self.own = Spec("f", hosts=1, engines=(f"{programs}:nftables",))
 
     def up(self, spec: Spec) -> None:
         self._fleets(self.engine).up(lambda _: spec, spec.name, False, 5)
@@ -202,10 +208,14 @@ def nothing(bed: Bed) -> None:
     """The fleet does not exist."""
 
 
+def up_own_engine(bed: Bed) -> None:
+    bed.up(bed.own)
+
+
 CASES = pytest.mark.parametrize(
     ("before", "command"),
-    [(nothing, up_small), (up_large, up_small), (up_small, up_large), (up_large, down)],
-    ids=["create", "shrink", "grow", "remove"],
+    [(nothing, up_small), (up_large, up_small), (up_small, up_large), (up_large, down), (nothing, up_own_engine)],
+    ids=["create", "shrink", "grow", "remove", "own engine"],
 )
 
 

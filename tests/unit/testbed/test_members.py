@@ -65,11 +65,21 @@ def test_inventory_contains_only_connection_variables() -> None:
         "docker_fleet_link": "l1",
         "testbed_engine": "20.10",
         "testbed_engine_version": "20.10.24",
+        "testbed_firewall_backend": "iptables",
     }
     assert list(group["hosts"]) == ["h1", "h2", "h3"]
     assert group["vars"]["ansible_ssh_private_key_file"] == "/state/f/id_ed25519"
     assert group["vars"]["ansible_control_path_dir"] == "/run/s/f"
     assert '-o UserKnownHostsFile="/state/f/known_hosts"' in group["vars"]["ansible_ssh_common_args"]
+
+
+def test_inventory_names_the_firewall_backend() -> None:
+    engines = ("/opt/docker", "/opt/docker:nftables")
+    images = dict.fromkeys(engines, "image")
+    hosts = members(Spec("f", 2, engines), [L1], images, BARE)[1]
+    group = yaml.safe_load(inventory.render(hosts, {}, Path("/state/f"), Path("/run/s/f")))["docker_fleet"]
+    backends = [group["hosts"][name]["testbed_firewall_backend"] for name in ("h1", "h2")]
+    assert backends == ["iptables", "nftables"]
 
 
 def test_inventory_sets_no_socket_folder_if_its_path_is_too_long() -> None:

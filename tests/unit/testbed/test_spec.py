@@ -32,6 +32,18 @@ def test_decide(recorded: Spec | None, requested: dict[str, Any], expected: Spec
     assert decide("f", recorded, KNOWN, **requested) == expected
 
 
+def test_the_default_engines_are_those_of_new_fleets() -> None:
+    default = ["26.1", "/opt/docker:nftables"]
+    assert decide("f", None, KNOWN, default=default) == Spec("f", 2, tuple(default))
+    assert decide("f", None, KNOWN, engines=["28.5"], default=default) == Spec("f", 1, ("28.5",))
+    assert decide("f", BEFORE, KNOWN, default=default) == BEFORE
+
+
+def test_the_folder_of_an_engine_is_recorded_as_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert decide("f", None, KNOWN, engines=["./d:nftables"]).engines == (f"{tmp_path}/d:nftables",)
+
+
 def test_engines_and_segments_are_assigned_in_turn() -> None:
     spec = Spec("f", hosts=4, engines=KNOWN, links=2)
     assert [spec.engine(number) for number in range(1, 5)] == ["20.10", "26.1", "28.5", "20.10"]

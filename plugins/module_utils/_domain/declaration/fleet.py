@@ -25,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import (
     parse_default_bridge,
+    parse_host_default_bridge,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import (
     FLEET_KEYS,
@@ -58,6 +59,7 @@ class Host:
 
     ``underlay_v6`` is the gateway to its IPv6 blocks; None if it has no IPv6 address.
     ``other_addresses`` are further ones at which containers of other hosts may reach its published ports.
+    ``default_bridge`` are options of the daemon in place of the fleet's.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Host:
     networks: tuple[Network, ...] = ()
     underlay_v6: str | None = None
     other_addresses: tuple[str, ...] = ()
+    default_bridge: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     @property
     def addresses(self) -> list[str]:
@@ -362,4 +365,7 @@ def parse_host(name: str, variables: t.Mapping[str, t.Any], ansible_host: object
     if fields.has(PREFIX + "host_networks"):
         # Their subnets are pinned, so the default length is never used.
         own = parse_networks(fields.items(PREFIX + "host_networks"), PREFIX + "host_networks", lambda _: 24, host=name)
-    return Host(name, underlay, fields.text(PREFIX + "link", "default"), own, underlay_v6, tuple(others))
+    options: dict[str, t.Any] = {}
+    if fields.has(PREFIX + "host_default_bridge"):
+        options = parse_host_default_bridge(fields.raw(PREFIX + "host_default_bridge"), name)
+    return Host(name, underlay, fields.text(PREFIX + "link", "default"), own, underlay_v6, tuple(others), options)

@@ -24,7 +24,14 @@ FLEET_KEYS = (
     "supernet",
     "supernet_v6",
 )
-HOST_KEYS = ("host_networks", "link", "other_addresses", "underlay_address", "underlay_address_v6")
+HOST_KEYS = (
+    "host_default_bridge",
+    "host_networks",
+    "link",
+    "other_addresses",
+    "underlay_address",
+    "underlay_address_v6",
+)
 # Variables with the prefix that steer a run and do not belong to the declaration.
 RUN_KEYS = (
     "allow_disconnect",

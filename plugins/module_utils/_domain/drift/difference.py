@@ -14,7 +14,7 @@ import typing as t
 
 # Kinds of things that differ.
 ADDRESS = "address"  # an address of a bridge
-CHAIN = "chain"  # an iptables chain of this collection
+CHAIN = "chain"  # an iptables chain of this collection, or a built-in one
 CONTAINER = "container"  # a container that an interrupted run stopped
 DAEMON = "daemon"  # an option of the Docker daemon, by the value in effect
 FILE = "file"  # a file of this collection on the host
@@ -31,6 +31,7 @@ KINDS = (ADDRESS, CHAIN, CONTAINER, DAEMON, FILE, FIREWALLD, JUMP, NETWORK, ROUT
 STATE = "state"  # whether it exists
 VALUE = "value"  # of a thing that has one value: an option, a sysctl
 CONTENT = "content"
+POLICY = "policy"  # of a built-in chain of iptables
 POSITION = "position"
 
 # Values of these keys.

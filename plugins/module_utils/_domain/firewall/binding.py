@@ -56,6 +56,7 @@ class Local(t.NamedTuple):
     ``subnets`` are those of the host's declared networks that are not internal, ``bridges`` those of all of its
     networks, ``internal`` those of its internal networks. Packets to the outside are masqueraded, or have another
     source by ``sources``. ``controller`` is the address of the Ansible controller as this host sees it.
+    ``routed`` are the subnets of undeclared networks to which the engine lets packets be routed, None if it does not.
     """
 
     subnets: t.Sequence[Prefix]
@@ -63,6 +64,7 @@ class Local(t.NamedTuple):
     internal: t.Collection[str] = ()
     sources: EgressSources = types.MappingProxyType({})
     controller: str | None = None
+    routed: t.Sequence[Prefix] | None = None
 
 
 def parse_bridges(variable: str, value: t.Mapping[str, t.Any]) -> dict[str, str]:

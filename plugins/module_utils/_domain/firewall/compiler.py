@@ -16,12 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
-    DEFAULT_BRIDGE,
-    HOST,
-    WORLD,
-    PolicyLine,
-)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     Local,
@@ -31,6 +25,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import outside_blocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.bridge_table import bridge_table
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_without_ipv6
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
+    DirectRouting,
+    check_lines,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
     FORWARD_CHAIN,
@@ -53,7 +51,7 @@ class EngineFirewall:
     """What the rules depend on: the engine's release and its firewall backend (iptables, nftables or none).
 
     ``forward_drops`` are the IP versions in which iptables' chain FORWARD has policy DROP, as ufw sets it,
-    ``forwarding_off`` those in which the host does not forward.
+    ``forwarding_off`` those in which the host does not forward. ``routing`` is read for the nftables backend only.
     """
 
     version: tuple[int, int, int]
@@ -61,10 +59,15 @@ class EngineFirewall:
     forward_drops: tuple[int, ...] = ()
     forwarding_off: tuple[int, ...] = ()
     host_has_ipv6: bool = True
+    routing: DirectRouting = dataclasses.field(default_factory=DirectRouting)
 
 
 # dockerd enables forwarding, but not with ip-forward off or the nftables backend.
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
+# With the iptables backend, forwarding that is on when dockerd starts leaves the policy of FORWARD at ACCEPT.
+_EARLY = """# Written by fleetnet.docker: with the nftables backend, dockerd starts only if forwarding is enabled.
+# It stays when the host leaves the fleet. Delete it if another file enables forwarding, or without Docker.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,14 +75,16 @@ class Ruleset:
     """The files that a host loads. An empty text means no file.
 
     ``nft`` is for ``nft -f``, ``iptables`` and ``ip6tables`` are for ``iptables-restore --noflush`` and
-    ``ip6tables-restore``, ``sysctl`` has the format of sysctl.conf. ``firewalld`` is a firewalld policy,
-    ``firewalld_own4`` and ``firewalld_own6`` are its address sets of this host's networks.
+    ``ip6tables-restore``, ``sysctl`` and ``early_sysctl`` have the format of sysctl.conf; the latter is applied before
+    dockerd starts. ``firewalld`` is a firewalld policy, ``firewalld_own4`` and ``firewalld_own6`` are its address sets
+    of this host's networks.
     """
 
     nft: str
     iptables: str
     ip6tables: str
     sysctl: str
+    early_sysctl: str
     firewalld: str
     firewalld_own4: str
     firewalld_own6: str
@@ -88,6 +93,9 @@ class Ruleset:
 def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Ruleset:
     """Compile the policy for one host. Raises Unsupported if the engine does not support the policy."""
     _check(policy, engine)
+    if engine.firewall == "nftables" and engine.routing.allowed:
+        undeclared = {subnet for subnets in engine.routing.networks.values() for subnet in subnets}
+        local = local._replace(routed=sorted(undeclared))
     tables = [Table(policy, family, local).text() for family in policy.families]
     if engine.host_has_ipv6 and all(family.version != 6 for family in policy.families):
         limited = policy.limited.get(TO_HOST, frozenset())
@@ -99,12 +107,14 @@ def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Rules
     if policy.isolates_spoofing:
         tables.append(bridge_table())
     accepts = {family.version: _iptables(policy, family, engine) for family in policy.families}
+    forwarding = "".join(f"{_FORWARDING[family.version]} = 1\n" for family in policy.families)
     return Ruleset(
         nft="".join(tables),
         iptables=accepts.get(4, ""),
         ip6tables=accepts.get(6, ""),
         sysctl="# Written by fleetnet.docker: hosts of the fleet forward between their bridges and to each other.\n"
-        + "".join(f"{_FORWARDING[family.version]} = 1\n" for family in policy.families),
+        + forwarding,
+        early_sysctl=_EARLY + forwarding if engine.firewall == "nftables" else "",
         firewalld=policy_file(policy, local.subnets),
         firewalld_own4=ipset_file(4, local.subnets),
         firewalld_own6=ipset_file(6, local.subnets),
@@ -137,20 +147,7 @@ def _check(policy: Policy, engine: EngineFirewall) -> None:
             f"engine {'.'.join(map(str, engine.version))} does not support the nftables firewall backend, which "
             "requires 29.0 or newer. Use the iptables backend."
         )
-    for line in policy.lines:
-        if _routes_to_default_bridge(line):
-            raise Unsupported(
-                f"{line.path} ({line}): the engine's nftables firewall backend does not allow routing to or from "
-                f"{DEFAULT_BRIDGE}. Use user-defined networks, or the iptables backend."
-            )
-
-
-def _routes_to_default_bridge(line: PolicyLine) -> bool:
-    """Whether one end is docker0 and the other is routed (not by Docker's own NAT)."""
-    return any(
-        DEFAULT_BRIDGE in ends and any(other not in (HOST, WORLD) for other in others)
-        for ends, others in ((line.sources, line.targets), (line.targets, line.sources))
-    )
+    check_lines(policy.lines, engine.routing)
 
 
 # --- iptables ---------------------------------------------------------------------------------------------------------

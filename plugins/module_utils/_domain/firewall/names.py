@@ -37,7 +37,7 @@ NFT_FILE = f"{FOLDER}/firewall.nft"
 IPTABLES_FILE = f"{FOLDER}/iptables.rules"
 IP6TABLES_FILE = f"{FOLDER}/ip6tables.rules"
 SYSCTL_FILE = f"{FOLDER}/sysctl.conf"
-# Written by earlier versions, now deleted. systemd applied it before dockerd started.
+# systemd applies it before dockerd starts, as dockerd requires with the nftables backend.
 EARLY_SYSCTL_FILE = "/etc/sysctl.d/60-fleetnet.conf"
 
 

@@ -147,9 +147,12 @@ class Table:
             own = f"{self._ip} daddr {prefix_set(self._own)}"
             lines.append(_unpublished(own))
         docker0 = self._family.members.get(DEFAULT_BRIDGE)
-        if docker0 and self._family.version == 6:
+        if docker0 and (self._family.version == 6 or self._local.routed is not None):
             # docker0 has IPv6 addresses because the fleet has. Engines before 27 write no IPv6 rules.
             lines.append(_unpublished(self._match(docker0, "daddr")))
+        if routed := [each for each in self._local.routed or () if each.version == self._family.version]:
+            # The engine would accept packets to the published ports of their containers from anywhere.
+            lines.append(_unpublished(f"{self._ip} daddr {prefix_set(routed)}"))
         return [*lines, "\t}"]
 
     def _host_hook(self, hook: str, direction: str) -> list[str]:

@@ -86,7 +86,8 @@ def differences(item: Item, observed: ObservedNetwork, strict: bool) -> tuple[Op
         if option.name == "driver_options":
             found.extend(_option_differences(item, observed))
         elif option.name == "ipam_config":
-            found.extend(() if inherits else _block_differences(item, have, strict))
+            compared = observed.blocks_known and not inherits
+            found.extend(_block_differences(item, have, strict) if compared else ())
         elif option.name == "labels":
             found.extend(() if inherits else _label_differences(item, have, strict))
         else:

@@ -9,6 +9,7 @@ A change depends on all of their fields. So a field that cannot be read is an ex
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import typing as t
 
@@ -23,6 +24,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     pairs,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.options import ENGINE_OPTIONS, Option
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.ipam_config import (
+    IPAM_LABEL,
+    ipam_config,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 
 Json = t.Mapping[str, t.Any]
@@ -31,7 +36,17 @@ Json = t.Mapping[str, t.Any]
 def parse_networks(listing: t.Iterable[Json]) -> tuple[ObservedNetwork, ...]:
     """Parse the engine's list of networks; return them sorted by name and age."""
     networks = [parse_network(entry) for entry in _listed(listing)]
-    return tuple(sorted(networks, key=lambda network: (network.name, network.created, network.id)))
+    known = [network if network.blocks_known else _with_blocks_of_dependents(network, networks) for network in networks]
+    return tuple(sorted(known, key=lambda network: (network.name, network.created, network.id)))
+
+
+def _with_blocks_of_dependents(network: ObservedNetwork, networks: t.Iterable[ObservedNetwork]) -> ObservedNetwork:
+    """Add the subnets of a configuration network, if a network that takes its configuration from it shows them."""
+    for each in networks:
+        if each.definition.config_from == network.name and each.definition.blocks:
+            definition = dataclasses.replace(network.definition, blocks=each.definition.blocks)
+            return dataclasses.replace(network, definition=definition, blocks_known=True)
+    return network
 
 
 @reads("list of the Docker engine")
@@ -41,9 +56,15 @@ def _listed(listing: t.Any) -> list[Json]:
 
 @reads("network of the Docker engine")
 def parse_network(entry: Json) -> ObservedNetwork:
-    values = {option.key: _parsed(option, _value_at(option, entry)) for option in ENGINE_OPTIONS}
+    values = {
+        option.key: _parsed(option, _value_at(option, entry)) for option in ENGINE_OPTIONS if option.type != "list"
+    }
+    config = ipam_config(entry)
+    values["blocks"] = tuple(_block(each) for each in config or () if each.get("Subnet"))
+    values["labels"] = tuple(pair for pair in values["labels"] if pair[0] != IPAM_LABEL)
     name, network_id = _text(entry["Name"]), _text(entry["Id"])
-    return ObservedNetwork(network_id, Definition(name=name, **values), str(entry.get("Created", "")))
+    definition = Definition(name=name, **values)
+    return ObservedNetwork(network_id, definition, str(entry.get("Created", "")), blocks_known=config is not None)
 
 
 def _text(value: t.Any) -> str:
@@ -61,8 +82,6 @@ def _value_at(option: Option, entry: Json) -> t.Any:
 
 def _parsed(option: Option, value: t.Any) -> t.Any:
     """The normalized value; engines omit unknown options, and return null or an empty string for defaults."""
-    if option.name == "ipam_config":
-        return tuple(_block(config) for config in value or () if config.get("Subnet"))
     if option.type == "dict":
         return _text_pairs(value)
     if option.name == "driver" and value == "":

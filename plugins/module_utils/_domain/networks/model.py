@@ -127,11 +127,15 @@ class Definition:
 
 @dataclasses.dataclass(frozen=True)
 class ObservedNetwork:
-    """A network of the engine; ``created`` is the engine's time stamp, which sorts as text."""
+    """A network of the engine; ``created`` is the engine's time stamp, which sorts as text.
+
+    ``blocks_known`` is false if the engine does not report its address blocks. Its definition has none then.
+    """
 
     id: str
     definition: Definition
     created: str = ""
+    blocks_known: bool = True
 
     @property
     def name(self) -> str:

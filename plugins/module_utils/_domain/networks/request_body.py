@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.o
     ENGINE_OPTIONS,
     default_in,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.ipam_config import marked
 
 Json = t.Dict[str, t.Any]
 
@@ -39,6 +40,8 @@ def creation(definition: Definition, version: Version) -> Json:
         place[option.api[-1]] = _blocks(value) if option.type == "list" else _json(option.type, value)
     if "IPAM" in body:
         body["IPAM"] = {"Driver": definition.ipam_driver, "Options": {}, "Config": [], **body["IPAM"]}
+    if definition.config_only and definition.owned:
+        body["Labels"].update(marked(_blocks(definition.blocks)))
     return body
 
 

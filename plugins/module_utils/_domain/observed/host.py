@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
     OWNER_LABEL,
     OWNER_VALUE,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.ipam_config import ipam_config
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import LinkReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import (
     address_or_none,
@@ -105,11 +106,39 @@ def parse_engine(version: Json, info: Json, iptables: bool | None) -> EngineInfo
 
 def manages_firewall(argv: t.Sequence[str], configuration: Json) -> bool:
     """Whether a dockerd with this command line and daemon.json writes firewall rules (``iptables``, on by default)."""
+    return _switch("iptables", argv, configuration, default=True)
+
+
+class DaemonRouting(t.NamedTuple):
+    """What a dockerd accepts for containers besides published ports: ``allow-direct-routing``, and a firewall mark."""
+
+    allowed: bool = False
+    mark: str = ""  # MARK or MARK/MASK, as in bridge-accept-fwmark
+
+
+def direct_routing(argv: t.Sequence[str], configuration: Json) -> DaemonRouting:
+    """The settings of a dockerd with this command line and daemon.json."""
+    mark = _flag("bridge-accept-fwmark", argv)
+    return DaemonRouting(
+        _switch("allow-direct-routing", argv, configuration, default=False),
+        mark if mark is not None else str(configuration.get("bridge-accept-fwmark") or ""),
+    )
+
+
+def _switch(name: str, argv: t.Sequence[str], configuration: Json, default: bool) -> bool:
+    flag = _flag(name, argv)
+    if flag is not None:
+        return (flag or "true").lower() in ("1", "t", "true")
+    return bool(configuration.get(name, default))
+
+
+def _flag(name: str, argv: t.Sequence[str]) -> str | None:
+    """The value of ``--NAME=VALUE``, empty for ``--NAME``, None without such an argument."""
     for argument in argv:
-        found = re.match(r"--iptables(?:=(.*))?$", argument)
+        found = re.match(rf"--{name}(?:=(.*))?$", argument)
         if found:
-            return (found[1] or "true").lower() in ("1", "t", "true")
-    return bool(configuration.get("iptables", True))
+            return found[1] or ""
+    return None
 
 
 @reads("/networks of the Docker engine")
@@ -121,7 +150,6 @@ def parse_networks(networks: t.Sequence[Json]) -> list[NetworkReport]:
 def _network(network: Json) -> NetworkReport:
     labels = network.get("Labels") or {}
     options = network.get("Options") or {}
-    ipam = network.get("IPAM") or {}
     return {
         "name": network["Name"],
         "id": network["Id"],
@@ -132,7 +160,7 @@ def _network(network: Json) -> NetworkReport:
         "managed": labels.get(OWNER_LABEL) == OWNER_VALUE,
         "labels": labels,
         "options": options,
-        "subnets": [_subnet(config) for config in ipam.get("Config") or []],
+        "subnets": [_subnet(config) for config in ipam_config(network) or ()],
         "bridge": _bridge(network, options),
         "ipv6": bool(network.get("EnableIPv6")),
     }

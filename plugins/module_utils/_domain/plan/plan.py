@@ -17,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import HOST_ADDRESSES, MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import (
     check_default_bridge,
+    with_host,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Host, check_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
@@ -89,7 +90,7 @@ class FleetPlan:
 
 def default_bridge_options(plan: FleetPlan, host: Host) -> dict[str, t.Any]:
     """docker0 and the engine's pools, as options of module ``default_bridge``."""
-    config: dict[str, t.Any] = {**plan.fleet.default_bridge}
+    config = with_host(plan.fleet.default_bridge, host.default_bridge)
     if host.name in plan.mtus:
         config.setdefault("mtu", plan.mtus[host.name])
     if host.name in plan.limited and "default_network_opts" not in config.get("unset", ()):
@@ -192,7 +193,7 @@ def make_plan(
         carried = [network for network in fleet.networks if host.name in carriers[network.name]]
         with errors.collect():
             check_host(fleet, [*carried, *host.networks], host)
-    if fleet.default_bridge:
+    if fleet.default_bridge or any(host.default_bridge for host in hosts):
         errors.found += _default_bridge_errors(plan)
     errors.check()
     check_segments(fleet.networks, hosts, carriers, left)

@@ -10,6 +10,7 @@ import contextlib
 import os
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ENGINE_TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.container_interfaces import (
     NamespaceInterfaces,
     endpoints_of,
@@ -32,9 +33,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namesp
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.rtnetlink import open_netlink
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import list_rules
-
-# The table of engines with the nftables backend.
-_ENGINE_TABLE = "docker-bridges"
 
 
 def add_interfaces(containers: t.Sequence[ContainerReport]) -> None:
@@ -85,7 +83,7 @@ def read_dnat(commands: Commands) -> list[Dnat]:
         for family in ("ip", "ip6"):
             # The table exists only if the engine uses the nftables backend.
             with contextlib.suppress(CommandFailed):
-                lines += commands.run(nft, "list", "table", family, _ENGINE_TABLE).splitlines()
+                lines += commands.run(nft, "list", "table", family, ENGINE_TABLE).splitlines()
     return [rule for rule in map(parse_dnat, lines) if rule is not None]
 
 

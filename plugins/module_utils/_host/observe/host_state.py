@@ -12,6 +12,8 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
     ControlPath,
+    DaemonRouting,
+    direct_routing,
     manages_firewall,
     parse_control_path,
     parse_name_servers,
@@ -110,6 +112,18 @@ def _environment(root: str, pid: int) -> dict[str, str]:
 
 def read_manages_firewall(root: str = "/") -> bool | None:
     """Whether the host's dockerd writes firewall rules; None if its command line or daemon.json cannot be read."""
+    found = _read_daemon(root)
+    return None if found is None else manages_firewall(*found)
+
+
+def read_direct_routing(root: str = "/") -> DaemonRouting:
+    """What the host's dockerd accepts for containers; nothing if its command line or daemon.json cannot be read."""
+    found = _read_daemon(root)
+    return DaemonRouting() if found is None else direct_routing(*found)
+
+
+def _read_daemon(root: str) -> tuple[list[str], dict[str, t.Any]] | None:
+    """The command line and daemon.json of the host's dockerd, None if they cannot be read."""
     pid = _text(os.path.join(root, DAEMON_PID.lstrip("/"))).strip()
     argv = _text(os.path.join(root, "proc", pid, "cmdline")).split("\0") if pid.isdigit() else []
     if not argv:
@@ -119,7 +133,7 @@ def read_manages_firewall(root: str = "/") -> bool | None:
         parsed = json.loads(configuration) if configuration.strip() else {}
     except ValueError:
         return None
-    return manages_firewall(argv, parsed) if isinstance(parsed, dict) else None
+    return (argv, parsed) if isinstance(parsed, dict) else None
 
 
 def configuration_file(argv: t.Sequence[str]) -> str:

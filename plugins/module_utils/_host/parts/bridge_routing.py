@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_block
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_block
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_PREFIX
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import CHAIN, POLICY, Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, firewalld, names, sysctl
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     Local,
@@ -16,18 +19,32 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     parse_bridges,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import parse_controller
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
+    DirectRouting,
+    accepts_mark,
+    dockers_drop,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.state import state_warnings
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineVersion
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import read_forwarding
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import (
+    read_direct_routing,
+    read_forwarding,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine, read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.reconciler import reconciler_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import read_forward_drops
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import (
+    PROGRAMS,
+    accept_forwarded,
+    list_rules,
+    read_forward_drops,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.state_file import read_state
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
@@ -40,12 +57,13 @@ OPTIONS: dict[str, t.Any] = {
     "egress_sources": {"type": "dict", "default": {}},
     "controller": {"type": "str"},
 }
+NFTABLES = "nftables"
 REQUIRED_IF = [("state", "present", ("policy", "subnets", "bridges"))]
 
 # The files of the compiled rules.
 FILES: dict[str, t.Callable[[compiler.Ruleset], str]] = {
     names.SYSCTL_FILE: lambda rules: rules.sysctl,
-    names.EARLY_SYSCTL_FILE: lambda _rules: "",
+    names.EARLY_SYSCTL_FILE: lambda rules: rules.early_sysctl,
     names.IPTABLES_FILE: lambda rules: rules.iptables,
     names.IP6TABLES_FILE: lambda rules: rules.ip6tables,
     names.firewalld_file(names.FIREWALLD_POLICY): lambda rules: rules.firewalld,
@@ -60,15 +78,47 @@ def read_firewall(task: Task) -> compiler.EngineFirewall:
     """Read what the rules depend on from the host and its engine."""
     info = read_engine(task.engine())
     forwarding = read_forwarding()
+    # "iptables+firewalld" if firewalld runs
+    reported = str(info["firewall_backend"]).split("+", maxsplit=1)[0]
+    firewall = task.daemon_option("firewall_backend", reported, default="iptables")
+    writes_rules = task.daemon_option("iptables", info["iptables"] is not False, default=True)
+    drops = read_forward_drops(task.commands)
+    if writes_rules and firewall == NFTABLES:
+        leftovers = _read_leftover_drops(task)
+        drops = tuple(version for version in drops if version not in leftovers)
     return compiler.EngineFirewall(
         version=EngineVersion.parse(info["version"]),
-        # "iptables+firewalld" if firewalld runs
-        firewall="none" if info["iptables"] is False else str(info["firewall_backend"]).split("+", maxsplit=1)[0],
-        forward_drops=read_forward_drops(task.commands),
+        firewall=firewall if writes_rules else "none",
+        forward_drops=drops,
         forwarding_off=tuple(
             version for version, on in ((4, forwarding["ipv4"]), (6, forwarding["ipv6"])) if on is False
         ),
         host_has_ipv6=forwarding["ipv6"] is not None,
+        routing=_read_routing(task) if firewall == NFTABLES else DirectRouting(),
+    )
+
+
+def _read_leftover_drops(task: Task) -> tuple[int, ...]:
+    """The IP versions in which Docker, and nothing else, set the policy DROP of the chain FORWARD."""
+    return tuple(version for version in PROGRAMS if dockers_drop(list_rules(task.commands, version, "filter")))
+
+
+def _read_routing(task: Task) -> DirectRouting:
+    """What the engine lets into containers, and the networks of others to which this applies."""
+    observed = read_direct_routing()
+    networks = {
+        network["name"]: [
+            block
+            for block in (Prefix.parse(each["subnet"]) for each in network["subnets"] if each["subnet"])
+            if network["options"].get(f"{BRIDGE_PREFIX}gateway_mode_ipv{block.version}") != "nat-unprotected"
+        ]
+        for network in read_networks(task.engine(), task.commands)
+        if network["bridge"] and not network["managed"] and f"{BRIDGE_PREFIX}default_bridge" not in network["options"]
+    }
+    return DirectRouting(
+        task.daemon_option("allow_direct_routing", observed.allowed, default=False),
+        accepts_mark(task.daemon_option("bridge_accept_fwmark", observed.mark, default="")),
+        networks,
     )
 
 
@@ -89,19 +139,39 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
     return {path: File(text) if text else None for path, text in texts.items()}
 
 
+def _kept(task: Task) -> list[str]:
+    """The files that a removal keeps: an engine with the nftables backend does not start without forwarding."""
+    if read_text(names.EARLY_SYSCTL_FILE) is None:
+        return []
+    try:
+        needed = read_firewall(task).firewall == NFTABLES
+    except EngineError:  # it is stopped, and may start again
+        needed = True
+    return [names.EARLY_SYSCTL_FILE] if needed else []
+
+
 def apply(task: Task) -> Result:
     """Read, compile, plan, execute unless in check mode."""
     part = PartFiles(task.commands, FIREWALL_PART, SCRIPT, reconciler_of(task, FIREWALL_PART, ROUTES_PART))
-    desired = part.absent(FILES)
+    kept = _kept(task) if task.params["state"] == "absent" else []
+    desired = part.absent(path for path in FILES if path not in kept)
     settings: list[sysctl.Setting] = []
+    leftovers: tuple[int, ...] = ()
     if task.params["state"] == "present":
         policy, engine = Policy.from_data(task.params["policy"]), read_firewall(task)
         desired = part.desired(desired_files(task, policy, engine))
         versions = [family.version for family in policy.families]
-        settings = sysctl.settings(versions, read_forwarding(), engine.forward_drops, engine.firewall)
-    plan = plan_files(desired, part.observe(desired))
+        drops = read_forward_drops(task.commands)
+        settings = sysctl.settings(versions, read_forwarding(), drops, engine.firewall)
+        # What a switch to the nftables backend leaves. The engine accepts declared traffic in tables of its own.
+        leftovers = _read_leftover_drops(task) if engine.firewall == NFTABLES else ()
+    observed = part.observe(desired)
+    differences = [Difference(CHAIN, f"{PROGRAMS[each]} FORWARD", POLICY, "ACCEPT", "DROP") for each in leftovers]
+    plan = plan_files(desired, dataclasses.replace(observed, kernel=(*observed.kernel, *differences)))
     if not task.check_mode and plan.changed:
         part.execute(plan)
+        for version in leftovers:
+            accept_forwarded(task.commands, version)
     for warning in state_warnings(read_state()):
         task.warn(warning)
     rules = desired[names.NFT_FILE]
@@ -111,5 +181,6 @@ def apply(task: Task) -> Result:
         "differences": [difference.to_data() for difference in plan.differences],
         "drift": plan.drift,
         "kernel": settings,
+        "kept": kept,
         "rules": rules.text if rules else "",
     }

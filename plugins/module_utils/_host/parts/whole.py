@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
@@ -44,10 +45,6 @@ PARTS = (
     HostPart("networks", networks.OPTIONS, (), networks.apply),
     HostPart("host_routes", host_routes.OPTIONS, host_routes.REQUIRED_IF, host_routes.apply, ROUTES_PART),
 )
-# Options of default_bridge that decide whether a part can be planned before they are in effect.
-_DEPENDS_ON: t.Mapping[str, frozenset[str]] = {
-    "bridge_routing": frozenset(("iptables", "ip6tables", "firewall_backend")),
-}
 # Options of default_bridge that move docker0 to another subnet.
 _MOVES_DOCKER0 = frozenset(("bip", "bip6", "fixed_cidr_v6", "bridge"))
 # Networks are removed first: one that is in use stops the removal before anything changes. Rules are removed last, so
@@ -66,6 +63,7 @@ def apply(task: Task, common: t.Mapping[str, t.Any]) -> Result:
     FleetnetError that names the part; its ``result`` is what the parts before it did.
     """
     wanted = _wanted(task.params, common)
+    task = dataclasses.replace(task, daemon=_daemon(wanted))
     if not task.check_mode:
         planned = _planned(wanted, task)
         if planned is not None and not any(result.get("changed") for result in planned.values()):
@@ -79,8 +77,8 @@ def apply(task: Task, common: t.Mapping[str, t.Any]) -> Result:
 def _planned(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[str, Result] | None:
     """Plan all parts without a change; return their results.
 
-    Raises FleetnetError that names the part if a part cannot be planned. None if parts before it have to be applied to
-    know: they change the daemon in what it depends on.
+    Raises FleetnetError that names the part if a part cannot be planned. None if the engine does not respond, because a
+    part before it may start it.
     """
     warnings: list[str] = []
     results: dict[str, Result] = {}
@@ -99,8 +97,7 @@ def _planned(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[st
                 )
             )
         except FleetnetError as error:  # noqa: PERF203 (four rounds)
-            unavailable = isinstance(error, EngineError) and error.status is None
-            if unavailable or changed.intersection(_DEPENDS_ON.get(part.name, ())):
+            if isinstance(error, EngineError) and error.status is None:
                 return None
             raise _failed(part, str(error), {}) from error
     if not any(result.get("changed") for result in results.values()):
@@ -112,6 +109,13 @@ def _planned(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[st
 def _files(results: t.Container[str]) -> tuple[Part, ...]:
     """The parts of files and units of those that have a result."""
     return tuple(part.files for part in PARTS if part.files is not None and part.name in results)
+
+
+def _daemon(wanted: t.Sequence[tuple[HostPart, Result]]) -> Result:
+    """The declared options of the daemon, None for those that are unset."""
+    params = next((params for part, params in wanted if part.name == "default_bridge"), {})
+    declared = {option: params[option] for option in BY_OPTION if params.get(option) is not None}
+    return {**dict.fromkeys(params.get("unset") or ()), **declared}
 
 
 def _apply(part: HostPart, task: Task, before: t.Mapping[str, Result]) -> Result:

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 
-_PROGRAMS = {4: "iptables", 6: "ip6tables"}
+PROGRAMS = {4: "iptables", 6: "ip6tables"}
 
 
 def read_forward_drops(commands: Commands) -> tuple[int, ...]:
     """The IP versions in which the chain FORWARD has policy DROP; empty without iptables."""
     return tuple(
-        version for version in _PROGRAMS if "-P FORWARD DROP" in list_rules(commands, version, "filter", "FORWARD")
+        version for version in PROGRAMS if "-P FORWARD DROP" in list_rules(commands, version, "filter", "FORWARD")
     )
+
+
+def accept_forwarded(commands: Commands, version: int) -> None:
+    """Set the policy of the chain FORWARD to ACCEPT."""
+    commands.run(PROGRAMS[version], "-w", "-P", "FORWARD", "ACCEPT")
 
 
 def list_rules(commands: Commands, version: int, table: str, *chain: str) -> list[str]:
     """The rules of a table, or of one of its chains, as ``-S`` prints them; empty if it does not exist."""
-    path = commands.find(_PROGRAMS[version])
+    path = commands.find(PROGRAMS[version])
     if path is None:
         return []
     try:

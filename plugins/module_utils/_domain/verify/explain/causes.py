@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ENGINE_TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     ADDRESS,
     ROUTE,
@@ -126,7 +127,8 @@ def owner_of(step: TraceStep) -> Owner:
     """Return the owner of a rule, by its table and chain."""
     if step.table in TABLES.values() or step.chain.startswith(CHAIN_PREFIX):
         return Owner.OURS
-    return Owner.DOCKER if step.chain in _DOCKERS else Owner.FOREIGN
+    dockers = step.chain in _DOCKERS or step.table.partition(" ")[2] == ENGINE_TABLE
+    return Owner.DOCKER if dockers else Owner.FOREIGN
 
 
 def between(source: Endpoint, target: Endpoint, flow: Flow, first: Evidence, last: Evidence) -> Cause | None:

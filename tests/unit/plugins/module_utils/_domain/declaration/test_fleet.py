@@ -9,12 +9,14 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration import default_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import (
+    parse_host,
     unknown_variables,
     warn_unknown_variable,
 )
@@ -27,9 +29,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import NETWORK_KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_parser import POLICY_KEYS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
+    FleetnetError,
     InvalidValue,
     InvalidValues,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import default_bridge_options
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.default_bridge import OPTIONS
 
 from ..planning import GOLDEN, plan_of
@@ -172,6 +176,51 @@ def test_every_key_is_documented_once():
     assert set(options["docker_fleet_policy"]["options"]) == set(POLICY_KEYS)
     for variable in ("docker_fleet_networks", "docker_fleet_host_networks"):
         assert set(options[variable]["options"]) == set(NETWORK_KEYS)
+
+
+@pytest.mark.parametrize(
+    ("fleet", "own", "expected"),
+    [
+        ({"icc": False}, {"firewall_backend": "nftables"}, {"icc": False, "firewall_backend": "nftables"}),
+        ({"firewall_backend": "iptables"}, {"firewall_backend": "nftables"}, {"firewall_backend": "nftables"}),
+        ({"icc": False, "dns": ["192.0.2.1"]}, {"unset": ["dns"]}, {"icc": False, "unset": ["dns"]}),
+        ({"unset": ["dns", "icc"]}, {"dns": ["192.0.2.1"]}, {"dns": ["192.0.2.1"], "unset": ["icc"]}),
+        ({"unset": ["dns"]}, {"unset": ["dns", "icc"]}, {"unset": ["dns", "icc"]}),
+        ({"unset": ["dns"]}, {"dns": ["192.0.2.1"]}, {"dns": ["192.0.2.1"]}),
+    ],
+)
+def test_options_of_a_host_replace_those_of_the_fleet(fleet, own, expected):
+    plan = plan_of(
+        {"supernet": "10.64.0.0/12", "default_bridge": fleet},
+        {"h1": {"ansible_host": "192.0.2.1", "host_default_bridge": own}, "h2": {"ansible_host": "192.0.2.2"}},
+    )
+    planned = {"bip", "default_address_pools"}
+    options = [default_bridge_options(plan, host) for host in plan.hosts]
+    found, other = ({key: value for key, value in each.items() if key not in planned} for each in options)
+    assert found == expected
+    assert other == fleet
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (
+            {"mtu": 1400},
+            "host h1: docker_fleet_host_default_bridge.mtu: 1400: is the same on all hosts. Set it in",
+        ),
+        ({"bip": "10.0.0.1/24"}, "host h1: docker_fleet_host_default_bridge.bip: '10.0.0.1/24': comes from the host's"),
+        ({"icc": "x"}, "host h1: docker_fleet_host_default_bridge.icc: 'x': must be true or false"),
+        ({"icc": True, "unset": ["icc"]}, "host h1: docker_fleet_host_default_bridge.unset: 'icc': is also declared"),
+        (
+            {"unset": ["mtu"]},
+            "host h1: docker_fleet_host_default_bridge.unset: 'mtu': is the same on all hosts. Set it",
+        ),
+        ({"ip": "x"}, "host h1: docker_fleet_host_default_bridge.ip: 'x': must be an IP address"),
+    ],
+)
+def test_invalid_options_of_a_host(own, message):
+    with pytest.raises(FleetnetError, match=re.escape(message)):
+        parse_host("h1", {"host_default_bridge": own}, "192.0.2.1")
 
 
 def test_the_default_bridge_has_the_options_of_its_module():

@@ -21,6 +21,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.c
     EngineFirewall,
     compile_rules,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
+    DirectRouting,
+    accepts_mark,
+    dockers_drop,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ZONE_FILE, ipset_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
@@ -59,8 +64,16 @@ def compiled(fleet, engine, hosts=3, controller=None):
         engine.get("firewall", "iptables"),
         tuple(engine.get("forward_drops", ())),
         tuple(engine.get("forwarding_off", ())),
+        routing_of(engine.get("routing", {})),
     )
     return compile_rules(policy, local, firewall)
+
+
+def routing_of(given):
+    """What an engine lets be routed to undeclared networks, whose subnets are texts."""
+    networks = given.get("networks", {})
+    blocks = {name: [Prefix.parse(subnet) for subnet in subnets] for name, subnets in networks.items()}
+    return DirectRouting(given.get("allowed", False), given.get("marked", False), blocks)
 
 
 def outputs(rules):
@@ -147,10 +160,72 @@ def test_rules_do_not_grow_with_the_fleet():
     assert hosts.search(few.nft)[0].count("198.18.0.") == 3
 
 
-def test_the_nftables_backend_cannot_route_to_the_default_bridge():
-    fleet = {**FLEET, "policy": [{"from": "web", "to": "docker0"}]}
-    with pytest.raises(Unsupported, match="nftables firewall backend does not allow routing to or from docker0"):
-        compiled(fleet, {"version": (29, 0, 0), "firewall": "nftables"})
+UNDECLARED = {"stranger": ["172.29.0.0/24", "fd00:29::/64"]}
+BOTH = r'allow_direct_routing: true and bridge_accept_fwmark: "0x2000000/0x2000000"'
+
+
+@pytest.mark.parametrize(
+    ("line", "routing", "problem"),
+    [
+        ({"from": "web", "to": "docker0"}, {}, f"between docker0 and other networks. Set {BOTH} in docker_fleet_def"),
+        ({"from": "docker0", "to": "web"}, {}, "between docker0 and other networks. Set allow_direct_routing: true in"),
+        ({"from": "web", "to": "172.29.0.9"}, {}, f"between the undeclared network stranger and other.* Set {BOTH} in"),
+        ({"from": "172.0.0.0/8", "to": "web"}, {}, "network stranger .* Set allow_direct_routing: true in"),
+        ({"from": "fd00:29::1", "to": "web"}, {}, "network stranger .* Set allow_direct_routing: true in"),
+        ({"from": "web", "to": "docker0"}, {"allowed": True}, 'Set bridge_accept_fwmark: "0x2000000/0x2000000" in'),
+        ({"from": "web", "to": "docker0"}, {"marked": True}, "Set allow_direct_routing: true in"),
+        ({"from": "web", "to": "docker0"}, {"allowed": True, "marked": True}, None),
+        ({"from": "docker0", "to": "web"}, {"allowed": True}, None),
+        ({"from": "web", "to": "192.0.2.1"}, {}, None),
+        ({"from": "docker0", "to": "world"}, {}, None),
+        ({"from": "host", "to": "docker0"}, {}, None),
+    ],
+)
+def test_the_nftables_backend_routes_to_undeclared_networks_as_the_daemon_is_configured(line, routing, problem):
+    fleet = {**FLEET, "supernet_v6": "fd00:64::/40", "policy": [line]}
+    engine = {"version": (29, 0, 0), "firewall": "nftables", "routing": {"networks": UNDECLARED, **routing}}
+    if problem:
+        with pytest.raises(Unsupported, match=rf"^docker_fleet_policy\[0\] \(.*\): .*{problem}"):
+            compiled(fleet, engine)
+    else:
+        assert compiled(fleet, engine)
+    assert compiled(fleet, {**engine, "firewall": "iptables"}), "Docker leaves hooks for rules of others"
+
+
+@pytest.mark.parametrize(
+    ("setting", "accepted"),
+    [
+        ("0x2000000/0x2000000", True),
+        ("0x2000000", True),
+        ("33554432/0x2000000", True),
+        ("0x2000010/0x2000010", False),
+        ("0x10/0xf0", False),
+        ("0/0x10", False),
+        ("", False),
+        ("x", False),
+    ],
+)
+def test_the_mark_of_allowed_packets_is_accepted(setting, accepted):
+    assert accepts_mark(setting) is accepted
+
+
+DROP, USER, HOOK = "-P FORWARD DROP", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER"
+
+
+@pytest.mark.parametrize(
+    ("rules", "dockers"),
+    [
+        ([DROP, USER], True),
+        ([DROP, USER, HOOK, "-A FORWARD -j DOCKER-FORWARD", "-A FORWARD -j FLEETNET-FORWARD"], True),
+        (["-P FORWARD ACCEPT", USER, HOOK], False),
+        ([DROP, USER, HOOK, "-A FORWARD -j ufw-before-forward"], False),
+        ([DROP, USER, "-A FORWARD -i eth0 -j ACCEPT"], False),
+        ([DROP], False),
+        ([], False),
+    ],
+)
+def test_whether_docker_set_the_policy_of_forward(rules, dockers):
+    assert dockers_drop(rules) is dockers
 
 
 @pytest.mark.parametrize("address", ["h1", "192.0.2.1/32", "192.0.2.1 } accept"])

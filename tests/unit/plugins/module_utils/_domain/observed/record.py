@@ -4,7 +4,8 @@
 
 """Record what a host's engine and iproute2 report, as the goldens of this folder hold it under ``answers``.
 
-Runs on a host: ``script/fleet exec h1 -- python3 -c "$(cat record.py)"``. Unused parts are left out.
+Runs on a host, after ``example.sh``: ``script/fleet exec h1 -- python3 -c "$(cat record.py)"``. It leaves out unused
+parts.
 """
 
 from __future__ import annotations

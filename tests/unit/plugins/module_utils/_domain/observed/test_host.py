@@ -2,17 +2,23 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Answers of real hosts (observed/*.json, recorded by observed/record.py) and what the parsers return for them."""
+"""Answers of real hosts (observed/*.json) and what the parsers return for them.
+
+observed/record.py records the answers of a host on which observed/example.sh ran. FLEETNET_RECORD=1 records what the
+parsers return for them; read the difference.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
+    direct_routing,
     fill_gateways,
     manages_firewall,
     parse_containers,
@@ -21,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
     parse_name_servers,
     parse_networks,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.ipam_config import IPAM_LABEL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import (
     parse_links,
     parse_routes,
@@ -45,11 +52,23 @@ def parse(answers: dict[str, t.Any]) -> dict[str, t.Any]:
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
 def test_answers_of_a_real_host(path: Path) -> None:
     golden = json.loads(path.read_text())
-    assert parse(golden["answers"]) == golden["observed"]
+    found = parse(golden["answers"])
+    if os.environ.get("FLEETNET_RECORD"):
+        golden["observed"] = found
+        path.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
+    assert found == golden["observed"]
 
 
-def test_goldens_of_three_engines_exist() -> None:
-    assert [path.stem for path in GOLDENS] == ["20.10", "26.1", "28.5"]
+def test_goldens_of_all_engines_exist() -> None:
+    assert [path.stem for path in GOLDENS] == [
+        "20.10",
+        "26.1",
+        "28.5",
+        "29.0",
+        "29.0_nftables",
+        "29.7",
+        "29.7_nftables",
+    ]
 
 
 def test_all_engines_report_the_same_networks_alike() -> None:
@@ -110,6 +129,30 @@ def test_an_unnamed_bridge_and_another_driver() -> None:
 
 
 @pytest.mark.parametrize(
+    ("config", "labels", "subnets"),
+    [
+        (None, {IPAM_LABEL: '[{"Subnet": "10.64.1.0/24"}]'}, ["10.64.1.0/24"]),
+        ([{"Subnet": "10.64.2.0/24"}], {IPAM_LABEL: '[{"Subnet": "10.64.1.0/24"}]'}, ["10.64.2.0/24"]),
+        (None, {IPAM_LABEL: "[]"}, []),
+        (None, None, []),
+        (None, {IPAM_LABEL: "[{"}, []),
+        (None, {IPAM_LABEL: "1"}, []),
+    ],
+)
+def test_subnets_of_a_configuration_network(config: t.Any, labels: t.Any, subnets: list[str]) -> None:
+    """Engines from 29 on report none, and the label has those of a network of this collection."""
+    network = {"Name": "cfg", "Id": "0" * 64, "Driver": "null", "Scope": "local", "ConfigOnly": True}
+    (found,) = parse_networks([{**network, "Labels": labels, "IPAM": {"Config": config}}])
+    assert [subnet["subnet"] for subnet in found["subnets"]] == subnets
+
+
+def test_a_network_made_from_a_configuration_has_its_label_without_its_meaning() -> None:
+    network = {"Name": "made", "Id": "0" * 64, "Driver": "bridge", "Scope": "local", "IPAM": {"Config": None}}
+    (found,) = parse_networks([{**network, "Labels": {IPAM_LABEL: '[{"Subnet": "10.64.1.0/24"}]'}}])
+    assert found["subnets"] == []
+
+
+@pytest.mark.parametrize(
     ("argv", "configuration", "managed"),
     [
         ((), {}, True),
@@ -124,6 +167,22 @@ def test_whether_the_daemon_manages_the_firewall(
     argv: tuple[str, ...], configuration: dict[str, t.Any], managed: bool
 ) -> None:
     assert manages_firewall(argv, configuration) is managed
+
+
+@pytest.mark.parametrize(
+    ("argv", "configuration", "allowed", "mark"),
+    [
+        ((), {}, False, ""),
+        (("dockerd", "--allow-direct-routing"), {}, True, ""),
+        (("dockerd", "--bridge-accept-fwmark=0x10/0xf0"), {"allow-direct-routing": True}, True, "0x10/0xf0"),
+        ((), {"allow-direct-routing": True, "bridge-accept-fwmark": "7"}, True, "7"),
+        (("dockerd", "--allow-direct-routing=false"), {"allow-direct-routing": True}, False, ""),
+    ],
+)
+def test_what_the_daemon_accepts_besides_published_ports(
+    argv: tuple[str, ...], configuration: dict[str, t.Any], allowed: bool, mark: str
+) -> None:
+    assert direct_routing(argv, configuration) == (allowed, mark)
 
 
 def test_routes_of_all_kinds() -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Docker engine in memory: networks, containers and endpoints behave as seen on engines 20.10, 26.1 and 28.5.
+"""A Docker engine in memory: networks, containers and endpoints behave as seen on engines 20.10, 26.1, 28.5 and 29.7.
 
 Requests can be made to fail, before or after they take effect, as if the answer were lost. A connect can also fail
 half made: the container lists an endpoint that does not exist.
@@ -136,7 +136,7 @@ class FakeDocker:
     def _get(self, path: str, query: Json) -> t.Any:
         parts = path.strip("/").split("/")
         if path == "/networks":
-            return [{**each, "Containers": {}} for each in self.networks.values()]
+            return [{**self._shown(each), "Containers": {}} for each in self.networks.values()]
         if path == "/info":
             return self.info
         if path == "/containers/json":
@@ -241,7 +241,13 @@ class FakeDocker:
         for each in self._running_on(network["Id"]):
             settings = each["NetworkSettings"]["Networks"][network["Name"]]
             endpoints[each["Id"]] = {"Name": each["Name"][1:], "IPv4Address": f"{settings['IPAddress']}/24"}
-        return {**network, "Containers": endpoints}
+        return {**self._shown(network), "Containers": endpoints}
+
+    def _shown(self, network: Json) -> Json:
+        """Engines from 29 on do not show the subnets of configuration networks."""
+        if self._version < (29,) or not network["ConfigOnly"]:
+            return network
+        return {**network, "IPAM": {**network["IPAM"], "Config": None}}
 
     def _running_on(self, nid: str) -> list[Json]:
         return [

@@ -315,8 +315,9 @@ def test_a_network_that_a_swarm_service_uses_is_not_touched() -> None:
         run(docker, {**WEB, "mtu": 1400}, allow_disconnect=True)
 
 
-def test_networks_made_from_a_configuration_are_recreated_with_it() -> None:
-    docker = FakeDocker()
+@pytest.mark.parametrize("version", ["28.5.2", "29.7.2"])
+def test_networks_made_from_a_configuration_are_recreated_with_it(version: str) -> None:
+    docker = FakeDocker(version)
     config = {"name": "cfg", "config_only": True, "ipam_config": [{"subnet": "10.64.5.0/24"}], "mtu": 1500}
     made = {"name": "made", "config_from": "cfg"}
     run(docker, made, config)

@@ -43,6 +43,7 @@ class Host:
         self.changes = True
         self.differing: dict[str, str] = {}  # name of a difference by part
         self.moves: dict[str, bool] = {}
+        self.daemon: t.Mapping[str, t.Any] = {}
         self.warned: list[str] = []
         parts = [part._replace(apply=lambda task, part=part: self._apply(part.name, task)) for part in whole.PARTS]
         monkeypatch.setattr(whole, "PARTS", parts)
@@ -51,6 +52,7 @@ class Host:
         if task.check_mode:
             self.planned.append(name)
             self.moves[name] = task.docker0_moves
+            self.daemon = task.daemon
             task.warn(f"{name} warns")
             if name == self.refused:
                 raise self.refusal
@@ -127,13 +129,29 @@ def test_a_change_is_planned_with_all_parts_and_warns_once(host: Host) -> None:
     assert host.warned == []  # the applied parts warn, which the fake does not
 
 
-@pytest.mark.parametrize("error", [EngineError("does not answer"), FleetnetError("FORWARD has policy DROP")])
-def test_a_refusal_that_a_part_before_it_may_end_is_not_final(host: Host, error: FleetnetError) -> None:
-    """The daemon does not run until the first part starts it, or has another firewall backend then."""
-    host.refusal, host.refused = error, "bridge_routing"
-    host.differing = {"default_bridge": "firewall_backend"}
+def test_a_daemon_that_does_not_respond_is_not_a_refusal(host: Host) -> None:
+    """It does not run until the first part starts it."""
+    host.refusal, host.refused = EngineError("does not answer"), "bridge_routing"
     host.apply(**PRESENT)
     assert [name for name, _params in host.applied] == NAMES
+
+
+def test_a_part_that_the_new_firewall_backend_prevents_is_refused_before_the_first_change(host: Host) -> None:
+    host.refusal, host.refused = FleetnetError("FORWARD has policy DROP"), "bridge_routing"
+    host.differing = {"default_bridge": "firewall_backend"}
+    with pytest.raises(FleetnetError, match=r"^bridge_routing: FORWARD has policy DROP$"):
+        host.apply(**PRESENT)
+    assert not host.applied
+
+
+def test_parts_are_planned_with_the_declared_options_of_the_daemon(host: Host) -> None:
+    options = {"firewall_backend": "nftables", "unset": ["iptables"]}
+    host.apply(**{**PRESENT, "default_bridge": options})
+    assert host.daemon == {"iptables": None, "firewall_backend": "nftables"}
+    task = Task({}, check_mode=True, commands=t.cast(t.Any, None), warn=print, daemon=host.daemon)
+    assert task.daemon_option("firewall_backend", "iptables", default="iptables") == "nftables"
+    assert task.daemon_option("iptables", False, default=True) is True
+    assert task.daemon_option("allow_direct_routing", True, default=False) is True
 
 
 def test_networks_are_planned_with_the_knowledge_that_docker0_moves(host: Host) -> None:
