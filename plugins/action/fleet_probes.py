@@ -57,5 +57,5 @@ class ActionModule(FleetAction):
             "first_token": first_token,
             "endpoints": [endpoint._asdict() for endpoint in endpoints],
             "host_ports": [each.to_data() for each in find_host_ports(policy, observed)],
-            "unprobed": [each.to_data() for each in find_unprobed(policy, observed)],
+            "unprobed": [each.to_data() for each in find_unprobed(policy, observed, endpoints)],
         }

@@ -13,7 +13,10 @@ import typing as t
 from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import junit, matrix, text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import Coverage, measure
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage_report import coverage_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
@@ -57,10 +60,12 @@ class ActionModule(FleetAction):
         lines = [*arguments["summary"], ""] if arguments["summary"] else []
         lines += matrix.report_lines(found, count_pairs(endpoints)) if found else [_NOTHING]
         unprobed = [Unprobed.from_data(item) for item in arguments["unprobed"]]
+        coverage = measure(Policy.from_data(arguments["policy"]), endpoints, found, unprobed)
+        if not coverage.containers:
+            lines[-1] += f" {_NO_CONTAINER}"
+        lines += ["", *coverage_lines(coverage)]
         if unprobed:
             lines += ["", "Not probed:", *(f"  {text.not_probed(each)}" for each in unprobed)]
-        elif not found:
-            lines[-1] += f" {_NO_CONTAINER}"
         host_ports = [HostPort.from_data(item) for item in arguments["host_ports"]]
         if host_ports:
             lines += ["", "Policy lines to check:", *(f"  {text.host_port(each)}" for each in host_ports)]
@@ -73,19 +78,24 @@ class ActionModule(FleetAction):
             ]
         Display().display("\n" + "\n".join(lines) + "\n")
         if arguments["report_dir"]:
-            self._write(arguments["report_dir"], lines, found)
-        if wrong:
+            self._write(arguments["report_dir"], lines, found, coverage)
+        containers = sum(len(each.containers) for each in unprobed if each.wrong)
+        problems = [f"{len(wrong)} of {len(found)} probes are not as declared"] if wrong else []
+        problems += [f"{containers} containers have addresses that are not in the plan"] if containers else []
+        if problems:
             # Without the report in the result: Ansible prints all of a failed result.
-            raise NotAsDeclared(f"{len(wrong)} of {len(found)} probes are not as declared. See the report above.")
-        return {"changed": False, "probes": len(found), "report": lines}
+            raise NotAsDeclared(f"{', and '.join(problems)}. See the report above.")
+        return {"changed": False, "probes": len(found), "report": lines, "coverage": coverage.to_data()}
 
     @staticmethod
-    def _write(folder: str, lines: list[str], found: list[Verdict]) -> None:
+    def _write(folder: str, lines: list[str], found: list[Verdict], coverage: Coverage) -> None:
         make_folder(folder)
         write_atomically(os.path.join(folder, "report.txt"), "\n".join(lines) + "\n")
         document = json.dumps([text.entry(verdict) for verdict in found], indent=1)
         write_atomically(os.path.join(folder, "reachability.json"), document + "\n")
-        write_atomically(os.path.join(folder, "reachability.xml"), junit.render(found))
+        write_atomically(os.path.join(folder, "reachability.xml"), junit.render(found, coverage))
+        document = json.dumps(coverage.to_data(), indent=1)
+        write_atomically(os.path.join(folder, "coverage.json"), document + "\n")
 
 
 def _explained(found: t.Sequence[Verdict], traced: t.Mapping[str, Result]) -> list[Verdict]:

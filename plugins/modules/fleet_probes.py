@@ -126,7 +126,7 @@ host_ports:
       port: 80
       containers: [shop on h1]
 unprobed:
-  description: Running containers on networks of this collection that get no probes, by host and network.
+  description: Running containers that get no probes, by host and network.
   returned: success
   type: list
   elements: dict
@@ -135,7 +135,7 @@ unprobed:
       description: The host.
       type: str
     network:
-      description: The network, or the networks of a container on several.
+      description: The network, or the networks of a container on several. Without any, the container's network mode.
       type: str
     containers:
       description: The names of the containers.
@@ -143,9 +143,13 @@ unprobed:
       elements: str
     reason:
       description:
-        - V(host_network) if the network belongs to this host alone, V(internal) if the engine isolates it,
-          V(not_routed) if hosts do not forward its packets (macvlan, ipvlan, overlay), V(several_networks) if the
-          container's routes decide which of its addresses it uses.
+        - V(undeclared) if the network is not declared, V(host_network) if it belongs to this host alone, V(internal) if
+          the engine isolates it, V(not_routed) if hosts do not forward its packets (macvlan, ipvlan, overlay).
+        - V(several_networks) if the container's routes decide which of its addresses it uses, V(no_address) if the
+          engine reports none, V(no_network) if it is on no network, V(host_mode) and V(shared) if it uses the network
+          namespace of the host or of another container, V(not_chosen) if O(containers_per_network) excludes it.
+        - V(not_planned) if the network is declared and the container's address is not in the plan, because of which
+          M(fleetnet.docker.fleet_report) fails.
       type: str
   sample:
     - host: h2

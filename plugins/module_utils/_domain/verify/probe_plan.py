@@ -202,11 +202,11 @@ def _pairs(
     def passes(source: t.Any, target: t.Any) -> bool:
         return any(policy.allowing(source[0], target[0], *service) for service in services[target[0]])
 
-    sampler = Sampler(endpoints, lambda each: Place(each.host, (each.network, each.version)), _is_pair, passes)
+    sampler = Sampler(endpoints, lambda each: Place(each.host, (each.network, each.version)), can_probe, passes)
     return sampler.choose(most)
 
 
-def _is_pair(source: Endpoint, target: Endpoint) -> bool:
+def can_probe(source: Endpoint, target: Endpoint) -> bool:
     """Whether the pair can be probed.
 
     Packets between two containers on docker0 of one host never leave the bridge: Docker's icc decides, not our policy.

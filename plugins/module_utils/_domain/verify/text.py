@@ -8,6 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift import difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.claims import Claim, ClaimKind
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import (
+    Gap,
+    LineProof,
+    Proof,
+    State,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
@@ -40,6 +47,35 @@ _NOT_PROBED = {
     Reason.INTERNAL: "the network is internal, and the engine isolates it",
     Reason.NOT_ROUTED: "the hosts do not forward the packets of a network with this driver",
     Reason.SEVERAL_NETWORKS: "the container is on several networks, and its routes decide which address it uses",
+    Reason.UNDECLARED: "the network is not declared",
+    Reason.NO_NETWORK: "the container is not attached to a network",
+    Reason.HOST_MODE: "the container uses the network of the host",
+    Reason.SHARED: "the container uses the network of another container",
+    Reason.NO_ADDRESS: "the engine reports no address",
+    Reason.NOT_PLANNED: (
+        "NOT AS DECLARED: the address is not in the plan. To see how the network differs, run fleetnet.docker.site "
+        "with --check"
+    ),
+    Reason.NOT_CHOSEN: "docker_network_verify_containers_per_network is smaller than the number of containers",
+}
+
+# Claims by kind, without their IP version. An undeclared end is empty.
+_CLAIMS = {
+    ClaimKind.LINE: "{source} -> {target}",
+    ClaimKind.DIRECT: "{source} -> {target}",
+    ClaimKind.PUBLISHED: "{source} -> published ports of {target}",
+    ClaimKind.UNDECLARED: "{source} -> {target}",
+    ClaimKind.REMOTE_API: "{source} -> remote API of engines",
+    ClaimKind.METADATA: "{source} -> metadata of clouds",
+}
+_UNDECLARED_END = "undeclared networks"
+
+_GAPS = {
+    Gap.NO_CONTAINER: "no container with such an address on network {network} is probed",
+    Gap.NO_PAIR: "no two probed containers have these ends",
+    Gap.NOT_CHOSEN: "the sample of pairs does not include it",
+    Gap.NO_RESULT: "no result of its probes counts",
+    Gap.NOT_OBSERVABLE: "no probe is sent: the fleet cannot observe this end",
 }
 
 _CAUSES = {
@@ -161,6 +197,23 @@ def entry(verdict: Verdict) -> dict[str, t.Any]:
 def not_probed(unprobed: Unprobed) -> str:
     """The containers that are not probed, and the reason."""
     return f"{unprobed.host}: {unprobed.network}: {_first(unprobed.containers)}: {_NOT_PROBED[unprobed.reason]}"
+
+
+def claim(stated: Claim) -> str:
+    """What is allowed or denied, without the IP version."""
+    return _CLAIMS[stated.kind].format(source=stated.source or _UNDECLARED_END, target=stated.target or _UNDECLARED_END)
+
+
+def gap(proof: Proof) -> str:
+    """Why a claim is not proven; empty if it is."""
+    return _GAPS[proof.gap].format(network=proof.network) if proof.gap else ""
+
+
+def line_gap(proof: LineProof) -> str:
+    """Why a line is not proven; empty if it is."""
+    if proof.state is not State.NOT_PROVEN:
+        return ""
+    return "; ".join(dict.fromkeys(gap(part) for part in proof.parts))
 
 
 def host_port(found: HostPort) -> str:

@@ -8,6 +8,7 @@ Hosts send no packet. They register a timeout for each probe, as if all flows we
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 
@@ -15,6 +16,14 @@ import pytest
 import yaml
 
 TIMEOUT = "{{ {'results': chosen.hosts[inventory_hostname] | map('combine', silence) | list} }}"
+NETWORKS = [
+    {
+        "name": name, "id": "1", "driver": "bridge", "scope": "local", "internal": False, "attachable": False,
+        "managed": True, "labels": {}, "options": {}, "subnets": [], "bridge": f"fn-{name}", "ipv6": False,
+    }
+    for name in ("web", "db")
+]  # fmt: skip
+UNSET = dict.fromkeys(("ipv6", "mac", "gateway", "ipv6_gateway", "aliases"))
 TASKS = [
     {
         "fleetnet.docker.fleet_plan": {"lock_file": "{{ inventory_dir }}/lock.yml"},
@@ -34,28 +43,35 @@ TASKS = [
             "first_token": "{{ chosen.first_token }}",
             "results": "sent",
             "arrivals": "arrived",
+            "unprobed": "{{ chosen.unprobed }}",
+            "report_dir": "{{ report | default(omit) }}",
         },
         "run_once": True,
     },
 ]
 
 
-def report_of(block):
+def report_of(block, *, more=()):
     """A host's report: a container on each network."""
-    unset = dict.fromkeys(("ipv6", "mac", "gateway", "ipv6_gateway", "aliases"))
     containers = [
-        {"name": name, "networks": [{"network": name, "ipv4": f"10.64.{block + place}.2/24", **unset}]}
+        {"name": name, "networks": [{"network": name, "ipv4": f"10.64.{block + place}.2/24", **UNSET}]}
         for place, name in ((1, "web"), (2, "db"))
     ]
-    return {"network_info": {"containers": containers, "networks": []}}
+    return {"network_info": {"containers": [*containers, *more], "networks": NETWORKS}}
 
 
 @pytest.fixture
-def run(tmp_path):
+def more():
+    """Containers that each host has besides."""
+    return ()
+
+
+@pytest.fixture
+def run(tmp_path, more):
     hosts = {
         f"h{number}": {
             "ansible_host": f"192.0.2.{number}",
-            "gathered": report_of(block),
+            "gathered": report_of(block, more=more),
             "silence": {
                 "reached": False,
                 "outcome": "timeout",
@@ -106,3 +122,25 @@ def test_hosts_outside_of_the_limit_are_named(run):
     output = run("--limit", "h2")
     assert "probes between 2 containers on 1 hosts" in output
     assert "NOT PROBED, so not proven: h1, h3 " in output
+
+
+MOVED = {
+    "name": "moved",
+    "mode": "user-defined",
+    "networks": [{"network": "web", "ipv4": "192.168.9.2/24", **UNSET}],
+}
+
+
+@pytest.mark.parametrize("more", [({"name": "agent", "mode": "host", "networks": []}, MOVED)])
+def test_every_container_is_accounted_for_and_one_that_is_not_in_the_plan_fails(run, tmp_path):
+    output = run("--limit", "h2", "-e", f"report={tmp_path / 'report'}", fails=True)
+    assert "Coverage: 2 of 4 containers, " in output
+    assert "h2: host: agent: the container uses the network of the host" in output
+    assert "1 containers have addresses that are not in the plan. See the report above." in output
+    coverage = json.loads((tmp_path / "report" / "coverage.json").read_text())
+    assert coverage["containers"]["running"] == 4
+    direct = {
+        (each["source"], each["target"]): each["state"] for each in coverage["denied"] if each["kind"] == "direct"
+    }
+    assert direct["web", "db"] == "proven"
+    assert "<skipped" in (tmp_path / "report" / "reachability.xml").read_text()
