@@ -38,10 +38,12 @@ SIZE_MAX = 65507
 class ProbeRequest:
     """One packet that expects an answer. ``port`` is None for ICMP; ``size`` is in bytes, None for the smallest.
 
-    ``name`` is the host name that a DNS probe queries. ``attempts`` is None for the number that all probes have.
+    ``source`` is a container; None for the host itself. ``name`` is the host name that a DNS probe queries.
+    ``attempts`` is None for the number that all probes have. ``source_address`` is None for the kernel's choice. A TCP
+    probe with ``data`` sends the payload once it is connected.
     """
 
-    source: str
+    source: str | None
     destination: str
     protocol: str
     port: int | None
@@ -49,6 +51,8 @@ class ProbeRequest:
     size: int | None = None
     name: str | None = None
     attempts: int | None = None
+    source_address: str | None = None
+    data: bool = False
 
     @property
     def version(self) -> int:
@@ -102,10 +106,14 @@ def _parse_probe(where: str, item: dict[str, t.Any]) -> ProbeRequest:
         port = DNS_PORT
     if (protocol == "dns") != (name is not None):
         raise InvalidValue(f"{where}.name", name, "is required for a DNS probe and not allowed for others")
-    try:
-        destination = str(ipaddress.ip_address(item["destination"]))
-    except ValueError:
-        raise InvalidValue(f"{where}.destination", item["destination"], "is not a valid IP address") from None
+    source_address, data = item.get("source_address"), bool(item.get("data"))
+    destination = _address(where, item, "destination")
+    if source_address is not None:
+        source_address = _address(where, item, "source_address")
+        if (":" in source_address) != (":" in destination):
+            raise InvalidValue(f"{where}.source_address", source_address, "must have the IP version of the destination")
+    if data and protocol != "tcp":
+        raise InvalidValue(f"{where}.data", data, "is allowed for TCP only. Remove it")
     if not 0 <= token < TOKENS:
         raise InvalidValue(f"{where}.token", token, f"must be between 0 and {TOKENS - 1}")
     if protocol == "icmp" and port is not None:
@@ -118,7 +126,15 @@ def _parse_probe(where: str, item: dict[str, t.Any]) -> ProbeRequest:
         raise InvalidValue(f"{where}.size", size, f"must be between {PAYLOAD_MIN} and {SIZE_MAX} bytes")
     if attempts is not None and attempts < 1:
         raise InvalidValue(f"{where}.attempts", attempts, "must be at least 1")
-    return ProbeRequest(item["source"], destination, protocol, port, token, size, name, attempts)
+    source = item.get("source")
+    return ProbeRequest(source, destination, protocol, port, token, size, name, attempts, source_address, data)
+
+
+def _address(where: str, item: dict[str, t.Any], key: str) -> str:
+    try:
+        return str(ipaddress.ip_address(item[key]))
+    except ValueError:
+        raise InvalidValue(f"{where}.{key}", item[key], "is not a valid IP address") from None
 
 
 # Errors of the source's own kernel that mean "unreachable"; others mean that the probe could not be sent.

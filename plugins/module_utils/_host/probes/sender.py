@@ -50,6 +50,8 @@ _PMTUDISC_PROBE = 3  # set "don't fragment", and ignore path MTUs learned earlie
 _SOL_RAW = 255
 _ICMP_FILTER = 1
 _ICMPV6_FILTER = 1
+_IP_PKTINFO = 8
+_IPV6_PKTINFO = 50
 
 _RECEIVE_BUFFER = 4 << 20
 _DATAGRAM = 4096
@@ -117,6 +119,16 @@ def _raw_socket(version: int) -> socket.socket:
     raw.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
     raw.setblocking(False)
     return raw
+
+
+def _sender_of(probe: ProbeRequest) -> list[tuple[int, int, bytes]]:
+    """The control message for the source address of a packet, which the namespace's one raw socket needs."""
+    if probe.source_address is None:
+        return []
+    address = socket.inet_pton(_FAMILIES[probe.version], probe.source_address)
+    if probe.version == 4:
+        return [(socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("I4s4x", 0, address))]
+    return [(socket.IPPROTO_IPV6, _IPV6_PKTINFO, struct.pack("16sI", address, 0))]
 
 
 def _all_bits_but(numbers: t.Iterable[int], width: int) -> int:
@@ -197,7 +209,7 @@ class ProbeRun:
             self._pings[flight.namespace, probe.source_port, sequence] = (flight, flight.sent)
             raw = self._icmp_sockets[flight.namespace, probe.version].socket
             message = echo_request(probe.version, probe.token, sequence, probe.size or PAYLOAD_MIN)
-            raw.sendto(message, (probe.destination, 0))
+            raw.sendmsg([message], _sender_of(probe), 0, (probe.destination, 0))
             return
         opened = flight.socket or self._open(flight)
         flight.sent = time.monotonic()
@@ -215,14 +227,16 @@ class ProbeRun:
         if probe.protocol == "tcp":
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, PROBE_MSS)
             # Close by a reset: no TIME_WAIT that would keep the next run from using the same pair of ports.
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            # With data, the close must not discard it.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", not probe.data, 0))
+        own_address = probe.source_address or ""
         try:
-            opened.bind(("", probe.source_port))
+            opened.bind((own_address, probe.source_port))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
             # Something in the container uses that port. Use any other; the result names it.
-            opened.bind(("", 0))
+            opened.bind((own_address, 0))
         flight.source_port = opened.getsockname()[1]
         self._ports[flight.namespace, probe.protocol, flight.source_port, probe.destination, probe.port] = flight
         flight.sent = time.monotonic()
@@ -269,6 +283,9 @@ class ProbeRun:
         elif flight.probe.name is not None:
             self._receive_answer(flight, opened)
         else:
+            if flight.probe.data:
+                with contextlib.suppress(OSError):  # closed again; it was connected
+                    opened.send(payload(flight.probe.token))
             self._settle(flight, ProbeResult(REPLY))
 
     def _receive_answer(self, flight: _Flight, opened: socket.socket) -> None:
