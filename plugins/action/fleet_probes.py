@@ -10,11 +10,11 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import find_host_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     MOST_PAIRS,
     SPARE_TOKENS,
-    find_endpoints,
     listeners,
     make_name_probes,
     make_probes,

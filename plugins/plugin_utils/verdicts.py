@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import probe_plan, verdict
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -22,7 +23,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 
 def read_verdicts(
-    inventory: Inventory, arguments: t.Mapping[str, t.Any], endpoints: t.Sequence[probe_plan.Endpoint]
+    inventory: Inventory, arguments: t.Mapping[str, t.Any], endpoints: t.Sequence[Endpoint]
 ) -> list[verdict.Verdict]:
     """Return a verdict on each probe. ``arguments`` are those of ARGUMENT_SPEC."""
     policy = Policy.from_data(arguments["policy"])

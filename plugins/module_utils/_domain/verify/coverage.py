@@ -21,11 +21,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.cla
     claims_of_denied,
     claims_of_lines,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
-    Endpoint,
-    Probe,
-    can_probe,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import can_probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 

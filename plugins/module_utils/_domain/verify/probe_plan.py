@@ -6,137 +6,22 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU, MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.sampling import Place, Sampler
 
-Data = t.Dict[str, t.Any]
 # A protocol and its port, None for ICMP.
 Service = t.Tuple[str, t.Optional[int]]
 
 # The discard port, which policy lines rarely name: a port that a network does not open must be closed.
 UNDECLARED_PORT = 9
-# Docker's embedded DNS server, which containers on user-defined networks use.
-NAME_SERVER = "127.0.0.11"
-# Attempts for a probe that is expected to pass: a server with a short queue, which the whole fleet connects to at once,
-# needs time. Attempts cost time only where the probe fails.
-_ATTEMPTS = 12
 # The default maximum of pairs of containers: all pairs of 140 containers.
 MOST_PAIRS = 20_000
 # Tokens reserved for probes that are sent again; no run starts with one of them.
 SPARE_TOKENS = 1_000
-
-# The length of the headers of IP and ICMP in an echo request, in bytes.
-_HEADERS = {4: 28, 6: 48}
-
-
-class Endpoint(t.NamedTuple):
-    """A container's address on a network of the plan. ``mtu`` is the network's, in bytes."""
-
-    host: str
-    container: str
-    network: str
-    address: str
-    mtu: int = MTU_DEFAULT
-    aliases: tuple[str, ...] = ()
-
-    @classmethod
-    def from_data(cls, data: Data) -> Endpoint:
-        """The endpoint that ``_asdict`` returned, as Ansible passes it on."""
-        return cls(**{**data, "aliases": tuple(data.get("aliases", ()))})
-
-    @property
-    def version(self) -> int:
-        """4 or 6."""
-        return 6 if ":" in self.address else 4
-
-    def __str__(self) -> str:
-        return f"{self.container} on {self.host} ({self.network}, {self.address})"
-
-
-@dataclasses.dataclass(frozen=True)
-class Probe:
-    """One probe. ``declared_by`` names what allows it, as text; None if it is denied.
-
-    ``token`` identifies the probe at the target. With ``packet``, a ping is a packet of that size in bytes, which must
-    not be fragmented and so tests the path's MTU. With ``name``, the source resolves this name of the target.
-    """
-
-    source: Endpoint
-    target: Endpoint
-    protocol: str
-    port: int | None
-    token: int
-    declared_by: str | None
-    packet: int | None = None
-    name: str | None = None
-
-    @property
-    def service(self) -> str:
-        """The service as text: ``icmp``, ``tcp/5432``, ``icmp of 1500 bytes``, ``name``."""
-        if self.packet is not None:
-            return f"{self.protocol} of {self.packet} bytes"
-        if self.name is not None:
-            return "name"
-        return self.protocol if self.port is None else f"{self.protocol}/{self.port}"
-
-    def to_data(self) -> Data:
-        """The probe as an item of option ``probes`` of module ``reachability_info``."""
-        if self.name is not None:
-            return {
-                "source": self.source.container,
-                "destination": NAME_SERVER,
-                "protocol": "dns",
-                "name": self.name,
-                "token": self.token,
-                "attempts": _ATTEMPTS,
-            }
-        data: Data = {
-            "source": self.source.container,
-            "destination": self.target.address,
-            "protocol": self.protocol,
-            "token": self.token,
-        }
-        if self.port is not None:
-            data["port"] = self.port
-        # A datagram that passes is not always answered; each attempt would wait for the answer.
-        if self.declared_by is not None and self.protocol != "udp":
-            data["attempts"] = _ATTEMPTS
-        if self.packet is not None:
-            data["size"] = self.packet - _HEADERS[self.target.version]
-        return data
-
-
-def find_endpoints(
-    policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence[Data]]], most: int
-) -> list[Endpoint]:
-    """Return the endpoints to probe, at most ``most`` containers per network and host.
-
-    ``reports`` maps hosts to results of ``network_info``: ``containers`` and, for their MTU, ``networks``. A container
-    has one endpoint per IP version. Containers on several networks are excluded: their routes decide which of their
-    addresses is the source.
-    """
-    endpoints = []
-    for host, report in reports.items():
-        mtus = {item["name"]: item["options"].get(MTU) for item in report.get("networks", ())}
-        counts: dict[str, int] = {}
-        for container in sorted(report["containers"], key=lambda item: str(item["name"])):
-            if len(container["networks"]) != 1:
-                continue
-            for version in ("ipv4", "ipv6"):
-                address = (container["networks"][0].get(version) or "").split("/", maxsplit=1)[0]
-                network = policy.network_of(address) if address else None
-                key = f"{network} {version}"
-                if network is not None and counts.get(key, 0) < most:
-                    counts[key] = counts.get(key, 0) + 1
-                    mtu = int(mtus.get(container["networks"][0]["network"]) or MTU_DEFAULT)
-                    aliases = tuple(container["networks"][0].get("aliases") or ())
-                    endpoints.append(Endpoint(host, container["name"], network, address, mtu, aliases))
-    return endpoints
 
 
 def make_probes(

@@ -9,7 +9,7 @@ import enum
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 
 Data = t.Dict[str, t.Any]
 

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ERROR
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Data, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Probe
 
 
 class VerdictKind(enum.Enum):

@@ -12,7 +12,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.junit import render
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 from .probes import ALLOWED, DB2, DENIED, POLICY, WEB1, WEB2

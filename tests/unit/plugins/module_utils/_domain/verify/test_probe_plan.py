@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
-    Endpoint,
-    Probe,
-    find_endpoints,
     listeners,
     make_name_probes,
     make_probes,

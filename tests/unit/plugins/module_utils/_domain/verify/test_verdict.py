@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import (
     Arrivals,
     Verdict,
