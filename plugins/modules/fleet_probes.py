@@ -16,6 +16,10 @@ description:
     the policy opens at the target, and on a port that no line opens, so that denied traffic is probed too.
   - For each two hosts and networks between which a ping is allowed, one more ping is as large as the smaller MTU of the
     two networks, and must not be fragmented. It proves that the path carries packets of this size.
+  - Published ports are probed from each other host, at the declared addresses of their host. A container of each other
+    network there probes them, and the host itself if a policy line limits what the world may reach. If no NAT rule
+    forwards a port, docker-proxy does, and only denied traffic is probed. If there are more published ports and hosts
+    than O(pairs_at_most), each port is probed from one host, in rotation.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
@@ -31,7 +35,7 @@ options:
   observed:
     description:
       - The name of the variable under which each host's result of M(fleetnet.docker.network_info) is registered, with
-        C(containers) gathered, C(networks) for their MTU, and C(ports) for RV(host_ports).
+        C(containers) gathered, C(networks) for their MTU, and C(ports) for published ports and RV(host_ports).
     type: str
     required: true
   containers_per_network:
@@ -89,7 +93,9 @@ first_token:
   returned: success
   type: int
 endpoints:
-  description: The addresses of the containers that take part.
+  description:
+    - The addresses of the containers that take part, with the addresses and C(ports) at which their hosts publish them,
+      and of the hosts themselves (C(kind) is V(host)).
   returned: success
   type: list
   elements: dict

@@ -198,6 +198,19 @@ class Policy:
         """Whether an address is that of a host of the fleet."""
         return any(family.version == version and number in family.hosts for family in self.families)
 
+    def source_to_hosts(self, address: str) -> str:
+        """The source that other hosts see of packets of a container to them: the first address of its network."""
+        version, number = parse_address(address)
+        for family in self.families:
+            if family.version == version:
+                if family.supernet.has(number):
+                    return format_address(version, number & family.granule_mask)
+                for member in family.members.values():
+                    for subnet in member.subnets:
+                        if subnet.has(number):
+                            return format_address(version, subnet.address)
+        return address
+
     def is_network(self, end: str) -> bool:
         """Whether an end is a network of the policy, including docker0."""
         return any(end in family.members for family in self.families)

@@ -91,29 +91,37 @@ def add(topology: Topology, verdicts: t.Sequence[Data], verified_at: str) -> Non
 
 def _chain(topology: Topology, by_id: dict[str, Node], end: Data) -> tuple[str, ...]:
     """Return the ids of a probe's end, from the container to its host."""
-    place = node_id(CONTAINER, end["host"], end["container"])
+    host_id = node_id(HOST, end["host"])
+    place = node_id(CONTAINER, end["host"], end["container"]) if end["container"] else host_id
     node = by_id.get(place)
     if node is None:
-        host = by_id.get(node_id(HOST, end["host"]))
+        host = by_id.get(host_id)
         if host is None:  # the host has left the fleet
-            host = Node(node_id(HOST, end["host"]), HOST, end["host"], None, MISSING, (end["host"],),
+            host = Node(host_id, HOST, end["host"], None, MISSING, (end["host"],),
                         ["was probed, but is no longer in the fleet"])  # fmt: skip
             by_id[host.id] = host
             topology.nodes.append(host)
-        own_name = DEFAULT_BRIDGE_NETWORK if end["network"] == DEFAULT_BRIDGE else end["network"]
-        network = by_id.get(node_id(NETWORK, end["host"], own_name))
-        label = (end["container"], end["address"])
-        node = Node(place, CONTAINER, end["container"], (network or host).id, MISSING, label)
-        node.notes.append("was probed, but no longer runs")
-        if host.state == UNKNOWN:
-            node.state, node.notes = UNKNOWN, ["was probed; whether it still runs is unknown"]
-        by_id[place] = node
-        topology.nodes.append(node)
+        node = _ended(topology, by_id, host, end) if end["container"] else host
     chain = [node.id]
     while node.parent is not None:
         node = by_id[node.parent]
         chain.append(node.id)
     return tuple(chain)
+
+
+def _ended(topology: Topology, by_id: dict[str, Node], host: Node, end: Data) -> Node:
+    """Add a container that no longer runs."""
+    own_name = DEFAULT_BRIDGE_NETWORK if end["network"] == DEFAULT_BRIDGE else end["network"]
+    network = by_id.get(node_id(NETWORK, end["host"], own_name))
+    label = (end["container"], end["address"])
+    node = Node(node_id(CONTAINER, end["host"], end["container"]), CONTAINER, end["container"], (network or host).id,
+                MISSING, label)  # fmt: skip
+    node.notes.append("was probed, but no longer runs")
+    if host.state == UNKNOWN:
+        node.state, node.notes = UNKNOWN, ["was probed; whether it still runs is unknown"]
+    by_id[node.id] = node
+    topology.nodes.append(node)
+    return node
 
 
 def _edges(failed: t.Sequence[tuple[Data, tuple[str, ...], tuple[str, ...]]]) -> list[Edge]:
@@ -145,11 +153,13 @@ def _edge(ends: tuple[str, str], verdicts: t.Sequence[Data], both_ways: bool) ->
 
 
 def _lines(verdict: Data) -> list[str]:
-    source, target = verdict["source"], verdict["target"]
-    lines = [
-        f"{source['container']} on {source['host']} ({source['address']}) to {target['container']} on {target['host']} "
-        f"({target['address']}), {verdict['service']}: {verdict['problem']}"
-    ]
+    lines = [f"{_end(verdict['source'])} to {_end(verdict['target'])}, {verdict['service']}: {verdict['problem']}"]
     if verdict.get("explanation"):
         lines.append(f"    cause: {verdict['explanation']}")
     return lines
+
+
+def _end(end: Data) -> str:
+    """An end of a probe as text; a host itself has no container."""
+    name = f"{end['container']} on {end['host']}" if end["container"] else end["host"]
+    return f"{name} ({end['address']})"

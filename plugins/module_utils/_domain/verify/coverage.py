@@ -10,8 +10,12 @@ import dataclasses
 import enum
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import format_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
+    HOST,
+    WORLD,
     PolicyLine,
+    is_block,
     is_outside,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
@@ -44,6 +48,7 @@ class Gap(str, enum.Enum):
     """Why a claim is not proven."""
 
     NO_CONTAINER = "no_container"  # of a network with an address of this IP version; ``network`` is set
+    NO_PUBLISHED_PORT = "no_published_port"  # of a container of ``network`` that is probed, and of this service
     NO_PAIR = "no_pair"  # only one container, or none on another host
     NOT_CHOSEN = "not_chosen"  # the sample does not include it
     NO_RESULT = "no_result"  # no result of its probes counts
@@ -135,11 +140,11 @@ def measure(
     ends = _Ends(endpoints)
     parts: list[list[Proof]] = [[] for _line in policy.lines]
     for claim in claims_of_lines(policy):
-        parts[t.cast(int, claim.line)].append(_proof(claim, results.get(claim), ends))
+        parts[t.cast(int, claim.line)].append(_proof(claim, results.get(claim), policy, ends))
     return Coverage(
         tuple(LineProof(line, tuple(found)) for line, found in zip(policy.lines, parts)),
-        tuple(_proof(claim, results.get(claim), ends) for claim in claims_of_denied(policy)),
-        len({(each.host, each.container) for each in endpoints}),
+        tuple(_proof(claim, results.get(claim), policy, ends) for claim in claims_of_denied(policy)),
+        len({(each.host, each.container) for each in endpoints if each.container}),
         tuple(unprobed),
     )
 
@@ -153,8 +158,8 @@ def _results(policy: Policy, verdicts: t.Iterable[Verdict]) -> dict[Claim, colle
         if probe.name is not None:
             continue  # names are not part of the policy
         key = (
-            probe.source.network, probe.target.network, probe.target.version, probe.source.host == probe.target.host,
-            probe.protocol, probe.port, probe.declared_by is None,
+            policy_ends(probe), probe.networks, probe.version, probe.same_host, probe.protocol, probe.port,
+            probe.declared_by is None, probe.published is None,
         )  # fmt: skip
         groups.setdefault(key, collections.Counter())[_state(verdict)] += 1
         examples.setdefault(key, probe)
@@ -171,20 +176,30 @@ def _state(verdict: Verdict) -> State:
     return State.NOT_PROVEN if verdict.kind in _WITHOUT_RESULT else State.FAILED
 
 
+def policy_ends(probe: Probe) -> tuple[str, str]:
+    """Return the ends of a probe as :meth:`Policy.allowing` takes them: another host is an address."""
+    source, target = probe.networks
+    return (
+        probe.source.address if source == WORLD else source,
+        probe.target.address if target == WORLD else target,
+    )
+
+
 def _claims_of(policy: Policy, probe: Probe) -> t.Iterator[Claim]:
     """Yield the claims that the verdict on a probe proves or refutes."""
-    source, target, version = probe.source.network, probe.target.network, probe.target.version
     if probe.declared_by is None:
-        yield Claim(ClaimKind.DIRECT, source, target, version)
+        kind = ClaimKind.PUBLISHED if probe.published else ClaimKind.DIRECT
+        yield Claim(kind, *probe.networks, probe.version)
         return
-    if source == target and (probe.source.host == probe.target.host or policy.spans_hosts(source)):
+    source, target = policy_ends(probe)
+    if source == target and (probe.same_host or policy.spans_hosts(source)):
         return  # allowed without a line
     for line in policy.matching(source, target, probe.protocol, probe.port):
         number = policy.lines.index(line)
         for named_source in line.sources:
             for named_target in line.targets:
                 if policy.names((named_source,), source) and policy.names((named_target,), target, as_target=True):
-                    yield Claim(ClaimKind.LINE, named_source, named_target, version, number)
+                    yield Claim(ClaimKind.LINE, named_source, named_target, probe.version, number)
 
 
 class _Ends:
@@ -198,10 +213,14 @@ class _Ends:
     def of(self, network: str, version: int) -> list[Endpoint]:
         return self._found.get((network, version), [])
 
+    def with_ports(self, network: str) -> list[Endpoint]:
+        """The containers of a network, of both IP versions, with published ports."""
+        return [each for version in (4, 6) for each in self.of(network, version) if each.ports]
 
-def _proof(claim: Claim, results: collections.Counter[State] | None, ends: _Ends) -> Proof:
+
+def _proof(claim: Claim, results: collections.Counter[State] | None, policy: Policy, ends: _Ends) -> Proof:
     if results is None:
-        gap, network = _gap(claim, ends)
+        gap, network = _gap(claim, policy, ends)
         return Proof(claim, State.NOT_PROVEN, 0, gap, network)
     count = sum(results.values())
     for state in (State.FAILED, State.PROVEN):
@@ -210,8 +229,11 @@ def _proof(claim: Claim, results: collections.Counter[State] | None, ends: _Ends
     return Proof(claim, State.NOT_PROVEN, count, Gap.NO_RESULT)
 
 
-def _gap(claim: Claim, ends: _Ends) -> tuple[Gap, str | None]:
+def _gap(claim: Claim, policy: Policy, ends: _Ends) -> tuple[Gap, str | None]:
     """Return why a claim has no probes, and the network that the reason is about."""
+    of_world = claim.kind is ClaimKind.LINE and _is_world(policy, claim.source)
+    if claim.kind is ClaimKind.PUBLISHED or of_world:
+        return _gap_of_published(claim, policy, ends)
     if claim.kind not in (ClaimKind.LINE, ClaimKind.DIRECT) or any(map(is_outside, (claim.source, claim.target))):
         return Gap.NOT_OBSERVABLE, None
     for network in (claim.source, claim.target):
@@ -223,3 +245,30 @@ def _gap(claim: Claim, ends: _Ends) -> tuple[Gap, str | None]:
             if can_probe(source, target) and (claim.source != claim.target or source.host != target.host):
                 return Gap.NOT_CHOSEN, None
     return Gap.NO_PAIR, None
+
+
+def _is_world(policy: Policy, end: str) -> bool:
+    """Whether the fleet's hosts are at this end of a line."""
+    if end == WORLD:
+        return True
+    hosts = (format_address(family.version, host) for family in policy.families for host in family.hosts)
+    return is_block(end) and any(policy.names((end,), host) for host in hosts)
+
+
+def _gap_of_published(claim: Claim, policy: Policy, ends: _Ends) -> tuple[Gap, str | None]:
+    line = None if claim.line is None else policy.lines[claim.line]
+    targets = [
+        end
+        for end in ends.with_ports(claim.target)
+        for port in end.ports
+        if port.version == claim.version and (line is None or line.covers(port.protocol, port.port))
+    ]
+    if not targets:
+        return Gap.NO_PUBLISHED_PORT, claim.target
+    source = HOST if claim.source == WORLD or is_block(claim.source) else claim.source
+    sources = ends.of(source, claim.version)
+    if not sources and source != HOST:
+        return Gap.NO_CONTAINER, source
+    if not any(end.host != target.host for end in sources for target in targets):
+        return Gap.NO_PAIR, None
+    return Gap.NOT_CHOSEN, None

@@ -5,21 +5,37 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU, MTU_DEFAULT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
+    Data,
+    EndKind,
+    Endpoint,
+    PublishedPort,
+)
+
+# Published ports that are probed per container, of all addresses of the host: a range of ports must not fill the run.
+_MOST_PORTS = 16
+_ANY = {"0.0.0.0": 4, "::": 6}
+_PROTOCOLS = ("tcp", "udp")
+
+Reports = t.Mapping[str, t.Mapping[str, t.Sequence[Data]]]
+# The declared addresses of hosts by name: the first of each IP version is that of the underlay.
+Addresses = t.Mapping[str, t.Sequence[str]]
 
 
 def find_endpoints(
-    policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence[Data]]], most: int
+    policy: Policy, reports: Reports, most: int, addresses: Addresses = types.MappingProxyType({})
 ) -> list[Endpoint]:
     """Return the endpoints to probe, at most ``most`` containers per network and host.
 
-    ``reports`` maps hosts to results of ``network_info``: ``containers`` and, for their MTU, ``networks``. A container
-    has one endpoint per IP version. Containers on several networks are excluded: their routes decide which of their
-    addresses is the source.
+    ``reports`` maps hosts to results of ``network_info``: ``containers``, with ``ports`` for those that are published
+    at ``addresses``, and, for their MTU, ``networks``. A container has one endpoint per IP version. Containers on
+    several networks are excluded: their routes decide which of their addresses is the source.
     """
     endpoints = []
     for host, report in reports.items():
@@ -28,13 +44,45 @@ def find_endpoints(
         for container in sorted(report["containers"], key=lambda item: str(item["name"])):
             if len(container["networks"]) != 1:
                 continue
-            for version in ("ipv4", "ipv6"):
-                address = (container["networks"][0].get(version) or "").split("/", maxsplit=1)[0]
+            for version in (4, 6):
+                address = (container["networks"][0].get(f"ipv{version}") or "").split("/", maxsplit=1)[0]
                 network = policy.network_of(address) if address else None
                 key = f"{network} {version}"
                 if network is not None and counts.get(key, 0) < most:
                     counts[key] = counts.get(key, 0) + 1
                     mtu = int(mtus.get(container["networks"][0]["network"]) or MTU_DEFAULT)
                     aliases = tuple(container["networks"][0].get("aliases") or ())
-                    endpoints.append(Endpoint(host, container["name"], network, address, mtu, aliases))
+                    ports = _published(container, version, addresses.get(host, ()))
+                    endpoints.append(
+                        Endpoint(host, container["name"], network, address, mtu, aliases, EndKind.CONTAINER, ports)
+                    )
+        endpoints += _of_host(host, addresses.get(host, ()))
     return endpoints
+
+
+def _of_host(host: str, addresses: t.Iterable[str]) -> list[Endpoint]:
+    """The host itself: one endpoint per IP version."""
+    first: dict[int, Endpoint] = {}
+    for address in addresses:
+        end = Endpoint(host, "", HOST, address, kind=EndKind.HOST)
+        first.setdefault(end.version, end)
+    return list(first.values())
+
+
+def _published(container: Data, version: int, addresses: t.Collection[str]) -> tuple[PublishedPort, ...]:
+    """The ports that lead to a container's address of an IP version, at the ``addresses`` of its host.
+
+    docker-proxy also forwards from one IP version to the other.
+    """
+    found = []
+    for port in container.get("ports") or ():
+        # Other hosts get these numbers, and reject all their probes if one is invalid.
+        if port["protocol"] not in _PROTOCOLS or not all(0 < port[key] < 65536 for key in ("port", "host_port")):
+            continue
+        for address in addresses:
+            of = 6 if ":" in address else 4
+            forwarded = bool(port["nat_rules"])
+            listens = _ANY.get(port["host_address"]) == of or port["host_address"] == address
+            if listens and (of == version or not forwarded):
+                found.append(PublishedPort(port["protocol"], port["port"], address, port["host_port"], forwarded))
+    return tuple(found[:_MOST_PORTS])

@@ -29,7 +29,7 @@ def render(verdicts: t.Sequence[Verdict], coverage: Coverage | None = None) -> s
     claims = _claims(coverage) if coverage else {}
     suites: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
-        suites.setdefault((verdict.probe.source.network, verdict.probe.target.network), []).append(verdict)
+        suites.setdefault(verdict.probe.networks, []).append(verdict)
     stated = [case for cases in claims.values() for case in cases]
     root = ElementTree.Element("testsuites", {"name": _NAME, **_counts(verdicts, stated)})
     for (source, target), members in sorted(suites.items()):

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU_DEFAULT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import WORLD
 
 Data = t.Dict[str, t.Any]
 
@@ -21,20 +23,24 @@ _ATTEMPTS = 12
 _HEADERS = {4: 28, 6: 48}
 
 
-class Endpoint(t.NamedTuple):
-    """A container's address on a network of the plan. ``mtu`` is the network's, in bytes."""
+class EndKind(str, enum.Enum):
+    """What is at the end of a probe."""
 
-    host: str
-    container: str
-    network: str
+    CONTAINER = "container"  # on a network of the policy
+    HOST = "host"  # the host itself, with its own address
+
+
+class PublishedPort(t.NamedTuple):
+    """An address and port of the host at which a container's port is published.
+
+    ``forwarded`` is False without a NAT rule: docker-proxy connects to the container, as the host itself.
+    """
+
+    protocol: str
+    port: int
     address: str
-    mtu: int = MTU_DEFAULT
-    aliases: tuple[str, ...] = ()
-
-    @classmethod
-    def from_data(cls, data: Data) -> Endpoint:
-        """The endpoint that ``_asdict`` returned, as Ansible passes it on."""
-        return cls(**{**data, "aliases": tuple(data.get("aliases", ()))})
+    host_port: int
+    forwarded: bool
 
     @property
     def version(self) -> int:
@@ -42,6 +48,44 @@ class Endpoint(t.NamedTuple):
         return 6 if ":" in self.address else 4
 
     def __str__(self) -> str:
+        return f"[{self.address}]:{self.host_port}" if self.version == 6 else f"{self.address}:{self.host_port}"
+
+
+class Endpoint(t.NamedTuple):
+    """An address of a container on a network, or of a host, whose network is ``host`` and whose container is empty.
+
+    ``mtu`` is the network's, in bytes. ``ports`` are those that the host publishes for the container.
+    """
+
+    host: str
+    container: str
+    network: str
+    address: str
+    mtu: int = MTU_DEFAULT
+    aliases: tuple[str, ...] = ()
+    kind: EndKind = EndKind.CONTAINER
+    ports: tuple[PublishedPort, ...] = ()
+
+    @classmethod
+    def from_data(cls, data: Data) -> Endpoint:
+        """The inverse of :meth:`to_data`, as Ansible passes the data on."""
+        ports = tuple(PublishedPort(**port) for port in data.get("ports", ()))
+        kind = EndKind(data.get("kind", EndKind.CONTAINER))
+        return cls(**{**data, "aliases": tuple(data.get("aliases", ())), "kind": kind, "ports": ports})
+
+    def to_data(self) -> Data:
+        """Plain data."""
+        ports = [port._asdict() for port in self.ports]
+        return {**self._asdict(), "aliases": list(self.aliases), "kind": self.kind.value, "ports": ports}
+
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.address else 4
+
+    def __str__(self) -> str:
+        if not self.container:
+            return f"{self.host} ({self.network}, {self.address})"
         return f"{self.container} on {self.host} ({self.network}, {self.address})"
 
 
@@ -51,6 +95,8 @@ class Probe:
 
     ``token`` identifies the probe at the target. With ``packet``, a ping is a packet of that size in bytes, which must
     not be fragmented and so tests the path's MTU. With ``name``, the source resolves this name of the target.
+    With ``published``, the probe goes to this address and port of the target's host, and ``port`` is the container's.
+    ``seen_as`` are the addresses that the target may see as the source; None for the source's own, empty for any.
     """
 
     source: Endpoint
@@ -61,10 +107,45 @@ class Probe:
     declared_by: str | None
     packet: int | None = None
     name: str | None = None
+    published: PublishedPort | None = None
+    seen_as: tuple[str, ...] | None = None
+
+    @property
+    def destination(self) -> str:
+        """The address that the probe is sent to."""
+        return self.published.address if self.published else self.target.address
+
+    @property
+    def version(self) -> int:
+        """The IP version of the packets that are sent."""
+        return 6 if ":" in self.destination else 4
+
+    @property
+    def same_host(self) -> bool:
+        return self.source.host == self.target.host
+
+    @property
+    def direct(self) -> bool:
+        """Whether the probe goes from a container to the address of a container."""
+        return self.published is None and {self.source.kind, self.target.kind} == {EndKind.CONTAINER}
+
+    @property
+    def networks(self) -> tuple[str, str]:
+        """Both ends as a policy line names them. To a container, another host is the world."""
+        return _network(self.source, self.same_host), _network(self.target, self.same_host)
 
     @property
     def service(self) -> str:
         """The service as text: ``icmp``, ``tcp/5432``, ``icmp of 1500 bytes``, ``name``."""
+        if self.published is not None:
+            return f"{self.protocol}/{self.port} published at {self.published}"
+        return self.row
+
+    @property
+    def row(self) -> str:
+        """The service as in the matrix: all addresses at which a port is published are one row."""
+        if self.published is not None:
+            return f"{self.protocol}/{self.port} published"
         if self.packet is not None:
             return f"{self.protocol} of {self.packet} bytes"
         if self.name is not None:
@@ -82,17 +163,23 @@ class Probe:
                 "token": self.token,
                 "attempts": _ATTEMPTS,
             }
-        data: Data = {
-            "source": self.source.container,
-            "destination": self.target.address,
-            "protocol": self.protocol,
-            "token": self.token,
-        }
+        data: Data = {"destination": self.destination, "protocol": self.protocol, "token": self.token}
+        if self.source.container:
+            data["source"] = self.source.container
+        elif not self.same_host:
+            data["source_address"] = self.source.address
         if self.port is not None:
-            data["port"] = self.port
+            data["port"] = self.published.host_port if self.published else self.port
+        # Where a program may accept the connection, only the data shows what arrives.
+        if self.published and self.protocol == "tcp" and not (self.published.forwarded and self.declared_by):
+            data["data"] = True
         # A datagram that passes is not always answered; each attempt would wait for the answer.
         if self.declared_by is not None and self.protocol != "udp":
             data["attempts"] = _ATTEMPTS
         if self.packet is not None:
             data["size"] = self.packet - _HEADERS[self.target.version]
         return data
+
+
+def _network(end: Endpoint, same_host: bool) -> str:
+    return WORLD if end.kind is EndKind.HOST and not same_host else end.network

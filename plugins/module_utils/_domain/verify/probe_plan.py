@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which probes to send between containers, from the policy and the containers found. Pure."""
+"""Which probes to send, from the policy and the containers found. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Endpoint, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, EndKind, Endpoint, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.published import published_probes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.sampling import Place, Sampler
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.tokens import Tokens
 
 # A protocol and its port, None for ICMP.
 Service = t.Tuple[str, t.Optional[int]]
@@ -20,23 +22,32 @@ Service = t.Tuple[str, t.Optional[int]]
 UNDECLARED_PORT = 9
 # The default maximum of pairs of containers: all pairs of 140 containers.
 MOST_PAIRS = 20_000
-# Tokens reserved for probes that are sent again; no run starts with one of them.
-SPARE_TOKENS = 1_000
 
 
 def make_probes(
     policy: Policy, endpoints: t.Sequence[Endpoint], most_pairs: int = MOST_PAIRS, first_token: int = 0
 ) -> list[Probe]:
-    """Return probes between all endpoints: ping, each service that the policy opens, and one undeclared port.
+    """Return all probes between the endpoints, except those of names.
 
-    Of more than ``most_pairs`` pairs, a sample is taken. If ping is allowed, the first pair of each two hosts and two
-    networks also tests the path's MTU. Tokens count from ``first_token``, per target and service.
+    Of more than ``most_pairs`` pairs, a sample is taken. Tokens count from ``first_token``, per target and service.
+    """
+    tokens = Tokens(first_token)
+    return [
+        *_pair_probes(policy, endpoints, most_pairs, tokens),
+        *published_probes(policy, endpoints, most_pairs, tokens),
+    ]
+
+
+def _pair_probes(policy: Policy, endpoints: t.Sequence[Endpoint], most_pairs: int, tokens: Tokens) -> list[Probe]:
+    """Return probes between all containers: ping, each service that the policy opens, and one undeclared port.
+
+    If ping is allowed, the first pair of each two hosts and two networks also tests the path's MTU.
     """
     probes = []
-    services = {network: _services(policy, network) for network in {each.network for each in endpoints}}
+    containers = [each for each in endpoints if each.kind is EndKind.CONTAINER]
+    services = {network: _services(policy, network) for network in {each.network for each in containers}}
     paths = set()
-    tokens: dict[tuple[Endpoint, str], int] = {}
-    for source, target in _pairs(policy, endpoints, services, most_pairs):
+    for source, target in _pairs(policy, containers, services, most_pairs):
         same_host = source.host == target.host
         wanted: list[tuple[str, int | None, int | None]] = [(*service, None) for service in services[target.network]]
         path = source.host, target.host, source.network, target.network, target.version
@@ -44,10 +55,9 @@ def make_probes(
             paths.add(path)
             wanted.append(("icmp", None, min(source.mtu, target.mtu)))
         for protocol, port, packet in wanted:
-            key = target, f"{protocol}/{port}"
-            tokens[key] = tokens.get(key, first_token - 1) + 1
+            token = tokens.next(target, protocol, port)
             declared_by = policy.allowing(source.network, target.network, protocol, port, same_host)
-            probes.append(Probe(source, target, protocol, port, tokens[key], declared_by, packet))
+            probes.append(Probe(source, target, protocol, port, token, declared_by, packet))
     return probes
 
 
@@ -59,7 +69,7 @@ def make_name_probes(endpoints: t.Sequence[Endpoint], first_token: int = 0) -> l
     """
     together: dict[tuple[str, str], list[Endpoint]] = {}
     for each in endpoints:
-        if each.version == 4 and each.network != DEFAULT_BRIDGE:
+        if each.kind is EndKind.CONTAINER and each.version == 4 and each.network != DEFAULT_BRIDGE:
             together.setdefault((each.host, each.network), []).append(each)
     probes = []
     for (_host, network), members in together.items():
@@ -72,11 +82,12 @@ def make_name_probes(endpoints: t.Sequence[Endpoint], first_token: int = 0) -> l
 
 
 def listeners(policy: Policy, endpoints: t.Sequence[Endpoint]) -> dict[str, list[Data]]:
-    """Return by host the addresses and ports to listen on during the probes: those that the policy opens."""
+    """Return by host the addresses and ports to listen on: those that the policy opens, and published ones."""
     found: dict[str, list[Data]] = {}
     for each in endpoints:
-        for protocol, port in policy.services_of(each.network):
-            if port is not None:
+        if each.kind is EndKind.CONTAINER:
+            published = ((port.protocol, port.port) for port in each.ports)
+            for protocol, port in dict.fromkeys((*policy.services_of(each.network), *published)):
                 found.setdefault(each.host, []).append({"address": each.address, "protocol": protocol, "port": port})
     return found
 
@@ -102,8 +113,9 @@ def can_probe(source: Endpoint, target: Endpoint) -> bool:
 
 def count_pairs(endpoints: t.Sequence[Endpoint]) -> int:
     """Return the number of pairs to probe. A container has one endpoint per IP version, so endpoints are counted."""
-    of_version = collections.Counter(each.version for each in endpoints)
-    on_docker0 = collections.Counter((each.version, each.host) for each in endpoints if each.network == DEFAULT_BRIDGE)
+    containers = [each for each in endpoints if each.kind is EndKind.CONTAINER]
+    of_version = collections.Counter(each.version for each in containers)
+    on_docker0 = collections.Counter((each.version, each.host) for each in containers if each.network == DEFAULT_BRIDGE)
     return sum(count * (count - 1) for count in of_version.values()) - sum(
         count * (count - 1) for count in on_docker0.values()
     )

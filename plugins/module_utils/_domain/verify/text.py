@@ -21,6 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
     Owner,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
@@ -72,7 +73,8 @@ _UNDECLARED_END = "undeclared networks"
 
 _GAPS = {
     Gap.NO_CONTAINER: "no container with such an address on network {network} is probed",
-    Gap.NO_PAIR: "no two probed containers have these ends",
+    Gap.NO_PUBLISHED_PORT: "no published port on network {network}",
+    Gap.NO_PAIR: "no two different containers or hosts have these ends",
     Gap.NOT_CHOSEN: "the sample of pairs does not include it",
     Gap.NO_RESULT: "no result of its probes counts",
     Gap.NOT_OBSERVABLE: "no probe is sent: the fleet cannot observe this end",
@@ -95,6 +97,10 @@ _CAUSES = {
     CauseKind.REDIRECTED: "{where} changes the destination address",
     CauseKind.TABLE_NOT_LOADED: "table {table} is not loaded",
     CauseKind.SAME_BRIDGE: "both containers are attached to bridge {bridge}, where no policy applies",
+    CauseKind.PROXIED: (
+        "no NAT rule forwards {port}, so docker-proxy connects to container {container}, with the address of the host "
+        "itself. Set userland_proxy: false in docker_fleet_default_bridge, or ingress: policy for a declared network"
+    ),
     CauseKind.NOT_FORWARDING: "forwarding is off: {sysctl} is 0",
     CauseKind.NO_ROUTE: "no route to {destination}",
     CauseKind.UNREACHABLE: "no route to {destination}, or the interface does not forward",
@@ -174,13 +180,14 @@ def entry(verdict: Verdict) -> dict[str, t.Any]:
     """Return an entry of ``reachability.json``: values, and ``problem`` and ``explanation`` as text for people."""
     probe = verdict.probe
     return {
-        "source": probe.source._asdict(),
-        "target": probe.target._asdict(),
+        "source": _end(probe.source),
+        "target": _end(probe.target),
         "service": probe.service,
         "protocol": probe.protocol,
         "port": probe.port,
         "packet": probe.packet,
         "name": probe.name,
+        "published": probe.published._asdict() if probe.published else None,
         "intended": probe.declared_by is not None,
         "declared_by": probe.declared_by,
         "passed": verdict.passed,
@@ -192,6 +199,12 @@ def entry(verdict: Verdict) -> dict[str, t.Any]:
         "problem": problem(verdict),
         "explanation": explanation(verdict.causes),
     }
+
+
+def _end(end: Endpoint) -> dict[str, t.Any]:
+    data = end.to_data()
+    del data["ports"]  # the probe has the one that it is about
+    return data
 
 
 def not_probed(unprobed: Unprobed) -> str:

@@ -49,7 +49,7 @@ class Verdict:
     """A probe and what it proved.
 
     ``outcome`` and ``detail`` are the prober's, ``outcome`` is None if the source's host ran no probes. ``addresses``
-    are the rewritten source addresses, or those that the name resolves to. ``causes`` explain a failure.
+    are the unexpected source addresses, or those that the name resolves to. ``causes`` explain a failure.
     """
 
     probe: Probe
@@ -93,19 +93,23 @@ def _depends_on_arrivals(probe: Probe, kind: VerdictKind) -> bool:
 def _kind(probe: Probe, result: Data, arrivals: t.Sequence[str]) -> tuple[VerdictKind, tuple[str, ...]]:
     if result["outcome"] == ERROR:
         return VerdictKind.NOT_TRIED, ()
+    if probe.published is not None and probe.declared_by is None and not arrivals:
+        return VerdictKind.AS_DECLARED, ()  # whatever answers: docker-proxy answers before it connects to the container
     if probe.name is not None:
         return _kind_of_name(probe, result)
     passed = bool(result["reached"])
     if probe.declared_by is None:
+        sources = tuple(sorted(set(arrivals)))
         if passed:
-            return VerdictKind.LEAK, ()
-        return VerdictKind.ARRIVES_THOUGH_DENIED if arrivals else VerdictKind.AS_DECLARED, ()
+            return VerdictKind.LEAK, sources
+        return (VerdictKind.ARRIVES_THOUGH_DENIED, sources) if arrivals else (VerdictKind.AS_DECLARED, ())
     if not passed and not arrivals:
         return VerdictKind.BLOCKED, ()
     if not passed and probe.protocol != "udp":  # a UDP service need not answer
         return VerdictKind.NO_ANSWER, ()
-    rewritten = tuple(sorted(set(arrivals) - {probe.source.address}))
-    if rewritten:
+    expected = (probe.source.address,) if probe.seen_as is None else probe.seen_as
+    rewritten = tuple(sorted(set(arrivals) - set(expected)))
+    if rewritten and expected:
         return VerdictKind.SOURCE_REWRITTEN, rewritten
     return VerdictKind.AS_DECLARED if arrivals else VerdictKind.ANSWERED_BY_ANOTHER, ()
 
@@ -138,13 +142,15 @@ class Arrivals:
         """Return the source addresses from which a probe arrived.
 
         A TCP probe carries its token in its source port. If the container already uses that port, the prober takes
-        another one and reports it.
+        another one and reports it. Behind a published port, its data carries the token.
         """
         place = (probe.target.host, probe.target.address, probe.protocol, probe.port)
         port = (result or {}).get("source_port")
+        by_token = self._index.get((*place, "token", probe.token), [])
         if probe.protocol == "tcp" and port is not None:
-            return self._index.get((*place, "source port", port), [])
-        return self._index.get((*place, "token", probe.token), [])
+            by_port = self._index.get((*place, "source port", port), [])
+            return [*by_port, *by_token] if probe.published else by_port
+        return by_token
 
     def complete(self, probe: Probe) -> bool:
         """Whether no arrival at the target of a probe is missing."""
@@ -160,7 +166,8 @@ def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
     chosen: dict[tuple[t.Any, ...], Verdict] = {}
     for verdict in verdicts:
         probe = verdict.probe
-        if not verdict.as_declared and verdict.kind is not VerdictKind.NOT_OBSERVED and probe.name is None:
+        explicable = probe.name is None and probe.direct
+        if not verdict.as_declared and verdict.kind is not VerdictKind.NOT_OBSERVED and explicable:
             kind = probe.target.version, probe.protocol, probe.packet is None, verdict.passed, probe.declared_by is None
             path = probe.source.host, probe.source.network, probe.target.host, probe.target.network
             chosen.setdefault((*path, *kind), verdict)

@@ -148,6 +148,8 @@ class ProbeRun:
         self._selector = selectors.DefaultSelector()
         self._icmp_sockets: dict[tuple[Namespace, int], _IcmpSocket] = {}
         self._sequence = itertools.count(1)
+        # Whether a namespace has an address.
+        self._own: dict[tuple[Namespace, str], bool] = {}
         # Probes in flight, by what identifies their answer: namespace, then identifier and sequence, or protocol,
         # source port, destination and its port.
         self._pings: dict[tuple[Namespace, int, int], tuple[_Flight, float]] = {}
@@ -189,11 +191,29 @@ class ProbeRun:
         flight.attempts -= 1
         self._in_flight += 1
         self._waiting.append((time.monotonic() + self._interval, flight))
+        if not self._has_source_address(flight):
+            # Nothing is sent, so whether it would pass is not known.
+            self._settle(flight, ProbeResult(ERROR, f"the source does not have address {flight.probe.source_address}"))
+            return
         try:
             self._open_icmp(flight.namespace, flight.probe.version)
             self._send(flight)
         except OSError as error:
             self._failed(flight, error.errno or errno.EIO)
+
+    def _has_source_address(self, flight: _Flight) -> bool:
+        address = flight.probe.source_address
+        if address is None:
+            return True
+        key = flight.namespace, address
+        if key not in self._own:
+            with socket.socket(_FAMILIES[flight.probe.version], socket.SOCK_DGRAM) as tried:
+                try:
+                    tried.bind((address, 0))
+                    self._own[key] = True
+                except OSError:
+                    self._own[key] = False
+        return self._own[key]
 
     def _open_icmp(self, namespace: Namespace, version: int) -> None:
         if (namespace, version) not in self._icmp_sockets:

@@ -124,6 +124,40 @@ def test_hosts_outside_of_the_limit_are_named(run):
     assert "NOT PROBED, so not proven: h1, h3 " in output
 
 
+SHOP = {
+    "name": "shop",
+    "mode": "user-defined",
+    "networks": [{"network": "web", **UNSET, "ipv4": "10.64.33.3/24"}],
+    "ports": [
+        {"port": 80, "protocol": "tcp", "host_address": "0.0.0.0", "host_port": 8080, "nat_rules": ["x"],
+         "proxy_pid": None},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("more", [[SHOP]])
+def test_published_ports_are_probed_at_the_addresses_of_their_host(run, tmp_path):
+    """By the containers of other networks, and by the hosts, since a line is about the world."""
+    lines = [{"from": "world", "to": "web", "ports": 81}]
+    run("-e", json.dumps({"docker_fleet_policy": lines, "report": str(tmp_path / "report")}), fails=True)
+    probes = json.loads((tmp_path / "report" / "reachability.json").read_text())
+    ports = [each for each in probes if each["published"]]
+    assert {each["kind"] for each in ports} == {"as_declared"}
+    found = {(each["source"]["host"], each["source"]["network"], each["published"]["address"]) for each in ports}
+    hosts = ("1", "2", "3")
+    assert found == {
+        (f"h{source}", network, f"192.0.2.{target}")
+        for source in hosts
+        for target in hosts
+        for network in ("db", "host")
+        if source != target
+    }
+    coverage = json.loads((tmp_path / "report" / "coverage.json").read_text())
+    assert [each["state"] for each in coverage["lines"]] == ["not_proven"]
+    states = {(each["kind"], each["source"], each["target"]): each["state"] for each in coverage["denied"]}
+    assert states["published", "db", "web"] == states["published", "world", "web"] == "proven"
+
+
 MOVED = {
     "name": "moved",
     "mode": "user-defined",

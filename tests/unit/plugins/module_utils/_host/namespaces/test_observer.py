@@ -103,11 +103,14 @@ def test_the_source_address_of_a_probe_can_be_chosen(path: Path, observer: Obser
         for version, (address, source) in enumerate((("10.2.0.2", "10.1.0.7"), ("fd02::2", "fd01::7")))
         for token, (protocol, port) in enumerate((("icmp", None), ("tcp", 9), ("udp", 9)), 3 * version)
     ]
-    foreign = ProbeRequest("here", "10.2.0.2", "tcp", 9, 9, source_address="10.9.9.9")
+    foreign = [
+        ProbeRequest("here", "10.2.0.2", "tcp", 9, 9, source_address="10.9.9.9"),
+        ProbeRequest("here", "10.2.0.2", "icmp", None, 9, source_address="10.9.9.9"),
+    ]
     ip_in(path.here, "address", "add", "10.1.0.7/24", "dev", "eth0")
     ip_in(path.here, "address", "add", "fd01::7/64", "dev", "eth0", "nodad")
     try:
-        *results, refused = ProbeRun(0.4, 3, 100).run([(probe, path.here) for probe in (*chosen, foreign)])
+        *results, tcp, icmp = ProbeRun(0.4, 3, 100).run([(probe, path.here) for probe in (*chosen, *foreign)])
     finally:
         ip_in(path.here, "address", "delete", "10.1.0.7/24", "dev", "eth0")
         ip_in(path.here, "address", "delete", "fd01::7/64", "dev", "eth0")
@@ -117,7 +120,8 @@ def test_the_source_address_of_a_probe_can_be_chosen(path: Path, observer: Obser
         *((token, "10.1.0.7") for token in (0, 1, 2)),
         *((token, "fd01::7") for token in (3, 4, 5)),
     }
-    assert (refused.outcome, "EADDRNOTAVAIL" in refused.detail) == ("unreachable", True)
+    for result in (tcp, icmp):
+        assert (result.outcome, result.detail) == ("error", "the source does not have address 10.9.9.9")
 
 
 @pytest.mark.parametrize("address", ["10.2.0.2", "fd02::2"])
