@@ -20,6 +20,8 @@ description:
     network there probes them, and the host itself if a policy line limits what the world may reach. If no NAT rule
     forwards a port, docker-proxy does, and only denied traffic is probed. If there are more published ports and hosts
     than O(pairs_at_most), each port is probed from one host, in rotation.
+  - A container of each network and host probes hosts, and hosts probe it, as far as lines of the policy limit this
+    traffic. The remote API of the engines, and the addresses of containers from outside, are always closed to it.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
@@ -95,7 +97,7 @@ first_token:
 endpoints:
   description:
     - The addresses of the containers that take part, with the addresses and C(ports) at which their hosts publish them,
-      and of the hosts themselves (C(kind) is V(host)).
+      and of the hosts themselves (C(kind) is V(host), and V(gateway) for their addresses on networks).
   returned: success
   type: list
   elements: dict

@@ -143,7 +143,8 @@ coverage:
         - C(reason) is V(no_container) if no container is on the network, V(no_published_port) if no container on it
           has a published port that fits, V(no_pair) if the containers with these ends are not different ones,
           V(not_chosen) if the sample does not include them, V(no_result) if no probe returned a result that counts,
-          V(not_observable) if the fleet has no end there that it can observe.
+          V(datagrams) because hosts need not answer UDP, V(not_observable) if the fleet has no end there that it can
+          observe.
       type: list
       elements: dict
 """

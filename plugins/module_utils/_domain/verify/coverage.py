@@ -10,13 +10,10 @@ import dataclasses
 import enum
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import format_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     HOST,
     WORLD,
     PolicyLine,
-    is_block,
-    is_outside,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.claims import (
@@ -25,8 +22,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.cla
     claims_of_denied,
     claims_of_lines,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import can_probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Ends, Gap, find_gap
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind, Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
@@ -42,17 +39,6 @@ class State(str, enum.Enum):
     PROVEN = "proven"
     FAILED = "failed"  # a probe is not as declared
     NOT_PROVEN = "not_proven"
-
-
-class Gap(str, enum.Enum):
-    """Why a claim is not proven."""
-
-    NO_CONTAINER = "no_container"  # of a network with an address of this IP version; ``network`` is set
-    NO_PUBLISHED_PORT = "no_published_port"  # of a container of ``network`` that is probed, and of this service
-    NO_PAIR = "no_pair"  # only one container, or none on another host
-    NOT_CHOSEN = "not_chosen"  # the sample does not include it
-    NO_RESULT = "no_result"  # no result of its probes counts
-    NOT_OBSERVABLE = "not_observable"  # the fleet has no end there that it can observe
 
 
 class Proof(t.NamedTuple):
@@ -137,7 +123,7 @@ def measure(
 ) -> Coverage:
     """Return the coverage of a verification. ``endpoints`` are the ends that take part in it."""
     results = _results(policy, verdicts)
-    ends = _Ends(endpoints)
+    ends = Ends(endpoints)
     parts: list[list[Proof]] = [[] for _line in policy.lines]
     for claim in claims_of_lines(policy):
         parts[t.cast(int, claim.line)].append(_proof(claim, results.get(claim), policy, ends))
@@ -188,87 +174,44 @@ def policy_ends(probe: Probe) -> tuple[str, str]:
 def _claims_of(policy: Policy, probe: Probe) -> t.Iterator[Claim]:
     """Yield the claims that the verdict on a probe proves or refutes."""
     if probe.declared_by is None:
-        kind = ClaimKind.PUBLISHED if probe.published else ClaimKind.DIRECT
-        yield Claim(kind, *probe.networks, probe.version)
+        yield _denied_claim(policy, probe)
         return
     source, target = policy_ends(probe)
     if source == target and (probe.same_host or policy.spans_hosts(source)):
         return  # allowed without a line
-    for line in policy.matching(source, target, probe.protocol, probe.port):
-        number = policy.lines.index(line)
-        for named_source in line.sources:
-            for named_target in line.targets:
-                if policy.names((named_source,), source) and policy.names((named_target,), target, as_target=True):
-                    yield Claim(ClaimKind.LINE, named_source, named_target, probe.version, number)
+    # A line may name a container's own host by its address.
+    targets = [target, probe.target.address] if target == HOST and probe.target.kind is EndKind.HOST else [target]
+    for each in targets:
+        for line in policy.matching(source, each, probe.protocol, probe.port):
+            number = policy.lines.index(line)
+            for named_source in line.sources:
+                for named_target in line.targets:
+                    if _names(policy, named_source, probe) and policy.names((named_target,), each, as_target=True):
+                        yield Claim(ClaimKind.LINE, named_source, named_target, probe.version, number)
 
 
-class _Ends:
-    """The ends that take part, by network and IP version."""
-
-    def __init__(self, endpoints: t.Iterable[Endpoint]) -> None:
-        self._found: dict[tuple[str, int], list[Endpoint]] = {}
-        for each in endpoints:
-            self._found.setdefault((each.network, each.version), []).append(each)
-
-    def of(self, network: str, version: int) -> list[Endpoint]:
-        return self._found.get((network, version), [])
-
-    def with_ports(self, network: str) -> list[Endpoint]:
-        """The containers of a network, of both IP versions, with published ports."""
-        return [each for version in (4, 6) for each in self.of(network, version) if each.ports]
+def _names(policy: Policy, named: str, probe: Probe) -> bool:
+    """Whether the source of a line includes that of a probe. The world reaches published ports only."""
+    source, _target = policy_ends(probe)
+    return policy.names((named,), source) and (named != WORLD or probe.published is not None)
 
 
-def _proof(claim: Claim, results: collections.Counter[State] | None, policy: Policy, ends: _Ends) -> Proof:
+def _denied_claim(policy: Policy, probe: Probe) -> Claim:
+    source, target = probe.networks
+    if probe.published is not None:
+        return Claim(ClaimKind.PUBLISHED, source, target, probe.version)
+    api = policy.api_access
+    if api and not probe.observed and (probe.protocol, probe.port) == ("tcp", api.port):
+        return Claim(ClaimKind.REMOTE_API, source, HOST, probe.version)
+    return Claim(ClaimKind.DIRECT, source, target, probe.version)
+
+
+def _proof(claim: Claim, results: collections.Counter[State] | None, policy: Policy, ends: Ends) -> Proof:
     if results is None:
-        gap, network = _gap(claim, policy, ends)
+        gap, network = find_gap(claim, policy, ends)
         return Proof(claim, State.NOT_PROVEN, 0, gap, network)
     count = sum(results.values())
     for state in (State.FAILED, State.PROVEN):
         if results[state]:
             return Proof(claim, state, count)
     return Proof(claim, State.NOT_PROVEN, count, Gap.NO_RESULT)
-
-
-def _gap(claim: Claim, policy: Policy, ends: _Ends) -> tuple[Gap, str | None]:
-    """Return why a claim has no probes, and the network that the reason is about."""
-    of_world = claim.kind is ClaimKind.LINE and _is_world(policy, claim.source)
-    if claim.kind is ClaimKind.PUBLISHED or of_world:
-        return _gap_of_published(claim, policy, ends)
-    if claim.kind not in (ClaimKind.LINE, ClaimKind.DIRECT) or any(map(is_outside, (claim.source, claim.target))):
-        return Gap.NOT_OBSERVABLE, None
-    for network in (claim.source, claim.target):
-        if not ends.of(network, claim.version):
-            return Gap.NO_CONTAINER, network
-    for source in ends.of(claim.source, claim.version):
-        for target in ends.of(claim.target, claim.version):
-            # Within a network of one host, the policy does not apply.
-            if can_probe(source, target) and (claim.source != claim.target or source.host != target.host):
-                return Gap.NOT_CHOSEN, None
-    return Gap.NO_PAIR, None
-
-
-def _is_world(policy: Policy, end: str) -> bool:
-    """Whether the fleet's hosts are at this end of a line."""
-    if end == WORLD:
-        return True
-    hosts = (format_address(family.version, host) for family in policy.families for host in family.hosts)
-    return is_block(end) and any(policy.names((end,), host) for host in hosts)
-
-
-def _gap_of_published(claim: Claim, policy: Policy, ends: _Ends) -> tuple[Gap, str | None]:
-    line = None if claim.line is None else policy.lines[claim.line]
-    targets = [
-        end
-        for end in ends.with_ports(claim.target)
-        for port in end.ports
-        if port.version == claim.version and (line is None or line.covers(port.protocol, port.port))
-    ]
-    if not targets:
-        return Gap.NO_PUBLISHED_PORT, claim.target
-    source = HOST if claim.source == WORLD or is_block(claim.source) else claim.source
-    sources = ends.of(source, claim.version)
-    if not sources and source != HOST:
-        return Gap.NO_CONTAINER, source
-    if not any(end.host != target.host for end in sources for target in targets):
-        return Gap.NO_PAIR, None
-    return Gap.NOT_CHOSEN, None

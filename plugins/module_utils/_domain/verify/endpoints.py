@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU, MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import TO_HOST, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
     Data,
     EndKind,
@@ -57,6 +57,7 @@ def find_endpoints(
                         Endpoint(host, container["name"], network, address, mtu, aliases, EndKind.CONTAINER, ports)
                     )
         endpoints += _of_host(host, addresses.get(host, ()))
+        endpoints += _gateways(policy, host, report)
     return endpoints
 
 
@@ -67,6 +68,19 @@ def _of_host(host: str, addresses: t.Iterable[str]) -> list[Endpoint]:
         end = Endpoint(host, "", HOST, address, kind=EndKind.HOST)
         first.setdefault(end.version, end)
     return list(first.values())
+
+
+def _gateways(policy: Policy, host: str, report: t.Mapping[str, t.Sequence[Data]]) -> list[Endpoint]:
+    """The gateways of networks from which lines limit what reaches the host."""
+    found: dict[tuple[str, int], Endpoint] = {}
+    for container in report["containers"]:
+        for attached in container["networks"]:
+            for key in ("gateway", "ipv6_gateway"):
+                network = policy.network_of(attached[key]) if attached.get(key) else None
+                if network in policy.limited.get(TO_HOST, ()):
+                    end = Endpoint(host, "", HOST, attached[key], kind=EndKind.GATEWAY)
+                    found.setdefault((str(network), end.version), end)
+    return list(found.values())
 
 
 def _published(container: Data, version: int, addresses: t.Collection[str]) -> tuple[PublishedPort, ...]:

@@ -10,7 +10,7 @@ import enum
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU_DEFAULT
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import WORLD
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST, WORLD
 
 Data = t.Dict[str, t.Any]
 
@@ -28,6 +28,7 @@ class EndKind(str, enum.Enum):
 
     CONTAINER = "container"  # on a network of the policy
     HOST = "host"  # the host itself, with its own address
+    GATEWAY = "gateway"  # the host itself, with the gateway address of a network
 
 
 class PublishedPort(t.NamedTuple):
@@ -130,6 +131,11 @@ class Probe:
         return self.published is None and {self.source.kind, self.target.kind} == {EndKind.CONTAINER}
 
     @property
+    def observed(self) -> bool:
+        """Whether arrivals at the target are observed. A host is not: packets arrive before its rules filter them."""
+        return self.target.network != HOST
+
+    @property
     def networks(self) -> tuple[str, str]:
         """Both ends as a policy line names them. To a container, another host is the world."""
         return _network(self.source, self.same_host), _network(self.target, self.same_host)
@@ -182,4 +188,4 @@ class Probe:
 
 
 def _network(end: Endpoint, same_host: bool) -> str:
-    return WORLD if end.kind is EndKind.HOST and not same_host else end.network
+    return WORLD if end.network == HOST and not same_host else end.network

@@ -10,16 +10,13 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.hosts import host_probes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, EndKind, Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.published import published_probes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.sampling import Place, Sampler
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.services import Service, services_to
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.tokens import Tokens
 
-# A protocol and its port, None for ICMP.
-Service = t.Tuple[str, t.Optional[int]]
-
-# The discard port, which policy lines rarely name: a port that a network does not open must be closed.
-UNDECLARED_PORT = 9
 # The default maximum of pairs of containers: all pairs of 140 containers.
 MOST_PAIRS = 20_000
 
@@ -35,6 +32,7 @@ def make_probes(
     return [
         *_pair_probes(policy, endpoints, most_pairs, tokens),
         *published_probes(policy, endpoints, most_pairs, tokens),
+        *host_probes(policy, endpoints, tokens),
     ]
 
 
@@ -45,7 +43,7 @@ def _pair_probes(policy: Policy, endpoints: t.Sequence[Endpoint], most_pairs: in
     """
     probes = []
     containers = [each for each in endpoints if each.kind is EndKind.CONTAINER]
-    services = {network: _services(policy, network) for network in {each.network for each in containers}}
+    services = {network: services_to(policy, [network]) for network in {each.network for each in containers}}
     paths = set()
     for source, target in _pairs(policy, containers, services, most_pairs):
         same_host = source.host == target.host
@@ -119,11 +117,3 @@ def count_pairs(endpoints: t.Sequence[Endpoint]) -> int:
     return sum(count * (count - 1) for count in of_version.values()) - sum(
         count * (count - 1) for count in on_docker0.values()
     )
-
-
-def _services(policy: Policy, network: str) -> list[Service]:
-    named = policy.services_of(network)
-    services: list[Service] = [("icmp", None), *named]
-    if ("tcp", UNDECLARED_PORT) not in named:
-        services.append(("tcp", UNDECLARED_PORT))
-    return services

@@ -46,7 +46,8 @@ def _clients(endpoints: t.Iterable[Endpoint]) -> dict[str, list[Endpoint]]:
     """Return by host itself, and the first container of each of its networks; one of each IP version."""
     found: dict[str, dict[tuple[str, int], Endpoint]] = {}
     for each in endpoints:
-        found.setdefault(each.host, {}).setdefault((each.network, each.version), each)
+        if each.kind is not EndKind.GATEWAY:
+            found.setdefault(each.host, {}).setdefault((each.network, each.version), each)
     return {host: list(ends.values()) for host, ends in found.items()}
 
 

@@ -10,7 +10,6 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift import difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.claims import Claim, ClaimKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import (
-    Gap,
     LineProof,
     Proof,
     State,
@@ -20,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
     CauseKind,
     Owner,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, Unprobed
@@ -74,9 +74,10 @@ _UNDECLARED_END = "undeclared networks"
 _GAPS = {
     Gap.NO_CONTAINER: "no container with such an address on network {network} is probed",
     Gap.NO_PUBLISHED_PORT: "no published port on network {network}",
-    Gap.NO_PAIR: "no two different containers or hosts have these ends",
+    Gap.NO_PAIR: "no pair of probed containers and hosts has these ends",
     Gap.NOT_CHOSEN: "the sample of pairs does not include it",
     Gap.NO_RESULT: "no result of its probes counts",
+    Gap.DATAGRAMS: "no probe is sent: a host need not answer datagrams",
     Gap.NOT_OBSERVABLE: "no probe is sent: the fleet cannot observe this end",
 }
 

@@ -85,6 +85,8 @@ def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str], observed
 
 def _depends_on_arrivals(probe: Probe, kind: VerdictKind) -> bool:
     """Whether an arrival would change a verdict that was given without one."""
+    if not probe.observed:
+        return False
     if kind is VerdictKind.AS_DECLARED:
         return probe.declared_by is None
     return kind is VerdictKind.ANSWERED_BY_ANOTHER or (kind is VerdictKind.BLOCKED and probe.protocol == "udp")
@@ -98,6 +100,10 @@ def _kind(probe: Probe, result: Data, arrivals: t.Sequence[str]) -> tuple[Verdic
     if probe.name is not None:
         return _kind_of_name(probe, result)
     passed = bool(result["reached"])
+    if not probe.observed:  # the answer decides
+        if probe.declared_by is None:
+            return VerdictKind.LEAK if passed else VerdictKind.AS_DECLARED, ()
+        return VerdictKind.AS_DECLARED if passed else VerdictKind.BLOCKED, ()
     if probe.declared_by is None:
         sources = tuple(sorted(set(arrivals)))
         if passed:

@@ -13,12 +13,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.claims import Claim, ClaimKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import (
     Coverage,
-    Gap,
     Proof,
     State,
     measure,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage_report import coverage_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import make_probes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, Unprobed
