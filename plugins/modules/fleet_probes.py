@@ -22,6 +22,8 @@ description:
     than O(pairs_at_most), each port is probed from one host, in rotation.
   - A container of each network and host probes hosts, and hosts probe it, as far as lines of the policy limit this
     traffic. The remote API of the engines, and the addresses of containers from outside, are always closed to it.
+  - Containers on bridge networks that are not declared, docker0 among them, probe containers of declared networks, and
+    these probe them on their own host. If the network is in the supernet, those of other hosts do so, too.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
@@ -98,6 +100,7 @@ endpoints:
   description:
     - The addresses of the containers that take part, with the addresses and C(ports) at which their hosts publish them,
       and of the hosts themselves (C(kind) is V(host), and V(gateway) for their addresses on networks).
+      Those of containers on undeclared networks have the kind V(undeclared).
   returned: success
   type: list
   elements: dict
@@ -151,8 +154,9 @@ unprobed:
       elements: str
     reason:
       description:
-        - V(undeclared) if the network is not declared, V(host_network) if it belongs to this host alone, V(internal) if
-          the engine isolates it, V(not_routed) if hosts do not forward its packets (macvlan, ipvlan, overlay).
+        - V(undeclared) if the network is not declared and is internal or not a bridge, V(host_network) if it belongs to
+          this host alone, V(internal) if the engine isolates it, V(not_routed) if hosts do not forward its packets
+          (macvlan, ipvlan, overlay).
         - V(several_networks) if the container's routes decide which of its addresses it uses, V(no_address) if the
           engine reports none, V(no_network) if it is on no network, V(host_mode) and V(shared) if it uses the network
           namespace of the host or of another container, V(not_chosen) if O(containers_per_network) excludes it.

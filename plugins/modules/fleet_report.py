@@ -140,11 +140,11 @@ coverage:
         - C(kind) is V(direct) for flows to an address, V(published) to a port that another host publishes,
           V(undeclared) from or to undeclared networks (C(source) or C(target) is V(none)), V(remote_api) and
           V(metadata).
-        - C(reason) is V(no_container) if no container is on the network, V(no_published_port) if no container on it
-          has a published port that fits, V(no_pair) if the containers with these ends are not different ones,
-          V(not_chosen) if the sample does not include them, V(no_result) if no probe returned a result that counts,
-          V(datagrams) because hosts need not answer UDP, V(not_observable) if the fleet has no end there that it can
-          observe.
+        - C(reason) is V(no_container) if no container is on the network, V(no_undeclared) if none is on an undeclared
+          network, V(no_published_port) if no container on the network has a published port that fits, V(no_pair) if the
+          ends are not on different hosts or containers, V(not_chosen) if the sample does not include them,
+          V(no_result) if no probe returned a result that counts, V(datagrams) because hosts need not answer UDP,
+          V(not_observable) if the fleet has no end there that it can observe.
       type: list
       elements: dict
 """

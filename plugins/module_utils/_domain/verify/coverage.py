@@ -16,14 +16,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     PolicyLine,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.claims import (
-    Claim,
-    ClaimKind,
-    claims_of_denied,
-    claims_of_lines,
-)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Ends, Gap, find_gap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind, Endpoint, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import (
+    UNDECLARED,
+    Statement,
+    StatementKind,
+    statements_of_denied,
+    statements_of_lines,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
@@ -34,7 +35,7 @@ _WITHOUT_RESULT = (VerdictKind.NOT_TRIED, VerdictKind.NOT_OBSERVED)
 
 
 class State(str, enum.Enum):
-    """What probes show of a claim."""
+    """What probes show of a statement."""
 
     PROVEN = "proven"
     FAILED = "failed"  # a probe is not as declared
@@ -42,9 +43,9 @@ class State(str, enum.Enum):
 
 
 class Proof(t.NamedTuple):
-    """A claim, what ``probes`` probes show of it, and why it is not proven."""
+    """A statement, what ``probes`` probes show of it, and why it is not proven."""
 
-    claim: Claim
+    statement: Statement
     state: State
     probes: int = 0
     gap: Gap | None = None
@@ -52,12 +53,12 @@ class Proof(t.NamedTuple):
 
     def to_data(self) -> Data:
         """Plain data."""
-        claim = self.claim
+        statement = self.statement
         return {
-            "kind": claim.kind.value,
-            "source": claim.source or None,
-            "target": claim.target or None,
-            "version": claim.version,
+            "kind": statement.kind.value,
+            "source": statement.source or None,
+            "target": statement.target or None,
+            "version": statement.version,
             "state": self.state.value,
             "probes": self.probes,
             "reason": self.gap.value if self.gap else None,
@@ -125,18 +126,18 @@ def measure(
     results = _results(policy, verdicts)
     ends = Ends(endpoints)
     parts: list[list[Proof]] = [[] for _line in policy.lines]
-    for claim in claims_of_lines(policy):
-        parts[t.cast(int, claim.line)].append(_proof(claim, results.get(claim), policy, ends))
+    for statement in statements_of_lines(policy):
+        parts[t.cast(int, statement.line)].append(_proof(statement, results.get(statement), policy, ends))
     return Coverage(
         tuple(LineProof(line, tuple(found)) for line, found in zip(policy.lines, parts)),
-        tuple(_proof(claim, results.get(claim), policy, ends) for claim in claims_of_denied(policy)),
+        tuple(_proof(statement, results.get(statement), policy, ends) for statement in statements_of_denied(policy)),
         len({(each.host, each.container) for each in endpoints if each.container}),
         tuple(unprobed),
     )
 
 
-def _results(policy: Policy, verdicts: t.Iterable[Verdict]) -> dict[Claim, collections.Counter[State]]:
-    """Count the probes of each claim by what they show. NOT_PROVEN counts those without a result."""
+def _results(policy: Policy, verdicts: t.Iterable[Verdict]) -> dict[Statement, collections.Counter[State]]:
+    """Count the probes of each statement by what they show. NOT_PROVEN counts those without a result."""
     groups: dict[tuple[t.Any, ...], collections.Counter[State]] = {}
     examples: dict[tuple[t.Any, ...], Probe] = {}
     for verdict in verdicts:
@@ -149,10 +150,10 @@ def _results(policy: Policy, verdicts: t.Iterable[Verdict]) -> dict[Claim, colle
         )  # fmt: skip
         groups.setdefault(key, collections.Counter())[_state(verdict)] += 1
         examples.setdefault(key, probe)
-    found: dict[Claim, collections.Counter[State]] = {}
+    found: dict[Statement, collections.Counter[State]] = {}
     for key, states in groups.items():
-        for claim in _claims_of(policy, examples[key]):
-            found.setdefault(claim, collections.Counter()).update(states)
+        for statement in _statements_of(policy, examples[key]):
+            found.setdefault(statement, collections.Counter()).update(states)
     return found
 
 
@@ -163,18 +164,19 @@ def _state(verdict: Verdict) -> State:
 
 
 def policy_ends(probe: Probe) -> tuple[str, str]:
-    """Return the ends of a probe as :meth:`Policy.allowing` takes them: another host is an address."""
+    """Return the ends of a probe as :meth:`Policy.allowing` takes them: one outside of the fleet is an address."""
+
+    def end(name: str, endpoint: Endpoint) -> str:
+        return endpoint.address if name == WORLD or endpoint.kind is EndKind.UNDECLARED else name
+
     source, target = probe.networks
-    return (
-        probe.source.address if source == WORLD else source,
-        probe.target.address if target == WORLD else target,
-    )
+    return end(source, probe.source), end(target, probe.target)
 
 
-def _claims_of(policy: Policy, probe: Probe) -> t.Iterator[Claim]:
-    """Yield the claims that the verdict on a probe proves or refutes."""
+def _statements_of(policy: Policy, probe: Probe) -> t.Iterator[Statement]:
+    """Yield the statements that the verdict on a probe proves or refutes."""
     if probe.declared_by is None:
-        yield _denied_claim(policy, probe)
+        yield _denied_statement(policy, probe)
         return
     source, target = policy_ends(probe)
     if source == target and (probe.same_host or policy.spans_hosts(source)):
@@ -187,7 +189,7 @@ def _claims_of(policy: Policy, probe: Probe) -> t.Iterator[Claim]:
             for named_source in line.sources:
                 for named_target in line.targets:
                     if _names(policy, named_source, probe) and policy.names((named_target,), each, as_target=True):
-                        yield Claim(ClaimKind.LINE, named_source, named_target, probe.version, number)
+                        yield Statement(StatementKind.LINE, named_source, named_target, probe.version, number)
 
 
 def _names(policy: Policy, named: str, probe: Probe) -> bool:
@@ -196,22 +198,26 @@ def _names(policy: Policy, named: str, probe: Probe) -> bool:
     return policy.names((named,), source) and (named != WORLD or probe.published is not None)
 
 
-def _denied_claim(policy: Policy, probe: Probe) -> Claim:
+def _denied_statement(policy: Policy, probe: Probe) -> Statement:
     source, target = probe.networks
+    if probe.source.kind is EndKind.UNDECLARED:
+        return Statement(StatementKind.UNDECLARED, UNDECLARED, target, probe.version)
+    if probe.target.kind is EndKind.UNDECLARED:
+        return Statement(StatementKind.UNDECLARED, source, UNDECLARED, probe.version)
     if probe.published is not None:
-        return Claim(ClaimKind.PUBLISHED, source, target, probe.version)
+        return Statement(StatementKind.PUBLISHED, source, target, probe.version)
     api = policy.api_access
     if api and not probe.observed and (probe.protocol, probe.port) == ("tcp", api.port):
-        return Claim(ClaimKind.REMOTE_API, source, HOST, probe.version)
-    return Claim(ClaimKind.DIRECT, source, target, probe.version)
+        return Statement(StatementKind.REMOTE_API, source, HOST, probe.version)
+    return Statement(StatementKind.DIRECT, source, target, probe.version)
 
 
-def _proof(claim: Claim, results: collections.Counter[State] | None, policy: Policy, ends: Ends) -> Proof:
+def _proof(statement: Statement, results: collections.Counter[State] | None, policy: Policy, ends: Ends) -> Proof:
     if results is None:
-        gap, network = find_gap(claim, policy, ends)
-        return Proof(claim, State.NOT_PROVEN, 0, gap, network)
+        gap, network = find_gap(statement, policy, ends)
+        return Proof(statement, State.NOT_PROVEN, 0, gap, network)
     count = sum(results.values())
     for state in (State.FAILED, State.PROVEN):
         if results[state]:
-            return Proof(claim, state, count)
-    return Proof(claim, State.NOT_PROVEN, count, Gap.NO_RESULT)
+            return Proof(statement, state, count)
+    return Proof(statement, State.NOT_PROVEN, count, Gap.NO_RESULT)

@@ -34,7 +34,7 @@ def coverage_lines(coverage: Coverage) -> list[str]:
     if not parts:
         return []
     lines = [f"Coverage: {', '.join(parts)}"]
-    versions = {each.claim.version for each in coverage.denied}
+    versions = {each.statement.version for each in coverage.denied}
     missing = [row for each in coverage.lines for row in _of_line(each, versions)]
     for reason, proofs in _by_reason(coverage.denied).items():
         named = _named(proofs, versions)
@@ -73,10 +73,10 @@ def _by_reason(proofs: t.Iterable[Proof]) -> dict[str, list[Proof]]:
 
 
 def _named(proofs: t.Iterable[Proof], versions: t.AbstractSet[int]) -> list[str]:
-    """The claims, each once. One of only some of the fleet's IP ``versions`` has these added."""
+    """The statements, each once. One of only some of the fleet's IP ``versions`` has these added."""
     found: dict[str, set[int]] = {}
     for proof in proofs:
-        found.setdefault(text.claim(proof.claim), set()).add(proof.claim.version)
+        found.setdefault(text.statement(proof.statement), set()).add(proof.statement.version)
     return [what if own == versions else f"{what} ({_versions(own)})" for what, own in found.items()]
 
 

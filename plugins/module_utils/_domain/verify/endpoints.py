@@ -34,31 +34,48 @@ def find_endpoints(
     """Return the endpoints to probe, at most ``most`` containers per network and host.
 
     ``reports`` maps hosts to results of ``network_info``: ``containers``, with ``ports`` for those that are published
-    at ``addresses``, and, for their MTU, ``networks``. A container has one endpoint per IP version. Containers on
-    several networks are excluded: their routes decide which of their addresses is the source.
+    at ``addresses``, and ``networks``, for their MTU and for networks that are not declared. A container has one
+    endpoint per IP version. Containers on several networks are excluded: their routes decide which of their addresses
+    is the source.
     """
     endpoints = []
     for host, report in reports.items():
-        mtus = {item["name"]: item["options"].get(MTU) for item in report.get("networks", ())}
+        networks = {item["name"]: item for item in report.get("networks", ())}
         counts: dict[str, int] = {}
         for container in sorted(report["containers"], key=lambda item: str(item["name"])):
-            if len(container["networks"]) != 1:
-                continue
-            for version in (4, 6):
-                address = (container["networks"][0].get(f"ipv{version}") or "").split("/", maxsplit=1)[0]
-                network = policy.network_of(address) if address else None
-                key = f"{network} {version}"
-                if network is not None and counts.get(key, 0) < most:
-                    counts[key] = counts.get(key, 0) + 1
-                    mtu = int(mtus.get(container["networks"][0]["network"]) or MTU_DEFAULT)
-                    aliases = tuple(container["networks"][0].get("aliases") or ())
-                    ports = _published(container, version, addresses.get(host, ()))
-                    endpoints.append(
-                        Endpoint(host, container["name"], network, address, mtu, aliases, EndKind.CONTAINER, ports)
-                    )
+            if len(container["networks"]) == 1:
+                for end in _of_container(policy, host, container, networks, addresses.get(host, ())):
+                    key = f"{end.kind} {end.network} {end.version}"
+                    if counts.get(key, 0) < most:
+                        counts[key] = counts.get(key, 0) + 1
+                        endpoints.append(end)
         endpoints += _of_host(host, addresses.get(host, ()))
         endpoints += _gateways(policy, host, report)
     return endpoints
+
+
+def _of_container(
+    policy: Policy, host: str, container: Data, networks: t.Mapping[str, Data], addresses: t.Collection[str]
+) -> t.Iterator[Endpoint]:
+    (attached,) = container["networks"]
+    docker = networks.get(attached["network"], {})
+    mtu = int(docker.get("options", {}).get(MTU) or MTU_DEFAULT)
+    aliases = tuple(attached.get("aliases") or ())
+    for version in (4, 6):
+        address = (attached.get(f"ipv{version}") or "").split("/", maxsplit=1)[0]
+        network = policy.network_of(address) if address else None
+        ports = _published(container, version, addresses)
+        if network is not None:
+            yield Endpoint(host, container["name"], network, address, mtu, aliases, EndKind.CONTAINER, ports)
+        elif address and is_undeclared(docker):
+            yield Endpoint(
+                host, container["name"], attached["network"], address, mtu, aliases, EndKind.UNDECLARED, ports
+            )
+
+
+def is_undeclared(docker: Data) -> bool:
+    """Whether a network of the engine is one that is not declared, and whose packets the host forwards."""
+    return bool(docker) and docker["driver"] == "bridge" and not docker["managed"] and not docker["internal"]
 
 
 def _of_host(host: str, addresses: t.Iterable[str]) -> list[Endpoint]:

@@ -30,6 +30,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.tok
 _MOST_HOSTS = 8
 
 
+def other_hosts(hosts: t.Iterable[str], own: str, number: int) -> list[str]:
+    """Return the hosts with which container ``number``, on host ``own``, is probed."""
+    others = [host for host in hosts if host != own]
+    return [others[number % len(others)]] if len(others) > _MOST_HOSTS else others
+
+
 def host_probes(policy: Policy, endpoints: t.Sequence[Endpoint], tokens: Tokens) -> list[Probe]:
     """Return probes from one container of each network and host to hosts, and from hosts to it."""
     hosts: dict[str, list[Endpoint]] = {}
@@ -37,17 +43,14 @@ def host_probes(policy: Policy, endpoints: t.Sequence[Endpoint], tokens: Tokens)
     for each in endpoints:
         if each.kind is EndKind.CONTAINER:
             containers.setdefault((each.host, each.network, each.version), each)
-        else:
+        elif each.is_host:
             hosts.setdefault(each.host, []).append(each)
     probes: list[Probe] = []
     for number, container in enumerate(containers.values()):
         own = [end for end in hosts.get(container.host, ()) if end.version == container.version]
-        names = [name for name in hosts if name != container.host]
-        if len(names) > _MOST_HOSTS:
-            names = [names[number % len(names)]]
         others = [
             end
-            for name in names
+            for name in other_hosts(hosts, container.host, number)
             for end in hosts[name]
             if end.kind is EndKind.HOST and end.version == container.version
         ]
@@ -101,15 +104,21 @@ def _from_other_hosts(
         return
     for end in ends:
         for protocol, port in services_to(policy, [container.network]):
-            declared_by = next(
-                (
-                    f"{line.path}: {line}"
-                    for line in policy.matching(end.address, container.network, protocol, port)
-                    if policy.names(list(filter(is_block, line.sources)), end.address)
-                ),
-                None,
-            )
+            declared_by = by_address(policy, end.address, container.network, protocol, port)
             yield _probe(end, container, protocol, port, declared_by, tokens)
+
+
+def by_address(policy: Policy, source: str, target: str, protocol: str, port: int | None) -> str | None:
+    """Return the line that allows a flow because it names an outside address at one end; None without one.
+
+    A line with ``world`` does not: it is about published ports, and about addresses outside of the hosts.
+    """
+    for line in policy.matching(source, target, protocol, port):
+        if policy.names(list(filter(is_block, line.sources)), source) or policy.names(
+            list(filter(is_block, line.targets)), target
+        ):
+            return f"{line.path}: {line}"
+    return None
 
 
 def _to_remote_api(policy: Policy, container: Endpoint, end: Endpoint, tokens: Tokens) -> t.Iterator[Probe]:

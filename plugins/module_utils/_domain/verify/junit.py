@@ -26,18 +26,18 @@ _Case = t.Tuple[str, str]
 
 def render(verdicts: t.Sequence[Verdict], coverage: Coverage | None = None) -> str:
     """Return the XML document; suites are sorted by their networks' names, cases are in the order of the probes."""
-    claims = _claims(coverage) if coverage else {}
+    statements = _statements(coverage) if coverage else {}
     suites: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         suites.setdefault(verdict.probe.networks, []).append(verdict)
-    stated = [case for cases in claims.values() for case in cases]
+    stated = [case for cases in statements.values() for case in cases]
     root = ElementTree.Element("testsuites", {"name": _NAME, **_counts(verdicts, stated)})
     for (source, target), members in sorted(suites.items()):
         name = f"{source} -> {target}"
         suite = ElementTree.SubElement(root, "testsuite", {"name": name, **_counts(members)})
         for verdict in members:
             _add_case(suite, name, verdict)
-    for name, cases in claims.items():
+    for name, cases in statements.items():
         suite = ElementTree.SubElement(root, "testsuite", {"name": name, **_counts((), cases)})
         for what, reason in cases:
             attributes = {"classname": f"{_COVERAGE}.{name}", "name": what}
@@ -48,15 +48,15 @@ def render(verdicts: t.Sequence[Verdict], coverage: Coverage | None = None) -> s
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def _claims(coverage: Coverage) -> dict[str, list[_Case]]:
-    """The suites of the coverage, by name. Claims that failed are left out: their probes are failures."""
+def _statements(coverage: Coverage) -> dict[str, list[_Case]]:
+    """The suites of the coverage, by name. Statements that failed are left out: their probes are failures."""
     lines = [
         (f"{each.line.path}: {each.line}", text.line_gap(each))
         for each in coverage.lines
         if each.state is not State.FAILED
     ]
     denied = [
-        (f"IPv{each.claim.version}: {text.claim(each.claim)}", text.gap(each))
+        (f"IPv{each.statement.version}: {text.statement(each.statement)}", text.gap(each))
         for each in coverage.denied
         if each.state is not State.FAILED
     ]

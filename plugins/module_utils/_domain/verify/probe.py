@@ -10,7 +10,7 @@ import enum
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU_DEFAULT
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST, WORLD
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import WORLD
 
 Data = t.Dict[str, t.Any]
 
@@ -27,6 +27,7 @@ class EndKind(str, enum.Enum):
     """What is at the end of a probe."""
 
     CONTAINER = "container"  # on a network of the policy
+    UNDECLARED = "undeclared"  # a container on another network
     HOST = "host"  # the host itself, with its own address
     GATEWAY = "gateway"  # the host itself, with the gateway address of a network
 
@@ -84,8 +85,13 @@ class Endpoint(t.NamedTuple):
         """4 or 6."""
         return 6 if ":" in self.address else 4
 
+    @property
+    def is_host(self) -> bool:
+        """Whether this is a host itself."""
+        return self.kind in (EndKind.HOST, EndKind.GATEWAY)
+
     def __str__(self) -> str:
-        if not self.container:
+        if self.is_host:
             return f"{self.host} ({self.network}, {self.address})"
         return f"{self.container} on {self.host} ({self.network}, {self.address})"
 
@@ -133,7 +139,7 @@ class Probe:
     @property
     def observed(self) -> bool:
         """Whether arrivals at the target are observed. A host is not: packets arrive before its rules filter them."""
-        return self.target.network != HOST
+        return not self.target.is_host
 
     @property
     def networks(self) -> tuple[str, str]:
@@ -170,7 +176,7 @@ class Probe:
                 "attempts": _ATTEMPTS,
             }
         data: Data = {"destination": self.destination, "protocol": self.protocol, "token": self.token}
-        if self.source.container:
+        if not self.source.is_host:
             data["source"] = self.source.container
         elif not self.same_host:
             data["source_address"] = self.source.address
@@ -188,4 +194,6 @@ class Probe:
 
 
 def _network(end: Endpoint, same_host: bool) -> str:
-    return WORLD if end.network == HOST and not same_host else end.network
+    if end.kind is EndKind.UNDECLARED:
+        return f"{end.network} (undeclared)"  # a declared network may have the same name
+    return WORLD if end.is_host and not same_host else end.network

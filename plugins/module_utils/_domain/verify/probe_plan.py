@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.pub
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.sampling import Place, Sampler
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.services import Service, services_to
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.tokens import Tokens
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.undeclared import undeclared_probes
 
 # The default maximum of pairs of containers: all pairs of 140 containers.
 MOST_PAIRS = 20_000
@@ -33,6 +34,7 @@ def make_probes(
         *_pair_probes(policy, endpoints, most_pairs, tokens),
         *published_probes(policy, endpoints, most_pairs, tokens),
         *host_probes(policy, endpoints, tokens),
+        *undeclared_probes(policy, endpoints, tokens),
     ]
 
 

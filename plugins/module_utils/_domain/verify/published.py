@@ -46,7 +46,7 @@ def _clients(endpoints: t.Iterable[Endpoint]) -> dict[str, list[Endpoint]]:
     """Return by host itself, and the first container of each of its networks; one of each IP version."""
     found: dict[str, dict[tuple[str, int], Endpoint]] = {}
     for each in endpoints:
-        if each.kind is not EndKind.GATEWAY:
+        if each.kind in (EndKind.CONTAINER, EndKind.HOST):
             found.setdefault(each.host, {}).setdefault((each.network, each.version), each)
     return {host: list(ends.values()) for host, ends in found.items()}
 
@@ -54,7 +54,11 @@ def _clients(endpoints: t.Iterable[Endpoint]) -> dict[str, list[Endpoint]]:
 def _probe(
     policy: Policy, client: Endpoint, target: Endpoint, port: PublishedPort, tokens: Tokens
 ) -> t.Iterator[Probe]:
-    if client.kind is EndKind.HOST:
+    if target.kind is EndKind.UNDECLARED:
+        if client.kind is EndKind.HOST:
+            return  # Docker's rules apply
+        seen_as, declared_by = client.address, None
+    elif client.kind is EndKind.HOST:
         if target.network not in policy.limited.get(INGRESS, ()):
             return
         seen_as = client.address

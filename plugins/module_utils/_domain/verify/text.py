@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift import difference
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.claims import Claim, ClaimKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import (
     LineProof,
     Proof,
@@ -22,6 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import Statement, StatementKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
@@ -48,7 +48,7 @@ _NOT_PROBED = {
     Reason.INTERNAL: "the network is internal, and the engine isolates it",
     Reason.NOT_ROUTED: "the hosts do not forward the packets of a network with this driver",
     Reason.SEVERAL_NETWORKS: "the container is on several networks, and its routes decide which address it uses",
-    Reason.UNDECLARED: "the network is not declared",
+    Reason.UNDECLARED: "the network is not declared, and is internal or not a bridge",
     Reason.NO_NETWORK: "the container is not attached to a network",
     Reason.HOST_MODE: "the container uses the network of the host",
     Reason.SHARED: "the container uses the network of another container",
@@ -60,19 +60,20 @@ _NOT_PROBED = {
     Reason.NOT_CHOSEN: "docker_network_verify_containers_per_network is smaller than the number of containers",
 }
 
-# Claims by kind, without their IP version. An undeclared end is empty.
-_CLAIMS = {
-    ClaimKind.LINE: "{source} -> {target}",
-    ClaimKind.DIRECT: "{source} -> {target}",
-    ClaimKind.PUBLISHED: "{source} -> published ports of {target}",
-    ClaimKind.UNDECLARED: "{source} -> {target}",
-    ClaimKind.REMOTE_API: "{source} -> remote API of engines",
-    ClaimKind.METADATA: "{source} -> metadata of clouds",
+# Statements by kind, without their IP version. An undeclared end is empty.
+_STATEMENTS = {
+    StatementKind.LINE: "{source} -> {target}",
+    StatementKind.DIRECT: "{source} -> {target}",
+    StatementKind.PUBLISHED: "{source} -> published ports of {target}",
+    StatementKind.UNDECLARED: "{source} -> {target}",
+    StatementKind.REMOTE_API: "{source} -> remote API of engines",
+    StatementKind.METADATA: "{source} -> metadata of clouds",
 }
 _UNDECLARED_END = "undeclared networks"
 
 _GAPS = {
     Gap.NO_CONTAINER: "no container with such an address on network {network} is probed",
+    Gap.NO_UNDECLARED: "no container with such an address on an undeclared network is probed",
     Gap.NO_PUBLISHED_PORT: "no published port on network {network}",
     Gap.NO_PAIR: "no pair of probed containers and hosts has these ends",
     Gap.NOT_CHOSEN: "the sample of pairs does not include it",
@@ -213,13 +214,15 @@ def not_probed(unprobed: Unprobed) -> str:
     return f"{unprobed.host}: {unprobed.network}: {_first(unprobed.containers)}: {_NOT_PROBED[unprobed.reason]}"
 
 
-def claim(stated: Claim) -> str:
+def statement(stated: Statement) -> str:
     """What is allowed or denied, without the IP version."""
-    return _CLAIMS[stated.kind].format(source=stated.source or _UNDECLARED_END, target=stated.target or _UNDECLARED_END)
+    return _STATEMENTS[stated.kind].format(
+        source=stated.source or _UNDECLARED_END, target=stated.target or _UNDECLARED_END
+    )
 
 
 def gap(proof: Proof) -> str:
-    """Why a claim is not proven; empty if it is."""
+    """Why a statement is not proven; empty if it is."""
     return _GAPS[proof.gap].format(network=proof.network) if proof.gap else ""
 
 

@@ -9,6 +9,7 @@ import enum
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import is_undeclared
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 
 Data = t.Dict[str, t.Any]
@@ -21,7 +22,7 @@ class Reason(str, enum.Enum):
     INTERNAL = "internal"  # the engine isolates the network
     NOT_ROUTED = "not_routed"  # hosts do not forward the network's packets
     SEVERAL_NETWORKS = "several_networks"
-    UNDECLARED = "undeclared"
+    UNDECLARED = "undeclared"  # and internal, or not a bridge
     NO_NETWORK = "no_network"  # mode none, or disconnected from all networks
     HOST_MODE = "host_mode"  # the container is the host to all rules
     SHARED = "shared"  # in the namespace of another container
@@ -82,10 +83,11 @@ def _reason(policy: Policy, container: Data, networks: t.Mapping[str, Data]) -> 
     managed = [networks[each["network"]] for each in attached if networks.get(each["network"], {}).get("managed")]
     addresses = [each[key].split("/")[0] for each in attached for key in ("ipv4", "ipv6") if each.get(key)]
     planned = any(policy.network_of(address) for address in addresses)
-    if not managed and not planned:
-        return Reason.UNDECLARED
     if len(attached) > 1:
         return Reason.SEVERAL_NETWORKS
+    if not managed and not planned:
+        probed = addresses and is_undeclared(networks.get(attached[0]["network"], {}))
+        return Reason.NOT_CHOSEN if probed else Reason.UNDECLARED
     if managed and managed[0]["driver"] != "bridge":
         return Reason.NOT_ROUTED
     if managed and managed[0]["internal"]:

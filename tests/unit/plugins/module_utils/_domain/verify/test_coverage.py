@@ -10,7 +10,6 @@ import json
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.claims import Claim, ClaimKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import (
     Coverage,
     Proof,
@@ -21,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.cov
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import make_probes
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import Statement, StatementKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
@@ -42,11 +42,11 @@ def as_declared(policy, endpoints, **options):
     return [Verdict(probe, K.AS_DECLARED) for probe in make_probes(policy, endpoints, **options)]
 
 
-def denied(coverage, kind=ClaimKind.DIRECT):
+def denied(coverage, kind=StatementKind.DIRECT):
     return {
-        (each.claim.source, each.claim.target): (each.state, each.gap)
+        (each.statement.source, each.statement.target): (each.state, each.gap)
         for each in coverage.denied
-        if each.claim.kind is kind
+        if each.statement.kind is kind
     }
 
 
@@ -64,7 +64,7 @@ def denied(coverage, kind=ClaimKind.DIRECT):
 def test_only_probes_with_a_result_prove_a_line(kinds, state, gap, probes):
     coverage = measure(POLICY, [WEB1, WEB2, DB2], [Verdict(ALLOWED, kind) for kind in kinds])
     (part,) = coverage.lines[0].parts
-    assert part == Proof(Claim(ClaimKind.LINE, "web", "db", 4, 0), state, probes, gap)
+    assert part == Proof(Statement(StatementKind.LINE, "web", "db", 4, 0), state, probes, gap)
     assert coverage.lines[0].state is state
 
 
@@ -91,20 +91,20 @@ def test_every_line_that_allows_a_probe_is_proven():
     coverage = measure(policy, [WEB1, DB2], as_declared(policy, [WEB1, DB2]))
     assert [each.state for each in coverage.lines] == [S.PROVEN, S.PROVEN]
     # "any" includes db itself, which needs no line
-    assert [part.claim.source for part in coverage.lines[1].parts] == ["web"]
+    assert [part.statement.source for part in coverage.lines[1].parts] == ["web"]
 
 
 def test_what_a_line_opens_completely_is_not_denied():
     coverage = measure(policy_of({"from": "web", "to": "db"}), [WEB1, DB2], [])
     assert ("web", "db") not in denied(coverage)
-    assert ("web", "db") not in denied(coverage, ClaimKind.PUBLISHED)
+    assert ("web", "db") not in denied(coverage, StatementKind.PUBLISHED)
     assert denied(coverage)["db", "web"] == (S.NOT_PROVEN, G.NOT_CHOSEN)
 
 
 def test_each_ip_version_is_proven_by_itself():
     policy = policy_of({"from": "web", "to": "db"}, supernet_v6="fd00:64::/40")
     coverage = measure(policy, [WEB1, DB2], as_declared(policy, [WEB1, DB2]))
-    parts = {part.claim.version: (part.state, part.gap, part.network) for part in coverage.lines[0].parts}
+    parts = {part.statement.version: (part.state, part.gap, part.network) for part in coverage.lines[0].parts}
     assert parts == {4: (S.PROVEN, None, None), 6: (S.NOT_PROVEN, G.NO_CONTAINER, "web")}
 
 
@@ -128,11 +128,11 @@ def test_traffic_with_the_outside_is_listed_by_what_limits_it():
     coverage = measure(policy_of(), [WEB1], [])
     assert ("world", "web") in denied(coverage)
     assert {pair for pair in denied(coverage) if "host" in pair or pair[1] == "world"} == set()
-    assert denied(coverage, ClaimKind.METADATA) == {}
+    assert denied(coverage, StatementKind.METADATA) == {}
     network = {"name": "web", "ingress": "policy", "egress": "policy"}
     policy = policy_of(networks=[network], cloud_metadata="closed")
     coverage = measure(policy, [WEB1], [])
-    pairs = {(each.claim.kind.value, each.claim.source, each.claim.target) for each in coverage.denied}
+    pairs = {(each.statement.kind.value, each.statement.source, each.statement.target) for each in coverage.denied}
     assert {
         ("direct", "host", "web"), ("direct", "web", "host"), ("direct", "web", "world"), ("direct", "world", "web"),
         ("published", "world", "web"), ("remote_api", "web", "host"), ("metadata", "web", "world"),
@@ -163,7 +163,7 @@ def test_the_report_of_nothing_is_empty():
 
 @pytest.mark.parametrize("gap", Gap)
 def test_each_reason_is_text(gap):
-    assert text.gap(Proof(Claim(ClaimKind.DIRECT, "web", "db", 4), S.NOT_PROVEN, 0, gap, "db"))
+    assert text.gap(Proof(Statement(StatementKind.DIRECT, "web", "db", 4), S.NOT_PROVEN, 0, gap, "db"))
 
 
 OTHER = Endpoint("h1", "db", "db", "10.64.2.2")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.claims import ClaimKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import State, measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import listeners, make_probes
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import StatementKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import (
     Verdict,
     VerdictKind,
@@ -181,9 +181,9 @@ def states(policy, kind, hosts=2):
     ends = found(policy, hosts)
     coverage = measure(policy, ends, [Verdict(probe, K.AS_DECLARED) for probe in make_probes(policy, ends)])
     return coverage, {
-        (each.claim.source, each.claim.target): (each.state, each.gap)
+        (each.statement.source, each.statement.target): (each.state, each.gap)
         for each in coverage.denied
-        if each.claim.kind is kind
+        if each.statement.kind is kind
     }
 
 
@@ -193,12 +193,12 @@ PROVEN = (State.PROVEN, None)
 def test_coverage_of_hosts():
     networks = [{"name": "web", "ingress": "policy", "egress": "policy"}, "db"]
     coverage, direct = states(
-        policy_of({"from": "web", "to": "host", "ports": 22}, networks=networks), ClaimKind.DIRECT
+        policy_of({"from": "web", "to": "host", "ports": 22}, networks=networks), StatementKind.DIRECT
     )
     assert [each.state for each in coverage.lines] == [State.PROVEN]
     for pair in (("web", "host"), ("host", "web"), ("web", "world"), ("world", "web"), ("world", "db")):
         assert direct[pair] == PROVEN
-    _coverage, api = states(policy_of(), ClaimKind.REMOTE_API)
+    _coverage, api = states(policy_of(), StatementKind.REMOTE_API)
     assert api == {
         ("docker0", "host"): (State.NOT_PROVEN, Gap.NO_CONTAINER),
         ("web", "host"): PROVEN,
@@ -207,7 +207,7 @@ def test_coverage_of_hosts():
 
 
 def test_a_single_host_proves_nothing_about_the_world():
-    coverage, direct = states(policy_of({"from": "web", "to": "world", "ports": 443}, hosts=1), ClaimKind.DIRECT, 1)
+    coverage, direct = states(policy_of({"from": "web", "to": "world", "ports": 443}, hosts=1), StatementKind.DIRECT, 1)
     assert direct["world", "web"] == direct["web", "world"] == (State.NOT_PROVEN, Gap.NO_PAIR)
     assert [part.gap for part in coverage.lines[0].parts] == [Gap.NOT_OBSERVABLE]
 
@@ -228,6 +228,6 @@ def test_a_single_host_proves_nothing_about_the_world():
     ids=str,
 )
 def test_lines_with_the_outside(line, state, gap):
-    coverage, _denied = states(policy_of(line), ClaimKind.DIRECT)
+    coverage, _denied = states(policy_of(line), StatementKind.DIRECT)
     (part,) = coverage.lines[0].parts
     assert (part.state, part.gap) == (state, gap)

@@ -314,9 +314,9 @@ def test_coverage_of_published_ports():
 def test_a_denied_pair_is_proven_by_its_published_port_separately():
     coverage = coverage_of(policy_of(), {"h1": [WEB[0], DB1], "h2": [WEB[1], container("db", "10.64.18.2/24")]})
     states = {
-        (each.claim.source, each.claim.target): (each.state, each.gap and each.gap.value, each.network)
+        (each.statement.source, each.statement.target): (each.state, each.gap and each.gap.value, each.network)
         for each in coverage.denied
-        if each.claim.kind.value == "published"
+        if each.statement.kind.value == "published"
     }
     assert states["web", "db"] == (State.PROVEN, None, None)
     assert states["db", "web"] == (State.NOT_PROVEN, "no_published_port", "web")

@@ -36,6 +36,8 @@ NETWORKS = [
     network("closed", internal=True),
     network("compose", managed=False),
     network("bridge", managed=False),
+    network("back", internal=True, managed=False),
+    network("ingress", driver="overlay", managed=False),
 ]
 SHOP = container("shop", web="10.64.1.2/24")
 R = Reason
@@ -56,9 +58,18 @@ R = Reason
             [container("both", web="10.64.1.3/24", compose="172.18.0.2/16")],
             [("compose, web", ("both",), R.SEVERAL_NETWORKS)],
         ),
+        ([container("other", compose="172.18.0.2/16"), container("plain", "bridge", bridge="172.17.0.2/16")], []),
         (
-            [container("other", compose="172.18.0.2/16"), container("plain", "bridge", bridge="172.17.0.2/16")],
-            [("bridge", ("plain",), R.UNDECLARED), ("compose", ("other",), R.UNDECLARED)],
+            [container("other", compose="172.18.0.2/16"), container("other2", compose="172.18.0.3/16")],
+            [("compose", ("other2",), R.NOT_CHOSEN)],
+        ),
+        (
+            [container("other", back="172.19.0.2/16"), container("swarm", ingress="10.0.0.2/24")],
+            [("back", ("other",), R.UNDECLARED), ("ingress", ("swarm",), R.UNDECLARED)],
+        ),
+        (
+            [container("two", compose="172.18.0.2/16", bridge="172.17.0.2/16")],
+            [("bridge, compose", ("two",), R.SEVERAL_NETWORKS)],
         ),
         ([container("blank", web=None)], [("web", ("blank",), R.NO_ADDRESS)]),
         # The network was created again by hand.
@@ -71,8 +82,9 @@ R = Reason
         ([SHOP, container("sidecar", "container:shop")], [("container:shop", ("sidecar",), R.SHARED)]),
     ],
     ids=[
-        "probed", "one per network", "a host's own", "macvlan", "internal", "several", "undeclared", "no address",
-        "not planned", "no network", "host", "shared",
+        "probed", "one per network", "a host's own", "macvlan", "internal", "several", "undeclared",
+        "one per undeclared network", "undeclared and not forwarded", "several undeclared", "no address", "not planned",
+        "no network", "host", "shared",
     ],
 )  # fmt: skip
 def test_each_container_that_is_not_probed_has_a_reason(containers, expected):

@@ -25,12 +25,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
     Policy,
 )
 
-# The end of a claim that is an undeclared network.
+# The end of a statement that is an undeclared network.
 UNDECLARED = ""
 
 
-class ClaimKind(str, enum.Enum):
-    """What a claim is about. All but the first are denied by default."""
+class StatementKind(str, enum.Enum):
+    """What a statement is about. All but the first are denied by default."""
 
     LINE = "line"  # a line allows flows
     DIRECT = "direct"  # to the address of a container or host
@@ -40,21 +40,21 @@ class ClaimKind(str, enum.Enum):
     METADATA = "metadata"  # to the address at which clouds serve metadata
 
 
-class Claim(t.NamedTuple):
+class Statement(t.NamedTuple):
     """Flows of one IP version between two ends, as lines name them, which are allowed or denied.
 
     ``line`` is the number of the policy line that allows them; None for denied flows.
     """
 
-    kind: ClaimKind
+    kind: StatementKind
     source: str
     target: str
     version: int
     line: int | None = None
 
 
-def claims_of_lines(policy: Policy) -> t.Iterator[Claim]:
-    """Yield one claim per line, pair of its ends and IP version."""
+def statements_of_lines(policy: Policy) -> t.Iterator[Statement]:
+    """Yield one statement per line, pair of its ends and IP version."""
     for number, line in enumerate(policy.lines):
         for source in line.sources:
             for target in line.targets:
@@ -62,58 +62,58 @@ def claims_of_lines(policy: Policy) -> t.Iterator[Claim]:
                     continue  # allowed without a line
                 for family in policy.families:
                     if _has_end(family, source) and _has_end(family, target):
-                        yield Claim(ClaimKind.LINE, source, target, family.version, number)
+                        yield Statement(StatementKind.LINE, source, target, family.version, number)
 
 
-def claims_of_denied(policy: Policy) -> t.Iterator[Claim]:
+def statements_of_denied(policy: Policy) -> t.Iterator[Statement]:
     """Yield the kinds of flows that are denied unless a line allows some of their services."""
     for family in policy.families:
-        for claim in _between_networks(policy, family):
-            if not any(_opens(policy, line, claim) for line in policy.lines):
-                yield claim
-        for claim in _with_outside(policy, family):
-            if not any(_opens(policy, line, claim) for line in policy.lines):
-                yield claim
+        for statement in _between_networks(policy, family):
+            if not any(_opens(policy, line, statement) for line in policy.lines):
+                yield statement
+        for statement in _with_outside(policy, family):
+            if not any(_opens(policy, line, statement) for line in policy.lines):
+                yield statement
 
 
-def _between_networks(policy: Policy, family: Family) -> t.Iterator[Claim]:
+def _between_networks(policy: Policy, family: Family) -> t.Iterator[Statement]:
     for source in family.members:
         for target in family.members:
             if source != target or not policy.spans_hosts(source):
-                yield Claim(ClaimKind.DIRECT, source, target, family.version)
+                yield Statement(StatementKind.DIRECT, source, target, family.version)
             if source != target:
-                yield Claim(ClaimKind.PUBLISHED, source, target, family.version)
+                yield Statement(StatementKind.PUBLISHED, source, target, family.version)
 
 
-def _with_outside(policy: Policy, family: Family) -> t.Iterator[Claim]:
+def _with_outside(policy: Policy, family: Family) -> t.Iterator[Statement]:
     def limited(direction: str) -> t.Iterator[str]:
         return (name for name in family.members if name in policy.limited.get(direction, ()))
 
     version = family.version
     for name in family.members:
         if name != DEFAULT_BRIDGE:  # the engine's own rules decide about docker0
-            yield Claim(ClaimKind.DIRECT, WORLD, name, version)
-            yield Claim(ClaimKind.UNDECLARED, UNDECLARED, name, version)
-            yield Claim(ClaimKind.UNDECLARED, name, UNDECLARED, version)
+            yield Statement(StatementKind.DIRECT, WORLD, name, version)
+            yield Statement(StatementKind.UNDECLARED, UNDECLARED, name, version)
+            yield Statement(StatementKind.UNDECLARED, name, UNDECLARED, version)
         if policy.api_access:
-            yield Claim(ClaimKind.REMOTE_API, name, HOST, version)
+            yield Statement(StatementKind.REMOTE_API, name, HOST, version)
         if policy.closes_metadata:
-            yield Claim(ClaimKind.METADATA, name, WORLD, version)
-    yield from (Claim(ClaimKind.PUBLISHED, WORLD, name, version) for name in limited(INGRESS))
-    yield from (Claim(ClaimKind.DIRECT, HOST, name, version) for name in limited(FROM_HOST))
-    yield from (Claim(ClaimKind.DIRECT, name, HOST, version) for name in limited(TO_HOST))
-    yield from (Claim(ClaimKind.DIRECT, name, WORLD, version) for name in limited(EGRESS))
+            yield Statement(StatementKind.METADATA, name, WORLD, version)
+    yield from (Statement(StatementKind.PUBLISHED, WORLD, name, version) for name in limited(INGRESS))
+    yield from (Statement(StatementKind.DIRECT, HOST, name, version) for name in limited(FROM_HOST))
+    yield from (Statement(StatementKind.DIRECT, name, HOST, version) for name in limited(TO_HOST))
+    yield from (Statement(StatementKind.DIRECT, name, WORLD, version) for name in limited(EGRESS))
 
 
-def _opens(policy: Policy, line: PolicyLine, claim: Claim) -> bool:
-    """Whether a line allows all that a claim denies."""
+def _opens(policy: Policy, line: PolicyLine, statement: Statement) -> bool:
+    """Whether a line allows all that a statement denies."""
     if line.protocol != "any":
         return False
-    if claim.kind is ClaimKind.DIRECT and claim.source == WORLD:
+    if statement.kind is StatementKind.DIRECT and statement.source == WORLD:
         return False  # the world reaches published ports only
-    if claim.kind not in (ClaimKind.DIRECT, ClaimKind.PUBLISHED):
+    if statement.kind not in (StatementKind.DIRECT, StatementKind.PUBLISHED):
         return False
-    return policy.names(line.sources, claim.source) and policy.names(line.targets, claim.target)
+    return policy.names(line.sources, statement.source) and policy.names(line.targets, statement.target)
 
 
 def _has_end(family: Family, end: str) -> bool:
