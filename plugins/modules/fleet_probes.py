@@ -157,8 +157,8 @@ unprobed:
         - V(undeclared) if the network is not declared and is internal or not a bridge, V(host_network) if it belongs to
           this host alone, V(internal) if the engine isolates it, V(not_routed) if hosts do not forward its packets
           (macvlan, ipvlan, overlay).
-        - V(several_networks) if the container's routes decide which of its addresses it uses, V(no_address) if the
-          engine reports none, V(no_network) if it is on no network, V(host_mode) and V(shared) if it uses the network
+        - V(several_networks) if none of the container's networks is probed, V(no_address) if the engine reports none,
+          V(no_network) if it is on no network, V(host_mode) and V(shared) if it uses the network
           namespace of the host or of another container, V(not_chosen) if O(containers_per_network) excludes it.
         - V(not_planned) if the network is declared and the container's address is not in the plan, because of which
           M(fleetnet.docker.fleet_report) fails.

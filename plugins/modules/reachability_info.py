@@ -48,6 +48,11 @@ options:
           - The destination address, IPv4 or IPv6.
         type: str
         required: true
+      required_source:
+        description:
+          - The address of a source with several addresses that this probe is about. If the source's kernel chooses
+            another one for the destination, the probe is not sent, and the outcome is V(other_source).
+        type: str
       protocol:
         description:
           - V(icmp) sends an echo request.
@@ -177,6 +182,7 @@ results:
         - V(timeout) if no answer arrived.
         - V(unreachable) if the source's own kernel or a router reported that the destination is unreachable.
         - V(error) if the probe could not be sent, for example because the container is not running.
+        - V(other_source) if it was not sent because of O(probes[].required_source).
       returned: success
       type: str
     detail:
@@ -248,6 +254,7 @@ def main() -> None:
     suboptions = {
         "source": {"type": "str"},
         "source_address": {"type": "str"},
+        "required_source": {"type": "str"},
         "destination": {"type": "str", "required": True},
         "protocol": {"type": "str", "choices": ["icmp", "tcp", "udp", "dns"], "default": "icmp"},
         "port": {"type": "int"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import OTHER_SOURCE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import probe_plan, verdict
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
@@ -38,6 +39,8 @@ def read_verdicts(
     # The same endpoints give the same probes in the same order as in fleet_probes, so results need no identifier.
     for probe in probes:
         result = next(pending.get(probe.source.host, iter(())), None)
+        if probe.source.several and result is not None and result["outcome"] == OTHER_SOURCE:
+            continue  # it is about another address of the container, which has probes of its own
         seen = arrivals.of(probe, result)
         verdicts.append(verdict.judge(probe, result, seen, arrivals.complete(probe)))
     return verdicts

@@ -27,6 +27,8 @@ REFUSED = "refused"
 TIMEOUT = "timeout"
 UNREACHABLE = "unreachable"
 ERROR = "error"
+# The probe was not sent, because the source has another address for this destination than the required one.
+OTHER_SOURCE = "other_source"
 
 DNS_PORT = 53
 
@@ -39,8 +41,9 @@ class ProbeRequest:
     """One packet that expects an answer. ``port`` is None for ICMP; ``size`` is in bytes, None for the smallest.
 
     ``source`` is a container; None for the host itself. ``name`` is the host name that a DNS probe queries.
-    ``attempts`` is None for the number that all probes have. ``source_address`` is None for the kernel's choice. A TCP
-    probe with ``data`` sends the payload once it is connected.
+    ``attempts`` is None for the number that all probes have. ``source_address`` is None for the kernel's choice. With
+    ``required_source``, the probe is sent only if the kernel chooses this address. A TCP probe with ``data`` sends the
+    payload once it is connected.
     """
 
     source: str | None
@@ -53,6 +56,7 @@ class ProbeRequest:
     attempts: int | None = None
     source_address: str | None = None
     data: bool = False
+    required_source: str | None = None
 
     @property
     def version(self) -> int:
@@ -106,12 +110,11 @@ def _parse_probe(where: str, item: dict[str, t.Any]) -> ProbeRequest:
         port = DNS_PORT
     if (protocol == "dns") != (name is not None):
         raise InvalidValue(f"{where}.name", name, "is required for a DNS probe and not allowed for others")
-    source_address, data = item.get("source_address"), bool(item.get("data"))
+    data = bool(item.get("data"))
     destination = _address(where, item, "destination")
-    if source_address is not None:
-        source_address = _address(where, item, "source_address")
-        if (":" in source_address) != (":" in destination):
-            raise InvalidValue(f"{where}.source_address", source_address, "must have the IP version of the destination")
+    source_address, required_source = (
+        _source(where, item, key, destination) for key in ("source_address", "required_source")
+    )
     if data and protocol != "tcp":
         raise InvalidValue(f"{where}.data", data, "is allowed for TCP only. Remove it")
     if not 0 <= token < TOKENS:
@@ -127,7 +130,18 @@ def _parse_probe(where: str, item: dict[str, t.Any]) -> ProbeRequest:
     if attempts is not None and attempts < 1:
         raise InvalidValue(f"{where}.attempts", attempts, "must be at least 1")
     source = item.get("source")
-    return ProbeRequest(source, destination, protocol, port, token, size, name, attempts, source_address, data)
+    return ProbeRequest(
+        source, destination, protocol, port, token, size, name, attempts, source_address, data, required_source
+    )
+
+
+def _source(where: str, item: dict[str, t.Any], key: str, destination: str) -> str | None:
+    if item.get(key) is None:
+        return None
+    source = _address(where, item, key)
+    if (":" in source) != (":" in destination):
+        raise InvalidValue(f"{where}.{key}", source, "must have the IP version of the destination")
+    return source
 
 
 def _address(where: str, item: dict[str, t.Any], key: str) -> str:

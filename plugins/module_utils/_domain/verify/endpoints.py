@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU, MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import TO_HOST, Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import parse_dnat
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
     Data,
     EndKind,
@@ -35,20 +36,19 @@ def find_endpoints(
 
     ``reports`` maps hosts to results of ``network_info``: ``containers``, with ``ports`` for those that are published
     at ``addresses``, and ``networks``, for their MTU and for networks that are not declared. A container has one
-    endpoint per IP version. Containers on several networks are excluded: their routes decide which of their addresses
-    is the source.
+    endpoint per network and IP version.
     """
     endpoints = []
     for host, report in reports.items():
         networks = {item["name"]: item for item in report.get("networks", ())}
         counts: dict[str, int] = {}
-        for container in sorted(report["containers"], key=lambda item: str(item["name"])):
-            if len(container["networks"]) == 1:
-                for end in _of_container(policy, host, container, networks, addresses.get(host, ())):
-                    key = f"{end.kind} {end.network} {end.version}"
-                    if counts.get(key, 0) < most:
-                        counts[key] = counts.get(key, 0) + 1
-                        endpoints.append(end)
+        # Those on one network come first: where one container stands for its network, it proves more.
+        for container in sorted(report["containers"], key=lambda item: (len(item["networks"]) > 1, str(item["name"]))):
+            for end in _of_container(policy, host, container, networks, addresses.get(host, ())):
+                key = f"{end.kind} {end.network} {end.version}"
+                if counts.get(key, 0) < most:
+                    counts[key] = counts.get(key, 0) + 1
+                    endpoints.append(end)
         endpoints += _of_host(host, addresses.get(host, ()))
         endpoints += _gateways(policy, host, report)
     return endpoints
@@ -57,20 +57,21 @@ def find_endpoints(
 def _of_container(
     policy: Policy, host: str, container: Data, networks: t.Mapping[str, Data], addresses: t.Collection[str]
 ) -> t.Iterator[Endpoint]:
-    (attached,) = container["networks"]
-    docker = networks.get(attached["network"], {})
-    mtu = int(docker.get("options", {}).get(MTU) or MTU_DEFAULT)
-    aliases = tuple(attached.get("aliases") or ())
-    for version in (4, 6):
-        address = (attached.get(f"ipv{version}") or "").split("/", maxsplit=1)[0]
-        network = policy.network_of(address) if address else None
-        ports = _published(container, version, addresses)
-        if network is not None:
-            yield Endpoint(host, container["name"], network, address, mtu, aliases, EndKind.CONTAINER, ports)
-        elif address and is_undeclared(docker):
-            yield Endpoint(
-                host, container["name"], attached["network"], address, mtu, aliases, EndKind.UNDECLARED, ports
-            )
+    several = len(container["networks"]) > 1
+    for attached in container["networks"]:
+        docker = networks.get(attached["network"], {})
+        mtu = int(docker.get("options", {}).get(MTU) or MTU_DEFAULT)
+        aliases = tuple(attached.get("aliases") or ())
+        for version in (4, 6):
+            address = (attached.get(f"ipv{version}") or "").split("/", maxsplit=1)[0]
+            if not address:
+                continue
+            network, kind = policy.network_of(address), EndKind.CONTAINER
+            if network is None and is_undeclared(docker):
+                network, kind = attached["network"], EndKind.UNDECLARED
+            if network is not None:
+                ports = _published(container, address, addresses)
+                yield Endpoint(host, container["name"], network, address, mtu, aliases, kind, ports, several)
 
 
 def is_undeclared(docker: Data) -> bool:
@@ -100,11 +101,12 @@ def _gateways(policy: Policy, host: str, report: t.Mapping[str, t.Sequence[Data]
     return list(found.values())
 
 
-def _published(container: Data, version: int, addresses: t.Collection[str]) -> tuple[PublishedPort, ...]:
-    """The ports that lead to a container's address of an IP version, at the ``addresses`` of its host.
+def _published(container: Data, own: str, addresses: t.Collection[str]) -> tuple[PublishedPort, ...]:
+    """The ports that lead to the address ``own`` of a container, at the ``addresses`` of its host.
 
     docker-proxy also forwards from one IP version to the other.
     """
+    version = 6 if ":" in own else 4
     found = []
     for port in container.get("ports") or ():
         # Other hosts get these numbers, and reject all their probes if one is invalid.
@@ -112,8 +114,15 @@ def _published(container: Data, version: int, addresses: t.Collection[str]) -> t
             continue
         for address in addresses:
             of = 6 if ":" in address else 4
-            forwarded = bool(port["nat_rules"])
             listens = _ANY.get(port["host_address"]) == of or port["host_address"] == address
-            if listens and (of == version or not forwarded):
+            forwarded = bool(port["nat_rules"])
+            leads = of == version and _leads_to(container, port, own) if forwarded else True
+            if listens and leads:
                 found.append(PublishedPort(port["protocol"], port["port"], address, port["host_port"], forwarded))
     return tuple(found[:_MOST_PORTS])
+
+
+def _leads_to(container: Data, port: Data, own: str) -> bool:
+    """Whether a NAT rule forwards a port to this address, which is one of several."""
+    rules = map(parse_dnat, port["nat_rules"])
+    return len(container["networks"]) == 1 or own in {rule.address for rule in rules if rule is not None}

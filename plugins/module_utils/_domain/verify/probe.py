@@ -56,7 +56,9 @@ class PublishedPort(t.NamedTuple):
 class Endpoint(t.NamedTuple):
     """An address of a container on a network, or of a host, whose network is ``host`` and whose container is empty.
 
-    ``mtu`` is the network's, in bytes. ``ports`` are those that the host publishes for the container.
+    ``mtu`` is the network's, in bytes. ``ports`` are those that the host publishes for the container. ``several`` is
+    True for a container on several networks: its routes decide which of its addresses is the source, and through which
+    network it answers.
     """
 
     host: str
@@ -67,6 +69,7 @@ class Endpoint(t.NamedTuple):
     aliases: tuple[str, ...] = ()
     kind: EndKind = EndKind.CONTAINER
     ports: tuple[PublishedPort, ...] = ()
+    several: bool = False
 
     @classmethod
     def from_data(cls, data: Data) -> Endpoint:
@@ -137,6 +140,21 @@ class Probe:
         return self.published is None and {self.source.kind, self.target.kind} == {EndKind.CONTAINER}
 
     @property
+    def traceable(self) -> bool:
+        """Whether a failure can be traced: the evidence is about containers with one network."""
+        return self.direct and not self.source.several and not self.target.several
+
+    @property
+    def answered(self) -> bool:
+        """Whether an answer is expected if the probe passes.
+
+        A UDP service need not answer. A container on several networks answers through that of its default route, with
+        a source that is not of this network, except to its neighbors.
+        """
+        neighbors = self.same_host and self.source.network == self.target.network
+        return self.protocol != "udp" and (neighbors or not self.target.several)
+
+    @property
     def observed(self) -> bool:
         """Whether arrivals at the target are observed. A host is not: packets arrive before its rules filter them."""
         return not self.target.is_host
@@ -178,6 +196,8 @@ class Probe:
         data: Data = {"destination": self.destination, "protocol": self.protocol, "token": self.token}
         if not self.source.is_host:
             data["source"] = self.source.container
+            if self.source.several:
+                data["required_source"] = self.source.address
         elif not self.same_host:
             data["source_address"] = self.source.address
         if self.port is not None:
@@ -185,8 +205,8 @@ class Probe:
         # Where a program may accept the connection, only the data shows what arrives.
         if self.published and self.protocol == "tcp" and not (self.published.forwarded and self.declared_by):
             data["data"] = True
-        # A datagram that passes is not always answered; each attempt would wait for the answer.
-        if self.declared_by is not None and self.protocol != "udp":
+        # Each attempt would wait for an answer that does not come.
+        if self.declared_by is not None and self.answered:
             data["attempts"] = _ATTEMPTS
         if self.packet is not None:
             data["size"] = self.packet - _HEADERS[self.target.version]

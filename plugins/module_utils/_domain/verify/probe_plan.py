@@ -51,7 +51,8 @@ def _pair_probes(policy: Policy, endpoints: t.Sequence[Endpoint], most_pairs: in
         same_host = source.host == target.host
         wanted: list[tuple[str, int | None, int | None]] = [(*service, None) for service in services[target.network]]
         path = source.host, target.host, source.network, target.network, target.version
-        if path not in paths and policy.allowing(source.network, target.network, "icmp", None, same_host):
+        alone = not source.several and not target.several
+        if path not in paths and alone and policy.allowing(source.network, target.network, "icmp", None, same_host):
             paths.add(path)
             wanted.append(("icmp", None, min(source.mtu, target.mtu)))
         for protocol, port, packet in wanted:
@@ -69,7 +70,9 @@ def make_name_probes(endpoints: t.Sequence[Endpoint], first_token: int = 0) -> l
     """
     together: dict[tuple[str, str], list[Endpoint]] = {}
     for each in endpoints:
-        if each.kind is EndKind.CONTAINER and each.version == 4 and each.network != DEFAULT_BRIDGE:
+        # On several networks, the server may answer with any of the addresses.
+        named = each.kind is EndKind.CONTAINER and each.version == 4 and each.network != DEFAULT_BRIDGE
+        if named and not each.several:
             together.setdefault((each.host, each.network), []).append(each)
     probes = []
     for (_host, network), members in together.items():

@@ -47,7 +47,7 @@ _NOT_PROBED = {
     Reason.HOST_NETWORK: "the network belongs to this host alone, and the policy does not include it",
     Reason.INTERNAL: "the network is internal, and the engine isolates it",
     Reason.NOT_ROUTED: "the hosts do not forward the packets of a network with this driver",
-    Reason.SEVERAL_NETWORKS: "the container is on several networks, and its routes decide which address it uses",
+    Reason.SEVERAL_NETWORKS: "the container is on several networks, and none of them is probed",
     Reason.UNDECLARED: "the network is not declared, and is internal or not a bridge",
     Reason.NO_NETWORK: "the container is not attached to a network",
     Reason.HOST_MODE: "the container uses the network of the host",

@@ -38,7 +38,7 @@ def undeclared_probes(policy: Policy, endpoints: t.Sequence[Endpoint], tokens: T
         for host in (stranger.host, *other_hosts(containers, stranger.host, number)):
             same_host = host == stranger.host
             for member in containers.get(host, {}).values():
-                if member.version != stranger.version:
+                if member.version != stranger.version or member[:2] == stranger[:2]:
                     continue
                 if same_host or inside or seen_by_others is not None:
                     probes += _from(policy, stranger, member, None if inside else seen_by_others, tokens)

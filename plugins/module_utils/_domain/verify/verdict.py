@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ERROR
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ERROR, OTHER_SOURCE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Probe
 
@@ -89,11 +89,11 @@ def _depends_on_arrivals(probe: Probe, kind: VerdictKind) -> bool:
         return False
     if kind is VerdictKind.AS_DECLARED:
         return probe.declared_by is None
-    return kind is VerdictKind.ANSWERED_BY_ANOTHER or (kind is VerdictKind.BLOCKED and probe.protocol == "udp")
+    return kind is VerdictKind.ANSWERED_BY_ANOTHER or (kind is VerdictKind.BLOCKED and not probe.answered)
 
 
 def _kind(probe: Probe, result: Data, arrivals: t.Sequence[str]) -> tuple[VerdictKind, tuple[str, ...]]:
-    if result["outcome"] == ERROR:
+    if result["outcome"] in (ERROR, OTHER_SOURCE):
         return VerdictKind.NOT_TRIED, ()
     if probe.published is not None and probe.declared_by is None and not arrivals:
         return VerdictKind.AS_DECLARED, ()  # whatever answers: docker-proxy answers before it connects to the container
@@ -111,7 +111,7 @@ def _kind(probe: Probe, result: Data, arrivals: t.Sequence[str]) -> tuple[Verdic
         return (VerdictKind.ARRIVES_THOUGH_DENIED, sources) if arrivals else (VerdictKind.AS_DECLARED, ())
     if not passed and not arrivals:
         return VerdictKind.BLOCKED, ()
-    if not passed and probe.protocol != "udp":  # a UDP service need not answer
+    if not passed and probe.answered:
         return VerdictKind.NO_ANSWER, ()
     expected = (probe.source.address,) if probe.seen_as is None else probe.seen_as
     rewritten = tuple(sorted(set(arrivals) - set(expected)))
@@ -172,7 +172,7 @@ def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
     chosen: dict[tuple[t.Any, ...], Verdict] = {}
     for verdict in verdicts:
         probe = verdict.probe
-        explicable = probe.name is None and probe.direct
+        explicable = probe.name is None and probe.traceable
         if not verdict.as_declared and verdict.kind is not VerdictKind.NOT_OBSERVED and explicable:
             kind = probe.target.version, probe.protocol, probe.packet is None, verdict.passed, probe.declared_by is None
             path = probe.source.host, probe.source.network, probe.target.host, probe.target.network

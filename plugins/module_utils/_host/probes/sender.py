@@ -32,6 +32,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.pac
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import (
     ERROR,
+    OTHER_SOURCE,
     REPLY,
     TIMEOUT,
     ProbeRequest,
@@ -55,6 +56,8 @@ _IPV6_PKTINFO = 50
 
 _RECEIVE_BUFFER = 4 << 20
 _DATAGRAM = 4096
+# Any port: a datagram socket that is connected has a source address, and sends nothing.
+DISCARD = 9
 # The IP version of the addresses that DNS probes query.
 ADDRESS_VERSION = 4
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -148,6 +151,8 @@ class ProbeRun:
         self._selector = selectors.DefaultSelector()
         self._icmp_sockets: dict[tuple[Namespace, int], _IcmpSocket] = {}
         self._sequence = itertools.count(1)
+        # The source addresses that the kernel chooses, by destination.
+        self._chosen: dict[tuple[Namespace, str], str] = {}
         # Whether a namespace has an address.
         self._own: dict[tuple[Namespace, str], bool] = {}
         # Probes in flight, by what identifies their answer: namespace, then identifier and sequence, or protocol,
@@ -195,6 +200,10 @@ class ProbeRun:
             # Nothing is sent, so whether it would pass is not known.
             self._settle(flight, ProbeResult(ERROR, f"the source does not have address {flight.probe.source_address}"))
             return
+        chosen = self._chosen_source(flight)
+        if chosen != flight.probe.required_source:
+            self._settle(flight, ProbeResult(OTHER_SOURCE, f"the source has address {chosen} for this destination"))
+            return
         try:
             self._open_icmp(flight.namespace, flight.probe.version)
             self._send(flight)
@@ -214,6 +223,21 @@ class ProbeRun:
                 except OSError:
                     self._own[key] = False
         return self._own[key]
+
+    def _chosen_source(self, flight: _Flight) -> str | None:
+        """The source address that the kernel chooses, by its routes; the required one if that is unknown."""
+        required = flight.probe.required_source
+        if required is None:
+            return None
+        key = flight.namespace, flight.probe.destination
+        if key not in self._chosen:
+            with socket.socket(_FAMILIES[flight.probe.version], socket.SOCK_DGRAM) as tried:
+                try:
+                    tried.connect((flight.probe.destination, DISCARD))  # sends nothing
+                    self._chosen[key] = str(tried.getsockname()[0])
+                except OSError:  # no route, which the probe itself reports
+                    return required
+        return self._chosen[key]
 
     def _open_icmp(self, namespace: Namespace, version: int) -> None:
         if (namespace, version) not in self._icmp_sockets:

@@ -60,6 +60,9 @@ def report_of(block, *, more=()):
     return {"network_info": {"containers": [*containers, *more], "networks": NETWORKS}}
 
 
+SILENCE = {"reached": False, "outcome": "timeout", "detail": None, "answer": ["10.64.17.2", "10.64.18.2"]}
+
+
 @pytest.fixture
 def more():
     """Containers that each host has besides."""
@@ -156,6 +159,33 @@ def test_published_ports_are_probed_at_the_addresses_of_their_host(run, tmp_path
     assert [each["state"] for each in coverage["lines"]] == ["not_proven"]
     states = {(each["kind"], each["source"], each["target"]): each["state"] for each in coverage["denied"]}
     assert states["published", "db", "web"] == states["published", "world", "web"] == "proven"
+
+
+BOTH = {
+    "name": "both",
+    "mode": "user-defined",
+    "networks": [
+        {"network": name, **UNSET, "ipv4": f"10.64.{third}.9/24"} for name, third in (("web", 17), ("db", 18))
+    ],
+}
+
+
+@pytest.mark.parametrize("more", [[BOTH]])
+@pytest.mark.parametrize("outcome", ["other_source", "timeout"])
+def test_probes_about_another_address_of_their_source_do_not_count(run, tmp_path, outcome):
+    """Only those of containers on several networks: others have no other address."""
+    report = tmp_path / "report"
+    run(
+        "--limit",
+        "h2",
+        "-e",
+        json.dumps({"silence": SILENCE | {"outcome": outcome}, "report": str(report)}),
+        fails=True,
+    )
+    probes = json.loads((report / "reachability.json").read_text())
+    sources = {(each["source"]["several"], each["kind"]) for each in probes if each["service"] == "tcp/9"}
+    assert ((True, "as_declared") in sources) == (outcome == "timeout")
+    assert ((False, "not_tried") in sources) == (outcome == "other_source")
 
 
 MOVED = {

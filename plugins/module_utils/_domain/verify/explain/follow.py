@@ -28,7 +28,7 @@ _LET_THROUGH = (VerdictKind.LEAK, VerdictKind.ARRIVES_THOUGH_DENIED)
 def explain(verdict: Verdict, hosts: Hosts) -> tuple[Cause, ...]:
     """Return what explains a verdict, by the evidence of ``hosts``; empty if nothing does."""
     source, target = verdict.probe.source, verdict.probe.target
-    if not verdict.probe.direct:
+    if not verdict.probe.traceable:
         return _one(_by_proxy(verdict))
     if source.host not in hosts or target.host not in hosts:
         return ()

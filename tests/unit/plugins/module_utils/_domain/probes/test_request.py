@@ -37,6 +37,8 @@ def test_a_list_of_probes() -> None:
     ]
     assert [probe.version for probe in probes] == [4, 6]
     (own,) = parse_probes([item(source=None, source_address="10.77.64.1", data=True)])
+    (several,) = parse_probes([item(required_source="10.77.64.1")])
+    assert several == ProbeRequest("web1", "10.77.65.10", "tcp", 80, 3, required_source="10.77.64.1")
     assert own == ProbeRequest(None, "10.77.65.10", "tcp", 80, 3, source_address="10.77.64.1", data=True)
     assert probes[0].source_port == 20003
 
@@ -56,6 +58,7 @@ def test_a_list_of_probes() -> None:
             {"source_address": "fd00::1"},
             "probes[1].source_address: 'fd00::1': must have the IP version of the destination.",
         ),
+        ({"required_source": "web"}, "probes[1].required_source: 'web': is not a valid IP address."),
         ({"protocol": "udp", "data": True}, "probes[1].data: True: is allowed for TCP only. Remove it."),
         ({"size": 100}, "probes[1].size: 100: is allowed for ICMP only. Remove it."),
         (

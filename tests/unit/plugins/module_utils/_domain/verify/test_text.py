@@ -241,11 +241,11 @@ def test_an_entry_of_the_report_has_values_and_text():
     assert text.entry(verdict) == {
         "source": {
             "host": "h1", "container": "web", "network": "web", "address": "10.64.1.2", "mtu": 1500, "aliases": [],
-            "kind": "container",
+            "kind": "container", "several": False,
         },
         "target": {
             "host": "h2", "container": "db", "network": "db", "address": "10.64.18.2", "mtu": 1500, "aliases": [],
-            "kind": "container",
+            "kind": "container", "several": False,
         },
         "service": "tcp/5432",
         "protocol": "tcp",

@@ -138,6 +138,14 @@ def test_undeclared_containers_take_part_in_no_pair_have_no_name_and_no_listener
     assert listeners(policy, ends) == {}
 
 
+def test_a_container_on_both_networks_does_not_probe_itself():
+    both = {**container("web", "10.64.1.2/24"), "name": "both"}
+    both["networks"] += container("compose", "172.18.0.2/16")["networks"]
+    reports = {"h1": {"containers": [both], "networks": DOCKER}}
+    policy = policy_of()
+    assert make_probes(policy, find_endpoints(policy, reports, 3, {})) == []
+
+
 def test_tokens_differ():
     policy = policy_of()
     probes = make_probes(policy, found(policy, OTHER, POOL))

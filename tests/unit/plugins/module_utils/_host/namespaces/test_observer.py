@@ -124,6 +124,21 @@ def test_the_source_address_of_a_probe_can_be_chosen(path: Path, observer: Obser
         assert (result.outcome, result.detail) == ("error", "the source does not have address 10.9.9.9")
 
 
+def test_a_probe_with_a_required_source_is_sent_only_from_it(path: Path, observer: Observer) -> None:
+    observer.start({"there": path.there}, 30)
+    required = {"10.1.0.2": "reply", "10.9.9.9": "other_source"}
+    probes = [
+        ProbeRequest("here", "10.2.0.2", "icmp", None, token, required_source=address)
+        for token, address in enumerate(required)
+    ]
+    blackhole = ProbeRequest("here", "10.5.0.9", "icmp", None, 5, required_source="10.9.9.9")
+    *results, lost = ProbeRun(0.4, 3, 100).run([(probe, path.here) for probe in (*probes, blackhole)])
+    assert [result.outcome for result in results] == list(required.values())
+    assert "10.1.0.2" in results[1].detail
+    assert lost.outcome == "unreachable"
+    assert [arrival["token"] for arrival in observer.stop().arrivals] == [0]
+
+
 @pytest.mark.parametrize("address", ["10.2.0.2", "fd02::2"])
 def test_data_is_recognized_behind_a_program_that_forwards_connections(
     path: Path, observer: Observer, address: str
