@@ -24,6 +24,8 @@ description:
     traffic. The remote API of the engines, and the addresses of containers from outside, are always closed to it.
   - Containers on bridge networks that are not declared, docker0 among them, probe containers of declared networks, and
     these probe them on their own host. If the network is in the supernet, those of other hosts do so, too.
+  - A container on several networks is probed on each of them. It sends only the probes about the address that its
+    kernel chooses for the target.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading

@@ -32,7 +32,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.pac
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import (
     ERROR,
-    OTHER_SOURCE,
     REPLY,
     TIMEOUT,
     ProbeRequest,
@@ -41,6 +40,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.req
     result_of_icmp,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace, allow_descriptors
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sources import (
+    FAMILIES,
+    SourceAddresses,
+    control_message,
+)
 
 # Constants that Python's socket module lacks (linux/in.h, in6.h, icmp.h, icmpv6.h).
 _SO_RCVBUFFORCE = 33
@@ -51,16 +55,11 @@ _PMTUDISC_PROBE = 3  # set "don't fragment", and ignore path MTUs learned earlie
 _SOL_RAW = 255
 _ICMP_FILTER = 1
 _ICMPV6_FILTER = 1
-_IP_PKTINFO = 8
-_IPV6_PKTINFO = 50
 
 _RECEIVE_BUFFER = 4 << 20
 _DATAGRAM = 4096
-# Any port: a datagram socket that is connected has a source address, and sends nothing.
-DISCARD = 9
 # The IP version of the addresses that DNS probes query.
 ADDRESS_VERSION = 4
-_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 # How many probes are sent before answers are read, so that answers do not overrun the buffers.
 _BURST = 64
@@ -124,16 +123,6 @@ def _raw_socket(version: int) -> socket.socket:
     return raw
 
 
-def _sender_of(probe: ProbeRequest) -> list[tuple[int, int, bytes]]:
-    """The control message for the source address of a packet, which the namespace's one raw socket needs."""
-    if probe.source_address is None:
-        return []
-    address = socket.inet_pton(_FAMILIES[probe.version], probe.source_address)
-    if probe.version == 4:
-        return [(socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("I4s4x", 0, address))]
-    return [(socket.IPPROTO_IPV6, _IPV6_PKTINFO, struct.pack("16sI", address, 0))]
-
-
 def _all_bits_but(numbers: t.Iterable[int], width: int) -> int:
     return (1 << width) - 1 - sum(1 << number for number in numbers)
 
@@ -151,10 +140,7 @@ class ProbeRun:
         self._selector = selectors.DefaultSelector()
         self._icmp_sockets: dict[tuple[Namespace, int], _IcmpSocket] = {}
         self._sequence = itertools.count(1)
-        # The source addresses that the kernel chooses, by destination.
-        self._chosen: dict[tuple[Namespace, str], str] = {}
-        # Whether a namespace has an address.
-        self._own: dict[tuple[Namespace, str], bool] = {}
+        self._sources = SourceAddresses()
         # Probes in flight, by what identifies their answer: namespace, then identifier and sequence, or protocol,
         # source port, destination and its port.
         self._pings: dict[tuple[Namespace, int, int], tuple[_Flight, float]] = {}
@@ -196,48 +182,15 @@ class ProbeRun:
         flight.attempts -= 1
         self._in_flight += 1
         self._waiting.append((time.monotonic() + self._interval, flight))
-        if not self._has_source_address(flight):
-            # Nothing is sent, so whether it would pass is not known.
-            self._settle(flight, ProbeResult(ERROR, f"the source does not have address {flight.probe.source_address}"))
-            return
-        chosen = self._chosen_source(flight)
-        if chosen != flight.probe.required_source:
-            self._settle(flight, ProbeResult(OTHER_SOURCE, f"the source has address {chosen} for this destination"))
+        unusable = self._sources.unusable(flight.probe, flight.namespace)
+        if unusable is not None:
+            self._settle(flight, unusable)
             return
         try:
             self._open_icmp(flight.namespace, flight.probe.version)
             self._send(flight)
         except OSError as error:
             self._failed(flight, error.errno or errno.EIO)
-
-    def _has_source_address(self, flight: _Flight) -> bool:
-        address = flight.probe.source_address
-        if address is None:
-            return True
-        key = flight.namespace, address
-        if key not in self._own:
-            with socket.socket(_FAMILIES[flight.probe.version], socket.SOCK_DGRAM) as tried:
-                try:
-                    tried.bind((address, 0))
-                    self._own[key] = True
-                except OSError:
-                    self._own[key] = False
-        return self._own[key]
-
-    def _chosen_source(self, flight: _Flight) -> str | None:
-        """The source address that the kernel chooses, by its routes; the required one if that is unknown."""
-        required = flight.probe.required_source
-        if required is None:
-            return None
-        key = flight.namespace, flight.probe.destination
-        if key not in self._chosen:
-            with socket.socket(_FAMILIES[flight.probe.version], socket.SOCK_DGRAM) as tried:
-                try:
-                    tried.connect((flight.probe.destination, DISCARD))  # sends nothing
-                    self._chosen[key] = str(tried.getsockname()[0])
-                except OSError:  # no route, which the probe itself reports
-                    return required
-        return self._chosen[key]
 
     def _open_icmp(self, namespace: Namespace, version: int) -> None:
         if (namespace, version) not in self._icmp_sockets:
@@ -253,7 +206,7 @@ class ProbeRun:
             self._pings[flight.namespace, probe.source_port, sequence] = (flight, flight.sent)
             raw = self._icmp_sockets[flight.namespace, probe.version].socket
             message = echo_request(probe.version, probe.token, sequence, probe.size or PAYLOAD_MIN)
-            raw.sendmsg([message], _sender_of(probe), 0, (probe.destination, 0))
+            raw.sendmsg([message], control_message(probe), 0, (probe.destination, 0))
             return
         opened = flight.socket or self._open(flight)
         flight.sent = time.monotonic()
@@ -265,7 +218,7 @@ class ProbeRun:
     def _open(self, flight: _Flight) -> socket.socket:
         probe = flight.probe
         kind = socket.SOCK_STREAM if probe.protocol == "tcp" else socket.SOCK_DGRAM
-        flight.socket = opened = socket.socket(_FAMILIES[probe.version], kind)
+        flight.socket = opened = socket.socket(FAMILIES[probe.version], kind)
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if probe.protocol == "tcp":
