@@ -11,7 +11,10 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import (
+    find_endpoints,
+    outside_endpoints,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import find_host_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     MOST_PAIRS,
@@ -34,6 +37,7 @@ class ActionModule(FleetAction):
         "observed": {"type": "str", "required": True},
         "containers_per_network": {"type": "int", "default": 3},
         "pairs_at_most": {"type": "int", "default": MOST_PAIRS},
+        "outside": {"type": "list", "elements": "str", "default": []},
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
@@ -43,16 +47,19 @@ class ActionModule(FleetAction):
         observed = {host: report for host, report in reports.items() if host in inventory.batch}
         addresses = {host: parse_host(host, *inventory.host_variables(host)).addresses for host in observed}
         endpoints = find_endpoints(policy, observed, arguments["containers_per_network"], addresses)
+        machines = inventory.outside(arguments["outside"], "outside")
+        endpoints += outside_endpoints(machines)
         # Ports and identifiers differ between runs: rules for new connections do not apply to one that the kernel
         # still tracks from an earlier run.
         first_token = secrets.randbelow(max(1, TOKENS - SPARE_TOKENS - most_tokens(endpoints)))
         probes = make_probes(policy, endpoints, arguments["pairs_at_most"], first_token)
         probes += make_name_probes(endpoints, first_token)
-        by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
+        by_host: dict[str, list[Result]] = {host: [] for host in (*inventory.hosts, *machines)}
         for probe in probes:
             by_host[probe.source.host].append(probe.to_data())
         return {
             "changed": False,
+            "outside": {name: by_host.pop(name) for name in machines},
             "hosts": by_host,
             "probes": len(probes),
             "listen": {**dict.fromkeys(inventory.hosts, ()), **listeners(policy, endpoints)},

@@ -95,7 +95,7 @@ class ActionModule(FleetAction):
         document = json.dumps([text.entry(verdict) for verdict in found], indent=1)
         write_atomically(os.path.join(folder, "reachability.json"), document + "\n")
         write_atomically(os.path.join(folder, "reachability.xml"), junit.render(found, coverage))
-        document = json.dumps(coverage.to_data(), indent=1)
+        document = json.dumps({**coverage.to_data(), "text": coverage_lines(coverage)}, indent=1)
         write_atomically(os.path.join(folder, "coverage.json"), document + "\n")
 
 

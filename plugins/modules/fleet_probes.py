@@ -44,6 +44,14 @@ options:
         C(containers) gathered, C(networks) for their MTU, and C(ports) for published ports and RV(host_ports).
     type: str
     required: true
+  outside:
+    description:
+      - Hosts of the inventory outside of the fleet that probe its published ports, as the world. The IP version of
+        their C(ansible_host) is probed, IPv4 if it is a name. Ports that lines open to addresses, and not to the world,
+        are not probed.
+    type: list
+    elements: str
+    default: []
   containers_per_network:
     description: The maximum number of containers per network and host, in the order of their names.
     type: int
@@ -82,6 +90,10 @@ EXAMPLES = r"""
 RETURN = r"""
 hosts:
   description: The probes of each host, for M(fleetnet.docker.reachability_info).
+  returned: success
+  type: dict
+outside:
+  description: The probes of the hosts in O(outside), for M(fleetnet.docker.reachability_info).
   returned: success
   type: dict
 probes:

@@ -65,6 +65,11 @@ options:
     type: list
     elements: dict
     default: []
+  outside_results:
+    description:
+      - The name of the variable under which the results of M(fleetnet.docker.reachability_info) on machines outside of
+        the fleet are registered, by a task with C(run_once) that loops over their names.
+    type: str
   first_token:
     description: The value that M(fleetnet.docker.fleet_probes) returned.
     type: int
@@ -84,8 +89,8 @@ options:
         which is JUnit XML for CI servers. Without it no file is written.
       - An entry of C(reachability.json) has the probe's C(kind) of verdict, for example V(as_declared), V(blocked),
         V(leak) or V(source_rewritten), and its C(causes) as values, and C(problem) and C(explanation) as text.
-      - C(coverage.json) is RV(coverage). In C(reachability.xml), lines of the policy and kinds of denied traffic that
-        are not proven are skipped tests.
+      - C(coverage.json) is RV(coverage), with its C(text) as in the report. In C(reachability.xml), lines of the policy
+        and kinds of denied traffic that are not proven are skipped tests.
     type: path
 seealso:
   - module: fleetnet.docker.fleet_probes

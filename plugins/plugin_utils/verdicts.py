@@ -18,6 +18,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "endpoints": {"type": "list", "elements": "dict", "required": True},
     "results": {"type": "str", "required": True},
     "arrivals": {"type": "str", "required": True},
+    "outside_results": {"type": "str"},
     "pairs_at_most": {"type": "int", "default": probe_plan.MOST_PAIRS},
     "first_token": {"type": "int", "default": 0},
 }
@@ -28,7 +29,7 @@ def read_verdicts(
 ) -> list[verdict.Verdict]:
     """Return a verdict on each probe. ``arguments`` are those of ARGUMENT_SPEC."""
     policy = Policy.from_data(arguments["policy"])
-    results = inventory.registered(arguments["results"])
+    results = {**inventory.registered(arguments["results"]), **_outside(inventory, arguments["outside_results"])}
     arrivals = verdict.Arrivals(inventory.registered(arguments["arrivals"]))
     # A host without probes skips its task, so its result has no list.
     pending = {host: iter(found.get("results", ())) for host, found in results.items()}
@@ -44,3 +45,14 @@ def read_verdicts(
         seen = arrivals.of(probe, result)
         verdicts.append(verdict.judge(probe, result, seen, arrivals.complete(probe)))
     return verdicts
+
+
+def _outside(inventory: Inventory, name: str | None) -> dict[str, t.Any]:
+    """The results of machines outside of the fleet, by name, from a task that ran once with a loop over them."""
+    loops = inventory.registered(name, with_failures=True).values() if name else ()
+    items = [item for loop in loops for item in loop.get("results") or ()]
+    return {
+        str(item["item"]): item
+        for item in items
+        if item["item"] not in inventory.hosts and not (item.get("failed") or item.get("unreachable"))
+    }

@@ -54,4 +54,5 @@ RUN_KEYS = (
     "report_dir",
     "state",
     "verify",
+    "verify_from",
 )

@@ -26,6 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
     Topology,
     node_id,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import VerdictKind
 
 # With more edges than these, they are drawn between networks, then between hosts.
@@ -52,6 +53,14 @@ def parse(document: t.Any) -> list[Data]:
     if not isinstance(document, list) or not all(_is_verdict(entry) for entry in document):
         raise ValueError("its entries are not verdicts of this version")
     return document
+
+
+def parse_coverage(document: t.Any) -> list[str]:
+    """Return the text of ``coverage.json``. Raises ValueError if the document is invalid."""
+    lines = document.get("text") if isinstance(document, dict) else None
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise ValueError("it has no text of this version")
+    return lines
 
 
 def _is_verdict(entry: t.Any) -> bool:
@@ -84,13 +93,16 @@ def add(topology: Topology, verdicts: t.Sequence[Data], verified_at: str) -> Non
                 continue  # a host counts the probes that it sent, so that the fleet's sum counts each once
             node.probes += 1
             node.passed += VerdictKind(verdict["kind"]) is VerdictKind.AS_DECLARED
-        if VerdictKind(verdict["kind"]) is not VerdictKind.AS_DECLARED:
+        # A machine outside of the fleet is not drawn.
+        if VerdictKind(verdict["kind"]) is not VerdictKind.AS_DECLARED and all(ends):
             failed.append((verdict, ends[0], ends[1]))
     topology.edges += _edges(failed)
 
 
 def _chain(topology: Topology, by_id: dict[str, Node], end: Data) -> tuple[str, ...]:
-    """Return the ids of a probe's end, from the container to its host."""
+    """Return the ids of a probe's end, from the container to its host; none for a machine outside of the fleet."""
+    if end.get("kind") == EndKind.OUTSIDE:
+        return ()
     host_id = node_id(HOST, end["host"])
     place = node_id(CONTAINER, end["host"], end["container"]) if end["container"] else host_id
     node = by_id.get(place)

@@ -167,6 +167,8 @@ def policy_ends(probe: Probe) -> tuple[str, str]:
     """Return the ends of a probe as :meth:`Policy.allowing` takes them: one outside of the fleet is an address."""
 
     def end(name: str, endpoint: Endpoint) -> str:
+        if endpoint.kind is EndKind.OUTSIDE:
+            return WORLD  # the fleet may see another address
         return endpoint.address if name == WORLD or endpoint.kind is EndKind.UNDECLARED else name
 
     source, target = probe.networks

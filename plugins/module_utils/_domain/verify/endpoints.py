@@ -8,8 +8,9 @@ from __future__ import annotations
 import types
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU, MTU_DEFAULT
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST, WORLD
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import TO_HOST, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import parse_dnat
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
@@ -77,6 +78,22 @@ def _of_container(
 def is_undeclared(docker: Data) -> bool:
     """Whether a network of the engine is one that is not declared, and whose packets the host forwards."""
     return bool(docker) and docker["driver"] == "bridge" and not docker["managed"] and not docker["internal"]
+
+
+def outside_endpoints(machines: t.Mapping[str, object]) -> list[Endpoint]:
+    """Return machines outside of the fleet as ends, by name with the address to which Ansible connects."""
+    return [
+        Endpoint(name, "", WORLD, str(address) if _is_address(address) else "0.0.0.0", kind=EndKind.OUTSIDE)
+        for name, address in machines.items()
+    ]
+
+
+def _is_address(text: object) -> bool:
+    try:
+        parse_address(str(text))
+    except ValueError:
+        return False
+    return True
 
 
 def _of_host(host: str, addresses: t.Iterable[str]) -> list[Endpoint]:

@@ -127,7 +127,7 @@ def _gap_of_published(statement: Statement, line: PolicyLine | None, ends: Ends)
     if not targets:
         return Gap.NO_PUBLISHED_PORT, statement.target
     source = HOST if statement.source == WORLD or is_block(statement.source) else statement.source
-    sources = ends.of(source, statement.version)
+    sources = [*ends.of(source, statement.version), *(ends.of(WORLD, statement.version) if source == HOST else ())]
     if not sources and source != HOST:
         return Gap.NO_CONTAINER, source
     if not any(end.host != target.host for end in sources for target in targets):

@@ -43,7 +43,7 @@ def host_probes(policy: Policy, endpoints: t.Sequence[Endpoint], tokens: Tokens)
     for each in endpoints:
         if each.kind is EndKind.CONTAINER:
             containers.setdefault((each.host, each.network, each.version), each)
-        elif each.is_host:
+        elif each.kind in (EndKind.HOST, EndKind.GATEWAY):
             hosts.setdefault(each.host, []).append(each)
     probes: list[Probe] = []
     for number, container in enumerate(containers.values()):

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.tables import table
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
 
 
@@ -22,8 +23,9 @@ def report_lines(verdicts: t.Sequence[Verdict], pairs: int | None = None, most_p
     containers = {(each.host, each.container) for each in endpoints if each.container}
     wrong = [verdict for verdict in verdicts if not verdict.as_declared]
     hosts = sorted({each.host for each in endpoints})
+    fleet = {each.host for each in endpoints if each.kind is not EndKind.OUTSIDE}
     lines = [
-        f"Reachability: {len(verdicts)} probes between {len(containers)} containers on {len(hosts)} hosts, "
+        f"Reachability: {len(verdicts)} probes between {len(containers)} containers on {len(fleet)} hosts, "
         f"{len(verdicts) - len(wrong)} as declared, {len(wrong)} not",
     ]
     tried = len({(verdict.probe.source, verdict.probe.target) for verdict in verdicts if verdict.probe.direct})

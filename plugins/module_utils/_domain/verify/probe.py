@@ -30,6 +30,7 @@ class EndKind(str, enum.Enum):
     UNDECLARED = "undeclared"  # a container on another network
     HOST = "host"  # the host itself, with its own address
     GATEWAY = "gateway"  # the host itself, with the gateway address of a network
+    OUTSIDE = "outside"  # a machine outside of the fleet
 
 
 class PublishedPort(t.NamedTuple):
@@ -55,6 +56,8 @@ class PublishedPort(t.NamedTuple):
 
 class Endpoint(t.NamedTuple):
     """An address of a container on a network, or of a host, whose network is ``host`` and whose container is empty.
+
+    Of a machine outside of the fleet, only the IP version of the address counts: what the fleet sees is not known.
 
     ``mtu`` is the network's, in bytes. ``ports`` are those that the host publishes for the container. ``several`` is
     True for a container on several networks: its routes decide which of its addresses is the source, and through which
@@ -90,8 +93,8 @@ class Endpoint(t.NamedTuple):
 
     @property
     def is_host(self) -> bool:
-        """Whether this is a host itself."""
-        return self.kind in (EndKind.HOST, EndKind.GATEWAY)
+        """Whether this is a host or machine itself."""
+        return self.kind in (EndKind.HOST, EndKind.GATEWAY, EndKind.OUTSIDE)
 
     def __str__(self) -> str:
         if self.is_host:
@@ -198,7 +201,7 @@ class Probe:
             data["source"] = self.source.container
             if self.source.several:
                 data["required_source"] = self.source.address
-        elif not self.same_host:
+        elif self.source.kind is EndKind.HOST and not self.same_host:
             data["source_address"] = self.source.address
         if self.port is not None:
             data["port"] = self.published.host_port if self.published else self.port

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import WORLD, is_block
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import INGRESS, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
     EndKind,
@@ -29,16 +30,16 @@ def published_probes(policy: Policy, endpoints: t.Sequence[Endpoint], most: int,
     """
     clients = _clients(endpoints)
     hosts = list(clients)
+    outside = [each for each in endpoints if each.kind is EndKind.OUTSIDE]
     bindings = [(target, port) for target in endpoints for port in target.ports]
     probes: list[Probe] = []
     for number, (target, port) in enumerate(bindings):
         others = [host for host in hosts if host != target.host]
         if others and len(bindings) * len(others) > most:
             others = [others[number % len(others)]]
-        for host in others:
-            for client in clients[host]:
-                if client.version == port.version:
-                    probes += _probe(policy, client, target, port, tokens)
+        for client in (*(client for host in others for client in clients[host]), *outside):
+            if client.version == port.version:
+                probes += _probe(policy, client, target, port, tokens)
     return probes
 
 
@@ -55,9 +56,14 @@ def _probe(
     policy: Policy, client: Endpoint, target: Endpoint, port: PublishedPort, tokens: Tokens
 ) -> t.Iterator[Probe]:
     if target.kind is EndKind.UNDECLARED:
-        if client.kind is EndKind.HOST:
+        if client.is_host:
             return  # Docker's rules apply
         seen_as, declared_by = client.address, None
+    elif client.kind is EndKind.OUTSIDE:
+        if target.network not in policy.limited.get(INGRESS, ()) or _names_addresses(policy, target, port):
+            return
+        seen_as = ""
+        declared_by = policy.allowing(WORLD, target.network, port.protocol, port.port)
     elif client.kind is EndKind.HOST:
         if target.network not in policy.limited.get(INGRESS, ()):
             return
@@ -76,5 +82,12 @@ def _probe(
     token = tokens.next(target, port.protocol, port.port)
     yield Probe(
         client, target, port.protocol, port.port, token, declared_by, published=port,
-        seen_as=(seen_as,) if port.forwarded else (),
+        seen_as=(seen_as,) if port.forwarded and seen_as else (),
     )  # fmt: skip
+
+
+def _names_addresses(policy: Policy, target: Endpoint, port: PublishedPort) -> bool:
+    """Whether a line opens the port to addresses, which a machine outside may or may not have, and not to the world."""
+    lines = [line for line in policy.lines if target.network in line.targets and line.covers(port.protocol, port.port)]
+    world = any(WORLD in line.sources for line in lines)
+    return not world and any(is_block(source) for line in lines for source in line.sources)

@@ -31,8 +31,25 @@ TASKS = [
         "run_once": True,
     },
     {
-        "fleetnet.docker.fleet_probes": {"policy": "{{ docker_fleet_plan.policy }}", "observed": "gathered"},
+        "fleetnet.docker.fleet_probes": {
+            "policy": "{{ docker_fleet_plan.policy }}",
+            "observed": "gathered",
+            "outside": "{{ machines | default([]) }}",
+        },
         "register": "chosen",
+        "run_once": True,
+    },
+    {
+        # As registered by a task that ran once with a loop.
+        "ansible.builtin.set_fact": {
+            "from_outside": {
+                "results": [
+                    {"item": "lb", "results": "{{ chosen.outside.lb | map('combine', silence) | list }}"},
+                    {"item": "down", "failed": True},
+                ]
+            }
+        },
+        "when": "machines is defined",
         "run_once": True,
     },
     {"ansible.builtin.set_fact": {"sent": TIMEOUT, "arrived": {"arrivals": []}}},
@@ -43,6 +60,7 @@ TASKS = [
             "first_token": "{{ chosen.first_token }}",
             "results": "sent",
             "arrivals": "arrived",
+            "outside_results": "from_outside",
             "unprobed": "{{ chosen.unprobed }}",
             "report_dir": "{{ report | default(omit) }}",
         },
@@ -88,7 +106,9 @@ def run(tmp_path, more):
         "docker_fleet_supernet": "10.64.0.0/12",
         "docker_fleet_networks": ["web", "db"],
     }
-    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"docker_fleet": {"hosts": hosts, "vars": variables}}))
+    machines = {"lb": {"ansible_host": "203.0.113.7"}, "down": {}}
+    groups = {"docker_fleet": {"hosts": hosts, "vars": variables}, "others": {"hosts": machines}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(groups))
 
     def run(*arguments, fails=False, **play):
         plays = [{"hosts": "docker_fleet", "gather_facts": False, "tasks": TASKS, **play}]
@@ -159,6 +179,25 @@ def test_published_ports_are_probed_at_the_addresses_of_their_host(run, tmp_path
     assert [each["state"] for each in coverage["lines"]] == ["not_proven"]
     states = {(each["kind"], each["source"], each["target"]): each["state"] for each in coverage["denied"]}
     assert states["published", "db", "web"] == states["published", "world", "web"] == "proven"
+
+
+@pytest.mark.parametrize("more", [[SHOP]])
+def test_machines_outside_of_the_fleet_probe_published_ports(run, tmp_path):
+    """One that fails has no results: its probes are not tried."""
+    lines = [{"from": "world", "to": "web", "ports": 80}]
+    variables = {"docker_fleet_policy": lines, "report": str(tmp_path / "report"), "machines": ["lb", "down"]}
+    run("-e", json.dumps(variables), fails=True)
+    probes = json.loads((tmp_path / "report" / "reachability.json").read_text())
+    kinds = {each["source"]["host"]: each["kind"] for each in probes if each["source"]["kind"] == "outside"}
+    assert kinds == {"lb": "blocked", "down": "not_tried"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("h1", "is a host of the fleet"), ("x", "is not a host of the inventory")]
+)
+def test_machines_outside_of_the_fleet_are_in_the_inventory(run, name, message):
+    output = run("-e", json.dumps({"machines": [name]}), fails=True)
+    assert f"outside: '{name}': {message}" in output
 
 
 BOTH = {

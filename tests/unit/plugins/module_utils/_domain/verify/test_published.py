@@ -12,9 +12,13 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import State, measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage_report import coverage_lines
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import (
+    find_endpoints,
+    outside_endpoints,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
     EndKind,
     Endpoint,
@@ -242,6 +246,41 @@ def test_hosts_take_part_in_no_pair_and_have_no_name():
     one, other = (end for end in ends if end.container)
     # A container that is alone on its network resolves its own name.
     assert {(each.source, each.target) for each in pairs} == {(one, other), (other, one), (one, one), (other, other)}
+
+
+def test_machines_outside_of_the_fleet_probe_as_the_world():
+    """In the IP version of their address, with the source that their kernel chooses."""
+    policy = policy_of({"from": "world", "to": "db", "ports": 5432}, {"from": "web", "to": "db"})
+    ends = found(policy, {"h1": [DB1]}) + outside_endpoints(
+        {"lb": "203.0.113.7", "lb6": "2001:db8::7", "named": "x.org"}
+    )
+    probes = published(policy, ends)
+    at_first = {(each.source.host, each.service): each.declared_by for each in probes if "192.0.2.1" in each.service}
+    line = "docker_fleet_policy[0]: world -> db: tcp/5432"
+    assert at_first == {
+        ("lb", "tcp/5432 published at 192.0.2.1:5433"): line,
+        ("named", "tcp/5432 published at 192.0.2.1:5433"): line,
+        ("lb", "udp/53 published at 192.0.2.1:53"): None,
+        ("named", "udp/53 published at 192.0.2.1:53"): None,
+    }
+    assert {each.networks for each in probes} == {("world", "db")}
+    assert probes[0].to_data() == {
+        "destination": "192.0.2.1", "protocol": "tcp", "port": 5433, "token": 0, "attempts": 12,
+    }  # fmt: skip
+    # The fleet may see the address of a router.
+    assert judge(probes[0], REPLY, ["203.0.113.1"]).kind is K.AS_DECLARED
+    assert str(probes[0].source) == "lb (world, 203.0.113.7)"
+    coverage = measure(policy, ends, [Verdict(each, K.AS_DECLARED) for each in probes])
+    assert [each.state for each in coverage.lines] == [State.PROVEN, State.NOT_PROVEN]
+    assert report_lines([Verdict(each, K.AS_DECLARED) for each in probes])[0].startswith(
+        "Reachability: 8 probes between 1 containers on 1 hosts"
+    )
+
+
+def test_what_lines_open_to_addresses_is_not_known_of_a_machine_outside():
+    policy = policy_of({"from": "203.0.113.0/24", "to": "db", "ports": 5432})
+    ends = found(policy, {"h1": [DB1]}) + outside_endpoints({"lb": "203.0.113.7"})
+    assert {(each.service.split()[0], each.declared_by) for each in published(policy, ends)} == {("udp/53", None)}
 
 
 POLICY = policy_of({"from": "world", "to": "db", "ports": 5432})
