@@ -30,7 +30,7 @@ def read_verdicts(
     """Return a verdict on each probe. ``arguments`` are those of ARGUMENT_SPEC."""
     policy = Policy.from_data(arguments["policy"])
     results = {**inventory.registered(arguments["results"]), **_outside(inventory, arguments["outside_results"])}
-    arrivals = verdict.Arrivals(inventory.registered(arguments["arrivals"]))
+    arrivals = verdict.Arrivals(inventory.registered(arguments["arrivals"]), endpoints)
     # A host without probes skips its task, so its result has no list.
     pending = {host: iter(found.get("results", ())) for host, found in results.items()}
     first_token = arguments["first_token"]

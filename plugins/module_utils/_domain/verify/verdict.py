@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ERROR, OTHER_SOURCE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Endpoint, Probe
 
 
 class VerdictKind(enum.Enum):
@@ -132,8 +132,16 @@ def _kind_of_name(probe: Probe, result: Data) -> tuple[VerdictKind, tuple[str, .
 class Arrivals:
     """The source addresses of what ``probe_observer`` saw, by probe as it arrived."""
 
-    def __init__(self, answers: t.Mapping[str, Data]) -> None:
-        """``answers`` are those of ``probe_observer`` by host."""
+    def __init__(self, answers: t.Mapping[str, Data], endpoints: t.Iterable[Endpoint] = ()) -> None:
+        """``answers`` are those of ``probe_observer`` by host.
+
+        A container can send what looks like the probe of another one. It cannot forge a source, so what has the address
+        of another container of ``endpoints`` is not the probe.
+        """
+        self._owners: dict[str, set[tuple[str, str]]] = {}
+        for each in endpoints:
+            if not each.is_host:
+                self._owners.setdefault(each.address, set()).add((each.host, each.container))
         self._incomplete = {host for host, answer in answers.items() if not answer.get("complete", True)}
         self._overflowed = {(host, name) for host, answer in answers.items() for name in answer.get("overflowed") or ()}
         self._hosts = frozenset(answers)
@@ -152,11 +160,13 @@ class Arrivals:
         """
         place = (probe.target.host, probe.target.address, probe.protocol, probe.port)
         port = (result or {}).get("source_port")
-        by_token = self._index.get((*place, "token", probe.token), [])
+        sources = by_token = self._index.get((*place, "token", probe.token), [])
         if probe.protocol == "tcp" and port is not None:
-            by_port = self._index.get((*place, "source port", port), [])
-            return [*by_port, *by_token] if probe.published else by_port
-        return by_token
+            sources = self._index.get((*place, "source port", port), [])
+            if probe.published:
+                sources = [*sources, *by_token]
+        own = probe.source.host, probe.source.container
+        return [source for source in sources if own in self._owners.get(source, (own,))]
 
     def complete(self, probe: Probe) -> bool:
         """Whether no arrival at the target of a probe is missing."""
