@@ -24,6 +24,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.pro
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.tokens import SPARE_TOKENS, most_tokens
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import find_unprobed
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed_addresses import (
+    find_unprobed_addresses,
+)
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
@@ -66,5 +69,6 @@ class ActionModule(FleetAction):
             "first_token": first_token,
             "endpoints": [endpoint.to_data() for endpoint in endpoints],
             "host_ports": [each.to_data() for each in find_host_ports(policy, observed)],
+            "unprobed_addresses": [each.to_data() for each in find_unprobed_addresses(observed, addresses, endpoints)],
             "unprobed": [each.to_data() for each in find_unprobed(policy, observed, endpoints)],
         }

@@ -23,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.hos
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import count_pairs
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Unprobed
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed_addresses import UnprobedAddress
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import make_folder, write_atomically
@@ -47,6 +48,7 @@ class ActionModule(FleetAction):
         "traces": {"type": "str"},
         "host_ports": {"type": "list", "elements": "dict", "default": []},
         "unprobed": {"type": "list", "elements": "dict", "default": []},
+        "unprobed_addresses": {"type": "list", "elements": "dict", "default": []},
         "summary": {"type": "list", "elements": "str", "default": []},
         "report_dir": {"type": "path"},
     }
@@ -61,7 +63,8 @@ class ActionModule(FleetAction):
         lines = [*arguments["summary"], ""] if arguments["summary"] else []
         lines += matrix.report_lines(found, count_pairs(endpoints)) if found else [_NOTHING]
         unprobed = [Unprobed.from_data(item) for item in arguments["unprobed"]]
-        coverage = measure(Policy.from_data(arguments["policy"]), endpoints, found, unprobed)
+        addresses = [UnprobedAddress.from_data(item) for item in arguments["unprobed_addresses"]]
+        coverage = measure(Policy.from_data(arguments["policy"]), endpoints, found, unprobed, addresses)
         if not coverage.containers:
             lines[-1] += f" {_NO_CONTAINER}"
         lines += ["", *coverage_lines(coverage)]

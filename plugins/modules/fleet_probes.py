@@ -41,7 +41,8 @@ options:
   observed:
     description:
       - The name of the variable under which each host's result of M(fleetnet.docker.network_info) is registered, with
-        C(containers) gathered, C(networks) for their MTU, and C(ports) for published ports and RV(host_ports).
+        C(containers) gathered, C(networks) for their MTU, C(ports) for published ports and RV(host_ports),
+        and C(links) for RV(unprobed_addresses).
     type: str
     required: true
   outside:
@@ -150,6 +151,28 @@ host_ports:
       host_port: 9000
       port: 80
       containers: [shop on h1]
+unprobed_addresses:
+  description:
+    - Addresses of the hosts' underlay interfaces that are not declared, at which containers publish ports. They are not
+      probed. Empty without C(links) in the reports.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The host.
+      type: str
+    address:
+      description: The address.
+      type: str
+    containers:
+      description: The containers that publish ports there.
+      type: list
+      elements: str
+  sample:
+    - host: h2
+      address: fd5a:1::12
+      containers: [shop]
 unprobed:
   description: Running containers that get no probes, by host and network.
   returned: success

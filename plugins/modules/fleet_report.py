@@ -59,6 +59,13 @@ options:
     type: list
     elements: dict
     default: []
+  unprobed_addresses:
+    description:
+      - The addresses at which published ports are not probed that M(fleetnet.docker.fleet_probes) returned. The report
+        names them.
+    type: list
+    elements: dict
+    default: []
   host_ports:
     description:
       - The policy lines with a host's port that M(fleetnet.docker.fleet_probes) returned. The report names them.
@@ -129,6 +136,10 @@ coverage:
     containers:
       description: The numbers of C(running) and C(probed) containers, and the others (C(not_probed)) as in O(unprobed).
       type: dict
+    addresses:
+      description: The addresses at which published ports are not probed, as in O(unprobed_addresses).
+      type: list
+      elements: dict
     lines:
       description:
         - The lines of the policy with C(path), C(line) as text, and C(state), which is V(proven), V(failed) if a probe

@@ -26,6 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.sta
     statements_of_lines,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Unprobed
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed_addresses import UnprobedAddress
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 Data = t.Dict[str, t.Any]
@@ -92,13 +93,15 @@ class LineProof(t.NamedTuple):
 class Coverage:
     """What was verified: containers, lines of the policy, and kinds of denied traffic.
 
-    ``probed`` is the number of containers that take part, ``unprobed`` are the others.
+    ``probed`` is the number of containers that take part, ``unprobed`` are the others. ``addresses`` are those of hosts
+    at which published ports are not probed.
     """
 
     lines: tuple[LineProof, ...] = ()
     denied: tuple[Proof, ...] = ()
     probed: int = 0
     unprobed: tuple[Unprobed, ...] = ()
+    addresses: tuple[UnprobedAddress, ...] = ()
 
     @property
     def containers(self) -> int:
@@ -114,13 +117,18 @@ class Coverage:
                 "probed": self.probed,
                 "not_probed": [each.to_data() for each in self.unprobed],
             },
+            "addresses": [each.to_data() for each in self.addresses],
             "lines": [each.to_data() for each in self.lines],
             "denied": [each.to_data() for each in self.denied],
         }
 
 
 def measure(
-    policy: Policy, endpoints: t.Sequence[Endpoint], verdicts: t.Iterable[Verdict], unprobed: t.Iterable[Unprobed] = ()
+    policy: Policy,
+    endpoints: t.Sequence[Endpoint],
+    verdicts: t.Iterable[Verdict],
+    unprobed: t.Iterable[Unprobed] = (),
+    addresses: t.Iterable[UnprobedAddress] = (),
 ) -> Coverage:
     """Return the coverage of a verification. ``endpoints`` are the ends that take part in it."""
     results = _results(policy, verdicts)
@@ -133,6 +141,7 @@ def measure(
         tuple(_proof(statement, results.get(statement), policy, ends) for statement in statements_of_denied(policy)),
         len({(each.host, each.container) for each in endpoints if each.container}),
         tuple(unprobed),
+        tuple(addresses),
     )
 
 

@@ -40,6 +40,7 @@ def coverage_lines(coverage: Coverage) -> list[str]:
         named = _named(proofs, versions)
         more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
         missing.append(f"denied: {', '.join(named[:_MOST_NAMED])}{more}: {reason}")
+    missing += [text.unprobed_address(each) for each in coverage.addresses]
     if missing:
         lines += ["", "Not proven:", *(f"  {row}" for row in missing)]
     return lines

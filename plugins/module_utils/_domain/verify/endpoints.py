@@ -131,12 +131,16 @@ def _published(container: Data, own: str, addresses: t.Collection[str]) -> tuple
             continue
         for address in addresses:
             of = 6 if ":" in address else 4
-            listens = _ANY.get(port["host_address"]) == of or port["host_address"] == address
             forwarded = bool(port["nat_rules"])
             leads = of == version and _leads_to(container, port, own) if forwarded else True
-            if listens and leads:
+            if leads and listens(port, address):
                 found.append(PublishedPort(port["protocol"], port["port"], address, port["host_port"], forwarded))
     return tuple(found[:_MOST_PORTS])
+
+
+def listens(port: Data, address: str) -> bool:
+    """Whether a port is published at an address of the host."""
+    return port["host_address"] == address or _ANY.get(port["host_address"]) == (6 if ":" in address else 4)
 
 
 def _leads_to(container: Data, port: Data, own: str) -> bool:

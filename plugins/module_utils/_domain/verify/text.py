@@ -23,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.hos
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import Statement, StatementKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, Unprobed
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed_addresses import UnprobedAddress
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 _OWNERS = {Owner.OURS: "rule of this collection", Owner.DOCKER: "Docker's rule", Owner.FOREIGN: "foreign rule"}
@@ -231,6 +232,14 @@ def line_gap(proof: LineProof) -> str:
     if proof.state is not State.NOT_PROVEN:
         return ""
     return "; ".join(dict.fromkeys(gap(part) for part in proof.parts))
+
+
+def unprobed_address(found: UnprobedAddress) -> str:
+    """An address of a host at which published ports are not probed, and what to declare."""
+    return (
+        f"published ports of {_first(found.containers)} at address {found.address} of {found.host}: the address is not "
+        "declared. Add it to docker_fleet_other_addresses of the host."
+    )
 
 
 def host_port(found: HostPort) -> str:
