@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.end
     outside_endpoints,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import find_host_ports
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import find_wrong_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     MOST_PAIRS,
     listeners,
@@ -40,6 +41,7 @@ class ActionModule(FleetAction):
         "observed": {"type": "str", "required": True},
         "containers_per_network": {"type": "int", "default": 3},
         "pairs_at_most": {"type": "int", "default": MOST_PAIRS},
+        "plan": {"type": "str"},
         "outside": {"type": "list", "elements": "str", "default": []},
     }
 
@@ -69,6 +71,13 @@ class ActionModule(FleetAction):
             "first_token": first_token,
             "endpoints": [endpoint.to_data() for endpoint in endpoints],
             "host_ports": [each.to_data() for each in find_host_ports(policy, observed)],
+            "wrong_networks": [each.to_data() for each in find_wrong_networks(_slices(inventory, arguments), observed)],
             "unprobed_addresses": [each.to_data() for each in find_unprobed_addresses(observed, addresses, endpoints)],
             "unprobed": [each.to_data() for each in find_unprobed(policy, observed, endpoints)],
         }
+
+
+def _slices(inventory: Inventory, arguments: Result) -> Result:
+    """The hosts of the plan, which is registered for all of them. Templating it would take time."""
+    plans = inventory.registered(arguments["plan"]).values() if arguments["plan"] else ()
+    return next((plan["hosts"] for plan in plans if "hosts" in plan), {})

@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.cov
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import WrongNetwork
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import count_pairs
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Unprobed
@@ -49,6 +50,7 @@ class ActionModule(FleetAction):
         "host_ports": {"type": "list", "elements": "dict", "default": []},
         "unprobed": {"type": "list", "elements": "dict", "default": []},
         "unprobed_addresses": {"type": "list", "elements": "dict", "default": []},
+        "wrong_networks": {"type": "list", "elements": "dict", "default": []},
         "summary": {"type": "list", "elements": "str", "default": []},
         "report_dir": {"type": "path"},
     }
@@ -70,6 +72,9 @@ class ActionModule(FleetAction):
         lines += ["", *coverage_lines(coverage)]
         if unprobed:
             lines += ["", "Not probed:", *(f"  {text.not_probed(each)}" for each in unprobed)]
+        networks = [WrongNetwork.from_data(item) for item in arguments["wrong_networks"]]
+        if networks:
+            lines += ["", "Networks that are not as declared:", *(f"  {text.wrong_network(each)}" for each in networks)]
         host_ports = [HostPort.from_data(item) for item in arguments["host_ports"]]
         if host_ports:
             lines += ["", "Policy lines to check:", *(f"  {text.host_port(each)}" for each in host_ports)]
@@ -85,7 +90,14 @@ class ActionModule(FleetAction):
             self._write(arguments["report_dir"], lines, found, coverage)
         containers = sum(len(each.containers) for each in unprobed if each.wrong)
         problems = [f"{len(wrong)} of {len(found)} probes are not as declared"] if wrong else []
-        problems += [f"{containers} containers have addresses that are not in the plan"] if containers else []
+        if containers:
+            have = "container has an address that is" if containers == 1 else "containers have addresses that are"
+            problems.append(f"{containers} {have} not in the plan")
+        if networks:
+            have = (
+                "declared network is missing or has" if len(networks) == 1 else "declared networks are missing or have"
+            )
+            problems.append(f"{len(networks)} {have} other subnets")
         if problems:
             # Without the report in the result: Ansible prints all of a failed result.
             raise NotAsDeclared(f"{', and '.join(problems)}. See the report above.")

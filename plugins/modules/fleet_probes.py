@@ -45,6 +45,11 @@ options:
         and C(links) for RV(unprobed_addresses).
     type: str
     required: true
+  plan:
+    description:
+      - The name of the variable under which the result of M(fleetnet.docker.fleet_plan) is registered, for
+        RV(wrong_networks).
+    type: str
   outside:
     description:
       - Hosts of the inventory outside of the fleet that probe its published ports, as the world. The IP version of
@@ -151,6 +156,33 @@ host_ports:
       host_port: 9000
       port: 80
       containers: [shop on h1]
+wrong_networks:
+  description:
+    - Declared networks that a host does not have, or has with other subnets. Empty without O(plan), and without
+      C(networks) in the reports.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The host.
+      type: str
+    network:
+      description: The network.
+      type: str
+    declared:
+      description: Its subnets in the plan.
+      type: list
+      elements: str
+    observed:
+      description: The subnets that the host reports, V(none) without the network.
+      type: list
+      elements: str
+  sample:
+    - host: h2
+      network: web
+      declared: [10.64.17.0/24]
+      observed: [172.18.0.0/16]
 unprobed_addresses:
   description:
     - Addresses of the hosts' underlay interfaces that are not declared, at which containers publish ports. They are not

@@ -12,8 +12,8 @@ version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
   - Compares the results of the fleet's probes with the policy. Allowed probes must pass with an unchanged source
-    address, all others must be denied. Prints the reachability matrix, and fails if a probe is not as declared, or if a
-    container on a declared network has an address that is not in the plan.
+    address, all others must be denied. Prints the reachability matrix, and fails if a probe is not as declared, if a
+    declared network is missing or has other subnets, or if a container on it has an address that is not in the plan.
   - Prints the coverage, which is how many of the running containers, of the lines of the policy and of the kinds of
     denied traffic were probed with a result. What is not proven is listed with its reason.
   - Runs on the controller and contacts no host. Use it with C(run_once).
@@ -63,6 +63,13 @@ options:
     description:
       - The addresses at which published ports are not probed that M(fleetnet.docker.fleet_probes) returned. The report
         names them.
+    type: list
+    elements: dict
+    default: []
+  wrong_networks:
+    description:
+      - The networks that are not as declared that M(fleetnet.docker.fleet_probes) returned. The report names them, and
+        the action fails.
     type: list
     elements: dict
     default: []

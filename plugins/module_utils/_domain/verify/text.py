@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import WrongNetwork
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import Statement, StatementKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, Unprobed
@@ -232,6 +233,15 @@ def line_gap(proof: LineProof) -> str:
     if proof.state is not State.NOT_PROVEN:
         return ""
     return "; ".join(dict.fromkeys(gap(part) for part in proof.parts))
+
+
+def wrong_network(found: WrongNetwork) -> str:
+    """A declared network that is missing or has other subnets, and what to run."""
+    if found.observed is None:
+        problem = "the network is missing"
+    else:
+        problem = f"the network has {', '.join(found.observed) or 'no subnet'} instead of {', '.join(found.declared)}"
+    return f"{found.host}: {found.network}: {problem}. Run fleetnet.docker.site, with --check to see the changes first."
 
 
 def unprobed_address(found: UnprobedAddress) -> str:

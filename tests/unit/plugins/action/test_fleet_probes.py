@@ -35,6 +35,7 @@ TASKS = [
             "policy": "{{ docker_fleet_plan.policy }}",
             "observed": "gathered",
             "outside": "{{ machines | default([]) }}",
+            "plan": "{{ compared | default(omit) }}",
         },
         "register": "chosen",
         "run_once": True,
@@ -62,6 +63,7 @@ TASKS = [
             "arrivals": "arrived",
             "outside_results": "from_outside",
             "unprobed": "{{ chosen.unprobed }}",
+            "wrong_networks": "{{ chosen.wrong_networks }}",
             "report_dir": "{{ report | default(omit) }}",
         },
         "run_once": True,
@@ -239,7 +241,7 @@ def test_every_container_is_accounted_for_and_one_that_is_not_in_the_plan_fails(
     output = run("--limit", "h2", "-e", f"report={tmp_path / 'report'}", fails=True)
     assert "Coverage: 2 of 4 containers, " in output
     assert "h2: host: agent: the container uses the network of the host" in output
-    assert "1 containers have addresses that are not in the plan. See the report above." in output
+    assert "1 container has an address that is not in the plan. See the report above." in output
     coverage = json.loads((tmp_path / "report" / "coverage.json").read_text())
     assert coverage["containers"]["running"] == 4
     direct = {
@@ -247,3 +249,10 @@ def test_every_container_is_accounted_for_and_one_that_is_not_in_the_plan_fails(
     }
     assert direct["web", "db"] == "proven"
     assert "<skipped" in (tmp_path / "report" / "reachability.xml").read_text()
+
+
+def test_a_network_that_is_not_as_declared_fails(run):
+    """The reports are without subnets."""
+    output = run("--limit", "h2", "-e", "compared=docker_fleet_plan", fails=True)
+    assert "h2: web: the network has no subnet instead of 10.64.17.0/24." in output
+    assert "2 declared networks are missing or have other subnets. See the report above." in output
