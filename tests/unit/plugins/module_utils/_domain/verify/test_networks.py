@@ -70,6 +70,8 @@ def test_a_network_is_compared_with_the_plan(report, observed):
 def test_only_networks_of_the_host_are_expected():
     assert [each.network for each in find_wrong_networks(SLICES, {"h2": reported()})] == ["web", "db"]
     assert find_wrong_networks({}, {"h1": reported()}) == []
+    overlay = {"name": "mesh", "driver": "overlay", "ipam_config": []}
+    assert find_wrong_networks({"h1": {"networks": [overlay]}}, {"h1": reported()}) == []
 
 
 def test_sentences():
