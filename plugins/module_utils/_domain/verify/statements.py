@@ -81,7 +81,6 @@ def _between_networks(policy: Policy, family: Family) -> t.Iterator[Statement]:
         for target in family.members:
             if source != target or not policy.spans_hosts(source):
                 yield Statement(StatementKind.DIRECT, source, target, family.version)
-            if source != target:
                 yield Statement(StatementKind.PUBLISHED, source, target, family.version)
 
 
