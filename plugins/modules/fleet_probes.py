@@ -206,7 +206,7 @@ unprobed_addresses:
       address: fd5a:1::12
       containers: [shop]
 unprobed:
-  description: Running containers that get no probes, by host and network.
+  description: Containers that get no probes, by host and network.
   returned: success
   type: list
   elements: dict
@@ -228,7 +228,8 @@ unprobed:
           (macvlan, ipvlan, overlay).
         - V(several_networks) if none of the container's networks is probed, V(no_address) if the engine reports none,
           V(no_network) if it is on no network, V(host_mode) and V(shared) if it uses the network
-          namespace of the host or of another container, V(not_chosen) if O(containers_per_network) excludes it.
+          namespace of the host or of another container, V(stopped) if it does not run, V(not_chosen) if
+          O(containers_per_network) excludes it.
         - V(not_planned) if the network is declared and the container's address is not in the plan, because of which
           M(fleetnet.docker.fleet_report) fails.
       type: str

@@ -106,7 +106,7 @@ class Coverage:
     @property
     def containers(self) -> int:
         """The number of running containers."""
-        return self.probed + sum(len(each.containers) for each in self.unprobed)
+        return self.probed + sum(len(each.containers) for each in self.unprobed if each.running)
 
     def to_data(self) -> Data:
         """The document ``coverage.json``."""

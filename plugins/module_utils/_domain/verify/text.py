@@ -59,6 +59,7 @@ _NOT_PROBED = {
         "NOT AS DECLARED: the address is not in the plan. To see how the network differs, run fleetnet.docker.site "
         "with --check"
     ),
+    Reason.STOPPED: "the container does not run",
     Reason.NOT_CHOSEN: "docker_network_verify_containers_per_network is smaller than the number of containers",
 }
 

@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running containers that get no probes, and why. Pure."""
+"""Containers that get no probes, and why. Pure."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Reason(str, enum.Enum):
     SHARED = "shared"  # in the namespace of another container
     NO_ADDRESS = "no_address"
     NOT_PLANNED = "not_planned"  # the network is declared, and the address is not in the plan
+    STOPPED = "stopped"
     NOT_CHOSEN = "not_chosen"  # more containers than are probed per network and host
 
 
@@ -41,6 +42,11 @@ class Unprobed(t.NamedTuple):
     network: str
     containers: tuple[str, ...]
     reason: Reason
+
+    @property
+    def running(self) -> bool:
+        """Whether the containers run."""
+        return self.reason is not Reason.STOPPED
 
     @property
     def wrong(self) -> bool:
@@ -60,7 +66,10 @@ class Unprobed(t.NamedTuple):
 def find_unprobed(
     policy: Policy, reports: t.Mapping[str, t.Mapping[str, t.Sequence[Data]]], endpoints: t.Iterable[Endpoint]
 ) -> list[Unprobed]:
-    """Return the running containers that are not among ``endpoints``. ``reports`` are as for ``find_endpoints``."""
+    """Return the containers that are not among ``endpoints``, those that do not run included if they are reported.
+
+    ``reports`` are as for ``find_endpoints``, with ``stopped``.
+    """
     probed = {(each.host, each.container) for each in endpoints}
     found: dict[tuple[str, str, Reason], list[str]] = {}
     for host, report in reports.items():
@@ -70,6 +79,9 @@ def find_unprobed(
                 where = ", ".join(sorted(endpoint["network"] for endpoint in container["networks"]))
                 key = host, where or str(container.get("mode") or "none"), _reason(policy, container, networks)
                 found.setdefault(key, []).append(str(container["name"]))
+        for container in report.get("stopped", ()):
+            key = host, ", ".join(sorted(container["networks"])) or "none", Reason.STOPPED
+            found.setdefault(key, []).append(str(container["name"]))
     return sorted(
         Unprobed(host, network, tuple(sorted(names)), reason) for (host, network, reason), names in found.items()
     )

@@ -10,6 +10,7 @@ import json
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import (
     Reason,
@@ -95,6 +96,13 @@ def test_each_container_that_is_not_probed_has_a_reason(containers, expected):
     assert [Unprobed.from_data(json.loads(json.dumps(each.to_data()))) for each in found] == found
     assert len(containers) == len({each.container for each in endpoints}) + sum(len(each.containers) for each in found)
     assert [each.wrong for each in found] == [each.reason is R.NOT_PLANNED for each in found]
+
+
+def test_containers_that_do_not_run_are_listed_and_not_counted():
+    stopped = [{"name": "old", "networks": ["web"]}, {"name": "new", "networks": []}]
+    found = find_unprobed(POLICY, {"h1": {"containers": [], "stopped": stopped}}, [])
+    assert found == [("h1", "none", ("new",), R.STOPPED), ("h1", "web", ("old",), R.STOPPED)]
+    assert measure(POLICY, [], [], found).containers == 0
 
 
 @pytest.mark.parametrize("reason", Reason)
