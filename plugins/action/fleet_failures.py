@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import SPARE_TOKENS, Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.tokens import SPARE_TOKENS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import to_explain
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result

@@ -8,18 +8,26 @@ from __future__ import annotations
 import secrets
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import (
+    find_endpoints,
+    outside_endpoints,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import find_host_ports
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import find_wrong_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     MOST_PAIRS,
-    SPARE_TOKENS,
-    find_endpoints,
     listeners,
     make_name_probes,
     make_probes,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.tokens import SPARE_TOKENS, most_tokens
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import find_unprobed
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed_addresses import (
+    find_unprobed_addresses,
+)
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
@@ -33,6 +41,8 @@ class ActionModule(FleetAction):
         "observed": {"type": "str", "required": True},
         "containers_per_network": {"type": "int", "default": 3},
         "pairs_at_most": {"type": "int", "default": MOST_PAIRS},
+        "plan": {"type": "str"},
+        "outside": {"type": "list", "elements": "str", "default": []},
     }
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
@@ -40,22 +50,34 @@ class ActionModule(FleetAction):
         reports = inventory.reports(arguments["observed"])
         # Hosts of another batch send no probes and do not observe arrivals, although they have reports.
         observed = {host: report for host, report in reports.items() if host in inventory.batch}
-        endpoints = find_endpoints(policy, observed, arguments["containers_per_network"])
+        addresses = {host: parse_host(host, *inventory.host_variables(host)).addresses for host in observed}
+        endpoints = find_endpoints(policy, observed, arguments["containers_per_network"], addresses)
+        machines = inventory.outside(arguments["outside"], "outside")
+        endpoints += outside_endpoints(machines)
         # Ports and identifiers differ between runs: rules for new connections do not apply to one that the kernel
         # still tracks from an earlier run.
-        first_token = secrets.randbelow(max(1, TOKENS - SPARE_TOKENS - len(endpoints)))
+        first_token = secrets.randbelow(max(1, TOKENS - SPARE_TOKENS - most_tokens(endpoints)))
         probes = make_probes(policy, endpoints, arguments["pairs_at_most"], first_token)
         probes += make_name_probes(endpoints, first_token)
-        by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
+        by_host: dict[str, list[Result]] = {host: [] for host in (*inventory.hosts, *machines)}
         for probe in probes:
             by_host[probe.source.host].append(probe.to_data())
         return {
             "changed": False,
+            "outside": {name: by_host.pop(name) for name in machines},
             "hosts": by_host,
             "probes": len(probes),
             "listen": {**dict.fromkeys(inventory.hosts, ()), **listeners(policy, endpoints)},
             "first_token": first_token,
-            "endpoints": [endpoint._asdict() for endpoint in endpoints],
+            "endpoints": [endpoint.to_data() for endpoint in endpoints],
             "host_ports": [each.to_data() for each in find_host_ports(policy, observed)],
-            "unprobed": [each.to_data() for each in find_unprobed(policy, observed)],
+            "wrong_networks": [each.to_data() for each in find_wrong_networks(_slices(inventory, arguments), observed)],
+            "unprobed_addresses": [each.to_data() for each in find_unprobed_addresses(observed, addresses, endpoints)],
+            "unprobed": [each.to_data() for each in find_unprobed(policy, observed, endpoints)],
         }
+
+
+def _slices(inventory: Inventory, arguments: Result) -> Result:
+    """The hosts of the plan, which is registered for all of them. Templating it would take time."""
+    plans = inventory.registered(arguments["plan"]).values() if arguments["plan"] else ()
+    return next((plan["hosts"] for plan in plans if "hosts" in plan), {})

@@ -40,6 +40,7 @@ class ActionModule(FleetAction):
         "peers": {"type": "list", "elements": "dict", "required": True},
         "observed": {"type": "list", "elements": "str", "required": True},
         "reachability_file": {"type": "path"},
+        "coverage_file": {"type": "path"},
         "dest": {"type": "path", "required": True},
         "formats": {"type": "list", "elements": "str", "choices": list(_FILES)},
     }
@@ -55,7 +56,10 @@ class ActionModule(FleetAction):
                 else:
                     parts.update({host: found["parts"]} if "parts" in found else {})
         verdicts, verified_at = _read_verdicts(arguments["reachability_file"])
-        topology = build(arguments["hosts"], arguments["peers"], reports, verdicts, verified_at, failures, parts)
+        coverage = _read_coverage(arguments["coverage_file"])
+        topology = build(
+            arguments["hosts"], arguments["peers"], reports, verdicts, verified_at, failures, parts, coverage
+        )
         warnings = []
         formats = arguments["formats"] or list(_FILES)
         library: list[str] = []
@@ -94,6 +98,21 @@ def _read_verdicts(path: str | None) -> tuple[list[Result] | None, str | None]:
             "reachability_file", path, f"is not a report of fleet_report: {error}. Run playbooks/verify.yml again."
         ) from None
     return verdicts, written.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _read_coverage(path: str | None) -> list[str]:
+    """Return the coverage of the last verification as lines of text; none without a file."""
+    if not path:
+        return []
+    try:
+        with open(path, encoding="utf-8") as file:
+            return verified.parse_coverage(json.load(file))
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise InvalidValue(
+            "coverage_file", path, f"is not a report of fleet_report: {error}. Run playbooks/verify.yml again."
+        ) from None
 
 
 def render(name: str, topology: Topology, library: list[str]) -> str:

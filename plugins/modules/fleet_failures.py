@@ -40,6 +40,11 @@ options:
       - The name of the variable under which each host's result of M(fleetnet.docker.probe_observer) is registered.
     type: str
     required: true
+  outside_results:
+    description:
+      - The name of the variable under which the results of M(fleetnet.docker.reachability_info) on machines outside of
+        the fleet are registered, by a task with C(run_once) that loops over their names.
+    type: str
   first_token:
     description: The value that M(fleetnet.docker.fleet_probes) returned.
     type: int

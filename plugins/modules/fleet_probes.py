@@ -16,6 +16,16 @@ description:
     the policy opens at the target, and on a port that no line opens, so that denied traffic is probed too.
   - For each two hosts and networks between which a ping is allowed, one more ping is as large as the smaller MTU of the
     two networks, and must not be fragmented. It proves that the path carries packets of this size.
+  - Published ports are probed from each other host, at the declared addresses of their host. A container of each other
+    network there probes them, and the host itself if a policy line limits what the world may reach. If no NAT rule
+    forwards a port, docker-proxy does, and only denied traffic is probed. If there are more published ports and hosts
+    than O(pairs_at_most), each port is probed from one host, in rotation.
+  - A container of each network and host probes hosts, and hosts probe it, as far as lines of the policy limit this
+    traffic. The remote API of the engines, and the addresses of containers from outside, are always closed to it.
+  - Containers on bridge networks that are not declared, docker0 among them, probe containers of declared networks, and
+    these probe them on their own host. If the network is in the supernet, those of other hosts do so, too.
+  - A container on several networks is probed on each of them. It sends only the probes about the address that its
+    kernel chooses for the target.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
@@ -31,9 +41,23 @@ options:
   observed:
     description:
       - The name of the variable under which each host's result of M(fleetnet.docker.network_info) is registered, with
-        C(containers) gathered, C(networks) for their MTU, and C(ports) for RV(host_ports).
+        C(containers) gathered, C(networks) for their MTU, C(ports) for published ports and RV(host_ports),
+        and C(links) for RV(unprobed_addresses).
     type: str
     required: true
+  plan:
+    description:
+      - The name of the variable under which the result of M(fleetnet.docker.fleet_plan) is registered, for
+        RV(wrong_networks).
+    type: str
+  outside:
+    description:
+      - Hosts of the inventory outside of the fleet that probe its published ports, as the world. The IP version of
+        their C(ansible_host) is probed, IPv4 if it is a name. Ports that lines open to addresses, and not to the world,
+        are not probed.
+    type: list
+    elements: str
+    default: []
   containers_per_network:
     description: The maximum number of containers per network and host, in the order of their names.
     type: int
@@ -74,6 +98,10 @@ hosts:
   description: The probes of each host, for M(fleetnet.docker.reachability_info).
   returned: success
   type: dict
+outside:
+  description: The probes of the hosts in O(outside), for M(fleetnet.docker.reachability_info).
+  returned: success
+  type: dict
 probes:
   description: The number of probes of all hosts.
   returned: success
@@ -89,7 +117,10 @@ first_token:
   returned: success
   type: int
 endpoints:
-  description: The addresses of the containers that take part.
+  description:
+    - The addresses of the containers that take part, with the addresses and C(ports) at which their hosts publish them,
+      and of the hosts themselves (C(kind) is V(host), and V(gateway) for their addresses on networks).
+      Those of containers on undeclared networks have the kind V(undeclared).
   returned: success
   type: list
   elements: dict
@@ -125,8 +156,10 @@ host_ports:
       host_port: 9000
       port: 80
       containers: [shop on h1]
-unprobed:
-  description: Running containers on networks of this collection that get no probes, by host and network.
+wrong_networks:
+  description:
+    - Declared networks that a host does not have, or has with other subnets. Empty without O(plan), and without
+      C(networks) in the reports.
   returned: success
   type: list
   elements: dict
@@ -135,7 +168,54 @@ unprobed:
       description: The host.
       type: str
     network:
-      description: The network, or the networks of a container on several.
+      description: The network.
+      type: str
+    declared:
+      description: Its subnets in the plan.
+      type: list
+      elements: str
+    observed:
+      description: The subnets that the host reports, V(none) without the network.
+      type: list
+      elements: str
+  sample:
+    - host: h2
+      network: web
+      declared: [10.64.17.0/24]
+      observed: [172.18.0.0/16]
+unprobed_addresses:
+  description:
+    - Addresses of the hosts' underlay interfaces that are not declared, at which containers publish ports. They are not
+      probed. Empty without C(links) in the reports.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The host.
+      type: str
+    address:
+      description: The address.
+      type: str
+    containers:
+      description: The containers that publish ports there.
+      type: list
+      elements: str
+  sample:
+    - host: h2
+      address: fd5a:1::12
+      containers: [shop]
+unprobed:
+  description: Containers that get no probes, by host and network.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The host.
+      type: str
+    network:
+      description: The network, or the networks of a container on several. Without any, the container's network mode.
       type: str
     containers:
       description: The names of the containers.
@@ -143,9 +223,15 @@ unprobed:
       elements: str
     reason:
       description:
-        - V(host_network) if the network belongs to this host alone, V(internal) if the engine isolates it,
-          V(not_routed) if hosts do not forward its packets (macvlan, ipvlan, overlay), V(several_networks) if the
-          container's routes decide which of its addresses it uses.
+        - V(undeclared) if the network is not declared and is internal or not a bridge, V(host_network) if it belongs to
+          this host alone, V(internal) if the engine isolates it, V(not_routed) if hosts do not forward its packets
+          (macvlan, ipvlan, overlay).
+        - V(several_networks) if none of the container's networks is probed, V(no_address) if the engine reports none,
+          V(no_network) if it is on no network, V(host_mode) and V(shared) if it uses the network
+          namespace of the host or of another container, V(stopped) if it does not run, V(not_chosen) if
+          O(containers_per_network) excludes it.
+        - V(not_planned) if the network is declared and the container's address is not in the plan, because of which
+          M(fleetnet.docker.fleet_report) fails.
       type: str
   sample:
     - host: h2

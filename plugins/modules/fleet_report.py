@@ -12,7 +12,10 @@ version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
   - Compares the results of the fleet's probes with the policy. Allowed probes must pass with an unchanged source
-    address, all others must be denied. Prints the reachability matrix, and fails if a probe is not as declared.
+    address, all others must be denied. Prints the reachability matrix, and fails if a probe is not as declared, if a
+    declared network is missing or has other subnets, or if a container on it has an address that is not in the plan.
+  - Prints the coverage, which is how many of the running containers, of the lines of the policy and of the kinds of
+    denied traffic were probed with a result. What is not proven is listed with its reason.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
@@ -50,7 +53,23 @@ options:
         there are failures to explain.
     type: str
   unprobed:
-    description: The containers without probes that M(fleetnet.docker.fleet_probes) returned. The report names them.
+    description:
+      - The containers without probes that M(fleetnet.docker.fleet_probes) returned. The report names them with the
+        reason.
+    type: list
+    elements: dict
+    default: []
+  unprobed_addresses:
+    description:
+      - The addresses at which published ports are not probed that M(fleetnet.docker.fleet_probes) returned. The report
+        names them.
+    type: list
+    elements: dict
+    default: []
+  wrong_networks:
+    description:
+      - The networks that are not as declared that M(fleetnet.docker.fleet_probes) returned. The report names them, and
+        the action fails.
     type: list
     elements: dict
     default: []
@@ -60,6 +79,11 @@ options:
     type: list
     elements: dict
     default: []
+  outside_results:
+    description:
+      - The name of the variable under which the results of M(fleetnet.docker.reachability_info) on machines outside of
+        the fleet are registered, by a task with C(run_once) that loops over their names.
+    type: str
   first_token:
     description: The value that M(fleetnet.docker.fleet_probes) returned.
     type: int
@@ -75,10 +99,12 @@ options:
     default: []
   report_dir:
     description:
-      - A folder on the controller for C(report.txt), C(reachability.json) and C(reachability.xml), which is JUnit XML
-        for CI servers. Without it no file is written.
+      - A folder on the controller for C(report.txt), C(reachability.json), C(coverage.json) and C(reachability.xml),
+        which is JUnit XML for CI servers. Without it no file is written.
       - An entry of C(reachability.json) has the probe's C(kind) of verdict, for example V(as_declared), V(blocked),
         V(leak) or V(source_rewritten), and its C(causes) as values, and C(problem) and C(explanation) as text.
+      - C(coverage.json) is RV(coverage), with its C(text) as in the report. In C(reachability.xml), lines of the policy
+        and kinds of denied traffic that are not proven are skipped tests.
     type: path
 seealso:
   - module: fleetnet.docker.fleet_probes
@@ -106,4 +132,42 @@ report:
   returned: success
   type: list
   elements: str
+coverage:
+  description: What was verified, and what was not.
+  returned: success
+  type: dict
+  contains:
+    format:
+      description: The version of this structure.
+      type: int
+    containers:
+      description: The numbers of C(running) and C(probed) containers, and the others (C(not_probed)) as in O(unprobed).
+      type: dict
+    addresses:
+      description: The addresses at which published ports are not probed, as in O(unprobed_addresses).
+      type: list
+      elements: dict
+    lines:
+      description:
+        - The lines of the policy with C(path), C(line) as text, and C(state), which is V(proven), V(failed) if a probe
+          is not as declared, or V(not_proven).
+        - C(parts) are the pairs of ends of a line in each IP version, each with its own state. A line is proven if
+          one part is.
+      type: list
+      elements: dict
+    denied:
+      description:
+        - The kinds of traffic that the policy denies, in each IP version. Each has C(kind), C(source), C(target),
+          C(version), C(state), the number of C(probes), C(reason) if it is not proven, and C(network) if the reason is
+          about a network.
+        - C(kind) is V(direct) for flows to an address, V(published) to a port that another host publishes,
+          V(undeclared) from or to undeclared networks (C(source) or C(target) is V(none)), V(remote_api) and
+          V(metadata).
+        - C(reason) is V(no_container) if no container is on the network, V(no_undeclared) if none is on an undeclared
+          network, V(no_published_port) if no container on the network has a published port that fits, V(no_pair) if the
+          ends are not on different hosts or containers, V(not_chosen) if the sample does not include them,
+          V(no_result) if no probe returned a result that counts, V(datagrams) because hosts need not answer UDP,
+          V(not_observable) if the fleet has no end there that it can observe.
+      type: list
+      elements: dict
 """

@@ -52,6 +52,11 @@ options:
       - The C(reachability.json) that M(fleetnet.docker.fleet_report) wrote. If the file does not exist, the drawing is
         marked as not verified.
     type: path
+  coverage_file:
+    description:
+      - The C(coverage.json) that M(fleetnet.docker.fleet_report) wrote. If it exists, the drawing states what was
+        verified, and what is not proven.
+    type: path
   dest:
     description:
       - A folder on the controller for C(topology.html), C(topology.mmd), C(topology.dot) and C(topology.json). It is

@@ -22,8 +22,8 @@ options:
   gather:
     description:
       - The parts to return. Fewer parts take less time.
-      - V(engine), V(networks), V(containers), V(container_details), V(interfaces) and V(ports) query the engine. The
-        other parts also work on a host without Docker.
+      - V(engine), V(networks), V(containers), V(container_details), V(interfaces), V(ports) and V(stopped) query the
+        engine. The other parts also work on a host without Docker.
       - V(container_details) includes V(containers), and inspects each running container for its process ID and its
         aliases.
       - V(interfaces) includes V(container_details), and enters the network namespace of each container. This requires
@@ -39,6 +39,7 @@ options:
       - container_details
       - interfaces
       - ports
+      - stopped
       - links
       - routes
       - forwarding
@@ -52,6 +53,7 @@ options:
       - container_details
       - interfaces
       - ports
+      - stopped
       - links
       - routes
       - forwarding
@@ -493,6 +495,21 @@ network_info:
           returned: success
           type: list
           elements: dict
+    stopped:
+      description: The containers that do not run, sorted by name.
+      returned: if O(gather) contains V(stopped)
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: The container's name.
+          returned: success
+          type: str
+        networks:
+          description: The networks that the container joins when it starts.
+          returned: success
+          type: list
+          elements: str
     resolver:
       description: Addresses of the host's name servers, including those behind the stub of systemd-resolved.
       returned: if O(gather) contains V(resolver)

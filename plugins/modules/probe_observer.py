@@ -15,6 +15,7 @@ description:
     containers, and from which address, whether their destination port is open or closed.
   - The observer is a process on the host that listens on packet sockets with a filter that accepts only probes. It
     requires nothing in a container, sends nothing, and opens no ports except those in O(listen).
+  - A TCP probe with data is also recognized by its data, which a program that forwards connections sends on.
   - This distinguishes a probe that arrived but whose answer was dropped, or whose source address was translated, from
     one that never arrived.
 extends_documentation_fragment:
@@ -147,7 +148,8 @@ arrivals:
     token:
       description:
         - The probe's number.
-        - For TCP it is derived from the source port, and V(none) if NAT changed that to a port that no probe has.
+        - For TCP it is derived from the source port, and V(none) if NAT changed that to a port that no probe has. Data
+          contains it.
       returned: success
       type: int
 complete:

@@ -11,7 +11,7 @@ short_description: Probe which addresses and ports containers reach
 version_added: 0.1.0
 author: The fleetnet maintainers (@fleetnet)
 description:
-  - Sends probes from containers' network namespaces and returns the result of each.
+  - Sends probes from containers' network namespaces, or from the host itself, and returns the result of each.
   - Requires nothing in a container's image, does not enter its file system, and does not start a process in it.
   - A task sends all its probes at the same time, so that probes without an answer are waited for only once. If they are
     to more neighbors than the kernel's neighbor table holds (C(net.ipv4.neigh.default.gc_thresh3), which all
@@ -36,18 +36,27 @@ options:
     suboptions:
       source:
         description:
-          - Name or ID of the source container. It must run on this host.
+          - Name or ID of the source container. It must run on this host. Without it, the probe is sent from the host
+            itself.
         type: str
-        required: true
+      source_address:
+        description:
+          - The source address, which must be one of the source's own. By default, the source's kernel chooses it.
+        type: str
       destination:
         description:
           - The destination address, IPv4 or IPv6.
         type: str
         required: true
+      required_source:
+        description:
+          - The address of a source with several addresses that this probe is about. If the source's kernel chooses
+            another one for the destination, the probe is not sent, and the outcome is V(other_source).
+        type: str
       protocol:
         description:
           - V(icmp) sends an echo request.
-          - V(tcp) opens a connection and resets it immediately.
+          - V(tcp) opens a connection and resets it immediately. With O(probes[].data) it sends data first.
           - V(udp) sends one datagram. Most servers ignore unknown datagrams, and the kernel limits the rate of answers
             from closed ports, so a missing answer proves nothing. Use M(fleetnet.docker.probe_observer) for arrivals.
           - V(dns) queries the name server at the destination over UDP for the IPv4 addresses of O(probes[].name).
@@ -71,6 +80,12 @@ options:
           - Docker's embedded name server at C(127.0.0.11) forwards unknown names to the host's name servers. A query
             for a name that no container has therefore sends a packet out of the host.
         type: str
+      data:
+        description:
+          - Whether a V(tcp) probe that is connected sends 10 bytes of data, by which M(fleetnet.docker.probe_observer)
+            identifies it behind a program that forwards connections, such as docker-proxy. A server receives them.
+        type: bool
+        default: false
       attempts:
         description:
           - How often to send this probe, at the same interval as the others. O(attempts) by default.
@@ -132,7 +147,7 @@ results:
   elements: dict
   contains:
     source:
-      description: The container, as given.
+      description: The container, as given. V(none) for the host itself.
       returned: success
       type: str
     destination:
@@ -167,6 +182,7 @@ results:
         - V(timeout) if no answer arrived.
         - V(unreachable) if the source's own kernel or a router reported that the destination is unreachable.
         - V(error) if the probe could not be sent, for example because the container is not running.
+        - V(other_source) if it was not sent because of O(probes[].required_source).
       returned: success
       type: str
     detail:
@@ -236,13 +252,16 @@ def probe(module: AnsibleModule) -> dict[str, t.Any]:
 
 def main() -> None:
     suboptions = {
-        "source": {"type": "str", "required": True},
+        "source": {"type": "str"},
+        "source_address": {"type": "str"},
+        "required_source": {"type": "str"},
         "destination": {"type": "str", "required": True},
         "protocol": {"type": "str", "choices": ["icmp", "tcp", "udp", "dns"], "default": "icmp"},
         "port": {"type": "int"},
         "token": {"type": "int", "required": True, "no_log": False},
         "size": {"type": "int"},
         "attempts": {"type": "int"},
+        "data": {"type": "bool", "default": False},
         "name": {"type": "str"},
     }
     options = {

@@ -79,6 +79,20 @@ class Inventory:
         address = self._values(host, ["ansible_host"]).get("ansible_host", host)
         return self._read(host, HOST_KEYS), address
 
+    def outside(self, names: t.Iterable[str], variable: str) -> dict[str, t.Any]:
+        """The addresses (``ansible_host``) of hosts of the inventory that are not in the fleet, by name.
+
+        Raises InvalidValue, with the name of the variable, for others.
+        """
+        found = {}
+        for name in dict.fromkeys(names):
+            if name in self.hosts:
+                raise InvalidValue(variable, name, "is a host of the fleet, which probes the others. Remove it")
+            if name not in self.groups["all"]:
+                raise InvalidValue(variable, name, "is not a host of the inventory. Add it, outside of the group")
+            found[name] = self._values(name, ["ansible_host"]).get("ansible_host", name)
+        return found
+
     def registered(self, name: str, with_failures: bool = False) -> dict[str, t.Any]:
         """The registered results of a task, by host. Results of failed tasks only on request."""
         found = {}

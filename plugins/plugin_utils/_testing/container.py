@@ -9,7 +9,7 @@ import ipaddress
 import itertools
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import NAME_SERVER
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import NAME_SERVER
 
 Json = t.Dict[str, t.Any]
 

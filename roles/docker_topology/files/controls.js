@@ -222,6 +222,10 @@ function fill() {
   const wrong = [false, items.some((item) => item.kind !== "probe" && !QUIET.has(item.state)),
                  items.some((item) => item.kind === "probe")];
   topology.summary.forEach((line, number) => control("summary").append(element("li", line, wrong[number] ? "wrong" : "")));
+  control("coverage").hidden = topology.coverage.length === 0;
+  for (const line of topology.coverage.filter((text) => text.trim())) {
+    control("coverage-lines").append(element("li", line.trim()));
+  }
   const names = (kind) => [...new Set(topology.nodes.filter((node) => node.kind === kind).map((node) => node.name))];
   for (const kind of ["host", "network"]) {
     for (const name of names(kind)) control(`filter-${kind}`).append(new Option(name, name));

@@ -62,4 +62,5 @@ RUN_KEYS = (
     "report_dir",
     "state",
     "verify",
+    "verify_from",
 )

@@ -168,22 +168,50 @@ class Policy:
             return next((f"{line.path}: {line}" for line in allowing if source in line.sources), None)
         if direction and (source if inside[0] else target) not in self.limited.get(direction, ()):
             return _DOCKER_DEFAULTS[direction]
+        return next((f"{line.path}: {line}" for line in self.matching(source, target, protocol, port)), None)
+
+    def matching(self, source: str, target: str, protocol: str, port: int | None = None) -> t.Iterator[PolicyLine]:
+        """Yield the lines that allow a flow. Ends and port are as for :meth:`allowing`."""
         for line in self.lines:
             if (
                 line.covers(protocol, port)
-                and _names(line.sources, source)
-                and _names(line.targets, target, world=not self._is_host(target))
+                and self.names(line.sources, source)
+                and self.names(line.targets, target, as_target=True)
             ):
-                return f"{line.path}: {line}"
-        return None
+                yield line
 
-    def _is_host(self, end: str) -> bool:
-        """Whether an end is an address of a host of the fleet."""
+    def names(self, ends: t.Collection[str], end: str, as_target: bool = False) -> bool:
+        """Whether a line's ends include this one: by name, as ``world``, or by a block that contains an address.
+
+        As a target, the world does not include the hosts of the fleet.
+        """
+        if end in ends:
+            return True
         try:
             version, number = parse_address(end)
         except ValueError:
             return False
+        if WORLD in ends and not (as_target and self._is_host(version, number)):
+            return True
+        blocks = (Prefix.parse(block) for block in ends if is_block(block))
+        return any(block.version == version and block.has(number) for block in blocks)
+
+    def _is_host(self, version: int, number: int) -> bool:
+        """Whether an address is that of a host of the fleet."""
         return any(family.version == version and number in family.hosts for family in self.families)
+
+    def source_to_hosts(self, address: str) -> str:
+        """The source that other hosts see of packets of a container to them: the first address of its network."""
+        version, number = parse_address(address)
+        for family in self.families:
+            if family.version == version:
+                if family.supernet.has(number):
+                    return format_address(version, number & family.granule_mask)
+                for member in family.members.values():
+                    for subnet in member.subnets:
+                        if subnet.has(number):
+                            return format_address(version, subnet.address)
+        return address
 
     def is_network(self, end: str) -> bool:
         """Whether an end is a network of the policy, including docker0."""
@@ -259,15 +287,3 @@ def _direction(source: str, target: str, source_inside: bool, target_inside: boo
     if target_inside:
         return FROM_HOST if source == HOST else INGRESS
     return TO_HOST if target == HOST else EGRESS
-
-
-def _names(ends: t.Collection[str], end: str, world: bool = True) -> bool:
-    """Whether a line's ends include this one: by name, as ``world``, or by a block that contains an address."""
-    if end in ends:
-        return True
-    try:
-        version, number = parse_address(end)
-    except ValueError:
-        return False
-    blocks = (Prefix.parse(block) for block in ends if is_block(block))
-    return (world and WORLD in ends) or any(block.version == version and block.has(number) for block in blocks)

@@ -87,6 +87,13 @@ class ContainerReport(t.TypedDict, total=False):
     ports: list[t.Any]
 
 
+class StoppedReport(t.TypedDict):
+    """A container that does not run, with the networks that it joins when it starts."""
+
+    name: str
+    networks: list[str]
+
+
 @reads("/version of the Docker engine")
 def parse_engine(version: Json, info: Json, iptables: bool | None) -> EngineInfo:
     """Parse ``/version`` and ``/info``. ``iptables``: whether the daemon manages the firewall, None if unknown.
@@ -207,6 +214,19 @@ def parse_containers(
     details = details or {}
     names = {container["Id"]: _container_name(container) for container in containers}
     found = [_container(container, names, details.get(container["Id"])) for container in containers]
+    return sorted(found, key=lambda container: container["name"])
+
+
+@reads("/containers/json of the Docker engine")
+def parse_stopped(containers: t.Sequence[Json]) -> list[StoppedReport]:
+    """Parse ``/containers/json`` of stopped containers, sorted by name."""
+    found: list[StoppedReport] = [
+        {
+            "name": _container_name(container),
+            "networks": sorted((container.get("NetworkSettings") or {}).get("Networks") or {}),
+        }
+        for container in containers
+    ]
     return sorted(found, key=lambda container: container["name"])
 
 

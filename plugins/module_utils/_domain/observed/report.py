@@ -21,6 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
     ControlPath,
     EngineInfo,
     NetworkReport,
+    StoppedReport,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import (
     LinkReport,
@@ -33,6 +34,7 @@ _PARTS: t.Mapping[str, t.Any] = {
     "engine": EngineInfo,
     "networks": t.List[NetworkReport],
     "containers": t.List[ContainerReport],
+    "stopped": t.List[StoppedReport],
     "links": t.List[LinkReport],
     "routes": t.List[RouteReport],
     "resolver": t.List[str],

@@ -28,6 +28,8 @@ LOAD_BYTE_X = 0x50  # A = packet[X + k]
 LOAD_WORD_X = 0x40
 LOAD_X_HEADER = 0xB1  # X = 4 * (packet[k] & 0xf)
 LOAD_X_VALUE = 0x01  # X = k
+MOVE_TO_X = 0x07  # X = A
+ADD_X = 0x0C  # A += X
 AND = 0x54
 SHIFT_RIGHT = 0x74
 JUMP_EQUAL = 0x15
@@ -74,9 +76,19 @@ _SOURCE: tuple[_Line, ...] = (
     "tcp",
     (LOAD_BYTE_X, 13),
     (AND, 0x12),
-    (JUMP_EQUAL, 0x02, "", "drop"),  # SYN without ACK
+    (JUMP_EQUAL, 0x02, "", "data"),  # SYN without ACK
     (LOAD_WORD_X, 20),
     (JUMP_EQUAL, struct.unpack("!I", mss_option())[0], "accept", "drop"),
+    "data",  # after the TCP header
+    (LOAD_BYTE_X, 12),
+    (AND, 0xF0),
+    (SHIFT_RIGHT, 2),
+    (ADD_X, 0),
+    (MOVE_TO_X, 0),
+    (LOAD_WORD_X, 0),
+    (JUMP_EQUAL, struct.unpack("!I", MAGIC[:4])[0], "", "drop"),
+    (LOAD_WORD_X, 4),
+    (JUMP_EQUAL, struct.unpack("!I", MAGIC[4:])[0], "accept", "drop"),
     "payload",  # after the eight bytes of the UDP or ICMP header
     (LOAD_WORD_X, 8),
     (JUMP_EQUAL, struct.unpack("!I", MAGIC[:4])[0], "", "drop"),

@@ -9,7 +9,8 @@ A probe has a token, by which both ends identify it:
 - ICMP: an echo request, identifier ``PORT_BASE + token``, with the payload below;
 - UDP: one datagram from source port ``PORT_BASE + token``, with the payload below;
 - TCP: a SYN from source port ``PORT_BASE + token``, marked by a maximum segment size of ``PROBE_MSS``, which no real
-  stack announces and which routers can only lower.
+  stack announces and which routers can only lower. A probe with data also sends the payload below once it is connected:
+  a program that forwards the connection, such as docker-proxy, forwards the payload, but opens a connection of its own.
 
 The payload is ``MAGIC``, the token as 16 bits, and zeros up to the requested size.
 """
@@ -107,7 +108,7 @@ class IcmpError:
 class Arrival:
     """A probe that reached its destination. ``port`` and ``source_port`` are None for ICMP.
 
-    ``token`` is None for TCP from a source port outside the probes' range, for example after NAT.
+    ``token`` is None for a SYN from a source port outside the probes' range, for example after NAT.
     """
 
     protocol: str
@@ -227,12 +228,21 @@ def parse_arrival(packet: bytes) -> Arrival | None:
 
 
 def _tcp_arrival(header: _Header, segment: bytes) -> Arrival | None:
-    # SYN without ACK, whose first option is the maximum segment size of probes. Linux puts that option first.
-    if len(segment) < 24 or segment[13] & 0x12 != 0x02 or segment[20:24] != mss_option():
+    if len(segment) < 24:
         return None
     source_port, port = struct.unpack_from("!HH", segment)
+    ends = header.source, header.destination, port, source_port
+    if segment[13] & 0x12 != 0x02:
+        # Not a SYN, or one with an ACK. The data begins after the TCP header, which has a length of its own.
+        data = segment[(segment[12] & 0xF0) >> 2 :]
+        if len(data) < PAYLOAD_MIN or data[: len(MAGIC)] != MAGIC:
+            return None
+        return Arrival("tcp", *ends, struct.unpack_from("!H", data, len(MAGIC))[0])
+    # A SYN whose first option is the maximum segment size of probes. Linux puts that option first.
+    if segment[20:24] != mss_option():
+        return None
     token = source_port - PORT_BASE
-    return Arrival("tcp", header.source, header.destination, port, source_port, token if 0 <= token < TOKENS else None)
+    return Arrival("tcp", *ends, token if 0 <= token < TOKENS else None)
 
 
 def mss_option() -> bytes:

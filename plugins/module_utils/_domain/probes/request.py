@@ -27,6 +27,8 @@ REFUSED = "refused"
 TIMEOUT = "timeout"
 UNREACHABLE = "unreachable"
 ERROR = "error"
+# The probe was not sent, because the source has another address for this destination than the required one.
+OTHER_SOURCE = "other_source"
 
 DNS_PORT = 53
 
@@ -38,10 +40,13 @@ SIZE_MAX = 65507
 class ProbeRequest:
     """One packet that expects an answer. ``port`` is None for ICMP; ``size`` is in bytes, None for the smallest.
 
-    ``name`` is the host name that a DNS probe queries. ``attempts`` is None for the number that all probes have.
+    ``source`` is a container; None for the host itself. ``name`` is the host name that a DNS probe queries.
+    ``attempts`` is None for the number that all probes have. ``source_address`` is None for the kernel's choice. With
+    ``required_source``, the probe is sent only if the kernel chooses this address. A TCP probe with ``data`` sends the
+    payload once it is connected.
     """
 
-    source: str
+    source: str | None
     destination: str
     protocol: str
     port: int | None
@@ -49,6 +54,9 @@ class ProbeRequest:
     size: int | None = None
     name: str | None = None
     attempts: int | None = None
+    source_address: str | None = None
+    data: bool = False
+    required_source: str | None = None
 
     @property
     def version(self) -> int:
@@ -102,10 +110,13 @@ def _parse_probe(where: str, item: dict[str, t.Any]) -> ProbeRequest:
         port = DNS_PORT
     if (protocol == "dns") != (name is not None):
         raise InvalidValue(f"{where}.name", name, "is required for a DNS probe and not allowed for others")
-    try:
-        destination = str(ipaddress.ip_address(item["destination"]))
-    except ValueError:
-        raise InvalidValue(f"{where}.destination", item["destination"], "is not a valid IP address") from None
+    data = bool(item.get("data"))
+    destination = _address(where, item, "destination")
+    source_address, required_source = (
+        _source(where, item, key, destination) for key in ("source_address", "required_source")
+    )
+    if data and protocol != "tcp":
+        raise InvalidValue(f"{where}.data", data, "is allowed for TCP only. Remove it")
     if not 0 <= token < TOKENS:
         raise InvalidValue(f"{where}.token", token, f"must be between 0 and {TOKENS - 1}")
     if protocol == "icmp" and port is not None:
@@ -118,7 +129,26 @@ def _parse_probe(where: str, item: dict[str, t.Any]) -> ProbeRequest:
         raise InvalidValue(f"{where}.size", size, f"must be between {PAYLOAD_MIN} and {SIZE_MAX} bytes")
     if attempts is not None and attempts < 1:
         raise InvalidValue(f"{where}.attempts", attempts, "must be at least 1")
-    return ProbeRequest(item["source"], destination, protocol, port, token, size, name, attempts)
+    source = item.get("source")
+    return ProbeRequest(
+        source, destination, protocol, port, token, size, name, attempts, source_address, data, required_source
+    )
+
+
+def _source(where: str, item: dict[str, t.Any], key: str, destination: str) -> str | None:
+    if item.get(key) is None:
+        return None
+    source = _address(where, item, key)
+    if (":" in source) != (":" in destination):
+        raise InvalidValue(f"{where}.{key}", source, "must have the IP version of the destination")
+    return source
+
+
+def _address(where: str, item: dict[str, t.Any], key: str) -> str:
+    try:
+        return str(ipaddress.ip_address(item[key]))
+    except ValueError:
+        raise InvalidValue(f"{where}.{key}", item[key], "is not a valid IP address") from None
 
 
 # Errors of the source's own kernel that mean "unreachable"; others mean that the probe could not be sent.

@@ -49,12 +49,14 @@ def build(
     verified_at: str | None = None,
     failures: t.Mapping[str, str] | None = None,
     parts: t.Mapping[str, t.Mapping[str, Data]] | None = None,
+    coverage: t.Sequence[str] = (),
 ) -> Topology:
     """Return the topology of the plan's ``hosts`` (slices by name) and ``peers``.
 
     ``reports`` are the results of ``network_info`` by host; a host without one is drawn as planned, in state unknown.
-    ``verdicts`` are the entries of ``reachability.json``; ``verified_at`` is their time, as text. ``failures`` are the
-    reasons why a host has no report, ``parts`` what ``host_slice`` would change on it.
+    ``verdicts`` are the entries of ``reachability.json``; ``verified_at`` is their time, as text. ``coverage`` is the
+    text of ``coverage.json``. ``failures`` are the reasons why a host has no report, ``parts`` what ``host_slice``
+    would change on it.
     """
     nodes: list[Node] = [
         Node(node_id(SEGMENT, link), SEGMENT, link, None, NEUTRAL, (f"underlay {link}",))
@@ -84,6 +86,7 @@ def build(
     topology = Topology(nodes, [*edges, *routes])
     if verdicts is not None:
         verified.add(topology, verdicts, verified_at or "")
+        topology.coverage = tuple(coverage)
     return topology
 
 

@@ -127,11 +127,15 @@ class Edge:
 
 @dataclasses.dataclass
 class Topology:
-    """The whole drawing. ``verified`` is the time of the verification as text, None without one."""
+    """The whole drawing. ``verified`` is the time of the verification as text, None without one.
+
+    ``coverage`` is what was verified, as lines of text: the numbers, then what is not proven.
+    """
 
     nodes: list[Node]
     edges: list[Edge]
     verified: str | None = None
+    coverage: tuple[str, ...] = ()
 
     def of_kind(self, kind: str) -> list[Node]:
         return [node for node in self.nodes if node.kind == kind]
@@ -165,6 +169,7 @@ class Topology:
         else:
             good = sum(node.passed for node in self.of_kind(HOST))
             lines.append(f"verified {self.verified}: {good} of {_count(tried, 'probe')} as declared")
+            lines += self.coverage[:1]
         return lines
 
     def to_data(self) -> Data:
@@ -173,6 +178,7 @@ class Topology:
             "format": 2,
             "summary": self.summary(),
             "verified": self.verified,
+            "coverage": list(self.coverage),
             "nodes": [node.to_data() for node in self.nodes],
             "edges": [edge.to_data() for edge in self.edges],
         }

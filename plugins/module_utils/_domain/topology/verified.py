@@ -26,6 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
     Topology,
     node_id,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import VerdictKind
 
 # With more edges than these, they are drawn between networks, then between hosts.
@@ -52,6 +53,14 @@ def parse(document: t.Any) -> list[Data]:
     if not isinstance(document, list) or not all(_is_verdict(entry) for entry in document):
         raise ValueError("its entries are not verdicts of this version")
     return document
+
+
+def parse_coverage(document: t.Any) -> list[str]:
+    """Return the text of ``coverage.json``. Raises ValueError if the document is invalid."""
+    lines = document.get("text") if isinstance(document, dict) else None
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise ValueError("it has no text of this version")
+    return lines
 
 
 def _is_verdict(entry: t.Any) -> bool:
@@ -84,36 +93,47 @@ def add(topology: Topology, verdicts: t.Sequence[Data], verified_at: str) -> Non
                 continue  # a host counts the probes that it sent, so that the fleet's sum counts each once
             node.probes += 1
             node.passed += VerdictKind(verdict["kind"]) is VerdictKind.AS_DECLARED
-        if VerdictKind(verdict["kind"]) is not VerdictKind.AS_DECLARED:
+        # A machine outside of the fleet is not drawn.
+        if VerdictKind(verdict["kind"]) is not VerdictKind.AS_DECLARED and all(ends):
             failed.append((verdict, ends[0], ends[1]))
     topology.edges += _edges(failed)
 
 
 def _chain(topology: Topology, by_id: dict[str, Node], end: Data) -> tuple[str, ...]:
-    """Return the ids of a probe's end, from the container to its host."""
-    place = node_id(CONTAINER, end["host"], end["container"])
+    """Return the ids of a probe's end, from the container to its host; none for a machine outside of the fleet."""
+    if end.get("kind") == EndKind.OUTSIDE:
+        return ()
+    host_id = node_id(HOST, end["host"])
+    place = node_id(CONTAINER, end["host"], end["container"]) if end["container"] else host_id
     node = by_id.get(place)
     if node is None:
-        host = by_id.get(node_id(HOST, end["host"]))
+        host = by_id.get(host_id)
         if host is None:  # the host has left the fleet
-            host = Node(node_id(HOST, end["host"]), HOST, end["host"], None, MISSING, (end["host"],),
+            host = Node(host_id, HOST, end["host"], None, MISSING, (end["host"],),
                         ["was probed, but is no longer in the fleet"])  # fmt: skip
             by_id[host.id] = host
             topology.nodes.append(host)
-        own_name = DEFAULT_BRIDGE_NETWORK if end["network"] == DEFAULT_BRIDGE else end["network"]
-        network = by_id.get(node_id(NETWORK, end["host"], own_name))
-        label = (end["container"], end["address"])
-        node = Node(place, CONTAINER, end["container"], (network or host).id, MISSING, label)
-        node.notes.append("was probed, but no longer runs")
-        if host.state == UNKNOWN:
-            node.state, node.notes = UNKNOWN, ["was probed; whether it still runs is unknown"]
-        by_id[place] = node
-        topology.nodes.append(node)
+        node = _ended(topology, by_id, host, end) if end["container"] else host
     chain = [node.id]
     while node.parent is not None:
         node = by_id[node.parent]
         chain.append(node.id)
     return tuple(chain)
+
+
+def _ended(topology: Topology, by_id: dict[str, Node], host: Node, end: Data) -> Node:
+    """Add a container that no longer runs."""
+    own_name = DEFAULT_BRIDGE_NETWORK if end["network"] == DEFAULT_BRIDGE else end["network"]
+    network = by_id.get(node_id(NETWORK, end["host"], own_name))
+    label = (end["container"], end["address"])
+    node = Node(node_id(CONTAINER, end["host"], end["container"]), CONTAINER, end["container"], (network or host).id,
+                MISSING, label)  # fmt: skip
+    node.notes.append("was probed, but no longer runs")
+    if host.state == UNKNOWN:
+        node.state, node.notes = UNKNOWN, ["was probed; whether it still runs is unknown"]
+    by_id[node.id] = node
+    topology.nodes.append(node)
+    return node
 
 
 def _edges(failed: t.Sequence[tuple[Data, tuple[str, ...], tuple[str, ...]]]) -> list[Edge]:
@@ -145,11 +165,13 @@ def _edge(ends: tuple[str, str], verdicts: t.Sequence[Data], both_ways: bool) ->
 
 
 def _lines(verdict: Data) -> list[str]:
-    source, target = verdict["source"], verdict["target"]
-    lines = [
-        f"{source['container']} on {source['host']} ({source['address']}) to {target['container']} on {target['host']} "
-        f"({target['address']}), {verdict['service']}: {verdict['problem']}"
-    ]
+    lines = [f"{_end(verdict['source'])} to {_end(verdict['target'])}, {verdict['service']}: {verdict['problem']}"]
     if verdict.get("explanation"):
         lines.append(f"    cause: {verdict['explanation']}")
     return lines
+
+
+def _end(end: Data) -> str:
+    """An end of a probe as text; a host itself has no container."""
+    name = f"{end['container']} on {end['host']}" if end["container"] else end["host"]
+    return f"{name} ({end['address']})"

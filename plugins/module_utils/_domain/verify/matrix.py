@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.tables import table
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
 
 
@@ -19,14 +20,15 @@ def report_lines(verdicts: t.Sequence[Verdict], pairs: int | None = None, most_p
     ``pairs`` is the number of pairs in the fleet, of which the verdicts may be a sample.
     """
     endpoints = {verdict.probe.source for verdict in verdicts} | {verdict.probe.target for verdict in verdicts}
-    containers = {(each.host, each.container) for each in endpoints}
+    containers = {(each.host, each.container) for each in endpoints if each.container}
     wrong = [verdict for verdict in verdicts if not verdict.as_declared]
     hosts = sorted({each.host for each in endpoints})
+    fleet = {each.host for each in endpoints if each.kind is not EndKind.OUTSIDE}
     lines = [
-        f"Reachability: {len(verdicts)} probes between {len(containers)} containers on {len(hosts)} hosts, "
+        f"Reachability: {len(verdicts)} probes between {len(containers)} containers on {len(fleet)} hosts, "
         f"{len(verdicts) - len(wrong)} as declared, {len(wrong)} not",
     ]
-    tried = len({(verdict.probe.source, verdict.probe.target) for verdict in verdicts})
+    tried = len({(verdict.probe.source, verdict.probe.target) for verdict in verdicts if verdict.probe.direct})
     if pairs is not None and tried < pairs:
         lines.append(f"{tried} of {pairs} pairs of containers were tried: a sample of every two hosts and two networks")
     lines.append("")
@@ -36,7 +38,7 @@ def report_lines(verdicts: t.Sequence[Verdict], pairs: int | None = None, most_p
         probe = verdict.probe
         # A local network has both: it passes on a host, and is denied between hosts.
         intended = "passes" if probe.declared_by else "denied"
-        groups.setdefault((probe.source.network, probe.target.network, probe.service, intended), []).append(verdict)
+        groups.setdefault((*probe.networks, probe.row, intended), []).append(verdict)
     for (source, target, service, intended), group in sorted(groups.items()):
         passed = sum(verdict.passed for verdict in group)
         observed = "passes" if passed == len(group) else "denied" if not passed else f"{passed} of {len(group)} pass"

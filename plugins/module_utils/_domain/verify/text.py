@@ -8,13 +8,23 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift import difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import (
+    LineProof,
+    Proof,
+    State,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
     Owner,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import WrongNetwork
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import Statement, StatementKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, Unprobed
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed_addresses import UnprobedAddress
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 _OWNERS = {Owner.OURS: "rule of this collection", Owner.DOCKER: "Docker's rule", Owner.FOREIGN: "foreign rule"}
@@ -39,7 +49,40 @@ _NOT_PROBED = {
     Reason.HOST_NETWORK: "the network belongs to this host alone, and the policy does not include it",
     Reason.INTERNAL: "the network is internal, and the engine isolates it",
     Reason.NOT_ROUTED: "the hosts do not forward the packets of a network with this driver",
-    Reason.SEVERAL_NETWORKS: "the container is on several networks, and its routes decide which address it uses",
+    Reason.SEVERAL_NETWORKS: "the container is on several networks, and none of them is probed",
+    Reason.UNDECLARED: "the network is not declared, and is internal or not a bridge",
+    Reason.NO_NETWORK: "the container is not attached to a network",
+    Reason.HOST_MODE: "the container uses the network of the host",
+    Reason.SHARED: "the container uses the network of another container",
+    Reason.NO_ADDRESS: "the engine reports no address",
+    Reason.NOT_PLANNED: (
+        "NOT AS DECLARED: the address is not in the plan. To see how the network differs, run fleetnet.docker.site "
+        "with --check"
+    ),
+    Reason.STOPPED: "the container does not run",
+    Reason.NOT_CHOSEN: "docker_network_verify_containers_per_network is smaller than the number of containers",
+}
+
+# Statements by kind, without their IP version. An undeclared end is empty.
+_STATEMENTS = {
+    StatementKind.LINE: "{source} -> {target}",
+    StatementKind.DIRECT: "{source} -> {target}",
+    StatementKind.PUBLISHED: "{source} -> published ports of {target}",
+    StatementKind.UNDECLARED: "{source} -> {target}",
+    StatementKind.REMOTE_API: "{source} -> remote API of engines",
+    StatementKind.METADATA: "{source} -> metadata of clouds",
+}
+_UNDECLARED_END = "undeclared networks"
+
+_GAPS = {
+    Gap.NO_CONTAINER: "no container with such an address on network {network} is probed",
+    Gap.NO_UNDECLARED: "no container with such an address on an undeclared network is probed",
+    Gap.NO_PUBLISHED_PORT: "no published port on network {network}",
+    Gap.NO_PAIR: "no pair of probed containers and hosts has these ends",
+    Gap.NOT_CHOSEN: "the sample of pairs does not include it",
+    Gap.NO_RESULT: "no result of its probes counts",
+    Gap.DATAGRAMS: "no probe is sent: a host need not answer datagrams",
+    Gap.NOT_OBSERVABLE: "no probe is sent: the fleet cannot observe this end",
 }
 
 _CAUSES = {
@@ -59,6 +102,10 @@ _CAUSES = {
     CauseKind.REDIRECTED: "{where} changes the destination address",
     CauseKind.TABLE_NOT_LOADED: "table {table} is not loaded",
     CauseKind.SAME_BRIDGE: "both containers are attached to bridge {bridge}, where no policy applies",
+    CauseKind.PROXIED: (
+        "no NAT rule forwards {port}, so docker-proxy connects to container {container}, with the address of the host "
+        "itself. Set userland_proxy: false in docker_fleet_default_bridge, or ingress: policy for a declared network"
+    ),
     CauseKind.NOT_FORWARDING: "forwarding is off: {sysctl} is 0",
     CauseKind.NO_ROUTE: "no route to {destination}",
     CauseKind.UNREACHABLE: "no route to {destination}, or the interface does not forward",
@@ -138,13 +185,14 @@ def entry(verdict: Verdict) -> dict[str, t.Any]:
     """Return an entry of ``reachability.json``: values, and ``problem`` and ``explanation`` as text for people."""
     probe = verdict.probe
     return {
-        "source": probe.source._asdict(),
-        "target": probe.target._asdict(),
+        "source": _end(probe.source),
+        "target": _end(probe.target),
         "service": probe.service,
         "protocol": probe.protocol,
         "port": probe.port,
         "packet": probe.packet,
         "name": probe.name,
+        "published": probe.published._asdict() if probe.published else None,
         "intended": probe.declared_by is not None,
         "declared_by": probe.declared_by,
         "passed": verdict.passed,
@@ -158,9 +206,51 @@ def entry(verdict: Verdict) -> dict[str, t.Any]:
     }
 
 
+def _end(end: Endpoint) -> dict[str, t.Any]:
+    data = end.to_data()
+    del data["ports"]  # the probe has the one that it is about
+    return data
+
+
 def not_probed(unprobed: Unprobed) -> str:
     """The containers that are not probed, and the reason."""
     return f"{unprobed.host}: {unprobed.network}: {_first(unprobed.containers)}: {_NOT_PROBED[unprobed.reason]}"
+
+
+def statement(stated: Statement) -> str:
+    """What is allowed or denied, without the IP version."""
+    return _STATEMENTS[stated.kind].format(
+        source=stated.source or _UNDECLARED_END, target=stated.target or _UNDECLARED_END
+    )
+
+
+def gap(proof: Proof) -> str:
+    """Why a statement is not proven; empty if it is."""
+    return _GAPS[proof.gap].format(network=proof.network) if proof.gap else ""
+
+
+def line_gap(proof: LineProof) -> str:
+    """Why a line is not proven; empty if it is."""
+    if proof.state is not State.NOT_PROVEN:
+        return ""
+    return "; ".join(dict.fromkeys(gap(part) for part in proof.parts))
+
+
+def wrong_network(found: WrongNetwork) -> str:
+    """A declared network that is missing or has other subnets, and what to run."""
+    if found.observed is None:
+        problem = "the network is missing"
+    else:
+        problem = f"the network has {', '.join(found.observed) or 'no subnet'} instead of {', '.join(found.declared)}"
+    return f"{found.host}: {found.network}: {problem}. Run fleetnet.docker.site, with --check to see the changes first."
+
+
+def unprobed_address(found: UnprobedAddress) -> str:
+    """An address of a host at which published ports are not probed, and what to declare."""
+    return (
+        f"published ports of {_first(found.containers)} at address {found.address} of {found.host}: the address is not "
+        "declared. Add it to docker_fleet_other_addresses of the host."
+    )
 
 
 def host_port(found: HostPort) -> str:

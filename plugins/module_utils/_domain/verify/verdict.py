@@ -10,9 +10,9 @@ import dataclasses
 import enum
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ERROR
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ERROR, OTHER_SOURCE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Data, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Endpoint, Probe
 
 
 class VerdictKind(enum.Enum):
@@ -49,7 +49,7 @@ class Verdict:
     """A probe and what it proved.
 
     ``outcome`` and ``detail`` are the prober's, ``outcome`` is None if the source's host ran no probes. ``addresses``
-    are the rewritten source addresses, or those that the name resolves to. ``causes`` explain a failure.
+    are the unexpected source addresses, or those that the name resolves to. ``causes`` explain a failure.
     """
 
     probe: Probe
@@ -85,27 +85,37 @@ def judge(probe: Probe, result: Data | None, arrivals: t.Sequence[str], observed
 
 def _depends_on_arrivals(probe: Probe, kind: VerdictKind) -> bool:
     """Whether an arrival would change a verdict that was given without one."""
+    if not probe.observed:
+        return False
     if kind is VerdictKind.AS_DECLARED:
         return probe.declared_by is None
-    return kind is VerdictKind.ANSWERED_BY_ANOTHER or (kind is VerdictKind.BLOCKED and probe.protocol == "udp")
+    return kind is VerdictKind.ANSWERED_BY_ANOTHER or (kind is VerdictKind.BLOCKED and not probe.answered)
 
 
 def _kind(probe: Probe, result: Data, arrivals: t.Sequence[str]) -> tuple[VerdictKind, tuple[str, ...]]:
-    if result["outcome"] == ERROR:
+    if result["outcome"] in (ERROR, OTHER_SOURCE):
         return VerdictKind.NOT_TRIED, ()
+    if probe.published is not None and probe.declared_by is None and not arrivals:
+        return VerdictKind.AS_DECLARED, ()  # whatever answers: docker-proxy answers before it connects to the container
     if probe.name is not None:
         return _kind_of_name(probe, result)
     passed = bool(result["reached"])
+    if not probe.observed:  # the answer decides
+        if probe.declared_by is None:
+            return VerdictKind.LEAK if passed else VerdictKind.AS_DECLARED, ()
+        return VerdictKind.AS_DECLARED if passed else VerdictKind.BLOCKED, ()
     if probe.declared_by is None:
+        sources = tuple(sorted(set(arrivals)))
         if passed:
-            return VerdictKind.LEAK, ()
-        return VerdictKind.ARRIVES_THOUGH_DENIED if arrivals else VerdictKind.AS_DECLARED, ()
+            return VerdictKind.LEAK, sources
+        return (VerdictKind.ARRIVES_THOUGH_DENIED, sources) if arrivals else (VerdictKind.AS_DECLARED, ())
     if not passed and not arrivals:
         return VerdictKind.BLOCKED, ()
-    if not passed and probe.protocol != "udp":  # a UDP service need not answer
+    if not passed and probe.answered:
         return VerdictKind.NO_ANSWER, ()
-    rewritten = tuple(sorted(set(arrivals) - {probe.source.address}))
-    if rewritten:
+    expected = (probe.source.address,) if probe.seen_as is None else probe.seen_as
+    rewritten = tuple(sorted(set(arrivals) - set(expected)))
+    if rewritten and expected:
         return VerdictKind.SOURCE_REWRITTEN, rewritten
     return VerdictKind.AS_DECLARED if arrivals else VerdictKind.ANSWERED_BY_ANOTHER, ()
 
@@ -122,8 +132,16 @@ def _kind_of_name(probe: Probe, result: Data) -> tuple[VerdictKind, tuple[str, .
 class Arrivals:
     """The source addresses of what ``probe_observer`` saw, by probe as it arrived."""
 
-    def __init__(self, answers: t.Mapping[str, Data]) -> None:
-        """``answers`` are those of ``probe_observer`` by host."""
+    def __init__(self, answers: t.Mapping[str, Data], endpoints: t.Iterable[Endpoint] = ()) -> None:
+        """``answers`` are those of ``probe_observer`` by host.
+
+        A container can send what looks like the probe of another one. It cannot forge a source, so what has the address
+        of another container of ``endpoints`` is not the probe.
+        """
+        self._owners: dict[str, set[tuple[str, str]]] = {}
+        for each in endpoints:
+            if not each.is_host:
+                self._owners.setdefault(each.address, set()).add((each.host, each.container))
         self._incomplete = {host for host, answer in answers.items() if not answer.get("complete", True)}
         self._overflowed = {(host, name) for host, answer in answers.items() for name in answer.get("overflowed") or ()}
         self._hosts = frozenset(answers)
@@ -138,13 +156,17 @@ class Arrivals:
         """Return the source addresses from which a probe arrived.
 
         A TCP probe carries its token in its source port. If the container already uses that port, the prober takes
-        another one and reports it.
+        another one and reports it. Behind a published port, its data carries the token.
         """
         place = (probe.target.host, probe.target.address, probe.protocol, probe.port)
         port = (result or {}).get("source_port")
+        sources = by_token = self._index.get((*place, "token", probe.token), [])
         if probe.protocol == "tcp" and port is not None:
-            return self._index.get((*place, "source port", port), [])
-        return self._index.get((*place, "token", probe.token), [])
+            sources = self._index.get((*place, "source port", port), [])
+            if probe.published:
+                sources = [*sources, *by_token]
+        own = probe.source.host, probe.source.container
+        return [source for source in sources if own in self._owners.get(source, (own,))]
 
     def complete(self, probe: Probe) -> bool:
         """Whether no arrival at the target of a probe is missing."""
@@ -160,7 +182,8 @@ def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
     chosen: dict[tuple[t.Any, ...], Verdict] = {}
     for verdict in verdicts:
         probe = verdict.probe
-        if not verdict.as_declared and verdict.kind is not VerdictKind.NOT_OBSERVED and probe.name is None:
+        explicable = probe.name is None and probe.traceable
+        if not verdict.as_declared and verdict.kind is not VerdictKind.NOT_OBSERVED and explicable:
             kind = probe.target.version, probe.protocol, probe.packet is None, verdict.passed, probe.declared_by is None
             path = probe.source.host, probe.source.network, probe.target.host, probe.target.network
             chosen.setdefault((*path, *kind), verdict)

@@ -17,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.req
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.containers import inspect, read_containers
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import (
+    OWN,
     Namespace,
     NamespaceGone,
     NamespaceId,
@@ -56,8 +57,10 @@ class ContainerNamespaces:
         self._namespaces: dict[NamespaceId, Namespace] = {}
         self._subnets: dict[str, list[Prefix]] = {}
 
-    def find(self, container: str) -> Namespace | NoNamespace:
-        """The namespace of a container."""
+    def find(self, container: str | None) -> Namespace | NoNamespace:
+        """The namespace of a container; of the host itself without one."""
+        if container is None:
+            return self._known(Namespace(OWN))
         reported = self._by_name.get(container)
         if reported is not None and _is_current(reported):
             self._subnets[container] = [
@@ -85,9 +88,9 @@ class ContainerNamespaces:
         """Source and destination if the destination is in a subnet of the source; None if it is behind a router."""
         version, address = parse_address(probe.destination)
         on_link = any(
-            subnet.version == version and subnet.has(address) for subnet in self._subnets.get(probe.source, ())
+            subnet.version == version and subnet.has(address) for subnet in self._subnets.get(probe.source or "", ())
         )
-        return (probe.source, probe.destination) if on_link else None
+        return (probe.source, probe.destination) if probe.source is not None and on_link else None
 
     def observable(self) -> dict[str, Namespace]:
         """The namespaces of all running containers, each once, by the name of the container that owns it.
@@ -113,6 +116,9 @@ class ContainerNamespaces:
             namespace = Namespace.of_process(pid)
         except NamespaceGone:
             return NoNamespace(f"container {container} has ended")
+        return self._known(namespace)
+
+    def _known(self, namespace: Namespace) -> Namespace:
         known = self._namespaces.setdefault(namespace.id, namespace)
         if known is not namespace:
             namespace.close()

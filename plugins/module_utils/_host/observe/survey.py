@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
@@ -15,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
     fill_gateways,
     parse_engine,
     parse_networks,
+    parse_stopped,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import published_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.containers import read_containers
@@ -44,6 +46,7 @@ PARTS = (
     "container_details",
     "interfaces",
     "ports",
+    "stopped",
     "links",
     "routes",
     "forwarding",
@@ -54,7 +57,8 @@ PARTS = (
 
 # Each includes those before it.
 _CONTAINER_PARTS = ("containers", "ports", "container_details", "interfaces")
-ENGINE_PARTS = frozenset(("engine", "networks", *_CONTAINER_PARTS))
+ENGINE_PARTS = frozenset(("engine", "networks", "stopped", *_CONTAINER_PARTS))
+_STOPPED = json.dumps({"status": ["created", "exited", "dead"]})
 
 
 def survey(parts: t.Sequence[str], commands: Commands, engine: Engine | None) -> Json:
@@ -82,6 +86,8 @@ def _survey_engine(parts: t.Sequence[str], commands: Commands, engine: Engine) -
         found["networks"] = read_networks(engine, commands)
     if any(part in parts for part in _CONTAINER_PARTS):
         found["containers"] = _survey_containers(parts, commands, engine)
+    if "stopped" in parts:
+        found["stopped"] = parse_stopped(engine.get("/containers/json", filters=_STOPPED))
     return found
 
 

@@ -40,6 +40,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.req
     result_of_icmp,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace, allow_descriptors
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sources import (
+    FAMILIES,
+    SourceAddresses,
+    control_message,
+)
 
 # Constants that Python's socket module lacks (linux/in.h, in6.h, icmp.h, icmpv6.h).
 _SO_RCVBUFFORCE = 33
@@ -55,7 +60,6 @@ _RECEIVE_BUFFER = 4 << 20
 _DATAGRAM = 4096
 # The IP version of the addresses that DNS probes query.
 ADDRESS_VERSION = 4
-_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 # How many probes are sent before answers are read, so that answers do not overrun the buffers.
 _BURST = 64
@@ -136,6 +140,7 @@ class ProbeRun:
         self._selector = selectors.DefaultSelector()
         self._icmp_sockets: dict[tuple[Namespace, int], _IcmpSocket] = {}
         self._sequence = itertools.count(1)
+        self._sources = SourceAddresses()
         # Probes in flight, by what identifies their answer: namespace, then identifier and sequence, or protocol,
         # source port, destination and its port.
         self._pings: dict[tuple[Namespace, int, int], tuple[_Flight, float]] = {}
@@ -177,6 +182,10 @@ class ProbeRun:
         flight.attempts -= 1
         self._in_flight += 1
         self._waiting.append((time.monotonic() + self._interval, flight))
+        unusable = self._sources.unusable(flight.probe, flight.namespace)
+        if unusable is not None:
+            self._settle(flight, unusable)
+            return
         try:
             self._open_icmp(flight.namespace, flight.probe.version)
             self._send(flight)
@@ -197,7 +206,7 @@ class ProbeRun:
             self._pings[flight.namespace, probe.source_port, sequence] = (flight, flight.sent)
             raw = self._icmp_sockets[flight.namespace, probe.version].socket
             message = echo_request(probe.version, probe.token, sequence, probe.size or PAYLOAD_MIN)
-            raw.sendto(message, (probe.destination, 0))
+            raw.sendmsg([message], control_message(probe), 0, (probe.destination, 0))
             return
         opened = flight.socket or self._open(flight)
         flight.sent = time.monotonic()
@@ -209,20 +218,22 @@ class ProbeRun:
     def _open(self, flight: _Flight) -> socket.socket:
         probe = flight.probe
         kind = socket.SOCK_STREAM if probe.protocol == "tcp" else socket.SOCK_DGRAM
-        flight.socket = opened = socket.socket(_FAMILIES[probe.version], kind)
+        flight.socket = opened = socket.socket(FAMILIES[probe.version], kind)
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if probe.protocol == "tcp":
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, PROBE_MSS)
             # Close by a reset: no TIME_WAIT that would keep the next run from using the same pair of ports.
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            # With data, the close must not discard it.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", not probe.data, 0))
+        own_address = probe.source_address or ""
         try:
-            opened.bind(("", probe.source_port))
+            opened.bind((own_address, probe.source_port))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
             # Something in the container uses that port. Use any other; the result names it.
-            opened.bind(("", 0))
+            opened.bind((own_address, 0))
         flight.source_port = opened.getsockname()[1]
         self._ports[flight.namespace, probe.protocol, flight.source_port, probe.destination, probe.port] = flight
         flight.sent = time.monotonic()
@@ -269,6 +280,9 @@ class ProbeRun:
         elif flight.probe.name is not None:
             self._receive_answer(flight, opened)
         else:
+            if flight.probe.data:
+                with contextlib.suppress(OSError):  # closed again; it was connected
+                    opened.send(payload(flight.probe.token))
             self._settle(flight, ProbeResult(REPLY))
 
     def _receive_answer(self, flight: _Flight, opened: socket.socket) -> None:

@@ -119,6 +119,20 @@ def test_an_invalid_report_is_rejected(controller, text):
     assert controller.files == set()
 
 
+def test_the_coverage_of_a_verification_is_read(controller):
+    results, coverage = controller.folder / "reachability.json", controller.folder / "coverage.json"
+    results.write_text("[]")
+    coverage.write_text(json.dumps({"text": ["Coverage: 1 of 2 lines of the policy"]}))
+    files = {"reachability_file": str(results), "coverage_file": str(coverage)}
+    output = controller.draw(**files, formats=["json"])
+    assert "Coverage: 1 of 2 lines of the policy" in output
+    coverage.write_text("[]")
+    output = controller.draw(**files, formats=["json"], fails=True)
+    assert f"coverage_file: '{coverage}': is not a report of fleet_report" in output
+    coverage.unlink()
+    assert "Coverage" not in controller.draw(**files, formats=["json"])
+
+
 def test_an_unreachable_fleet_is_drawn_as_planned(controller):
     unreachable = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_ssh_common_args": "-o ControlMaster=no"}
     hosts = {f"h{number}": {**unreachable, "docker_fleet_underlay_address": f"192.0.2.{number}"} for number in (1, 2)}

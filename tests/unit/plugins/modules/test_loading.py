@@ -48,7 +48,7 @@ SHIPPED = {
     "networks": Shipped(43, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
     "packet_trace": Shipped(40, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
     "probe_observer": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
-    "reachability_info": Shipped(30, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
+    "reachability_info": Shipped(31, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
     "remote_api": Shipped(40, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 

@@ -32,6 +32,7 @@ class CauseKind(enum.Enum):
     REDIRECTED = "redirected"
     TABLE_NOT_LOADED = "table_not_loaded"  # table
     SAME_BRIDGE = "same_bridge"  # bridge
+    PROXIED = "proxied"  # container, port (of the host, with its address)
     # In the host's routing.
     NOT_FORWARDING = "not_forwarding"  # sysctl
     NO_ROUTE = "no_route"  # destination

@@ -23,7 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence, holds
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 
 _DOCKERS = ("DOCKER", "DOCKER-FORWARD", "DOCKER-CT", "DOCKER-BRIDGE", "DOCKER-INTERNAL", "DOCKER-ISOLATION-STAGE-1",
             "DOCKER-ISOLATION-STAGE-2")  # fmt: skip

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Data, Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Endpoint
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 Hosts = t.Mapping[str, Evidence]
@@ -28,6 +28,8 @@ _LET_THROUGH = (VerdictKind.LEAK, VerdictKind.ARRIVES_THOUGH_DENIED)
 def explain(verdict: Verdict, hosts: Hosts) -> tuple[Cause, ...]:
     """Return what explains a verdict, by the evidence of ``hosts``; empty if nothing does."""
     source, target = verdict.probe.source, verdict.probe.target
+    if not verdict.probe.traceable:
+        return _one(_by_proxy(verdict))
     if source.host not in hosts or target.host not in hosts:
         return ()
     there = Flow(source.address, target.address)
@@ -40,6 +42,15 @@ def explain(verdict: Verdict, hosts: Hosts) -> tuple[Cause, ...]:
     if verdict.kind in _LET_THROUGH:
         return _let_through(there, source, target, hosts)
     return ()
+
+
+def _by_proxy(verdict: Verdict) -> Cause | None:
+    """Return the program that lets a connection to a published port through: without a NAT rule, it is docker-proxy."""
+    probe = verdict.probe
+    if verdict.kind not in _LET_THROUGH or probe.published is None or probe.published.forwarded:
+        return None
+    values = {"container": probe.target.container, "port": str(probe.published)}
+    return Cause(CauseKind.PROXIED, probe.target.host, values)
 
 
 def _one(cause: Cause | None) -> tuple[Cause, ...]:

@@ -65,6 +65,11 @@ def syn(source_port: int, port: int, mss: int = PROBE_MSS, flags: int = 0x02) ->
     return struct.pack("!HHIIBBHHH", source_port, port, 1, 0, (20 + len(options)) << 2, flags, 64240, 0, 0) + options
 
 
+def segment(source_port: int, port: int, data: bytes, options: bytes = b"", flags: int = 0x18) -> bytes:
+    header = struct.pack("!HHIIBBHHH", source_port, port, 1, 1, (20 + len(options)) << 2, flags, 64240, 0, 0)
+    return header + options + data
+
+
 def udp(source_port: int, port: int, data: bytes) -> bytes:
     return struct.pack("!HHHH", source_port, port, 8 + len(data), 0) + data
 
@@ -101,6 +106,10 @@ def passes_filter(packet: bytes) -> bool:
             a &= k
         elif code == bpf_filter.SHIFT_RIGHT:
             a >>= k
+        elif code == bpf_filter.ADD_X:
+            a += x
+        elif code == bpf_filter.MOVE_TO_X:
+            x = a
         elif code == bpf_filter.JUMP_EQUAL:
             at += if_true if a == k else if_false
         elif code == bpf_filter.JUMP_SET:
@@ -138,6 +147,10 @@ def test_every_probe_is_recognized_on_arrival(token: int) -> None:
         ipv6(58, echo_request(6, token, 7)): Arrival("icmp", A6, B6, None, None, token),
         ipv6(17, udp(port, 53, payload(token))): Arrival("udp", A6, B6, 53, port, token),
         ipv6(6, syn(port, 80)): Arrival("tcp", A6, B6, 80, port, token),
+        # from a program that forwards the connection
+        ipv4(6, segment(999, 80, payload(token))): Arrival("tcp", A, B, 80, 999, token),
+        ipv4(6, segment(999, 80, payload(token), bytes(12)), options=bytes(4)): Arrival("tcp", A, B, 80, 999, token),
+        ipv6(6, segment(999, 80, payload(token), bytes(12))): Arrival("tcp", A6, B6, 80, 999, token),
     }
     for packet, arrival in probes.items():
         assert parse_arrival(packet) == arrival
@@ -152,6 +165,10 @@ def test_every_probe_is_recognized_on_arrival(token: int) -> None:
         ipv4(6, syn(20001, 80, mss=1460)),
         ipv4(6, syn(20001, 80, flags=0x12)),
         ipv4(6, syn(20001, 80)[:20]),
+        ipv4(6, segment(20001, 80, b"fleetnot" + bytes(20))),
+        ipv4(6, segment(20001, 80, b"a" + payload(1))),
+        ipv4(6, segment(20001, 80, payload(1), flags=0x02)),
+        ipv4(6, segment(20001, 80, b"")),
         ipv4(17, udp(20001, 53, b"fleetnot" + bytes(20))),
         ipv4(17, udp(20001, 53, MAGIC)[:14]),
         ipv4(17, udp(20001, 53, payload(1)), fragment=185),

@@ -36,6 +36,10 @@ def test_a_list_of_probes() -> None:
         ProbeRequest("web1", "fd00::1", "icmp", None, 3, 1472),
     ]
     assert [probe.version for probe in probes] == [4, 6]
+    (own,) = parse_probes([item(source=None, source_address="10.77.64.1", data=True)])
+    (several,) = parse_probes([item(required_source="10.77.64.1")])
+    assert several == ProbeRequest("web1", "10.77.65.10", "tcp", 80, 3, required_source="10.77.64.1")
+    assert own == ProbeRequest(None, "10.77.65.10", "tcp", 80, 3, source_address="10.77.64.1", data=True)
     assert probes[0].source_port == 20003
 
 
@@ -49,6 +53,13 @@ def test_a_list_of_probes() -> None:
         ({"port": None}, "probes[1].port: None: must be between 1 and 65535 for tcp."),
         ({"protocol": "udp", "port": 65536}, "probes[1].port: 65536: must be between 1 and 65535 for udp."),
         ({"protocol": "icmp"}, "probes[1].port: 80: is not allowed for ICMP. Remove it."),
+        ({"source_address": "web"}, "probes[1].source_address: 'web': is not a valid IP address."),
+        (
+            {"source_address": "fd00::1"},
+            "probes[1].source_address: 'fd00::1': must have the IP version of the destination.",
+        ),
+        ({"required_source": "web"}, "probes[1].required_source: 'web': is not a valid IP address."),
+        ({"protocol": "udp", "data": True}, "probes[1].data: True: is allowed for TCP only. Remove it."),
         ({"size": 100}, "probes[1].size: 100: is allowed for ICMP only. Remove it."),
         (
             {"protocol": "icmp", "port": None, "size": 9},

@@ -8,11 +8,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
-    Probe,
-    find_endpoints,
-    make_probes,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import make_probes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.text import entry
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import judge
 

@@ -79,6 +79,36 @@ def test_a_fleet_as_declared_has_no_problems(fleet):
     ]
 
 
+def test_the_coverage_is_summarized_and_in_the_document(fleet):
+    lines = ["Coverage: 1 of 2 lines of the policy", "", "Not proven:", "  a line: no container"]
+    topology = drawn(fleet, fleet.verdicts(), coverage=lines)
+    assert topology.summary()[-1] == lines[0]
+    assert topology.to_data()["coverage"] == lines
+    assert drawn(fleet, coverage=lines).summary()[-1] == "not verified: no results of probes found"
+
+
+@pytest.mark.parametrize("document", [[], {}, {"text": "a"}, {"text": [1]}])
+def test_a_document_without_the_text_of_the_coverage_is_invalid(document):
+    with pytest.raises(ValueError, match="no text of this version"):
+        verified.parse_coverage(document)
+
+
+def test_hosts_and_machines_outside_of_the_fleet_are_ends_of_probes(fleet):
+    """A host itself is its node. A machine outside is not drawn, and what it probes counts at the container."""
+    good = fleet.verdicts()[0]
+    host = {**good["target"], "container": "", "network": "host", "address": "192.0.2.1", "kind": "host"}
+    outside = {**host, "host": "lb", "network": "world", "kind": "outside"}
+    failed = {**good, "kind": "leak", "problem": "passes", "explanation": None}
+    topology = drawn(fleet, [{**failed, "source": host}, {**failed, "source": outside}])
+    (edge,) = (edge for edge in topology.edges if edge.kind == "probe")
+    container = f"container/{good['target']['host']}/{good['target']['container']}"
+    assert {edge.source, edge.target} == {f"host/{host['host']}", container}
+    assert edge.details[0].startswith(f"{host['host']} (192.0.2.1) to {good['target']['container']} on ")
+    assert not [node for node in topology.nodes if node.name == "lb"]
+    target = next(node for node in topology.nodes if node.id == container)
+    assert (target.probes, target.passed) == (2, 0)
+
+
 def test_without_verification_nothing_is_proven(fleet):
     topology = drawn(fleet)
     assert topology.summary()[-1] == "not verified: no results of probes found"

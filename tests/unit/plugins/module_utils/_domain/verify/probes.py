@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
 
 from ..planning import plan_of
 

@@ -9,10 +9,13 @@ import dataclasses
 from xml.etree import ElementTree
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.junit import render
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
+
+from .probes import ALLOWED, DB2, DENIED, POLICY, WEB1, WEB2
 
 WEB = Endpoint("h1", "web", "web", "10.64.1.2")
 DB = Endpoint("h2", "db", "db", "10.64.18.2")
@@ -32,8 +35,8 @@ def test_a_suite_is_a_pair_of_networks_and_a_case_a_probe():
     problem = text.problem(LEAK)
     assert render([PASSES, LEAK]) == (
         '<?xml version="1.0" encoding="utf-8"?>\n'
-        '<testsuites name="fleetnet.docker.reachability" tests="2" failures="1" errors="0">\n'
-        ' <testsuite name="db -&gt; web" tests="1" failures="1" errors="0">\n'
+        '<testsuites name="fleetnet.docker.reachability" tests="2" failures="1" errors="0" skipped="0">\n'
+        ' <testsuite name="db -&gt; web" tests="1" failures="1" errors="0" skipped="0">\n'
         '  <testcase classname="fleetnet.docker.reachability.db -&gt; web" name="icmp is denied: '
         'db on h2 (db, 10.64.18.2) -&gt; web on h1 (web, 10.64.1.2)">\n'
         f'   <failure type="leak" message="{problem}">'
@@ -41,12 +44,31 @@ def test_a_suite_is_a_pair_of_networks_and_a_case_a_probe():
         "declared: denied, no line of the policy allows it</failure>\n"
         "  </testcase>\n"
         " </testsuite>\n"
-        ' <testsuite name="web -&gt; db" tests="1" failures="0" errors="0">\n'
+        ' <testsuite name="web -&gt; db" tests="1" failures="0" errors="0" skipped="0">\n'
         '  <testcase classname="fleetnet.docker.reachability.web -&gt; db" name="tcp/5432 passes: '
         'web on h1 (web, 10.64.1.2) -&gt; db on h2 (db, 10.64.18.2)" />\n'
         " </testsuite>\n"
         "</testsuites>\n"
     )
+
+
+def test_the_coverage_has_suites_of_its_own():
+    """What is not proven is skipped. What failed is a failed probe."""
+    verdicts = [Verdict(DENIED, VerdictKind.AS_DECLARED), Verdict(ALLOWED, VerdictKind.BLOCKED, "timeout")]
+    coverage = measure(POLICY, [WEB1, WEB2, DB2], verdicts)
+    root = ElementTree.fromstring(render(verdicts, coverage).encode())
+    cases = {suite.attrib["name"]: {case.attrib["name"]: case.find("skipped") for case in suite} for suite in root}
+    (line,) = cases["lines of the policy"]
+    assert line == "docker_fleet_policy[1]: web -> docker0: any"
+    assert cases["lines of the policy"][line].attrib["message"] == text.line_gap(coverage.lines[1])
+    denied = cases["denied traffic"]
+    assert denied["IPv4: web -> db"] is None
+    assert denied["IPv4: db -> web"].attrib["message"] == "the sample of pairs does not include it"
+    skipped = sum(case is not None for suite in cases.values() for case in suite.values())
+    assert root.attrib == {
+        "name": "fleetnet.docker.reachability", "tests": str(2 + 1 + len(denied)), "failures": "1", "errors": "0",
+        "skipped": str(skipped),
+    }  # fmt: skip
 
 
 def test_text_of_the_declaration_is_escaped():

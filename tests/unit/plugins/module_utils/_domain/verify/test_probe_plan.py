@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
-    Endpoint,
-    Probe,
-    find_endpoints,
     listeners,
     make_name_probes,
     make_probes,
@@ -29,7 +28,7 @@ def arrival(probe):
     return (probe.target.host, probe.target.address, probe.protocol, probe.port, probe.token)
 
 
-def test_endpoints_are_containers_with_one_address_on_a_network_of_the_plan():
+def test_endpoints_are_the_addresses_of_containers_on_networks_of_the_plan():
     found = find_endpoints(
         POLICY,
         {
@@ -51,7 +50,11 @@ def test_endpoints_are_containers_with_one_address_on_a_network_of_the_plan():
         },
         1,
     )
-    assert found == [WEB1, Endpoint("h2", "a", "web", "10.64.17.2", 1400)]
+    assert found == [
+        WEB1,
+        Endpoint("h1", "two-homed", "db", "10.64.2.3", several=True),
+        Endpoint("h2", "a", "web", "10.64.17.2", 1400),
+    ]
 
 
 def test_every_pair_is_probed_on_open_and_on_closed_ports():

@@ -11,11 +11,8 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
-    Endpoint,
-    count_pairs,
-    make_probes,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import count_pairs, make_probes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.sampling import Place, Sampler
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 

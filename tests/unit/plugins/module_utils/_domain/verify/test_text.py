@@ -23,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
     CauseKind,
     Owner,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import PublishedPort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 from ..planning import assert_golden
@@ -152,6 +153,11 @@ CAUSES = [
         "both containers are attached to bridge docker0, where no policy applies",
     ),
     (
+        Cause(C.PROXIED, "h1", {"container": "web", "port": "192.0.2.1:8080"}),
+        "no NAT rule forwards 192.0.2.1:8080, so docker-proxy connects to container web, with the address of the host "
+        "itself. Set userland_proxy: false in docker_fleet_default_bridge, or ingress: policy for a declared network",
+    ),
+    (
         Cause(C.NOT_FORWARDING, "h1", {"sysctl": "net.ipv4.ip_forward"}),
         "forwarding is off: net.ipv4.ip_forward is 0",
     ),
@@ -233,13 +239,20 @@ def test_an_entry_of_the_report_has_values_and_text():
     cause = Cause(C.DROPPED, "h1", RULE, Owner.FOREIGN, OURS)
     verdict = dataclasses.replace(VERDICTS[3][0], causes=(cause,))
     assert text.entry(verdict) == {
-        "source": ALLOWED.source._asdict(),
-        "target": ALLOWED.target._asdict(),
+        "source": {
+            "host": "h1", "container": "web", "network": "web", "address": "10.64.1.2", "mtu": 1500, "aliases": [],
+            "kind": "container", "several": False,
+        },
+        "target": {
+            "host": "h2", "container": "db", "network": "db", "address": "10.64.18.2", "mtu": 1500, "aliases": [],
+            "kind": "container", "several": False,
+        },
         "service": "tcp/5432",
         "protocol": "tcp",
         "port": 5432,
         "packet": None,
         "name": None,
+        "published": None,
         "intended": True,
         "declared_by": "a line",
         "passed": False,
@@ -256,6 +269,16 @@ def test_an_entry_of_the_report_has_values_and_text():
         "problem": text.problem(verdict),
         "explanation": text.explanation([cause]),
     }  # fmt: skip
+
+
+def test_an_entry_names_the_published_port():
+    published = PublishedPort("tcp", 80, "fd00::2", 8080, forwarded=False)
+    data = text.entry(Verdict(dataclasses.replace(DENIED, published=published, port=80), K.AS_DECLARED))
+    assert data["service"] == "tcp/80 published at [fd00::2]:8080"
+    assert data["published"] == {
+        "protocol": "tcp", "port": 80, "address": "fd00::2", "host_port": 8080, "forwarded": False,
+    }  # fmt: skip
+    assert "ports" not in data["target"]
 
 
 def test_golden():

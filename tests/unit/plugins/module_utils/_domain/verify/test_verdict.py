@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind, Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import (
     Arrivals,
     Verdict,
@@ -117,6 +117,29 @@ def test_arrivals_are_found_by_target_and_token():
     assert index.of(ALLOWED, {"source_port": 20000}) == ["10.64.1.2"]
     assert index.of(ALLOWED, {"source_port": 43210}) == []
     assert index.of(DENIED, None) == []
+
+
+def test_a_container_makes_no_probe_of_another_one_pass_or_fail():
+    """It can send to all tokens, with its own address. An address of no container may be that of a rewriting rule."""
+    forger = WEB2._replace(container="forger", address="10.64.17.9")
+    for source, counts in ((forger.address, False), (WEB1.address, True), ("192.0.2.1", True), ("10.64.18.1", True)):
+        arrivals = [
+            {"destination": DB2.address, "protocol": "tcp", "port": port, "token": 0, "source_port": 20000,
+             "source": source}
+            for port in (9, 5432)
+        ]  # fmt: skip
+        index = Arrivals({"h2": {"arrivals": arrivals}}, [WEB1, WEB2, DB2, forger])
+        for probe in (DENIED, ALLOWED):
+            assert index.of(probe, {"source_port": 20000}) == index.of(probe, None) == ([source] if counts else [])
+
+
+def test_containers_of_several_hosts_may_have_the_same_address():
+    """On undeclared networks."""
+    strangers = [Endpoint(host, "x", "compose", "172.18.0.2", kind=EndKind.UNDECLARED) for host in ("h1", "h2")]
+    arrival = {"destination": DB2.address, "protocol": "icmp", "port": None, "token": 0, "source": "172.18.0.2"}
+    index = Arrivals({"h2": {"arrivals": [arrival]}}, strangers)
+    assert index.of(Probe(strangers[1], DB2, "icmp", None, 0, None), None) == ["172.18.0.2"]
+    assert index.of(Probe(WEB1, DB2, "icmp", None, 0, None), None) == []
 
 
 FAILURES = [

@@ -82,6 +82,16 @@ def test_the_engine_is_queried_about_a_container_that_is_not_reported(process: i
     assert engine.queries == ["/containers/web1/json"]
 
 
+def test_without_a_container_the_namespace_is_the_hosts_own() -> None:
+    engine = Engine(0)
+    found = ContainerNamespaces(lambda: engine, None)  # type: ignore[arg-type,return-value]
+    namespace = found.find(None)
+    assert isinstance(namespace, Namespace)
+    assert namespace.id == own_id()
+    assert found.neighbour(ProbeRequest(None, "10.77.64.20", "icmp", None, 0)) is None
+    assert engine.queries == []
+
+
 def test_a_container_without_details_is_rejected() -> None:
     with pytest.raises(InvalidValue, match=r"containers\[0\].*has no 'pid'.*container_details"):
         ContainerNamespaces(t.cast(t.Any, None), [{"name": "web1", "id": ID}])

@@ -12,12 +12,15 @@ import pathlib
 import signal
 import socket
 import struct
+import subprocess
+import threading
 import typing as t
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ProbeRequest
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes import observer_process
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.observer import Observer
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.probes.sender import ProbeRun
@@ -36,6 +39,19 @@ def observer(tmp_path: pathlib.Path) -> t.Iterator[Observer]:
 
 def send(path: Path, *probes: ProbeRequest) -> None:
     ProbeRun(0.4, 3, 100).run([(probe, path.here) for probe in probes])
+
+
+OWN = {socket.AF_INET: "10.1.0.2", socket.AF_INET6: "fd01::2"}
+
+
+def ip_in(namespace: Namespace, *arguments: str) -> None:
+    with namespace.entered():
+        subprocess.run(["ip", *arguments], check=True)
+
+
+def received(observer: Observer) -> str:
+    """What the observer has written so far."""
+    return pathlib.Path(observer._arrivals_file).read_text()
 
 
 def runs(pid: int) -> bool:
@@ -78,6 +94,80 @@ def test_outgoing_probes_are_not_recorded(path: Path, observer: Observer) -> Non
     observer.start({"here": path.here}, 30)
     send(path, ProbeRequest("here", "10.2.0.2", "tcp", 9, 1), ProbeRequest("here", "10.2.0.2", "icmp", None, 2))
     assert observer.stop().arrivals == []
+
+
+def test_the_source_address_of_a_probe_can_be_chosen(path: Path, observer: Observer) -> None:
+    observer.start({"there": path.there}, 30)
+    chosen = [
+        ProbeRequest("here", address, protocol, port, token, source_address=source)
+        for version, (address, source) in enumerate((("10.2.0.2", "10.1.0.7"), ("fd02::2", "fd01::7")))
+        for token, (protocol, port) in enumerate((("icmp", None), ("tcp", 9), ("udp", 9)), 3 * version)
+    ]
+    foreign = [
+        ProbeRequest("here", "10.2.0.2", "tcp", 9, 9, source_address="10.9.9.9"),
+        ProbeRequest("here", "10.2.0.2", "icmp", None, 9, source_address="10.9.9.9"),
+    ]
+    ip_in(path.here, "address", "add", "10.1.0.7/24", "dev", "eth0")
+    ip_in(path.here, "address", "add", "fd01::7/64", "dev", "eth0", "nodad")
+    try:
+        *results, tcp, icmp = ProbeRun(0.4, 3, 100).run([(probe, path.here) for probe in (*chosen, *foreign)])
+    finally:
+        ip_in(path.here, "address", "delete", "10.1.0.7/24", "dev", "eth0")
+        ip_in(path.here, "address", "delete", "fd01::7/64", "dev", "eth0")
+    record = observer.stop()
+    assert {result.outcome for result in results} == {"refused", "reply"}
+    assert {(arrival["token"], arrival["source"]) for arrival in record.arrivals} == {
+        *((token, "10.1.0.7") for token in (0, 1, 2)),
+        *((token, "fd01::7") for token in (3, 4, 5)),
+    }
+    for result in (tcp, icmp):
+        assert (result.outcome, result.detail) == ("error", "the source does not have address 10.9.9.9")
+
+
+def test_a_probe_with_a_required_source_is_sent_only_from_it(path: Path, observer: Observer) -> None:
+    observer.start({"there": path.there}, 30)
+    required = {"10.1.0.2": "reply", "10.9.9.9": "other_source"}
+    probes = [
+        ProbeRequest("here", "10.2.0.2", "icmp", None, token, required_source=address)
+        for token, address in enumerate(required)
+    ]
+    blackhole = ProbeRequest("here", "10.5.0.9", "icmp", None, 5, required_source="10.9.9.9")
+    *results, lost = ProbeRun(0.4, 3, 100).run([(probe, path.here) for probe in (*probes, blackhole)])
+    assert [result.outcome for result in results] == list(required.values())
+    assert "10.1.0.2" in results[1].detail
+    assert lost.outcome == "unreachable"
+    assert [arrival["token"] for arrival in observer.stop().arrivals] == [0]
+
+
+@pytest.mark.parametrize("address", ["10.2.0.2", "fd02::2"])
+def test_data_is_recognized_behind_a_program_that_forwards_connections(
+    path: Path, observer: Observer, address: str
+) -> None:
+    """As docker-proxy does: it accepts, opens a connection of its own, and forwards the data."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    observer.start({"there": path.there}, 30, [(address, "tcp", 7001)])
+    with path.here.entered():
+        relay = socket.create_server((OWN[family], 0), family=family)
+        onward = socket.socket(family)
+
+    def forward() -> None:
+        client, _sender = relay.accept()
+        onward.connect((address, 7001))
+        onward.sendall(client.recv(100))
+        client.close()
+
+    thread = threading.Thread(target=forward)
+    thread.start()
+    with relay, onward:
+        ends = relay.getsockname()
+        probe = ProbeRequest("here", ends[0], "tcp", ends[1], 7, data=True)
+        (result,) = ProbeRun(0.4, 3, 100).run([(probe, path.here)])
+        thread.join()
+        wait_until("the data arrives", lambda: received(observer), lambda text: '"token": 7' in text)
+    (arrival,) = observer.stop().arrivals
+    assert result.outcome == "reply"
+    assert (arrival["token"], arrival["port"], arrival["destination"]) == (7, 7001, address)
+    assert arrival["source_port"] != 20007  # the program's own
 
 
 def test_a_new_start_stops_the_old_observer_and_deletes_its_record(path: Path, observer: Observer) -> None:

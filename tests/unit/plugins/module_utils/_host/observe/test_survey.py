@@ -48,14 +48,16 @@ LINKS = [
 class FakeEngine:
     def __init__(self, **answers: t.Any) -> None:
         self.queries: list[str] = []
+        self.filters: list[dict[str, str]] = []
         self.answers = {name.replace("_", "/"): answer for name, answer in answers.items()}
 
     @property
     def version(self) -> EngineVersion:
         return EngineVersion(28, 5, 2)
 
-    def get(self, path: str, **_query: str) -> t.Any:
+    def get(self, path: str, **query: str) -> t.Any:
         self.queries.append(path)
+        self.filters.append(query)
         if path not in self.answers:
             raise EngineError("no such container", 404)
         answer = self.answers[path]
@@ -97,6 +99,17 @@ def test_only_requested_parts_are_read() -> None:
     assert survey(["networks"], commands, engine) == {"networks": []}
     assert engine.queries == ["/networks"]
     assert commands.ran == []
+
+
+def test_stopped_containers_have_a_name_and_networks() -> None:
+    old = {"Id": "1", "Names": ["/old"], "NetworkSettings": {"Networks": {"web": {}, "db": {}}}}
+    new = {"Id": "2", "Names": ["/new"], "NetworkSettings": None}
+    engine = FakeEngine(_containers_json=[old, new])
+    assert survey(["stopped"], FakeCommands(), engine) == {
+        "stopped": [{"name": "new", "networks": []}, {"name": "old", "networks": ["db", "web"]}]
+    }
+    (query,) = engine.filters
+    assert json.loads(query["filters"]) == {"status": ["created", "exited", "dead"]}
 
 
 def test_parts_of_the_host_need_no_engine() -> None:

@@ -27,7 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import Endpoint, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 WEB1, WEB2 = Endpoint("h1", "web", "web", "10.64.1.2"), Endpoint("h2", "web", "web", "10.64.17.2")
