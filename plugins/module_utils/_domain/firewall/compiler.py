@@ -58,8 +58,8 @@ class EngineFirewall:
     firewall: str = "iptables"
     forward_drops: tuple[int, ...] = ()
     forwarding_off: tuple[int, ...] = ()
-    host_has_ipv6: bool = True
     routing: DirectRouting = dataclasses.field(default_factory=DirectRouting)
+    host_has_ipv6: bool = True
 
 
 # dockerd enables forwarding, but not with ip-forward off or the nftables backend.
