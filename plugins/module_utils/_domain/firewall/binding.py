@@ -16,15 +16,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
+    ENDPOINTS,
+    set_definitions,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import prefix_set
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
     DOCKER0,
     interface_name_problem,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
-    ENDPOINTS,
-    set_definitions,
 )
 
 # Network -> the name of its bridge on this host.

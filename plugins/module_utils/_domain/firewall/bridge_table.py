@@ -8,14 +8,14 @@ The tables of the IP versions filter what the host routes. Frames within one bri
 
 from __future__ import annotations
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import BRIDGE_TABLE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     MACS,
     PORTS,
     SOURCES,
     TARGETS,
     set_definitions,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import BRIDGE_TABLE
 
 
 def bridge_table() -> str:

@@ -18,17 +18,17 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     is_block,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import named_blocks
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import comment
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import INGRESS, Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.published import (
-    Service,
-    service_comment,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     PUBLISHED,
     PUBLISHED_AT,
     map_definitions,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import comment
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import INGRESS, Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_services import (
+    Service,
+    service_comment,
 )
 
 # The protocols of published ports.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
     FIREWALLD_FILES,
     FORWARD_CHAIN,
@@ -14,8 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
     TABLE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import Script
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.names import NOT_RUNNING
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import PREFIX
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import NOT_RUNNING
 
 _BODY = r"""
 etc=@FOLDER@

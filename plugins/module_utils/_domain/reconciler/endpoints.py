@@ -12,17 +12,7 @@ import re
 import socket
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
-    DOCKER0,
-    interface_name_problem,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import Port
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.published import (
-    PublishedPort,
-    services_of,
-    verdicts,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     ENDPOINTS,
     MACS,
     NO_ELEMENTS,
@@ -31,6 +21,16 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
     TARGETS,
     Elements,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_services import (
+    ProxiedPort,
+    services_of,
+    verdicts,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
+    DOCKER0,
+    interface_name_problem,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import BridgePort
 
 # IP version -> (family of its table, address family, key of the address in the engine's answers)
 _VERSIONS = {
@@ -57,7 +57,7 @@ class _End(t.NamedTuple):
 
 
 def endpoint_elements(
-    containers: t.Iterable[Json], networks: t.Iterable[Json], ports: t.Collection[Port] = ()
+    containers: t.Iterable[Json], networks: t.Iterable[Json], ports: t.Collection[BridgePort] = ()
 ) -> Elements:
     """The elements for running containers, from the engine's lists of containers and networks.
 
@@ -84,7 +84,7 @@ def endpoint_elements(
     return {key: frozenset(elements) for key, elements in found.items()}
 
 
-def published_ports(containers: t.Iterable[Json], networks: t.Iterable[Json]) -> list[PublishedPort]:
+def published_ports(containers: t.Iterable[Json], networks: t.Iterable[Json]) -> list[ProxiedPort]:
     """The published ports of running containers. The engine forwards them to the end with the default route."""
     bridges = {each["Id"]: bridge for each in networks for bridge in [_bridge(each)] if bridge is not None}
     found = []
@@ -97,14 +97,14 @@ def published_ports(containers: t.Iterable[Json], networks: t.Iterable[Json]) ->
                 if port.get("PublicPort") and (everywhere or _is_address(number, address)):
                     where, bridge = "" if everywhere else address, t.cast(_End, end).bridge.name
                     numbers = int(port["PublicPort"]), bridge, int(port["PrivatePort"])
-                    found.append(PublishedPort(version, where, str(port["Type"]), *numbers))
+                    found.append(ProxiedPort(version, where, str(port["Type"]), *numbers))
     return found
 
 
 def all_elements(
     containers: t.Sequence[Json],
     networks: t.Sequence[Json],
-    ports: t.Collection[Port],
+    ports: t.Collection[BridgePort],
     blocks: t.Mapping[str, str],
 ) -> Elements:
     """The elements of all sets and maps for these tables (contents by FAMILY NAME)."""

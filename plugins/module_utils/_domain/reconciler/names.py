@@ -12,5 +12,3 @@ STANDBY = f"{RUN_FOLDER}/reconciler-standby.sock"
 STATE = f"{RUN_FOLDER}/reconciler.json"
 # Docker's default.
 ENGINE_PID_FILE = "/run/docker.pid"
-# Of ``load``, if no reconciler runs.
-NOT_RUNNING = 3

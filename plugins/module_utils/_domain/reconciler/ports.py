@@ -26,7 +26,7 @@ _NUMBER = struct.Struct("=i")
 _ADDRESS, _NAME, _PEER, _MASTER, _PEER_NAMESPACE, _TARGET_NAMESPACE = 1, 3, 5, 10, 37, 46
 
 
-class Port(t.NamedTuple):
+class BridgePort(t.NamedTuple):
     """A port of a bridge, with the MAC address of the interface at its other end, in the container."""
 
     name: str
@@ -34,7 +34,7 @@ class Port(t.NamedTuple):
     mac: str
 
 
-class Interface(t.NamedTuple):
+class HostInterface(t.NamedTuple):
     """An interface. ``peer`` is the number of its other end, in the namespace ``namespace``."""
 
     number: int
@@ -58,10 +58,10 @@ def is_last(kind: int) -> bool:
     return kind in _ENDS
 
 
-def parse_interface(body: bytes) -> Interface:
+def parse_interface(body: bytes) -> HostInterface:
     """Raises struct.error for an invalid message."""
     found = attributes(body[_LINK.size :])
-    return Interface(
+    return HostInterface(
         _LINK.unpack_from(body)[2],
         as_name(found.get(_NAME)),
         ":".join(f"{byte:02x}" for byte in found.get(_ADDRESS, b"")),
@@ -69,7 +69,9 @@ def parse_interface(body: bytes) -> Interface:
     )
 
 
-def ports_of(interfaces: t.Collection[Interface], inside: t.Mapping[int, t.Collection[Interface]]) -> list[Port]:
+def ports_of(
+    interfaces: t.Collection[HostInterface], inside: t.Mapping[int, t.Collection[HostInterface]]
+) -> list[BridgePort]:
     """The ports, from the host's interfaces and those in the namespaces of containers, by their number."""
     names = {each.number: each.name for each in interfaces}
     found = []
@@ -78,5 +80,5 @@ def ports_of(interfaces: t.Collection[Interface], inside: t.Mapping[int, t.Colle
         macs = [peer.mac for peer in peers if peer.number == each.peer]
         bridge = None if each.master is None else names.get(each.master)
         if macs and bridge and interface_name_problem(each.name) is None:
-            found.append(Port(each.name, bridge, macs[0]))
+            found.append(BridgePort(each.name, bridge, macs[0]))
     return found

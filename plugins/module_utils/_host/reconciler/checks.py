@@ -17,11 +17,14 @@ class Check:
     def __init__(self, script: str) -> None:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
-        actions = [(os.POSIX_SPAWN_DUP2, writer, 1)]
-        try:
-            self._process = os.posix_spawn(script, [script, "--reassert"], os.environ, file_actions=actions)
-        finally:
-            os.close(writer)
+        self._process = os.fork()
+        if self._process == 0:
+            try:
+                os.dup2(writer, 1)
+                os.execv(script, [script, "--reassert"])
+            finally:
+                os._exit(1)
+        os.close(writer)
         self._reader = reader
         self._output = b""
 

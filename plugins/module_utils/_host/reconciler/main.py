@@ -14,12 +14,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import NFT_FILE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
+    NOT_RUNNING,
     ROUTES_PART,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.names import (
     CONTROL,
     ENGINE_PID_FILE,
-    NOT_RUNNING,
     STANDBY,
     STATE,
 )
@@ -45,5 +45,4 @@ def main(arguments: t.Sequence[str]) -> int:
     _command, version, engine = arguments
     os.makedirs(RUN_FOLDER, mode=0o700, exist_ok=True)
     parts = {part.name: part.script for part in (FIREWALL_PART, ROUTES_PART)}
-    Reconciler(Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STANDBY, STATE, version)).run()
-    return 0
+    return Reconciler(Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STANDBY, STATE, version)).run()

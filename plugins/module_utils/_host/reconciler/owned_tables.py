@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     NO_ELEMENTS,
     Elements,
     elements_text,

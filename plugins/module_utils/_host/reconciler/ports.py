@@ -13,8 +13,8 @@ import struct
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink import messages
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import (
     NEW_LINK,
-    Interface,
-    Port,
+    BridgePort,
+    HostInterface,
     is_last,
     links_request,
     parse_interface,
@@ -25,7 +25,7 @@ _BUFFER = 65536
 _TIMEOUT = 5.0  # seconds
 
 
-def read_ports() -> list[Port]:
+def read_ports() -> list[BridgePort]:
     """The ports of all bridges that lead to other namespaces. One query per namespace."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as kernel:
         kernel.settimeout(_TIMEOUT)
@@ -34,7 +34,7 @@ def read_ports() -> list[Port]:
         return ports_of(interfaces, {number: _interfaces(kernel, number) for number in sorted(namespaces)})
 
 
-def _interfaces(kernel: socket.socket, namespace: int | None = None) -> list[Interface]:
+def _interfaces(kernel: socket.socket, namespace: int | None = None) -> list[HostInterface]:
     """None for a namespace that no longer exists."""
     kernel.send(links_request(namespace))
     found: list[tuple[int, bytes]] = []

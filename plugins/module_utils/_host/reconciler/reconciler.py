@@ -18,6 +18,7 @@ import sys
 import time
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import Elements
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import BRIDGE_TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink import messages
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler import events
@@ -25,9 +26,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
     Json,
     all_elements,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import Port
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import BridgePort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.schedule import Schedule
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import Elements
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.checks import Check, scripts
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import Control, notify_systemd
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_watch import EngineWatch
@@ -81,11 +81,11 @@ class Reconciler:
         self._engine = EngineWatch(settings.engine, settings.pid_file, self._selector, self._set_lists)
         self._standby: Standby | None = None
         self._lists: tuple[t.Sequence[Json], t.Sequence[Json]] = ((), ())
-        self._ports: list[Port] = []
+        self._ports: list[BridgePort] = []
         self._saved = ""
 
-    def run(self) -> None:
-        """Run until SIGTERM."""
+    def run(self) -> int:
+        """Run until SIGTERM; return the exit status."""
         release_standby(self._settings.standby)
         self._listen()
         self._load()
@@ -98,7 +98,8 @@ class Reconciler:
         for path in (self._settings.control, self._settings.state):
             os.unlink(path)
         if error:
-            sys.exit(f"{self._settings.tables}: {error}")
+            sys.stderr.write(f"{self._settings.tables}: {error}\n")
+        return 1 if error else 0
 
     def _turn(self) -> None:
         now = time.monotonic()
@@ -120,6 +121,7 @@ class Reconciler:
         signal.set_wakeup_fd(writer.fileno())
         self._wake = (reader, writer)
         signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)  # wakes it
         self._selector.register(reader, selectors.EVENT_READ, lambda: reader.recv(64))
         for protocol, groups, parts in (
             (socket.NETLINK_ROUTE, events.RTNETLINK_GROUPS, events.rtnetlink_parts),

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
+    NOT_RUNNING,
     RECONCILER_UNIT,
     ROUTES_PART,
 )
@@ -22,7 +23,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     manages_reconciler,
     reconciler_files,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.names import NOT_RUNNING
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.installation import planned_reconciler
 
 from ..planning import assert_golden

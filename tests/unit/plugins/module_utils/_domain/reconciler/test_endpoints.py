@@ -9,9 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import endpoint_elements
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import Port
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     ENDPOINTS,
     MACS,
     NO_ELEMENTS,
@@ -22,6 +20,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
     elements_text,
     set_definitions,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import endpoint_elements
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import BridgePort
 
 MACS_OF = {"web": "02:42:0a:40:01:02", "db": "02:42:0A:40:02:02", "wide": "02:42:0a:40:03:02"}
 
@@ -58,10 +58,10 @@ def test_each_address_is_accepted_on_the_other_bridge() -> None:
 
 def test_a_port_is_bound_to_the_addresses_of_its_container() -> None:
     ports = [
-        Port("veth1", "fn-web", "02:42:0a:40:01:02"),
+        BridgePort("veth1", "fn-web", "02:42:0a:40:01:02"),
         # another container has changed its MAC address, or the port is that of another bridge
-        Port("veth2", "fn-web", "02:42:0a:40:01:03"),
-        Port("veth3", "fn-db", "02:42:0a:40:01:02"),
+        BridgePort("veth2", "fn-web", "02:42:0a:40:01:03"),
+        BridgePort("veth3", "fn-db", "02:42:0a:40:01:02"),
     ]
     elements = found(endpoint_elements([BOTH], [WEB, DB], ports))
     assert {name: value for (family, name), value in elements.items() if family == "bridge"} == {
@@ -74,7 +74,7 @@ def test_a_port_is_bound_to_the_addresses_of_its_container() -> None:
 
 
 def test_a_port_of_an_internal_network_has_its_own_addresses_only() -> None:
-    ports = [Port("veth1", "fn-db", MACS_OF["db"].lower())]
+    ports = [BridgePort("veth1", "fn-db", MACS_OF["db"].lower())]
     elements = found(endpoint_elements([BOTH], [WEB, network("db", "fn-db", Internal=True)], ports))
     assert elements["bridge", SOURCES[4]] == {'"veth1" . 02:42:0a:40:02:02 . 10.64.2.2'}
     assert ("ip", ENDPOINTS) not in elements

@@ -15,12 +15,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     ENDPOINTS,
     NO_ELEMENTS,
     elements_text,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import table_blocks
 
 from . import packets

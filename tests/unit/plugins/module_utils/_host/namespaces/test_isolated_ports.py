@@ -12,10 +12,10 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.bridge_table import bridge_table
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import elements_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import BRIDGE_TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import endpoint_elements
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import Port
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import elements_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import BridgePort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import table_blocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.ports import read_ports
 
@@ -138,6 +138,6 @@ def test_an_unknown_port_is_not_filtered(host: Host) -> None:
 def test_ports_are_those_of_the_kernel(host: Host) -> None:
     with host.namespaces["host"].entered():
         ports = read_ports()
-    assert Port("v-web1", "fn-web", host.mac("web1").hex(":")) in ports
-    assert Port("v-db1", "fn-db", host.mac("db1").hex(":")) in ports
+    assert BridgePort("v-web1", "fn-web", host.mac("web1").hex(":")) in ports
+    assert BridgePort("v-db1", "fn-db", host.mac("db1").hex(":")) in ports
     assert {port.bridge for port in ports} == {"fn-web", "fn-db", "fn-lab", "fn-inner", "br-0123456789ab"}

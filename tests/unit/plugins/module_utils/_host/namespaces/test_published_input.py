@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import elements_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import all_elements
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import elements_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import table_blocks
 
 from . import packets

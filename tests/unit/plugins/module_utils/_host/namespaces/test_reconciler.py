@@ -34,7 +34,7 @@ folder = sys.argv[1]
 scripts = {{"firewall": folder + "/apply-firewall"}}
 names = ("firewall.nft", "engine.sock", "engine.pid", "control", "standby", "state.json")
 paths = (folder + "/" + name for name in names)
-Reconciler(Settings(scripts, *paths, "1")).run()
+sys.exit(Reconciler(Settings(scripts, *paths, "1")).run())
 """
 PACKAGE = "ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler"
 # As Docker's own in its table: which is not this collection's.

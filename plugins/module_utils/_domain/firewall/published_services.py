@@ -11,7 +11,10 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import PUBLISHED, PUBLISHED_AT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
+    PUBLISHED,
+    PUBLISHED_AT,
+)
 
 _COMMENT = re.compile(r"^\t# published (\S+) (\S+) (\d+)-(\d+) (\S+)$", re.MULTILINE)
 
@@ -28,7 +31,7 @@ class Service(t.NamedTuple):
     chain: str
 
 
-class PublishedPort(t.NamedTuple):
+class ProxiedPort(t.NamedTuple):
     """A published port. ``address`` is empty for all addresses of the host; ``bridge`` leads to the container."""
 
     version: int
@@ -53,7 +56,7 @@ def services_of(block: str) -> list[Service]:
 
 
 def verdicts(
-    version: int, services: t.Collection[Service], ports: t.Iterable[PublishedPort]
+    version: int, services: t.Collection[Service], ports: t.Iterable[ProxiedPort]
 ) -> dict[str, frozenset[str]]:
     """The elements of the maps of one IP version: for ports at all addresses, and for ports at single ones."""
     found: dict[str, dict[str, str]] = {PUBLISHED: {}, PUBLISHED_AT: {}}
@@ -66,7 +69,7 @@ def verdicts(
     return {name: frozenset(f"{key} : goto {chain}" for key, chain in each.items()) for name, each in found.items()}
 
 
-def _serves(service: Service, port: PublishedPort) -> bool:
+def _serves(service: Service, port: ProxiedPort) -> bool:
     return (service.bridge, service.protocol) == (
         port.bridge,
         port.protocol,

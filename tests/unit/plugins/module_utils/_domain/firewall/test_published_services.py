@@ -9,19 +9,22 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
-    all_elements,
-    published_ports,
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
+    PUBLISHED,
+    PUBLISHED_AT,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.published import (
-    PublishedPort,
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_services import (
+    ProxiedPort,
     Service,
     service_comment,
     services_of,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.sets import PUBLISHED, PUBLISHED_AT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
+    all_elements,
+    published_ports,
+)
 
-from .test_endpoints import DB, WEB, container, network
+from ..reconciler.test_endpoints import DB, WEB, container, network
 
 SERVICES = [
     Service("fn-web", "tcp", 0, 79, "published_web_0"),
@@ -75,7 +78,7 @@ def test_without_chains_there_are_no_elements() -> None:
 )
 def test_a_port_is_forwarded_to_the_network_with_the_default_route(listed: list[t.Any], bridge: str) -> None:
     two = published(("::1", 8080, 80), networks=("web", "db"))
-    assert published_ports([two], listed) == [PublishedPort(6, "::1", "tcp", 8080, bridge, 80)]
+    assert published_ports([two], listed) == [ProxiedPort(6, "::1", "tcp", 8080, bridge, 80)]
     # engines from 28 on have priorities
     two["NetworkSettings"]["Networks"]["web"]["GwPriority"] = 1
     assert published_ports([two], listed)[0].bridge == "fn-web"
