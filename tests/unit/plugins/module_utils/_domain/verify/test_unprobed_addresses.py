@@ -21,11 +21,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unp
 from .probes import POLICY
 
 DECLARED = {"h1": ["192.0.2.1", "198.51.100.1"]}
-LINKS = [
+LINKS = (
     {"name": "lo", "addresses": ["127.0.0.1/8", "::1/128"]},
     {"name": "eth0", "addresses": ["192.0.2.1/24", "192.0.2.7/24", "fd5a:1::1/64", "fe80::1/64"]},
     {"name": "eth1", "addresses": ["203.0.113.1/24"]},
-]
+)
 
 
 def find(*host_addresses, links=LINKS, address="10.64.1.2/24"):
