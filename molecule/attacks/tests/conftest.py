@@ -54,7 +54,7 @@ class Recorder:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._thread.join(60)
+        self._thread.join(300)
         self._process.stdout.close()
         assert self._process.wait(60) == 0
 
