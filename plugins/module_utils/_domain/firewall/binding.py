@@ -33,6 +33,8 @@ Bridges = t.Mapping[str, str]
 _FORGED = 'fib saddr . iif oif missing counter drop comment "forged source"'
 # What Docker names the bridge of a network that has no bridge name of its own. An interface of this kind is a bridge.
 _UNNAMED = 'iifname "br-*" meta iifkind "bridge"'
+# Engines before 27 isolate such networks in IPv4 only.
+TO_UNDECLARED = 'oifname "br-*" meta oifkind "bridge" counter drop comment "undeclared network"'
 ERRORS = {
     4: "icmp type { destination-unreachable, time-exceeded, parameter-problem }",
     6: "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }",
@@ -86,6 +88,15 @@ def internal_bridges(variable: str, networks: t.Iterable[str], bridges: Bridges)
             raise InvalidValue(f"{variable}[{number}]", network, "is not in bridges. Add its bridge there")
         found.append(bridges[network])
     return found
+
+
+def within_bridges(bridges: Bridges) -> str:
+    """The rule of the forward hook for frames within one bridge, which br_netfilter passes to it.
+
+    They include neighbor discovery, whose targets are multicast addresses.
+    """
+    pairs = ", ".join(f'"{name}" . "{name}"' for name in sorted(set(bridges.values())))
+    return f"iifname . oifname {{ {pairs} }} accept"
 
 
 def isolation(internal: t.Collection[str]) -> list[str]:

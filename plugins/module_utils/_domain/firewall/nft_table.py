@@ -24,12 +24,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     ERRORS,
     NEIGHBOR_DISCOVERY,
+    TO_UNDECLARED,
     Local,
     NetworkBits,
     error_chains,
     from_bridges,
     isolation,
     source_chains,
+    within_bridges,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import (
     named_blocks,
@@ -54,6 +56,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
     Family,
     NetworkMatch,
     Policy,
+    flow_text,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_chains import (
     Sources,
@@ -128,6 +131,7 @@ class Table:
         lines = [
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
+            f"\t\t{within_bridges(self._local.bridges)}",
             *(f"\t\t{rule}" for rule in isolation(self._local.internal)),
             f"\t\t{inside} ct state established ct direction reply goto allowed",
             "\t\tct state related jump related",
@@ -142,6 +146,7 @@ class Table:
                 lines.append(f"\t\t{ends} ct state established ct direction reply goto allowed")
         lines.append("\t\tct state established ct direction reply accept")
         lines += [*self._dispatch(EGRESS, "saddr"), *self._dispatch(INGRESS, "daddr")]
+        lines.append(f"\t\t{self._ip} saddr {self._fleet} {TO_UNDECLARED}")
         if self._own:
             # From outside of the fleet only published ports, as with engines from 28 on.
             own = f"{self._ip} daddr {prefix_set(self._own)}"
@@ -251,7 +256,7 @@ class Table:
                 lines += [
                     f"\tchain {direction}_{name} {{",
                     *(rule for line in self._policy.lines for rule in self._outside_rules(line, direction, name)),
-                    f'\t\tcounter drop comment "{comment(f"not declared: {_flow(direction, name)}")}"',
+                    f'\t\tcounter drop comment "{comment(f"not declared: {flow_text(direction, name)}")}"',
                     "\t}",
                 ]
         return lines
@@ -390,12 +395,3 @@ class Table:
 def _unpublished(match: str) -> str:
     # Not frames within one bridge, which br_netfilter passes to this hook.
     return f'\t\t{match} ct status ! dnat fib daddr . iif oif missing counter drop comment "not published"'
-
-
-def _flow(direction: str, network: str) -> str:
-    return {
-        EGRESS: f"{network} -> {WORLD}",
-        INGRESS: f"{WORLD} -> {network}",
-        TO_HOST: f"{network} -> {HOST}",
-        FROM_HOST: f"{HOST} -> {network}",
-    }[direction]

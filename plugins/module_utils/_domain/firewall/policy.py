@@ -287,3 +287,13 @@ def _direction(source: str, target: str, source_inside: bool, target_inside: boo
     if target_inside:
         return FROM_HOST if source == HOST else INGRESS
     return TO_HOST if target == HOST else EGRESS
+
+
+def flow_text(direction: str, network: str) -> str:
+    """A flow between a network and the outside or its host, as text."""
+    return {
+        EGRESS: f"{network} -> {WORLD}",
+        INGRESS: f"{WORLD} -> {network}",
+        TO_HOST: f"{network} -> {HOST}",
+        FROM_HOST: f"{HOST} -> {network}",
+    }[direction]

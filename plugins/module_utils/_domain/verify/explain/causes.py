@@ -15,7 +15,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     SYSCTL,
     Difference,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import CHAIN_PREFIX, TABLES
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
+    BRIDGE_TABLE,
+    CHAIN_PREFIX,
+    TABLES,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
@@ -125,7 +129,7 @@ def _dropped(host: str, step: TraceStep, evidence: Evidence) -> Cause:
 
 def owner_of(step: TraceStep) -> Owner:
     """Return the owner of a rule, by its table and chain."""
-    if step.table in TABLES.values() or step.chain.startswith(CHAIN_PREFIX):
+    if step.table in (*TABLES.values(), BRIDGE_TABLE) or step.chain.startswith(CHAIN_PREFIX):
         return Owner.OURS
     dockers = step.chain in _DOCKERS or step.table.partition(" ")[2] == ENGINE_TABLE
     return Owner.DOCKER if dockers else Owner.FOREIGN
@@ -175,7 +179,7 @@ def unseen(host: str, evidence: Evidence) -> Cause | None:
         values = {"queue": queue["kind"], "interface": queue["link"], "text": queue["text"]}
         return Cause(CauseKind.QUEUE, host, values)
     for table in evidence.info["firewall"]["tables"]:
-        if table.split()[0] in ("bridge", "netdev", "arp"):
+        if table.split()[0] in ("bridge", "netdev", "arp") and table != BRIDGE_TABLE:
             return Cause(CauseKind.FRAME_TABLE, host, {"table": table})
     return None
 

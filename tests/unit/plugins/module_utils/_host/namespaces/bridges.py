@@ -18,7 +18,6 @@ No packet leaves these namespaces.
 from __future__ import annotations
 
 import contextlib
-import functools
 import pathlib
 import secrets
 import socket
@@ -103,8 +102,7 @@ _SWITCHES = {
 }
 
 
-@functools.cache
-def rules(ipv6: bool = True, **more: str) -> str:
+def rules(ipv6: bool = True, **more: t.Any) -> str:
     """The rules of the host, as compiled from a declaration, with or without IPv6. ``more`` is declared as well."""
     fleet = FLEET if ipv6 else {key: value for key, value in FLEET.items() if key not in ("supernet_v6", "policy")}
     return compiled({**fleet, **more})[1]

@@ -115,6 +115,10 @@ def passes(policy: Policy, packet: Packet) -> bool:
         # From outside, only lines with addresses open ports that are not published.
         lines = [line for line in policy.lines if target in line.targets and line.covers(packet.protocol, packet.port)]
         return any(_contains(end, ends[0]) for line in lines for end in line.sources)
+    if packet.target == "other1":
+        # Docker isolates its networks from each other: only lines with addresses open one that is not declared.
+        lines = [line for line in policy.lines if source in line.sources and line.covers(packet.protocol, packet.port)]
+        return any(_contains(end, ends[1]) for line in lines for end in line.targets)
     return policy.allowing(source, ends[1], packet.protocol, packet.port) is not None
 
 

@@ -273,3 +273,19 @@ def test_closed_metadata_is_closed_in_both_versions(host: Host, ipv6: bool) -> N
     host.load(rules(ipv6=ipv6, cloud_metadata="closed"))
     assert host.send("other1", tcp(address("other1", 6), "fd00:ec2::254", 80), "world", limit=0.05).left
     assert host.rules_that_dropped() == {"closed: cloud metadata"}
+
+
+def test_containers_of_a_limited_network_find_each_other(ruled: Host) -> None:
+    """br_netfilter passes neighbor discovery to the forward hook, and to it, a multicast address is outside."""
+    ruled.load(rules(policy=[{"from": "web", "to": "198.51.100.1"}], supernet_v6="fd00:64::/32"))
+    for name in ("web1", "web2"):
+        ruled.ip(name, "neigh flush dev eth0")
+    for version in (4, 6):
+        ruled.assert_answers("web1", address("web2", version))
+    assert ruled.rules_that_dropped() == set()
+
+
+@VERSIONS
+def test_an_undeclared_network_is_closed_in_both_versions(host: Host, version: int) -> None:
+    for source in ("lab1", "web1"):
+        assert_dropped(host, source, datagram(version, source, "other1"), "other1", {"undeclared network"})

@@ -33,15 +33,18 @@ NETWORK = {
 Frame = t.Callable[[Host, bytes], bytes]
 
 
-def rules(host: Host) -> str:
-    """The table of bridges, with the elements for web1. web2 is not known."""
+def rules(host: Host, known: t.Sequence[str] = ("web1",)) -> str:
+    """The table of bridges, with the elements for containers that are known."""
     with host.namespaces["host"].entered():
         ports = read_ports()
-    web1 = {
-        "NetworkID": "web", "MacAddress": host.mac("web1").hex(":"),
-        "IPAddress": address("web1", 4), "GlobalIPv6Address": address("web1", 6),
-    }  # fmt: skip
-    elements = endpoint_elements([{"NetworkSettings": {"Networks": {"web": web1}}}], [NETWORK], ports)
+    containers = [
+        {"NetworkSettings": {"Networks": {"web": {
+            "NetworkID": "web", "MacAddress": host.mac(name).hex(":"),
+            "IPAddress": address(name, 4), "GlobalIPv6Address": address(name, 6),
+        }}}}
+        for name in known
+    ]  # fmt: skip
+    elements = endpoint_elements(containers, [NETWORK], ports)
     text = bridge_table()
     return text + elements_text(BRIDGE_TABLE, table_blocks(text)[BRIDGE_TABLE], elements)
 
@@ -118,8 +121,9 @@ def test_link_local_addresses_pass(host: Host) -> None:
 
 
 @VERSIONS
-def test_containers_resolve_neighbors_and_answer(host: Host, version: int) -> None:
-    host.load(rules(host))
+@pytest.mark.parametrize("known", [("web1",), ("web1", "web2")], ids=len)
+def test_containers_resolve_neighbors_and_answer(host: Host, version: int, known: tuple[str, ...]) -> None:
+    host.load(rules(host, known))
     for name in ("web1", "web2"):
         host.ip(name, "neigh flush dev eth0")
     host.assert_answers("web1", address("web2", version))
