@@ -17,7 +17,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     is_outside,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind, Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
+    EndKind,
+    Endpoint,
+    PublishedPort,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import can_probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import Statement, StatementKind
 
@@ -63,7 +67,7 @@ def find_gap(statement: Statement, policy: Policy, ends: Ends) -> tuple[Gap, str
     """Return why a statement has no probes, and the network that the reason is about."""
     line = None if statement.line is None else policy.lines[statement.line]
     if statement.kind is StatementKind.PUBLISHED or (line is not None and _is_world(policy, statement.source)):
-        return _gap_of_published(statement, line, ends)
+        return _gap_of_published(policy, statement, line, ends)
     if statement.kind is StatementKind.METADATA:
         return Gap.NOT_OBSERVABLE, None
     if statement.kind is StatementKind.UNDECLARED:
@@ -117,12 +121,14 @@ def _is_host(policy: Policy, end: str) -> bool:
     return is_block(end) and any(policy.names((end,), host) for host in hosts)
 
 
-def _gap_of_published(statement: Statement, line: PolicyLine | None, ends: Ends) -> tuple[Gap, str | None]:
+def _gap_of_published(
+    policy: Policy, statement: Statement, line: PolicyLine | None, ends: Ends
+) -> tuple[Gap, str | None]:
     targets = [
         end
         for end in ends.with_ports(statement.target)
         for port in end.ports
-        if port.version == statement.version and (line is None or line.covers(port.protocol, port.port))
+        if port.version == statement.version and _is_about(policy, statement, line, port)
     ]
     if not targets:
         return Gap.NO_PUBLISHED_PORT, statement.target
@@ -133,3 +139,10 @@ def _gap_of_published(statement: Statement, line: PolicyLine | None, ends: Ends)
     if not any(end.host != target.host for end in sources for target in targets):
         return Gap.NO_PAIR, None
     return Gap.NOT_CHOSEN, None
+
+
+def _is_about(policy: Policy, statement: Statement, line: PolicyLine | None, port: PublishedPort) -> bool:
+    """Whether a line opens the port; for denied traffic, whether no line does."""
+    if line is not None:
+        return line.covers(port.protocol, port.port)
+    return not any(policy.matching(statement.source, statement.target, port.protocol, port.port))

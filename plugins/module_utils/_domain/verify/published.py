@@ -31,7 +31,7 @@ def published_probes(policy: Policy, endpoints: t.Sequence[Endpoint], most: int,
     clients = _clients(endpoints)
     hosts = list(clients)
     outside = [each for each in endpoints if each.kind is EndKind.OUTSIDE]
-    bindings = [(target, port) for target in endpoints for port in target.ports]
+    bindings = [(end, port) for end in endpoints if end.kind is EndKind.CONTAINER for port in end.ports]
     probes: list[Probe] = []
     for number, (target, port) in enumerate(bindings):
         others = [host for host in hosts if host != target.host]
@@ -55,11 +55,7 @@ def _clients(endpoints: t.Iterable[Endpoint]) -> dict[str, list[Endpoint]]:
 def _probe(
     policy: Policy, client: Endpoint, target: Endpoint, port: PublishedPort, tokens: Tokens
 ) -> t.Iterator[Probe]:
-    if target.kind is EndKind.UNDECLARED:
-        if client.is_host:
-            return  # Docker's rules apply
-        seen_as, declared_by = client.address, None
-    elif client.kind is EndKind.OUTSIDE:
+    if client.kind is EndKind.OUTSIDE:
         if target.network not in policy.limited.get(INGRESS, ()) or _names_addresses(policy, target, port):
             return
         seen_as = ""

@@ -18,6 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.end
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
     EndKind,
@@ -348,6 +349,15 @@ def test_coverage_of_published_ports():
         coverage_of(policy_of(*lines, supernet_v6="fd00:64::/40"), reports["published"])
     )
     assert_golden("coverage_published.yml", printed)
+
+
+def test_ports_that_lines_open_do_not_prove_that_others_are_closed():
+    policy = policy_of({"from": "world", "to": "db", "ports": 5432}, {"from": "web", "to": "db", "ports": 5432})
+    database = container("db", "10.64.2.2/24", port(5432, 5433))
+    coverage = coverage_of(policy, {"h1": [database], "h2": [WEB[1]]})
+    gaps = {each.statement.source: each.gap for each in coverage.denied
+            if each.statement.kind.value == "published" and each.statement.target == "db"}  # fmt: skip
+    assert gaps["world"] is gaps["web"] is Gap.NO_PUBLISHED_PORT
 
 
 def test_a_denied_pair_is_proven_by_its_published_port_separately():
