@@ -52,7 +52,7 @@ class Recorder:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._thread.join(60)
+        self._thread.join(300)
         self._process.stdout.close()
         assert self._process.wait(60) == 0
 
@@ -93,15 +93,16 @@ def _stations(host: str, info: dict[str, t.Any]) -> dict[str, Station]:
 def results(request, hosts, observed_fleet, on_host, wait_until) -> list[Result]:
     """Every packet, sent once."""
     attempts = everything(hosts)
+    recorders: list[Recorder] = []
+
+    def arrived(attempt: Attempt) -> set[str]:
+        sightings = set().union(*(each.seen.get(attempt.number, set()) for each in recorders))
+        return {place for place, is_icmp_error in sightings if is_icmp_error == attempt.is_icmp_error}
+
     with contextlib.ExitStack() as stack:
-        recorders = [Recorder(name, on_host(name, "recorder.py")) for name in HOSTS]
-        for each in recorders:
-            stack.callback(each.stop)
-
-        def arrived(attempt: Attempt) -> set[str]:
-            sightings = set().union(*(each.seen.get(attempt.number, set()) for each in recorders))
-            return {place for place, is_icmp_error in sightings if is_icmp_error == attempt.is_icmp_error}
-
+        for name in HOSTS:
+            recorders.append(Recorder(name, on_host(name, "recorder.py")))
+            stack.callback(recorders[-1].stop)
         for host in HOSTS:
             pids = {entry["name"]: entry["pid"] for entry in observed_fleet.host(host).info["containers"]}
             own = [each for each in attempts if each.sender.host == host]
@@ -113,7 +114,8 @@ def results(request, hosts, observed_fleet, on_host, wait_until) -> list[Result]
             with contextlib.suppress(AssertionError):  # test_every_control_arrives fails, and the table shows the rest
                 for last in own[-2:]:
                     wait_until(f"{last.name} arrives", lambda last=last: arrived(last), last.arrives.issubset)
-        found = [_result(each, arrived(each)) for each in attempts]
+    # Only now have the recorders read all of their sockets: the last packet may be read before others.
+    found = [_result(each, arrived(each)) for each in attempts]
     request.config.stash[TABLE] = found
     return found
 
