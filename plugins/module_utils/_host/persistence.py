@@ -109,7 +109,9 @@ class PartFiles:
 
     def _unit_differences(self) -> list[Difference]:
         found = unit_differences(unit_states(self._commands, *self._units))
-        if self._version is not None and running_version() != self._version:
+        # One that is not active runs no version.
+        active = all(each.name != RECONCILER_UNIT for each in found)
+        if self._version is not None and active and running_version() != self._version:
             found.append(Difference(UNIT, RECONCILER_UNIT, CONTENT, AS_PLANNED, DIFFERENT))
         return found
 

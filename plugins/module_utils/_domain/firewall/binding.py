@@ -9,6 +9,7 @@ the interface that the packet arrived on, unless a container of that bridge has 
 
 from __future__ import annotations
 
+import re
 import types
 import typing as t
 
@@ -31,10 +32,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_
 Bridges = t.Mapping[str, str]
 
 _FORGED = 'fib saddr . iif oif missing counter drop comment "forged source"'
-# What Docker names the bridge of a network that has no bridge name of its own. An interface of this kind is a bridge.
-_UNNAMED = 'iifname "br-*" meta iifkind "bridge"'
-# Engines before 27 isolate such networks in IPv4 only.
-TO_UNDECLARED = 'oifname "br-*" meta oifkind "bridge" counter drop comment "undeclared network"'
+# What Docker names the bridge of a network that has no bridge name of its own.
+_DOCKERS_PREFIX = "br-"
+_DOCKERS_NAME = re.compile(r"br-[0-9a-f]{12}\Z")
 ERRORS = {
     4: "icmp type { destination-unreachable, time-exceeded, parameter-problem }",
     6: "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }",
@@ -59,6 +59,7 @@ class Local(t.NamedTuple):
     networks, ``internal`` those of its internal networks. Packets to the outside are masqueraded, or have another
     source by ``sources``. ``controller`` is the address of the Ansible controller as this host sees it.
     ``routed`` are the subnets of undeclared networks to which the engine lets packets be routed, None if it does not.
+    ``other_bridges`` are bridges that are not Docker's, but whose names begin as those of Docker.
     """
 
     subnets: t.Sequence[Prefix]
@@ -67,6 +68,7 @@ class Local(t.NamedTuple):
     sources: EgressSources = types.MappingProxyType({})
     controller: str | None = None
     routed: t.Sequence[Prefix] | None = None
+    other_bridges: t.Collection[str] = ()
 
 
 def parse_bridges(variable: str, value: t.Mapping[str, t.Any]) -> dict[str, str]:
@@ -88,6 +90,23 @@ def internal_bridges(variable: str, networks: t.Iterable[str], bridges: Bridges)
             raise InvalidValue(f"{variable}[{number}]", network, "is not in bridges. Add its bridge there")
         found.append(bridges[network])
     return found
+
+
+def may_be_dockers(bridges: t.Iterable[str]) -> list[str]:
+    """The bridges whose names begin as those of Docker, but that Docker itself did not name.
+
+    Each is that of a network with a bridge name of its own, or not Docker's, as an uplink named br-lan.
+    """
+    return [name for name in bridges if name.startswith(_DOCKERS_PREFIX) and not _DOCKERS_NAME.match(name)]
+
+
+def undeclared_bridges(direction: str, others: t.Collection[str]) -> str:
+    """The expression for packets from (iif) or to (oif) the bridges of undeclared networks, new ones included.
+
+    ``others`` are bridges with such a name that are not Docker's.
+    """
+    beside = f" {direction}name != {quoted(others)}" if others else ""
+    return f'{direction}name "{_DOCKERS_PREFIX}*"{beside} meta {direction}kind "bridge"'
 
 
 def within_bridges(bridges: Bridges) -> str:
@@ -116,7 +135,7 @@ def quoted(names: t.Iterable[str]) -> str:
     return "{ " + ", ".join(f'"{name}"' for name in sorted(set(names))) + " }"
 
 
-def source_chains(ip: str, fleet: str, own_block: Prefix | None, bridges: Bridges) -> list[str]:
+def source_chains(ip: str, fleet: str, own_block: Prefix | None, local: Local) -> list[str]:
     """The chains that drop forged sources, before connection tracking and NAT.
 
     ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, ``own_block`` the block of this host.
@@ -125,8 +144,8 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, bridges: Bridge
         *set_definitions(ip),
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
-        f"\t\t{from_bridges(bridges.values())} goto bound",
-        f"\t\t{_UNNAMED} goto bound",
+        f"\t\t{from_bridges(local.bridges.values())} goto bound",
+        f"\t\t{undeclared_bridges('iif', local.other_bridges)} goto bound",
         f"\t\t{ip} saddr {fleet} {_FORGED}",
     ]
     if own_block is not None:
@@ -174,13 +193,13 @@ class NetworkBits(t.NamedTuple):
 
 
 def error_chains(
-    version: int, networks: NetworkBits | None, blocks: t.Sequence[t.Sequence[Prefix]], fleet: str
+    version: int, networks: NetworkBits | None, blocks: t.Sequence[t.Sequence[Prefix]], fleet: str, containers: str
 ) -> list[str]:
     """The chain ``related``, for packets that are related to a flow. It returns for those that it does not accept.
 
     An ICMP error from the fleet must come from the network of the flow's end that it is attributed to: ``networks``,
-    or ``blocks``, each of which is one network. Other errors come from routers. What a connection tracking helper
-    expects is judged as a new flow.
+    or ``blocks``, each of which is one network. Other errors come from routers, except those from undeclared networks,
+    which match ``containers``. What a connection tracking helper expects is judged as a new flow.
     """
     ip = "ip" if version == 4 else "ip6"
     lines: list[str] = []
@@ -193,7 +212,7 @@ def error_chains(
             lines.append(f"{error} {within} {key} @networks goto allowed")
         ends = map(prefix_set, blocks)
         lines += [f"{error} {ip} saddr {block} {end} {block} goto allowed" for block in ends]
-    lines += [f"{ip} saddr {fleet} return", f"{_UNNAMED} return", f"{ERRORS[version]} accept"]
+    lines += [f"{ip} saddr {fleet} return", f"{containers} return", f"{ERRORS[version]} accept"]
     definition: list[str] = []
     if networks is not None:
         elements = ", ".join(f"{value} . {value}" for value in networks.values)

@@ -24,13 +24,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     ERRORS,
     NEIGHBOR_DISCOVERY,
-    TO_UNDECLARED,
     Local,
     NetworkBits,
     error_chains,
     from_bridges,
     isolation,
     source_chains,
+    undeclared_bridges,
     within_bridges,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import (
@@ -89,7 +89,7 @@ class Table:
             *maps,
             *self._related(),
             *self._direction_chains(),
-            *source_chains(ip, self._fleet, self._own_block, self._local.bridges),
+            *source_chains(ip, self._fleet, self._own_block, self._local),
             *self._forward(),
             *self._host_hook("input", TO_HOST),
             *self._host_hook("output", FROM_HOST),
@@ -146,7 +146,7 @@ class Table:
                 lines.append(f"\t\t{ends} ct state established ct direction reply goto allowed")
         lines.append("\t\tct state established ct direction reply accept")
         lines += [*self._dispatch(EGRESS, "saddr"), *self._dispatch(INGRESS, "daddr")]
-        lines.append(f"\t\t{self._ip} saddr {self._fleet} {TO_UNDECLARED}")
+        lines.append(f"\t\t{self._ip} saddr {self._fleet} {self._to_undeclared()}")
         if self._own:
             # From outside of the fleet only published ports, as with engines from 28 on.
             own = f"{self._ip} daddr {prefix_set(self._own)}"
@@ -197,7 +197,8 @@ class Table:
             *(each.subnets for each in members if each.subnets),
             *([block] for block in outside_blocks(self._policy, family.version)),
         ]
-        return error_chains(family.version, networks, blocks, self._fleet)
+        containers = undeclared_bridges("iif", self._local.other_bridges)
+        return error_chains(family.version, networks, blocks, self._fleet, containers)
 
     def _postrouting(self) -> list[str]:
         ip, fleet = self._ip, self._fleet
@@ -249,39 +250,52 @@ class Table:
             lines.append(f"\t\t{field} {self._family.supernet} {key} vmap {{ {', '.join(entries)} }}")
         return lines
 
+    def _to_undeclared(self) -> str:
+        """The rule for the networks of others on this host, which engines before 27 isolate in IPv4 only."""
+        bridges = undeclared_bridges("oif", self._local.other_bridges)
+        return f'{bridges} counter drop comment "undeclared network"'
+
     def _direction_chains(self) -> list[str]:
         lines: list[str] = []
         for direction in (EGRESS, INGRESS, TO_HOST, FROM_HOST):
             for name, _member in self._limited(direction):
                 lines += [
                     f"\tchain {direction}_{name} {{",
-                    *(rule for line in self._policy.lines for rule in self._outside_rules(line, direction, name)),
+                    *self._outside_rules(direction, name),
                     f'\t\tcounter drop comment "{comment(f"not declared: {flow_text(direction, name)}")}"',
                     "\t}",
                 ]
         return lines
 
-    def _outside_rules(self, line: PolicyLine, direction: str, network: str) -> t.Iterator[str]:
-        """The rules of a line between a network and the outside, in one direction.
+    def _outside_rules(self, direction: str, network: str) -> list[str]:
+        """The rules of lines between a network and the outside, in one direction.
 
         The world reaches only published ports, which Docker accepts. A block of addresses is also routed to containers.
-        It may contain a host's own address. As a target, the world does not include the hosts of the fleet.
+        It may contain a host's own address, or be in an undeclared network. As a target, the world includes neither.
         """
         coming = direction in (INGRESS, FROM_HOST)
-        mine, others = (line.targets, line.sources) if coming else (line.sources, line.targets)
-        if network not in mine:
-            return
-        end = "saddr" if coming else "daddr"
-        blocks = [block for block in map(Prefix.parse, filter(is_block, others)) if self._has_version(block)]
-        if blocks:
-            match = f"{self._ip} {end} {prefix_set(sorted(blocks))} {self._service(line)}"
-            verdict = "goto allowed" if direction in (INGRESS, EGRESS) else "accept"
-            yield f'\t\t{match}{verdict} comment "{comment(f"{line.path}: {line}")}"'
+        both = ((line, line.sources, line.targets) for line in self._policy.lines)
+        ends = ((line, targets, sources) if coming else (line, sources, targets) for line, sources, targets in both)
+        concerned = [(line, others) for line, mine, others in ends if network in mine]
+        to_blocks = [self._rule_of_blocks(direction, line, others) for line, others in concerned]
         name = HOST if direction in (TO_HOST, FROM_HOST) else WORLD
-        if name in others:
-            scope = {INGRESS: "ct status dnat ", EGRESS: f"{self._ip} daddr != @hosts " if self._family.hosts else ""}
-            match = f"{scope.get(direction, '')}{self._service(line)}"
-            yield f'\t\t{match}accept comment "{comment(f"{line.path}: {line}")}"'
+        scope = {INGRESS: "ct status dnat ", EGRESS: f"{self._ip} daddr != @hosts " if self._family.hosts else ""}
+        to_name = [
+            f'\t\t{scope.get(direction, "")}{self._service(line)}accept comment "{comment(f"{line.path}: {line}")}"'
+            for line, others in concerned
+            if name in others
+        ]
+        undeclared = [f"\t\t{self._to_undeclared()}"] if to_name and direction == EGRESS else []
+        return [*filter(None, to_blocks), *undeclared, *to_name]
+
+    def _rule_of_blocks(self, direction: str, line: PolicyLine, others: t.Iterable[str]) -> str | None:
+        blocks = [block for block in map(Prefix.parse, filter(is_block, others)) if self._has_version(block)]
+        if not blocks:
+            return None
+        end = "saddr" if direction in (INGRESS, FROM_HOST) else "daddr"
+        verdict = "goto allowed" if direction in (INGRESS, EGRESS) else "accept"
+        match = f"{self._ip} {end} {prefix_set(sorted(blocks))} {self._service(line)}"
+        return f'\t\t{match}{verdict} comment "{comment(f"{line.path}: {line}")}"'
 
     def _has_version(self, block: Prefix) -> bool:
         return block.version == self._family.version

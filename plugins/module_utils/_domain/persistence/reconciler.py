@@ -80,7 +80,6 @@ ExecStart={program} serve {version} {engine}
 # Its second process keeps the tables when it is killed, and a script that it runs ends before it.
 KillMode=process
 Restart=always
-RestartSec=0
 OOMScoreAdjust=-900
 
 [Install]

@@ -50,6 +50,12 @@ def read_forwarding(root: str = "/") -> Forwarding:
     }
 
 
+def read_bridges(root: str = "/") -> list[str]:
+    """The names of the host's bridges."""
+    folder = os.path.join(root, "sys/class/net")
+    return [name for name in _interfaces(folder) if os.path.isdir(os.path.join(folder, name, "bridge"))]
+
+
 def _interfaces(configuration: str) -> list[str]:
     try:
         return sorted(os.listdir(configuration))

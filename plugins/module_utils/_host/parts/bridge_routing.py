@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall i
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     Local,
     internal_bridges,
+    may_be_dockers,
     parse_bridges,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import parse_controller
@@ -33,6 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import (
+    read_bridges,
     read_direct_routing,
     read_forwarding,
 )
@@ -122,6 +124,14 @@ def _read_routing(task: Task) -> DirectRouting:
     )
 
 
+def _read_other_bridges(task: Task, declared: t.Iterable[str]) -> list[str]:
+    """The bridges that are not Docker's, but whose names begin as those of Docker."""
+    found = set(may_be_dockers(read_bridges())).difference(declared)
+    if found:
+        found.difference_update(network["bridge"] for network in read_networks(task.engine(), task.commands))
+    return sorted(found)
+
+
 def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -> dict[str, File | None]:
     """The files that the policy compiles to for this host's engine."""
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(task.params["subnets"]))
@@ -133,6 +143,7 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
         internal_bridges("internal", task.params["internal"], bridges),
         sources,
         parse_controller(task.params["controller"]),
+        other_bridges=_read_other_bridges(task, bridges.values()),
     )
     rules = compiler.compile_rules(policy, local, engine)
     texts = {path: text(rules) for path, text in FILES.items()}

@@ -11,7 +11,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    CONTENT,
+    STATE,
+    Difference,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import script as firewall
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence import files as host_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
@@ -129,6 +133,26 @@ def test_units_of_earlier_versions_end_before_the_files_change(monkeypatch) -> N
         ROUTES_PART.script,
         f"systemctl enable --now {RECONCILER_UNIT} {ROUTES_PART.service}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "running", "expected"),
+    [
+        ("active", "new", []),
+        ("active", "old", [CONTENT]),
+        ("active", None, [CONTENT]),
+        ("inactive", None, [STATE]),
+    ],
+)
+def test_how_the_reconciler_that_runs_differs(
+    monkeypatch, state: str, running: str | None, expected: list[str]
+) -> None:
+    monkeypatch.setattr(persistence, "running_version", lambda: running)
+    monkeypatch.setattr(persistence, "unit_states", lambda _commands, *units: [(units[0], state, "enabled", False)])
+    part = persistence.PartFiles(Commands(), ROUTES_PART, SCRIPTS[ROUTES_PART], ReconcilerFiles({}, "new"))
+    desired = {path: file for path, file in part.desired({}).items() if file}
+    monkeypatch.setattr(persistence, "read_text", lambda path: desired[path].text)
+    assert [each.key for each in part.observe(desired).units] == expected
 
 
 def test_the_script_reports_differences() -> None:

@@ -15,7 +15,11 @@ import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue, Unsupported
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import Local, parse_bridges
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
+    Local,
+    may_be_dockers,
+    parse_bridges,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import parse_controller
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.compiler import (
     EngineFirewall,
@@ -58,6 +62,7 @@ def compiled(fleet, engine, hosts=3, controller=None):
         [bridges[each["name"]] for each in item["networks"] if each["internal"]],
         parse_egress_sources("egress_sources", item.get("egress_sources", {}), own),
         parse_controller(controller),
+        other_bridges=engine.get("other_bridges", ()),
     )
     firewall = EngineFirewall(
         tuple(engine["version"]),
@@ -158,6 +163,11 @@ def test_rules_do_not_grow_with_the_fleet():
     assert dataclasses.replace(few, nft="") == dataclasses.replace(many, nft="")
     assert hosts.sub(r"\1", few.nft) == hosts.sub(r"\1", many.nft)
     assert hosts.search(few.nft)[0].count("198.18.0.") == 3
+
+
+def test_bridges_whose_owner_their_name_does_not_show():
+    names = ["br-0123456789ab", "br-lan", "br-0123456789abc", "br0", "docker0", "br-"]
+    assert may_be_dockers(names) == ["br-lan", "br-0123456789abc", "br-"]
 
 
 UNDECLARED = {"stranger": ["172.29.0.0/24", "fd00:29::/64"]}

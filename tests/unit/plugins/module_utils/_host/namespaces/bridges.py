@@ -102,14 +102,14 @@ _SWITCHES = {
 }
 
 
-def rules(ipv6: bool = True, **more: t.Any) -> str:
+def rules(ipv6: bool = True, other_bridges: t.Sequence[str] = (), **more: t.Any) -> str:
     """The rules of the host, as compiled from a declaration, with or without IPv6. ``more`` is declared as well."""
     fleet = FLEET if ipv6 else {key: value for key, value in FLEET.items() if key not in ("supernet_v6", "policy")}
-    return compiled({**fleet, **more})[1]
+    return compiled({**fleet, **more}, other_bridges)[1]
 
 
-def compiled(fleet: dict[str, t.Any]) -> tuple[Policy, str]:
-    """The policy of a declaration, and the rules of the host."""
+def compiled(fleet: dict[str, t.Any], other_bridges: t.Sequence[str] = ()) -> tuple[Policy, str]:
+    """The policy of a declaration, and the rules of the host. ``other_bridges`` are not Docker's."""
     hosts = {f"h{n}": {"ansible_host": f"198.18.0.{n}", "underlay_address_v6": f"fd00::{n}"} for n in (1, 2, 3)}
     plan = plan_of(fleet, hosts)
     host = plan.hosts[0]
@@ -118,7 +118,7 @@ def compiled(fleet: dict[str, t.Any]) -> tuple[Policy, str]:
     bridges = {each["name"]: each["bridge_name"] for each in item["networks"]}
     own = [subnet for network, subnet in plan.networks_of(host) if network.routed]
     internal = [bridges[each["name"]] for each in item["networks"] if each["internal"]]
-    local = Local(own, parse_bridges("bridges", bridges), internal)
+    local = Local(own, parse_bridges("bridges", bridges), internal, other_bridges=other_bridges)
     return plan.policy, compile_rules(plan.policy, local, EngineFirewall((28, 5, 2))).nft
 
 

@@ -24,7 +24,20 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import table_blocks
 
 from . import packets
-from .bridges import BRIDGES, FORGED, VERSIONS, Host, Trip, address, assert_dropped, datagram, open_flow, rules
+from .bridges import (
+    ADDRESSES,
+    BRIDGES,
+    FORGED,
+    UNDECLARED,
+    VERSIONS,
+    Host,
+    Trip,
+    address,
+    assert_dropped,
+    datagram,
+    open_flow,
+    rules,
+)
 
 # --- sources of bridges -----------------------------------------------------------------------------------------------
 
@@ -289,3 +302,22 @@ def test_containers_of_a_limited_network_find_each_other(ruled: Host) -> None:
 def test_an_undeclared_network_is_closed_in_both_versions(host: Host, version: int) -> None:
     for source in ("lab1", "web1"):
         assert_dropped(host, source, datagram(version, source, "other1"), "other1", {"undeclared network"})
+
+
+@VERSIONS
+def test_a_line_to_the_world_opens_no_undeclared_network(host: Host, version: int) -> None:
+    line = {"from": "db", "to": "world", "protocol": "udp"}
+    host.load(rules(policy=[line]))
+    assert host.send("db1", datagram(version, "db1", "world"), "world").arrived
+    assert host.send("db1", datagram(version, "db1", "other1"), "other1", limit=0.05) == (True, False)
+    assert host.rules_that_dropped() == {"undeclared network"}
+    # A line names addresses of such a network.
+    host.load(rules(policy=[line, {"from": "db", "to": list(ADDRESSES["other1"]), "protocol": "udp"}]))
+    assert host.send("db1", datagram(version, "db1", "other1"), "other1").arrived
+
+
+@VERSIONS
+def test_a_bridge_that_is_not_dockers_is_the_world(host: Host, version: int) -> None:
+    host.load(rules(policy=[{"from": "db", "to": "world"}], other_bridges=[UNDECLARED]))
+    for source in ("lab1", "db1"):
+        assert host.send(source, datagram(version, source, "other1"), "other1").arrived

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host_state import (
+    read_bridges,
     read_control_path,
     read_forwarding,
     read_manages_firewall,
@@ -53,6 +54,13 @@ def test_settings_that_the_kernel_does_not_have(root: Path) -> None:
     switches = read_forwarding(str(root))
     assert switches["ipv4"] is None
     assert switches["rp_filter"] == {}
+
+
+def test_bridges(root: Path) -> None:
+    assert read_bridges(str(root)) == []
+    write(root, "sys/class/net/br-lan/bridge/stp_state", "0\n")
+    write(root, "sys/class/net/eth0/mtu", "1500\n")
+    assert read_bridges(str(root)) == ["br-lan"]
 
 
 def test_the_resolver(root: Path) -> None:
