@@ -30,6 +30,10 @@ if t.TYPE_CHECKING:
     from conftest import Path
 
 
+# At most 60 s, 300 attempts and 100 probes at a time: an answer takes a while on a busy machine.
+PATIENT = 60, 300, 100
+
+
 @pytest.fixture
 def observer(tmp_path: pathlib.Path) -> t.Iterator[Observer]:
     observer = Observer(str(tmp_path / "state"))
@@ -38,7 +42,7 @@ def observer(tmp_path: pathlib.Path) -> t.Iterator[Observer]:
 
 
 def send(path: Path, *probes: ProbeRequest) -> None:
-    ProbeRun(0.4, 3, 100).run([(probe, path.here) for probe in probes])
+    ProbeRun(*PATIENT).run([(probe, path.here) for probe in probes])
 
 
 OWN = {socket.AF_INET: "10.1.0.2", socket.AF_INET6: "fd01::2"}
@@ -71,7 +75,7 @@ def test_it_records_each_probe_once_whether_its_port_is_open_or_closed(path: Pat
         ProbeRequest("here", "fd02::2", "icmp", None, 4),
         ProbeRequest("here", "fd02::2", "tcp", 9, 5),
         ProbeRequest("here", "fd02::2", "udp", 9, 6),
-        ProbeRequest("here", "10.3.0.2", "icmp", None, 7),
+        ProbeRequest("here", "10.3.0.2", "icmp", None, 7, attempts=2),
     )
     record = observer.stop()
     assert record.complete
@@ -110,7 +114,7 @@ def test_the_source_address_of_a_probe_can_be_chosen(path: Path, observer: Obser
     ip_in(path.here, "address", "add", "10.1.0.7/24", "dev", "eth0")
     ip_in(path.here, "address", "add", "fd01::7/64", "dev", "eth0", "nodad")
     try:
-        *results, tcp, icmp = ProbeRun(0.4, 3, 100).run([(probe, path.here) for probe in (*chosen, *foreign)])
+        *results, tcp, icmp = ProbeRun(*PATIENT).run([(probe, path.here) for probe in (*chosen, *foreign)])
     finally:
         ip_in(path.here, "address", "delete", "10.1.0.7/24", "dev", "eth0")
         ip_in(path.here, "address", "delete", "fd01::7/64", "dev", "eth0")
@@ -132,7 +136,7 @@ def test_a_probe_with_a_required_source_is_sent_only_from_it(path: Path, observe
         for token, address in enumerate(required)
     ]
     blackhole = ProbeRequest("here", "10.5.0.9", "icmp", None, 5, required_source="10.9.9.9")
-    *results, lost = ProbeRun(0.4, 3, 100).run([(probe, path.here) for probe in (*probes, blackhole)])
+    *results, lost = ProbeRun(*PATIENT).run([(probe, path.here) for probe in (*probes, blackhole)])
     assert [result.outcome for result in results] == list(required.values())
     assert "10.1.0.2" in results[1].detail
     assert lost.outcome == "unreachable"
@@ -161,7 +165,7 @@ def test_data_is_recognized_behind_a_program_that_forwards_connections(
     with relay, onward:
         ends = relay.getsockname()
         probe = ProbeRequest("here", ends[0], "tcp", ends[1], 7, data=True)
-        (result,) = ProbeRun(0.4, 3, 100).run([(probe, path.here)])
+        (result,) = ProbeRun(*PATIENT).run([(probe, path.here)])
         thread.join()
         wait_until("the data arrives", lambda: received(observer), lambda text: '"token": 7' in text)
     (arrival,) = observer.stop().arrivals
@@ -242,7 +246,7 @@ def test_it_listens_on_free_ports_as_long_as_it_runs(path: Path, observer: Obser
         ]
 
         def outcomes() -> list[str]:
-            results = ProbeRun(0.4, 2, 100).run([(probe, path.here) for probe in probes])
+            results = ProbeRun(*PATIENT).run([(probe, path.here) for probe in probes])
             return [result.outcome for result in results]
 
         assert outcomes() == ["reply", "reply", "reply", "reply"]
@@ -266,7 +270,7 @@ def test_a_flood_at_a_container_hides_no_arrival_at_another(
     monkeypatch.setattr(observer_process, "MOST_ARRIVALS_OF_CONTAINER", 10)
     observer.start({"here": path.here, "there": path.there}, 30)
     flood(path, 11)
-    ProbeRun(0.4, 3, 100).run([(ProbeRequest("there", "10.1.0.2", "icmp", None, 1), path.there)])
+    ProbeRun(*PATIENT).run([(ProbeRequest("there", "10.1.0.2", "icmp", None, 1), path.there)])
     record = observer.stop()
     assert record.complete
     assert (arrivals_at(record, "there"), arrivals_at(record, "here"), record.overflowed) == (10, 1, ["there"])
