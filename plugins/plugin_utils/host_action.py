@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import signal
 import typing as t
 from pathlib import Path
 
@@ -22,6 +23,8 @@ Result = t.Dict[str, t.Any]
 # received takes less, and Ansible's time for it grows with the square of its size.
 _TO_RECEIVE = 96 << 20
 _TO_PARSE = 1 << 30
+# A host that never answers, or that sends an answer without reading what it receives, would stop the run.
+_LONGEST = 1800.0  # seconds
 _INTERNAL = "_ansible_"  # ansible-core removes such keys of the host, and adds its own
 
 
@@ -41,7 +44,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
     def run_module(self, arguments: Result, task_vars: Result) -> Result:
         """Run the module, and return the documented part of its answer, or a failure."""
         try:
-            with _limited_memory(_TO_PARSE):
+            with _limited_memory(_TO_PARSE), _limited_time(self._task.timeout):
                 answer = self._execute_module(f"fleetnet.docker.{self.MODULE}", arguments, task_vars=task_vars)
             return self._reduced(answer)
         except (MemoryError, RecursionError):
@@ -50,6 +53,12 @@ class HostAction(ActionBase):  # type: ignore[misc]
                 f"{_TO_PARSE >> 20} MiB to be parsed. It is ignored."
             )
             return {"failed": True, "msg": reason}
+        except _NoAnswer:
+            reason = (
+                f"the host did not answer within {_LONGEST / 60:.0f} minutes. Check it, or go on without it: --limit "
+                "'!HOST'. The keyword timeout of a task sets another time."
+            )
+            return {"failed": True, "msg": f"answer of module {self.MODULE}: {reason}"}
         except FleetnetError as error:
             return {"failed": True, "msg": f"answer of module {self.MODULE}: {error}"}
 
@@ -74,6 +83,32 @@ class HostAction(ActionBase):  # type: ignore[misc]
         if facts:
             reduced.kept["ansible_facts"] = facts
         return {**reduced.kept, **internal}
+
+
+class _NoAnswer(BaseException):
+    """The time is over. Connection plugins catch every Exception, and try again."""
+
+
+@contextlib.contextmanager
+def _limited_time(of_task: int | None) -> t.Iterator[None]:
+    """Raise _NoAnswer in this process after ``_LONGEST``. A task with a time limit of its own (seconds) is ended by it.
+
+    Both use the one alarm that a process has.
+    """
+    if of_task:
+        yield
+        return
+
+    def end(_signal: int, _frame: t.Any) -> None:
+        raise _NoAnswer
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, _LONGEST)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextlib.contextmanager

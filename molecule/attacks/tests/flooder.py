@@ -1,29 +1,27 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs on a host: containers send what looks like probes, until stdin is closed.
+"""Runs on a host: two containers send what looks like probes of a verification, until stdin is closed.
 
-The first line on stdin is JSON: ``flood`` and ``echo`` are each a container's process id, the frame of a probe without
-its token, and the length of the headers before the UDP datagram. ``flood`` sends all tokens, over and over, to a
-neighbor. ``echo`` sends the datagram to the container itself, from and to its open port.
+The first line of stdin is JSON. ``flood`` has the process id of a container and a frame of it with a probe: it is sent
+with all tokens, over and over, to another port each time. ``echo`` has one with a packet of a container to itself.
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import json
 import os
 import select
 import socket
 import struct
 import sys
-import time
 
 NET_NAMESPACE = 0x40000000  # CLONE_NEWNET
-TOKENS = 40000
-PORT_BASE = 20000
-BURST = 300
-PAUSE = 0.01
+PORT_BASE, TOKENS = 20000, 40000
+UDP_PORTS = 34  # in the frame
+PACKETS, PAUSE = 300, 0.01  # at a time, and seconds between
 
 
 def enter(pid: int) -> None:
@@ -40,20 +38,17 @@ def main() -> None:
     flood.bind(("eth0", 0))
     enter(given["echo"]["pid"])
     echo = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    frame, at = bytearray.fromhex(given["flood"]["frame"]), given["flood"]["datagram"]
-    packet, target = bytes.fromhex(given["echo"]["packet"]), given["echo"]["address"]
+    frame, packet = bytearray.fromhex(given["flood"]["frame"]), bytes.fromhex(given["echo"]["packet"])
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    token = 0
+    numbers = itertools.count()
     while not select.select([sys.stdin], [], [], PAUSE)[0]:
-        for _number in range(BURST):
-            token = (token + 1) % TOKENS
-            struct.pack_into("!H", frame, at, PORT_BASE + token)
+        for number in itertools.islice(numbers, PACKETS):
+            port, token = divmod(number, TOKENS)
+            struct.pack_into("!HH", frame, UDP_PORTS, PORT_BASE + token, 1000 + port)
             struct.pack_into("!H", frame, len(frame) - 2, token)
-            # Another port after each round, so that each is another arrival.
-            struct.pack_into("!H", frame, at + 2, 1000 + int(time.monotonic()) % 60)
             flood.send(frame)
-        echo.sendto(packet, (target, 0))
+        echo.sendto(packet, (given["echo"]["address"], 0))
 
 
 if __name__ == "__main__":

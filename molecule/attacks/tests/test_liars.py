@@ -30,6 +30,8 @@ PLAY = [
             {
                 "fleetnet.docker.network_info": {"gather": ["engine", "links"]},
                 "register": "gathered",
+                # An answer without reading what it receives can stop the connection.
+                "timeout": 120,
                 "ignore_errors": True,
                 "ignore_unreachable": True,
             },
@@ -55,9 +57,10 @@ PLAY = [
 
 
 def interpreter(lie: dict[str, t.Any]) -> str:
-    """A shell script that prints the answer."""
+    """A shell script that reads the module, unless the lie is not to do so, and prints the answer."""
+    start = "#!/bin/sh\n" + ("" if lie.get("unread") else "cat >/dev/null\n")
     if lie.get("endless"):
-        return "#!/bin/sh\nyes '{\"msg\": 1}'\n"
+        return start + "yes '{\"msg\": 1}'\n"
     if "values" in lie:
         text = json.dumps({"diff": [0] * lie["values"]})
     elif "characters" in lie:
@@ -66,7 +69,7 @@ def interpreter(lie: dict[str, t.Any]) -> str:
         text = '{"diff": ' + "[" * lie["levels"] + "]" * lie["levels"] + "}"
     else:
         text = lie.get("text", json.dumps(lie.get("answer")))
-    return f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n"
+    return f"{start}cat <<'END'\n{text}\nEND\n"
 
 
 def playbook(inventories: t.Sequence[pathlib.Path], play: str, *arguments: str) -> tuple[int, str]:
