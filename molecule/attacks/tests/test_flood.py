@@ -25,7 +25,7 @@ PROBE = b"fleetnet\0\0"
 def flood(observed_fleet, hosts, on_host) -> t.Iterator[None]:
     """web floods its neighbor, and db sends itself what its listener answers, on one host."""
     pids = {entry["name"]: entry["pid"] for entry in observed_fleet.host(HOST).info["containers"]}
-    stations = next(host for host in hosts if host.name == HOST).stations
+    stations = {host.name: host.stations for host in hosts}[HOST]
     web, neighbor, db = (stations[name] for name in ("web", "neighbor", "db"))
     to_neighbor = IP(src=web.addresses[4], dst=neighbor.addresses[4]) / UDP(sport=1, dport=1, chksum=0) / Raw(PROBE)
     to_itself = IP(src=db.addresses[4], dst=db.addresses[4]) / UDP(sport=ALLOWED, dport=ALLOWED) / Raw(PROBE)
