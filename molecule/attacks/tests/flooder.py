@@ -21,7 +21,7 @@ import sys
 NET_NAMESPACE = 0x40000000  # CLONE_NEWNET
 PORT_BASE, TOKENS = 20000, 40000
 UDP_PORTS = 34  # in the frame
-PACKETS, PAUSE = 300, 0.01  # at a time, and seconds between
+PACKETS, PAUSE = 600, 0.01  # at a time, and seconds between
 
 
 def enter(pid: int) -> None:

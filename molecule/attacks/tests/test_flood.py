@@ -19,6 +19,8 @@ from .attacks import ALLOWED
 
 HOST = "h1"
 PROBE = b"fleetnet\0\0"
+# A busy machine may send too few packets during one verification to exceed what is recorded.
+MOST_ATTEMPTS = 8
 
 
 @pytest.fixture
@@ -61,10 +63,12 @@ def is_attacked(probe: dict[str, t.Any]) -> bool:
 
 @pytest.mark.usefixtures("flood")
 def test_a_flood_of_probes_is_named_and_concerns_no_other_pair(inventory, tmp_path):
-    code, output, probes = verify(inventory, tmp_path)
-    assert code != 0
-    wrong = [probe for probe in probes if probe["kind"] != "as_declared"]
-    assert [probe for probe in wrong if not is_attacked(probe)] == []
+    for _attempt in range(MOST_ATTEMPTS):
+        code, output, probes = verify(inventory, tmp_path)
+        wrong = [probe for probe in probes if probe["kind"] != "as_declared"]
+        assert [probe for probe in wrong if not is_attacked(probe)] == []
+        if code != 0:
+            break
     assert {probe["target"]["container"] for probe in wrong if probe["kind"] == "not_observed"} == {"neighbor"}
     named = f"host {HOST} did not record all probes that arrived at container neighbor"
     assert named in " ".join(output.split())
