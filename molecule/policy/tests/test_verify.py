@@ -51,7 +51,6 @@ def test_nothing_that_is_denied_passes(report):
 
 
 def test_each_line_is_probed_whose_ends_can_be_observed(report):
-    """A server that is too slow for all probes may make one fail."""
     lines = {line["path"]: line for line in report.coverage["lines"]}
     assert {path for path, line in lines.items() if line["state"] == "not_proven"} == NOT_OBSERVABLE
     assert {part["reason"] for path in NOT_OBSERVABLE for part in lines[path]["parts"]} == {"not_observable"}

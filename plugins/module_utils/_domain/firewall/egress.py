@@ -1,7 +1,10 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The source addresses of packets to the outside, by subnet, for networks that do not use the outgoing interface's."""
+"""The source addresses that packets have when they leave the host, and the chain that sets them. Pure.
+
+Networks use the outgoing interface's address for packets to the outside, or another one by subnet.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import OWN_ADDRESS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import outside_blocks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import prefix_set
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Family, Policy
 
 # Subnet -> address of the host, or OWN_ADDRESS.
 EgressSources = t.Mapping[Prefix, str]
@@ -41,7 +47,43 @@ def parse_egress_sources(variable: str, value: t.Mapping[str, t.Any], own: t.Col
     return found
 
 
-def source_rules(version: int, own: t.Iterable[Prefix], sources: EgressSources) -> list[tuple[list[Prefix], str]]:
+def postrouting_chain(
+    policy: Policy, family: Family, own: t.Sequence[Prefix], fleet: str, sources: EgressSources
+) -> list[str]:
+    """The lines of the chain of one IP version.
+
+    ``own`` are the host's subnets of this version, ``fleet`` is the set of the fleet's addresses, and ``sources`` are
+    the sources of packets to the outside.
+    """
+    version = family.version
+    ip = "ip" if version == 4 else "ip6"
+    lines = [
+        "\tchain postrouting {",
+        "\t\ttype nat hook postrouting priority srcnat - 1; policy accept;",
+        "\t\tct status dnat return",
+        # Binds the flow to its own address, so that a MASQUERADE rule of Docker does not apply.
+        f"\t\t{ip} saddr {fleet} {ip} daddr {fleet} snat to {ip} saddr",
+    ]
+    if family.hosts:
+        # A peer may publish ports at its own address. With the source masqueraded, it would take packets of the fleet's
+        # containers for packets of the world. The first address of their network identifies the network, and replies to
+        # it reach this host. From engine 28 on, Docker drops replies that are routed to a container.
+        source = f"{ip} saddr & {format_address(version, family.granule_mask)}"
+        lines.append(f"\t\t{ip} saddr {family.supernet} {ip} daddr @hosts snat to {source}")
+        lines += [
+            f"\t\t{ip} saddr {subnet} {ip} daddr @hosts snat to {format_address(version, subnet.address)}"
+            for subnet in own
+            if not family.supernet.contains(subnet)
+        ]
+    blocks = outside_blocks(policy, version, sources_only=True)
+    if blocks:
+        lines.append(f"\t\t{ip} saddr {prefix_set(blocks)} {ip} daddr {fleet} snat to {ip} saddr")
+    for subnets, statement in _source_rules(version, own, sources):
+        lines.append(f"\t\t{ip} saddr {prefix_set(subnets)} {ip} daddr != {fleet} {statement}")
+    return [*lines, "\t}"]
+
+
+def _source_rules(version: int, own: t.Iterable[Prefix], sources: EgressSources) -> list[tuple[list[Prefix], str]]:
     """Subnets of an IP version with the NAT statement for their packets to the outside."""
     by_statement: dict[str, list[Prefix]] = {}
     for subnet in own:

@@ -38,7 +38,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     outside_blocks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_targets
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import source_rules
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import postrouting_chain
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
     PortRange,
@@ -105,7 +105,7 @@ class Table:
             "\t}",
             *published_chains(policy, self._sources(), self._local.bridges),
             *closed_targets(policy, family, self._containers(), self._local.controller, self._match, self._service),
-            *self._postrouting(),
+            *postrouting_chain(policy, family, self._own, self._fleet, self._local.sources),
             "}",
         ]
         return "\n".join(lines) + "\n"
@@ -199,33 +199,6 @@ class Table:
         ]
         containers = undeclared_bridges("iif", self._local.other_bridges)
         return error_chains(family.version, networks, blocks, self._fleet, containers)
-
-    def _postrouting(self) -> list[str]:
-        ip, fleet = self._ip, self._fleet
-        lines = [
-            "\tchain postrouting {",
-            "\t\ttype nat hook postrouting priority srcnat - 1; policy accept;",
-            "\t\tct status dnat return",
-            # Binds the flow to its own address, so that a MASQUERADE rule of Docker does not apply.
-            f"\t\t{ip} saddr {fleet} {ip} daddr {fleet} snat to {ip} saddr",
-        ]
-        if self._family.hosts:
-            # A peer may publish ports at its own address. With the source masqueraded, it would take packets of the
-            # fleet's containers for packets of the world. The first address of their network identifies the network,
-            # and replies to it reach this host. From engine 28 on, Docker drops replies that are routed to a container.
-            source = f"{ip} saddr & {self._address(self._family.granule_mask)}"
-            lines.append(f"\t\t{ip} saddr {self._family.supernet} {ip} daddr @hosts snat to {source}")
-            lines += [
-                f"\t\t{ip} saddr {subnet} {ip} daddr @hosts snat to {self._address(subnet.address)}"
-                for subnet in self._own
-                if not self._family.supernet.contains(subnet)
-            ]
-        sources = outside_blocks(self._policy, self._family.version, sources_only=True)
-        if sources:
-            lines.append(f"\t\t{ip} saddr {prefix_set(sources)} {ip} daddr {fleet} snat to {ip} saddr")
-        for subnets, statement in source_rules(self._family.version, self._own, self._local.sources):
-            lines.append(f"\t\t{ip} saddr {prefix_set(subnets)} {ip} daddr != {fleet} {statement}")
-        return [*lines, "\t}"]
 
     # --- between a network and the outside ----------------------------------------------------------------------------
 
