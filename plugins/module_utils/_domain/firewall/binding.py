@@ -92,6 +92,10 @@ def internal_bridges(variable: str, networks: t.Iterable[str], bridges: Bridges)
     return found
 
 
+# A bridge hands frames to these addresses (IEEE 802.1Q, reserved) to the host as from the port, not as from the bridge.
+_RESERVED = 'ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 counter drop comment "reserved group address"'
+
+
 def may_be_dockers(bridges: t.Iterable[str]) -> list[str]:
     """The bridges whose names begin as those of Docker, but that Docker itself did not name.
 
@@ -144,6 +148,7 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, local: Local) -
         *set_definitions(ip),
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
+        f"\t\t{_RESERVED}",
         f"\t\t{from_bridges(local.bridges.values())} goto bound",
         f"\t\t{undeclared_bridges('iif', local.other_bridges)} goto bound",
         f"\t\t{ip} saddr {fleet} {_FORGED}",
@@ -172,7 +177,16 @@ def table_without_ipv6(limited: t.Collection[str], closed: t.Sequence[str]) -> s
     if not limited and not closed:
         return ""
     table = f"ip6 {TABLE}"
-    lines = [f"add table {table}", f"delete table {table}", f"table {table} {{", *closed]
+    lines = [
+        f"add table {table}",
+        f"delete table {table}",
+        f"table {table} {{",
+        "\tchain sources {",
+        "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
+        f"\t\t{_RESERVED}",
+        "\t}",
+        *closed,
+    ]
     if limited:
         lines += [
             "\tchain input {",

@@ -321,3 +321,18 @@ def test_a_bridge_that_is_not_dockers_is_the_world(host: Host, version: int) -> 
     host.load(rules(policy=[{"from": "db", "to": "world"}], other_bridges=[UNDECLARED]))
     for source in ("lab1", "db1"):
         assert host.send(source, datagram(version, source, "other1"), "other1").arrived
+
+
+@VERSIONS
+@pytest.mark.parametrize("last", range(16))
+@pytest.mark.parametrize("ipv6", [True, False], ids=["dual stack", "no IPv6"])
+def test_a_frame_to_a_reserved_group_address_reaches_no_host(host: Host, version: int, last: int, ipv6: bool) -> None:
+    """A bridge hands it to the host as from the container's port."""
+    source = host.link_local("db1") if version == 6 else address("anywhere", 4)
+    to = bytes((0x01, 0x80, 0xC2, 0, 0, last))
+
+    def packet(mark: bytes) -> bytes:
+        return packets.udp(source, address("host", version), 4000, 53, mark)
+
+    host.load(rules(ipv6=ipv6))
+    assert host.send("db1", packet, f"host{version}", to=to, limit=0.05) == (True, False)
