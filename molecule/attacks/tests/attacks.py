@@ -133,6 +133,7 @@ def attempts(version: int, host: Host, peer: Host, numbers: t.Iterator[int]) -> 
     _icmp_errors(book)
     _forms(book)
     _destinations(book)
+    _group_addresses(book)
     # Sent last, so that its arrival is the end of the run.
     for name, each in (("own", host), ("other", peer)):
         book.add(f"last control to {name} host", "ops", book.udp(book.at("ops"), book.at("db", each)), [_db(each)])
@@ -314,6 +315,24 @@ def _destinations(book: Book) -> None:
             book.add(f"to {target}, port {port}", "web", book.udp(web, target, port))
     if version == 4:
         book.add("to the broadcast address of db", "web", book.udp(web, _last(book.at("db"))))
+
+
+def _group_addresses(book: Book) -> None:
+    """In frames to reserved group addresses, which a bridge hands to its host as received by the port of the container."""
+    for sender, source in itertools.product(("web", "vault", "plain", "stranger"), ("own", "outside", "link-local")):
+        if book.version not in book.host.stations[sender].addresses:
+            continue
+        address = {
+            "own": book.at(sender),
+            "outside": OUTSIDE[book.version],
+            "link-local": "169.254.0.9" if book.version == 4 else "fe80::9",
+        }[source]
+        for last in (0x00, 0x02, 0x03, 0x0E, 0x0F):
+            macs = book.host.stations[sender].mac, f"01:80:c2:00:00:{last:02x}"
+            targets = {"its host": (book.host.addresses[book.version], LISTENER), "db": (book.at("db"), ALLOWED)}
+            for name, (target, port) in targets.items():
+                packet = book.udp(address, target, port)
+                book.add(f"{source} source to {name}, by the group address {macs[1]}", sender, packet, macs=macs)
 
 
 def _last(address: str) -> str:
