@@ -11,6 +11,9 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_addresses import (
+    find_container_addresses,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import (
     find_endpoints,
     outside_endpoints,
@@ -59,6 +62,7 @@ class ActionModule(FleetAction):
         first_token = secrets.randbelow(max(1, TOKENS - SPARE_TOKENS - most_tokens(endpoints)))
         probes = make_probes(policy, endpoints, arguments["pairs_at_most"], first_token)
         probes += make_name_probes(endpoints, first_token)
+        slices = _slices(inventory, arguments)
         by_host: dict[str, list[Result]] = {host: [] for host in (*inventory.hosts, *machines)}
         for probe in probes:
             by_host[probe.source.host].append(probe.to_data())
@@ -70,8 +74,9 @@ class ActionModule(FleetAction):
             "listen": {**dict.fromkeys(inventory.hosts, ()), **listeners(policy, endpoints)},
             "first_token": first_token,
             "endpoints": [endpoint.to_data() for endpoint in endpoints],
+            "container_addresses": [each.to_data() for each in find_container_addresses(policy, slices, observed)],
             "host_ports": [each.to_data() for each in find_host_ports(policy, observed)],
-            "wrong_networks": [each.to_data() for each in find_wrong_networks(_slices(inventory, arguments), observed)],
+            "wrong_networks": [each.to_data() for each in find_wrong_networks(slices, observed)],
             "unprobed_addresses": [each.to_data() for each in find_unprobed_addresses(observed, addresses, endpoints)],
             "unprobed": [each.to_data() for each in find_unprobed(policy, observed, endpoints)],
         }

@@ -30,6 +30,13 @@ options:
     type: list
     elements: dict
     required: true
+  container_addresses:
+    description:
+      - The addresses of containers that M(fleetnet.docker.fleet_probes) returned. What arrives from the address of
+        another container is not the probe.
+    type: list
+    elements: dict
+    required: true
   results:
     description:
       - The name of the variable under which each host's result of M(fleetnet.docker.reachability_info) is registered.
@@ -68,6 +75,7 @@ EXAMPLES = r"""
   fleetnet.docker.fleet_failures:
     policy: "{{ docker_fleet_plan.policy }}"
     endpoints: "{{ chosen.endpoints }}"
+    container_addresses: "{{ chosen.container_addresses }}"
     results: probed
     arrivals: observed
   register: failed

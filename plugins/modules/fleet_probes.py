@@ -130,6 +130,31 @@ endpoints:
       network: web
       address: 10.64.1.2
       mtu: 1500
+container_addresses:
+  description: The addresses of all containers in the reports, with or without probes.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The container's host.
+      type: str
+    container:
+      description: The container.
+      type: str
+    address:
+      description: The address.
+      type: str
+    fleetwide:
+      description:
+        - Whether the address is in the declared subnets of the host. Any other address identifies the container on its
+          own host only.
+      type: bool
+  sample:
+    - host: h1
+      container: web1
+      address: 10.64.1.2
+      fleetwide: true
 host_ports:
   description:
     - Policy lines that name the host's port of a published port instead of the container's. Empty without C(ports) in

@@ -318,7 +318,7 @@ def _destinations(book: Book) -> None:
 
 
 def _group_addresses(book: Book) -> None:
-    """In frames to reserved group addresses, which a bridge hands to its host as received by the port of the container."""
+    """In frames to reserved group addresses, which a bridge hands to its host as received by the container's port."""
     for sender, source in itertools.product(("web", "vault", "plain", "stranger"), ("own", "outside", "link-local")):
         if book.version not in book.host.stations[sender].addresses:
             continue

@@ -58,6 +58,7 @@ TASKS = [
         "fleetnet.docker.fleet_report": {
             "policy": "{{ docker_fleet_plan.policy }}",
             "endpoints": "{{ chosen.endpoints }}",
+            "container_addresses": "{{ chosen.container_addresses }}",
             "first_token": "{{ chosen.first_token }}",
             "results": "sent",
             "arrivals": "arrived",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_addresses import ContainerAddress
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind, Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import (
     Arrivals,
@@ -128,7 +129,11 @@ def test_a_container_makes_no_probe_of_another_one_pass_or_fail():
              "source": source}
             for port in (9, 5432)
         ]  # fmt: skip
-        index = Arrivals({"h2": {"arrivals": arrivals}}, [WEB1, WEB2, DB2, forger])
+        addresses = [
+            ContainerAddress(each.host, each.container, each.address, fleetwide=True)
+            for each in (WEB1, WEB2, DB2, forger)
+        ]
+        index = Arrivals({"h2": {"arrivals": arrivals}}, addresses)
         for probe in (DENIED, ALLOWED):
             assert index.of(probe, {"source_port": 20000}) == index.of(probe, None) == ([source] if counts else [])
 
@@ -137,9 +142,18 @@ def test_containers_of_several_hosts_may_have_the_same_address():
     """On undeclared networks."""
     strangers = [Endpoint(host, "x", "compose", "172.18.0.2", kind=EndKind.UNDECLARED) for host in ("h1", "h2")]
     arrival = {"destination": DB2.address, "protocol": "icmp", "port": None, "token": 0, "source": "172.18.0.2"}
-    index = Arrivals({"h2": {"arrivals": [arrival]}}, strangers)
+    addresses = [ContainerAddress(each.host, each.container, each.address, fleetwide=False) for each in strangers]
+    index = Arrivals({"h2": {"arrivals": [arrival]}}, addresses)
     assert index.of(Probe(strangers[1], DB2, "icmp", None, 0, None), None) == ["172.18.0.2"]
     assert index.of(Probe(WEB1, DB2, "icmp", None, 0, None), None) == []
+
+
+def test_an_undeclared_address_means_nothing_on_another_host():
+    """A host that claims the address of another one hides no probe that arrives with it."""
+    arrival = {"destination": DB2.address, "protocol": "icmp", "port": None, "token": 0, "source": "192.0.2.2"}
+    claims = [ContainerAddress("h1", "liar", "192.0.2.2", fleetwide=False)]
+    index = Arrivals({"h2": {"arrivals": [arrival]}}, claims)
+    assert index.of(Probe(WEB2, DB2, "icmp", None, 0, None), None) == ["192.0.2.2"]
 
 
 FAILURES = [
