@@ -21,7 +21,8 @@ HERE = pathlib.Path(__file__).parent
 ANSWERS: list[dict[str, t.Any]] = yaml.safe_load((HERE / "answers.yml").read_text("utf-8"))
 #: Each answer is that of another name of the same host.
 NAMES = {f"liar{number}": answer for number, answer in enumerate(ANSWERS, 1)}
-KEYS = ("gathered", "ansible_facts", "docker_fleet_supernet")
+#: Variables of each host, and whether facts set some.
+KEYS = ("gathered", "ansible_facts", "docker_fleet_supernet", "ansible_python_interpreter", "inventory_dir")
 PLAY = [
     {
         "hosts": "docker_fleet",
@@ -38,7 +39,7 @@ PLAY = [
             {
                 "ansible.builtin.copy": {
                     "dest": "{{ inventory_dir }}/seen.json",
-                    "content": "{{ dict(keys | zip(values)) | to_json }}",
+                    "content": "{{ dict(keys | zip(values)) | combine({'groups': groups}) | to_json }}",
                 },
                 "vars": {
                     "ansible_python_interpreter": "{{ ansible_playbook_python }}",
@@ -56,6 +57,14 @@ PLAY = [
 ]
 
 
+def answer(lie: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The answer with the lie, by default added to an answer without lies."""
+    link = {"name": "eth0", "index": 2, "kind": None, "mtu": 1500, "state": "up", "master": None, "mac": None}
+    links = [{**link, "addresses": ["192.0.2.3/24"], **lie.get("link", {})}]
+    honest = {"changed": False, "network_info": {"links": links}}
+    return lie.get("answer", {**honest, **lie.get("adds", {})})
+
+
 def interpreter(lie: dict[str, t.Any]) -> str:
     """A shell script that reads the module, unless the lie is not to do so, and prints the answer."""
     start = "#!/bin/sh\n" + ("" if lie.get("unread") else "cat >/dev/null\n")
@@ -64,11 +73,11 @@ def interpreter(lie: dict[str, t.Any]) -> str:
     if "values" in lie:
         text = json.dumps({"diff": [0] * lie["values"]})
     elif "characters" in lie:
-        text = json.dumps({"diff": "a" * lie["characters"]})
+        text = json.dumps({"msg": "a" * lie["characters"]})
     elif "levels" in lie:
         text = '{"diff": ' + "[" * lie["levels"] + "]" * lie["levels"] + "}"
     else:
-        text = lie.get("text", json.dumps(lie.get("answer")))
+        text = lie["text"] if "text" in lie else json.dumps(answer(lie))
     return f"{start}cat <<'END'\n{text}\nEND\n"
 
 
@@ -77,7 +86,7 @@ def playbook(inventories: t.Sequence[pathlib.Path], play: str, *arguments: str) 
     command = ["ansible-playbook", play, *(f"--inventory={path}" for path in inventories), *arguments]
     done = subprocess.run(
         command,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"},
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"},
         capture_output=True,
         text=True,
         timeout=900,
@@ -112,9 +121,17 @@ def fleet(inventory) -> dict[str, t.Any]:
     return found
 
 
+class Answered(t.NamedTuple):
+    """What the controller knows after one task, by key and host; the output; the inventory's folder."""
+
+    seen: dict[str, dict[str, t.Any]]
+    output: str
+    folder: pathlib.Path
+
+
 @pytest.fixture(scope="module")
-def answered(fleet, write, tmp_path_factory) -> tuple[dict[str, dict[str, t.Any]], pathlib.Path]:
-    """What the controller knows of each host after one task, by key, and the inventory's folder."""
+def answered(fleet, write, tmp_path_factory) -> Answered:
+    """The fleet's first host and each host that lies have answered."""
     folder = tmp_path_factory.mktemp("lies")
     write({name: interpreter(lie) for name, lie in NAMES.items()})
     liar = fleet["hosts"][LIAR]
@@ -123,38 +140,64 @@ def answered(fleet, write, tmp_path_factory) -> tuple[dict[str, dict[str, t.Any]
     group = {"hosts": {"h1": fleet["hosts"]["h1"], **hosts}, "vars": {**fleet["vars"], **declared}}
     (folder / "hosts.yml").write_text(yaml.safe_dump({"docker_fleet": group}))
     (folder / "play.yml").write_text(yaml.safe_dump(PLAY))
-    _code, output = playbook([folder / "hosts.yml"], str(folder / "play.yml"), "--forks", "4")
+    _code, output = playbook([folder / "hosts.yml"], str(folder / "play.yml"), "--forks", "4", "--diff")
     assert (folder / "seen.json").exists(), output[-3000:]
-    return json.loads((folder / "seen.json").read_text()), folder
+    return Answered(json.loads((folder / "seen.json").read_text()), output, folder)
 
 
 def test_there_are_enough_lies():
-    assert len(ANSWERS) + len(REPORTS) >= 45
+    assert len(ANSWERS) >= 50
+    assert len({lie["case"] for lie in ANSWERS}) == len(ANSWERS)
 
 
 @pytest.mark.parametrize("name", NAMES, ids=[lie["case"] for lie in ANSWERS])
-def test_an_answer_changes_nothing_but_the_result_of_its_host(answered, name):
-    seen, _folder = answered
-    lie, result = NAMES[name], seen["gathered"][name]
-    assert seen["ansible_facts"][name] == {}
-    assert seen["docker_fleet_supernet"][name] == SUPERNET
-    if lie["says"] is None:  # ansible-core's versions differ in whether they accept it
-        return
-    assert bool(result.get("failed")) == lie.get("fails", False), result
-    said = " ".join([result.get("msg", ""), *map(str, result.get("warnings", ()))])
-    assert lie["says"] in said
-    assert bool(said) or not lie["says"]
+def test_a_lie_is_named_with_its_host(answered, name):
+    lie, result = NAMES[name], answered.seen["gathered"][name]
+    fails = lie.get("fails", False)
+    said = result["msg"] if fails else " ".join(map(str, result["warnings"]))
+    assert len(lie["says"]) > 10
+    assert lie["says"] in " ".join(said.split())
+    assert bool(result.get("failed")) == fails, result
+    # A failure of its own is a host's text. Ansible prints the host before it.
+    assert f"host {name}: " in said or lie.get("answer", {}).get("failed")
+    assert (f"fatal: [{name}]: FAILED! => " if fails else f"[WARNING]: host {name}: ") in answered.output
+
+
+@pytest.mark.parametrize("name", NAMES, ids=[lie["case"] for lie in ANSWERS])
+def test_a_lie_sets_no_variable(answered, name):
+    seen, _output, folder = answered
+    assert {key: seen[key][name] for key in KEYS[1:]} == {
+        "ansible_facts": {},
+        "docker_fleet_supernet": SUPERNET,
+        "ansible_python_interpreter": f"/run/liar/{name}",
+        "inventory_dir": str(folder),
+    }
+
+
+def test_lies_add_no_host_and_no_group(answered):
+    hosts = {"h1", *NAMES}
+    assert {name: set(found) for name, found in answered.seen["groups"].items()} == {
+        "all": hosts,
+        "docker_fleet": hosts,
+        "ungrouped": set(),
+    }
 
 
 def test_another_host_is_read_as_before(answered):
-    seen, _folder = answered
+    seen = answered.seen
     assert seen["gathered"]["h1"]["network_info"]["engine"]["version"]
+    assert "warnings" not in seen["gathered"]["h1"]
     assert seen["docker_fleet_supernet"]["h1"] == SUPERNET
+    assert re.findall(r"^h1 +: +(ok=\d+ +changed=\d+ +unreachable=\d+ +failed=\d+)", answered.output, re.MULTILINE)
+    # Neither a line about it nor a warning is forged.
+    forged = [line for line in answered.output.splitlines() if re.match(r"(fatal: \[h1|\[[A-Z ]+\]: host h1)", line)]
+    assert forged == []
+    assert "\x1b" not in answered.output
 
 
-def test_no_text_of_a_host_is_a_template(answered):
-    _seen, folder = answered
-    assert not (folder / "leak").exists()
+def test_no_text_of_a_host_is_a_template_and_no_file_is_written(answered):
+    found = {path.name for path in answered.folder.iterdir()}
+    assert found == {"hosts.yml", "play.yml", "seen.json"}
 
 
 # --- whole runs -------------------------------------------------------------------------------------------------------
