@@ -206,22 +206,70 @@ FORGED = {"container": "db", "protocol": "udp", "source": "10.64.1.2", "destinat
 ARRIVALS = [{**FORGED, "token": number} for number in range(2000)]
 #: The hosts of both containers in a line about a probe.
 PAIR = re.compile(r" on (h\d) .* -> .* on (h\d) ")
+INFO = "network_info"
+SUBNETS = [INFO, "networks", "*", "subnets", "*", "subnet"]
+NETWORK_NAMES = [INFO, "networks", "*", "name"]
+CONTAINER_NAMES = [INFO, "containers", "*", "name"]
+#: What is said of a lie about a pair's probe. Such a line matches PAIR.
+OF_PAIRS = "on h3"
 #: By case: what the host that lies replaces, and what the run then reports.
 REPORTS: dict[str, tuple[list[tuple[list[str], t.Any]], str]] = {
     "every probe was answered": (
         [(["results", "*", "reached"], True), (["results", "*", "outcome"], "reply")],
-        "on h3",
+        OF_PAIRS,
     ),
     "no probe was answered": (
         [(["results", "*", "reached"], False), (["results", "*", "outcome"], "timeout")],
-        "on h3",
+        OF_PAIRS,
     ),
-    "nothing arrived": ([(["arrivals"], [])], "on h3"),
-    "everything arrived": ([(["arrivals"], ARRIVALS)], "on h3"),
-    "the observer saw only a part": ([(["complete"], False)], "on h3"),
+    "nothing arrived": ([(["arrivals"], [])], OF_PAIRS),
+    "everything arrived": ([(["arrivals"], ARRIVALS)], OF_PAIRS),
+    "the observer saw only a part": ([(["complete"], False)], OF_PAIRS),
     "text instead of addresses": (
-        [(["network_info", "containers", "*", "networks", "*", "ipv4"], "everywhere")],
+        [([INFO, "containers", "*", "networks", "*", "ipv4"], "everywhere")],
         "host h3: its report has containers",
+    ),
+    "containers with an address of another host's": (
+        [([INFO, "containers", "*", "networks", "*", "ipv4"], "10.64.1.2/24")],
+        OF_PAIRS,
+    ),
+    "a container whose name is a line about other hosts": (
+        [(CONTAINER_NAMES, "db on h1 (db, 10.64.3.2) -> web on h2")],
+        "host h3: its report has containers[0].name: 'db on h1 (db, 10.64.3.2) -> web on h2', which must be",
+    ),
+    "a network whose name is a line about another host": (
+        [(NETWORK_NAMES, "a\n  h1: web: the network is missing")],
+        r"host h3: Docker network a\n h1: web: the network is missing (10.64.32.0/24) overlaps",
+    ),
+    "an undeclared network": ([(NETWORK_NAMES, "other")], "host h3: Docker network other (10.64.32.0/24) overlaps"),
+    "no network": ([([INFO, "networks"], [])], "h3: web: the network is missing."),
+    "a network with another host's addresses": (
+        [(SUBNETS, "10.64.1.0/24")],
+        "host h3: Docker network stranger (10.64.1.0/24) overlaps the block of host h1 (10.64.0.0/20).",
+    ),
+    "a network with all addresses": (
+        [(SUBNETS, "0.0.0.0/0")],
+        "host h3: Docker network stranger (0.0.0.0/0) overlaps the block of host h1 (10.64.0.0/20) and 2 more.",
+    ),
+    "an interface in another host's block": (
+        [([INFO, "links", "*", "addresses"], ["10.64.1.9/24"])],
+        "host h3: address 10.64.1.9/24 of interface lo (10.64.1.0/24) overlaps the block of host h1",
+    ),
+    "a route to another host's block": (
+        [([INFO, "routes", "*", "destination"], "10.64.1.0/24")],
+        "host h3: route to 10.64.1.0/24 ",
+    ),
+    "a name server in another host's block": (
+        [([INFO, "resolver"], ["10.64.1.2"])],
+        "host h3: name server 10.64.1.2 (10.64.1.2/32) overlaps the block of host h1",
+    ),
+    "a controller in another host's block": (
+        [([INFO, "control_path"], {"client": "10.64.1.2", "server": "10.64.1.3"})],
+        "host h3: Ansible controller 10.64.1.2 (10.64.1.2/32) overlaps the block of host h1",
+    ),
+    "an MTU that leaves no room": (
+        [([INFO, "links", "*", "mtu"], 68)],
+        "host h3: docker_fleet_link: 'l1': interface eth0 has MTU 68, and eth0 of host h1",
     ),
 }
 
@@ -245,14 +293,21 @@ def test_without_lies_everything_is_as_declared(verified):
     assert code == 0, output[-3000:]
 
 
+def files_beside(inventory: str) -> dict[str, bytes]:
+    """The files in the inventory's folder, the lock file among them."""
+    return {path.name: path.read_bytes() for path in pathlib.Path(inventory).parent.iterdir() if path.is_file()}
+
+
 @pytest.mark.parametrize("case", REPORTS)
-def test_a_lie_about_probes_is_named_and_concerns_no_other_pair(verified, case):
+def test_a_lie_to_a_verification_is_named_and_concerns_no_other_pair(verified, inventory, case):
     lies, says = REPORTS[case]
+    files = files_beside(inventory)
     code, output = verified(lies)
+    assert files_beside(inventory) == files
     assert code != 0
     assert says in " ".join(output.split())
     pairs = PAIR.findall(output)
-    assert pairs or "its report has" in says
+    assert bool(pairs) == (says == OF_PAIRS)
     assert [pair for pair in pairs if LIAR not in pair] == []
     code, output = verified(lies, f"--limit=!{LIAR}")
     assert code == 0, output[-3000:]

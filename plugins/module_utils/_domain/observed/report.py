@@ -10,6 +10,7 @@ and which are addresses. So the code that compares reports with the plan can rel
 from __future__ import annotations
 
 import ipaddress
+import re
 import types
 import typing as t
 
@@ -58,7 +59,17 @@ def _interface_name(text: str) -> None:
 _ADDRESS: tuple[_Parse, str] = (ipaddress.ip_address, "an IP address")
 _BLOCK: tuple[_Parse, str] = (Prefix.parse, "a block of IP addresses")
 _INTERFACE: tuple[_Parse, str] = (ipaddress.ip_interface, "an IP address with its prefix length")
-_NAME: tuple[_Parse, str] = (_interface_name, "the name of an interface")
+
+
+def _container_name(text: str) -> None:
+    if not _CONTAINER.match(text):
+        raise ValueError(text)
+
+
+# What engines accept. Lines of reports contain these names next to others, such as those of hosts.
+_CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
+_INTERFACE_NAME: tuple[_Parse, str] = (_interface_name, "the name of an interface")
+_CONTAINER_NAME: tuple[_Parse, str] = (_container_name, "the name of a container")
 # By key, at any place of a report.
 _FORMS: t.Mapping[str, tuple[_Parse, str]] = {
     "subnet": _BLOCK,
@@ -77,8 +88,10 @@ _FORMS: t.Mapping[str, tuple[_Parse, str]] = {
 }
 # By the record and its key. Containers can give any name to their own interfaces, so these are not checked.
 _FORMS_IN: t.Mapping[t.Any, t.Mapping[str, tuple[_Parse, str]]] = {
-    LinkReport: {"name": _NAME, "master": _NAME},
-    RouteReport: {"device": _NAME},
+    LinkReport: {"name": _INTERFACE_NAME, "master": _INTERFACE_NAME},
+    RouteReport: {"device": _INTERFACE_NAME},
+    ContainerReport: {"name": _CONTAINER_NAME},
+    StoppedReport: {"name": _CONTAINER_NAME},
 }
 
 
