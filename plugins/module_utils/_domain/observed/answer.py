@@ -94,11 +94,11 @@ def parsed_answer(text: str) -> t.Any:
 
 
 def _distinct(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _value in pairs]
-        repeated = next(name for name in found if names.count(name) > 1)
-        raise FleetnetError(f"{short(repeated)}: the key is repeated. The answer is ignored. {_CAUSE}")
+    found: dict[str, t.Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise FleetnetError(f"{short(name)}: the key is repeated. The answer is ignored. {_CAUSE}")
+        found[name] = value
     return found
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
@@ -126,6 +127,14 @@ def test_a_repeated_key_is_an_error():
     assert answer.parsed_answer('{"a": {"b": [{}]}, "b": 1}') == {"a": {"b": [{}]}, "b": 1}
     with pytest.raises(FleetnetError, match=r"^'b\\n': the key is repeated\. The answer is ignored\."):
         answer.parsed_answer(r'{"a": [{"b\n": 1, "c": 2, "b\n": 1}]}')
+
+
+def test_a_repeated_key_among_many_is_found_in_linear_time():
+    keys = ", ".join(f'"{number}": 1' for number in range(100_000))
+    start = time.process_time()
+    with pytest.raises(FleetnetError, match="^'99999': the key is repeated"):
+        answer.parsed_answer(f'{{{keys}, "99999": 1}}')
+    assert time.process_time() - start < 5
 
 
 def nested(levels: int) -> t.Any:
