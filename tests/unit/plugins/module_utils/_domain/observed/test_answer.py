@@ -132,7 +132,7 @@ def test_a_repeated_key_is_an_error():
 def test_a_repeated_key_among_many_is_found_in_linear_time():
     keys = ", ".join(f'"{number}": 1' for number in range(100_000))
     start = time.process_time()
-    with pytest.raises(FleetnetError, match="^'99999': the key is repeated"):
+    with pytest.raises(FleetnetError, match=r"^'99999': the key is repeated"):
         answer.parsed_answer(f'{{{keys}, "99999": 1}}')
     assert time.process_time() - start < 5
 
