@@ -93,9 +93,10 @@ def test_what_the_reconciler_adds_to_a_table_is_no_difference(run, tmp_path):
     listed, planned = (text.replace("    ", "\t") for text in (LISTED, PLANNED))
     (tmp_path / "sysctl.conf").write_text("# nothing\n")
     (tmp_path / "firewall.nft").write_text("table ip fleetnet {\n}\n")
-    (tmp_path / "firewall.ip").write_text(planned)
     (tmp_path / "listed").write_text(listed)
-    programs = 'nft() { [ "$4" = ip ] && cat "$state/listed"; }\n' + NO_IPTABLES
+    programs = 'nft() { [ "$1" = -f ] || { [ "$4" = ip ] && cat "$state/listed"; }; }\nsysctl() { :; }\n' + NO_IPTABLES
+    run(FIREWALL_PART, firewall.SCRIPT, f"unshare() {{ false; }}\n{programs}", "")
+    assert (tmp_path / "firewall.ip").read_text() == planned
     assert run(FIREWALL_PART, firewall.SCRIPT, programs, "--check").stdout == ""
     (tmp_path / "listed").write_text(listed.replace("192.0.2.1 }", "192.0.2.1, 192.0.2.2 }"))
     changed = parse_lines(run(FIREWALL_PART, firewall.SCRIPT, programs, "--check").stdout)
