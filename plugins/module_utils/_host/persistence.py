@@ -97,8 +97,8 @@ class PartFiles:
     def observe(self, desired: t.Mapping[str, File | None]) -> ObservedFiles:
         """Read the files and how the units differ from them; if the files are as planned, also how the kernel does.
 
-        A file that differs causes the part to be applied, so that the kernel is not read. Raises FleetnetError if one of
-        the units is masked.
+        A file that differs causes the part to be applied, so that the kernel is not read. Raises FleetnetError if one
+        of the units is masked.
         """
         refuse_masked(filter(is_unit, desired))
         files = {path: read_text(path) for path in desired}

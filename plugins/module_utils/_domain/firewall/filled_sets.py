@@ -8,6 +8,7 @@ All names begin with ``endpoint``: what such a set contains is not part of the p
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 PREFIX = "endpoint"
@@ -39,6 +40,10 @@ _MAPS = {
     ("ip6", PUBLISHED_AT): "type ipv6_addr . inet_proto . inet_service : verdict",
 }
 
+# A set or map as nft lists it.
+_LISTED = re.compile(rf"^\t(?:set|map) ({PREFIX}\w*) \{{\n(.*?)^\t\}}\n", re.MULTILINE | re.DOTALL)
+_ELEMENTS = re.compile(r"elements = \{ (.*?) \}", re.DOTALL)
+
 # (family, set or map) -> its elements.
 Elements = t.Mapping[t.Tuple[str, str], t.FrozenSet[str]]
 
@@ -62,6 +67,27 @@ def _definitions(word: str, family: str, types: t.Mapping[tuple[str, str], str])
         if own == family
         for line in (f"\t{word} {name} {{", f"\t\t{kind}", "\t}")
     ]
+
+
+def kept_elements(listed: t.Mapping[str, str], tables: t.Mapping[str, str]) -> Elements:
+    """The elements of tables as the kernel lists them (contents by FAMILY NAME), for tables that replace these.
+
+    A chain for published ports that no longer exists is replaced by ``drop``, so that no port is opened.
+    """
+    found = dict(NO_ELEMENTS)
+    for table, block in listed.items():
+        for name, contents in _LISTED.findall(block):
+            key = (table.split()[0], name)
+            elements = _ELEMENTS.search(contents)
+            if key in found and elements is not None:
+                each = (" ".join(element.split()) for element in elements[1].split(","))
+                found[key] = frozenset(_kept(element, tables.get(table, "")) for element in each)
+    return found
+
+
+def _kept(element: str, block: str) -> str:
+    key, _separator, chain = element.partition(" : goto ")
+    return element if not chain or f"\tchain {chain} {{\n" in block else f"{key} : drop"
 
 
 def elements_text(table: str, block: str, elements: Elements) -> str:

@@ -62,8 +62,8 @@ OPTIONS: dict[str, t.Any] = {
 NFTABLES = "nftables"
 REQUIRED_IF = [("state", "present", ("policy", "subnets", "bridges"))]
 
-# The files of the compiled rules, in the order in which they are written. After a run that was killed, the reconciler and
-# the boot apply those that were written: first the drops, then the accepts that rely on them.
+# The files of the compiled rules, in the order in which they are written. After a run that was killed, the reconciler
+# and the boot apply those that were written: first the drops, then the accepts that rely on them.
 FILES: dict[str, t.Callable[[compiler.Ruleset], str]] = {
     names.NFT_FILE: lambda rules: rules.nft,
     names.SYSCTL_FILE: lambda rules: rules.sysctl,

@@ -22,23 +22,44 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import NotRunning, request
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import release_standby
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import end_processes
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
 
 from .bridges import rules
 
 PROGRAM = """
+import contextlib
 import sys
 from {package}.reconciler import Reconciler, Settings
 folder = sys.argv[1]
 scripts = {{"firewall": folder + "/apply-firewall"}}
-names = ("firewall.nft", "engine.sock", "engine.pid", "control", "standby", "state.json")
+names = ("firewall.nft", "engine.sock", "engine.pid", "run/control", "run/state.json")
 paths = (folder + "/" + name for name in names)
-sys.exit(Reconciler(Settings(scripts, *paths, "1")).run())
+
+
+def left():
+    found = []
+    for process in sys.argv[2:]:
+        with contextlib.suppress(OSError):
+            # a process that ended and that its parent has not waited for has no command line
+            found += [int(process)] if open("/proc/" + process + "/cmdline").read() else []
+    return found
+
+
+{more}
+sys.exit(Reconciler(Settings(scripts, *paths, "1", left)).run())
 """
 PACKAGE = "ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler"
 # As Docker's own in its table: which is not this collection's.
 FOREIGN = "add table ip foreign"
+
+
+def command_line(process: str) -> str:
+    """Empty for a process that ended, also if its parent has not waited for it."""
+    try:
+        return pathlib.Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 class Running:
@@ -47,24 +68,19 @@ class Running:
     def __init__(self, folder: pathlib.Path, namespace: str) -> None:
         self.folder = folder
         self._namespace = namespace
+        self.left: list[str] = []
         self.process = self.start()
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, more: str = "", *, wait: bool = True) -> subprocess.Popen[bytes]:
+        """Start it, after the program has executed ``more``."""
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        self.process = subprocess.Popen(
-            [
-                "ip",
-                "netns",
-                "exec",
-                self._namespace,
-                sys.executable,
-                "-c",
-                PROGRAM.format(package=PACKAGE),
-                self.folder,
-            ],
-            env=environment,
-        )
-        self.until(lambda state: state is not None)
+        program = [sys.executable, "-c", PROGRAM.format(package=PACKAGE, more=more), str(self.folder), *self.left]
+        with (self.folder / "errors").open("a") as errors:
+            self.process = subprocess.Popen(
+                ["ip", "netns", "exec", self._namespace, *program], env=environment, stderr=errors
+            )
+        if wait:
+            self.until(lambda state: state is not None)
         return self.process
 
     def run(self, *argv: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -77,7 +93,7 @@ class Running:
 
     def state(self) -> dict[str, t.Any] | None:
         try:
-            return t.cast("dict[str, t.Any]", json.loads((self.folder / "state.json").read_text()))
+            return t.cast("dict[str, t.Any]", json.loads((self.folder / "run/state.json").read_text()))
         except FileNotFoundError:
             return None
 
@@ -85,9 +101,17 @@ class Running:
         return t.cast("dict[str, t.Any]", wait_until("the state of the reconciler", self.state, reached))
 
     def control(self, command: str) -> str | None:
-        return request(str(self.folder / "control"), command)
+        return request(str(self.folder / "run/control"), command)
+
+    def children(self) -> list[str]:
+        return pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+
+    def release(self) -> None:
+        """End what a killed one left."""
+        end_processes(lambda: [int(each) for each in self.left if command_line(each)])
 
     def end(self, number: int) -> int:
+        self.left += self.children()
         self.process.send_signal(number)
         return self.process.wait(timeout=60)
 
@@ -96,19 +120,22 @@ class Running:
 def running(tmp_path: pathlib.Path) -> t.Iterator[Running]:
     if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("nft") is None:
         pytest.skip("namespaces need root, iproute2 and nftables")
+    (tmp_path / "run").mkdir()
     (tmp_path / "firewall.nft").write_text(rules())
     script = tmp_path / "apply-firewall"
     script.write_text(f"#!/bin/sh\necho >> {tmp_path}/checks\ncat {tmp_path}/differences 2>/dev/null\ntrue\n")
     script.chmod(0o755)
     name = f"fleetnet-{os.getpid()}-own"
     subprocess.run(["ip", "netns", "add", name], check=True)
+    found = None
     try:
         found = Running(tmp_path, name)
         yield found
         if found.process.poll() is None:
             found.end(signal.SIGTERM)
-        release_standby(str(tmp_path / "standby"))
     finally:
+        if found is not None:
+            found.release()
         subprocess.run(["ip", "netns", "delete", name], check=False)
 
 
@@ -168,7 +195,7 @@ def test_the_tables_survive_a_kill_and_the_next_one_owns_them(running: Running) 
     running.end(signal.SIGKILL)
     assert running.tables() == OURS
     running.run("nft", "flush", "ruleset")
-    (running.folder / "state.json").unlink()
+    (running.folder / "run/state.json").unlink()
     running.start()
     assert running.run("nft", "-s", "list", "ruleset").stdout == before
     assert running.end(signal.SIGTERM) == 0
@@ -179,7 +206,7 @@ def test_the_tables_survive_a_kill_and_the_next_one_owns_them(running: Running) 
 
 def test_after_a_kill_the_tables_can_be_given_up_without_a_reconciler(running: Running) -> None:
     running.end(signal.SIGKILL)
-    release_standby(str(running.folder / "standby"))
+    running.release()
     assert running.tables() == OURS
     assert running.run("nft", "flush", "ruleset").returncode == 0
     assert running.tables() == []
@@ -188,16 +215,129 @@ def test_after_a_kill_the_tables_can_be_given_up_without_a_reconciler(running: R
 def test_a_killed_second_process_is_replaced(running: Running) -> None:
     if running.until(bool)["ownership"] != "owner":
         pytest.skip("this nft keeps tables without a second process")
-
-    def second() -> list[str]:
-        return pathlib.Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
-
-    (first,) = second()
+    (first,) = running.children()
     os.kill(int(first), signal.SIGKILL)
-    wait_until("another second process", second, lambda found: found not in ([], [first]))
+    wait_until("another second process", running.children, lambda found: found not in ([], [first]))
     running.end(signal.SIGKILL)
     assert running.tables() == OURS
-    release_standby(str(running.folder / "standby"))
+
+
+def owns(running: Running) -> bool:
+    running.run("nft", "flush", "ruleset")
+    return [table for table in running.tables() if table in OURS] == OURS
+
+
+# In the mount namespace of ``ip netns exec``: a /run without a free inode.
+FULL = """
+import subprocess
+subprocess.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "none", folder + "/run"], check=True)
+"""
+
+
+def test_a_full_file_system_does_not_end_it(running: Running) -> None:
+    """It needs no file to own the tables, and none to keep them after a kill."""
+    assert running.end(signal.SIGTERM) == 0
+    running.run("nft", "flush", "ruleset")
+    running.start(FULL, wait=False)
+    wait_until("the tables", running.tables, lambda tables: tables == OURS)
+    for number in range(5):
+        assert running.run("nft", "-f", "-", stdin=f"{FOREIGN}{number}").returncode == 0
+    assert owns(running)
+    assert running.process.poll() is None
+    errors = (running.folder / "errors").read_text().splitlines()
+    assert sorted(line.split("/run/")[1].split(":")[0] for line in errors) == ["control", "state.json"]
+    # with a free inode it does what it could not do
+    inside = ["nsenter", f"--target={running.process.pid}", "--mount"]
+    subprocess.run([*inside, "mount", "-o", "remount,nr_inodes=100", str(running.folder / "run")], check=True)
+    running.run("nft", "-f", "-", stdin=FOREIGN)
+    listed = wait_until(
+        "the files",
+        lambda: subprocess.run([*inside, "ls", str(running.folder / "run")], capture_output=True, text=True).stdout,
+        lambda found: "state.json" in found,
+    )
+    assert listed.split() == ["control", "state.json"]
+    running.end(signal.SIGKILL)
+    assert running.tables()[:2] == OURS
+
+
+def test_removed_files_are_created_again(running: Running) -> None:
+    shutil.rmtree(running.folder / "run")
+    running.run("nft", "-f", "-", stdin=FOREIGN)
+    running.until(lambda state: state is not None)
+    wait_until("the control socket", (running.folder / "run/control").exists, bool)
+    assert running.control("load") is None
+
+
+def test_after_a_kill_and_the_removal_of_its_files_the_next_one_owns_the_tables(running: Running) -> None:
+    # a script that runs is left as well
+    script = running.folder / "apply-firewall"
+    script.write_text(f"#!/bin/sh\ntouch {running.folder}/waits\nsleep 600\n")
+    running.run("iptables", "-A", "FORWARD", "-j", "ACCEPT")
+    wait_until("the script", (running.folder / "waits").exists, bool)
+    running.end(signal.SIGKILL)
+    shutil.rmtree(running.folder / "run")
+    script.unlink()
+    running.start()
+    assert [each for each in running.left if command_line(each)] == []
+    state = running.until(bool)
+    assert state["error"] is None
+    assert str(state["ownership"]).startswith("owner")
+    assert owns(running)
+
+
+FORK = f"""
+import os
+from {PACKAGE} import standby
+
+
+class Broken:
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def fork(self):
+        if os.path.exists(folder + "/broken"):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return os.fork()
+
+
+standby.os = Broken()
+"""
+
+
+def test_without_a_second_process_the_tables_have_no_owner(running: Running) -> None:
+    if running.until(bool)["ownership"] != "owner":
+        pytest.skip("this nft keeps tables without a second process")
+    assert running.end(signal.SIGTERM) == 0
+    (running.folder / "broken").touch()
+    running.start(FORK)
+    state = running.until(bool)
+    assert (state["ownership"], state["standby"]) == ("", "[Errno 11] Resource temporarily unavailable")
+    assert running.control("load") is None
+    running.end(signal.SIGKILL)
+    assert running.tables() == OURS
+    (running.folder / "run/state.json").unlink()
+    running.start(FORK)
+    (running.folder / "broken").unlink()
+    running.until(lambda state: state is not None and state["ownership"] == "owner" and state["standby"] is None)
+    running.end(signal.SIGKILL)
+    assert running.tables() == OURS
+
+
+def test_a_second_process_that_ends_again_and_again_is_started_less_often(running: Running) -> None:
+    if running.until(bool)["ownership"] != "owner":
+        pytest.skip("this nft keeps tables without a second process")
+    seen: set[str] = set()
+    for _time in range(4):
+        (process,) = wait_until(
+            "a second process", running.children, lambda found: len(found) == 1 and not seen.intersection(found)
+        )
+        seen.add(process)
+        os.kill(int(process), signal.SIGKILL)
+    # in the pause the tables stay as well
+    state = running.until(lambda state: state is not None and state["standby"] is not None and not state["ownership"])
+    assert state["standby"] == "it ended"
+    running.end(signal.SIGKILL)
+    assert running.tables() == OURS
 
 
 def test_released_tables_can_be_deleted(running: Running) -> None:
@@ -303,3 +443,31 @@ def test_it_adds_the_addresses_of_containers_on_several_networks(engine: Engine,
     assert elements() == found
     engine.change([])
     wait_until("no elements", elements, lambda text: "elements" not in text)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+def test_the_elements_stay_until_the_engine_answers(engine: Engine, running: Running, number: int) -> None:
+    """The published port of a container that runs stays filtered, whatever restarts."""
+
+    def elements() -> list[str]:
+        return [
+            running.run("nft", "list", kind, "ip", "fleetnet", name).stdout
+            for kind, name in (("set", "endpoints"), ("map", "endpoint_published"))
+        ]
+
+    published = {"Ports": [{"IP": "0.0.0.0", "PublicPort": 8080, "PrivatePort": 80, "Type": "tcp"}]}
+    engine.change([{**CONTAINERS[0], **published}])
+    found = wait_until("elements", elements, lambda texts: all("elements" in text for text in texts))
+    assert "tcp . 8080 : goto published_db_" in found[1]
+    (running.folder / "engine.pid").unlink()  # as of an engine that is stopped
+    running.end(number)
+    (running.folder / "run/state.json").unlink(missing_ok=True)
+    running.start()
+    assert elements() == found
+    assert running.control("load") is None
+    assert elements() == found
+    # the container ended meanwhile
+    engine.containers = []
+    (running.folder / "engine.pid").write_text(str(os.getpid()))
+    assert running.control("load") is None
+    wait_until("no elements", elements, lambda texts: not any("elements" in text for text in texts))
