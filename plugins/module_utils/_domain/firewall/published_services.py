@@ -8,6 +8,7 @@ The file of the tables lists the services of declared networks as comments: equa
 
 from __future__ import annotations
 
+import bisect
 import re
 import typing as t
 
@@ -60,17 +61,30 @@ def verdicts(
 ) -> dict[str, frozenset[str]]:
     """The elements of the maps of one IP version: for ports at all addresses, and for ports at single ones."""
     found: dict[str, dict[str, str]] = {PUBLISHED: {}, PUBLISHED_AT: {}}
+    index = _Index(services)
     for port in ports:
-        chain = next((each.chain for each in services if _serves(each, port)), None)
-        if chain is not None and port.version == version:
+        chain = index.chain(port) if port.version == version else None
+        if chain is not None:
             key = f"{port.address} . " if port.address else ""
             elements = found[PUBLISHED_AT if port.address else PUBLISHED]
             elements.setdefault(f"{key}{port.protocol} . {port.port}", chain)
     return {name: frozenset(f"{key} : goto {chain}" for key, chain in each.items()) for name, each in found.items()}
 
 
-def _serves(service: Service, port: ProxiedPort) -> bool:
-    return (service.bridge, service.protocol) == (
-        port.bridge,
-        port.protocol,
-    ) and service.low <= port.container_port <= service.high
+class _Index:
+    """Services by bridge and protocol, and by their first port: a host may have thousands of each."""
+
+    def __init__(self, services: t.Iterable[Service]) -> None:
+        self._services: dict[tuple[str, str], list[Service]] = {}
+        for service in sorted(services, key=lambda each: each.low):
+            self._services.setdefault((service.bridge, service.protocol), []).append(service)
+        self._starts = {key: [each.low for each in found] for key, found in self._services.items()}
+
+    def chain(self, port: ProxiedPort) -> str | None:
+        """The chain of the service at a port of a container, if there is one."""
+        key = port.bridge, port.protocol
+        place = bisect.bisect_right(self._starts.get(key, ()), port.container_port) - 1
+        if place < 0:
+            return None
+        found = self._services[key][place]
+        return found.chain if port.container_port <= found.high else None

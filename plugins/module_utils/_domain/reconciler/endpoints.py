@@ -66,6 +66,9 @@ def endpoint_elements(
     """
     bridges = {each["Id"]: bridge for each in networks for bridge in [_bridge(each)] if bridge is not None}
     found: dict[tuple[str, str], set[str]] = {key: set() for key in NO_ELEMENTS}
+    names: dict[tuple[str, str], list[str]] = {}
+    for port in ports:
+        names.setdefault((port.bridge, port.mac), []).append(port.name)
     for container in containers:
         ends = _ends(container, bridges)
         for end in ends:
@@ -78,9 +81,8 @@ def endpoint_elements(
                     for other in others
                     if version in other.addresses
                 }
-            for port in ports:
-                if (port.bridge, port.mac) == (end.bridge.name, end.mac):
-                    _add_port(found, port.name, end.mac, [end, *others])
+            for name in names.get((end.bridge.name, end.mac), ()):
+                _add_port(found, name, end.mac, [end, *others])
     return {key: frozenset(elements) for key, elements in found.items()}
 
 
