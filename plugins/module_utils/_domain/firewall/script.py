@@ -54,8 +54,10 @@ without_owner() {
         /^table / { sub(/ # progname .*/, "") }
         /^\tflags / || /^$/ { next }
         /^\t(set|map) / { filled = index($2, "@ENDPOINT@") == 1 }
+        /^\tchain / { combined = index($2, "@ENDPOINT@") == 1 }
         filled && /^\t\telements = / { elements = 1 }
-        !elements { print }
+        !elements && !combined { print }
+        /^\t}$/ { combined = 0 }
         /}$/ { elements = 0 }'
 }
 # What the tables and chains are made from. An application deletes its record first and writes it last: without the

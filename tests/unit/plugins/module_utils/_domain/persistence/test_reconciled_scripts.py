@@ -35,6 +35,19 @@ LISTED = """table ip fleetnet { # progname reconciler
         type ipv4_addr
         elements = { 192.0.2.1 }
     }
+
+    chain endpoint_0a1b2c3d4e5f_0 {
+        iifname "fn-db" return
+        counter drop comment "not declared: world -> db"
+    }
+
+    chain published {
+        type filter hook input priority filter - 2; policy accept;
+    }
+
+    chain endpoint_0a1b2c3d4e5f {
+        jump endpoint_0a1b2c3d4e5f_0
+    }
 }
 """
 PLANNED = """table ip fleetnet {
@@ -47,6 +60,9 @@ PLANNED = """table ip fleetnet {
     set hosts {
         type ipv4_addr
         elements = { 192.0.2.1 }
+    }
+    chain published {
+        type filter hook input priority filter - 2; policy accept;
     }
 }
 """
