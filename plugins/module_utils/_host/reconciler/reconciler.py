@@ -50,6 +50,8 @@ _LARGEST_DATAGRAM = 1 << 18
 # Parts that were installed meanwhile are found at the latest then.
 _LONGEST_SLEEP = 60.0
 _LOGGED_LINES = 20
+# A check that still runs when the reconciler ends may take so long.
+_LAST_CHECK = 30.0
 _NEVER = float("inf")
 
 
@@ -119,9 +121,14 @@ class Reconciler:
             self._engine.turn(now)
             self._keep_standby(now)
             self._keep_control()
+        self._end_late_checks(now)
         retry = self._standbys.due if self._no_standby is not None else _NEVER
-        due = min(self._engine.due, retry, *(each.due for each in self._schedules.values()), now + _LONGEST_SLEEP)
-        for key, _mask in self._selector.select(None if self._stopping else max(0.0, due - now)):
+        limits = [now + _LONGEST_SLEEP, *(check.deadline for check in self._checks.values())]
+        if self._stopping:
+            limits += [] if self._checks else [now]
+        else:
+            limits += [self._engine.due, retry, *(each.due for each in self._schedules.values())]
+        for key, _mask in self._selector.select(max(0.0, min(limits) - now)):
             key.data()
         self._save_state()
 
@@ -266,15 +273,26 @@ class Reconciler:
     def _elements(self, blocks: t.Mapping[str, str]) -> Elements | None:
         return None if self._lists is None else all_elements(*self._lists, self._ports, blocks)
 
-    def _set_lists(self, containers: t.Sequence[Json], networks: t.Sequence[Json]) -> None:
+    def _set_lists(self, containers: t.Sequence[Json], networks: t.Sequence[Json]) -> bool:
+        """Use the engine's lists; whether the tables have their elements now."""
         if self._tables is None:
-            return
-        self._lists = (containers, networks)
-        self._ports = read_ports() if self._tables.loaded(BRIDGE_TABLE) else []
+            return True
+        before = self._lists, self._ports
         try:
+            self._ports = read_ports() if self._tables.loaded(BRIDGE_TABLE) else []
+            self._lists = (containers, networks)
             self._tables.refresh()
         except NftablesError as error:
             self._failed(error)
+            return False
+        except OSError as error:
+            self._log("ports of bridges", str(error))
+            return False
+        except Exception:
+            self._lists, self._ports = before
+            raise
+        self._log("ports of bridges", "")
+        return True
 
     def _release(self) -> str | None:
         """Give up the ownership of the tables until the next load; return the error."""
@@ -307,9 +325,23 @@ class Reconciler:
         for part, script in found.items():
             schedule = self._schedules.setdefault(part, Schedule(now))
             if part not in self._checks and schedule.due <= now:
-                check = self._checks[part] = Check(script)
+                try:
+                    check = self._checks[part] = Check(script, now)
+                except OSError as error:
+                    self._log(script, str(error))
+                    schedule.started()
+                    schedule.checked(now, repaired=False, failed=True)
+                    continue
+                self._log(script, "")
                 self._selector.register(check, selectors.EVENT_READ, lambda part=part: self._receive_check(part))
                 schedule.started()
+
+    def _end_late_checks(self, now: float) -> None:
+        for check in self._checks.values():
+            if self._stopping:
+                check.deadline = min(check.deadline, now + _LAST_CHECK)
+            if check.deadline <= now:
+                check.end()
 
     def _receive_check(self, part: str) -> None:
         check = self._checks[part]
