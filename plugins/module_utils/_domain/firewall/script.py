@@ -181,7 +181,8 @@ remove_firewalld() {
 }
 
 check() {
-    complete=$(inputs | cmp -s - "$state/@PART@.inputs" && echo yes)
+    # without the marker, which is in /run, the reconciler repairs nothing until the part is applied again
+    complete=$(applied && inputs | cmp -s - "$state/@PART@.inputs" && echo yes)
     each_sysctl check_sysctl
     check_firewalld
     for family in @FAMILIES@; do check_table $family; done

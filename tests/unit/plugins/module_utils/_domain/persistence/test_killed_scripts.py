@@ -156,6 +156,17 @@ def test_files_that_were_not_applied_are_a_difference(hosts: t.Callable[[str | N
     assert "new" in host.kernel()["nft"]
 
 
+def test_a_part_without_its_marker_is_applied_again(hosts: t.Callable[[str | None], Host]) -> None:
+    """Another program emptied /run: the reconciler repairs only what is marked as applied."""
+    host = hosts("old")
+    assert host.run("").returncode == 0
+    assert host.found() == []
+    (host.folder / "firewall.applied").unlink()
+    assert ("table", "ip fleetnet", "content", "as planned", "different") in host.found()
+    assert host.run("").returncode == 0
+    assert host.found() == []
+
+
 def test_former_files_that_are_written_again_are_applied_again(hosts: t.Callable[[str | None], Host]) -> None:
     """A run with new files was killed, and so was one with the old files."""
     expected = hosts("old").kernel()
