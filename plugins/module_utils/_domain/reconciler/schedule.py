@@ -23,6 +23,23 @@ LONGEST_PAUSE = 30.0
 _NEVER = float("inf")
 
 
+# A second process that ends sooner than this after its start has failed.
+_STABLE = 60.0
+
+
+class Attempts:
+    """When something that fails is tried next: at once after the first failure, then after pauses that double."""
+
+    def __init__(self) -> None:
+        self.due = 0.0
+        self._failures = 0
+
+    def failed(self, now: float, lasted: float = 0.0) -> None:
+        """An attempt failed, after it had ``lasted`` for seconds."""
+        self._failures = 0 if lasted >= _STABLE else self._failures + 1
+        self.due = now + (min(LONGEST_PAUSE, 2.0 ** (self._failures - 2)) if self._failures > 1 else 0.0)
+
+
 class Schedule:
     """The schedule of one part."""
 

@@ -6,20 +6,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import typing as t
+
+# Seconds that a script may take: an application of a large policy takes some seconds.
+_LIMIT = 300.0
+_NEVER = float("inf")
 
 
 class Check:
     """A run of a part's script, which checks the part and applies it if it differs. It prints the differences."""
 
-    def __init__(self, script: str) -> None:
+    def __init__(self, script: str, now: float) -> None:
+        """Raises OSError if it cannot be started. ``deadline`` is when it is to be ended, which is a failure."""
+        self.deadline = now + _LIMIT
+        self._script = script
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
-        self._process = os.fork()
+        try:
+            self._process = os.fork()
+        except OSError:
+            os.close(reader)
+            os.close(writer)
+            raise
         if self._process == 0:
             try:
+                os.setsid()
                 os.dup2(writer, 1)
                 os.execv(script, [script, "--reassert"])
             finally:
@@ -39,6 +54,13 @@ class Check:
             return False
         self._output += piece
         return not piece
+
+    def end(self) -> None:
+        """End it with the programs that it runs."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process, signal.SIGKILL)
+        sys.stderr.write(f"{self._script}: it did not end in time, and was killed\n")
+        self.deadline = _NEVER
 
     def result(self) -> tuple[bool, list[str]]:
         """Whether it succeeded, and the lines that it printed. Waits for its end."""

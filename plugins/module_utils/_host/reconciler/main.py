@@ -6,26 +6,27 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import NFT_FILE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
     NOT_RUNNING,
+    RECONCILER_UNIT,
     ROUTES_PART,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.names import (
     CONTROL,
     ENGINE_PID_FILE,
-    STANDBY,
     STATE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import NotRunning, request
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.reconciler import Reconciler, Settings
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import release_standby
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import (
+    processes_of,
+    release_standby,
+)
 
 
 def main(arguments: t.Sequence[str]) -> int:
@@ -37,12 +38,12 @@ def main(arguments: t.Sequence[str]) -> int:
         try:
             error = request(CONTROL, arguments[0])
         except NotRunning:
-            release_standby(STANDBY)
+            release_standby(RECONCILER_UNIT)
             return NOT_RUNNING
         if error:
             sys.stderr.write(f"{error}\n")
         return 1 if error else 0
     _command, version, engine = arguments
-    os.makedirs(RUN_FOLDER, mode=0o700, exist_ok=True)
     parts = {part.name: part.script for part in (FIREWALL_PART, ROUTES_PART)}
-    return Reconciler(Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STANDBY, STATE, version)).run()
+    files = NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STATE
+    return Reconciler(Settings(parts, *files, version, lambda: processes_of(RECONCILER_UNIT))).run()

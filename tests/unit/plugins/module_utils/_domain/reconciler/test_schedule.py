@@ -12,6 +12,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
     POLL,
     RETRY,
     SETTLE,
+    Attempts,
     Schedule,
 )
 
@@ -68,3 +69,21 @@ def test_repairs_that_another_program_undoes_become_rarer_and_end_with_it(idle: 
     idle.checked(now, repaired=False)
     idle.changed(now)
     assert idle.due == now + SETTLE
+
+
+def test_what_fails_again_and_again_is_tried_after_pauses_that_grow() -> None:
+    attempts = Attempts()
+    now, pauses = 100.0, []
+    assert attempts.due <= now
+    for _time in range(8):
+        attempts.failed(now, 0.5)
+        pauses.append(attempts.due - now)
+        now = attempts.due
+    assert pauses == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, LONGEST_PAUSE, LONGEST_PAUSE]
+    # one that lasted is tried again at once
+    attempts.failed(now, 60.0)
+    assert attempts.due == now
+    attempts.failed(now, 0.0)
+    assert attempts.due == now
+    attempts.failed(now)
+    assert attempts.due == now + 1

@@ -27,6 +27,13 @@ def part(**values: t.Any) -> dict[str, t.Any]:
         # no table is loaded: a host without firewall
         ({"ownership": None}, []),
         ({"ownership": "", "parts": {}}, ["the policy's tables have no owner"]),
+        (
+            {"ownership": "", "standby": "[Errno 11] Resource temporarily unavailable", "parts": {}},
+            [
+                "the policy's tables have no owner, because the second process, which keeps them if the first one is "
+                "killed, does not run: [Errno 11] Resource temporarily unavailable. Another program"
+            ],
+        ),
         ({"ownership": None, "error": "syntax error"}, ["could not be loaded: syntax error"]),
         (
             {"ownership": "owner", "parts": {"firewall": part()}},
