@@ -10,9 +10,8 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_addresses import (
-    find_container_addresses,
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_subnets import (
+    find_container_subnets,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import (
     find_endpoints,
@@ -26,7 +25,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.pro
     make_name_probes,
     make_probes,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.tokens import SPARE_TOKENS, most_tokens
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import find_unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed_addresses import (
     find_unprobed_addresses,
@@ -58,10 +56,10 @@ class ActionModule(FleetAction):
         machines = inventory.outside(arguments["outside"], "outside")
         endpoints += outside_endpoints(machines)
         # Ports and identifiers differ between runs: rules for new connections do not apply to one that the kernel
-        # still tracks from an earlier run.
-        first_token = secrets.randbelow(max(1, TOKENS - SPARE_TOKENS - most_tokens(endpoints)))
-        probes = make_probes(policy, endpoints, arguments["pairs_at_most"], first_token)
-        probes += make_name_probes(endpoints, first_token)
+        # still tracks from an earlier run. Containers do not know those of probes to another one.
+        seed = 1 + secrets.randbelow(1 << 62)
+        probes = make_probes(policy, endpoints, arguments["pairs_at_most"], seed)
+        probes += make_name_probes(endpoints, seed)
         slices = _slices(inventory, arguments)
         by_host: dict[str, list[Result]] = {host: [] for host in (*inventory.hosts, *machines)}
         for probe in probes:
@@ -72,9 +70,9 @@ class ActionModule(FleetAction):
             "hosts": by_host,
             "probes": len(probes),
             "listen": {**dict.fromkeys(inventory.hosts, ()), **listeners(policy, endpoints)},
-            "first_token": first_token,
+            "token_seed": seed,
             "endpoints": [endpoint.to_data() for endpoint in endpoints],
-            "container_addresses": [each.to_data() for each in find_container_addresses(policy, slices, observed)],
+            "container_subnets": [each.to_data() for each in find_container_subnets(slices, observed)],
             "host_ports": [each.to_data() for each in find_host_ports(policy, observed)],
             "wrong_networks": [each.to_data() for each in find_wrong_networks(slices, observed)],
             "unprobed_addresses": [each.to_data() for each in find_unprobed_addresses(observed, addresses, endpoints)],

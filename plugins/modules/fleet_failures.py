@@ -30,10 +30,10 @@ options:
     type: list
     elements: dict
     required: true
-  container_addresses:
+  container_subnets:
     description:
-      - The addresses of containers that M(fleetnet.docker.fleet_probes) returned. What arrives from the address of
-        another container is not the probe.
+      - The subnets of containers that M(fleetnet.docker.fleet_probes) returned. What arrives from an address in them
+        that is not the prober's is not the probe.
     type: list
     elements: dict
     required: true
@@ -52,7 +52,7 @@ options:
       - The name of the variable under which the results of M(fleetnet.docker.reachability_info) on machines outside of
         the fleet are registered, by a task with C(run_once) that loops over their names.
     type: str
-  first_token:
+  token_seed:
     description: The value that M(fleetnet.docker.fleet_probes) returned.
     type: int
     default: 0
@@ -75,7 +75,7 @@ EXAMPLES = r"""
   fleetnet.docker.fleet_failures:
     policy: "{{ docker_fleet_plan.policy }}"
     endpoints: "{{ chosen.endpoints }}"
-    container_addresses: "{{ chosen.container_addresses }}"
+    container_subnets: "{{ chosen.container_subnets }}"
     results: probed
     arrivals: observed
   register: failed

@@ -110,10 +110,10 @@ listen:
   description: The addresses and ports to listen on at each host, for M(fleetnet.docker.probe_observer).
   returned: success
   type: dict
-first_token:
+token_seed:
   description:
-    - The first token of the probes to each container and service. It differs between runs, so that no probe belongs to
-      a connection that the kernel still tracks from an earlier run.
+    - What decides the numbers of the probes, different ones for each container and service. It differs between runs, so
+      that no probe belongs to a connection that the kernel still tracks from an earlier run.
   returned: success
   type: int
 endpoints:
@@ -130,31 +130,28 @@ endpoints:
       network: web
       address: 10.64.1.2
       mtu: 1500
-container_addresses:
-  description: The addresses of all containers in the reports, with or without probes.
+container_subnets:
+  description:
+    - The subnets whose addresses are those of containers. What arrives from another container than the prober is not
+      the probe.
   returned: success
   type: list
   elements: dict
   contains:
     host:
-      description: The container's host.
+      description: The host that reports an undeclared subnet, V(none) for a declared one.
       type: str
-    container:
-      description: The container.
+    subnet:
+      description: The subnet.
       type: str
-    address:
-      description: The address.
-      type: str
-    fleetwide:
-      description:
-        - Whether the address is in the declared subnets of the host. Any other address identifies the container on its
-          own host only.
-      type: bool
+    gateways:
+      description: The addresses in it that are the host's.
+      type: list
+      elements: str
   sample:
-    - host: h1
-      container: web1
-      address: 10.64.1.2
-      fleetwide: true
+    - host: null
+      subnet: 10.64.0.0/20
+      gateways: [10.64.0.1, 10.64.1.1]
 host_ports:
   description:
     - Policy lines that name the host's port of a published port instead of the container's. Empty without C(ports) in

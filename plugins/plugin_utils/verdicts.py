@@ -10,19 +10,19 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import OTHER_SOURCE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import probe_plan, verdict
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_addresses import ContainerAddress
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_subnets import ContainerSubnet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "policy": {"type": "dict", "required": True},
     "endpoints": {"type": "list", "elements": "dict", "required": True},
-    "container_addresses": {"type": "list", "elements": "dict", "required": True},
+    "container_subnets": {"type": "list", "elements": "dict", "required": True},
     "results": {"type": "str", "required": True},
     "arrivals": {"type": "str", "required": True},
     "outside_results": {"type": "str"},
     "pairs_at_most": {"type": "int", "default": probe_plan.MOST_PAIRS},
-    "first_token": {"type": "int", "default": 0},
+    "token_seed": {"type": "int", "default": 0},
 }
 
 
@@ -32,13 +32,12 @@ def read_verdicts(
     """Return a verdict on each probe. ``arguments`` are those of ARGUMENT_SPEC."""
     policy = Policy.from_data(arguments["policy"])
     results = {**inventory.registered(arguments["results"]), **_outside(inventory, arguments["outside_results"])}
-    addresses = map(ContainerAddress.from_data, arguments["container_addresses"])
-    arrivals = verdict.Arrivals(inventory.registered(arguments["arrivals"]), addresses)
+    subnets = map(ContainerSubnet.from_data, arguments["container_subnets"])
+    arrivals = verdict.Arrivals(inventory.registered(arguments["arrivals"]), endpoints, subnets)
     # A host without probes skips its task, so its result has no list.
     pending = {host: iter(found.get("results", ())) for host, found in results.items()}
-    first_token = arguments["first_token"]
-    probes = probe_plan.make_probes(policy, endpoints, arguments["pairs_at_most"], first_token)
-    probes += probe_plan.make_name_probes(endpoints, first_token)
+    probes = probe_plan.make_probes(policy, endpoints, arguments["pairs_at_most"], arguments["token_seed"])
+    probes += probe_plan.make_name_probes(endpoints, arguments["token_seed"])
     verdicts = []
     # The same endpoints give the same probes in the same order as in fleet_probes, so results need no identifier.
     for probe in probes:

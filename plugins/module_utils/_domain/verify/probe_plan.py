@@ -23,13 +23,13 @@ MOST_PAIRS = 20_000
 
 
 def make_probes(
-    policy: Policy, endpoints: t.Sequence[Endpoint], most_pairs: int = MOST_PAIRS, first_token: int = 0
+    policy: Policy, endpoints: t.Sequence[Endpoint], most_pairs: int = MOST_PAIRS, seed: int = 0
 ) -> list[Probe]:
     """Return all probes between the endpoints, except those of names.
 
-    Of more than ``most_pairs`` pairs, a sample is taken. Tokens count from ``first_token``, per target and service.
+    Of more than ``most_pairs`` pairs, a sample is taken. ``seed`` decides the tokens.
     """
-    tokens = Tokens(first_token)
+    tokens = Tokens(endpoints, seed)
     return [
         *_pair_probes(policy, endpoints, most_pairs, tokens),
         *published_probes(policy, endpoints, most_pairs, tokens),
@@ -62,7 +62,7 @@ def _pair_probes(policy: Policy, endpoints: t.Sequence[Endpoint], most_pairs: in
     return probes
 
 
-def make_name_probes(endpoints: t.Sequence[Endpoint], first_token: int = 0) -> list[Probe]:
+def make_name_probes(endpoints: t.Sequence[Endpoint], seed: int = 0) -> list[Probe]:
     """Return probes in which each container resolves the next one's name and aliases, per network and host.
 
     Docker resolves names within a host, on user-defined networks. Only existing names are queried: the embedded server
@@ -75,12 +75,15 @@ def make_name_probes(endpoints: t.Sequence[Endpoint], first_token: int = 0) -> l
         if named and not each.several:
             together.setdefault((each.host, each.network), []).append(each)
     probes = []
+    tokens = Tokens(endpoints, seed)
     for (_host, network), members in together.items():
         for source, target in zip(members, members[1:] + members[:1]):
             # A container that is alone on its network resolves its own name.
-            for number, name in enumerate((target.container, *target.aliases)):
+            for name in (target.container, *target.aliases):
                 declared_by = f"containers on {network} resolve each other by name"
-                probes.append(Probe(source, target, "dns", None, first_token + number, declared_by, None, name))
+                probes.append(
+                    Probe(source, target, "dns", None, tokens.next(target, "dns", None), declared_by, None, name)
+                )
     return probes
 
 

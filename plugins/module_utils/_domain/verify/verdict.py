@@ -11,9 +11,12 @@ import enum
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import ERROR, OTHER_SOURCE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_addresses import ContainerAddress
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_subnets import (
+    ContainerSubnet,
+    SubnetIndex,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Endpoint, Probe
 
 
 class VerdictKind(enum.Enum):
@@ -133,16 +136,22 @@ def _kind_of_name(probe: Probe, result: Data) -> tuple[VerdictKind, tuple[str, .
 class Arrivals:
     """The source addresses of what ``probe_observer`` saw, by probe as it arrived."""
 
-    def __init__(self, answers: t.Mapping[str, Data], addresses: t.Iterable[ContainerAddress] = ()) -> None:
-        """``answers`` are those of ``probe_observer`` by host.
+    def __init__(
+        self,
+        answers: t.Mapping[str, Data],
+        endpoints: t.Iterable[Endpoint] = (),
+        subnets: t.Iterable[ContainerSubnet] = (),
+    ) -> None:
+        """``answers`` are those of ``probe_observer`` by host, ``subnets`` those of all containers.
 
-        A container can send what looks like the probe of another one. It cannot forge a source, so what has the address
-        of another container in ``addresses`` is not the probe.
+        A container can send what looks like the probe of another one, but with an address of its own network only. So
+        what has an address of ``subnets`` that is not the prober's is not the probe.
         """
-        self._owners: dict[tuple[str | None, str], set[tuple[str, str]]] = {}
-        for each in addresses:
-            at = None if each.fleetwide else each.host
-            self._owners.setdefault((at, each.address), set()).add((each.host, each.container))
+        self._own: dict[tuple[str, str], set[str]] = {}
+        for each in endpoints:
+            if not each.is_host:
+                self._own.setdefault((each.host, each.container), set()).add(each.address)
+        self._subnets = SubnetIndex(subnets)
         self._incomplete = {host for host, answer in answers.items() if not answer.get("complete", True)}
         self._overflowed = {(host, name) for host, answer in answers.items() for name in answer.get("overflowed") or ()}
         self._hosts = frozenset(answers)
@@ -166,12 +175,9 @@ class Arrivals:
             sources = self._index.get((*place, "source port", port), [])
             if probe.published:
                 sources = [*sources, *by_token]
-        own = probe.source.host, probe.source.container
-        return [source for source in sources if own in (self._owners_of(source, probe.target.host) or (own,))]
-
-    def _owners_of(self, address: str, host: str) -> set[tuple[str, str]]:
-        """The containers that have an address, as seen at a host."""
-        return self._owners.get((None, address), set()) | self._owners.get((host, address), set())
+        own = self._own.get((probe.source.host, probe.source.container), ())
+        at = probe.target.host
+        return [source for source in sources if source in own or not self._subnets.is_container(source, at)]
 
     def complete(self, probe: Probe) -> bool:
         """Whether no arrival at the target of a probe is missing."""

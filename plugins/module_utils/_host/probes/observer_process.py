@@ -22,7 +22,6 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.bpf_filter import encode, probe_filter
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import (
     MAGIC,
-    TOKENS,
     Arrival,
     parse_arrival,
 )
@@ -35,8 +34,9 @@ OVERFLOWED = "overflowed"
 # The name of the process in `ps`: at most 15 characters.
 _PROCESS_NAME = "fleetnet-probes"
 
-# More arrivals than any verification has, at one container and at all: limits memory and disk if a container floods.
-MOST_ARRIVALS_OF_CONTAINER = TOKENS + 10_000
+# More arrivals than a verification has, at one container and at all: limits memory and disk if a container floods.
+# Below the number of tokens, so that no container sends all of them unnoticed.
+MOST_ARRIVALS_OF_CONTAINER = 10_000
 _MOST_ARRIVALS = 400_000
 # Packets, connections or datagrams of a socket that are handled before it is the next socket's turn.
 _ROUND = 256

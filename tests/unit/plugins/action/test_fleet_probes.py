@@ -58,8 +58,8 @@ TASKS = [
         "fleetnet.docker.fleet_report": {
             "policy": "{{ docker_fleet_plan.policy }}",
             "endpoints": "{{ chosen.endpoints }}",
-            "container_addresses": "{{ chosen.container_addresses }}",
-            "first_token": "{{ chosen.first_token }}",
+            "container_subnets": "{{ chosen.container_subnets }}",
+            "token_seed": "{{ chosen.token_seed }}",
             "results": "sent",
             "arrivals": "arrived",
             "outside_results": "from_outside",

@@ -114,7 +114,7 @@ def test_the_first_pair_of_two_hosts_and_networks_tests_the_mtu_of_the_path():
 def test_containers_of_a_network_resolve_the_name_and_aliases_of_the_next_one():
     first, second = Endpoint("h1", "a", "web", "10.64.1.2"), Endpoint("h1", "b", "web", "10.64.1.3", 1500, ("www",))
     more = [Endpoint("h1", "a", "web", "fd00::2"), WEB2, Endpoint("h1", "old", "docker0", "10.64.0.2")]
-    probes = make_name_probes([first, second, *more], 7)
+    probes = make_name_probes([first, second, *more])
     assert [(probe.source, probe.target, probe.name) for probe in probes] == [
         (first, second, "b"),
         (first, second, "www"),
@@ -123,7 +123,7 @@ def test_containers_of_a_network_resolve_the_name_and_aliases_of_the_next_one():
     ]
     assert probes[1].service == "name"
     assert probes[1].to_data() == {
-        "source": "a", "destination": "127.0.0.11", "protocol": "dns", "name": "www", "token": 8, "attempts": 12,
+        "source": "a", "destination": "127.0.0.11", "protocol": "dns", "name": "www", "token": 1, "attempts": 12,
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import json
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import State, measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage_report import coverage_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import (
@@ -31,7 +32,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.pro
     make_name_probes,
     make_probes,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.tokens import most_tokens
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.tokens import SPARE_TOKENS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import (
     Arrivals,
     Verdict,
@@ -226,10 +227,16 @@ def test_a_large_fleet_probes_each_port_from_one_host_in_turn():
 def test_tokens_identify_all_probes_that_arrive_at_a_port():
     policy = policy_of({"from": "world", "to": "db", "ports": 5432}, {"from": "web", "to": "db", "ports": 5432})
     ends = found(policy, {"h1": [WEB[0], DB1], "h2": [WEB[1]], "h3": [WEB[2]]})
-    probes = make_probes(policy, ends)
-    arrivals = [(each.target.address, each.protocol, each.port, each.token) for each in probes]
-    assert len(set(arrivals)) == len(arrivals)
-    assert max(each.token for each in probes) < most_tokens(ends)
+    firsts = set()
+    for seed in range(100):
+        probes = make_probes(policy, ends, seed=seed)
+        arrivals = [(each.target.address, each.protocol, each.port, each.token) for each in probes]
+        assert len(set(arrivals)) == len(arrivals)
+        assert max(each.token for each in probes) < TOKENS - SPARE_TOKENS
+        firsts.add(tuple({arrival[:3]: arrival[3] for arrival in reversed(arrivals)}.values()))
+    # a container that knows those of one port knows no other ones
+    assert len(firsts) == 100
+    assert all(len(set(each)) > 3 for each in firsts if any(each))
 
 
 def test_published_ports_have_a_listener():

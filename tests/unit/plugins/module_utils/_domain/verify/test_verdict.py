@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_addresses import ContainerAddress
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_subnets import ContainerSubnet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind, Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import (
     Arrivals,
@@ -120,39 +120,44 @@ def test_arrivals_are_found_by_target_and_token():
     assert index.of(DENIED, None) == []
 
 
-def test_a_container_makes_no_probe_of_another_one_pass_or_fail():
-    """It can send to all tokens, with its own address. An address of no container may be that of a rewriting rule."""
-    forger = WEB2._replace(container="forger", address="10.64.17.9")
-    for source, counts in ((forger.address, False), (WEB1.address, True), ("192.0.2.1", True), ("10.64.18.1", True)):
-        arrivals = [
-            {"destination": DB2.address, "protocol": "tcp", "port": port, "token": 0, "source_port": 20000,
-             "source": source}
-            for port in (9, 5432)
-        ]  # fmt: skip
-        addresses = [
-            ContainerAddress(each.host, each.container, each.address, fleetwide=True)
-            for each in (WEB1, WEB2, DB2, forger)
-        ]
-        index = Arrivals({"h2": {"arrivals": arrivals}}, addresses)
-        for probe in (DENIED, ALLOWED):
-            assert index.of(probe, {"source_port": 20000}) == index.of(probe, None) == ([source] if counts else [])
+@pytest.mark.parametrize(
+    ("source", "counts"),
+    [
+        (WEB1.address, True),
+        ("10.64.17.9", False),  # another container
+        ("10.64.17.77", False),  # an address of its network that no container has
+        # A rule may have rewritten the source to these.
+        ("192.0.2.1", True),
+        ("10.64.17.1", True),
+    ],
+)
+def test_a_container_makes_no_probe_of_another_one_pass_or_fail(source, counts):
+    """It can send to all tokens, with an address of its own network."""
+    arrivals = [
+        {"destination": DB2.address, "protocol": "tcp", "port": port, "token": 0, "source_port": 20000,
+         "source": source}
+        for port in (9, 5432)
+    ]  # fmt: skip
+    subnets = [ContainerSubnet(None, "10.64.0.0/20", ()), ContainerSubnet(None, "10.64.16.0/20", ("10.64.17.1",))]
+    index = Arrivals({"h2": {"arrivals": arrivals}}, [WEB1, WEB2, DB2], subnets)
+    for probe in (DENIED, ALLOWED):
+        assert index.of(probe, {"source_port": 20000}) == index.of(probe, None) == ([source] if counts else [])
 
 
 def test_containers_of_several_hosts_may_have_the_same_address():
     """On undeclared networks."""
     strangers = [Endpoint(host, "x", "compose", "172.18.0.2", kind=EndKind.UNDECLARED) for host in ("h1", "h2")]
     arrival = {"destination": DB2.address, "protocol": "icmp", "port": None, "token": 0, "source": "172.18.0.2"}
-    addresses = [ContainerAddress(each.host, each.container, each.address, fleetwide=False) for each in strangers]
-    index = Arrivals({"h2": {"arrivals": [arrival]}}, addresses)
+    subnets = [ContainerSubnet(host, "172.18.0.0/16", ()) for host in ("h1", "h2")]
+    index = Arrivals({"h2": {"arrivals": [arrival]}}, strangers, subnets)
     assert index.of(Probe(strangers[1], DB2, "icmp", None, 0, None), None) == ["172.18.0.2"]
     assert index.of(Probe(WEB1, DB2, "icmp", None, 0, None), None) == []
 
 
-def test_an_undeclared_address_means_nothing_on_another_host():
-    """A host that claims the address of another one hides no probe that arrives with it."""
+def test_an_undeclared_subnet_means_nothing_on_another_host():
+    """A host that claims the subnet of another one hides no probe that arrives from there."""
     arrival = {"destination": DB2.address, "protocol": "icmp", "port": None, "token": 0, "source": "192.0.2.2"}
-    claims = [ContainerAddress("h1", "liar", "192.0.2.2", fleetwide=False)]
-    index = Arrivals({"h2": {"arrivals": [arrival]}}, claims)
+    index = Arrivals({"h2": {"arrivals": [arrival]}}, [WEB2, DB2], [ContainerSubnet("h1", "192.0.2.0/24", ())])
     assert index.of(Probe(WEB2, DB2, "icmp", None, 0, None), None) == ["192.0.2.2"]
 
 
