@@ -25,4 +25,4 @@ def reconciler_of(task: Task, part: Part, other: Part) -> ReconcilerFiles | None
         other_installed=os.path.exists(other.script),
         other_handled=other in task.handled,
     )
-    return planned_reconciler(task.params.get("docker_host")) if manages else None
+    return planned_reconciler(task.params.get("docker_host"), task.commands) if manages else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import subprocess
 import sys
 import typing as t
 
@@ -21,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     ReconcilerFiles,
     reconciler_files,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 
 if t.TYPE_CHECKING:  # so that Ansible ships it, with what it imports, to the host
     from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler import main  # noqa: F401
@@ -28,23 +28,22 @@ if t.TYPE_CHECKING:  # so that Ansible ships it, with what it imports, to the ho
 # The distribution's, which stays when virtual environments are removed.
 _PYTHON = "/usr/bin/python3"
 OLDEST_PYTHON = (3, 8)
-_TIMEOUT = 30  # seconds
 _ENGINE = "/run/docker.sock"
 _UNIX = "unix://"
 
 
-def planned_reconciler(docker_host: str | None) -> ReconcilerFiles:
+def planned_reconciler(docker_host: str | None, commands: Commands) -> ReconcilerFiles:
     """The files for this host. ``docker_host`` is the engine's address, which matters if it is a Unix socket."""
     engine = docker_host[len(_UNIX) :] if docker_host and docker_host.startswith(_UNIX) else _ENGINE
     sources = {name: _source(f"{PACKAGE}.{name}") for name in MODULES}
-    return reconciler_files(sources, python_program(_PYTHON, sys.executable), engine)
+    return reconciler_files(sources, python_program(commands, _PYTHON, sys.executable), engine)
 
 
-def python_program(*candidates: str) -> str:
+def python_program(commands: Commands, *candidates: str) -> str:
     """The first of these interpreters that the reconciler can run with. Raises Unsupported without one."""
     found = []
     for path in candidates:
-        version = _python_version(path)
+        version = _python_version(commands, path)
         if version >= OLDEST_PYTHON:
             return path
         if version:
@@ -56,20 +55,15 @@ def python_program(*candidates: str) -> str:
     )
 
 
-def _python_version(path: str) -> tuple[int, ...]:
+def _python_version(commands: Commands, path: str) -> tuple[int, ...]:
     """Empty if the interpreter does not run. Usually its name has its version, which is faster than to start it."""
     named = re.search(r"/[^/]*python(\d)\.(\d+)$", os.path.realpath(path))
     if named and os.access(path, os.X_OK):
         return int(named[1]), int(named[2])
     try:
-        ran = subprocess.run(
-            [path, "-ISc", "import sys; print(*sys.version_info[:2])"],
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=True,
-        )
-        return tuple(map(int, ran.stdout.split()))
-    except (OSError, ValueError, subprocess.SubprocessError):
+        shown = commands.run(path, "-ISc", "import sys; print(*sys.version_info[:2])")
+        return tuple(map(int, shown.split()))
+    except (CommandFailed, OSError, ValueError):
         return ()
 
 

@@ -228,7 +228,9 @@ def record_inputs(folder):
     (folder / "firewall.applied").touch()
     files = ["apply-firewall", "firewall.nft", "iptables.rules", "ip6tables.rules"]
     command = f"sha256sum {' '.join(str(folder / name) for name in files)} 2>/dev/null | sha256sum"
-    (folder / "firewall.inputs").write_text(subprocess.run(command, shell=True, capture_output=True, text=True).stdout)
+    (folder / "firewall.inputs").write_text(
+        subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
+    )
 
 
 def test_the_firewall_script_prints_differences(run, tmp_path):

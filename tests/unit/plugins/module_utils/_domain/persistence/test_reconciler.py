@@ -27,11 +27,24 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.i
 
 from ..planning import assert_golden
 
+
+class NoCommands:
+    """The interpreter of the tests has its version in its name, or is the one that runs."""
+
+    def find(self, _program: str) -> None:
+        return None
+
+    def run(self, *argv: str, stdin: str | None = None) -> str:
+        assert (argv[0], stdin) == (sys.executable, None)
+        return "{} {}".format(*sys.version_info)
+
+
+NO_COMMANDS = NoCommands()
 UNIT = f"/etc/systemd/system/{RECONCILER_UNIT}"
 
 
 def test_it_runs_with_nothing_but_its_files_and_the_standard_library(tmp_path: pathlib.Path) -> None:
-    for path, file in planned_reconciler(None).files.items():
+    for path, file in planned_reconciler(None, NO_COMMANDS).files.items():
         written = tmp_path / path.lstrip("/")
         written.parent.mkdir(parents=True, exist_ok=True)
         for folder in ("/etc/", "/run/"):
@@ -69,7 +82,7 @@ def test_any_change_of_a_file_is_another_version_and_another_unit() -> None:
     ],
 )
 def test_it_follows_the_engine_of_the_host(docker_host: str | None, engine: str) -> None:
-    assert f" {engine}\n" in planned_reconciler(docker_host).files[UNIT].text
+    assert f" {engine}\n" in planned_reconciler(docker_host, NO_COMMANDS).files[UNIT].text
 
 
 @pytest.mark.parametrize(

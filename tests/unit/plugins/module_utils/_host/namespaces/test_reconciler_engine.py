@@ -53,7 +53,8 @@ class Engine(socketserver.ThreadingUnixStreamServer):
         self.event = threading.Semaphore(0)
         self.changes: list[float] = []
         self.listed = 0
-        self.subscribe_at = 0
+        self.subscribes = threading.Event()
+        self.subscribes.set()
         super().__init__(str(folder / "engine.sock"), Answers)
         (folder / "engine.pid").write_text(str(os.getpid()))
 
@@ -78,7 +79,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         else:
             assert self.path.startswith("/events?")
             since = float(urllib.parse.parse_qs(self.path.partition("?")[2])["since"][0])
-            wait_until("the subscription", lambda: engine.listed, lambda listed: listed >= engine.subscribe_at)
+            engine.subscribes.wait(60)
             missed = sum(when >= since for when in engine.changes)
             with contextlib.suppress(OSError):
                 self.wfile.write(b"{}\n" * missed)
@@ -153,13 +154,14 @@ def test_a_change_while_the_engine_subscribes_it_is_not_missed(engine: Engine, r
     running.end(signal.SIGTERM)
     (running.folder / "run/state.json").unlink(missing_ok=True)
     # the engine subscribes after it has listed the containers, and a container starts in between
-    engine.subscribe_at = engine.listed + 2
+    engine.subscribes.clear()
+    before = engine.listed
 
     def late() -> None:
-        wait_until("the first list", lambda: engine.listed, lambda listed: listed >= engine.subscribe_at - 1)
+        wait_until("the first list", lambda: engine.listed, lambda listed: listed > before)
         engine.containers = CONTAINERS
         engine.changes.append(time.time())
-        engine.subscribe_at = 0
+        engine.subscribes.set()
 
     thread = threading.Thread(target=late)
     thread.start()

@@ -8,12 +8,26 @@ from __future__ import annotations
 
 import pathlib
 import re
+import subprocess
 import sys
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.installation import python_program
+
+
+class Programs:
+    """Runs programs as a module does."""
+
+    def find(self, program: str) -> str:
+        return program
+
+    def run(self, *argv: str, stdin: str | None = None) -> str:
+        return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=True).stdout
+
+
+PROGRAMS = Programs()
 
 
 @pytest.fixture
@@ -33,16 +47,16 @@ def make(tmp_path: pathlib.Path):
 @pytest.mark.parametrize("named", [True, False], ids=["by its name", "by itself"])
 def test_an_interpreter_that_is_too_old_is_not_used(make, named: bool) -> None:
     old, new = make("python3", "3.6", named=named), make("other", "3.12", named=named)
-    assert python_program(old, new) == new
-    assert python_program(new, old) == new
-    assert python_program("/nowhere/python3", old, sys.executable) == sys.executable
+    assert python_program(PROGRAMS, old, new) == new
+    assert python_program(PROGRAMS, new, old) == new
+    assert python_program(PROGRAMS, "/nowhere/python3", old, sys.executable) == sys.executable
     with pytest.raises(Unsupported, match=rf"^{re.escape(old)}: Python 3\.6: .* requires Python 3\.8 or newer"):
-        python_program("/nowhere/python3", old)
+        python_program(PROGRAMS, "/nowhere/python3", old)
     with pytest.raises(Unsupported, match=r"^no Python found: "):
-        python_program("/nowhere/python3")
+        python_program(PROGRAMS, "/nowhere/python3")
 
 
 def test_a_link_to_a_program_that_does_not_exist(tmp_path: pathlib.Path) -> None:
     (tmp_path / "python3").symlink_to("python3.12")
     with pytest.raises(Unsupported):
-        python_program(str(tmp_path / "python3"))
+        python_program(PROGRAMS, str(tmp_path / "python3"))
