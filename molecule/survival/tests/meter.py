@@ -142,6 +142,8 @@ def kind_of(frame: bytes) -> tuple[str, str] | None:
     if name == "TCP" and not frame[at + 13] & 2:
         return None  # not a SYN
     if name == "UDP" and port == ALLOWED:
+        if MARK not in frame:
+            return None  # a probe of a verification
         family = socket.AF_INET if version == 4 else socket.AF_INET6
         return "allowed", socket.inet_ntop(family, source)
     if name and port in (DENIED, PUBLISHED):
