@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pathlib
+import subprocess
 import typing as t
 
 import pytest
 import testinfra
 
-HOSTS = ("h1", "h2", "h3")
+from .leak_meter import HOSTS, METER, LeakMeter, Metered
 
 # Runs on a host. Prints the names of the probes that succeed. All run in parallel, with the containers' own busybox, in
 # their namespaces: a round of `docker exec` costs twenty times as much.
@@ -114,22 +117,56 @@ def fleet(inventory, observed_fleet) -> Fleet:
     return Fleet(inventory, observed_fleet)
 
 
-_table: dict[str, dict[str, tuple[float, list[str]]]] = {}
+@pytest.fixture(scope="module")
+def leak_meter(inventory, fleet, observed_fleet, underlay, underlay_v6) -> t.Iterator[LeakMeter]:
+    """Denied packets are sent from all containers, hosts and the world, and counted where they arrive."""
+    of = {
+        network: [address for name in HOSTS for address in observed_fleet.host(name).container(network).addresses]
+        for network in ("web", "db")
+    }
+    hosts = {name: [underlay[name], underlay_v6[name]] for name in HOSTS}
+    others = {name: [each for other in HOSTS if other != name for each in hosts[other]] for name in HOSTS}
+    meter = LeakMeter(fleet.run, fleet.read)
+    meter.start({name: {**of, "others": others[name]} for name in HOSTS})
+    program = f"{os.environ['MOLECULE_PROJECT_DIRECTORY']}/script/fleet"
+    world = [program, "exec", "world", "--name", pathlib.Path(inventory).resolve().parent.name, "--"]
+    command = [*world, "python3", "-c", METER, *underlay.values()]
+    try:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as outside:
+            assert outside.stdout is not None
+            assert outside.stdout.readline() == "ready\n"
+            yield meter
+            outside.communicate()
+    finally:
+        meter.stop()
+
+
+class Recovery(t.NamedTuple):
+    """A host after a fault: seconds until all was as declared, denied flows that passed, and what the meter counted."""
+
+    seconds: float
+    flows: tuple[str, ...]
+    metered: Metered
+
+
+_table: dict[str, dict[str, Recovery]] = {}
 
 
 @pytest.fixture(scope="session")
-def table() -> dict[str, dict[str, tuple[float, list[str]]]]:
-    """fault -> host -> (seconds until all was as declared, denied flows that passed)."""
+def table() -> dict[str, dict[str, Recovery]]:
+    """The recoveries by fault and host."""
     return _table
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Print the table of faults: seconds to recover per engine; a star if denied flows passed before that.
-
-    A hyphen marks a host on which the fault did not happen.
-    """
-    terminalreporter.section("seconds until all is as declared again (*: denied flows passed before that)")
-    terminalreporter.line(f"{'fault':24}" + "".join(f"{name:>10}" for name in HOSTS))
+    """Print the table of faults per host. A hyphen marks a host on which the fault did not happen."""
+    terminalreporter.section("seconds until as declared / longest gap of allowed packets / denied packets, arrived")
+    terminalreporter.line(f"{'fault':24}" + "".join(f"{name:>26}" for name in HOSTS))
     for fault, found in _table.items():
-        cells = [f"{found[name][0]:.1f}{'*' if found[name][1] else ''}" if name in found else "-" for name in HOSTS]
-        terminalreporter.line(f"{fault:24}" + "".join(f"{cell:>10}" for cell in cells))
+        cells = [_cell(found[name]) if name in found else "-" for name in HOSTS]
+        terminalreporter.line(f"{fault:24}" + "".join(f"{cell:>26}" for cell in cells))
+
+
+def _cell(found: Recovery) -> str:
+    metered = found.metered
+    return f"{found.seconds:.1f} / {metered.gap:.2f} / {metered.sent}, {sum(metered.leaked.values())}"
