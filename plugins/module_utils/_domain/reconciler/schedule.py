@@ -54,3 +54,16 @@ class Schedule:
         """Seconds until the next check can start. 0 unless another program undoes the repairs, or checks fail."""
         more = len(self._recent) - _FREE
         return min(LONGEST_PAUSE, 2.0**more) if more > 0 else 0.0
+
+
+class Retry:
+    """When something is tried that succeeds once. The pause after a failure doubles each time, up to POLL."""
+
+    def __init__(self, now: float) -> None:
+        self.due = now + SETTLE
+        self._pause = RETRY
+
+    def failed(self, now: float) -> None:
+        """It failed."""
+        self.due = now + self._pause
+        self._pause = min(2 * self._pause, POLL)

@@ -2,10 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The journals on disk: one file per step that is being executed, which outlives the process and the host.
+"""The journals of an engine.
 
-A file is durable before the first endpoint is disconnected, and deleted after the last one is connected. A lock, which
-the kernel releases when its process ends, distinguishes an interrupted step from one that is being executed.
+A file is durable before its step disconnects the first endpoint, and deleted after the last one is connected again.
 """
 
 from __future__ import annotations
@@ -16,25 +15,27 @@ import os
 import time
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import (
     Journal,
     journal_text,
     parse_journal,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import STATE_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
     read_text,
     remove,
     sync_folder,
     write_atomically,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import (
+    FOLDER,
+    LOCK,
+    SUFFIX,
+    is_interrupted,
+    try_lock,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.privilege import user_name
 
-FOLDER = f"{STATE_FOLDER}/networks"
-LOCK = f"{RUN_FOLDER}/networks/lock"
-_SUFFIX = ".json"
 _WAIT = 60.0  # seconds
 _POLL = 0.1
 
@@ -93,7 +94,7 @@ class JournalFolder:
     kept = True
 
     def __init__(self, docker_host: str, folder: str = FOLDER, lock: str = LOCK, wait: float = _WAIT) -> None:
-        self._docker_host = docker_host
+        self._engine = _engine(docker_host)
         self._folder = folder
         self._lock = lock
         self._wait = wait
@@ -110,7 +111,7 @@ class JournalFolder:
 
     def _await(self, file: t.TextIO) -> None:
         deadline = time.monotonic() + self._wait
-        while not _try_lock(file, fcntl.LOCK_EX):
+        while not try_lock(file, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 file.seek(0)
                 raise FleetnetError(
@@ -120,25 +121,15 @@ class JournalFolder:
             time.sleep(_POLL)
 
     def interrupted(self) -> bool:
-        """Also true for the journals of other engines. Reads no journal."""
-        try:
-            if not any(name.endswith(_SUFFIX) for name in os.listdir(self._folder)):
-                return False
-        except OSError:
-            return False
-        try:
-            with open(self._lock, encoding="utf-8") as file:
-                return _try_lock(file, fcntl.LOCK_SH)
-        except OSError:
-            return True
+        return is_interrupted(self._folder, self._lock)
 
     def unfinished(self) -> list[Journal]:
         try:
-            names = sorted(name for name in os.listdir(self._folder) if name.endswith(_SUFFIX))
+            names = sorted(name for name in os.listdir(self._folder) if name.endswith(SUFFIX))
         except FileNotFoundError:
             return []
         found = [self._read(os.path.join(self._folder, name)) for name in names]
-        return [journal for journal in found if journal is not None and journal.docker_host == self._docker_host]
+        return [journal for journal in found if journal is not None and _engine(journal.docker_host) == self._engine]
 
     def _read(self, path: str) -> Journal | None:
         text = read_text(path)
@@ -151,7 +142,7 @@ class JournalFolder:
             ) from error
 
     def path(self, journal: Journal) -> str:
-        return os.path.join(self._folder, f"{journal.key}{_SUFFIX}")
+        return os.path.join(self._folder, f"{journal.key}{SUFFIX}")
 
     def write(self, journal: Journal) -> None:
         path = self.path(journal)
@@ -179,12 +170,10 @@ class JournalFolder:
                 os.rmdir(folder)
 
 
-def _try_lock(file: t.TextIO, kind: int) -> bool:
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def _engine(docker_host: str) -> str:
+    """An engine's address, the same for all paths of its socket."""
+    scheme, separator, path = docker_host.partition("unix://")
+    return f"{separator}{os.path.realpath(path)}" if separator and not scheme else docker_host
 
 
 def journals_of(docker_host: str) -> Journals:

@@ -48,10 +48,12 @@ def read_snapshot(engine: Engine, survey: Survey, predicted: Predicted | None = 
     attachments: dict[str, tuple[Attachment, ...]] = {}
     services: dict[str, tuple[str, ...]] = {}
     for network in {each.id: each for each in [*survey.interrupted, *leaving]}.values():
-        joining = added.get(network.id, ())
-        known = {each.container_id for each in joining}
-        on_it = [each.id for each in members(network, containers) if each.id not in known]
-        attachments[network.id] = (*read_attachments(engine, network, on_it, inspected), *joining)
+        on_it = [each.id for each in members(network, containers)]
+        joining = {each.container_id: each for each in added.get(network.id, ())}
+        there = [cid for cid in on_it if cid not in joining]
+        read = {each.container_id: each for each in read_attachments(engine, network, there, inspected)}
+        known = {**read, **joining}
+        attachments[network.id] = tuple(known[cid] for cid in on_it if cid in known)
         if network.definition.scope == "swarm" and not is_predicted(network.id):
             details = engine.get(f"/networks/{network.id}", verbose="true")
             services[network.id] = tuple(sorted(name for name in details.get("Services") or {} if name))
