@@ -14,8 +14,9 @@ description:
     the container.
   - Docker cannot change an endpoint of a running container. The module disconnects an endpoint that differs and
     connects it again, with the observed values of options that are not declared. If that fails, it restores the former
-    endpoint. It does not change an endpoint that matches its declaration. The endpoint of a stopped container takes
-    effect when the container starts.
+    endpoint. If the task is killed in between, the next run of the module, or C(fleetnet-reconciler.service), finishes
+    it, as M(fleetnet.docker.networks) describes. It does not change an endpoint that matches its declaration. The
+    endpoint of a stopped container takes effect when the container starts.
   - An address that the engine chose is kept as a fixed one where the engine accepts that. Engines reject fixed
     addresses on their own network V(bridge), and, until they are restarted, on networks whose subnet they chose. There
     the container may get another address; the module warns, also in check mode.

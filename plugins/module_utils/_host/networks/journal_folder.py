@@ -18,7 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import STATE_FOLDER
 
 FOLDER = f"{STATE_FOLDER}/networks"
-LOCK = f"{RUN_FOLDER}/networks/lock"
+LOCK = f"{RUN_FOLDER}/networks.lock"
 SUFFIX = ".json"
 
 

@@ -177,17 +177,17 @@ class Recoverer:
 
     def _recover(self, journal: Journal) -> Remaining:
         left = remaining(journal, read_engine_state(self._engine, journal))
-        entry = _Entry(self._journals, journal)
-        entry.update(undoing=left.undoing)
+        record = _JournalOnDisk(self._journals, journal)
+        record.update(undoing=left.undoing)
         operations = NetworkOperations(self._engine, self._bridges)
-        recovery = Recovery(self._engine, self._bridges, operations, entry.add_joined, entry.add_made)
+        recovery = Recovery(self._engine, self._bridges, operations, record.add_joined, record.add_made)
         recovery.restore(left)
-        if entry.journal.step != journal.step and not recovery.problems:  # containers joined a network meanwhile
-            recovery.restore(remaining(entry.journal, read_engine_state(self._engine, entry.journal)))
+        if record.journal.step != journal.step and not recovery.problems:  # containers joined a network meanwhile
+            recovery.restore(remaining(record.journal, read_engine_state(self._engine, record.journal)))
         self.warnings += operations.warnings
         if recovery.problems:
             raise self._failure(left, recovery.problems)
-        self._journals.end(entry.journal)
+        self._journals.end(record.journal)
         return left
 
     def _failure(self, left: Remaining, problems: t.Iterable[str]) -> RecoveryFailed:
@@ -198,7 +198,7 @@ class Recoverer:
         )
 
 
-class _Entry:
+class _JournalOnDisk:
     """A journal on disk that follows what happens."""
 
     def __init__(self, journals: Journals, journal: Journal) -> None:
