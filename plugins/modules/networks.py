@@ -291,13 +291,13 @@ differences:
   elements: dict
   contains:
     kind:
-      description: Always V(network).
+      description: V(network), or V(file) for the journal of an interrupted run that left nothing to do.
       type: str
     name:
-      description: The name of the network.
+      description: The name of the network, or the path of the journal.
       type: str
     key:
-      description: The option that differs, or V(state) for a network that is missing or unexpected.
+      description: The option that differs, or V(state) for what is missing or unexpected.
       type: str
     declared:
       description: The declared value; null if absent.

@@ -15,6 +15,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    FILE,
     NETWORK,
     PRESENT,
     STATE,
@@ -72,13 +73,16 @@ class Remaining:
 
     @property
     def operations(self) -> list[str]:
-        """The steps as text, one line per operation."""
+        """The steps as text, one line per operation. The end of the journal is one as well."""
         verb = "undo" if self.undoing else "finish"
         title = f"{verb} an interrupted run ({self.journal.step.title})"
-        return [f"{title}: {line}" for step in self.steps for line in step.lines]
+        lines = [line for step in self.steps for line in step.lines]
+        return [f"{title}: {line}" for line in lines or ([] if self.blocked else ["nothing is left to do"])]
 
-    @property
-    def differences(self) -> list[Difference]:
+    def differences(self, path: str) -> list[Difference]:
+        """The differences that the steps end. ``path`` is that of the journal."""
+        if not self.steps and not self.blocked:
+            return [Difference(FILE, path, STATE, None, PRESENT)]
         found = []
         for step in self.steps:
             if step.kind == "remove":

@@ -57,13 +57,13 @@ class Schedule:
 
 
 class Retry:
-    """When something is tried that succeeds once. The pause after a failure doubles each time, up to POLL."""
+    """When something is tried until it is done. The pause after an attempt doubles each time, up to POLL."""
 
     def __init__(self, now: float) -> None:
         self.due = now + SETTLE
         self._pause = RETRY
 
-    def failed(self, now: float) -> None:
-        """It failed."""
+    def ended(self, now: float) -> None:
+        """An attempt ended."""
         self.due = now + self._pause
         self._pause = min(2 * self._pause, POLL)

@@ -11,17 +11,17 @@ import sys
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.unix_socket import SocketEngine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import UnknownBridges
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import FOLDER, LOCK
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import JournalFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Recoverer
 
 
-def finish(engine: str, folder: str = FOLDER, lock: str = LOCK) -> int:
+def finish(engine: str, paths: JournalPaths) -> int:
     """Finish or undo all interrupted runs; print what was done, and return the exit status.
 
     ``engine`` is the path of the engine's socket. A run that has begun meanwhile finishes them itself.
     """
-    journals = JournalFolder(f"unix://{engine}", folder, lock)
+    journals = JournalFolder(paths)
     if not journals.interrupted():
         return 0
     try:

@@ -28,10 +28,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import
     write_atomically,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import (
-    FOLDER,
-    LOCK,
-    SUFFIX,
-    is_interrupted,
+    JournalPaths,
     try_lock,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.privilege import user_name
@@ -89,20 +86,18 @@ class NoJournals:
 
 
 class JournalFolder:
-    """The journals of the engine at ``docker_host`` in a folder."""
+    """The journals of one engine in a folder."""
 
     kept = True
 
-    def __init__(self, docker_host: str, folder: str = FOLDER, lock: str = LOCK, wait: float = _WAIT) -> None:
-        self._engine = _engine(docker_host)
-        self._folder = folder
-        self._lock = lock
+    def __init__(self, paths: JournalPaths, wait: float = _WAIT) -> None:
+        self._paths = paths
         self._wait = wait
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
-        os.makedirs(os.path.dirname(self._lock), mode=0o755, exist_ok=True)
-        with open(self._lock, "a+", encoding="utf-8") as file:
+        os.makedirs(os.path.dirname(self._paths.lock), mode=0o755, exist_ok=True)
+        with open(self._paths.lock, "a+", encoding="utf-8") as file:
             self._await(file)
             file.truncate(0)
             file.write(str(os.getpid()))
@@ -121,15 +116,14 @@ class JournalFolder:
             time.sleep(_POLL)
 
     def interrupted(self) -> bool:
-        return is_interrupted(self._folder, self._lock)
+        return self._paths.interrupted()
 
     def unfinished(self) -> list[Journal]:
-        try:
-            names = sorted(name for name in os.listdir(self._folder) if name.endswith(SUFFIX))
-        except FileNotFoundError:
-            return []
-        found = [self._read(os.path.join(self._folder, name)) for name in names]
-        return [journal for journal in found if journal is not None and _engine(journal.docker_host) == self._engine]
+        found = map(self._read, self._paths.files())
+        return [journal for journal in found if journal is not None and self._is_own(journal)]
+
+    def _is_own(self, journal: Journal) -> bool:
+        return JournalPaths.of(journal.docker_host).engine == self._paths.engine
 
     def _read(self, path: str) -> Journal | None:
         text = read_text(path)
@@ -142,7 +136,7 @@ class JournalFolder:
             ) from error
 
     def path(self, journal: Journal) -> str:
-        return os.path.join(self._folder, f"{journal.key}{SUFFIX}")
+        return self._paths.file(journal.key)
 
     def write(self, journal: Journal) -> None:
         path = self.path(journal)
@@ -156,29 +150,23 @@ class JournalFolder:
             ) from error
 
     def _create_folder(self) -> None:
-        for folder in (os.path.dirname(self._folder), self._folder):
+        for folder in (os.path.dirname(self._paths.folder), self._paths.folder):
             if not os.path.isdir(folder):
                 os.makedirs(folder, mode=0o700, exist_ok=True)
                 sync_folder(os.path.dirname(folder))
-        os.chmod(self._folder, 0o700)
+        os.chmod(self._paths.folder, 0o700)
 
     def end(self, journal: Journal) -> None:
         remove(self.path(journal))
-        sync_folder(self._folder)
-        for folder in (self._folder, os.path.dirname(self._folder)):
+        sync_folder(self._paths.folder)
+        for folder in (self._paths.folder, os.path.dirname(self._paths.folder)):
             with contextlib.suppress(OSError):  # other files may be there
                 os.rmdir(folder)
 
 
-def _engine(docker_host: str) -> str:
-    """An engine's address, the same for all paths of its socket."""
-    scheme, separator, path = docker_host.partition("unix://")
-    return f"{separator}{os.path.realpath(path)}" if separator and not scheme else docker_host
-
-
 def journals_of(docker_host: str) -> Journals:
     """The journals of an engine, which only root can keep."""
-    return JournalFolder(docker_host) if os.geteuid() == 0 else NoJournals()
+    return JournalFolder(JournalPaths.of(docker_host)) if os.geteuid() == 0 else NoJournals()
 
 
 def journal_warning(what: str) -> str:

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import addressed_first
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
@@ -189,6 +190,10 @@ class Recoverer:
             raise self._failure(left, recovery.problems)
         self._journals.end(record.journal)
         return left
+
+    def differences(self, left: t.Iterable[Remaining]) -> list[Difference]:
+        """The differences that finishing these steps ends."""
+        return [found for each in left for found in each.differences(self._journals.path(each.journal))]
 
     def _failure(self, left: Remaining, problems: t.Iterable[str]) -> RecoveryFailed:
         return RecoveryFailed(

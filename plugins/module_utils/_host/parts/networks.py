@@ -90,7 +90,7 @@ def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
         warnings.append(journal_warning("the networks"))
     for warning in warnings:
         task.warn(warning)
-    differences = [*(each for left in interrupted.left for each in left.differences), *plan.differences]
+    differences = [*recoverer.differences(interrupted.left), *plan.differences]
     operations = [*(line for left in interrupted.left for line in left.operations), *plan.operations]
     return {
         "changed": bool(operations),

@@ -61,5 +61,5 @@ class InterruptedRuns:
         self._process = None
         succeeded, lines = process.result()
         self.failure = [] if succeeded else lines
-        if self._retry is not None and not succeeded:
-            self._retry.failed(time.monotonic())
+        if self._retry is not None:  # until there are none any more
+            self._retry.ended(time.monotonic())

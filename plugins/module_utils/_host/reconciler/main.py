@@ -24,6 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
     STANDBY,
     STATE,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import NotRunning, request
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.reconciler import Reconciler, Settings
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import release_standby
@@ -39,7 +40,7 @@ def main(arguments: t.Sequence[str]) -> int:
         # The process that runs all the time does without these modules, to use less memory.
         from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.finish import finish
 
-        return finish(arguments[1])
+        return finish(arguments[1], _journals(arguments[1]))
     if arguments[0] != "serve":
         try:
             error = request(CONTROL, arguments[0])
@@ -53,6 +54,11 @@ def main(arguments: t.Sequence[str]) -> int:
     os.makedirs(RUN_FOLDER, mode=0o700, exist_ok=True)
     parts = {part.name: part.script for part in (FIREWALL_PART, ROUTES_PART)}
     finishing = (RECONCILER_PROGRAM, "finish", engine)
+    interrupted = _journals(engine).interrupted
     return Reconciler(
-        Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STANDBY, STATE, version, finishing)
+        Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STANDBY, STATE, version, finishing, interrupted)
     ).run()
+
+
+def _journals(engine: str) -> JournalPaths:
+    return JournalPaths.of(f"unix://{engine}")

@@ -28,7 +28,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import BridgePort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.schedule import Schedule
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import is_interrupted
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.checks import Check, scripts
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import Control, notify_systemd
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_watch import EngineWatch
@@ -55,7 +54,8 @@ class Settings(t.NamedTuple):
     """``scripts`` are those of the parts, ``tables`` is the file of the policy's tables, ``engine`` that of the engine.
 
     ``pid_file`` exists while the engine runs; ``control``, ``standby`` and ``state`` are created. ``version``
-    identifies the installed files. ``finish`` is the program that finishes interrupted runs.
+    identifies the installed files. ``finish`` is the program that finishes interrupted runs; ``interrupted``
+    returns whether there are any.
     """
 
     scripts: t.Mapping[str, str]
@@ -67,7 +67,7 @@ class Settings(t.NamedTuple):
     state: str
     version: str
     finish: t.Sequence[str]
-    interrupted: t.Callable[[], bool] = is_interrupted
+    interrupted: t.Callable[[], bool]
 
 
 class Reconciler:

@@ -106,7 +106,7 @@ def outcome(case: Json) -> Json:
     return {
         "undoing": left.undoing,
         "operations": left.operations,
-        "differences": [list(each) for each in left.differences],
+        "differences": [list(each) for each in left.differences("JOURNAL")],
         "warnings": list(left.warnings),
         "blocked": list(left.blocked),
         "requests": [_requests(step) for step in left.steps],

@@ -23,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     manages_reconciler,
     reconciler_files,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.installation import planned_reconciler
 
 from ..planning import assert_golden
@@ -54,10 +55,11 @@ def test_it_runs_with_nothing_but_its_files_and_the_standard_library(program: pa
 
 
 def test_it_reports_an_engine_that_does_not_answer(program: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    folder = tmp_path / "var/lib/fleetnet/networks"
-    folder.mkdir(parents=True)
-    (folder / "x.json").write_text("{}")
-    ran = run(program, "finish", f"{tmp_path}/docker.sock")
+    engine = f"{tmp_path}/docker.sock"
+    paths = JournalPaths.of(f"unix://{engine}", str(tmp_path / "var/lib/fleetnet/networks"))
+    pathlib.Path(paths.folder).mkdir(parents=True)
+    pathlib.Path(paths.file("x")).write_text("{}")
+    ran = run(program, "finish", engine)
     assert (ran.stderr, ran.returncode) == ("", 1)
     assert f"the Docker engine at unix://{tmp_path}/docker.sock does not answer" in ran.stdout
 

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.unix_socket import SocketEngine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.finish import finish
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import JournalFolder
 
 from .served_docker import served
@@ -28,16 +29,17 @@ class Host:
     def __init__(self, folder: pathlib.Path) -> None:
         self.socket = folder / "docker.sock"
         self.folder = folder / "networks"
-        self.lock = folder / "lock"
-        self.journals = JournalFolder(f"unix://{self.socket}", str(self.folder), str(self.lock), wait=0)
+        self.paths = JournalPaths.of(f"unix://{self.socket}", str(self.folder), str(folder))
+        self.journals = JournalFolder(self.paths, wait=0)
 
     def write(self, files: dict[str, str]) -> None:
         self.folder.mkdir()
         for key, text in files.items():
-            (self.folder / f"{key}.json").write_text(text.replace("unix:///run/docker.sock", f"unix://{self.socket}"))
+            text = text.replace("unix:///run/docker.sock", f"unix://{self.socket}")
+            pathlib.Path(self.paths.file(key)).write_text(text)
 
     def finish(self) -> int:
-        return finish(str(self.socket), str(self.folder), str(self.lock))
+        return finish(str(self.socket), self.paths)
 
 
 @pytest.fixture
@@ -95,8 +97,9 @@ def test_the_same_socket_by_another_path_is_the_same_engine(host: Host, tmp_path
     host.write(files)
     (tmp_path / "link").symlink_to(tmp_path)
     for path, count in ((f"{tmp_path}/link/docker.sock", 1), (f"{tmp_path}/other.sock", 0)):
-        other = JournalFolder(f"unix://{path}", str(host.folder), str(host.lock))
-        assert len(other.unfinished()) == count
+        other = JournalPaths.of(f"unix://{path}", str(host.folder), str(tmp_path))
+        assert len(JournalFolder(other).unfinished()) == count
+        assert other.interrupted() == bool(count)
 
 
 class Raw:
