@@ -15,10 +15,13 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    CONTAINER,
     FILE,
     NETWORK,
     PRESENT,
+    RUNNING,
     STATE,
+    STOPPED,
     Difference,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.conflicts import allocated_blocks
@@ -31,7 +34,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     NetworkState,
     ObservedNetwork,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworkStep
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import (
+    NetworkStep,
+    describe_attachment,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.target import same_network
 
 
@@ -39,12 +45,17 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.t
 class EngineState:
     """What an engine shows. ``endpoints`` are the ids of the running containers that have an endpoint, by network id.
 
-    A container can list an endpoint that does not exist, after a failed connect.
+    A container can list an endpoint that does not exist, after a failed connect. ``failed`` are the ids of stopped
+    containers whose last start failed: at boot, a container does not start without its network. ``attachments`` are the
+    endpoints of the step's containers, by network id and container id: at boot, a container that has lost all of them
+    starts on the network that it was created with, without its addresses and aliases.
     """
 
     networks: tuple[ObservedNetwork, ...]
     containers: tuple[ContainerSummary, ...] = ()
     endpoints: t.Mapping[str, t.Collection[str]] = dataclasses.field(default_factory=dict)
+    failed: frozenset[str] = frozenset()
+    attachments: t.Mapping[tuple[str, str], Attachment] = dataclasses.field(default_factory=dict)
 
     def has(self, network_id: str) -> bool:
         return any(each.id == network_id for each in self.networks)
@@ -59,8 +70,9 @@ class EngineState:
 
 @dataclasses.dataclass(frozen=True)
 class Remaining:
-    """The steps that are left, in order. ``undoing``: they restore the former networks.
+    """The steps that are left, in order, and the containers to start after them.
 
+    ``undoing``: the steps restore the former networks.
     ``blocked`` are the reasons why networks or endpoints cannot be restored now; the steps restore the others.
     ``warnings`` are about what no longer can be restored.
     """
@@ -68,6 +80,7 @@ class Remaining:
     journal: Journal
     undoing: bool
     steps: tuple[NetworkStep, ...] = ()
+    start: tuple[Attachment, ...] = ()
     warnings: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
 
@@ -77,25 +90,34 @@ class Remaining:
         verb = "undo" if self.undoing else "finish"
         title = f"{verb} an interrupted run ({self.journal.step.title})"
         lines = [line for step in self.steps for line in step.lines]
+        lines += [f"start container {each.container}" for each in self.start]
         return [f"{title}: {line}" for line in lines or ([] if self.blocked else ["nothing is left to do"])]
 
     def differences(self, path: str) -> list[Difference]:
         """The differences that the steps end. ``path`` is that of the journal."""
-        if not self.steps and not self.blocked:
+        if not self.steps and not self.start and not self.blocked:
             return [Difference(FILE, path, STATE, None, PRESENT)]
-        found = []
+        found = [Difference(CONTAINER, each.container, STATE, RUNNING, STOPPED) for each in self.start]
         for step in self.steps:
             if step.kind == "remove":
                 found += [Difference(NETWORK, state.name, STATE, None, PRESENT) for state in step.before]
             if step.kind == "create":
                 found += [Difference(NETWORK, state.name, STATE, PRESENT, None) for state in step.after]
             if step.kind == "connect":
-                declared, observed = (
-                    sorted(each.container for state in states for each in state.attachments)
-                    for states in (step.after, step.before)
-                )
-                found.append(Difference(NETWORK, step.before[0].name, "connected", declared, observed))
+                found += _endpoint_differences(step.before[0], step.after[0])
         return found
+
+
+def _endpoint_differences(before: NetworkState, after: NetworkState) -> t.Iterator[Difference]:
+    was = {each.container_id: each for each in before.attachments}
+    declared, observed = (sorted(each.container for each in state.attachments) for state in (after, before))
+    if declared != observed:
+        yield Difference(NETWORK, before.name, "connected", declared, observed)
+    for each in after.attachments:
+        former = was.get(each.container_id, each)
+        if former != each:
+            options = [describe_attachment(attachment, with_mac=False) for attachment in (each, former)]
+            yield Difference(NETWORK, before.name, f"connected.{each.container}", *options)
 
 
 def remaining(journal: Journal, now: EngineState) -> Remaining:
@@ -150,7 +172,24 @@ class _Decision:
         return self._result()
 
     def _result(self) -> Remaining:
-        return Remaining(self._journal, self._undoing, tuple(self._steps), tuple(self._warnings), tuple(self._blocked))
+        return Remaining(
+            self._journal,
+            self._undoing,
+            tuple(self._steps),
+            self._to_start(),
+            tuple(self._warnings),
+            tuple(self._blocked),
+        )
+
+    def _to_start(self) -> tuple[Attachment, ...]:
+        """The containers that ran before the step."""
+        ran = {
+            each.container_id: each
+            for state in self._step.before
+            for each in state.attachments
+            if each.running and each.container_id in self._now.failed
+        }
+        return () if self._blocked else tuple(ran.values())
 
     # -- which network is which
 
@@ -229,12 +268,33 @@ class _Decision:
         self._warn_of_gone(state)
         there = {each.id for each in self._now.on(network)}
         existing = self._existing(state)
-        present = tuple(each for each in existing if each.container_id in there)
-        missing = tuple(each for each in existing if each.container_id not in there)
-        if missing:
-            before = NetworkState(state.definition, present, network.id)
-            after = NetworkState(state.definition, present + missing, network.id)
-            self._steps.append(NetworkStep("connect", (before,), (after,)))
+        observed = {each.container_id: self._observed(network, each) for each in existing if each.container_id in there}
+        before = tuple(observed[each.container_id] for each in existing if each.container_id in observed)
+        missing = [each for each in existing if each.container_id not in observed]
+        after = (*(each for each in existing if each.container_id in observed), *missing)
+        if before != after:
+            self._steps.append(
+                NetworkStep(
+                    "connect",
+                    (NetworkState(state.definition, before, network.id),),
+                    (NetworkState(state.definition, after, network.id),),
+                    reason="its endpoint is another one",
+                )
+            )
+
+    def _observed(self, network: ObservedNetwork, recorded: Attachment) -> Attachment:
+        """The endpoint of a container; ``recorded`` if it has what that has."""
+        found = self._now.attachments.get((network.id, recorded.container_id), recorded)
+        # The engine chooses an address only for a container that runs.
+        fixed = {each for each in recorded.addresses if each.version not in recorded.chosen or found.running}
+        same = (
+            fixed <= set(found.addresses)
+            and set(recorded.aliases) <= set(found.aliases)
+            and set(recorded.links) <= set(found.links)
+            and set(recorded.driver_opts) <= set(found.driver_opts)
+            and recorded.gw_priority == found.gw_priority
+        )
+        return recorded if same else found
 
     def _existing(self, state: NetworkState) -> tuple[Attachment, ...]:
         """The endpoints of containers that still exist."""
@@ -309,8 +369,8 @@ def predict(steps: t.Iterable[NetworkStep], now: EngineState) -> Predicted:
         for state in step.after:
             network_id = state.id or predicted_id(state.name)
             networks.setdefault(network_id, ObservedNetwork(network_id, state.definition))
-            before = {each.container_id for former in step.before for each in former.attachments}
-            added = tuple(each for each in state.attachments if each.container_id not in before)
+            before = {each for former in step.before for each in former.attachments}
+            added = tuple(each for each in state.attachments if each not in before)
             joined[network_id] = joined.get(network_id, ()) + added
     containers = tuple(
         dataclasses.replace(

@@ -160,6 +160,9 @@ class NetworkOperations:
             self._engine.post(f"/networks/{network_id}/connect", {"Container": container_id, "EndpointConfig": {}})
             self._engine.post(f"/networks/{network_id}/disconnect", {"Container": container_id, "Force": True})
 
+    def start(self, attachment: Attachment) -> None:
+        self._engine.post(f"/containers/{attachment.container_id}/start")
+
     def _exists(self, details: t.Any, network_id: str) -> bool:
         """Whether the listed endpoint of a container exists. Those of a stopped container are only listed."""
         state = details.get("State") or {}

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import addressed_first
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import parse_attachment
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
@@ -31,6 +32,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import Bridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.engine_reader import (
+    inspect_container,
     read_containers,
     read_networks,
 )
@@ -51,7 +53,21 @@ def read_engine_state(engine: Engine, journal: Journal) -> EngineState:
             except EngineError as error:
                 if error.status != 404:
                     raise
-    return EngineState(networks, read_containers(engine), endpoints)
+    containers = read_containers(engine)
+    ours = {each.container_id for state in (*journal.step.before, *journal.step.after) for each in state.attachments}
+    failed = []
+    attachments: dict[tuple[str, str], Attachment] = {}
+    for container in containers:
+        details = inspect_container(engine, container.id) if container.id in ours else None
+        if details is None:
+            continue
+        if not container.running and (details.get("State") or {}).get("Error"):
+            failed.append(container.id)
+        for network in networks:
+            found = parse_attachment(details, network) if network.name in names else None
+            if found is not None:
+                attachments[network.id, container.id] = found
+    return EngineState(networks, containers, endpoints, frozenset(failed), attachments)
 
 
 class Recovery:
@@ -103,6 +119,8 @@ class Recovery:
                 self.attempt(f"removing network {state.name!r}", functools.partial(self._remove, state))
             else:
                 self._connect(step)
+        for each in left.start:
+            self.attempt(f"starting container {each.container}", functools.partial(self._operations.start, each))
 
     def _remove(self, state: NetworkState) -> None:
         for attachment in state.attachments:
@@ -116,10 +134,16 @@ class Recovery:
 
     def _connect(self, step: NetworkStep) -> None:
         (after,) = step.after
-        there = {each.container_id for state in step.before for each in state.attachments}
         network_id = after.id or self.attempt(f"network {after.name!r}", functools.partial(self._create, after))
+        kept = {each for state in step.before for each in state.attachments} & set(after.attachments)
+        for former in (each for state in step.before for each in state.attachments if each not in kept):
+            # first all of them: one may have the address of another
+            self.attempt(
+                f"disconnecting {former} from network {after.name!r}",
+                functools.partial(self._operations.disconnect, network_id, after.name, former.container_id),
+            )
         for attachment in addressed_first(after.attachments):
-            if attachment.container_id in there:
+            if attachment in kept:
                 continue
             what = f"{attachment} on network {after.name!r}"
             if network_id is None:
@@ -163,8 +187,6 @@ class Recoverer:
             self.warnings += found.warnings
             left.append(found)
             networks, containers = {each.id: each for each in now.networks}, now.containers
-        if not any(each.steps for each in left):
-            return Preview(left)
         steps = [step for each in left for step in each.steps]
         return Preview(left, predict(steps, EngineState(tuple(networks.values()), containers)))
 

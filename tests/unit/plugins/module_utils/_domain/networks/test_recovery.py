@@ -98,7 +98,20 @@ def engine_state(case: Json) -> EngineState:
         network.id: [each.id for each in containers if each.has_interfaces and each.is_on(network)]
         for network in networks
     }
-    return EngineState(networks, containers, case.get("endpoints", listed))
+    return EngineState(
+        networks, containers, case.get("endpoints", listed), frozenset(case.get("failed", ())), _others(case)
+    )
+
+
+def _others(case: Json) -> dict[tuple[str, str], Attachment]:
+    """Endpoints that are not as before."""
+    return {
+        (network, container): Attachment(
+            container, container, ipv4=ipaddress.ip_address(each["ipv4"]), aliases=tuple(each.get("aliases", ()))
+        )
+        for network, found in case.get("others", {}).items()
+        for container, each in found.items()
+    }
 
 
 def outcome(case: Json) -> Json:
@@ -107,6 +120,7 @@ def outcome(case: Json) -> Json:
         "undoing": left.undoing,
         "operations": left.operations,
         "differences": [list(each) for each in left.differences("JOURNAL")],
+        "start": [each.container_id for each in left.start],
         "warnings": list(left.warnings),
         "blocked": list(left.blocked),
         "requests": [_requests(step) for step in left.steps],
@@ -114,13 +128,11 @@ def outcome(case: Json) -> Json:
 
 
 def _requests(step: NetworkStep) -> Json:
-    there = {each.container_id for state in step.before for each in state.attachments}
+    there = {each for state in step.before for each in state.attachments}
     return {
         "remove": [state.id for state in step.before if step.kind == "remove"],
         "create": [creation(state.definition, VERSION) for state in step.after if not state.id],
-        "connect": [
-            connection(each) for state in step.after for each in state.attachments if each.container_id not in there
-        ],
+        "connect": [connection(each) for state in step.after for each in state.attachments if each not in there],
     }
 
 

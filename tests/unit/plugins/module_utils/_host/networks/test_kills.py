@@ -367,6 +367,51 @@ def interrupted_between_removals() -> tuple[t.Any, dict[str, str]]:
     return docker, files
 
 
+@pytest.mark.parametrize("version", ["20.10.24", "28.5.2"])
+def test_after_a_kill_and_a_reboot_at_any_point_all_containers_run_with_their_endpoints(version: str) -> None:
+    """A container that was created with the network does not start while the network is absent."""
+
+    def created() -> t.Any:
+        docker = FakeDocker(version)
+        run(docker, WEB)
+        # started without their addresses, each of the two gets that of the other
+        docker.add_container("one", mode="web", web={"IPAMConfig": {"IPv4Address": "10.64.1.3"}, "Aliases": ["www"]})
+        docker.add_container("two", mode="web", web={"IPAMConfig": {"IPv4Address": "10.64.1.2"}})
+        docker.add_container("other", web={"IPAMConfig": {"IPv4Address": "10.64.1.60"}})
+        docker.add_container("off", running=False, mode="web", web={"IPAMConfig": {"IPv4Address": "10.64.1.70"}})
+        return docker
+
+    def running(docker: t.Any) -> list[str]:
+        return [each["Name"] for each in docker.containers.values() if each["State"]["Running"]]
+
+    before, life = endpoints(created(), "web"), Life()
+    Process(created(), {}, life).execute(MTU)
+    started = 0
+    for number in range(life.actions):
+        for after_effect in (False, True):
+            docker, files = created(), {}
+            assert killed(Process(docker, files, Life(number, after_effect)).execute, MTU)
+            docker.reboot()
+            journaled = bool(files)
+            down = "/one" not in running(docker)
+            operations = Process(docker, files).recover()
+            assert journaled or not down
+            assert any("start container one" in line for line in operations) == down
+            started += down
+            assert running(docker) == ["/one", "/two", "/other"]
+            assert endpoints(docker, "web") == before
+            assert (files, Process(docker, files).recover()) == ({}, [])
+    assert started >= 2
+
+
+def test_a_container_that_was_stopped_meanwhile_is_not_started() -> None:
+    docker, files = interrupted(CREATE, MTU)
+    fixed = next(each for each in docker.containers.values() if each["Name"] == "/fixed")
+    fixed["State"] = {"Running": False, "Status": "exited", "Error": ""}
+    assert not any("start" in line for line in Process(docker, files).recover())
+    assert not fixed["State"]["Running"]
+
+
 def test_an_interrupted_recreate_of_a_network_without_containers_is_finished() -> None:
     docker, files = FakeDocker(), {}
     run(docker, WEB)
