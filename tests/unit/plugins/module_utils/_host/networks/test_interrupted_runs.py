@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.jou
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import JournalFolder, NoJournals
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import networks as part
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Connection, Task
+from ansible_collections.fleetnet.docker.plugins.modules import network_endpoint as endpoint_module
 
 from .test_executor import DUAL, RECREATE, WEB
 from .test_kills import HOST, Json, Life, Process, killed, prepared
@@ -211,3 +212,52 @@ def test_the_journal_is_on_disk_before_the_first_change(
     assert f"-{network}.json." in file
     assert folders == ["sync lib/networks", "sync lib", "sync ."]
     assert events[-1] == "sync lib/networks"
+
+
+class EndpointModule:
+    """What the module network_endpoint needs of AnsibleModule."""
+
+    def __init__(self, check_mode: bool, **params: t.Any) -> None:
+        self.check_mode = check_mode
+        self.params = {"docker_host": HOST, "container": "fixed", "state": "present", "prune": False, **params}
+        self.warnings: list[str] = []
+        self.warn = self.warnings.append
+
+
+@pytest.mark.parametrize("version", ["20.10.24", "28.5.2"])
+def test_network_endpoint_finishes_what_check_mode_predicts(
+    version: str, host: t.Callable[[str], Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own interrupted reconnects, and interrupted recreates of networks."""
+    networks = [{"name": "web", "ipv4_address": "10.64.1.77"}]
+    number = recovered = 0
+
+    def run_on(one: Host, check_mode: bool = False, life: Life | None = None) -> Json:
+        monkeypatch.setattr(endpoint_module, "connect", lambda _params: Process(one.docker, {}, life))
+        monkeypatch.setattr(endpoint_module, "journals_of", lambda _docker_host: one.journals)
+        return endpoint_module.handle(EndpointModule(check_mode, networks=networks))  # type: ignore[arg-type]
+
+    while True:
+        one = host(version)
+        if not killed(run_on, one, life=Life(number)):
+            break
+        begun = one.journals.interrupted()
+        preview = run_on(one, check_mode=True)
+        result = run_on(one)
+        for key in ("changed", "operations", "interrupted", "diff"):
+            assert result[key] == preview[key], f"killed at {number}: {key}"
+        assert begun == any("an interrupted run" in line for line in result["operations"])
+        assert result["endpoints"]["web"]["ipv4_address"] == "10.64.1.77"
+        assert result["endpoints"]["web"]["aliases"] == ["front", "www"]
+        assert not run_on(one)["changed"]
+        recovered += begun
+        number += 1
+    assert recovered > 1
+    for stop in ("DELETE", "POST /networks/create"):
+        one = host(version)
+        assert killed(one.apply, {**WEB, "mtu": 1400}, life=Life(stop=stop))
+        preview = run_on(one, check_mode=True)
+        result = run_on(one)
+        assert result["operations"] == preview["operations"]
+        assert result["endpoints"]["web"]["ipv4_address"] == "10.64.1.77"
+        assert one.docker.state()["web"]["endpoints"].keys() == {"fixed", "dynamic", "both", "stopped", "once"}
