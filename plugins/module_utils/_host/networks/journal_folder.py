@@ -52,9 +52,13 @@ class JournalPaths(t.NamedTuple):
         found = [name for name in names if name.startswith(f"{self._key}-") and name.endswith(".json")]
         return [os.path.join(self.folder, name) for name in sorted(found)]
 
+    def exist(self) -> bool:
+        """Whether there are journals, also of steps that are being executed."""
+        return bool(self.files())
+
     def interrupted(self) -> bool:
         """Whether there are journals, and no run that executes their steps. Changes nothing."""
-        if not self.files():
+        if not self.exist():
             return False
         try:
             with open(self.lock, encoding="utf-8") as file:

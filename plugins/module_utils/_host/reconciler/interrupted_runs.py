@@ -15,22 +15,32 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.c
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_responses import engine_runs
 
 _NEVER = float("inf")
+# How often it is looked whether a run that is active ended without finishing its steps, in seconds.
+_ACTIVE = 2.0
+
+
+class Pending(t.Protocol):
+    """The journals of steps that are not finished."""
+
+    def exist(self) -> bool: ...
+
+    def interrupted(self) -> bool:
+        """Whether there are some, and no run that finishes them."""
 
 
 class InterruptedRuns:
     """``due`` is when :meth:`turn` must be called next, ``failure`` what the last attempt printed if it failed.
 
-    ``program`` finishes the runs, in a process of its own; ``found`` returns whether there are any. ``pid_file`` exists
-    while the engine runs.
+    ``program`` finishes the runs, in a process of its own. ``pid_file`` exists while the engine runs.
     """
 
     def __init__(
-        self, program: t.Sequence[str], found: t.Callable[[], bool], pid_file: str, selector: selectors.BaseSelector
+        self, program: t.Sequence[str], pending: Pending, pid_file: str, selector: selectors.BaseSelector
     ) -> None:
         self.due = _NEVER
         self.failure: list[str] = []
         self._program = program
-        self._found = found
+        self._pending = pending
         self._pid_file = pid_file
         self._selector = selector
         self._process: Check | None = None
@@ -41,8 +51,11 @@ class InterruptedRuns:
         self.due = _NEVER
         if self._process is not None:
             return
-        if not self._found():
+        if not self._pending.exist():
             self._retry, self.failure = None, []
+            return
+        if not self._pending.interrupted():
+            self.due = now + _ACTIVE
             return
         if not engine_runs(self._pid_file):
             return

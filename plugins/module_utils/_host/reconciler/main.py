@@ -54,9 +54,9 @@ def main(arguments: t.Sequence[str]) -> int:
     os.makedirs(RUN_FOLDER, mode=0o700, exist_ok=True)
     parts = {part.name: part.script for part in (FIREWALL_PART, ROUTES_PART)}
     finishing = (RECONCILER_PROGRAM, "finish", engine)
-    interrupted = _journals(engine).interrupted
+    pending = _journals(engine)
     return Reconciler(
-        Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STANDBY, STATE, version, finishing, interrupted)
+        Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STANDBY, STATE, version, finishing, pending)
     ).run()
 
 

@@ -31,7 +31,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.checks import Check, scripts
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import Control, notify_systemd
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_watch import EngineWatch
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.interrupted_runs import InterruptedRuns
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.interrupted_runs import (
+    InterruptedRuns,
+    Pending,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.libnftables import (
     Nftables,
     NftablesError,
@@ -54,8 +57,8 @@ class Settings(t.NamedTuple):
     """``scripts`` are those of the parts, ``tables`` is the file of the policy's tables, ``engine`` that of the engine.
 
     ``pid_file`` exists while the engine runs; ``control``, ``standby`` and ``state`` are created. ``version``
-    identifies the installed files. ``finish`` is the program that finishes interrupted runs; ``interrupted``
-    returns whether there are any.
+    identifies the installed files. ``finish`` is the program that finishes interrupted runs, whose
+    journals ``pending`` finds.
     """
 
     scripts: t.Mapping[str, str]
@@ -67,7 +70,7 @@ class Settings(t.NamedTuple):
     state: str
     version: str
     finish: t.Sequence[str]
-    interrupted: t.Callable[[], bool]
+    pending: Pending
 
 
 class Reconciler:
@@ -83,7 +86,7 @@ class Reconciler:
         self._checks: dict[str, Check] = {}
         self._last: dict[str, list[str]] = {}
         self._engine = EngineWatch(settings.engine, settings.pid_file, self._selector, self._set_lists)
-        self._runs = InterruptedRuns(settings.finish, settings.interrupted, settings.pid_file, self._selector)
+        self._runs = InterruptedRuns(settings.finish, settings.pending, settings.pid_file, self._selector)
         self._standby: Standby | None = None
         self._lists: tuple[t.Sequence[Json], t.Sequence[Json]] = ((), ())
         self._ports: list[BridgePort] = []
