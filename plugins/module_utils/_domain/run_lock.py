@@ -81,7 +81,7 @@ def lock_text(lock: RunLock) -> str:
 
 
 def parse_lock(text: str | None, now: float) -> RunLock | None:
-    """Parse the text of the file. A text that is not a lock, or that lasts longer than any, is none."""
+    """Parse the text of the file. Returns None for a text that is not a lock, or one that lasts too long."""
     try:
         data = json.loads(text or "")
         lock = RunLock(
