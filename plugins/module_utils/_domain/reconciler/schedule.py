@@ -54,3 +54,16 @@ class Schedule:
         """Seconds until the next check can start. 0 unless another program undoes the repairs, or checks fail."""
         more = len(self._recent) - _FREE
         return min(LONGEST_PAUSE, 2.0**more) if more > 0 else 0.0
+
+
+class Retry:
+    """When something is tried until it is done. The pause after an attempt doubles each time, up to POLL."""
+
+    def __init__(self, now: float) -> None:
+        self.due = now + SETTLE
+        self._pause = RETRY
+
+    def ended(self, now: float) -> None:
+        """An attempt ended."""
+        self.due = now + self._pause
+        self._pause = min(2 * self._pause, POLL)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The scripts of the parts, run without waiting for them."""
+"""Programs that are run without waiting for them: the scripts of the parts, and what finishes interrupted runs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import typing as t
 
 
 class Check:
-    """A run of a part's script, which checks the part and applies it if it differs. It prints the differences."""
+    """A run of a program, with its arguments. A part's script prints the differences that it ends."""
 
-    def __init__(self, script: str) -> None:
+    def __init__(self, program: t.Sequence[str]) -> None:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         self._process = os.fork()
         if self._process == 0:
             try:
                 os.dup2(writer, 1)
-                os.execv(script, [script, "--reassert"])
+                os.execv(program[0], list(program))
             finally:
                 os._exit(1)
         os.close(writer)

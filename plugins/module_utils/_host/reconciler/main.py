@@ -15,6 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
     NOT_RUNNING,
+    RECONCILER_PROGRAM,
     ROUTES_PART,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.names import (
@@ -23,6 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
     STANDBY,
     STATE,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import NotRunning, request
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.reconciler import Reconciler, Settings
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import release_standby
@@ -32,7 +34,13 @@ def main(arguments: t.Sequence[str]) -> int:
     """``serve VERSION ENGINE`` runs the reconciler. ``load`` and ``release`` are commands for the one that runs.
 
     ``load`` loads the tables from their file, ``release`` gives up their ownership until the next load.
+    ``finish ENGINE`` finishes interrupted runs.
     """
+    if arguments[0] == "finish":
+        # The process that runs all the time does without these modules, to use less memory.
+        from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.finish import finish
+
+        return finish(arguments[1], _journals(arguments[1]))
     if arguments[0] != "serve":
         try:
             error = request(CONTROL, arguments[0])
@@ -45,4 +53,12 @@ def main(arguments: t.Sequence[str]) -> int:
     _command, version, engine = arguments
     os.makedirs(RUN_FOLDER, mode=0o700, exist_ok=True)
     parts = {part.name: part.script for part in (FIREWALL_PART, ROUTES_PART)}
-    return Reconciler(Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STANDBY, STATE, version)).run()
+    finishing = (RECONCILER_PROGRAM, "finish", engine)
+    pending = _journals(engine)
+    return Reconciler(
+        Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STANDBY, STATE, version, finishing, pending)
+    ).run()
+
+
+def _journals(engine: str) -> JournalPaths:
+    return JournalPaths.of(f"unix://{engine}")

@@ -31,6 +31,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.checks import Check, scripts
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import Control, notify_systemd
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_watch import EngineWatch
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.interrupted_runs import (
+    InterruptedRuns,
+    Pending,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.libnftables import (
     Nftables,
     NftablesError,
@@ -53,7 +57,8 @@ class Settings(t.NamedTuple):
     """``scripts`` are those of the parts, ``tables`` is the file of the policy's tables, ``engine`` that of the engine.
 
     ``pid_file`` exists while the engine runs; ``control``, ``standby`` and ``state`` are created. ``version``
-    identifies the installed files.
+    identifies the installed files. ``finish`` is the program that finishes interrupted runs, whose
+    journals ``pending`` finds.
     """
 
     scripts: t.Mapping[str, str]
@@ -64,6 +69,8 @@ class Settings(t.NamedTuple):
     standby: str
     state: str
     version: str
+    finish: t.Sequence[str]
+    pending: Pending
 
 
 class Reconciler:
@@ -79,6 +86,7 @@ class Reconciler:
         self._checks: dict[str, Check] = {}
         self._last: dict[str, list[str]] = {}
         self._engine = EngineWatch(settings.engine, settings.pid_file, self._selector, self._set_lists)
+        self._runs = InterruptedRuns(settings.finish, settings.pending, settings.pid_file, self._selector)
         self._standby: Standby | None = None
         self._lists: tuple[t.Sequence[Json], t.Sequence[Json]] = ((), ())
         self._ports: list[BridgePort] = []
@@ -106,8 +114,11 @@ class Reconciler:
         if not self._stopping:
             self._start_checks(now)
             self._engine.turn(now)
+            self._runs.turn(now)
             self._keep_standby()
-        due = min(self._engine.due, *(each.due for each in self._schedules.values()), now + _LONGEST_SLEEP)
+        due = min(
+            self._engine.due, self._runs.due, *(each.due for each in self._schedules.values()), now + _LONGEST_SLEEP
+        )
         for key, _mask in self._selector.select(None if self._stopping else max(0.0, due - now)):
             key.data()
         self._save_state()
@@ -221,7 +232,7 @@ class Reconciler:
         for part, script in found.items():
             schedule = self._schedules.setdefault(part, Schedule(now))
             if part not in self._checks and schedule.due <= now:
-                check = self._checks[part] = Check(script)
+                check = self._checks[part] = Check([script, "--reassert"])
                 self._selector.register(check, selectors.EVENT_READ, lambda part=part: self._receive_check(part))
                 schedule.started()
 
@@ -246,6 +257,7 @@ class Reconciler:
                 "version": self._settings.version,
                 "ownership": self._tables.ownership if self._tables else None,
                 "error": self._error,
+                "interrupted_run": self._runs.failure,
                 "parts": {
                     part: {"repairs": each.repairs, "pause": each.pause, "last": self._last.get(part, [])}
                     for part, each in sorted(self._schedules.items())

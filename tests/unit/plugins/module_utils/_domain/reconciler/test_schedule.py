@@ -12,6 +12,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
     POLL,
     RETRY,
     SETTLE,
+    Retry,
     Schedule,
 )
 
@@ -68,3 +69,15 @@ def test_repairs_that_another_program_undoes_become_rarer_and_end_with_it(idle: 
     idle.checked(now, repaired=False)
     idle.changed(now)
     assert idle.due == now + SETTLE
+
+
+def test_what_is_not_done_is_tried_again_ever_more_rarely() -> None:
+    retry = Retry(0)
+    assert retry.due == SETTLE
+    now, waits = retry.due, []
+    for _attempt in range(12):
+        retry.ended(now)
+        waits.append(retry.due - now)
+        now = retry.due
+    assert waits[:4] == pytest.approx([RETRY, 2 * RETRY, 4 * RETRY, 8 * RETRY])
+    assert max(waits) == waits[-1] == pytest.approx(POLL)
