@@ -95,6 +95,9 @@ def internal_bridges(variable: str, networks: t.Iterable[str], bridges: Bridges)
 # A bridge hands frames to these addresses (IEEE 802.1Q, reserved) to the host as from the port, not as from the bridge.
 _RESERVED = 'ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 counter drop comment "reserved group address"'
 
+# Without docker-proxy, the engine sets route_localnet on bridges. IPv6 has no such switch.
+_LOOPBACK = 'ip daddr 127.0.0.0/8 counter drop comment "loopback address of the host"'
+
 
 def may_be_dockers(bridges: t.Iterable[str]) -> list[str]:
     """The bridges whose names begin as those of Docker, but that Docker itself did not name.
@@ -160,7 +163,8 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, local: Local) -
             '\t\tmeta iifkind { "bridge", "ipvlan", "macvlan" } accept',
             f'\t\t{ip} saddr {own_block} iifname != "lo" counter drop comment "forged source"',
         ]
-    bound = [*(_LINK_LOCAL if ip == "ip6" else ()), f"iifname . ether saddr . {ip} saddr @{ENDPOINTS} accept", _FORGED]
+    first = _LINK_LOCAL if ip == "ip6" else (_LOOPBACK,)
+    bound = [*first, f"iifname . ether saddr . {ip} saddr @{ENDPOINTS} accept", _FORGED]
     return [*lines, "\t}", "\tchain bound {", *(f"\t\t{rule}" for rule in bound), "\t}"]
 
 

@@ -9,6 +9,7 @@ Each is seen leaving its sender, arrives without the rules, and is dropped by th
 
 from __future__ import annotations
 
+import pathlib
 import secrets
 import struct
 import typing as t
@@ -321,6 +322,19 @@ def test_a_bridge_that_is_not_dockers_is_the_world(host: Host, version: int) -> 
     host.load(rules(policy=[{"from": "db", "to": "world"}], other_bridges=[UNDECLARED]))
     for source in ("lab1", "db1"):
         assert host.send(source, datagram(version, source, "other1"), "other1").arrived
+
+
+@pytest.mark.parametrize("sender", ["lab1", "db1", "other1"])
+def test_a_container_reaches_no_loopback_address_of_the_host(host: Host, sender: str) -> None:
+    """With this switch, which the engine sets without docker-proxy, the kernel accepts such packets."""
+    with host.namespaces["host"].entered():
+        switch = pathlib.Path(f"/proc/sys/net/ipv4/conf/{BRIDGES[sender]}/route_localnet")
+        switch.write_text("1", "ascii")
+
+    def packet(mark: bytes) -> bytes:
+        return packets.udp(address(sender, 4), "127.0.0.1", 4000, 53, mark)
+
+    assert_dropped(host, sender, packet, "host4", {"loopback address of the host"})
 
 
 @VERSIONS
