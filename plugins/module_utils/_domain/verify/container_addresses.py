@@ -45,19 +45,19 @@ def find_container_addresses(policy: Policy, slices: t.Mapping[str, Data], repor
     """
     found = []
     for host, report in reports.items():
-        blocks = _Blocks(slices[host]) if host in slices else None
+        own = _HostSubnets(slices[host]) if host in slices else None
         for container in report["containers"]:
             for attached in container["networks"]:
                 for key in ("ipv4", "ipv6"):
                     address = (attached.get(key) or "").split("/", maxsplit=1)[0]
-                    if not address or (blocks and blocks.is_gateway(address)):
+                    if not address or (own and own.is_gateway(address)):
                         continue
-                    fleetwide = blocks.have(address) if blocks else policy.network_of(address) is not None
+                    fleetwide = own.have(address) if own else policy.network_of(address) is not None
                     found.append(ContainerAddress(host, container["name"], address, fleetwide))
     return found
 
 
-class _Blocks:
+class _HostSubnets:
     """The subnets of a host's slice, and the host's own addresses in them."""
 
     def __init__(self, own: Data) -> None:
