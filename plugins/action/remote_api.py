@@ -37,6 +37,7 @@ class ActionModule(HostAction):
     """The action."""
 
     MODULE = "remote_api"
+    OWN_KEYS = ("issued",)
 
     def run_module(self, arguments: Json, task_vars: Json) -> Json:
         given = {name: value for name, value in arguments.items() if value is not None}

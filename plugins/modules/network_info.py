@@ -94,6 +94,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed:
+  description: Always V(false). The module changes nothing on the host.
+  returned: success
+  type: bool
+  choices: [false]
 network_info:
   description: The facts. Only the parts in O(gather) are set.
   returned: success

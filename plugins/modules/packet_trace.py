@@ -79,6 +79,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed:
+  description: Always V(false). The module changes nothing on the host.
+  returned: success
+  type: bool
+  choices: [false]
 flows:
   description: The flows and their return flows, with the rules and routes that apply to their packets.
   returned: if O(state=stopped)

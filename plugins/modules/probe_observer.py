@@ -105,6 +105,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed:
+  description: Always V(false). The module changes nothing on the host.
+  returned: success
+  type: bool
+  choices: [false]
 observed:
   description: The names of the observed containers. Of containers that share a namespace, only the owner.
   returned: if O(state=started)

@@ -140,6 +140,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed:
+  description: Always V(false). The module changes nothing on the host.
+  returned: success
+  type: bool
+  choices: [false]
 results:
   description: The results of the probes, in the order of O(probes).
   returned: success

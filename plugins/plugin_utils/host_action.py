@@ -6,15 +6,24 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import resource
 import signal
 import typing as t
 from pathlib import Path
 
+from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import documented_part
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import (
+    COMMON,
+    documented_part,
+    message_of,
+    parsed_answer,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.report import checked_report
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import short
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.return_documentation import documentation_of
 
 Result = t.Dict[str, t.Any]
@@ -25,7 +34,6 @@ _TO_RECEIVE = 96 << 20
 _TO_PARSE = 1 << 30
 # A host that never answers, or that sends an answer without reading what it receives, would stop the run.
 _LONGEST = 1800.0  # seconds
-_INTERNAL = "_ansible_"  # ansible-core removes such keys of the host, and adds its own
 
 
 class HostAction(ActionBase):  # type: ignore[misc]
@@ -35,6 +43,8 @@ class HostAction(ActionBase):  # type: ignore[misc]
     # The answer of an asynchronous task arrives with async_status, which does not reduce it.
     _supports_async = False
     MODULE: t.ClassVar[str]
+    #: Documented keys of the result that are not from the host.
+    OWN_KEYS: t.ClassVar[t.Sequence[str]] = ()
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         result: Result = super().run(tmp, task_vars)
@@ -43,46 +53,67 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     def run_module(self, arguments: Result, task_vars: Result) -> Result:
         """Run the module, and return the documented part of its answer, or a failure."""
+        self._is_reduced = False  # a task with retries calls this again
+        self._answering = str(self._task.delegate_to or task_vars.get("inventory_hostname"))
         try:
             with _limited_memory(_TO_PARSE), _limited_time(self._task.timeout):
-                answer = self._execute_module(f"fleetnet.docker.{self.MODULE}", arguments, task_vars=task_vars)
-            return self._reduced(answer)
+                answer: Result = self._execute_module(f"fleetnet.docker.{self.MODULE}", arguments, task_vars=task_vars)
+            # Otherwise the answer is not JSON.
+            return answer if self._is_reduced else self._unparsed(answer)
         except (MemoryError, RecursionError):
             reason = (
                 f"the answer is deeply nested, needs more than {_TO_RECEIVE >> 20} MiB of memory to be received, or "
                 f"{_TO_PARSE >> 20} MiB to be parsed. It is ignored."
             )
-            return {"failed": True, "msg": reason}
         except _NoAnswer:
             reason = (
                 f"the host did not answer within {_LONGEST / 60:.0f} minutes. Check it, or go on without it: --limit "
                 "'!HOST'. The keyword timeout of a task sets another time."
             )
-            return {"failed": True, "msg": f"answer of module {self.MODULE}: {reason}"}
         except FleetnetError as error:
-            return {"failed": True, "msg": f"answer of module {self.MODULE}: {error}"}
+            reason = str(error)
+        return {"failed": True, "msg": f"{self._place}: {reason}"}
+
+    @property
+    def _place(self) -> str:
+        return f"host {self._answering}: answer of module {self.MODULE}"
 
     def _low_level_execute_command(self, *arguments: t.Any, **options: t.Any) -> Result:
         with _limited_memory(_TO_RECEIVE):
             result: Result = super()._low_level_execute_command(*arguments, **options)
         return result
 
-    def _reduced(self, answer: Result) -> Result:
-        facts = (
-            {}
-            if self._discovered_interpreter_key is None
-            else {self._discovered_interpreter_key: self._discovered_interpreter}
-        )
-        internal = {key: value for key, value in answer.items() if key.startswith(_INTERNAL)}
-        of_host = {key: value for key, value in answer.items() if key not in internal}
-        if of_host.get("ansible_facts") == facts:
-            del of_host["ansible_facts"]
-        reduced = documented_part(of_host, documentation_of(self.MODULE))
+    def _parse_returned_data(self, result: Result, *profile: t.Any) -> t.Any:
+        """Parse what the module printed. Only the documented part of it reaches ansible-core, which interprets keys."""
+        try:
+            text, junk = _filter_non_json_lines(result["stdout"], objects_only=True)
+            answer = parsed_answer(text)
+        except ValueError:
+            return super()._parse_returned_data(result, *profile)  # a failure that says why
+        documented = {key: each for key, each in documentation_of(self.MODULE).items() if key not in self.OWN_KEYS}
+        reduced = documented_part(answer, documented)
+        # Ansible prints a warning without the host, and equal ones only once.
+        given = [each for key in ("warnings", "deprecations") for each in reduced.kept.pop(key, None) or ()]
+        warnings = [f"host {self._answering}: {message_of(each)}" for each in given]
         if reduced.warning:
-            reduced.kept["warnings"] = [*(reduced.kept.get("warnings") or ()), reduced.warning]
-        if facts:
-            reduced.kept["ansible_facts"] = facts
-        return {**reduced.kept, **internal}
+            warnings.append(f"{self._place}: {reduced.warning}")
+        if junk:
+            after = "\n".join(result["stdout"].splitlines()).partition(text)[2].strip()
+            warnings.append(f"{self._place}: {short(after)}: text after the answer is ignored.")
+        try:
+            checked_report(self._answering, reduced.kept.get("network_info") or {})
+        except FleetnetError as error:
+            warnings.append(str(error))
+        if warnings:
+            reduced.kept["warnings"] = warnings
+        self._is_reduced = True
+        return super()._parse_returned_data({**result, "stdout": json.dumps(reduced.kept)}, *profile)
+
+    def _unparsed(self, answer: Result) -> Result:
+        """The failure of ansible-core for an answer that is not JSON. Its texts are from the host."""
+        of_host = {key: value for key, value in answer.items() if key in COMMON}
+        kept = documented_part(of_host, {}).kept
+        return {**answer, **kept, "failed": True, "msg": f"{self._place}: {kept.get('msg')}"}
 
 
 class _NoAnswer(BaseException):

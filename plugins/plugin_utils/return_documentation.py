@@ -26,6 +26,8 @@ def documentation_of(module: str) -> dict[str, Documentation]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     documentation: dict[str, Documentation] = yaml.load(text, Loader=loader)
     # Modules that return facts about the host refer to the module that documents them.
-    if "network_info" in documentation and "contains" not in documentation["network_info"]:
-        documentation["network_info"] = documentation_of("network_info")["network_info"]
+    referring = documentation.get("network_info")
+    if referring is not None and "contains" not in referring:
+        facts = documentation_of("network_info")["network_info"]
+        documentation["network_info"] = {**facts, "returned": referring["returned"]}
     return documentation

@@ -21,7 +21,8 @@ HERE = pathlib.Path(__file__).parent
 ANSWERS: list[dict[str, t.Any]] = yaml.safe_load((HERE / "answers.yml").read_text("utf-8"))
 #: Each answer is that of another name of the same host.
 NAMES = {f"liar{number}": answer for number, answer in enumerate(ANSWERS, 1)}
-KEYS = ("gathered", "ansible_facts", "docker_fleet_supernet")
+#: Variables of each host, and whether facts set some.
+KEYS = ("gathered", "ansible_facts", "docker_fleet_supernet", "ansible_python_interpreter", "inventory_dir")
 PLAY = [
     {
         "hosts": "docker_fleet",
@@ -38,7 +39,7 @@ PLAY = [
             {
                 "ansible.builtin.copy": {
                     "dest": "{{ inventory_dir }}/seen.json",
-                    "content": "{{ dict(keys | zip(values)) | to_json }}",
+                    "content": "{{ dict(keys | zip(values)) | combine({'groups': groups}) | to_json }}",
                 },
                 "vars": {
                     "ansible_python_interpreter": "{{ ansible_playbook_python }}",
@@ -56,6 +57,14 @@ PLAY = [
 ]
 
 
+def answer(lie: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The answer with the lie, by default added to an answer without lies."""
+    link = {"name": "eth0", "index": 2, "kind": None, "mtu": 1500, "state": "up", "master": None, "mac": None}
+    links = [{**link, "addresses": ["192.0.2.3/24"], **lie.get("link", {})}]
+    honest = {"changed": False, "network_info": {"links": links}}
+    return lie.get("answer", {**honest, **lie.get("adds", {})})
+
+
 def interpreter(lie: dict[str, t.Any]) -> str:
     """A shell script that reads the module, unless the lie is not to do so, and prints the answer."""
     start = "#!/bin/sh\n" + ("" if lie.get("unread") else "cat >/dev/null\n")
@@ -64,11 +73,11 @@ def interpreter(lie: dict[str, t.Any]) -> str:
     if "values" in lie:
         text = json.dumps({"diff": [0] * lie["values"]})
     elif "characters" in lie:
-        text = json.dumps({"diff": "a" * lie["characters"]})
+        text = json.dumps({"msg": "a" * lie["characters"]})
     elif "levels" in lie:
         text = '{"diff": ' + "[" * lie["levels"] + "]" * lie["levels"] + "}"
     else:
-        text = lie.get("text", json.dumps(lie.get("answer")))
+        text = lie["text"] if "text" in lie else json.dumps(answer(lie))
     return f"{start}cat <<'END'\n{text}\nEND\n"
 
 
@@ -77,7 +86,7 @@ def playbook(inventories: t.Sequence[pathlib.Path], play: str, *arguments: str) 
     command = ["ansible-playbook", play, *(f"--inventory={path}" for path in inventories), *arguments]
     done = subprocess.run(
         command,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"},
+        env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0"},
         capture_output=True,
         text=True,
         timeout=900,
@@ -112,9 +121,17 @@ def fleet(inventory) -> dict[str, t.Any]:
     return found
 
 
+class Answered(t.NamedTuple):
+    """What the controller knows after one task, by key and host; the output; the inventory's folder."""
+
+    seen: dict[str, dict[str, t.Any]]
+    output: str
+    folder: pathlib.Path
+
+
 @pytest.fixture(scope="module")
-def answered(fleet, write, tmp_path_factory) -> tuple[dict[str, dict[str, t.Any]], pathlib.Path]:
-    """What the controller knows of each host after one task, by key, and the inventory's folder."""
+def answered(fleet, write, tmp_path_factory) -> Answered:
+    """The fleet's first host and each host that lies have answered."""
     folder = tmp_path_factory.mktemp("lies")
     write({name: interpreter(lie) for name, lie in NAMES.items()})
     liar = fleet["hosts"][LIAR]
@@ -123,38 +140,64 @@ def answered(fleet, write, tmp_path_factory) -> tuple[dict[str, dict[str, t.Any]
     group = {"hosts": {"h1": fleet["hosts"]["h1"], **hosts}, "vars": {**fleet["vars"], **declared}}
     (folder / "hosts.yml").write_text(yaml.safe_dump({"docker_fleet": group}))
     (folder / "play.yml").write_text(yaml.safe_dump(PLAY))
-    _code, output = playbook([folder / "hosts.yml"], str(folder / "play.yml"), "--forks", "4")
+    _code, output = playbook([folder / "hosts.yml"], str(folder / "play.yml"), "--forks", "4", "--diff")
     assert (folder / "seen.json").exists(), output[-3000:]
-    return json.loads((folder / "seen.json").read_text()), folder
+    return Answered(json.loads((folder / "seen.json").read_text()), output, folder)
 
 
 def test_there_are_enough_lies():
-    assert len(ANSWERS) + len(REPORTS) >= 45
+    assert len(ANSWERS) >= 50
+    assert len({lie["case"] for lie in ANSWERS}) == len(ANSWERS)
 
 
 @pytest.mark.parametrize("name", NAMES, ids=[lie["case"] for lie in ANSWERS])
-def test_an_answer_changes_nothing_but_the_result_of_its_host(answered, name):
-    seen, _folder = answered
-    lie, result = NAMES[name], seen["gathered"][name]
-    assert seen["ansible_facts"][name] == {}
-    assert seen["docker_fleet_supernet"][name] == SUPERNET
-    if lie["says"] is None:  # ansible-core's versions differ in whether they accept it
-        return
-    assert bool(result.get("failed")) == lie.get("fails", False), result
-    said = " ".join([result.get("msg", ""), *map(str, result.get("warnings", ()))])
-    assert lie["says"] in said
-    assert bool(said) or not lie["says"]
+def test_a_lie_is_named_with_its_host(answered, name):
+    lie, result = NAMES[name], answered.seen["gathered"][name]
+    fails = lie.get("fails", False)
+    said = result["msg"] if fails else " ".join(map(str, result["warnings"]))
+    assert len(lie["says"]) > 10
+    assert lie["says"] in " ".join(said.split())
+    assert bool(result.get("failed")) == fails, result
+    # A failure of its own is a host's text. Ansible prints the host before it.
+    assert f"host {name}: " in said or lie.get("answer", {}).get("failed")
+    assert (f"fatal: [{name}]: FAILED! => " if fails else f"[WARNING]: host {name}: ") in answered.output
+
+
+@pytest.mark.parametrize("name", NAMES, ids=[lie["case"] for lie in ANSWERS])
+def test_a_lie_sets_no_variable(answered, name):
+    seen, _output, folder = answered
+    assert {key: seen[key][name] for key in KEYS[1:]} == {
+        "ansible_facts": {},
+        "docker_fleet_supernet": SUPERNET,
+        "ansible_python_interpreter": f"/run/liar/{name}",
+        "inventory_dir": str(folder),
+    }
+
+
+def test_lies_add_no_host_and_no_group(answered):
+    hosts = {"h1", *NAMES}
+    assert {name: set(found) for name, found in answered.seen["groups"].items()} == {
+        "all": hosts,
+        "docker_fleet": hosts,
+        "ungrouped": set(),
+    }
 
 
 def test_another_host_is_read_as_before(answered):
-    seen, _folder = answered
+    seen = answered.seen
     assert seen["gathered"]["h1"]["network_info"]["engine"]["version"]
+    assert "warnings" not in seen["gathered"]["h1"]
     assert seen["docker_fleet_supernet"]["h1"] == SUPERNET
+    assert re.findall(r"^h1 +: +(ok=\d+ +changed=\d+ +unreachable=\d+ +failed=\d+)", answered.output, re.MULTILINE)
+    # Neither a line about it nor a warning is forged.
+    forged = [line for line in answered.output.splitlines() if re.match(r"(fatal: \[h1|\[[A-Z ]+\]: host h1)", line)]
+    assert forged == []
+    assert "\x1b" not in answered.output
 
 
-def test_no_text_of_a_host_is_a_template(answered):
-    _seen, folder = answered
-    assert not (folder / "leak").exists()
+def test_no_text_of_a_host_is_a_template_and_no_file_is_written(answered):
+    found = {path.name for path in answered.folder.iterdir()}
+    assert found == {"hosts.yml", "play.yml", "seen.json"}
 
 
 # --- whole runs -------------------------------------------------------------------------------------------------------
@@ -163,22 +206,70 @@ FORGED = {"container": "db", "protocol": "udp", "source": "10.64.1.2", "destinat
 ARRIVALS = [{**FORGED, "token": number} for number in range(2000)]
 #: The hosts of both containers in a line about a probe.
 PAIR = re.compile(r" on (h\d) .* -> .* on (h\d) ")
+INFO = "network_info"
+SUBNETS = [INFO, "networks", "*", "subnets", "*", "subnet"]
+NETWORK_NAMES = [INFO, "networks", "*", "name"]
+CONTAINER_NAMES = [INFO, "containers", "*", "name"]
+#: What is said of a lie about a pair's probe. Such a line matches PAIR.
+OF_PAIRS = "on h3"
 #: By case: what the host that lies replaces, and what the run then reports.
 REPORTS: dict[str, tuple[list[tuple[list[str], t.Any]], str]] = {
     "every probe was answered": (
         [(["results", "*", "reached"], True), (["results", "*", "outcome"], "reply")],
-        "on h3",
+        OF_PAIRS,
     ),
     "no probe was answered": (
         [(["results", "*", "reached"], False), (["results", "*", "outcome"], "timeout")],
-        "on h3",
+        OF_PAIRS,
     ),
-    "nothing arrived": ([(["arrivals"], [])], "on h3"),
-    "everything arrived": ([(["arrivals"], ARRIVALS)], "on h3"),
-    "the observer saw only a part": ([(["complete"], False)], "on h3"),
+    "nothing arrived": ([(["arrivals"], [])], OF_PAIRS),
+    "everything arrived": ([(["arrivals"], ARRIVALS)], OF_PAIRS),
+    "the observer saw only a part": ([(["complete"], False)], OF_PAIRS),
     "text instead of addresses": (
-        [(["network_info", "containers", "*", "networks", "*", "ipv4"], "everywhere")],
+        [([INFO, "containers", "*", "networks", "*", "ipv4"], "everywhere")],
         "host h3: its report has containers",
+    ),
+    "containers with an address of another host's": (
+        [([INFO, "containers", "*", "networks", "*", "ipv4"], "10.64.1.2/24")],
+        OF_PAIRS,
+    ),
+    "a container whose name is a line about other hosts": (
+        [(CONTAINER_NAMES, "db on h1 (db, 10.64.3.2) -> web on h2")],
+        "host h3: its report has containers[0].name: 'db on h1 (db, 10.64.3.2) -> web on h2', which must be",
+    ),
+    "a network whose name is a line about another host": (
+        [(NETWORK_NAMES, "a\n  h1: web: the network is missing")],
+        r"host h3: Docker network a\n h1: web: the network is missing (10.64.32.0/24) overlaps",
+    ),
+    "an undeclared network": ([(NETWORK_NAMES, "other")], "host h3: Docker network other (10.64.32.0/24) overlaps"),
+    "no network": ([([INFO, "networks"], [])], "h3: web: the network is missing."),
+    "a network with another host's addresses": (
+        [(SUBNETS, "10.64.1.0/24")],
+        "host h3: Docker network stranger (10.64.1.0/24) overlaps the block of host h1 (10.64.0.0/20).",
+    ),
+    "a network with all addresses": (
+        [(SUBNETS, "0.0.0.0/0")],
+        "host h3: Docker network stranger (0.0.0.0/0) overlaps the block of host h1 (10.64.0.0/20) and 2 more.",
+    ),
+    "an interface in another host's block": (
+        [([INFO, "links", "*", "addresses"], ["10.64.1.9/24"])],
+        "host h3: address 10.64.1.9/24 of interface lo (10.64.1.0/24) overlaps the block of host h1",
+    ),
+    "a route to another host's block": (
+        [([INFO, "routes", "*", "destination"], "10.64.1.0/24")],
+        "host h3: route to 10.64.1.0/24 ",
+    ),
+    "a name server in another host's block": (
+        [([INFO, "resolver"], ["10.64.1.2"])],
+        "host h3: name server 10.64.1.2 (10.64.1.2/32) overlaps the block of host h1",
+    ),
+    "a controller in another host's block": (
+        [([INFO, "control_path"], {"client": "10.64.1.2", "server": "10.64.1.3"})],
+        "host h3: Ansible controller 10.64.1.2 (10.64.1.2/32) overlaps the block of host h1",
+    ),
+    "an MTU that leaves no room": (
+        [([INFO, "links", "*", "mtu"], 68)],
+        "host h3: docker_fleet_link: 'l1': interface eth0 has MTU 68, and eth0 of host h1",
     ),
 }
 
@@ -202,14 +293,21 @@ def test_without_lies_everything_is_as_declared(verified):
     assert code == 0, output[-3000:]
 
 
+def files_beside(inventory: str) -> dict[str, bytes]:
+    """The files in the inventory's folder, the lock file among them."""
+    return {path.name: path.read_bytes() for path in pathlib.Path(inventory).parent.iterdir() if path.is_file()}
+
+
 @pytest.mark.parametrize("case", REPORTS)
-def test_a_lie_about_probes_is_named_and_concerns_no_other_pair(verified, case):
+def test_a_lie_to_a_verification_is_named_and_concerns_no_other_pair(verified, inventory, case):
     lies, says = REPORTS[case]
+    files = files_beside(inventory)
     code, output = verified(lies)
+    assert files_beside(inventory) == files
     assert code != 0
     assert says in " ".join(output.split())
     pairs = PAIR.findall(output)
-    assert pairs or "its report has" in says
+    assert bool(pairs) == (says == OF_PAIRS)
     assert [pair for pair in pairs if LIAR not in pair] == []
     code, output = verified(lies, f"--limit=!{LIAR}")
     assert code == 0, output[-3000:]

@@ -14,6 +14,7 @@ DOCKER0 = "docker0"
 # The engine's own bridges and the loopback interface: each exists before any declared bridge.
 _TAKEN = (DOCKER0, "docker_gwbridge", "lo")
 # The kernel allows more. These characters have no meaning of their own in nft, iptables, sysctl and sysfs.
+_FORBIDDEN = re.compile(r"[/:\s]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
 
@@ -24,6 +25,11 @@ def interface_name_problem(name: str) -> str | None:
     if not _NAME.match(name):
         return "is not a valid interface name. Use letters, digits, '_', '.' and '-', and start with a letter or digit."
     return None
+
+
+def is_kernel_name(name: str) -> bool:
+    """Whether the kernel accepts the name. It accepts more than what the collection gives to interfaces."""
+    return 0 < len(name) <= INTERFACE_NAME_MAX and name not in (".", "..") and not _FORBIDDEN.search(name)
 
 
 def bridge_name_problem(name: str) -> str | None:

@@ -46,9 +46,11 @@ def write_atomically(path: str, text: str, like: str | None = None, mode: int | 
     """Replace the file with ``text`` atomically and durably; keeps mode, owner and security label.
 
     ``like`` is the file whose mode, owner and label are used, by default ``path`` itself; a new file gets mode 0644.
-    ``mode`` overrides the mode. A symbolic link is followed and kept. Raises OSError; then nothing has changed.
+    ``mode`` overrides the mode. A symbolic link is followed and kept. Raises OSError, and FleetnetError if the target
+    exists and is not a regular file; then nothing has changed.
     """
     target = os.path.realpath(path)
+    _require_regular(path, target)
     folder = os.path.dirname(target)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", dir=folder)
@@ -75,6 +77,26 @@ def sync_folder(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+_KINDS = {
+    stat.S_IFBLK: "a block device",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def _require_regular(path: str, target: str) -> None:
+    """Raise FleetnetError if the target exists and is not a regular file: it is never replaced."""
+    try:
+        kind = stat.S_IFMT(os.stat(target).st_mode)
+    except FileNotFoundError:
+        return
+    if kind != stat.S_IFREG:
+        found = f"is a symbolic link to {target}, which is" if os.path.islink(path) else "is"
+        raise FleetnetError(f"{path}: {found} {_KINDS.get(kind, 'a special file')}, not a regular file. Remove it.")
 
 
 def _copy_attributes(source: str, target: str) -> None:

@@ -37,6 +37,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import (
+    refuse_masked,
     require_systemd,
     unit_states,
 )
@@ -96,8 +97,10 @@ class PartFiles:
     def observe(self, desired: t.Mapping[str, File | None]) -> ObservedFiles:
         """Read the files and how the units differ from them; if the files are as planned, also how the kernel does.
 
-        A file that differs causes the part to be applied, so that the kernel is not read.
+        A file that differs causes the part to be applied, so that the kernel is not read. Raises FleetnetError if one
+        of the units is masked.
         """
+        refuse_masked(filter(is_unit, desired))
         files = {path: read_text(path) for path in desired}
         if not any(desired.values()):
             return ObservedFiles(files, tuple(parse_lines(self._script("--traces"))))

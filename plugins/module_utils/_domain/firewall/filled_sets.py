@@ -8,6 +8,7 @@ All names begin with ``endpoint``: what such a set contains is not part of the p
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 PREFIX = "endpoint"
@@ -39,10 +40,19 @@ _MAPS = {
     ("ip6", PUBLISHED_AT): "type ipv6_addr . inet_proto . inet_service : verdict",
 }
 
+# Chains that combine chains for published ports, as "NAME CHAIN...": what one of these does not accept is dropped.
+CHAINS = "endpoint_chains"
+_CHAIN = "\tchain {} {{\n"
+_ACCEPT = re.compile(r"\baccept(?=$| comment )")
+
+# A set or map as nft lists it.
+_LISTED = re.compile(rf"^\t(?:set|map) ({PREFIX}\w*) \{{\n(.*?)^\t\}}\n", re.MULTILINE | re.DOTALL)
+_ELEMENTS = re.compile(r"elements = \{ (.*?) \}", re.DOTALL)
+
 # (family, set or map) -> its elements.
 Elements = t.Mapping[t.Tuple[str, str], t.FrozenSet[str]]
 
-NO_ELEMENTS: Elements = dict.fromkeys((*_TYPES, *_MAPS), frozenset())
+NO_ELEMENTS: Elements = dict.fromkeys((*_TYPES, ("ip", CHAINS), ("ip6", CHAINS), *_MAPS), frozenset())
 
 
 def set_definitions(family: str) -> list[str]:
@@ -64,13 +74,52 @@ def _definitions(word: str, family: str, types: t.Mapping[tuple[str, str], str])
     ]
 
 
+def kept_elements(listed: t.Mapping[str, str], tables: t.Mapping[str, str]) -> Elements:
+    """The elements of tables as the kernel lists them (contents by FAMILY NAME), for tables that replace these.
+
+    A chain for published ports that no longer exists is replaced by ``drop``, so that no port is opened.
+    """
+    found = dict(NO_ELEMENTS)
+    for table, block in listed.items():
+        for name, contents in _LISTED.findall(block):
+            key = (table.split()[0], name)
+            elements = _ELEMENTS.search(contents)
+            if key in found and elements is not None:
+                each = (" ".join(element.split()) for element in elements[1].split(","))
+                found[key] = frozenset(_kept(element, tables.get(table, "")) for element in each)
+    return found
+
+
+def _kept(element: str, block: str) -> str:
+    key, _separator, chain = element.partition(" : goto ")
+    return element if not chain or _CHAIN.format(chain) in block else f"{key} : drop"
+
+
 def elements_text(table: str, block: str, elements: Elements) -> str:
     """The commands that replace the elements of the sets in a table (FAMILY NAME) with these contents."""
     text = ""
     for (family, name), found in elements.items():
+        if name == CHAINS and family == table.split()[0]:
+            text += "".join(_chains_text(table, block, each) for each in sorted(found))
         word = "map" if (family, name) in _MAPS else "set"
         if family == table.split()[0] and f"\t{word} {name} {{\n" in block:
             text += f"flush {word} {table} {name}\n"
             if found:
                 text += f"add element {table} {name} {{ {', '.join(sorted(found))} }}\n"
     return text
+
+
+def _chains_text(table: str, block: str, element: str) -> str:
+    """The commands that define a combined chain: it jumps to a copy of each chain, which returns what that accepts."""
+    name, *chains = element.split(" ")
+    text = jumps = ""
+    for number, chain in enumerate(chains):
+        rules = block.partition(_CHAIN.format(chain))[2].partition("\t}\n")[0].splitlines()
+        text += _chain_text(table, f"{name}_{number}", [_ACCEPT.sub("return", rule.strip()) for rule in rules])
+        jumps += f"jump {name}_{number}\n"
+    return text + _chain_text(table, name, jumps.splitlines())
+
+
+def _chain_text(table: str, name: str, rules: t.Iterable[str]) -> str:
+    added = "".join(f"add rule {table} {name} {rule}\n" for rule in rules)
+    return f"add chain {table} {name}\nflush chain {table} {name}\n{added}"

@@ -54,13 +54,14 @@ def published_chains(policy: Policy, sources: Sources, bridges: t.Mapping[str, s
     services: list[Service] = []
     chains: list[str] = []
     for network, bridge in sorted(bridges.items()):
+        limited = network in policy.limited.get(INGRESS, ())
         known: dict[tuple[PolicyLine, ...], str] = {}
         for protocol in _PROTOCOLS:
             for low, high, lines in _services(policy, network, protocol):
                 if lines not in known:
                     known[lines] = f"published_{network}_{len(known)}"
                     chains += _chain(known[lines], network, bridge, lines, policy, sources)
-                services.append(Service(bridge, protocol, low, high, known[lines]))
+                services.append(Service(bridge, protocol, low, high, known[lines], limited))
     ip = TABLES[sources.version].split()[0]
     return [
         *(f"\t{service_comment(service)}" for service in services),

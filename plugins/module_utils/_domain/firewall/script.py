@@ -54,9 +54,16 @@ without_owner() {
         /^table / { sub(/ # progname .*/, "") }
         /^\tflags / || /^$/ { next }
         /^\t(set|map) / { filled = index($2, "@ENDPOINT@") == 1 }
+        /^\tchain / { combined = index($2, "@ENDPOINT@") == 1 }
         filled && /^\t\telements = / { elements = 1 }
-        !elements { print }
+        !elements && !combined { print }
+        /^\t}$/ { combined = 0 }
         /}$/ { elements = 0 }'
+}
+# What the tables and chains are made from. An application deletes its record first and writes it last: without the
+# record of these files, they may not be applied.
+inputs() {
+    sha256sum "$etc/apply-@PART@" @NFT_FILE@ "$etc/iptables.rules" "$etc/ip6tables.rules" 2>/dev/null | sha256sum
 }
 list_table() { # FAMILY
     listed=$(nft -s list table "$1" @TABLE@ 2>/dev/null) || return
@@ -79,7 +86,8 @@ each_table() { for family in @FAMILIES@; do "$1" $family || return; done; } # CO
 wanted_table() { grep -q "^table $1 " @NFT_FILE@; }
 check_table() {
     if wanted_table "$1"; then
-        list_table "$1" | cmp -s - "$state/firewall.$1" || differs table "$1 @TABLE@" list_table "$1"
+        { [ "$complete" ] && list_table "$1" | cmp -s - "$state/firewall.$1"; } ||
+            differs table "$1 @TABLE@" list_table "$1"
     else
         find_table "$1"
     fi
@@ -114,7 +122,7 @@ each_chain() { # COMMAND; runs it with IPTABLES TABLE HOOK CHAIN
 
 check_chain() {
     wanted_chain "$1" "$4" || { find_chain "$@"; return; }
-    list_chain "$1" "$2" "$4" | cmp -s - "$state/firewall.$1.$4" ||
+    { [ "$complete" ] && list_chain "$1" "$2" "$4" | cmp -s - "$state/firewall.$1.$4"; } ||
         differs chain "$1 $4" list_chain "$1" "$2" "$4"
     if ! has_jump "$@"; then
         missing jump "$1 $3 -> $4"
@@ -152,7 +160,10 @@ each_firewalld_file() { # COMMAND; runs it with the planned file and firewalld's
         "$1" "$etc/firewalld.${file#*/}.xml" "/etc/firewalld/$file.xml" || return
     done
 }
-reload_firewalld() { ! systemctl -q is-active firewalld || { firewall-cmd -q --reload && sleep 2; }; }
+reload_firewalld() {
+    ! systemctl -q is-active firewalld || { firewall-cmd -q --reload && sleep 2; } || return
+    rm -f "$state/@PART@.reload"
+}
 check_file() { cmp -s "$1" "$2" || differs firewalld "${2#/etc/firewalld/}" test -f "$2"; }
 find_file() { [ ! -f "$2" ] || unexpected firewalld "${2#/etc/firewalld/}"; }
 install_file() {
@@ -160,12 +171,18 @@ install_file() {
 }
 remove_file() { rm -f "$2"; }
 check_firewalld() { ! has_firewalld || each_firewalld_file check_file; }
-apply_firewalld() { [ -z "$(check_firewalld)" ] || { each_firewalld_file install_file && reload_firewalld; }; }
+apply_firewalld() {
+    # a run that was killed may have installed the files only
+    [ -z "$(check_firewalld)" ] && [ ! -e "$state/@PART@.reload" ] && return
+    : > "$state/@PART@.reload" && each_firewalld_file install_file && reload_firewalld
+}
 remove_firewalld() {
     [ -z "$(each_firewalld_file find_file)" ] || { each_firewalld_file remove_file && reload_firewalld; }
 }
 
 check() {
+    # without the marker, which is in /run, the reconciler repairs nothing until the part is applied again
+    complete=$(applied && inputs | cmp -s - "$state/@PART@.inputs" && echo yes)
     each_sysctl check_sysctl
     check_firewalld
     for family in @FAMILIES@; do check_table $family; done
@@ -177,9 +194,11 @@ traces() {
     each_firewalld_file find_file
 }
 apply() {
-    # first the drops, then the accepts that rely on them
-    each_sysctl apply_sysctl && load_tables && each_table apply_table && apply_firewalld &&
-        load_chains iptables && load_chains ip6tables && each_chain apply_chain
+    applying=$(inputs) && rm -f "$state/@PART@.inputs" &&
+        # first the drops, then the accepts that rely on them
+        each_sysctl apply_sysctl && load_tables && each_table apply_table && apply_firewalld &&
+        load_chains iptables && load_chains ip6tables && each_chain apply_chain &&
+        echo "$applying" > "$state/@PART@.inputs.new" && mv "$state/@PART@.inputs.new" "$state/@PART@.inputs"
 }
 remove() {
     # first the accepts: the tables drop what they would let through

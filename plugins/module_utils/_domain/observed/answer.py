@@ -4,18 +4,20 @@
 """What a host's answer to a module may contain: the documented keys, with values of the documented types. Pure.
 
 A host that is compromised can answer whatever it wants. Ansible interprets some keys of an answer (``ansible_facts``,
-``ansible_stats``), and variables from such facts outrank the inventory. So an answer is reduced to its documentation
-before Ansible sees it.
+``ansible_stats``, ``_ansible_*``), and variables from such facts outrank the inventory. So an answer is reduced to its
+documentation before Ansible sees it.
 """
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import printable, short
 
-#: The documentation of a key as in RETURN: ``type``, and for structures ``contains`` or ``elements``.
+#: The documentation of a key as in RETURN: ``type``, ``returned``, ``choices``, and for structures ``contains`` or
+#: ``elements``.
 Documentation = t.Mapping[str, t.Any]
 
 #: How many values and characters an answer may have. A host with 1,000 containers answers with less than a tenth.
@@ -25,19 +27,20 @@ MOST_CHARACTERS = 16 * 1024 * 1024
 MOST_LEVELS = 24
 #: How many keys a message names.
 _NAMED = 5
+# Each answer that is not a failure has the keys whose documentation says so.
+_ALWAYS = ("success", "always")
 _CAUSE = "The module or Python on this host may have been replaced."
 
 #: What Ansible returns for every module. ansible-core 2.19 and newer have types of their own for messages.
 COMMON: t.Mapping[str, Documentation] = {
     "changed": {"type": "bool"},
     "failed": {"type": "bool"},
-    "skipped": {"type": "bool"},
     "msg": {"type": "str"},
     "rc": {"type": "int"},
     "exception": {"type": "raw"},
     "warnings": {"type": "list"},
     "deprecations": {"type": "list"},
-    "diff": {"type": "raw"},
+    "diff": {"type": "diff"},
     "invocation": {"type": "dict"},
     "module_stdout": {"type": "str"},
     "module_stderr": {"type": "str"},
@@ -49,6 +52,15 @@ _TYPES: t.Mapping[str, tuple[type, ...]] = {
     "bool": (bool,),
     "dict": (dict,),
     "list": (list,),
+    "str or dict": (str, dict),
+}
+# Ansible prints other keys of a diff as they are, or expects other types.
+_CONTENT: Documentation = {"type": "str or dict", "lines": True}
+_DIFF: t.Mapping[str, Documentation] = {
+    "before": _CONTENT,
+    "after": _CONTENT,
+    "before_header": {"type": "str"},
+    "after_header": {"type": "str"},
 }
 
 
@@ -61,13 +73,33 @@ class ReducedAnswer(t.NamedTuple):
     @property
     def warning(self) -> str:
         """A warning for the dropped keys; empty without any."""
-        if not self.dropped:
-            return ""
-        more = len(self.dropped) - _NAMED
-        return (
-            f"keys of the answer are not documented and are ignored: {', '.join(sorted(self.dropped)[:_NAMED])}"
-            f"{f' and {more} more' if more > 0 else ''}. {_CAUSE}"
-        )
+        return f"{_ignored(self.dropped)} {_CAUSE}" if self.dropped else ""
+
+
+def _ignored(keys: t.Sequence[str]) -> str:
+    more = len(keys) - _NAMED
+    return (
+        f"keys of the answer are not documented and are ignored: {', '.join(sorted(keys)[:_NAMED])}"
+        f"{f' and {more} more' if more > 0 else ''}."
+    )
+
+
+def parsed_answer(text: str) -> t.Any:
+    """Parse the JSON text of an answer.
+
+    Raises FleetnetError if a key is repeated, since programs differ in which value they use, and ValueError if the text
+    is not JSON.
+    """
+    return json.loads(text, object_pairs_hook=_distinct)
+
+
+def _distinct(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise FleetnetError(f"{short(name)}: the key is repeated. The answer is ignored. {_CAUSE}")
+        found[name] = value
+    return found
 
 
 def documented_part(answer: t.Mapping[str, t.Any], documentation: t.Mapping[str, Documentation]) -> ReducedAnswer:
@@ -76,12 +108,25 @@ def documented_part(answer: t.Mapping[str, t.Any], documentation: t.Mapping[str,
     In its text, characters that are not printable are escaped. Only texts outside of documented structures, such as a
     diff or a message, have several lines.
 
-    Raises FleetnetError if a value has another type than documented, or if the answer is too large.
+    Raises FleetnetError if a value has another type than documented or is not one of the documented choices, if a key
+    is missing from an answer that is not a failure, or if the answer is too large.
     """
     _check_size(answer)
     dropped: list[str] = []
-    kept = _record(answer, {**documentation, **COMMON}, "", dropped)
+    kept = _record(answer, {**COMMON, **documentation}, "", dropped)
+    missing = [key for key, each in documentation.items() if each.get("returned") in _ALWAYS and kept.get(key) is None]
+    if missing and not kept.get("failed"):
+        ignored = f" Other {_ignored(dropped)}" if dropped else ""
+        raise FleetnetError(f"{', '.join(missing)}: missing, but documented. The answer is ignored.{ignored} {_CAUSE}")
     return ReducedAnswer(kept, dropped)
+
+
+def message_of(warning: t.Any) -> str:
+    """The text of a warning or deprecation, which ansible-core 2.19 and newer put into a record."""
+    if isinstance(warning, dict):
+        event = warning.get("event")
+        warning = (event if isinstance(event, dict) else warning).get("msg")
+    return warning if isinstance(warning, str) else short(warning)
 
 
 def _record(
@@ -98,13 +143,22 @@ def _record(
 
 def _value(value: t.Any, documentation: Documentation, place: str, dropped: list[str]) -> t.Any:
     kind = documentation["type"]
-    lines = "." not in place and "[" not in place
+    lines = documentation.get("lines", "." not in place and "[" not in place)
     if value is None or kind == "raw":
         return _escaped(value, lines)
+    if kind == "diff":
+        several: Documentation = {"type": "list" if isinstance(value, list) else "dict", "elements": "dict"}
+        return _value(value, {**several, "contains": _DIFF}, place, dropped)
     # In Python a bool is an int.
     if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "bool"):
         raise FleetnetError(
             f"{place}: {short(value)}: must be of type {kind}, as documented. The answer is ignored. {_CAUSE}"
+        )
+    choices = documentation.get("choices")
+    if choices and value not in choices:
+        allowed = " or ".join(map(short, choices))
+        raise FleetnetError(
+            f"{place}: {short(value)}: must be {allowed}, as documented. The answer is ignored. {_CAUSE}"
         )
     contains = documentation.get("contains")
     if isinstance(value, dict) and contains:

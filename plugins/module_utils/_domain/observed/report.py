@@ -10,11 +10,13 @@ and which are addresses. So the code that compares reports with the plan can rel
 from __future__ import annotations
 
 import ipaddress
+import re
 import types
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import is_kernel_name
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.container_interfaces import Interface
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
     ContainerReport,
@@ -47,9 +49,27 @@ _NONE = type(None)
 _UNIONS = (t.Union, getattr(types, "UnionType", t.Union))
 
 _Parse = t.Callable[[str], object]
+
+
+def _interface_name(text: str) -> None:
+    if not is_kernel_name(text):
+        raise ValueError(text)
+
+
 _ADDRESS: tuple[_Parse, str] = (ipaddress.ip_address, "an IP address")
 _BLOCK: tuple[_Parse, str] = (Prefix.parse, "a block of IP addresses")
 _INTERFACE: tuple[_Parse, str] = (ipaddress.ip_interface, "an IP address with its prefix length")
+
+
+def _container_name(text: str) -> None:
+    if not _CONTAINER.match(text):
+        raise ValueError(text)
+
+
+# What engines accept. Lines of reports contain these names next to others, such as those of hosts.
+_CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
+_INTERFACE_NAME: tuple[_Parse, str] = (_interface_name, "the name of an interface")
+_CONTAINER_NAME: tuple[_Parse, str] = (_container_name, "the name of a container")
 # By key, at any place of a report.
 _FORMS: t.Mapping[str, tuple[_Parse, str]] = {
     "subnet": _BLOCK,
@@ -65,6 +85,13 @@ _FORMS: t.Mapping[str, tuple[_Parse, str]] = {
     "addresses": _INTERFACE,
     "ipv4": _INTERFACE,
     "ipv6": _INTERFACE,
+}
+# By the record and its key. Containers can give any name to their own interfaces, so these are not checked.
+_FORMS_IN: t.Mapping[t.Any, t.Mapping[str, tuple[_Parse, str]]] = {
+    LinkReport: {"name": _INTERFACE_NAME, "master": _INTERFACE_NAME},
+    RouteReport: {"device": _INTERFACE_NAME},
+    ContainerReport: {"name": _CONTAINER_NAME},
+    StoppedReport: {"name": _CONTAINER_NAME},
 }
 
 
@@ -132,6 +159,9 @@ def _check_record(value: t.Any, hint: t.Any, place: str) -> None:
     for name, of_key in t.get_type_hints(hint).items():
         if name in value:
             _check(value[name], _ELEMENTS.get(name, of_key), name, f"{place}.{name}")
+            form = _FORMS_IN.get(hint, {}).get(name)
+            if form is not None and value[name] is not None:
+                _check_form(value[name], *form, f"{place}.{name}")
         else:
             _require(not hint.__total__, f"{place}.{name}", None, "set")
 

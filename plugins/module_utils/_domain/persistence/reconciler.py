@@ -69,6 +69,7 @@ MODULES = (
     "_host.reconciler.engine_responses",
     "_host.reconciler.engine_watch",
     "_host.reconciler.interrupted_runs",
+    "_host.reconciler.kernel_events",
     "_host.reconciler.libnftables",
     "_host.reconciler.main",
     "_host.reconciler.owned_tables",

@@ -90,8 +90,8 @@ class _Collisions:
     def __init__(self, plan: FleetPlan, reports: t.Mapping[str, Report]) -> None:
         self._plan = plan
         self._claims = Claims(plan, reports)
-        # With the claims that a finding conflicts with, and the hosts that report it.
-        self._found: dict[Finding, tuple[t.Sequence[Claim], list[str]]] = {}
+        # With the claims that a finding conflicts with, and the hosts that report it, each once.
+        self._found: dict[Finding, tuple[t.Sequence[Claim], dict[str, None]]] = {}
         self._blocks: set[Prefix] = set()
         reader = ReportReader(plan)
         for host in plan.hosts:
@@ -101,7 +101,7 @@ class _Collisions:
                     self._blocks.add(finding.block)
                 hits = self._claims.hit_by(finding, host.name)
                 if hits:
-                    self._found.setdefault(finding, (hits, []))[1].append(host.name)
+                    self._found.setdefault(finding, (hits, {}))[1][host.name] = None
 
     def check(self) -> None:
         """Raise Conflicts if there are any."""

@@ -37,6 +37,7 @@ _VERSIONS = {
     4: ("ip", socket.AF_INET, "IPAddress"),
     6: ("ip6", socket.AF_INET6, "GlobalIPv6Address"),
 }
+_GATEWAYS = ("Gateway", "IPv6Gateway")
 _ANY = {4: "0.0.0.0", 6: "::"}
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
 
@@ -49,11 +50,15 @@ class _Bridge(t.NamedTuple):
 
 
 class _End(t.NamedTuple):
-    """An end of a container at a bridge. ``addresses`` by IP version. The first of all ends has the default route."""
+    """An end of a container at a bridge. ``addresses`` by IP version. The first of all ends has the default route.
+
+    ``priority`` is that of the gateway, which the user sets.
+    """
 
     bridge: _Bridge
     mac: str
     addresses: t.Mapping[int, str]
+    priority: int
 
 
 def endpoint_elements(
@@ -66,6 +71,9 @@ def endpoint_elements(
     """
     bridges = {each["Id"]: bridge for each in networks for bridge in [_bridge(each)] if bridge is not None}
     found: dict[tuple[str, str], set[str]] = {key: set() for key in NO_ELEMENTS}
+    names: dict[tuple[str, str], list[str]] = {}
+    for port in ports:
+        names.setdefault((port.bridge, port.mac), []).append(port.name)
     for container in containers:
         ends = _ends(container, bridges)
         for end in ends:
@@ -78,27 +86,38 @@ def endpoint_elements(
                     for other in others
                     if version in other.addresses
                 }
-            for port in ports:
-                if (port.bridge, port.mac) == (end.bridge.name, end.mac):
-                    _add_port(found, port.name, end.mac, [end, *others])
+            for name in names.get((end.bridge.name, end.mac), ()):
+                _add_port(found, name, end.mac, [end, *others])
     return {key: frozenset(elements) for key, elements in found.items()}
 
 
 def published_ports(containers: t.Iterable[Json], networks: t.Iterable[Json]) -> list[ProxiedPort]:
-    """The published ports of running containers. The engine forwards them to the end with the default route."""
+    """The published ports of running containers."""
     bridges = {each["Id"]: bridge for each in networks for bridge in [_bridge(each)] if bridge is not None}
     found = []
     for container in containers:
-        end = next((end for end in _ends(container, bridges) if not end.bridge.internal), None)
-        for port in container.get("Ports") or () if end else ():
+        ends = [end for end in _ends(container, bridges) if not end.bridge.internal]
+        receivers = {version: tuple(end.bridge.name for end in _receivers(ends, version)) for version in _VERSIONS}
+        for port in container.get("Ports") or () if ends else ():
             address = str(port.get("IP") or "")
             for version, (_family, number, _key) in _VERSIONS.items():
                 everywhere = address in ("", _ANY[version])
                 if port.get("PublicPort") and (everywhere or _is_address(number, address)):
-                    where, bridge = "" if everywhere else address, t.cast(_End, end).bridge.name
-                    numbers = int(port["PublicPort"]), bridge, int(port["PrivatePort"])
+                    where = "" if everywhere else address
+                    numbers = int(port["PublicPort"]), receivers[version], int(port["PrivatePort"])
                     found.append(ProxiedPort(version, where, str(port["Type"]), *numbers))
     return found
+
+
+def _receivers(ends: list[_End], version: int) -> list[_End]:
+    """The ends to which the engine may forward a published port. It is certain only by the highest priority.
+
+    An end without an address of this IP version leaves the port to another one that has one.
+    """
+    first = ends[:1]
+    highest = first and all(first[0].priority > each.priority for each in ends[1:])
+    has = [version in each.addresses for each in ends]
+    return first if highest and (has[0] or not any(has)) else ends
 
 
 def all_elements(
@@ -133,14 +152,16 @@ def _add_port(found: t.Mapping[tuple[str, str], set[str]], port: str, mac: str, 
 def _ends(container: Json, bridges: t.Mapping[str, _Bridge]) -> list[_End]:
     attached = (container.get("NetworkSettings") or {}).get("Networks") or {}
     found = []
-    # the order in which the engine chooses the default route
-    for _name, end in sorted(attached.items(), key=lambda item: (-(item[1].get("GwPriority") or 0), item[0])):
+    for name, end in attached.items():
         bridge, mac = bridges.get(end.get("NetworkID")), str(end.get("MacAddress") or "").lower()
         if bridge is not None and _MAC.match(mac):
             texts = {version: str(end.get(key) or "") for version, (_family, _number, key) in _VERSIONS.items()}
             addresses = {version: text for version, text in texts.items() if _is_address(_VERSIONS[version][1], text)}
-            found.append(_End(bridge, mac, addresses))
-    return found
+            priority, gateways = int(end.get("GwPriority") or 0), sum(bool(end.get(key)) for key in _GATEWAYS)
+            # The order in which engines from 28 on choose the default route. Older ones do not order by all of this.
+            order = (-priority, bridge.internal, -gateways, name)
+            found.append((order, _End(bridge, mac, addresses, priority)))
+    return [end for _order, end in sorted(found, key=lambda each: each[0])]
 
 
 def _bridge(network: Json) -> _Bridge | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 
 CONTROL = f"{RUN_FOLDER}/reconciler.sock"
-STANDBY = f"{RUN_FOLDER}/reconciler-standby.sock"
 STATE = f"{RUN_FOLDER}/reconciler.json"
 # Docker's default.
 ENGINE_PID_FILE = "/run/docker.pid"

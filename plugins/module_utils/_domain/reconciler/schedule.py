@@ -23,6 +23,23 @@ LONGEST_PAUSE = 30.0
 _NEVER = float("inf")
 
 
+# A second process that ends sooner than this after its start has failed.
+_STABLE = 60.0
+
+
+class Attempts:
+    """When something that fails is tried next: at once after the first failure, then after pauses that double."""
+
+    def __init__(self) -> None:
+        self.due = 0.0
+        self._failures = 0
+
+    def failed(self, now: float, lasted: float = 0.0) -> None:
+        """An attempt failed, after it had ``lasted`` for seconds."""
+        self._failures = 0 if lasted >= _STABLE else self._failures + 1
+        self.due = now + (min(LONGEST_PAUSE, 2.0 ** (self._failures - 2)) if self._failures > 1 else 0.0)
+
+
 class Schedule:
     """The schedule of one part."""
 
@@ -54,16 +71,3 @@ class Schedule:
         """Seconds until the next check can start. 0 unless another program undoes the repairs, or checks fail."""
         more = len(self._recent) - _FREE
         return min(LONGEST_PAUSE, 2.0**more) if more > 0 else 0.0
-
-
-class Retry:
-    """When something is tried until it is done. The pause after an attempt doubles each time, up to POLL."""
-
-    def __init__(self, now: float) -> None:
-        self.due = now + SETTLE
-        self._pause = RETRY
-
-    def ended(self, now: float) -> None:
-        """An attempt ended."""
-        self.due = now + self._pause
-        self._pause = min(2 * self._pause, POLL)

@@ -18,6 +18,12 @@ def state_warnings(state: t.Mapping[str, t.Any]) -> list[str]:
     found = []
     if state.get("error"):
         found.append(f"{RECONCILER_UNIT}: the policy's tables could not be loaded: {state['error']}. {_JOURNAL}")
+    elif state.get("standby"):
+        found.append(
+            f"{RECONCILER_UNIT}: the policy's tables have no owner, because the second process, which keeps them if "
+            f"the first one is killed, does not run: {state['standby']}. Another program can remove them, until it is "
+            f"started again. {_JOURNAL}"
+        )
     elif state.get("ownership") == "":
         found.append(
             f"{RECONCILER_UNIT}: the policy's tables have no owner, because nft (from 1.0 on) or the kernel (from 5.12 "

@@ -58,6 +58,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.ipr
     read_links,
     read_routes,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import refuse_masked
 
 RESUME_SECONDS = 30.0  # until a container runs after its start
 
@@ -96,6 +97,7 @@ class DefaultBridgeExecutor:
         version = tuple(engine.version)
         bridge = _get(engine, "/networks/bridge")
         links = read_links(self._commands)
+        refuse_masked([own_bridge.UNIT_FILE])
         unfinished = self._records.unfinished_run()
         running = running_containers(engine)
         awaited = unfinished.containers if unfinished else ()

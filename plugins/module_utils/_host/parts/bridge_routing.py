@@ -62,8 +62,10 @@ OPTIONS: dict[str, t.Any] = {
 NFTABLES = "nftables"
 REQUIRED_IF = [("state", "present", ("policy", "subnets", "bridges"))]
 
-# The files of the compiled rules.
+# The files of the compiled rules, in the order in which they are written. After a run that was killed, the reconciler
+# and the boot apply those that were written: first the drops, then the accepts that rely on them.
 FILES: dict[str, t.Callable[[compiler.Ruleset], str]] = {
+    names.NFT_FILE: lambda rules: rules.nft,
     names.SYSCTL_FILE: lambda rules: rules.sysctl,
     names.EARLY_SYSCTL_FILE: lambda rules: rules.early_sysctl,
     names.IPTABLES_FILE: lambda rules: rules.iptables,
@@ -72,7 +74,6 @@ FILES: dict[str, t.Callable[[compiler.Ruleset], str]] = {
     names.firewalld_file(names.FIREWALLD_ZONE): lambda _rules: firewalld.ZONE_FILE,
     names.firewalld_file(names.FIREWALLD_IPSETS[4]): lambda rules: rules.firewalld_own4,
     names.firewalld_file(names.FIREWALLD_IPSETS[6]): lambda rules: rules.firewalld_own6,
-    names.NFT_FILE: lambda rules: rules.nft,
 }
 
 

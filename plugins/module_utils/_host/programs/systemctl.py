@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import (
     HostManager,
@@ -37,6 +37,14 @@ def require_systemd(commands: Commands) -> None:
     refusal = manager_refusal(HostManager(systemd, os.path.isdir("/run/openrc")))
     if refusal:
         raise Unsupported(refusal)
+
+
+def refuse_masked(paths: t.Iterable[str]) -> None:
+    """Raise FleetnetError if one of these files of units is a link to /dev/null, with which systemd masks a unit."""
+    masked = [os.path.basename(path) for path in paths if os.path.realpath(path) == os.devnull]
+    if masked:
+        is_masked = f"unit {masked[0]} is masked" if len(masked) == 1 else f"units {', '.join(masked)} are masked"
+        raise FleetnetError(f"{is_masked}. Run 'systemctl unmask {' '.join(masked)}' on the host.")
 
 
 def unit_states(commands: Commands, *units: str) -> list[UnitState]:

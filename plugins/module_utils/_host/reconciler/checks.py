@@ -6,20 +6,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import typing as t
+
+# Seconds that a program may take: an application of a large policy takes some seconds.
+_LIMIT = 300.0
+_NEVER = float("inf")
 
 
 class Check:
     """A run of a program, with its arguments. A part's script prints the differences that it ends."""
 
-    def __init__(self, program: t.Sequence[str]) -> None:
+    def __init__(self, program: t.Sequence[str], now: float) -> None:
+        """Raises OSError if it cannot be started. ``deadline`` is when it is to be ended, which is a failure."""
+        self.deadline = now + _LIMIT
+        self._program = program[0]
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
-        self._process = os.fork()
+        try:
+            self._process = os.fork()
+        except OSError:
+            os.close(reader)
+            os.close(writer)
+            raise
         if self._process == 0:
             try:
+                os.setsid()
                 os.dup2(writer, 1)
                 os.execv(program[0], list(program))
             finally:
@@ -32,13 +47,20 @@ class Check:
         return self._reader
 
     def receive(self) -> bool:
-        """Read what the script printed; whether it ended."""
+        """Read what the program printed; whether it ended."""
         try:
             piece = os.read(self._reader, 65536)
         except BlockingIOError:
             return False
         self._output += piece
         return not piece
+
+    def end(self) -> None:
+        """End it with the programs that it runs."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process, signal.SIGKILL)
+        sys.stderr.write(f"{self._program}: it did not end in time, and was killed\n")
+        self.deadline = _NEVER
 
     def result(self) -> tuple[bool, list[str]]:
         """Whether it succeeded, and the lines that it printed. Waits for its end."""

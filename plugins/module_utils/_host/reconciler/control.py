@@ -23,19 +23,36 @@ class Control:
     """The server. Each of ``commands`` returns an error or None."""
 
     def __init__(self, path: str, commands: t.Mapping[str, t.Callable[[], str | None]]) -> None:
+        """Raises OSError if the socket cannot be created."""
         self._commands = commands
+        self._path = path
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         mask = os.umask(0o177)
         try:
             self._socket.bind(path)
+            self._socket.listen()
+            self._number = os.stat(path).st_ino
+        except OSError:
+            self._socket.close()
+            raise
         finally:
             os.umask(mask)
-        self._socket.listen()
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def reachable(self) -> bool:
+        """Whether its path still leads to it."""
+        try:
+            return os.stat(self._path).st_ino == self._number
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        self._socket.close()
 
     def answer(self) -> None:
         """Serve one client."""

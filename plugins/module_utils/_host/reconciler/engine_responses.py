@@ -12,7 +12,7 @@ import socket
 import typing as t
 
 _FILTERS = '{"type":["container","network"],"event":["start","die","connect","disconnect"]}'
-EVENTS = "/events?filters=" + _FILTERS.replace('"', "%22").replace("{", "%7B").replace("}", "%7D")
+_EVENTS = "/events?filters=" + _FILTERS.replace('"', "%22").replace("{", "%7B").replace("}", "%7D")
 CONTAINERS = "/containers/json"
 NETWORKS = "/networks"
 
@@ -24,13 +24,36 @@ class EngineUnreachable(Exception):
 
 
 def engine_runs(pid_file: str) -> bool:
-    """Whether the engine runs. Connecting to the socket of a stopped engine would start it (docker.socket)."""
+    """Whether the engine runs. Connecting to the socket of a stopped engine would start it (docker.socket).
+
+    dockerd's option ``pidfile`` may name another file. Then its process is found by its name, in the same network
+    namespace.
+    """
     try:
         with open(pid_file, encoding="ascii") as file:
             os.kill(int(file.read()), 0)
     except (OSError, ValueError):
-        return False
+        return any(_is_engine(process) for process in os.listdir("/proc") if process.isdigit())
     return True
+
+
+def _is_engine(process: str) -> bool:
+    try:
+        with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
+            if file.read().strip() != "dockerd":
+                return False
+        return os.readlink(f"/proc/{process}/ns/net") == os.readlink("/proc/self/ns/net")
+    except OSError:
+        return False
+
+
+def events_since(seconds: float) -> str:
+    """The request for the events since a time, in seconds since the epoch, and from then on.
+
+    The engine subscribes after it has accepted the request. Without a time, a change before that and after the first
+    lists would have no event.
+    """
+    return f"{_EVENTS}&since={int(seconds)}"
 
 
 class Response:
@@ -38,7 +61,10 @@ class Response:
 
     def __init__(self, path: str, request: str) -> None:
         """Connect and send the request. Raises EngineUnreachable."""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        except OSError as error:  # too many open files
+            raise EngineUnreachable(str(error)) from error
         self._data = b""
         self.complete = False
         try:

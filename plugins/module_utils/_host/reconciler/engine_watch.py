@@ -13,11 +13,11 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import Json
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_responses import (
     CONTAINERS,
-    EVENTS,
     NETWORKS,
     EngineUnreachable,
     Response,
     engine_runs,
+    events_since,
 )
 
 # In seconds: how often a stopped engine is looked for, how long the events of one container take to arrive, and after
@@ -29,7 +29,8 @@ _NEVER = float("inf")
 
 
 class EngineWatch:
-    """``due`` is when :meth:`turn` must be called next. ``found`` receives the lists of containers and networks.
+    """``due`` is when :meth:`turn` must be called next. ``found`` receives the lists of containers and networks, and
+    returns whether it used them; otherwise they are read again.
 
     ``path`` is that of the engine's socket, ``pid_file`` exists while the engine runs.
     """
@@ -39,7 +40,7 @@ class EngineWatch:
         path: str,
         pid_file: str,
         selector: selectors.BaseSelector,
-        found: t.Callable[[t.Sequence[Json], t.Sequence[Json]], None],
+        found: t.Callable[[t.Sequence[Json], t.Sequence[Json]], bool],
     ) -> None:
         self.due = 0.0
         self._path = path
@@ -62,7 +63,7 @@ class EngineWatch:
                 if not engine_runs(self._pid_file):
                     self.due = now + _RETRY
                     return
-                self._events = self._request(EVENTS, self._receive_event)
+                self._events = self._request(events_since(time.time()), self._receive_event)
             self._changed = False
             self._lists = {}
             self._read(NETWORKS)
@@ -100,11 +101,13 @@ class EngineWatch:
             if request == NETWORKS:
                 self._read(CONTAINERS)
                 return
-            self._found(self._lists[CONTAINERS], self._lists[NETWORKS])
-        except (EngineUnreachable, AttributeError, KeyError, TypeError):
+            used = self._found(self._lists[CONTAINERS], self._lists[NETWORKS])
+        except (EngineUnreachable, AttributeError, KeyError, TypeError, ValueError):
             self._disconnect()
             return
-        self.due = time.monotonic() + _SETTLE if self._changed else _NEVER
+        self.due = _NEVER if used else time.monotonic() + _RETRY
+        if self._changed:
+            self.due = time.monotonic() + _SETTLE
 
     def _request(self, request: str, receive: t.Callable[[], None]) -> Response:
         response = Response(self._path, request)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import subprocess
 import sys
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import RECONCILER_UNIT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.reconciler import (
     MODULES,
     PACKAGE,
@@ -22,7 +25,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 if t.TYPE_CHECKING:  # so that Ansible ships it, with what it imports, to the host
     from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler import main  # noqa: F401
 
+# The distribution's, which stays when virtual environments are removed.
 _PYTHON = "/usr/bin/python3"
+OLDEST_PYTHON = (3, 8)
+_TIMEOUT = 30  # seconds
 _ENGINE = "/run/docker.sock"
 _UNIX = "unix://"
 
@@ -30,8 +36,41 @@ _UNIX = "unix://"
 def planned_reconciler(docker_host: str | None) -> ReconcilerFiles:
     """The files for this host. ``docker_host`` is the engine's address, which matters if it is a Unix socket."""
     engine = docker_host[len(_UNIX) :] if docker_host and docker_host.startswith(_UNIX) else _ENGINE
-    python = _PYTHON if os.access(_PYTHON, os.X_OK) else sys.executable
-    return reconciler_files({name: _source(f"{PACKAGE}.{name}") for name in MODULES}, python, engine)
+    sources = {name: _source(f"{PACKAGE}.{name}") for name in MODULES}
+    return reconciler_files(sources, python_program(_PYTHON, sys.executable), engine)
+
+
+def python_program(*candidates: str) -> str:
+    """The first of these interpreters that the reconciler can run with. Raises Unsupported without one."""
+    found = []
+    for path in candidates:
+        version = _python_version(path)
+        if version >= OLDEST_PYTHON:
+            return path
+        if version:
+            found.append(f"{path}: Python {version[0]}.{version[1]}")
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    raise Unsupported(
+        f"{', '.join(found) or 'no Python found'}: {RECONCILER_UNIT} requires Python {oldest} or newer. Install it, "
+        "and set ansible_python_interpreter to it."
+    )
+
+
+def _python_version(path: str) -> tuple[int, ...]:
+    """Empty if the interpreter does not run. Usually its name has its version, which is faster than to start it."""
+    named = re.search(r"/[^/]*python(\d)\.(\d+)$", os.path.realpath(path))
+    if named and os.access(path, os.X_OK):
+        return int(named[1]), int(named[2])
+    try:
+        ran = subprocess.run(
+            [path, "-ISc", "import sys; print(*sys.version_info[:2])"],
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=True,
+        )
+        return tuple(map(int, ran.stdout.split()))
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return ()
 
 
 def _source(module: str) -> str:

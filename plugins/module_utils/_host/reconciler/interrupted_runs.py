@@ -10,7 +10,7 @@ import selectors
 import time
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.schedule import Retry
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.schedule import Attempts
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.checks import Check
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_responses import engine_runs
 
@@ -44,26 +44,32 @@ class InterruptedRuns:
         self._pid_file = pid_file
         self._selector = selector
         self._process: Check | None = None
-        self._retry: Retry | None = None
+        self._attempts = Attempts()
 
     def turn(self, now: float) -> None:
         """Start the program if it is due."""
         self.due = _NEVER
         if self._process is not None:
+            if self._process.deadline <= now:
+                self._process.end()
+            self.due = self._process.deadline
             return
         if not self._pending.exist():
-            self._retry, self.failure = None, []
+            self._attempts, self.failure = Attempts(), []
             return
         if not self._pending.interrupted():
             self.due = now + _ACTIVE
             return
         if not engine_runs(self._pid_file):
             return
-        self._retry = self._retry or Retry(now)
-        if now < self._retry.due:
-            self.due = self._retry.due
+        if now < self._attempts.due:
+            self.due = self._attempts.due
             return
-        self._process = Check(self._program)
+        try:
+            self._process = Check(self._program, now)
+        except OSError as error:
+            self._ended([str(error)])
+            return
         self._selector.register(self._process, selectors.EVENT_READ, self._receive)
 
     def _receive(self) -> None:
@@ -73,6 +79,10 @@ class InterruptedRuns:
         self._selector.unregister(process)
         self._process = None
         succeeded, lines = process.result()
-        self.failure = [] if succeeded else lines
-        if self._retry is not None:  # until there are none any more
-            self._retry.ended(time.monotonic())
+        self._ended([] if succeeded else lines)
+
+    def _ended(self, lines: list[str]) -> None:
+        """An attempt ended. It is repeated until there are no journals."""
+        self.failure = lines
+        self._attempts.failed(time.monotonic())
+        self.due = self._attempts.due

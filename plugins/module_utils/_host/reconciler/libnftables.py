@@ -10,10 +10,17 @@ import ctypes
 
 # nftables/libnftables.h: the state of counters and the elements of sets are not printed.
 _STATELESS, _TERSE = 1 << 2, 1 << 11
+_BRIEF = 200
 
 
 class NftablesError(Exception):
     """libnftables is not usable, or refused commands; the text is its own."""
+
+
+def brief(text: str) -> str:
+    """What others read of an error: its first lines. libnftables also prints the commands, maybe thousands."""
+    first = " ".join(" ".join(text.splitlines()[:3]).split())
+    return first if len(first) <= _BRIEF else f"{first[:_BRIEF]}..."
 
 
 class Nftables:
@@ -42,10 +49,13 @@ class Nftables:
             raise NftablesError("libnftables returned no context")
         library.nft_ctx_buffer_output(self._context)
         library.nft_ctx_buffer_error(self._context)
-        library.nft_ctx_output_set_flags(self._context, _STATELESS | _TERSE)
 
-    def run(self, commands: str) -> str:
-        """Run commands in one transaction and return their output. Raises NftablesError."""
+    def run(self, commands: str, *, elements: bool = False) -> str:
+        """Run commands in one transaction and return their output, with the elements of sets or without.
+
+        Raises NftablesError.
+        """
+        self._library.nft_ctx_output_set_flags(self._context, _STATELESS if elements else _STATELESS | _TERSE)
         code = self._library.nft_run_cmd_from_buffer(self._context, commands.encode())
         output = self._library.nft_ctx_get_output_buffer(self._context)
         error = self._library.nft_ctx_get_error_buffer(self._context)

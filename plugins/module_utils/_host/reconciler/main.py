@@ -6,28 +6,29 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import NFT_FILE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
     NOT_RUNNING,
     RECONCILER_PROGRAM,
+    RECONCILER_UNIT,
     ROUTES_PART,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.names import (
     CONTROL,
     ENGINE_PID_FILE,
-    STANDBY,
     STATE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import NotRunning, request
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.reconciler import Reconciler, Settings
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import release_standby
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import (
+    processes_of,
+    release_standby,
+)
 
 
 def main(arguments: t.Sequence[str]) -> int:
@@ -45,19 +46,17 @@ def main(arguments: t.Sequence[str]) -> int:
         try:
             error = request(CONTROL, arguments[0])
         except NotRunning:
-            release_standby(STANDBY)
+            release_standby(RECONCILER_UNIT)
             return NOT_RUNNING
         if error:
             sys.stderr.write(f"{error}\n")
         return 1 if error else 0
     _command, version, engine = arguments
-    os.makedirs(RUN_FOLDER, mode=0o700, exist_ok=True)
     parts = {part.name: part.script for part in (FIREWALL_PART, ROUTES_PART)}
+    files = NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STATE
     finishing = (RECONCILER_PROGRAM, "finish", engine)
-    pending = _journals(engine)
-    return Reconciler(
-        Settings(parts, NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STANDBY, STATE, version, finishing, pending)
-    ).run()
+    settings = Settings(parts, *files, version, lambda: processes_of(RECONCILER_UNIT), finishing, _journals(engine))
+    return Reconciler(settings).run()
 
 
 def _journals(engine: str) -> JournalPaths:

@@ -12,6 +12,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     NO_ELEMENTS,
     Elements,
     elements_text,
+    kept_elements,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import (
     OWNERSHIPS,
@@ -25,19 +26,22 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.l
 class Nft(t.Protocol):
     """What this needs of libnftables."""
 
-    def run(self, commands: str) -> str: ...
+    def run(self, commands: str, *, elements: bool = False) -> str: ...
 
 
 class OwnedTables:
     """The tables of a file, and the elements of their sets, which ``derive`` returns for the contents of tables.
 
+    As long as ``derive`` returns None, the sets keep the elements that the kernel has.
+
     ``ownership`` are the flags that the tables have: "owner,persist", "owner" or "". None if no table was loaded.
     """
 
-    def __init__(self, nft: Nft, path: str, derive: t.Callable[[t.Mapping[str, str]], Elements]) -> None:
+    def __init__(self, nft: Nft, path: str, derive: t.Callable[[t.Mapping[str, str]], Elements | None]) -> None:
         self.ownership: str | None = None
         self._nft = nft
         self._path = path
+        self._text = ""
         self._loaded: dict[str, str] = {}
         self._derive = derive
         self._elements = NO_ELEMENTS
@@ -46,16 +50,24 @@ class OwnedTables:
         """Load the file in one transaction. Tables that it no longer contains are deleted. Raises NftablesError."""
         self._replace(self._read(), OWNERSHIPS if self.ownership is None else (self.ownership,))
 
-    def release(self) -> None:
-        """Leave the tables to nobody in one transaction: they stay when this process ends."""
+    def disown(self) -> None:
+        """Give the ownership up in one transaction: the tables stay when this process ends. Raises NftablesError."""
         if self.ownership:
-            self._replace(self._read(), ("",))
+            self._replace(self._text, ("",))
+
+    def own(self) -> None:
+        """Own tables again that were disowned. Raises NftablesError."""
+        self._replace(self._text, OWNERSHIPS)
+
+    def release(self) -> None:
+        """Disown the tables until the next load. Raises NftablesError."""
+        self.disown()
         self.ownership, self._loaded = None, {}
 
     def refresh(self) -> None:
         """Set the elements of the sets that the loaded tables have. Raises NftablesError."""
         elements = self._derive(self._loaded)
-        if elements != self._elements:
+        if elements is not None and elements != self._elements:
             self._nft.run(_elements_text(self._loaded, elements))
             self._elements = elements
 
@@ -74,26 +86,31 @@ class OwnedTables:
         """Try ``flags`` in order. An error of all is about the text, and that of the last one is raised."""
         tables = table_blocks(text)
         removed = "".join(f"delete table {table}\n" for table in self._loaded if table not in tables)
-        present, elements = self._present(tables), self._derive(tables)
+        elements = self._derive(tables)
+        present = self._present(tables, elements=elements is None)
+        if elements is None:
+            elements = kept_elements(present, tables)
+        flagged = {table: ownership(block) for table, block in present.items()}
         for each in flags:
             try:
-                self._nft.run(removed + owned_text(text, each, present) + _elements_text(tables, elements))
+                self._nft.run(removed + owned_text(text, each, flagged) + _elements_text(tables, elements))
             except NftablesError:  # noqa: PERF203 (three rounds)
                 if each == flags[-1]:
                     raise
             else:
                 self.ownership = each if tables else None
-                self._loaded, self._elements = tables, elements
+                self._text, self._loaded, self._elements = text, tables, elements
                 return
 
-    def _present(self, tables: t.Iterable[str]) -> dict[str, str]:
+    def _present(self, tables: t.Iterable[str], *, elements: bool) -> dict[str, str]:
+        """The contents of those tables that the kernel has."""
         found = {}
         for table in tables:
             try:
-                listed = table_blocks(self._nft.run(f"list table {table}\n"))
+                listed = table_blocks(self._nft.run(f"list table {table}\n", elements=elements))
             except NftablesError:  # no such table
                 continue
-            found[table] = ownership(listed.get(table, ""))
+            found[table] = listed.get(table, "")
         return found
 
 

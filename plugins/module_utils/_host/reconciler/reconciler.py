@@ -9,6 +9,7 @@ One process per host, which sleeps until the kernel or the engine reports a chan
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -20,14 +21,12 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import Elements
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import BRIDGE_TABLE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink import messages
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler import events
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
     Json,
     all_elements,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import BridgePort
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.schedule import Schedule
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.schedule import Attempts, Schedule
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.checks import Check, scripts
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import Control, notify_systemd
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_watch import EngineWatch
@@ -35,30 +34,30 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.i
     InterruptedRuns,
     Pending,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.kernel_events import kernel_events
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.libnftables import (
     Nftables,
     NftablesError,
+    brief,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.owned_tables import OwnedTables
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.ports import read_ports
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import Standby, release_standby
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import Standby, end_processes
 
-# Constants that Python's socket module lacks (linux/netlink.h, asm-generic/socket.h).
-_NETLINK_NETFILTER = 12
-_SO_RCVBUFFORCE = 33
-
-_NETLINK_BUFFER = 4 << 20
-_LARGEST_DATAGRAM = 1 << 18
 # Parts that were installed meanwhile are found at the latest then.
 _LONGEST_SLEEP = 60.0
+_LOGGED_LINES = 20
+# A check that still runs when the reconciler ends may take so long.
+_LAST_CHECK = 30.0
+_NEVER = float("inf")
 
 
 class Settings(t.NamedTuple):
     """``scripts`` are those of the parts, ``tables`` is the file of the policy's tables, ``engine`` that of the engine.
 
-    ``pid_file`` exists while the engine runs; ``control``, ``standby`` and ``state`` are created. ``version``
-    identifies the installed files. ``finish`` is the program that finishes interrupted runs, whose
-    journals ``pending`` finds.
+    ``pid_file`` exists while the engine runs; ``control`` and ``state`` are created. ``version`` identifies the
+    installed files. ``left`` returns the processes that an earlier instance left. ``finish`` is the program that
+    finishes interrupted runs, whose journals ``pending`` finds.
     """
 
     scripts: t.Mapping[str, str]
@@ -66,9 +65,9 @@ class Settings(t.NamedTuple):
     engine: str
     pid_file: str
     control: str
-    standby: str
     state: str
     version: str
+    left: t.Callable[[], t.Iterable[int]]
     finish: t.Sequence[str]
     pending: Pending
 
@@ -87,24 +86,31 @@ class Reconciler:
         self._last: dict[str, list[str]] = {}
         self._engine = EngineWatch(settings.engine, settings.pid_file, self._selector, self._set_lists)
         self._runs = InterruptedRuns(settings.finish, settings.pending, settings.pid_file, self._selector)
+        self._control: Control | None = None
         self._standby: Standby | None = None
-        self._lists: tuple[t.Sequence[Json], t.Sequence[Json]] = ((), ())
+        self._loads = 0
+        self._standbys = Attempts()
+        self._no_standby: str | None = None
+        # None until the engine's first answer
+        self._lists: tuple[t.Sequence[Json], t.Sequence[Json]] | None = None
         self._ports: list[BridgePort] = []
         self._saved = ""
+        self._logged: dict[str, str] = {}
 
     def run(self) -> int:
         """Run until SIGTERM; return the exit status."""
-        release_standby(self._settings.standby)
+        end_processes(self._settings.left)
         self._listen()
         self._load()
-        self._keep_standby()
+        self._keep_standby(time.monotonic())
         self._save_state()
         notify_systemd("READY=1")
         while not self._stopping or self._checks:
             self._turn()
         error = self._release()
         for path in (self._settings.control, self._settings.state):
-            os.unlink(path)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
         if error:
             sys.stderr.write(f"{self._settings.tables}: {error}\n")
         return 1 if error else 0
@@ -115,11 +121,16 @@ class Reconciler:
             self._start_checks(now)
             self._engine.turn(now)
             self._runs.turn(now)
-            self._keep_standby()
-        due = min(
-            self._engine.due, self._runs.due, *(each.due for each in self._schedules.values()), now + _LONGEST_SLEEP
-        )
-        for key, _mask in self._selector.select(None if self._stopping else max(0.0, due - now)):
+            self._keep_standby(now)
+            self._keep_control()
+        self._end_late_checks(now)
+        retry = self._standbys.due if self._no_standby is not None else _NEVER
+        limits = [now + _LONGEST_SLEEP, *(check.deadline for check in self._checks.values())]
+        if self._stopping:
+            limits += [] if self._checks else [now]
+        else:
+            limits += [self._engine.due, self._runs.due, retry, *(each.due for each in self._schedules.values())]
+        for key, _mask in self._selector.select(max(0.0, min(limits) - now)):
             key.data()
         self._save_state()
 
@@ -134,31 +145,32 @@ class Reconciler:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)  # wakes it
         self._selector.register(reader, selectors.EVENT_READ, lambda: reader.recv(64))
-        for protocol, groups, parts in (
-            (socket.NETLINK_ROUTE, events.RTNETLINK_GROUPS, events.rtnetlink_parts),
-            (_NETLINK_NETFILTER, events.NFTABLES_GROUPS, events.nftables_parts),
-        ):
-            self._listen_to_kernel(protocol, groups, parts)
-        control = Control(self._settings.control, {"load": self._load, "release": self._release})
-        self._selector.register(control, selectors.EVENT_READ, control.answer)
+        for kernel in kernel_events():
+            self._selector.register(kernel, selectors.EVENT_READ, lambda kernel=kernel: self._changed(kernel.parts()))
+        self._keep_control()
 
-    def _listen_to_kernel(self, protocol: int, groups: int, parts: t.Callable[[int, bytes], t.Iterable[str]]) -> None:
-        kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
-        kernel.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _NETLINK_BUFFER)
-        kernel.bind((0, groups))
-        kernel.setblocking(False)
-
-        def receive() -> None:
-            try:
-                data = kernel.recv(_LARGEST_DATAGRAM)
-            except BlockingIOError:
+    def _keep_control(self) -> None:
+        """Create the control socket, and create it again if its file was removed."""
+        path = self._settings.control
+        if self._control is not None:
+            if self._control.reachable():
                 return
-            except OSError:  # the buffer overflowed: anything may have changed
-                self._changed(self._settings.scripts)
-                return
-            self._changed({part for kind, body in messages(data) for part in parts(kind, body)})
+            self._selector.unregister(self._control)
+            self._control.close()
+            self._control = None
+        try:
+            self._control = Control(path, {"load": self._load, "release": self._release})
+        except OSError as error:
+            self._log(path, str(error))
+            return
+        self._log(path, "")
+        self._selector.register(self._control, selectors.EVENT_READ, self._control.answer)
 
-        self._selector.register(kernel, selectors.EVENT_READ, receive)
+    def _log(self, path: str, error: str) -> None:
+        """Write an error to the journal, unless it is the last one about ``path``."""
+        if error and self._logged.get(path) != error:
+            sys.stderr.write(f"{path}: {error}\n")
+        self._logged[path] = error
 
     def _stop(self, _signal: int, _frame: t.Any) -> None:
         self._stopping = True
@@ -174,39 +186,101 @@ class Reconciler:
             self._engine.due = 0.0  # the tables may have other sets
             self._error = None
         except NftablesError as error:
-            self._error = str(error)
-            sys.stderr.write(f"{self._settings.tables}: {error}\n")
+            self._failed(error)
+        self._loads += 1
         return self._error
 
-    def _keep_standby(self) -> None:
-        """Start the second process, if the tables would end with this one."""
+    def _failed(self, error: NftablesError) -> None:
+        self._error = brief(str(error))
+        lines = str(error).splitlines()[:_LOGGED_LINES]
+        sys.stderr.write("\n".join([f"{self._settings.tables}: {lines[0]}", *lines[1:], ""]))
+
+    def _keep_standby(self, now: float) -> None:
+        """Start the second process, if the tables would end with this one. Without it, the tables have no owner."""
+        gave_up = False
         if self._standby is not None and not self._standby.runs():
-            self._standby = None
-        if self._standby is None and self._tables is not None and self._tables.ownership == "owner":
-            opened = [key.fd for key in self._selector.get_map().values()]
-            descriptors = [*opened, self._selector.fileno(), self._wake[1].fileno()]
-            self._standby = Standby(self._settings.standby, self._release_tables, descriptors)
-
-    def _elements(self, blocks: t.Mapping[str, str]) -> Elements:
-        return all_elements(*self._lists, self._ports, blocks)
-
-    def _set_lists(self, containers: t.Sequence[Json], networks: t.Sequence[Json]) -> None:
-        if self._tables is None:
+            gave_up = self._standby.gave_up
+            self._standbys.failed(now, now - self._standby.started)
+            self._standby, self._no_standby = None, "it ended"
+        former = self._standby
+        if self._tables is None or not (self._no_standby or self._tables.ownership == "owner"):
             return
-        self._lists = (containers, networks)
-        self._ports = read_ports() if self._tables.loaded(BRIDGE_TABLE) else []
+        # one that was started before the last load knows the former tables
+        if former is not None and (former.loads == self._loads or now < self._standbys.due):
+            return
+        if now < self._standbys.due:
+            self._disown(self._tables)
+            return
         try:
+            if gave_up or self._tables.ownership == "":
+                self._tables.own()
+            self._standby, self._no_standby = self._start_standby(), None
+            if former is not None:
+                former.end()
+            return
+        except OSError as error:
+            self._no_standby = str(error)
+            self._log("second process", self._no_standby)
+        except NftablesError as error:
+            self._no_standby = brief(str(error))
+            self._failed(error)
+        self._standbys.failed(now)
+        self._disown(self._tables)
+
+    def _disown(self, tables: OwnedTables) -> None:
+        try:
+            tables.disown()
+            self._end_standby()
+        except NftablesError as error:
+            self._failed(error)
+
+    def _start_standby(self) -> Standby | None:
+        """Raises OSError."""
+        if self._tables is None or self._tables.ownership != "owner":
+            return None
+        opened = [key.fd for key in self._selector.get_map().values()]
+        return Standby(self._give_up, [*opened, self._selector.fileno(), self._wake[1].fileno()], self._loads)
+
+    def _give_up(self) -> str | None:
+        """What the second process does. Its lists are as old as it is."""
+        self._lists = None
+        return self._release_tables()
+
+    def _end_standby(self) -> None:
+        if self._standby is not None:
+            self._standby.end()
+            self._standby = None
+
+    def _elements(self, blocks: t.Mapping[str, str]) -> Elements | None:
+        return None if self._lists is None else all_elements(*self._lists, self._ports, blocks)
+
+    def _set_lists(self, containers: t.Sequence[Json], networks: t.Sequence[Json]) -> bool:
+        """Use the engine's lists; whether the tables have their elements now."""
+        if self._tables is None:
+            return True
+        before = self._lists, self._ports
+        try:
+            self._ports = read_ports() if self._tables.loaded(BRIDGE_TABLE) else []
+            self._lists = (containers, networks)
             self._tables.refresh()
         except NftablesError as error:
-            self._error = str(error)
-            sys.stderr.write(f"{self._settings.tables}: {error}\n")
+            self._failed(error)
+            return False
+        except OSError as error:
+            self._log("ports of bridges", str(error))
+            return False
+        except Exception:
+            self._lists, self._ports = before
+            raise
+        self._log("ports of bridges", "")
+        return True
 
     def _release(self) -> str | None:
         """Give up the ownership of the tables until the next load; return the error."""
         error = self._release_tables()
-        if error is None and self._standby is not None:
-            self._standby.end()
-            self._standby = None
+        if error is None:
+            self._end_standby()
+            self._no_standby = None
         return error
 
     def _release_tables(self) -> str | None:
@@ -232,9 +306,23 @@ class Reconciler:
         for part, script in found.items():
             schedule = self._schedules.setdefault(part, Schedule(now))
             if part not in self._checks and schedule.due <= now:
-                check = self._checks[part] = Check([script, "--reassert"])
+                try:
+                    check = self._checks[part] = Check([script, "--reassert"], now)
+                except OSError as error:
+                    self._log(script, str(error))
+                    schedule.started()
+                    schedule.checked(now, repaired=False, failed=True)
+                    continue
+                self._log(script, "")
                 self._selector.register(check, selectors.EVENT_READ, lambda part=part: self._receive_check(part))
                 schedule.started()
+
+    def _end_late_checks(self, now: float) -> None:
+        for check in self._checks.values():
+            if self._stopping:
+                check.deadline = min(check.deadline, now + _LAST_CHECK)
+            if check.deadline <= now:
+                check.end()
 
     def _receive_check(self, part: str) -> None:
         check = self._checks[part]
@@ -257,6 +345,7 @@ class Reconciler:
                 "version": self._settings.version,
                 "ownership": self._tables.ownership if self._tables else None,
                 "error": self._error,
+                "standby": self._no_standby,
                 "interrupted_run": self._runs.failure,
                 "parts": {
                     part: {"repairs": each.repairs, "pause": each.pause, "last": self._last.get(part, [])}
@@ -264,8 +353,16 @@ class Reconciler:
                 },
             }
         )
-        if state != self._saved:
-            with open(self._settings.state + ".new", "w", encoding="utf-8") as file:
+        path = self._settings.state
+        if state == self._saved and os.path.exists(path):
+            return
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            with open(path + ".new", "w", encoding="utf-8") as file:
                 file.write(state + "\n")
-            os.replace(self._settings.state + ".new", self._settings.state)
-            self._saved = state
+            os.replace(path + ".new", path)
+        except OSError as error:
+            self._log(path, str(error))
+            return
+        self._log(path, "")
+        self._saved = state

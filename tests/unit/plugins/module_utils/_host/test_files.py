@@ -58,6 +58,27 @@ def test_a_missing_folder_of_a_new_file(tmp_path: Path, module: t.Any) -> None:
         assert path.read_text() == "new"
 
 
+def test_what_is_not_a_regular_file_is_not_replaced(tmp_path: Path) -> None:
+    """A masked unit is a link to /dev/null, which root could replace. The link is followed."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "folder").mkdir()
+    for name, what in {
+        "pipe": "is a named pipe",
+        "link": f"is a symbolic link to {tmp_path}/pipe, which is a named pipe",
+        "folder": "is a directory",
+    }.items():
+        with pytest.raises(FleetnetError) as error:
+            files.write_atomically(str(tmp_path / name), "new")
+        assert str(error.value) == f"{tmp_path}/{name}: {what}, not a regular file. Remove it."
+    assert (tmp_path / "pipe").is_fifo()
+    # what the message advises
+    (tmp_path / "link").unlink()
+    files.write_atomically(str(tmp_path / "link"), "new")
+    assert (tmp_path / "link").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["folder", "link", "pipe"]
+
+
 def test_a_text_that_is_not_utf8_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"ab\xff")

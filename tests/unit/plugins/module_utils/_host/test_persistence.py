@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import typing as t
 
 import pytest
@@ -16,6 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     STATE,
     Difference,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import script as firewall
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence import files as host_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
@@ -153,6 +156,29 @@ def test_how_the_reconciler_that_runs_differs(
     desired = {path: file for path, file in part.desired({}).items() if file}
     monkeypatch.setattr(persistence, "read_text", lambda path: desired[path].text)
     assert [each.key for each in part.observe(desired).units] == expected
+
+
+def test_a_masked_unit_is_reported_before_anything_is_written(tmp_path, monkeypatch) -> None:
+    masked = tmp_path / ROUTES_PART.service
+    masked.symlink_to("/dev/null")
+    commands = Commands()
+    part = persistence.PartFiles(commands, ROUTES_PART, SCRIPTS[ROUTES_PART])
+    monkeypatch.setattr(persistence, "is_unit", lambda path: path == str(masked))
+    for desired in (part.desired({str(masked): host_files.File("text")}), part.absent([str(masked)])):
+        with pytest.raises(FleetnetError) as error:
+            part.observe(desired)
+        assert str(error.value) == (
+            "unit fleetnet-routes.service is masked. Run 'systemctl unmask fleetnet-routes.service' on the host."
+        )
+    assert commands.ran == []
+    if shutil.which("systemctl") is None:
+        pytest.skip("the advice needs systemctl")
+    units = tmp_path / "root/etc/systemd/system"
+    units.mkdir(parents=True)
+    (units / masked.name).symlink_to("/dev/null")
+    systemctl = ["systemctl", f"--root={tmp_path}/root", "unmask", masked.name]
+    subprocess.run(systemctl, check=True)
+    assert list(units.iterdir()) == []
 
 
 def test_the_script_reports_differences() -> None:

@@ -46,6 +46,8 @@ class Host:
         self.part = part
         self.files: dict[str, str] = {}
         self.kernel = ""  # the data that the script has applied
+        # What the script of the firewall compares the kernel with: the file that it read, and what the kernel had then.
+        self.record: tuple[str, str] | None = None
         self.loaded: dict[str, str] = {}  # the unit files that systemd has read
         self.enabled: set[str] = set()
         self.running: str | None = None  # the version of the reconciler
@@ -77,7 +79,8 @@ class Host:
         if argv[:2] == ("systemctl", "show"):
             return "\n".join(map(self._shown, argv[4:]))
         if argv == (self.part.script, "--check"):
-            if self.kernel != self.files[DATA]:
+            wanted = self.files[DATA]
+            if self.kernel != wanted if self.part == ROUTES_PART else self.record != (wanted, self.kernel):
                 raise CommandFailed(argv, 1, f"route\t{self.files[DATA]}\tstate\tpresent\t")
             return ""
         if argv[0] == "sh" and argv[-1] == "--traces":
@@ -95,8 +98,12 @@ class Host:
                 self.running = None
         elif argv == (self.part.script,):
             self.kernel = self.files[DATA]
+            if self.part == FIREWALL_PART:
+                self.record = None
+                self._change()
+                self.record = (self.files[DATA], self.kernel)
         elif argv[0] == "sh" and argv[-1] == "--remove":
-            self.kernel = ""
+            self.kernel, self.record = "", None
         else:
             raise AssertionError(argv)
         return ""
@@ -113,6 +120,7 @@ class Host:
         return {
             "files": self.files,
             "kernel": self.kernel,
+            "record": self.record,
             "loaded": self.loaded,
             "on": self.enabled,
             "runs": self.running,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
@@ -34,6 +35,7 @@ DOCUMENTED: dict[str, t.Any] = {
     "value": {"type": "raw"},
     "items": {"type": "list", "elements": "dict", "contains": {"name": {"type": "str"}}},
     "words": {"type": "list", "elements": "str"},
+    "mode": {"type": "str", "choices": ["a", "b"]},
 }
 
 
@@ -85,12 +87,54 @@ def test_text_of_structures_is_one_printable_line():
         ({"items": [{"name": 1}]}, "items[0].name: 1: must be of type str"),
         ({"words": ["a", 1]}, "words[1]: 1: must be of type str"),
         ({"failed": "no"}, "failed: 'no': must be of type bool"),
+        ({"mode": "c"}, "mode: 'c': must be 'a' or 'b'"),
+        ({"diff": 5}, "diff: 5: must be of type dict"),
+        ({"diff": [[]]}, "diff[0]: []: must be of type dict"),
+        ({"diff": {"before": 5}}, "diff.before: 5: must be of type str or dict"),
     ],
 )
 def test_another_type_is_an_error(given, place):
     with pytest.raises(FleetnetError) as caught:
         answer.documented_part(given, DOCUMENTED)
     assert str(caught.value).startswith(f"{place}, as documented. The answer is ignored.")
+
+
+def test_a_diff_has_the_documented_keys_and_only_its_contents_have_lines():
+    given = {"before": "a\n", "after": {"b": "\n"}, "before_header": "c\n", "after_header": None}
+    kept = {**given, "before_header": r"c\n"}
+    for value, expected in ((given, kept), ([given], [kept])):
+        assert answer.documented_part({"diff": value}, DOCUMENTED) == ({"diff": expected}, [])
+    found = answer.documented_part({"diff": [{**given, "prepared": "ok: [h1]\n"}]}, DOCUMENTED)
+    assert found == ({"diff": [kept]}, ["diff[0].'prepared'"])
+
+
+REQUIRED = {"name": {"type": "str", "returned": "success"}, "count": {"type": "int", "returned": "always"},
+            "share": {"type": "float", "returned": "when there is one"}}  # fmt: skip
+
+
+def test_documented_keys_are_required_unless_the_module_failed():
+    for given in ({"name": "a", "count": 0}, {"failed": True}):
+        assert answer.documented_part(given, REQUIRED).kept == given
+    with pytest.raises(
+        FleetnetError, match=r"name, count: missing, but documented\. The answer is ignored\. The module"
+    ):
+        answer.documented_part({"name": None, "failed": False}, REQUIRED)
+    with pytest.raises(FleetnetError, match=r"is ignored\. Other keys of .* are ignored: 'a', 'b'\. The module"):
+        answer.documented_part({"b": 1, "a": 1}, REQUIRED)
+
+
+def test_a_repeated_key_is_an_error():
+    assert answer.parsed_answer('{"a": {"b": [{}]}, "b": 1}') == {"a": {"b": [{}]}, "b": 1}
+    with pytest.raises(FleetnetError, match=r"^'b\\n': the key is repeated\. The answer is ignored\."):
+        answer.parsed_answer(r'{"a": [{"b\n": 1, "c": 2, "b\n": 1}]}')
+
+
+def test_a_repeated_key_among_many_is_found_in_linear_time():
+    keys = ", ".join(f'"{number}": 1' for number in range(100_000))
+    start = time.process_time()
+    with pytest.raises(FleetnetError, match=r"^'99999': the key is repeated"):
+        answer.parsed_answer(f'{{{keys}, "99999": 1}}')
+    assert time.process_time() - start < 5
 
 
 def nested(levels: int) -> t.Any:

@@ -223,11 +223,20 @@ def test_the_firewall_script_reads_the_files_that_are_written():
     assert written == {program: path.replace("$etc", FOLDER) for program, path in files.items()}
 
 
+def record_inputs(folder):
+    """Record that the files are applied, as the script does."""
+    (folder / "firewall.applied").touch()
+    files = ["apply-firewall", "firewall.nft", "iptables.rules", "ip6tables.rules"]
+    command = f"sha256sum {' '.join(str(folder / name) for name in files)} 2>/dev/null | sha256sum"
+    (folder / "firewall.inputs").write_text(subprocess.run(command, shell=True, capture_output=True, text=True).stdout)
+
+
 def test_the_firewall_script_prints_differences(run, tmp_path):
     (tmp_path / "sysctl.conf").write_text("net.ipv4.ip_forward = 1\n")
     (tmp_path / "firewall.nft").write_text("add table ip fleetnet\ntable ip fleetnet {\n}\n")
     (tmp_path / "iptables.rules").write_text("*filter\n:FLEETNET-FORWARD - [0:0]\n*raw\n:FLEETNET-RAW - [0:0]\n")
     (tmp_path / "firewall.iptables.FLEETNET-FORWARD").write_text("listed\n")
+    record_inputs(tmp_path)
     checked = run(FIREWALL_PART, firewall.SCRIPT, FIREWALL, "--check")
     assert parse_lines(checked.stdout) == [
         ("sysctl", "net.ipv4.ip_forward", "value", "1", "0"),
@@ -241,6 +250,7 @@ def test_the_firewall_script_prints_differences(run, tmp_path):
     (tmp_path / "firewall.iptables.FLEETNET-FORWARD").write_text("listed\nand one more\n")
     (tmp_path / "firewall.nft").write_text("table ip6 fleetnet {\n}\n")
     (tmp_path / "sysctl.conf").write_text("# nothing\n")
+    record_inputs(tmp_path)
     changed = parse_lines(run(FIREWALL_PART, firewall.SCRIPT, FIREWALL, "--check").stdout)
     assert changed[:2] == [
         ("table", "ip6 fleetnet", "content", "as planned", "different"),

@@ -35,6 +35,19 @@ LISTED = """table ip fleetnet { # progname reconciler
         type ipv4_addr
         elements = { 192.0.2.1 }
     }
+
+    chain endpoint_0a1b2c3d4e5f_0 {
+        iifname "fn-db" return
+        counter drop comment "not declared: world -> db"
+    }
+
+    chain published {
+        type filter hook input priority filter - 2; policy accept;
+    }
+
+    chain endpoint_0a1b2c3d4e5f {
+        jump endpoint_0a1b2c3d4e5f_0
+    }
 }
 """
 PLANNED = """table ip fleetnet {
@@ -47,6 +60,9 @@ PLANNED = """table ip fleetnet {
     set hosts {
         type ipv4_addr
         elements = { 192.0.2.1 }
+    }
+    chain published {
+        type filter hook input priority filter - 2; policy accept;
     }
 }
 """
@@ -93,9 +109,10 @@ def test_what_the_reconciler_adds_to_a_table_is_no_difference(run, tmp_path):
     listed, planned = (text.replace("    ", "\t") for text in (LISTED, PLANNED))
     (tmp_path / "sysctl.conf").write_text("# nothing\n")
     (tmp_path / "firewall.nft").write_text("table ip fleetnet {\n}\n")
-    (tmp_path / "firewall.ip").write_text(planned)
     (tmp_path / "listed").write_text(listed)
-    programs = 'nft() { [ "$4" = ip ] && cat "$state/listed"; }\n' + NO_IPTABLES
+    programs = 'nft() { [ "$1" = -f ] || { [ "$4" = ip ] && cat "$state/listed"; }; }\nsysctl() { :; }\n' + NO_IPTABLES
+    run(FIREWALL_PART, firewall.SCRIPT, f"unshare() {{ false; }}\n{programs}", "")
+    assert (tmp_path / "firewall.ip").read_text() == planned
     assert run(FIREWALL_PART, firewall.SCRIPT, programs, "--check").stdout == ""
     (tmp_path / "listed").write_text(listed.replace("192.0.2.1 }", "192.0.2.1, 192.0.2.2 }"))
     changed = parse_lines(run(FIREWALL_PART, firewall.SCRIPT, programs, "--check").stdout)

@@ -409,6 +409,12 @@ def test_a_conflict_on_many_hosts_is_one_line():
         check_conflicts(plan_of(FLEET, hosts), dict.fromkeys(hosts, report(resolver=["10.64.0.9"])))
 
 
+def test_a_host_that_reports_a_conflict_twice_is_named_once():
+    networks = [network("x", "10.64.16.0/24", "br-1"), network("x", "10.64.16.0/24", "br-2")]
+    with pytest.raises(Conflicts, match=r"\n  - host h1: Docker network x \(10.64.16.0/24\) overlaps"):
+        check_conflicts(plan_of(FLEET, HOSTS), {"h1": report(networks=networks)})
+
+
 def test_free_blocks():
     def free(within, length, *taken):
         found = FreeBlocks(Prefix.parse(text) for text in taken).take(Prefix.parse(within), length)

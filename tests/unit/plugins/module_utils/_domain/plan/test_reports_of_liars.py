@@ -95,6 +95,40 @@ def test_a_value_changes_nothing_or_is_refused_with_the_name_of_the_host(place):
             assert found == honest
 
 
+NAMES = {
+    "links[0].name": ("an interface", {"links": [{**REPORT["links"][0], "name": "{}"}]}),
+    "links[0].master": ("an interface", {"links": [{**REPORT["links"][0], "master": "{}"}]}),
+    "routes[0].device": ("an interface", {"routes": [{**REPORT["routes"][0], "device": "{}"}]}),
+    "containers[0].name": ("a container", {"containers": [{"name": "{}"}]}),
+    "stopped[0].name": ("a container", {"stopped": [{"name": "{}", "networks": []}]}),
+}
+VALID = {"an interface": ["eth0", "br-0.1", "{{1}}", "-", "a" * 15], "a container": ["web", "W_1.x-y", "0", "a" * 80]}
+INVALID = {
+    "an interface": ["", ".", "..", "a/b", "eth0:1", "eth 0", "eth0\n", "a" * 16],
+    "a container": ["", "/web", "-web", "web on h2", "web\n", "db (db) -> web", "w\u00e9b"],
+}
+
+
+def with_name(report: dict[str, t.Any], name: str) -> dict[str, t.Any]:
+    return {
+        part: [{key: name if value == "{}" else value for key, value in record.items()} for record in records]
+        for part, records in report.items()
+    }
+
+
+@pytest.mark.parametrize("place", NAMES)
+def test_names_are_valid(place):
+    kind, report = NAMES[place]
+    for name in VALID[kind]:
+        assert checked_report("h1", with_name(report, name))
+    for name in INVALID[kind]:
+        with pytest.raises(FleetnetError) as caught:
+            checked_report("h1", with_name(report, name))
+        assert str(caught.value).startswith(
+            f"host h1: its report has {place}: {name!a}, which must be the name of {kind}"
+        )
+
+
 @pytest.mark.parametrize("part", REPORT)
 def test_a_part_is_missing(part):
     assert outcome({name: value for name, value in REPORT.items() if name != part}) == outcome(REPORT)

@@ -14,10 +14,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     MACS,
     NO_ELEMENTS,
     PORTS,
+    PUBLISHED,
     SOURCES,
     TARGETS,
     Elements,
     elements_text,
+    kept_elements,
     set_definitions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import endpoint_elements
@@ -115,3 +117,43 @@ def test_the_commands_replace_the_elements_of_the_sets_that_a_table_has() -> Non
     )
     assert elements_text("ip6 fleetnet", block, elements) == "flush set ip6 fleetnet endpoints\n"
     assert elements_text("ip fleetnet", "", elements) == ""
+
+
+LISTED = """
+    set hosts {
+        type ipv4_addr
+        elements = { 192.0.2.1 }
+    }
+
+    set endpoints {
+        type ifname . ether_addr . ipv4_addr
+        elements = { "fn-db" . 02:42:0a:40:12:02 . 10.64.17.2,
+        "fn-web" . 02:42:0a:40:11:02 . 10.64.18.2 }
+    }
+
+    map endpoint_published {
+        type inet_proto . inet_service : verdict
+        elements = { tcp . 80 : goto published_db_0,
+        tcp . 8080 : goto published_web_0,
+        udp . 53 : drop }
+    }
+
+    map endpoint_published_at {
+        type ipv4_addr . inet_proto . inet_service : verdict
+    }
+""".replace("    ", "\t")
+
+
+def test_the_kernels_elements_for_tables_that_replace_those_that_it_has() -> None:
+    """A chain that no longer exists is the one for a port of a container that may still run: it stays closed."""
+    elements = kept_elements(
+        {"ip fleetnet": LISTED, "ip6 fleetnet": ""}, {"ip fleetnet": "\tchain published_web_0 {\n"}
+    )
+    assert found(elements) == {
+        ("ip", ENDPOINTS): {
+            '"fn-db" . 02:42:0a:40:12:02 . 10.64.17.2',
+            '"fn-web" . 02:42:0a:40:11:02 . 10.64.18.2',
+        },
+        ("ip", PUBLISHED): {"tcp . 80 : drop", "tcp . 8080 : goto published_web_0", "udp . 53 : drop"},
+    }
+    assert kept_elements({}, {"ip fleetnet": ""}) == NO_ELEMENTS

@@ -12,7 +12,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
     POLL,
     RETRY,
     SETTLE,
-    Retry,
+    Attempts,
     Schedule,
 )
 
@@ -71,13 +71,19 @@ def test_repairs_that_another_program_undoes_become_rarer_and_end_with_it(idle: 
     assert idle.due == now + SETTLE
 
 
-def test_what_is_not_done_is_tried_again_ever_more_rarely() -> None:
-    retry = Retry(0)
-    assert retry.due == SETTLE
-    now, waits = retry.due, []
-    for _attempt in range(12):
-        retry.ended(now)
-        waits.append(retry.due - now)
-        now = retry.due
-    assert waits[:4] == pytest.approx([RETRY, 2 * RETRY, 4 * RETRY, 8 * RETRY])
-    assert max(waits) == waits[-1] == pytest.approx(POLL)
+def test_what_fails_again_and_again_is_tried_after_pauses_that_grow() -> None:
+    attempts = Attempts()
+    now, pauses = 100.0, []
+    assert attempts.due <= now
+    for _time in range(8):
+        attempts.failed(now, 0.5)
+        pauses.append(attempts.due - now)
+        now = attempts.due
+    assert pauses == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, LONGEST_PAUSE, LONGEST_PAUSE]
+    # one that lasted is tried again at once
+    attempts.failed(now, 60.0)
+    assert attempts.due == now
+    attempts.failed(now, 0.0)
+    assert attempts.due == now
+    attempts.failed(now)
+    assert attempts.due == now + 1

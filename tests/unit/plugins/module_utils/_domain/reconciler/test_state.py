@@ -29,6 +29,13 @@ def part(**values: t.Any) -> dict[str, t.Any]:
         ({"ownership": "", "parts": {}}, ["the policy's tables have no owner"]),
         ({"ownership": "owner", "interrupted_run": []}, []),
         ({"ownership": "owner", "interrupted_run": ["x: taken."]}, ["fleetnet-reconciler.service: x: taken."]),
+        (
+            {"ownership": "", "standby": "[Errno 11] Resource temporarily unavailable", "parts": {}},
+            [
+                "the policy's tables have no owner, because the second process, which keeps them if the first one is "
+                "killed, does not run: [Errno 11] Resource temporarily unavailable. Another program"
+            ],
+        ),
         ({"ownership": None, "error": "syntax error"}, ["could not be loaded: syntax error"]),
         (
             {"ownership": "owner", "parts": {"firewall": part()}},

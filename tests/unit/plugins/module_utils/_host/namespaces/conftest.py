@@ -17,6 +17,7 @@ import functools
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import typing as t
@@ -27,6 +28,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namesp
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
 
 from .bridges import Host, rules
+from .reconcilers import Running
 
 SCRIPT = """
 link add eth0 netns {here} type veth peer name left netns {router}
@@ -168,3 +170,26 @@ def apart() -> t.Iterator[t.Callable[[str], int]]:
             return process.pid
 
         yield start
+
+
+@pytest.fixture
+def running(tmp_path: pathlib.Path) -> t.Iterator[Running]:
+    if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("nft") is None:
+        pytest.skip("namespaces need root, iproute2 and nftables")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "firewall.nft").write_text(rules())
+    script = tmp_path / "apply-firewall"
+    script.write_text(f"#!/bin/sh\necho >> {tmp_path}/checks\ncat {tmp_path}/differences 2>/dev/null\ntrue\n")
+    script.chmod(0o755)
+    name = f"fleetnet-{os.getpid()}-own"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    found = None
+    try:
+        found = Running(tmp_path, name)
+        yield found
+        if found.process.poll() is None:
+            found.end(signal.SIGTERM)
+    finally:
+        if found is not None:
+            found.release()
+        subprocess.run(["ip", "netns", "delete", name], check=False)
