@@ -54,9 +54,16 @@ options:
     type: list
     elements: str
     default: []
+  run:
+    description:
+      - What identifies this run of a playbook. The action plugin sets it.
+      - If another run has the lock of the host (M(fleetnet.docker.run_lock)), the task fails before it changes
+        anything.
+    type: str
 notes:
   - Requires root, on the host that the engine runs on.
 seealso:
+  - module: fleetnet.docker.run_lock
   - module: fleetnet.docker.default_bridge
   - module: fleetnet.docker.bridge_routing
   - module: fleetnet.docker.networks
@@ -152,11 +159,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.module impor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import PARTS as SURVEY_PARTS
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.whole import PARTS, apply
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.run_lock import HostLock
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
 def host_slice(module: AnsibleModule) -> dict[str, t.Any]:
     task = Task.of(module, connect)
+    if task.params["run"] is not None and not task.check_mode:
+        HostLock().keep(task.params["run"])
     wanted = task.params["gather"]
     for part in wanted:
         if part not in SURVEY_PARTS:
@@ -174,6 +184,7 @@ def main() -> None:
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         **{part.name: {"type": "dict"} for part in PARTS},
         "gather": {"type": "list", "elements": "str", "default": []},
+        "run": {"type": "str"},
     }
     run_module(host_slice, needs_root=True, argument_spec=argument_spec)
 

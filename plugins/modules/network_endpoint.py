@@ -14,8 +14,9 @@ description:
     the container.
   - Docker cannot change an endpoint of a running container. The module disconnects an endpoint that differs and
     connects it again, with the observed values of options that are not declared. If that fails, it restores the former
-    endpoint. It does not change an endpoint that matches its declaration. The endpoint of a stopped container takes
-    effect when the container starts.
+    endpoint. If the task is killed in between, the next run of the module, or C(fleetnet-reconciler.service), finishes
+    it, as M(fleetnet.docker.networks) describes. It does not change an endpoint that matches its declaration. The
+    endpoint of a stopped container takes effect when the container starts.
   - An address that the engine chose is kept as a fixed one where the engine accepts that. Engines reject fixed
     addresses on their own network V(bridge), and, until they are restarted, on networks whose subnet they chose. There
     the container may get another address; the module warns, also in check mode.
@@ -168,6 +169,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
     plan_endpoints,
     resolve,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import needs_journal
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.recovery import is_predicted
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import (
     NetworksPlan,
     describe_attachment,
@@ -177,29 +180,50 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.conne
     engine_argument_spec,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import UnknownBridges
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.engine_reader import read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.fixed_addresses import read_accepted
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
-    read_container,
-    read_networks,
-    read_taken,
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import (
+    Journals,
+    journal_warning,
+    journals_of,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import read_container, read_taken
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Preview, Recoverer
 
 
 def handle(module: AnsibleModule) -> dict[str, t.Any]:
+    journals = journals_of(module.params["docker_host"])
+    if module.check_mode:
+        return _run(module, journals)
+    with journals.locked():
+        return _run(module, journals)
+
+
+def _run(module: AnsibleModule, journals: Journals) -> dict[str, t.Any]:
     params = module.params
     # Ansible checks the task's own options; the parser checks those of the items, with errors that name the item.
     items = parse_endpoints(params["networks"])
     engine = connect(params)
-    networks = read_networks(engine)
+    recoverer = Recoverer(engine, UnknownBridges(), journals)
+    interrupted = recoverer.preview() if module.check_mode else Preview(recoverer.recover())
+    networks = read_networks(engine) if interrupted.predicted is None else interrupted.predicted.networks
     must_exist = params["state"] == "present"
-    container = read_container(engine, params["container"], networks, must_exist=must_exist)
+    container = read_container(engine, params["container"], networks, must_exist, interrupted.predicted)
     plan = NetworksPlan()
     if container is not None:
         # Addresses in use matter only for an item with an address that the container does not have.
         found = resolve(items, networks, params["state"])
         addressed = [
-            network for item, network in found if not {item.ipv4, item.ipv6} <= {None, *container.addresses_on(network)}
+            network
+            for item, network in found
+            if not {item.ipv4, item.ipv6} <= {None, *container.addresses_on(network)} and not is_predicted(network.id)
+        ]
+        doubtful = [
+            (network, address)
+            for network, address in (doubtful_addresses(found, container) if must_exist else ())
+            if not is_predicted(network.id)
         ]
         request = EndpointRequest(
             items=items,
@@ -207,23 +231,26 @@ def handle(module: AnsibleModule) -> dict[str, t.Any]:
             state=params["state"],
             prune=params["prune"],
             taken=read_taken(engine, addressed),
-            accepted=read_accepted(engine, doubtful_addresses(found, container) if must_exist else ()),
+            accepted=read_accepted(engine, doubtful),
         )
         plan = plan_endpoints(request, container, networks)
-    warnings = list(plan.warnings)
+    warnings = [*recoverer.warnings, *plan.warnings]
     if plan.changed and not module.check_mode:
-        executor = NetworkExecutor(engine)
+        executor = NetworkExecutor(engine, journals=journals, docker_host=params["docker_host"])
         executor.execute(plan)
         warnings += executor.warnings
         container = read_container(engine, params["container"], networks, must_exist=False)
+    if not journals.kept and any(needs_journal(step) for step in plan.steps):
+        warnings.append(journal_warning("endpoints"))
     for warning in warnings:
         module.warn(warning)
     names = {network.id: network.name for network in networks}
     attachments = container.attachments if container is not None else {}
+    operations = [*(line for left in interrupted.left for line in left.operations), *plan.operations]
     return {
-        "changed": plan.changed,
+        "changed": bool(operations),
         "diff": plan.diff(),
-        "operations": plan.operations,
+        "operations": operations,
         "interrupted": plan.interrupted,
         "endpoints": {names[nid]: describe_attachment(each, with_mac=True) for nid, each in attachments.items()},
     }

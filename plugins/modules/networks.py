@@ -15,6 +15,10 @@ description:
   - Docker cannot change a network. The module removes a network that differs, creates it again, and reconnects each
     container with its addresses, aliases, MAC address, links, driver options and gateway priority, without a restart.
     If a step fails, the module restores the former network and all its endpoints.
+  - If the task is killed, or the host stops, while a network is recreated, the next run of the module finishes or
+    undoes the step, with all endpoints. This counts as a change, and check mode predicts it. On hosts with
+    C(fleetnet-reconciler.service), which M(fleetnet.docker.bridge_routing) and M(fleetnet.docker.host_routes) install,
+    this also happens at boot, and within a minute after a kill.
   - The module checks everything before it changes anything. It does not change a network with containers unless
     O(allow_disconnect=true); the error names each container that would be disconnected.
   - The module does not change a network that it did not create.
@@ -202,6 +206,16 @@ options:
     type: bool
     default: false
 notes:
+  - Before the module disconnects the first container, it writes the networks and endpoints of the step to a journal in
+    C(/var/lib/fleetnet/networks), which only root can read. It deletes the journal after the last container is
+    connected again. As long as the former network exists, an interrupted step is undone, otherwise it is finished, with
+    the addresses, aliases, links, MAC addresses, driver options and gateway priorities of the endpoints. Containers
+    that no longer exist are left out, with a warning.
+  - If an interrupted step cannot be finished, for example because another program created a network with the same name
+    or an overlapping subnet, the task fails and names the obstacle. Networks of others are neither removed nor joined.
+    Run the task again without the obstacle, or delete the journal to give up the endpoints.
+  - Another user than root cannot keep a journal. The module then warns before it recreates a network.
+  - Only one run at a time changes the networks of a host. Another one waits for up to a minute, and then fails.
   - A declared network that exists without the label C(io.fleetnet.managed=true) belongs to others. If it fits the
     declaration, the module leaves it as it is. If it differs, the task fails, whether the network has containers or
     not. To resolve this, declare the network as it is, declare another name, or disconnect its containers and remove it
@@ -277,13 +291,13 @@ differences:
   elements: dict
   contains:
     kind:
-      description: Always V(network).
+      description: V(network), or V(file) for the journal of an interrupted run that left nothing to do.
       type: str
     name:
-      description: The name of the network.
+      description: The name of the network, or the path of the journal.
       type: str
     key:
-      description: The option that differs, or V(state) for a network that is missing or unexpected.
+      description: The option that differs, or V(state) for what is missing or unexpected.
       type: str
     declared:
       description: The declared value; null if absent.

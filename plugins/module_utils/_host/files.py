@@ -67,9 +67,14 @@ def write_atomically(path: str, text: str, like: str | None = None, mode: int | 
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    descriptor = os.open(folder, os.O_RDONLY)
+    sync_folder(folder)  # the name, too, must survive a power failure
+
+
+def sync_folder(path: str) -> None:
+    """Let the names in a folder survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)  # the name, too, must survive a power failure
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -60,6 +60,7 @@ RUN_KEYS = (
     "remove_unreachable",
     "renumber",
     "report_dir",
+    "run_wait",
     "state",
     "verify",
     "verify_from",

@@ -69,7 +69,7 @@ def check_conflicts(
     # Two CIDR blocks are disjoint, or one contains the other. Sorted by start and the larger first, a block overlaps
     # an earlier one exactly if it overlaps the one with the highest end.
     furthest: dict[tuple[str, int], tuple[Block, FinalNetwork]] = {}
-    blocks = [(block, network) for network in networks for block in _allocated(network.definition)]
+    blocks = [(block, network) for network in networks for block in allocated_blocks(network.definition)]
     for block, network in sorted(blocks, key=lambda each: (int(each[0].subnet[0]), each[0].subnet.prefixlen)):
         realm = (network.definition.scope, block.family)
         other = furthest.get(realm)
@@ -110,7 +110,7 @@ def rejects_shared_parent(driver: str, one: Pairs, other: Pairs, version: Versio
     return driver in ("ipvlan", "macvlan")
 
 
-def _allocated(definition: Definition) -> tuple[Block, ...]:
+def allocated_blocks(definition: Definition) -> tuple[Block, ...]:
     """The blocks that the engine's default address management reserves for a network."""
     if definition.config_only or definition.ipam_driver != "default":
         return ()

@@ -23,12 +23,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     Version,
 )
 
-_GOING = ("dead", "removing")
+GOING = ("dead", "removing")
 
 
 def members(network: ObservedNetwork, containers: t.Iterable[ContainerSummary]) -> tuple[ContainerSummary, ...]:
     """Return the containers with an endpoint on the network. A stopped one would not start without the network."""
-    found = [each for each in containers if each.state not in _GOING and each.is_on(network)]
+    found = [each for each in containers if each.state not in GOING and each.is_on(network)]
     return tuple(sorted(found, key=lambda each: each.name))
 
 

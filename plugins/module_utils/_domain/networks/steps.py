@@ -224,10 +224,15 @@ def describe_attachment(attachment: Attachment, with_mac: bool) -> Json:
     return {key: value for key, value in options.items() if value}
 
 
-def failure_text(step: NetworkStep, error: Exception, problems: t.Sequence[str], done: t.Sequence[str]) -> str:
-    """The message about a step that failed. ``problems`` are what its undo could not restore."""
+def failure_text(
+    step: NetworkStep, error: Exception, problems: t.Sequence[str], done: t.Sequence[str], journaled: bool = False
+) -> str:
+    """The message about a step that failed. ``problems`` are what its undo could not restore.
+
+    ``journaled``: the next run tries to restore it again.
+    """
     if problems:
-        end = f"NOT restored: {'; '.join(problems)}"
+        end = f"NOT restored: {'; '.join(problems)}{'; the next run tries again' if journaled else ''}"
     elif step.kind == "create":
         end = "everything that the step created is removed"
     else:

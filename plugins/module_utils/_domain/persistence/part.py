@@ -20,6 +20,7 @@ UNIT_FOLDER = "/etc/systemd/system"
 
 # The unit that owns the policy's tables and applies the parts when the host differs from their files.
 RECONCILER_UNIT = "fleetnet-reconciler.service"
+RECONCILER_PROGRAM = f"{FOLDER}/reconciler"
 # The exit status of its commands if it does not run.
 NOT_RUNNING = 3
 

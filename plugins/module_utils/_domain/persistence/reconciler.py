@@ -13,6 +13,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
     FOLDER,
+    RECONCILER_PROGRAM,
     RECONCILER_UNIT,
     UNIT_FOLDER,
     Part,
@@ -22,22 +23,53 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 MODULES = (
     "_domain.constants",
     "_domain.drift.difference",
+    "_domain.errors",
+    "_domain.firewall.filled_sets",
     "_domain.firewall.names",
+    "_domain.firewall.published_services",
     "_domain.interface_name",
     "_domain.netlink",
+    "_domain.networks.conflicts",
+    "_domain.networks.differences",
+    "_domain.networks.endpoints",
+    "_domain.networks.engine_answers",
+    "_domain.networks.journal",
+    "_domain.networks.model",
+    "_domain.networks.options",
+    "_domain.networks.recovery",
+    "_domain.networks.request_body",
+    "_domain.networks.steps",
+    "_domain.networks.target",
+    "_domain.networks.values",
+    "_domain.observed.ipam_config",
+    "_domain.observed.readable",
+    "_domain.observed.support",
     "_domain.persistence.part",
     "_domain.reconciler.endpoints",
     "_domain.reconciler.events",
     "_domain.reconciler.names",
     "_domain.reconciler.ports",
-    "_domain.firewall.published_services",
     "_domain.reconciler.schedule",
-    "_domain.firewall.filled_sets",
     "_domain.reconciler.tables",
+    "_host.engine.networks",
+    "_host.engine.port",
+    "_host.engine.unix_socket",
+    "_host.files",
+    "_host.networks.bridges",
+    "_host.networks.engine_reader",
+    "_host.networks.finish",
+    "_host.networks.journal_folder",
+    "_host.networks.journals",
+    "_host.networks.operations",
+    "_host.networks.recovery",
+    "_host.networks.signals",
+    "_host.privilege",
     "_host.reconciler.checks",
     "_host.reconciler.control",
     "_host.reconciler.engine_responses",
     "_host.reconciler.engine_watch",
+    "_host.reconciler.interrupted_runs",
+    "_host.reconciler.kernel_events",
     "_host.reconciler.libnftables",
     "_host.reconciler.main",
     "_host.reconciler.owned_tables",
@@ -46,7 +78,6 @@ MODULES = (
     "_host.reconciler.standby",
 )
 PACKAGE = "ansible_collections.fleetnet.docker.plugins.module_utils"
-PROGRAM = f"{FOLDER}/reconciler"
 _MODULE_FOLDER = f"{FOLDER}/python"
 
 # -I -S: only the standard library and these modules. Compiled modules start and restart faster.
@@ -103,9 +134,9 @@ def reconciler_files(sources: t.Mapping[str, str], python: str, engine: str) -> 
     modules = {_path(name): File(sources[name]) for name in MODULES}
     content = "\0".join([program, engine, *(file.text for file in modules.values())])
     version = hashlib.sha256(content.encode()).hexdigest()[:16]
-    unit = _UNIT.format(folder=FOLDER, python=python, program=PROGRAM, version=version, engine=engine)
+    unit = _UNIT.format(folder=FOLDER, python=python, program=RECONCILER_PROGRAM, version=version, engine=engine)
     return ReconcilerFiles(
-        {**modules, PROGRAM: File(program, 0o755), f"{UNIT_FOLDER}/{RECONCILER_UNIT}": File(unit)}, version
+        {**modules, RECONCILER_PROGRAM: File(program, 0o755), f"{UNIT_FOLDER}/{RECONCILER_UNIT}": File(unit)}, version
     )
 
 

@@ -29,6 +29,7 @@ def state_warnings(state: t.Mapping[str, t.Any]) -> list[str]:
             f"{RECONCILER_UNIT}: the policy's tables have no owner, because nft (from 1.0 on) or the kernel (from 5.12 "
             "on) does not support it. Another program can remove them, until they are loaded again."
         )
+    found += [f"{RECONCILER_UNIT}: {line}" for line in state.get("interrupted_run") or ()]
     for name, part in sorted((state.get("parts") or {}).items()):
         if part.get("pause"):
             found.append(

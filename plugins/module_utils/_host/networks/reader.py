@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read an engine's networks and endpoints: one list, and then only what the plan needs."""
+"""Read what plans for networks and endpoints need in addition to the list of networks."""
 
 from __future__ import annotations
 
@@ -15,45 +15,46 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.endpoints import members, membership
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import (
     parse_attachment,
-    parse_containers,
-    parse_networks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_support import EngineFacts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     Attachment,
-    ContainerSummary,
     ObservedNetwork,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import Snapshot
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.recovery import Predicted, is_predicted
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import Survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.networks import list_networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError, read_info
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, read_info
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.engine_reader import (
+    inspect_container,
+    read_attachments,
+    read_containers,
+)
 
 
-def read_networks(engine: Engine) -> tuple[ObservedNetwork, ...]:
-    return parse_networks(list_networks(engine))
+def read_snapshot(engine: Engine, survey: Survey, predicted: Predicted | None = None) -> Snapshot:
+    """Read what the survey needs in addition to the list of networks; without a request if it needs nothing.
 
-
-def read_containers(engine: Engine) -> tuple[ContainerSummary, ...]:
-    """Read all containers: a stopped one has endpoints too, and would not start without its network."""
-    return parse_containers(engine.get("/containers/json", all="1"))
-
-
-def read_snapshot(engine: Engine, survey: Survey) -> Snapshot:
-    """Read what the survey needs in addition to the list of networks; without a request if it needs nothing."""
+    ``predicted`` is the engine after steps that check mode does not execute.
+    """
     facts = read_facts(engine) if survey.needs_facts else EngineFacts()
     if not survey.needs_containers:
         return Snapshot(facts=facts)
-    containers = read_containers(engine)
+    containers = read_containers(engine) if predicted is None else predicted.containers
+    added = {} if predicted is None else predicted.attachments
     leaving = [network for item, network in survey.connecting if membership(item, network, containers).leave]
     inspected: dict[str, t.Any] = {}
     attachments: dict[str, tuple[Attachment, ...]] = {}
     services: dict[str, tuple[str, ...]] = {}
     for network in {each.id: each for each in [*survey.interrupted, *leaving]}.values():
-        on_it = members(network, containers)
-        attachments[network.id] = _attachments(engine, network, [each.id for each in on_it], inspected)
-        if network.definition.scope == "swarm":
+        on_it = [each.id for each in members(network, containers)]
+        joining = {each.container_id: each for each in added.get(network.id, ())}
+        there = [cid for cid in on_it if cid not in joining]
+        read = {each.container_id: each for each in read_attachments(engine, network, there, inspected)}
+        known = {**read, **joining}
+        attachments[network.id] = tuple(known[cid] for cid in on_it if cid in known)
+        if network.definition.scope == "swarm" and not is_predicted(network.id):
             details = engine.get(f"/networks/{network.id}", verbose="true")
             services[network.id] = tuple(sorted(name for name in details.get("Services") or {} if name))
     return Snapshot(containers, attachments, services, facts)
@@ -73,55 +74,31 @@ def _facts(info: t.Mapping[str, t.Any]) -> EngineFacts:
     )
 
 
-def read_attachments(
-    engine: Engine, network: ObservedNetwork, container_ids: t.Iterable[str]
-) -> tuple[Attachment, ...]:
-    """Read the endpoints of these containers on the network; containers that no longer exist have none."""
-    return _attachments(engine, network, container_ids, {})
-
-
-def _attachments(
-    engine: Engine, network: ObservedNetwork, container_ids: t.Iterable[str], inspected: dict[str, t.Any]
-) -> tuple[Attachment, ...]:
-    found: list[Attachment] = []
-    for container_id in container_ids:
-        if container_id not in inspected:
-            inspected[container_id] = inspect_container(engine, container_id)
-        details = inspected[container_id]
-        attachment = None if details is None else parse_attachment(details, network)
-        if attachment is not None:
-            found.append(attachment)
-    return tuple(found)
-
-
-def inspect_container(engine: Engine, container_id: str) -> t.Any:
-    """Return the engine's JSON of a container; None if it does not exist or is being removed."""
-    try:
-        details = engine.get(f"/containers/{container_id}/json")
-    except EngineError as error:
-        if error.status == 404:
-            return None
-        raise
-    state = details.get("State") or {}
-    return None if state.get("Dead") or state.get("Status") in ("dead", "removing") else details
-
-
 def read_container(
-    engine: Engine, reference: str, networks: t.Iterable[ObservedNetwork], must_exist: bool
+    engine: Engine,
+    reference: str,
+    networks: t.Iterable[ObservedNetwork],
+    must_exist: bool,
+    predicted: Predicted | None = None,
 ) -> ContainerState | None:
-    """Read one container with its endpoints; None if it does not exist and need not."""
+    """Read one container with its endpoints; None if it does not exist and need not.
+
+    ``predicted`` is the engine after steps that check mode does not execute.
+    """
     details = inspect_container(engine, urllib.parse.quote(reference, safe=""))
     if details is None:
         if must_exist:
             raise FleetnetError(f"container: {reference!r}: is not an existing container. Create it first.")
         return None
     found = ((network.id, parse_attachment(details, network)) for network in networks)
+    added = {} if predicted is None else predicted.attachments
+    joining = {nid: each for nid, some in added.items() for each in some if each.container_id == details["Id"]}
     return ContainerState(
         id=details["Id"],
         name=details["Name"].lstrip("/"),
         running=bool((details.get("State") or {}).get("Running")),
         network_mode=(details.get("HostConfig") or {}).get("NetworkMode") or "default",
-        attachments={nid: attachment for nid, attachment in found if attachment is not None},
+        attachments={**{nid: attachment for nid, attachment in found if attachment is not None}, **joining},
     )
 
 

@@ -9,21 +9,30 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import needs_journal
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import Item
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.plan import plan_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.recovery import is_predicted
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import network_facts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
     NetworksRequest,
     survey_networks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import UnknownBridges
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.engine_reader import read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import (
+    Journals,
+    journal_warning,
+    journals_of,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.left_over_bridges import RecordedBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
     is_local,
     read_interfaces,
-    read_networks,
     read_snapshot,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Preview, Recoverer
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {
@@ -40,9 +49,21 @@ OPTIONS: dict[str, t.Any] = {
 def apply(task: Task) -> Result:
     params = task.params
     items = parse_items(params["networks"])
+    journals = journals_of(params["docker_host"])
+    if task.check_mode:
+        return _run(task, items, journals)
+    with journals.locked():
+        return _run(task, items, journals)
+
+
+def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
+    params = task.params
     engine = task.engine()
     bridges = RecordedBridges(task.commands) if is_local(params["docker_host"]) else UnknownBridges()
-    observed = read_networks(engine)
+    recoverer = Recoverer(engine, bridges, journals)
+    interrupted = recoverer.preview() if task.check_mode else Preview(recoverer.recover())
+    predicted = interrupted.predicted
+    observed = read_networks(engine) if predicted is None else predicted.networks
     request = NetworksRequest(
         items=items,
         version=engine.version,
@@ -56,20 +77,28 @@ def apply(task: Task) -> Result:
         left_over=bridges.left_over() - {each.bridge for each in observed},
     )
     survey = survey_networks(request, observed)
-    plan = plan_networks(request, survey, read_snapshot(engine, survey))
-    warnings = list(plan.warnings)
+    plan = plan_networks(request, survey, read_snapshot(engine, survey, predicted))
+    warnings = [*recoverer.warnings, *plan.warnings]
     if plan.changed and not task.check_mode:
-        executor = NetworkExecutor(engine, allow_disconnect=request.allow_disconnect, bridges=bridges)
+        executor = NetworkExecutor(
+            engine, request.allow_disconnect, bridges=bridges, journals=journals, docker_host=params["docker_host"]
+        )
         executor.execute(plan)
         warnings += executor.warnings
         observed = read_networks(engine)
+    if not journals.kept and any(needs_journal(step) for step in plan.steps):
+        warnings.append(journal_warning("the networks"))
     for warning in warnings:
         task.warn(warning)
+    differences = [*recoverer.differences(interrupted.left), *plan.differences]
+    operations = [*(line for left in interrupted.left for line in left.operations), *plan.operations]
     return {
-        "changed": plan.changed,
+        "changed": bool(operations),
         "diff": plan.diff(),
-        "differences": [each.to_data() for each in plan.differences],
-        "operations": plan.operations,
+        "differences": [each.to_data() for each in differences],
+        "operations": operations,
         "interrupted": plan.interrupted,
-        "networks": network_facts(observed, {item.name for item in items}),
+        "networks": network_facts(
+            (each for each in observed if not is_predicted(each.id)), {item.name for item in items}
+        ),
     }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The scripts of the parts, run without waiting for them."""
+"""Programs that are run without waiting for them: the scripts of the parts, and what finishes interrupted runs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import signal
 import sys
 import typing as t
 
-# Seconds that a script may take: an application of a large policy takes some seconds.
+# Seconds that a program may take: an application of a large policy takes some seconds.
 _LIMIT = 300.0
 _NEVER = float("inf")
 
 
 class Check:
-    """A run of a part's script, which checks the part and applies it if it differs. It prints the differences."""
+    """A run of a program, with its arguments. A part's script prints the differences that it ends."""
 
-    def __init__(self, script: str, now: float) -> None:
+    def __init__(self, program: t.Sequence[str], now: float) -> None:
         """Raises OSError if it cannot be started. ``deadline`` is when it is to be ended, which is a failure."""
         self.deadline = now + _LIMIT
-        self._script = script
+        self._program = program[0]
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         try:
@@ -36,7 +36,7 @@ class Check:
             try:
                 os.setsid()
                 os.dup2(writer, 1)
-                os.execv(script, [script, "--reassert"])
+                os.execv(program[0], list(program))
             finally:
                 os._exit(1)
         os.close(writer)
@@ -47,7 +47,7 @@ class Check:
         return self._reader
 
     def receive(self) -> bool:
-        """Read what the script printed; whether it ended."""
+        """Read what the program printed; whether it ended."""
         try:
             piece = os.read(self._reader, 65536)
         except BlockingIOError:
@@ -59,7 +59,7 @@ class Check:
         """End it with the programs that it runs."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process, signal.SIGKILL)
-        sys.stderr.write(f"{self._script}: it did not end in time, and was killed\n")
+        sys.stderr.write(f"{self._program}: it did not end in time, and was killed\n")
         self.deadline = _NEVER
 
     def result(self) -> tuple[bool, list[str]]:

@@ -13,6 +13,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
     NOT_RUNNING,
+    RECONCILER_PROGRAM,
     RECONCILER_UNIT,
     ROUTES_PART,
 )
@@ -21,6 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
     ENGINE_PID_FILE,
     STATE,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import NotRunning, request
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.reconciler import Reconciler, Settings
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import (
@@ -33,7 +35,13 @@ def main(arguments: t.Sequence[str]) -> int:
     """``serve VERSION ENGINE`` runs the reconciler. ``load`` and ``release`` are commands for the one that runs.
 
     ``load`` loads the tables from their file, ``release`` gives up their ownership until the next load.
+    ``finish ENGINE`` finishes interrupted runs.
     """
+    if arguments[0] == "finish":
+        # The process that runs all the time does without these modules, to use less memory.
+        from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.finish import finish
+
+        return finish(arguments[1], _journals(arguments[1]))
     if arguments[0] != "serve":
         try:
             error = request(CONTROL, arguments[0])
@@ -46,4 +54,10 @@ def main(arguments: t.Sequence[str]) -> int:
     _command, version, engine = arguments
     parts = {part.name: part.script for part in (FIREWALL_PART, ROUTES_PART)}
     files = NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STATE
-    return Reconciler(Settings(parts, *files, version, lambda: processes_of(RECONCILER_UNIT))).run()
+    finishing = (RECONCILER_PROGRAM, "finish", engine)
+    settings = Settings(parts, *files, version, lambda: processes_of(RECONCILER_UNIT), finishing, _journals(engine))
+    return Reconciler(settings).run()
+
+
+def _journals(engine: str) -> JournalPaths:
+    return JournalPaths.of(f"unix://{engine}")

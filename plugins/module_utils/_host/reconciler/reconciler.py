@@ -21,8 +21,6 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import Elements
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import BRIDGE_TABLE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.netlink import messages
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler import events
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
     Json,
     all_elements,
@@ -32,6 +30,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.checks import Check, scripts
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import Control, notify_systemd
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.engine_watch import EngineWatch
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.interrupted_runs import (
+    InterruptedRuns,
+    Pending,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.kernel_events import kernel_events
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.libnftables import (
     Nftables,
     NftablesError,
@@ -41,12 +44,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.o
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.ports import read_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import Standby, end_processes
 
-# Constants that Python's socket module lacks (linux/netlink.h, asm-generic/socket.h).
-_NETLINK_NETFILTER = 12
-_SO_RCVBUFFORCE = 33
-
-_NETLINK_BUFFER = 4 << 20
-_LARGEST_DATAGRAM = 1 << 18
 # Parts that were installed meanwhile are found at the latest then.
 _LONGEST_SLEEP = 60.0
 _LOGGED_LINES = 20
@@ -59,7 +56,8 @@ class Settings(t.NamedTuple):
     """``scripts`` are those of the parts, ``tables`` is the file of the policy's tables, ``engine`` that of the engine.
 
     ``pid_file`` exists while the engine runs; ``control`` and ``state`` are created. ``version`` identifies the
-    installed files. ``left`` returns the processes that an earlier instance left.
+    installed files. ``left`` returns the processes that an earlier instance left. ``finish`` is the program that
+    finishes interrupted runs, whose journals ``pending`` finds.
     """
 
     scripts: t.Mapping[str, str]
@@ -70,6 +68,8 @@ class Settings(t.NamedTuple):
     state: str
     version: str
     left: t.Callable[[], t.Iterable[int]]
+    finish: t.Sequence[str]
+    pending: Pending
 
 
 class Reconciler:
@@ -85,6 +85,7 @@ class Reconciler:
         self._checks: dict[str, Check] = {}
         self._last: dict[str, list[str]] = {}
         self._engine = EngineWatch(settings.engine, settings.pid_file, self._selector, self._set_lists)
+        self._runs = InterruptedRuns(settings.finish, settings.pending, settings.pid_file, self._selector)
         self._control: Control | None = None
         self._standby: Standby | None = None
         self._loads = 0
@@ -119,6 +120,7 @@ class Reconciler:
         if not self._stopping:
             self._start_checks(now)
             self._engine.turn(now)
+            self._runs.turn(now)
             self._keep_standby(now)
             self._keep_control()
         self._end_late_checks(now)
@@ -127,7 +129,7 @@ class Reconciler:
         if self._stopping:
             limits += [] if self._checks else [now]
         else:
-            limits += [self._engine.due, retry, *(each.due for each in self._schedules.values())]
+            limits += [self._engine.due, self._runs.due, retry, *(each.due for each in self._schedules.values())]
         for key, _mask in self._selector.select(max(0.0, min(limits) - now)):
             key.data()
         self._save_state()
@@ -143,11 +145,8 @@ class Reconciler:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)  # wakes it
         self._selector.register(reader, selectors.EVENT_READ, lambda: reader.recv(64))
-        for protocol, groups, parts in (
-            (socket.NETLINK_ROUTE, events.RTNETLINK_GROUPS, events.rtnetlink_parts),
-            (_NETLINK_NETFILTER, events.NFTABLES_GROUPS, events.nftables_parts),
-        ):
-            self._listen_to_kernel(protocol, groups, parts)
+        for kernel in kernel_events():
+            self._selector.register(kernel, selectors.EVENT_READ, lambda kernel=kernel: self._changed(kernel.parts()))
         self._keep_control()
 
     def _keep_control(self) -> None:
@@ -172,24 +171,6 @@ class Reconciler:
         if error and self._logged.get(path) != error:
             sys.stderr.write(f"{path}: {error}\n")
         self._logged[path] = error
-
-    def _listen_to_kernel(self, protocol: int, groups: int, parts: t.Callable[[int, bytes], t.Iterable[str]]) -> None:
-        kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
-        kernel.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _NETLINK_BUFFER)
-        kernel.bind((0, groups))
-        kernel.setblocking(False)
-
-        def receive() -> None:
-            try:
-                data = kernel.recv(_LARGEST_DATAGRAM)
-            except BlockingIOError:
-                return
-            except OSError:  # the buffer overflowed: anything may have changed
-                self._changed(self._settings.scripts)
-                return
-            self._changed({part for kind, body in messages(data) for part in parts(kind, body)})
-
-        self._selector.register(kernel, selectors.EVENT_READ, receive)
 
     def _stop(self, _signal: int, _frame: t.Any) -> None:
         self._stopping = True
@@ -326,7 +307,7 @@ class Reconciler:
             schedule = self._schedules.setdefault(part, Schedule(now))
             if part not in self._checks and schedule.due <= now:
                 try:
-                    check = self._checks[part] = Check(script, now)
+                    check = self._checks[part] = Check([script, "--reassert"], now)
                 except OSError as error:
                     self._log(script, str(error))
                     schedule.started()
@@ -365,6 +346,7 @@ class Reconciler:
                 "ownership": self._tables.ownership if self._tables else None,
                 "error": self._error,
                 "standby": self._no_standby,
+                "interrupted_run": self._runs.failure,
                 "parts": {
                     part: {"repairs": each.repairs, "pause": each.pause, "last": self._last.get(part, [])}
                     for part, each in sorted(self._schedules.items())

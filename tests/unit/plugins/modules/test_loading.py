@@ -35,20 +35,29 @@ class Shipped(t.NamedTuple):
 
 
 # host_slice applies all parts of a host, so it ships the compiler, networks, daemon and routes. bridge_routing and
-# host_routes install the reconciler.
+# host_routes install the reconciler, which finishes interrupted changes of networks, but plans none.
+NETWORK_PLANS = (
+    "_domain.networks.plan.",
+    "_domain.networks.survey.",
+    "_domain.networks.items.",
+    "_domain.networks.endpoint_plan.",
+    "_host.networks.executor.",
+    "_host.networks.reader.",
+)
 SHIPPED = {
-    "bridge_routing": Shipped(78, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
+    "bridge_routing": Shipped(100, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
     "default_bridge": Shipped(41, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
-    "host_routes": Shipped(49, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
-    "host_slice": Shipped(127, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
-    "network_endpoint": Shipped(37, (*DECLARATION, *COMPILER, *PARTS)),
+    "host_routes": Shipped(73, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
+    "host_slice": Shipped(139, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "network_endpoint": Shipped(46, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
         33, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
-    "networks": Shipped(43, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "networks": Shipped(50, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
     "packet_trace": Shipped(40, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
     "probe_observer": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
     "reachability_info": Shipped(31, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
+    "run_lock": Shipped(8, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, "_domain.networks.", "_host.networks.")),
     "remote_api": Shipped(40, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 

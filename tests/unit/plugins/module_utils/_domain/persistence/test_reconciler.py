@@ -14,15 +14,16 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
     NOT_RUNNING,
+    RECONCILER_PROGRAM,
     RECONCILER_UNIT,
     ROUTES_PART,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.reconciler import (
     MODULES,
-    PROGRAM,
     manages_reconciler,
     reconciler_files,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.installation import planned_reconciler
 
 from ..planning import assert_golden
@@ -43,17 +44,44 @@ NO_COMMANDS = NoCommands()
 UNIT = f"/etc/systemd/system/{RECONCILER_UNIT}"
 
 
-def test_it_runs_with_nothing_but_its_files_and_the_standard_library(tmp_path: pathlib.Path) -> None:
+@pytest.fixture
+def program(tmp_path: pathlib.Path) -> pathlib.Path:
+    """The program, installed in a folder, which stands for the host's root."""
     for path, file in planned_reconciler(None, NO_COMMANDS).files.items():
         written = tmp_path / path.lstrip("/")
         written.parent.mkdir(parents=True, exist_ok=True)
-        for folder in ("/etc/", "/run/"):
+        for folder in ("/etc/", "/run/", "/var/"):
             file = file._replace(text=file.text.replace(f'"{folder}', f'"{tmp_path}{folder}'))
         written.write_text(file.text)
-    ran = subprocess.run(
-        [sys.executable, "-IS", tmp_path / PROGRAM.lstrip("/"), "load"], capture_output=True, text=True, check=False
-    )
+    return tmp_path / RECONCILER_PROGRAM.lstrip("/")
+
+
+def run(program: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-IS", program, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_it_runs_with_nothing_but_its_files_and_the_standard_library(program: pathlib.Path) -> None:
+    ran = run(program, "load")
     assert (ran.stderr, ran.returncode) == ("", NOT_RUNNING)
+    ran = run(program, "finish", "/run/docker.sock")
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("", "", 0)
+
+
+def test_it_reports_an_engine_that_does_not_answer(program: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    engine = f"{tmp_path}/docker.sock"
+    paths = JournalPaths.of(f"unix://{engine}", str(tmp_path / "var/lib/fleetnet/networks"))
+    pathlib.Path(paths.folder).mkdir(parents=True)
+    pathlib.Path(paths.file("x")).write_text("{}")
+    ran = run(program, "finish", engine)
+    assert (ran.stderr, ran.returncode) == ("", 1)
+    assert f"the Docker engine at unix://{tmp_path}/docker.sock does not answer" in ran.stdout
+
+
+def test_its_process_that_runs_all_the_time_does_without_most_modules(program: pathlib.Path) -> None:
+    """They cost memory on each host."""
+    program.write_text(program.read_text().replace("sys.exit(main(sys.argv[1:]))", "print(*sys.modules)"))
+    loaded = [name for name in run(program).stdout.split() if "_host.networks." in name]
+    assert [name.rpartition(".")[2] for name in loaded] == ["journal_folder"]
 
 
 def test_golden() -> None:

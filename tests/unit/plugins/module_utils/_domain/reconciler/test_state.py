@@ -27,6 +27,8 @@ def part(**values: t.Any) -> dict[str, t.Any]:
         # no table is loaded: a host without firewall
         ({"ownership": None}, []),
         ({"ownership": "", "parts": {}}, ["the policy's tables have no owner"]),
+        ({"ownership": "owner", "interrupted_run": []}, []),
+        ({"ownership": "owner", "interrupted_run": ["x: taken."]}, ["fleetnet-reconciler.service: x: taken."]),
         (
             {"ownership": "", "standby": "[Errno 11] Resource temporarily unavailable", "parts": {}},
             [

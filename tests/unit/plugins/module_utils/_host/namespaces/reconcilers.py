@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting i
 
 PROGRAM = """
 import contextlib
+import os
 import sys
 from {package}.reconciler import Reconciler, Settings
 folder = sys.argv[1]
@@ -36,8 +37,13 @@ def left():
     return found
 
 
+class Pending:
+    exist = staticmethod(lambda: os.path.exists(folder + "/journal"))
+    interrupted = staticmethod(lambda: Pending.exist() and not os.path.exists(folder + "/active"))
+
+
 {more}
-sys.exit(Reconciler(Settings(scripts, *paths, "1", left)).run())
+sys.exit(Reconciler(Settings(scripts, *paths, "1", left, [folder + "/finish"], Pending())).run())
 """
 PACKAGE = "ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler"
 # As Docker's own in its table: which is not this collection's.
@@ -92,6 +98,11 @@ class Running:
 
     def control(self, command: str) -> str | None:
         return request(str(self.folder / "run/control"), command)
+
+    def checks(self) -> int:
+        """The number of checks of its only part."""
+        path = self.folder / "checks"
+        return len(path.read_text()) if path.exists() else 0
 
     def children(self) -> list[str]:
         return pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()

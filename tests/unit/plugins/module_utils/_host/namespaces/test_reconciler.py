@@ -105,13 +105,8 @@ def test_released_tables_can_be_deleted(running: Running) -> None:
     assert sorted(running.tables()) == OURS
 
 
-def checks(running: Running) -> int:
-    path = running.folder / "checks"
-    return len(path.read_text()) if path.exists() else 0
-
-
 def test_a_change_of_another_program_starts_a_check(running: Running) -> None:
-    wait_until("the first check", lambda: checks(running), lambda count: count == 1)
+    wait_until("the first check", lambda: running.checks(), lambda count: count == 1)
     # not for Docker's own rules
     assert running.run("iptables", "-t", "nat", "-N", "DOCKER").returncode == 0
     assert running.run("nft", "-f", "-", stdin=FOREIGN).returncode == 0

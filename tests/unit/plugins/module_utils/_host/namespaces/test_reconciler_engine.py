@@ -236,3 +236,43 @@ def test_an_answer_that_is_not_valid_does_not_end_it(engine: Engine, running: Ru
     assert elements_of(running) == found
     engine.change([])
     wait_until("no elements", lambda: elements_of(running), lambda text: "elements" not in text)
+
+
+def attempts(running: Running) -> int:
+    path = running.folder / "attempts"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def test_it_finishes_interrupted_runs_once_the_engine_runs(running: Running) -> None:
+    """As at boot: the journal is there before the engine is."""
+    folder = running.folder
+    finish = folder / "finish"
+    finish.write_text(f"#!/bin/sh\necho >> {folder}/attempts\n[ -e {folder}/free ] || {{ echo taken; exit 1; }}\n"
+                      f"rm {folder}/journal\n")  # fmt: skip
+    finish.chmod(0o755)
+    (folder / "journal").touch()
+    running.end(signal.SIGTERM)
+    before = running.checks()
+    running.start()
+    wait_until("the first check", lambda: running.checks(), lambda count: count > before)
+    assert attempts(running) == 0
+    (folder / "active").touch()
+    with Engine(folder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server.change(CONTAINERS)
+        elements = ["nft", "list", "set", "ip", "fleetnet", "endpoints"]
+        wait_until("the engine is followed", lambda: running.run(*elements).stdout, lambda text: "elements" in text)
+        assert attempts(running) == 0  # the run that is active finishes its steps itself
+        (folder / "active").unlink()
+        # a failure is reported, and tried again after a pause
+        running.until(lambda state: state is not None and state["interrupted_run"] == ["taken"])
+        failed = attempts(running)
+        (folder / "free").touch()
+        wait_until("the end of the run", (folder / "journal").exists, lambda exists: not exists)
+        running.until(lambda state: state is not None and state["interrupted_run"] == [])
+        assert attempts(running) > failed
+        ended = attempts(running)
+        server.change([])
+        wait_until("no elements", lambda: running.run(*elements).stdout, lambda text: "elements" not in text)
+        assert attempts(running) == ended
+        server.shutdown()

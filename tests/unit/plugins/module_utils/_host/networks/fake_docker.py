@@ -10,6 +10,7 @@ half made: the container lists an endpoint that does not exist.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import ipaddress
@@ -73,6 +74,14 @@ class FakeDocker:
         for network, settings in networks.items():
             self._connect(network, {"Container": cid, "EndpointConfig": settings or {}})
         return cid
+
+    def reboot(self) -> None:
+        """Stop and start all containers that run. One without its network does not start."""
+        for container in self.containers.values():
+            if container["State"]["Running"]:
+                container["State"] = {"Running": False, "Status": "exited"}
+                with contextlib.suppress(EngineError):
+                    self._start(container["Id"])
 
     def network(self, name: str) -> Json:
         (found,) = [each for each in self.networks.values() if each["Name"] == name]
@@ -151,6 +160,8 @@ class FakeDocker:
         if path == "/networks/create":
             return self._create(body)
         network, verb = path.strip("/").split("/")[1:]
+        if verb == "start":
+            return self._start(network)
         return self._connect(network, body) if verb == "connect" else self._disconnect(network, body)
 
     def _delete(self, path: str) -> None:
@@ -261,6 +272,22 @@ class FakeDocker:
         ]
 
     # -- endpoints
+
+    def _start(self, reference: str) -> None:
+        container = self._container(reference)
+        networks = container["NetworkSettings"]["Networks"]
+        mode = container["HostConfig"]["NetworkMode"]
+        try:
+            if not networks and mode != "default":  # it starts on the network that it was created with
+                networks[self._find_network(mode)["Name"]] = {}
+            for name, settings in networks.items():
+                network = self._find_network(settings.get("NetworkID") or name)
+                addresses = self._addresses(network, settings.get("IPAMConfig") or {})
+                networks[name] = {"Aliases": [], **settings, **addresses, "NetworkID": network["Id"]}
+        except EngineError as error:
+            container["State"] = {"Running": False, "Status": "exited", "Error": str(error)}
+            raise
+        container["State"] = {"Running": True, "Status": "running", "Error": ""}
 
     def _container(self, reference: str) -> Json:
         for each in self.containers.values():

@@ -15,8 +15,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
     NetworksRequest,
     survey_networks,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.engine_reader import read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import read_networks, read_snapshot
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import read_snapshot
 
 Json = dict[str, t.Any]
 

@@ -23,13 +23,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
     resolve,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.engine_reader import read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.fixed_addresses import read_accepted
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import (
-    read_container,
-    read_networks,
-    read_taken,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import read_container, read_taken
 from ansible_collections.fleetnet.docker.plugins.modules import network_endpoint as module
 
 from .fake_docker import FakeDocker

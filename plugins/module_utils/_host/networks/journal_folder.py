@@ -1,0 +1,76 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The folder of the journals: one file per step that is being executed, which outlives the process and the host.
+
+A lock, which the kernel releases when its process ends, distinguishes an interrupted step from one that is being
+executed. Each engine has files and a lock of its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import typing as t
+import zlib
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import STATE_FOLDER
+
+
+class JournalPaths(t.NamedTuple):
+    """Where the journals of the engine at ``engine`` are. Equal for all paths of the same socket."""
+
+    engine: str
+    folder: str
+    locks: str
+
+    @classmethod
+    def of(cls, docker_host: str, folder: str = f"{STATE_FOLDER}/networks", locks: str = RUN_FOLDER) -> JournalPaths:
+        scheme, separator, path = docker_host.partition("unix://")
+        engine = f"{separator}{os.path.realpath(path)}" if separator and not scheme else docker_host
+        return cls(engine, folder, locks)
+
+    @property
+    def _key(self) -> str:
+        return f"{zlib.crc32(self.engine.encode()):08x}"
+
+    @property
+    def lock(self) -> str:
+        return os.path.join(self.locks, f"networks-{self._key}.lock")
+
+    def file(self, name: str) -> str:
+        return os.path.join(self.folder, f"{self._key}-{name}.json")
+
+    def files(self) -> list[str]:
+        """The journals."""
+        try:
+            names = os.listdir(self.folder)
+        except OSError:
+            return []
+        found = [name for name in names if name.startswith(f"{self._key}-") and name.endswith(".json")]
+        return [os.path.join(self.folder, name) for name in sorted(found)]
+
+    def exist(self) -> bool:
+        """Whether there are journals, also of steps that are being executed."""
+        return bool(self.files())
+
+    def interrupted(self) -> bool:
+        """Whether there are journals, and no run that executes their steps. Changes nothing."""
+        if not self.exist():
+            return False
+        try:
+            with open(self.lock, encoding="utf-8") as file:
+                return try_lock(file, fcntl.LOCK_SH)
+        except OSError:
+            return True
+
+
+def try_lock(file: t.TextIO, kind: int) -> bool:
+    """Lock an open file, unless another process has it locked; whether it is locked."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
