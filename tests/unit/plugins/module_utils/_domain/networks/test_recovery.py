@@ -173,7 +173,7 @@ def test_each_container_that_exists_is_connected_again_or_named(name: str) -> No
     for each in predicted.containers:
         on_it = [network.name for network in predicted.networks if each.is_on(network)]
         text = "; ".join([*left.blocked, *left.warnings])
-        assert on_it == ["web"] or each.name in text.split("Until then")[-1], each
+        assert on_it == ["web"] or each.name in text.rsplit("Until then", maxsplit=1)[-1], each
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -254,7 +254,7 @@ def test_it_finishes_interrupted_runs_once_the_engine_runs(running: Running) -> 
     running.end(signal.SIGTERM)
     before = running.checks()
     running.start()
-    wait_until("the first check", lambda: running.checks(), lambda count: count > before)
+    wait_until("the first check", running.checks, lambda count: count > before)
     assert attempts(running) == 0
     (folder / "active").touch()
     with Engine(folder) as server:
