@@ -11,6 +11,7 @@ ours.
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import logging
 import typing as t
@@ -58,7 +59,10 @@ class Host(t.NamedTuple):
 
 
 class Attempt(t.NamedTuple):
-    """One packet or its fragments, as whole frames. ``arrives``: the places for a control, None for a forged one."""
+    """One packet or its fragments, as whole frames. ``arrives``: the places for a control, None for a forged one.
+
+    A forged one may be seen at the places ``passes``.
+    """
 
     number: int
     name: str
@@ -66,6 +70,7 @@ class Attempt(t.NamedTuple):
     frames: tuple[bytes, ...]
     arrives: frozenset[str] | None
     is_icmp_error: bool
+    passes: frozenset[str] = frozenset()
 
 
 class Book:
@@ -83,6 +88,10 @@ class Book:
         """A container's address, by default on this host."""
         return (host or self.host).stations[name].addresses[self.version]
 
+    def gateway(self, name: str, host: Host) -> str:
+        """The address of a host in the network of a container there. The engine reports none of an internal network."""
+        return str(ipaddress.ip_network(f"{self.at(name, host)}/{24 if self.version == 4 else 64}", strict=False)[1])
+
     def add(
         self,
         name: str,
@@ -93,6 +102,7 @@ class Book:
         cut: int = 0,
         is_icmp_error: bool = False,
         macs: tuple[str, str] | None = None,
+        passes: t.Iterable[str] = (),
     ) -> None:
         """``cut``: the number of bytes in the first fragment. ``macs`` are the source and the target of the frame.
 
@@ -117,6 +127,7 @@ class Book:
                 tuple(bytes(ether / each) for each in packets),
                 None if arrives is None else frozenset(arrives),
                 is_icmp_error,
+                frozenset(passes),
             )
         )
 
@@ -299,6 +310,11 @@ def _destinations(book: Book) -> None:
     for name in ("plain", "stranger"):
         if version in book.host.stations[name].addresses:
             book.add(f"to {name}", "web", book.udp(web, book.at(name)))
+    for sender, name in itertools.product(("web", "vault"), ("web", "ops", "db", "vault")):
+        # To its own host, the gateway of web on the other host is an address of web.
+        passes = [f"{book.host.name}:out"] if sender == name == "web" else []
+        packet = book.udp(book.at(sender), book.gateway(name, book.peer), LISTENER)
+        book.add(f"to the gateway of {name}, other host", sender, packet, passes=passes)
     groups = {
         4: (
             "224.0.0.1",

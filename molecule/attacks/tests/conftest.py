@@ -169,7 +169,7 @@ def _result(attempt: Attempt, places: set[str]) -> Result:
     host = attempt.sender.host
     left = f"{host}:left" in places
     own = {f"{each}:left" for each in HOSTS} | {f"{host}:{attempt.sender.name}"}
-    return Result(attempt, left, frozenset(places - own))
+    return Result(attempt, left, frozenset(places - own - attempt.passes))
 
 
 def pytest_terminal_summary(terminalreporter, config) -> None:

@@ -202,6 +202,31 @@ def table_without_ipv6(limited: t.Collection[str], closed: t.Sequence[str]) -> s
     return "\n".join([*lines, "}"]) + "\n"
 
 
+def input_chain(version: int, fleet: str, own: t.Sequence[Prefix], dispatch: t.Sequence[str]) -> list[str]:
+    """The chain of what the host itself receives.
+
+    ``own`` are the blocks that only this host's containers have as sources, ``dispatch`` are the rules that send what
+    networks of this host may only send as lines allow to their chains.
+
+    To the host of the sender, the gateway of a network on another host is an address of this network. Only the other
+    host knows it as its own: containers of other hosts reach services of this host at its own address, as lines to that
+    address allow.
+    """
+    ip = "ip" if version == 4 else "ip6"
+    lines = [
+        "\tchain input {",
+        "\t\ttype filter hook input priority filter - 2; policy accept;",
+        "\t\tct state established ct direction reply accept",
+        "\t\tct state related jump related",
+    ]
+    if own:
+        ends = f"{ip} saddr {fleet} {ip} saddr != {prefix_set(own)} {ip} daddr {prefix_set(own)}"
+        lines.append(f'\t\t{ends} counter drop comment "other host -> gateway"')
+    if dispatch and version == 6:
+        lines.append(f"\t\t{NEIGHBOR_DISCOVERY} accept")
+    return [*lines, *dispatch, "\t}"] if own or dispatch else []
+
+
 class NetworkBits(t.NamedTuple):
     """The values of the bits that identify a network of the supernet, as text, and their mask."""
 
