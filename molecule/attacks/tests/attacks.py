@@ -30,11 +30,13 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import GRE, Dot1AD, Dot1Q, Ether
 from scapy.layers.sctp import SCTP
 from scapy.packet import Packet, Raw
+from scapy.utils6 import in6_mactoifaceid
 
 logging.getLogger("scapy").setLevel(logging.ERROR)  # warns about small fragments
 
 ALLOWED, LISTENER = 5000, 9999  # ports: of the line from ops to db, and of the host
 PUBLISHED = 5433  # db's port 5000 is published there
+PUBLISHED_OPS = 5434  # port 5000 of ops, which the outside may reach
 OUTSIDE = {4: "203.0.113.9", 6: "2001:db8::9"}
 WORLD = {4: "198.51.100.1", 6: "2001:db8:1::1"}
 
@@ -144,6 +146,8 @@ def attempts(version: int, host: Host, peer: Host, numbers: t.Iterator[int]) -> 
     _icmp_errors(book)
     _forms(book)
     _destinations(book)
+    if version == 6:
+        _link_local(book)
     _group_addresses(book)
     # Sent last, so that its arrival is the end of the run.
     for name, each in (("own", host), ("other", peer)):
@@ -331,6 +335,19 @@ def _destinations(book: Book) -> None:
             book.add(f"to {target}, port {port}", "web", book.udp(web, target, port))
     if version == 4:
         book.add("to the broadcast address of db", "web", book.udp(web, _last(book.at("db"))))
+
+
+def _link_local(book: Book) -> None:
+    """To docker-proxy, from addresses that do not show the network: the host has more than one of these itself."""
+    for sender in ("web", "vault"):
+        targets = {
+            "the host": book.host.addresses[6],
+            "the gateway fe80::1": "fe80::1",
+            "its bridge": f"fe80::{in6_mactoifaceid(book.host.stations[sender].gateway)}",
+        }
+        for (name, target), port in itertools.product(targets.items(), (PUBLISHED, PUBLISHED_OPS)):
+            packet = book.udp("fe80::9", target, port)
+            book.add(f"a link-local source to {name}, published port {port}", sender, packet)
 
 
 def _group_addresses(book: Book) -> None:
