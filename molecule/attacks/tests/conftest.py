@@ -16,7 +16,8 @@ import typing as t
 
 import pytest
 
-from .attacks import Attempt, Host, Station, everything
+from .attacks import everything
+from .book import Attempt, Host, Station
 from .within_bridge import within_bridges
 
 HOSTS = ("h1", "h2", "h3")

@@ -22,7 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     set_definitions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import prefix_set
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import braced, prefix_set
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
     DOCKER0,
     interface_name_problem,
@@ -202,8 +202,13 @@ def table_without_ipv6(limited: t.Collection[str], closed: t.Sequence[str]) -> s
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def input_chain(version: int, fleet: str, own: t.Sequence[Prefix], dispatch: t.Sequence[str]) -> list[str]:
+def input_chain(
+    version: int, fleet: str, own: t.Sequence[Prefix], bridges: t.Iterable[str], dispatch: t.Sequence[str]
+) -> list[str]:
     """The chain of what the host itself receives.
+
+    From ``bridges``, ICMP errors are accepted about flows of the network only, also those that connection tracking does
+    not know: the kernel looks up the socket, or the path, by the packet that the error contains.
 
     ``own`` are the blocks that only this host's containers have as sources, ``dispatch`` are the rules that send what
     networks of this host may only send as lines allow to their chains.
@@ -218,17 +223,18 @@ def input_chain(version: int, fleet: str, own: t.Sequence[Prefix], dispatch: t.S
         "\t\ttype filter hook input priority filter - 2; policy accept;",
         "\t\tct state established ct direction reply accept",
         "\t\tct state related jump related",
+        f'\t\t{from_bridges(bridges)} {ERRORS[version]} counter drop comment "error about a flow of others"',
     ]
     if own:
         ends = f"{ip} saddr {fleet} {ip} saddr != {prefix_set(own)} {ip} daddr {prefix_set(own)}"
         lines.append(f'\t\t{ends} counter drop comment "other host -> gateway"')
     if dispatch and version == 6:
         lines.append(f"\t\t{NEIGHBOR_DISCOVERY} accept")
-    return [*lines, *dispatch, "\t}"] if own or dispatch else []
+    return [*lines, *dispatch, "\t}"]
 
 
 class NetworkBits(t.NamedTuple):
-    """The values of the bits that identify a network of the supernet, as text, and their mask."""
+    """The values of the bits that identify networks of the supernet, without internal ones, and their mask, as text."""
 
     supernet: Prefix
     mask: str
@@ -236,28 +242,39 @@ class NetworkBits(t.NamedTuple):
 
 
 def error_chains(
-    version: int, networks: NetworkBits | None, blocks: t.Sequence[t.Sequence[Prefix]], fleet: str, containers: str
+    version: int, networks: NetworkBits, blocks: t.Sequence[t.Sequence[Prefix]], fleet: str, local: Local
 ) -> list[str]:
     """The chain ``related``, for packets that are related to a flow. It returns for those that it does not accept.
 
     An ICMP error from the fleet must come from the network of the flow's end that it is attributed to: ``networks``,
-    or ``blocks``, each of which is one network. Other errors come from routers, except those from undeclared networks,
-    which match ``containers``. What a connection tracking helper expects is judged as a new flow.
+    or ``blocks``, each of which is one network. Other errors come from routers, except those from undeclared networks
+    and from link-local addresses on bridges. What a connection tracking helper expects is judged as a new flow.
+
+    Of an internal network, the policy does not know the addresses: it sends the host errors about flows to addresses of
+    the supernet that are in no other network.
     """
     ip = "ip" if version == 4 else "ip6"
     lines: list[str] = []
     for direction in ("reply", "original"):
         error = f"{ERRORS[version]} ct direction {direction}"
         end = f"ct {direction} {ip} saddr"
-        if networks is not None:
+        if networks.values:
             within = f"{ip} saddr {networks.supernet} {end} {networks.supernet}"
             key = f"{ip} saddr & {networks.mask} . {end} & {networks.mask}"
             lines.append(f"{error} {within} {key} @networks goto allowed")
         ends = map(prefix_set, blocks)
         lines += [f"{error} {ip} saddr {block} {end} {block} goto allowed" for block in ends]
-    lines += [f"{ip} saddr {fleet} return", f"{containers} return", f"{ERRORS[version]} accept"]
+        if local.internal:
+            other = f"{end} & {networks.mask} != {braced(networks.values)} " if networks.values else ""
+            lines.append(f"{from_bridges(local.internal)} {error} {end} {networks.supernet} {other}accept")
+    if local.internal:
+        lines.append(f"{from_bridges(local.internal)} return")
+    lines += [f"{ip} saddr {fleet} return", f"{undeclared_bridges('iif', local.other_bridges)} return"]
+    if version == 6:
+        lines.append(f"ip6 saddr fe80::/10 {from_bridges(local.bridges.values())} return")
+    lines.append(f"{ERRORS[version]} accept")
     definition: list[str] = []
-    if networks is not None:
+    if networks.values:
         elements = ", ".join(f"{value} . {value}" for value in networks.values)
         kind = f"ipv{version}_addr"
         definition = ["\tset networks {", f"\t\ttype {kind} . {kind}", f"\t\telements = {{ {elements} }}", "\t}"]

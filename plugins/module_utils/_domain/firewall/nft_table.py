@@ -92,7 +92,9 @@ class Table:
             *self._direction_chains(),
             *source_chains(ip, self._fleet, self._own_block, self._local),
             *self._forward(),
-            *input_chain(family.version, self._fleet, self._own_sources(), self._from_bridges()),
+            *input_chain(
+                family.version, self._fleet, self._own_sources(), self._local.bridges.values(), self._from_bridges()
+            ),
             *self._output(),
             "\tchain between {",
             *self._pinned_rules(),
@@ -197,13 +199,12 @@ class Table:
         """The chain for packets that are related to a flow."""
         family, members = self._family, self._family.members.values()
         values = tuple(self._address(value) for value in sorted({value for each in members for value in each.values}))
-        networks = NetworkBits(family.supernet, self._address(family.mask), values) if values else None
+        networks = NetworkBits(family.supernet, self._address(family.mask), values)
         blocks = [
             *(each.subnets for each in members if each.subnets),
             *([block] for block in outside_blocks(self._policy, family.version)),
         ]
-        containers = undeclared_bridges("iif", self._local.other_bridges)
-        return error_chains(family.version, networks, blocks, self._fleet, containers)
+        return error_chains(family.version, networks, blocks, self._fleet, self._local)
 
     # --- between a network and the outside ----------------------------------------------------------------------------
 

@@ -202,6 +202,14 @@ class Host:
     def ip(self, name: str, *commands: str) -> None:
         run("ip", "-n", self.names[name], "-batch", "-", text="\n".join(commands))
 
+    def route(self, target: str) -> str:
+        """The route of the host to an address, as the kernel prints it."""
+        return run("ip", "-n", self.names["host"], "route", "get", target)
+
+    def forget_paths(self, version: int) -> None:
+        """Forget the MTU of all paths."""
+        run("ip", "-n", self.names["host"], f"-{version}", "route", "flush", "cache")
+
     def nft(self, text: str) -> None:
         run("ip", "netns", "exec", self.names["host"], "nft", "-f", "-", text=text)
 

@@ -68,7 +68,7 @@ def test_the_source_is_judged_as_that_of_a_forwarded_packet(host: Host, version:
         assert len(host.rules_that_dropped() & {"not declared: -> db", "not declared: world -> db"}) == 1
 
 
-# A line from web to one of db's ports, and one from the world to another, with and without which db's ingress is limited.
+# A line from web to one of db's ports, and one from the world to another, which limits db's ingress.
 TO_DB = [{"from": "web", "to": "db", "protocol": "udp", "ports": 5432}]
 FROM_WORLD = [*TO_DB, {"from": "world", "to": "db", "protocol": "udp", "ports": 5433}]
 
