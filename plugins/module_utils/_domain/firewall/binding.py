@@ -32,6 +32,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_
 Bridges = t.Mapping[str, str]
 
 _FORGED = 'fib saddr . iif oif missing counter drop comment "forged source"'
+_OF_OTHERS = 'counter drop comment "error about a flow of others"'
 # What Docker names the bridge of a network that has no bridge name of its own.
 _DOCKERS_PREFIX = "br-"
 _DOCKERS_NAME = re.compile(r"br-[0-9a-f]{12}\Z")
@@ -142,10 +143,11 @@ def quoted(names: t.Iterable[str]) -> str:
     return "{ " + ", ".join(f'"{name}"' for name in sorted(set(names))) + " }"
 
 
-def source_chains(ip: str, fleet: str, own_block: Prefix | None, local: Local) -> list[str]:
+def source_chains(ip: str, fleet: str | None, own_block: Prefix | None, local: Local) -> list[str]:
     """The chains that drop forged sources, before connection tracking and NAT.
 
-    ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, ``own_block`` the block of this host.
+    ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, None in a fleet without this version, ``own_block``
+    the block of this host.
     """
     lines = [
         *set_definitions(ip),
@@ -154,8 +156,9 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, local: Local) -
         f"\t\t{_RESERVED}",
         f"\t\t{from_bridges(local.bridges.values())} goto bound",
         f"\t\t{undeclared_bridges('iif', local.other_bridges)} goto bound",
-        f"\t\t{ip} saddr {fleet} {_FORGED}",
     ]
+    if fleet is not None:
+        lines.append(f"\t\t{ip} saddr {fleet} {_FORGED}")
     if own_block is not None:
         # The default route may lead to addresses of the block that no network has. Networks that are not declared may
         # have an interface of these kinds on the host.
@@ -173,30 +176,38 @@ def from_bridges(bridges: t.Iterable[str]) -> str:
     return f"iifname {quoted(bridges)}"
 
 
-def table_without_ipv6(limited: t.Collection[str], closed: t.Sequence[str]) -> str:
-    """The IPv6 table of a fleet without IPv6: bridges of networks without a line to the host do not reach it.
+def table_without_ipv6(
+    local: Local, limited: t.Collection[str], closed_out: t.Collection[str], closed: t.Sequence[str]
+) -> str:
+    """The IPv6 table of a fleet without IPv6.
 
-    A container can use link-local addresses in any case, and a bridge may have one. ``closed`` are further chains.
+    A container can use link-local addresses in any case, and a bridge may have one: bridges of networks without a line
+    to the host, ``limited``, do not reach it. A container can also give itself any other address, and the host may
+    forward: nothing is forwarded from the bridges ``closed_out``. docker0 has IPv6 addresses if daemon.json gives it
+    some. ``closed`` are further chains.
     """
-    if not limited and not closed:
-        return ""
     table = f"ip6 {TABLE}"
+    bridges = from_bridges(local.bridges.values())
+    no_ipv6 = 'counter drop comment "no IPv6"'
     lines = [
         f"add table {table}",
         f"delete table {table}",
         f"table {table} {{",
-        "\tchain sources {",
-        "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
-        f"\t\t{_RESERVED}",
-        "\t}",
+        *source_chains("ip6", None, None, local),
         *closed,
+        "\tchain input {",
+        "\t\ttype filter hook input priority filter - 2; policy accept;",
+        f"\t\tip6 saddr fe80::/10 {bridges} {ERRORS[6]} {_OF_OTHERS}",
     ]
     if limited:
+        lines += [f"\t\t{NEIGHBOR_DISCOVERY} accept", f"\t\t{from_bridges(limited)} {no_ipv6}"]
+    lines.append("\t}")
+    if closed_out:
         lines += [
-            "\tchain input {",
-            "\t\ttype filter hook input priority filter - 2; policy accept;",
-            f"\t\t{NEIGHBOR_DISCOVERY} accept",
-            f'\t\t{from_bridges(limited)} counter drop comment "no IPv6"',
+            "\tchain forward {",
+            "\t\ttype filter hook forward priority filter - 2; policy accept;",
+            f"\t\t{within_bridges(local.bridges)}",
+            f"\t\t{from_bridges(closed_out)} {no_ipv6}",
             "\t}",
         ]
     return "\n".join([*lines, "}"]) + "\n"
@@ -223,7 +234,7 @@ def input_chain(
         "\t\ttype filter hook input priority filter - 2; policy accept;",
         "\t\tct state established ct direction reply accept",
         "\t\tct state related jump related",
-        f'\t\t{from_bridges(bridges)} {ERRORS[version]} counter drop comment "error about a flow of others"',
+        f"\t\t{from_bridges(bridges)} {ERRORS[version]} {_OF_OTHERS}",
     ]
     if own:
         ends = f"{ip} saddr {fleet} {ip} saddr != {prefix_set(own)} {ip} daddr {prefix_set(own)}"
