@@ -15,113 +15,29 @@ import itertools
 import logging
 import typing as t
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR, fragment
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
     ICMPv6PacketTooBig,
-    IPv6,
     IPv6ExtHdrDestOpt,
     IPv6ExtHdrFragment,
     IPv6ExtHdrHopByHop,
     IPv6ExtHdrRouting,
-    fragment6,
 )
-from scapy.layers.l2 import GRE, Dot1AD, Dot1Q, Ether
+from scapy.layers.l2 import GRE, Dot1AD, Dot1Q
 from scapy.layers.sctp import SCTP
 from scapy.packet import Packet, Raw
+from scapy.utils6 import in6_mactoifaceid
+
+from .book import ALLOWED, Attempt, Book, Host
 
 logging.getLogger("scapy").setLevel(logging.ERROR)  # warns about small fragments
 
-ALLOWED, LISTENER = 5000, 9999  # ports: of the line from ops to db, and of the host
+LISTENER = 9999  # the port of the host
 PUBLISHED = 5433  # db's port 5000 is published there
+PUBLISHED_OPS = 5434  # port 5000 of ops, which the outside may reach
 OUTSIDE = {4: "203.0.113.9", 6: "2001:db8::9"}
 WORLD = {4: "198.51.100.1", 6: "2001:db8:1::1"}
-
-
-class Station(t.NamedTuple):
-    """A container: its host and name, the MAC and IP addresses of it and of its bridge (`gateway`, `routers`)."""
-
-    host: str
-    name: str
-    mac: str
-    gateway: str
-    addresses: dict[int, str]
-    routers: dict[int, str]
-
-
-class Host(t.NamedTuple):
-    """A host: its underlay addresses by IP version, and its containers by name."""
-
-    name: str
-    addresses: dict[int, str]
-    stations: dict[str, Station]
-
-
-class Attempt(t.NamedTuple):
-    """One packet or its fragments, as whole frames. ``arrives``: the places for a control, None for a forged one."""
-
-    number: int
-    name: str
-    sender: Station
-    frames: tuple[bytes, ...]
-    arrives: frozenset[str] | None
-    is_icmp_error: bool
-
-
-class Book:
-    """Collects the attempts of a host in one IP version."""
-
-    def __init__(self, version: int, host: Host, peer: Host, numbers: t.Iterator[int]) -> None:
-        self.version, self.host, self.peer = version, host, peer
-        self.attempts: list[Attempt] = []
-        self._numbers = numbers
-
-    def ip(self, source: str, target: str, **fields: t.Any) -> Packet:
-        return (IP if self.version == 4 else IPv6)(src=source, dst=target, **fields)
-
-    def at(self, name: str, host: Host | None = None) -> str:
-        """A container's address, by default on this host."""
-        return (host or self.host).stations[name].addresses[self.version]
-
-    def add(
-        self,
-        name: str,
-        sender: str,
-        packet: Packet,
-        arrives: t.Iterable[str] | None = None,
-        link: Packet | None = None,
-        cut: int = 0,
-        is_icmp_error: bool = False,
-        macs: tuple[str, str] | None = None,
-    ) -> None:
-        """``cut``: the number of bytes in the first fragment. ``macs`` are the source and the target of the frame.
-
-        By default these are the sender's and that of its bridge.
-        """
-        number = next(self._numbers)
-        station = self.host.stations[sender]
-        # 8 bytes, so that each fragment that is more than a header contains it
-        load = packet / Raw(b"fn%05d!" % number * (16 if cut else 1))
-        packets = [load]
-        if cut:
-            packets = fragment(load, cut) if self.version == 4 else fragment6(load, cut)
-        source, target = macs or (station.mac, station.gateway)
-        ether = Ether(src=source, dst=target)
-        if link:
-            ether = ether / link
-        self.attempts.append(
-            Attempt(
-                number,
-                f"{self.host.name} IPv{self.version} {sender}: {name}",
-                station,
-                tuple(bytes(ether / each) for each in packets),
-                None if arrives is None else frozenset(arrives),
-                is_icmp_error,
-            )
-        )
-
-    def udp(self, source: str, target: str, port: int = ALLOWED, client: int = 6000) -> Packet:
-        return self.ip(source, target) / UDP(sport=client, dport=port)
 
 
 def attempts(version: int, host: Host, peer: Host, numbers: t.Iterator[int]) -> list[Attempt]:
@@ -131,8 +47,11 @@ def attempts(version: int, host: Host, peer: Host, numbers: t.Iterator[int]) -> 
     _forged_sources(book)
     _established_flows(book)
     _icmp_errors(book)
+    _errors_to_hosts(book)
     _forms(book)
     _destinations(book)
+    if version == 6:
+        _link_local(book)
     _group_addresses(book)
     # Sent last, so that its arrival is the end of the run.
     for name, each in (("own", host), ("other", peer)):
@@ -160,6 +79,8 @@ def _controls(book: Book) -> None:
     book.add("control, a reply to ops", "db", reply, [f"{book.host.name}:ops"])
     error = _error(book, book.at("db"), ops, about=book.udp(ops, book.at("db")))
     book.add("control, an ICMP error to ops", "db", error, [f"{book.host.name}:ops"], is_icmp_error=True)
+    error = _error(book, ops, book.host.addresses[book.version], about=_answer_to_ops(book))
+    book.add("control, an ICMP error to the own host", "ops", error, [f"{book.host.name}:errors"], is_icmp_error=True)
     outside = book.udp(ops, WORLD[book.version], 80)
     if book.version == 4:  # the hosts have no IPv6 route to the outside
         book.add("control to the outside", "ops", outside, [f"{book.host.name}:out"])
@@ -229,6 +150,34 @@ def _error(book: Book, source: str, target: str, about: Packet) -> Packet:
     return book.ip(source, target) / ICMPv6DestUnreach(code=4) / about
 
 
+def _too_big(book: Book, source: str, target: str, about: Packet) -> Packet:
+    """The error that lowers the MTU of the path."""
+    about = about / Raw(b"8 bytes.")
+    if book.version == 6:
+        return book.ip(source, target) / ICMPv6PacketTooBig(mtu=1280) / about
+    return book.ip(source, target) / ICMP(type=3, code=4, nexthopmtu=576) / about
+
+
+def _answer_to_ops(book: Book) -> Packet:
+    """What the host would answer to the control from ops."""
+    return book.ip(book.host.addresses[book.version], book.at("ops")) / UDP(sport=LISTENER, dport=6000)
+
+
+def _errors_to_hosts(book: Book) -> None:
+    """To the sender's own host, about its flows to ops and to the outside."""
+    own = book.host.addresses[book.version]
+    flows = {"to ops": _answer_to_ops(book), "to the outside": book.udp(own, WORLD[book.version], 53)}
+    for sender in ("web", "vault"):
+        sources = {
+            "its own source": book.at(sender),
+            **({"a link-local source": "fe80::9"} if book.version == 6 else {}),
+        }
+        for (name, source), (flow, about) in itertools.product(sources.items(), flows.items()):
+            for kind, make in {"an ICMP error": _error, "an ICMP error that lowers the MTU": _too_big}.items():
+                packet = make(book, source, own, about)
+                book.add(f"{kind} to the host with {name}, about its flow {flow}", sender, packet, is_icmp_error=True)
+
+
 def _icmp_errors(book: Book) -> None:
     """About a flow of other networks, to the end that would act on them."""
     ops = book.at("ops")
@@ -239,12 +188,7 @@ def _icmp_errors(book: Book) -> None:
             book.add(f"an ICMP error with {name}, about a flow to the {place} host", "web", error, is_icmp_error=True)
         error = _error(book, book.at("web"), db, about=book.ip(db, ops) / UDP(sport=ALLOWED, dport=6000))
         book.add(f"an ICMP error to db, {place} host", "web", error, is_icmp_error=True)
-    if book.version == 6:
-        about = book.udp(ops, book.at("db")) / Raw(b"8 bytes.")
-        packet = book.ip(book.at("web"), ops) / ICMPv6PacketTooBig(mtu=1280) / about
-    else:
-        about = book.udp(ops, book.at("db")) / Raw(b"8 bytes.")
-        packet = book.ip(book.at("web"), ops) / ICMP(type=3, code=4, nexthopmtu=576) / about
+    packet = _too_big(book, book.at("web"), ops, about=book.udp(ops, book.at("db")))
     book.add("an ICMP error that lowers the MTU", "web", packet, is_icmp_error=True)
 
 
@@ -299,6 +243,11 @@ def _destinations(book: Book) -> None:
     for name in ("plain", "stranger"):
         if version in book.host.stations[name].addresses:
             book.add(f"to {name}", "web", book.udp(web, book.at(name)))
+    for sender, name in itertools.product(("web", "vault"), ("web", "ops", "db", "vault")):
+        # To its own host, the gateway of web on the other host is an address of web.
+        passes = [f"{book.host.name}:out"] if sender == name == "web" else []
+        packet = book.udp(book.at(sender), book.gateway(name, book.peer), LISTENER)
+        book.add(f"to the gateway of {name}, other host", sender, packet, passes=passes)
     groups = {
         4: (
             "224.0.0.1",
@@ -315,6 +264,19 @@ def _destinations(book: Book) -> None:
             book.add(f"to {target}, port {port}", "web", book.udp(web, target, port))
     if version == 4:
         book.add("to the broadcast address of db", "web", book.udp(web, _last(book.at("db"))))
+
+
+def _link_local(book: Book) -> None:
+    """To docker-proxy, from addresses that do not show the network: the host has more than one of these itself."""
+    for sender in ("web", "vault"):
+        targets = {
+            "the host": book.host.addresses[6],
+            "the gateway fe80::1": "fe80::1",
+            "its bridge": f"fe80::{in6_mactoifaceid(book.host.stations[sender].gateway)}",
+        }
+        for (name, target), port in itertools.product(targets.items(), (PUBLISHED, PUBLISHED_OPS)):
+            packet = book.udp("fe80::9", target, port)
+            book.add(f"a link-local source to {name}, published port {port}", sender, packet)
 
 
 def _group_addresses(book: Book) -> None:

@@ -5,7 +5,8 @@
 
 Prints "ready", then a line of JSON for each new sighting: [place, number of the packet, whether it is an ICMP error].
 Places: the name of a container; "left" where a container's packet enters the host, before any rule; "out" where a
-packet leaves the host; "listener" where the host itself accepts it, on a UDP port.
+packet leaves the host; "listener" where the host itself accepts it, on a UDP port, and "errors" where it accepts an
+ICMP error.
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ def main() -> None:
     listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     listener.bind(("::", PORT))
     sockets[listener] = "listener"
+    for family, protocol in ((socket.AF_INET, socket.IPPROTO_ICMP), (socket.AF_INET6, socket.IPPROTO_ICMPV6)):
+        sockets[socket.socket(family, socket.SOCK_RAW, protocol)] = "errors"
     for each in sockets:
         each.setblocking(False)
     seen: set[tuple[str, int, bool]] = set()
@@ -96,7 +99,8 @@ def main() -> None:
         for each, name in sockets.items():
             for place, frame in received(each, name):
                 for found in MARK.findall(frame):
-                    sighting = (place, int(found), name != "listener" and is_icmp_error(frame))
+                    is_error = name == "errors" or (name != "listener" and is_icmp_error(frame))
+                    sighting = (place, int(found), is_error)
                     if sighting not in seen:
                         seen.add(sighting)
                         print(json.dumps(sighting), flush=True)
@@ -107,7 +111,7 @@ def received(each: socket.socket, name: str) -> t.Iterator[tuple[str, bytes]]:
     with contextlib.suppress(BlockingIOError):
         while True:
             frame, sender = each.recvfrom(1 << 16)
-            place = name if name == "listener" else place_of(name, sender)
+            place = name if name in ("listener", "errors") else place_of(name, sender)
             if place:
                 yield place, frame
 

@@ -15,7 +15,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from .attacks import ALLOWED
+from .book import ALLOWED
 
 HOST = "h1"
 PROBE = b"fleetnet\0\0"

@@ -10,7 +10,8 @@ import typing as t
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_RA, ICMPv6ND_Redirect
 from scapy.layers.l2 import ARP, Dot1Q
 
-from .attacks import NUMBERS, OUTSIDE, Attempt, Book, Host
+from .attacks import NUMBERS, OUTSIDE
+from .book import Attempt, Book, Host
 
 # The targets of a frame to all, by IP version.
 ALL = {4: "ff:ff:ff:ff:ff:ff", 6: "33:33:00:00:00:01"}

@@ -22,7 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     set_definitions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import prefix_set
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import braced, prefix_set
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
     DOCKER0,
     interface_name_problem,
@@ -32,6 +32,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_
 Bridges = t.Mapping[str, str]
 
 _FORGED = 'fib saddr . iif oif missing counter drop comment "forged source"'
+_OF_OTHERS = 'counter drop comment "error about a flow of others"'
 # What Docker names the bridge of a network that has no bridge name of its own.
 _DOCKERS_PREFIX = "br-"
 _DOCKERS_NAME = re.compile(r"br-[0-9a-f]{12}\Z")
@@ -142,10 +143,11 @@ def quoted(names: t.Iterable[str]) -> str:
     return "{ " + ", ".join(f'"{name}"' for name in sorted(set(names))) + " }"
 
 
-def source_chains(ip: str, fleet: str, own_block: Prefix | None, local: Local) -> list[str]:
+def source_chains(ip: str, fleet: str | None, own_block: Prefix | None, local: Local) -> list[str]:
     """The chains that drop forged sources, before connection tracking and NAT.
 
-    ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, ``own_block`` the block of this host.
+    ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, None in a fleet without this version, ``own_block``
+    the block of this host.
     """
     lines = [
         *set_definitions(ip),
@@ -154,8 +156,9 @@ def source_chains(ip: str, fleet: str, own_block: Prefix | None, local: Local) -
         f"\t\t{_RESERVED}",
         f"\t\t{from_bridges(local.bridges.values())} goto bound",
         f"\t\t{undeclared_bridges('iif', local.other_bridges)} goto bound",
-        f"\t\t{ip} saddr {fleet} {_FORGED}",
     ]
+    if fleet is not None:
+        lines.append(f"\t\t{ip} saddr {fleet} {_FORGED}")
     if own_block is not None:
         # The default route may lead to addresses of the block that no network has. Networks that are not declared may
         # have an interface of these kinds on the host.
@@ -173,37 +176,76 @@ def from_bridges(bridges: t.Iterable[str]) -> str:
     return f"iifname {quoted(bridges)}"
 
 
-def table_without_ipv6(limited: t.Collection[str], closed: t.Sequence[str]) -> str:
-    """The IPv6 table of a fleet without IPv6: bridges of networks without a line to the host do not reach it.
+def table_without_ipv6(
+    local: Local, limited: t.Collection[str], closed_out: t.Collection[str], closed: t.Sequence[str]
+) -> str:
+    """The IPv6 table of a fleet without IPv6.
 
-    A container can use link-local addresses in any case, and a bridge may have one. ``closed`` are further chains.
+    A container can use link-local addresses in any case, and a bridge may have one: bridges of networks without a line
+    to the host, ``limited``, do not reach it. A container can also give itself any other address, and the host may
+    forward: nothing is forwarded from the bridges ``closed_out``. docker0 has IPv6 addresses if daemon.json gives it
+    some. ``closed`` are further chains.
     """
-    if not limited and not closed:
-        return ""
     table = f"ip6 {TABLE}"
+    bridges = from_bridges(local.bridges.values())
+    no_ipv6 = 'counter drop comment "no IPv6"'
     lines = [
         f"add table {table}",
         f"delete table {table}",
         f"table {table} {{",
-        "\tchain sources {",
-        "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
-        f"\t\t{_RESERVED}",
-        "\t}",
+        *source_chains("ip6", None, None, local),
         *closed,
+        "\tchain input {",
+        "\t\ttype filter hook input priority filter - 2; policy accept;",
+        f"\t\tip6 saddr fe80::/10 {bridges} {ERRORS[6]} {_OF_OTHERS}",
     ]
     if limited:
+        lines += [f"\t\t{NEIGHBOR_DISCOVERY} accept", f"\t\t{from_bridges(limited)} {no_ipv6}"]
+    lines.append("\t}")
+    if closed_out:
         lines += [
-            "\tchain input {",
-            "\t\ttype filter hook input priority filter - 2; policy accept;",
-            f"\t\t{NEIGHBOR_DISCOVERY} accept",
-            f'\t\t{from_bridges(limited)} counter drop comment "no IPv6"',
+            "\tchain forward {",
+            "\t\ttype filter hook forward priority filter - 2; policy accept;",
+            f"\t\t{within_bridges(local.bridges)}",
+            f"\t\t{from_bridges(closed_out)} {no_ipv6}",
             "\t}",
         ]
     return "\n".join([*lines, "}"]) + "\n"
 
 
+def input_chain(
+    version: int, fleet: str, own: t.Sequence[Prefix], bridges: t.Iterable[str], dispatch: t.Sequence[str]
+) -> list[str]:
+    """The chain of what the host itself receives.
+
+    From ``bridges``, ICMP errors are accepted about flows of the network only, also those that connection tracking does
+    not know: the kernel looks up the socket, or the path, by the packet that the error contains.
+
+    ``own`` are the blocks that only this host's containers have as sources, ``dispatch`` are the rules that send what
+    networks of this host may only send as lines allow to their chains.
+
+    To the host of the sender, the gateway of a network on another host is an address of this network. Only the other
+    host knows it as its own: containers of other hosts reach services of this host at its own address, as lines to that
+    address allow.
+    """
+    ip = "ip" if version == 4 else "ip6"
+    lines = [
+        "\tchain input {",
+        "\t\ttype filter hook input priority filter - 2; policy accept;",
+        "\t\tct state established ct direction reply accept",
+        "\t\tct state related jump related",
+        f"\t\t{from_bridges(bridges)} {ERRORS[version]} {_OF_OTHERS}",
+    ]
+    if own:
+        ends = f"{ip} saddr {fleet} {ip} saddr != {prefix_set(own)} {ip} daddr {prefix_set(own)}"
+        lines.append(f'\t\t{ends} counter drop comment "other host -> gateway"')
+    if dispatch and version == 6:
+        lines.append(f"\t\t{NEIGHBOR_DISCOVERY} accept")
+    return [*lines, *dispatch, "\t}"]
+
+
 class NetworkBits(t.NamedTuple):
-    """The values of the bits that identify a network of the supernet, as text, and their mask."""
+    """The values of the bits that identify networks of the supernet, without internal ones, and their mask, as text."""
 
     supernet: Prefix
     mask: str
@@ -211,28 +253,39 @@ class NetworkBits(t.NamedTuple):
 
 
 def error_chains(
-    version: int, networks: NetworkBits | None, blocks: t.Sequence[t.Sequence[Prefix]], fleet: str, containers: str
+    version: int, networks: NetworkBits, blocks: t.Sequence[t.Sequence[Prefix]], fleet: str, local: Local
 ) -> list[str]:
     """The chain ``related``, for packets that are related to a flow. It returns for those that it does not accept.
 
     An ICMP error from the fleet must come from the network of the flow's end that it is attributed to: ``networks``,
-    or ``blocks``, each of which is one network. Other errors come from routers, except those from undeclared networks,
-    which match ``containers``. What a connection tracking helper expects is judged as a new flow.
+    or ``blocks``, each of which is one network. Other errors come from routers, except those from undeclared networks
+    and from link-local addresses on bridges. What a connection tracking helper expects is judged as a new flow.
+
+    Of an internal network, the policy does not know the addresses: it sends the host errors about flows to addresses of
+    the supernet that are in no other network.
     """
     ip = "ip" if version == 4 else "ip6"
     lines: list[str] = []
     for direction in ("reply", "original"):
         error = f"{ERRORS[version]} ct direction {direction}"
         end = f"ct {direction} {ip} saddr"
-        if networks is not None:
+        if networks.values:
             within = f"{ip} saddr {networks.supernet} {end} {networks.supernet}"
             key = f"{ip} saddr & {networks.mask} . {end} & {networks.mask}"
             lines.append(f"{error} {within} {key} @networks goto allowed")
         ends = map(prefix_set, blocks)
         lines += [f"{error} {ip} saddr {block} {end} {block} goto allowed" for block in ends]
-    lines += [f"{ip} saddr {fleet} return", f"{containers} return", f"{ERRORS[version]} accept"]
+        if local.internal:
+            other = f"{end} & {networks.mask} != {braced(networks.values)} " if networks.values else ""
+            lines.append(f"{from_bridges(local.internal)} {error} {end} {networks.supernet} {other}accept")
+    if local.internal:
+        lines.append(f"{from_bridges(local.internal)} return")
+    lines += [f"{ip} saddr {fleet} return", f"{undeclared_bridges('iif', local.other_bridges)} return"]
+    if version == 6:
+        lines.append(f"ip6 saddr fe80::/10 {from_bridges(local.bridges.values())} return")
+    lines.append(f"{ERRORS[version]} accept")
     definition: list[str] = []
-    if networks is not None:
+    if networks.values:
         elements = ", ".join(f"{value} . {value}" for value in networks.values)
         kind = f"ipv{version}_addr"
         definition = ["\tset networks {", f"\t\ttype {kind} . {kind}", f"\t\telements = {{ {elements} }}", "\t}"]

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     Local,
@@ -37,7 +38,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
     TABLE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_table import Table
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import TO_HOST, Family, Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import (
+    EGRESS,
+    TO_HOST,
+    Family,
+    Policy,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_chains import (
     published_chains,
     sources_without_ipv6,
@@ -98,12 +104,17 @@ def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Rules
         local = local._replace(routed=sorted(undeclared))
     tables = [Table(policy, family, local).text() for family in policy.families]
     if engine.host_has_ipv6 and all(family.version != 6 for family in policy.families):
-        limited = policy.limited.get(TO_HOST, frozenset())
         closed = [
             *published_chains(policy, sources_without_ipv6(policy), local.bridges),
             *closed_without_ipv6(policy, [from_bridges(local.bridges.values())], local.controller),
         ]
-        tables.append(table_without_ipv6([bridge for name, bridge in local.bridges.items() if name in limited], closed))
+        limited = {
+            direction: [bridge for name, bridge in local.bridges.items() if name in policy.limited.get(direction, ())]
+            for direction in (TO_HOST, EGRESS)
+        }
+        declared = [bridge for name, bridge in local.bridges.items() if name != DEFAULT_BRIDGE]
+        closed_out = [*declared, *limited[EGRESS]]
+        tables.append(table_without_ipv6(local, limited[TO_HOST], closed_out, closed))
     if policy.isolates_spoofing:
         tables.append(bridge_table())
     accepts = {family.version: _iptables(policy, family, engine) for family in policy.families}

@@ -28,6 +28,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     NetworkBits,
     error_chains,
     from_bridges,
+    input_chain,
     isolation,
     source_chains,
     undeclared_bridges,
@@ -91,8 +92,10 @@ class Table:
             *self._direction_chains(),
             *source_chains(ip, self._fleet, self._own_block, self._local),
             *self._forward(),
-            *self._host_hook("input", TO_HOST),
-            *self._host_hook("output", FROM_HOST),
+            *input_chain(
+                family.version, self._fleet, self._own_sources(), self._local.bridges.values(), self._from_bridges()
+            ),
+            *self._output(),
             "\tchain between {",
             *self._pinned_rules(),
             *(self._guarded(lookup) for lookup in lookups),
@@ -160,17 +163,21 @@ class Table:
             lines.append(_unpublished(f"{self._ip} daddr {prefix_set(routed)}"))
         return [*lines, "\t}"]
 
-    def _host_hook(self, hook: str, direction: str) -> list[str]:
-        """The chain between the host itself and its containers; none if no network is limited."""
-        dispatch = self._from_bridges() if direction == TO_HOST else self._dispatch(direction, "daddr")
+    def _own_sources(self) -> list[Prefix]:
+        """The blocks of the fleet's addresses that only this host's containers have."""
+        pinned = [subnet for subnet in self._own if self._family.host_block_of(subnet) is None]
+        return [*([self._own_block] if self._own_block else []), *pinned]
+
+    def _output(self) -> list[str]:
+        """The chain from the host itself to its containers; none if no network is limited."""
+        dispatch = self._dispatch(FROM_HOST, "daddr")
         if not dispatch:
             return []
-        related = "jump related" if direction == TO_HOST else f"{ERRORS[self._family.version]} accept"
         lines = [
-            f"\tchain {hook} {{",
-            f"\t\ttype filter hook {hook} priority filter - 2; policy accept;",
+            "\tchain output {",
+            "\t\ttype filter hook output priority filter - 2; policy accept;",
             "\t\tct state established ct direction reply accept",
-            f"\t\tct state related {related}",
+            f"\t\tct state related {ERRORS[self._family.version]} accept",
         ]
         if self._family.version == 6:
             lines.append(f"\t\t{NEIGHBOR_DISCOVERY} accept")
@@ -192,13 +199,12 @@ class Table:
         """The chain for packets that are related to a flow."""
         family, members = self._family, self._family.members.values()
         values = tuple(self._address(value) for value in sorted({value for each in members for value in each.values}))
-        networks = NetworkBits(family.supernet, self._address(family.mask), values) if values else None
+        networks = NetworkBits(family.supernet, self._address(family.mask), values)
         blocks = [
             *(each.subnets for each in members if each.subnets),
             *([block] for block in outside_blocks(self._policy, family.version)),
         ]
-        containers = undeclared_bridges("iif", self._local.other_bridges)
-        return error_chains(family.version, networks, blocks, self._fleet, containers)
+        return error_chains(family.version, networks, blocks, self._fleet, self._local)
 
     # --- between a network and the outside ----------------------------------------------------------------------------
 

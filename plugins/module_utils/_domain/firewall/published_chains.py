@@ -17,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     PolicyLine,
     is_block,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import quoted
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import named_blocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     PUBLISHED,
@@ -53,6 +54,9 @@ def published_chains(policy: Policy, sources: Sources, bridges: t.Mapping[str, s
     """The lines of the maps and chains, for the networks with a bridge on this host."""
     services: list[Service] = []
     chains: list[str] = []
+    # A container of any network has them, and they show neither the network nor that it is not the world.
+    link_local = "ip6 saddr fe80::/10 iifname @bridges" if sources.version == 6 else None
+    names = f"\t\telements = {quoted(bridges.values())}"
     for network, bridge in sorted(bridges.items()):
         limited = network in policy.limited.get(INGRESS, ())
         known: dict[tuple[PolicyLine, ...], str] = {}
@@ -60,10 +64,11 @@ def published_chains(policy: Policy, sources: Sources, bridges: t.Mapping[str, s
             for low, high, lines in _services(policy, network, protocol):
                 if lines not in known:
                     known[lines] = f"published_{network}_{len(known)}"
-                    chains += _chain(known[lines], network, bridge, lines, policy, sources)
+                    chains += _chain(known[lines], network, bridge, lines, policy, sources, link_local)
                 services.append(Service(bridge, protocol, low, high, known[lines], limited))
     ip = TABLES[sources.version].split()[0]
     return [
+        *(["\tset bridges {", "\t\ttype ifname", names, "\t}"] if link_local else []),
         *(f"\t{service_comment(service)}" for service in services),
         *chains,
         *map_definitions(ip),
@@ -94,16 +99,25 @@ def _services(policy: Policy, network: str, protocol: str) -> t.Iterator[tuple[i
 
 
 def _chain(
-    name: str, network: str, bridge: str, lines: t.Iterable[PolicyLine], policy: Policy, sources: Sources
+    name: str,
+    network: str,
+    bridge: str,
+    lines: t.Iterable[PolicyLine],
+    policy: Policy,
+    sources: Sources,
+    link_local: str | None,
 ) -> list[str]:
+    denied = f'counter drop comment "{comment(f"not declared: -> {network}")}"'
     rules = [f'iifname "{bridge}" accept']
+    if link_local is not None:
+        rules.append(f"{link_local} {denied}")
     if policy.spans_hosts(network) and network in sources.networks:
         rules.append(f"{sources.networks[network]} accept")
     for line in lines:
         named = comment(f"{line.path}: {line}")
         rules += [f'{match}accept comment "{named}"' for match in _matches(line, sources)]
     if sources.fleet is not None:
-        rules.append(f'{sources.fleet} counter drop comment "{comment(f"not declared: -> {network}")}"')
+        rules.append(f"{sources.fleet} {denied}")
     if network in policy.limited.get(INGRESS, ()):
         rules.append(f'counter drop comment "{comment(f"not declared: {WORLD} -> {network}")}"')
     else:

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU, MTU_DEFAULT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST, WORLD
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import TO_HOST, Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import parse_dnat
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
     Data,
@@ -106,15 +106,15 @@ def _of_host(host: str, addresses: t.Iterable[str]) -> list[Endpoint]:
 
 
 def _gateways(policy: Policy, host: str, report: t.Mapping[str, t.Sequence[Data]]) -> list[Endpoint]:
-    """The gateways of networks from which lines limit what reaches the host."""
+    """The gateways of networks, which are addresses of the host."""
     found: dict[tuple[str, int], Endpoint] = {}
     for container in report["containers"]:
         for attached in container["networks"]:
             for key in ("gateway", "ipv6_gateway"):
                 network = policy.network_of(attached[key]) if attached.get(key) else None
-                if network in policy.limited.get(TO_HOST, ()):
+                if network is not None:
                     end = Endpoint(host, "", HOST, attached[key], kind=EndKind.GATEWAY)
-                    found.setdefault((str(network), end.version), end)
+                    found.setdefault((network, end.version), end)
     return list(found.values())
 
 

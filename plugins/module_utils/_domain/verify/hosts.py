@@ -4,7 +4,8 @@
 """Probes between containers and the fleet's hosts, as far as the policy is about these. Pure.
 
 To a container, its own host is ``host``, and another host is an address of the world. A host answers pings and TCP, so
-that its answer shows whether packets pass. What no line limits follows Docker's rules, and is not probed.
+that its answer shows whether packets pass. What no line limits follows Docker's rules, and is not probed. Gateways of
+other hosts are closed, whatever lines allow.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def host_probes(policy: Policy, endpoints: t.Sequence[Endpoint], tokens: Tokens)
             end
             for name in other_hosts(hosts, container.host, number)
             for end in hosts[name]
-            if end.kind is EndKind.HOST and end.version == container.version
+            if end.version == container.version
         ]
         makers = (_to_own_host, _from_own_host, _to_other_hosts, _from_other_hosts)
         for make, ends in zip(makers, (own, own, others, others)):
@@ -89,6 +90,13 @@ def _to_other_hosts(
     policy: Policy, container: Endpoint, ends: t.Sequence[Endpoint], tokens: Tokens
 ) -> t.Iterator[Probe]:
     for end in ends:
+        if end.kind is EndKind.GATEWAY:
+            # Its own host accepts such packets, as those within the network. The other host drops them.
+            network = policy.network_of(end.address)
+            if network == container.network and policy.spans_hosts(network):
+                for protocol, port in _answered(policy, []):
+                    yield _probe(container, end, protocol, port, None, tokens)
+            continue
         yield from _to_remote_api(policy, container, end, tokens)
         if container.network in policy.limited.get(EGRESS, ()):
             for protocol, port in _answered(policy, [end.address]):
@@ -102,7 +110,7 @@ def _from_other_hosts(
     """From outside, only lines with addresses open a container's own address. docker0 follows Docker's rules."""
     if container.network == DEFAULT_BRIDGE:
         return
-    for end in ends:
+    for end in (each for each in ends if each.kind is EndKind.HOST):
         for protocol, port in services_to(policy, [container.network]):
             declared_by = by_address(policy, end.address, container.network, protocol, port)
             yield _probe(end, container, protocol, port, declared_by, tokens)

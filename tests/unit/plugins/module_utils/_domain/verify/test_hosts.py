@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import State, measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import listeners, make_probes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import StatementKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import (
@@ -75,6 +76,24 @@ def test_without_a_line_only_other_hosts_and_the_remote_api_are_denied():
         (source, target) for source in (WEB1, DB1) for target in (HOST1, HOST2)
     }
     assert {each.declared_by for each in api} == {None}
+
+
+def test_gateways_of_other_hosts_are_denied():
+    """At the gateways of the container's own network, and whatever lines allow."""
+    line = {"from": "web", "to": ["world", "host", "db"], "ports": 22}
+    gateways = [f"h{host} (host, 10.64.{third}.1)" for host, third in ((2, 17), (3, 33), (2, 18), (3, 34))]
+    for policy in (policy_of(hosts=3), policy_of(line, hosts=3)):
+        probes = with_hosts(policy, 3)
+        seen = {each: declared_by for each, declared_by in probes.items() if each[0] == WEB1 and each[1] in gateways}
+        assert seen == {(WEB1, gateway, service): None for gateway in gateways[:2] for service in ("icmp", "tcp/9")}
+
+
+def test_a_network_of_each_host_alone_is_not_probed_at_gateways_of_other_hosts():
+    """Its own host drops the packets, as those to containers there."""
+    networks = [{"name": "web", "local": True}, "db"]
+    probes = with_hosts(policy_of(networks=networks))
+    assert [each for each in probes if each[0] == WEB1] == []
+    assert {each[1] for each in probes if each[0] == DB1} == {"h2 (host, 10.64.18.1)"}
 
 
 def test_a_line_to_the_host_is_probed_at_its_address_and_at_the_gateway():
@@ -146,10 +165,13 @@ def test_docker0_follows_the_rules_of_the_engine():
 def test_a_large_fleet_probes_one_other_host_in_turn():
     policy = policy_of(hosts=12)
     probes = [each for each in make_probes(policy, found(policy, 12)) if not each.direct and each.service == "icmp"]
+    gateways = [each for each in probes if each.target.kind is EndKind.GATEWAY]
+    probes = [each for each in probes if each.target.kind is not EndKind.GATEWAY]
     assert {
         len({each.source.host for each in probes if each.target == target})
         for target in {each.target for each in probes}
     } == {1}
+    assert len(gateways) == len({each.source for each in gateways}) == 24
     assert len({each.source.host for each in probes}) > 6
 
 

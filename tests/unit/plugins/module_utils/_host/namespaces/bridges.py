@@ -202,6 +202,14 @@ class Host:
     def ip(self, name: str, *commands: str) -> None:
         run("ip", "-n", self.names[name], "-batch", "-", text="\n".join(commands))
 
+    def route(self, target: str) -> str:
+        """The route of the host to an address, as the kernel prints it."""
+        return run("ip", "-n", self.names["host"], "route", "get", target)
+
+    def forget_paths(self, version: int) -> None:
+        """Forget the MTU of all paths."""
+        run("ip", "-n", self.names["host"], f"-{version}", "route", "flush", "cache")
+
     def nft(self, text: str) -> None:
         run("ip", "netns", "exec", self.names["host"], "nft", "-f", "-", text=text)
 
@@ -351,15 +359,16 @@ def assert_dropped(
     target: str,
     by: t.AbstractSet[str] = FORGED,
     before: t.Callable[[], object] = bool,
+    ipv6: bool = True,
 ) -> None:
     """Without the rules the packet arrives; with them, the rules with the comments ``by`` drop it.
 
-    ``before`` opens a flow.
+    ``before`` opens a flow. Without ``ipv6``, the rules are those of a fleet without IPv6.
     """
     host.load("")
     before()
     assert host.send(sender, packet, target) == Trip(left=True, arrived=True)
-    host.load(rules())
+    host.load(rules(ipv6=ipv6))
     before()
     # The counter shows that the packet was dropped, so the test does not wait for it.
     assert host.send(sender, packet, target, limit=0.05) == Trip(left=True, arrived=False)

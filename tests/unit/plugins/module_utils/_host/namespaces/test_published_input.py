@@ -16,7 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import table_blocks
 
 from . import packets
-from .bridges import VERSIONS, Host, Trip, address, rules
+from .bridges import BRIDGES, VERSIONS, Host, Trip, address, rules
 
 CONTAINER_PORTS = {8432: 5432, 8433: 5433}
 CONTAINERS = [
@@ -48,15 +48,17 @@ ALLOWED = {
 }
 
 
+def published(text: str, version: int) -> str:
+    """These rules, with the published ports in their maps."""
+    blocks, table = table_blocks(text), TABLES[version]
+    return text + elements_text(table, blocks[table], all_elements(CONTAINERS, NETWORKS, [], blocks))
+
+
 @VERSIONS
 @pytest.mark.parametrize("port", CONTAINER_PORTS)
 @pytest.mark.parametrize("sender", ALLOWED)
 def test_the_source_is_judged_as_that_of_a_forwarded_packet(host: Host, version: int, sender: str, port: int) -> None:
-    text = rules()
-    blocks = table_blocks(text)
-    elements = all_elements(CONTAINERS, NETWORKS, [], blocks)
-    table = TABLES[version]
-    host.load(text + elements_text(table, blocks[table], elements))
+    host.load(published(rules(), version))
     ends = address(sender, version), address("host", version)
     allowed = port in ALLOWED[sender]
     limit = 5 if allowed else 0.05
@@ -66,11 +68,46 @@ def test_the_source_is_judged_as_that_of_a_forwarded_packet(host: Host, version:
         assert len(host.rules_that_dropped() & {"not declared: -> db", "not declared: world -> db"}) == 1
 
 
+# A line from web to one of db's ports, and one from the world to another, which limits db's ingress.
+TO_DB = [{"from": "web", "to": "db", "protocol": "udp", "ports": 5432}]
+FROM_WORLD = [*TO_DB, {"from": "world", "to": "db", "protocol": "udp", "ports": 5433}]
+
+
+@pytest.mark.parametrize("ipv6", [True, False], ids=["dual stack", "no IPv6"])
+@pytest.mark.parametrize("policy", [TO_DB, FROM_WORLD], ids=["not limited", "a line allows the world"])
+@pytest.mark.parametrize("target", ["fe80", "underlay"])
+@pytest.mark.parametrize("sender", ["lab1", "web1", "inner1"])
+def test_a_container_is_not_the_world_because_of_its_link_local_address(
+    host: Host, sender: str, target: str, policy: list[dict[str, t.Any]], ipv6: bool
+) -> None:
+    """Neither at a link-local address of the host nor at another one, and also from internal networks."""
+    ends = host.link_local(sender), host.link_local("host", BRIDGES[sender]) if target == "fe80" else address("host", 6)
+    text = published(rules(ipv6=ipv6, policy=policy), 6)
+    for loaded, arrives in (("", True), (text, False)):
+        host.load(loaded)
+        limit = 5 if arrives else 0.05
+        trip = host.send(sender, lambda mark: packets.udp(*ends, 4000, 8433, mark), "host6", limit=limit)
+        assert trip == Trip(left=True, arrived=arrives)
+    assert host.rules_that_dropped() == {"not declared: -> db"}
+
+
+@pytest.mark.parametrize("policy", [TO_DB, FROM_WORLD], ids=["not limited", "a line allows the world"])
+def test_link_local_addresses_of_the_network_itself_and_of_the_underlay_pass(
+    host: Host, policy: list[dict[str, t.Any]]
+) -> None:
+    """Containers of the same network are its bridge's. A machine on the segment of the host is the world."""
+    host.load(published(rules(policy=policy, networks=["web", "db"]), 6))
+    for sender, place in (("db1", ("host", "fn-db")), ("world", ("host", "eth0"))):
+        source = host.link_local("outside" if sender == "world" else sender)
+        ends = source, host.link_local(*place)
+        trip = host.send(sender, lambda mark, ends=ends: packets.udp(*ends, 4000, 8433, mark), "host6")
+        assert (sender, trip) == (sender, Trip(left=True, arrived=True))
+    assert not host.rules_that_dropped()
+
+
 @VERSIONS
 def test_other_ports_of_the_host_are_not_affected(host: Host, version: int) -> None:
-    text = rules()
-    blocks, table = table_blocks(text), TABLES[version]
-    host.load(text + elements_text(table, blocks[table], all_elements(CONTAINERS, NETWORKS, [], blocks)))
+    host.load(published(rules(), version))
     ends = address("lab1", version), address("host", version)
     trip = host.send("lab1", lambda mark: packets.udp(*ends, 4000, 8434, mark), f"host{version}")
     assert trip == Trip(left=True, arrived=True)
