@@ -26,7 +26,7 @@ class ActionModule(FleetAction):
         found: dict[str, list[str]] = {}
         for name in arguments["results"]:
             for host, result in inventory.registered(name, with_failures=True).items():
-                found.setdefault(host, []).extend(preview.change_lines(result))
+                found.setdefault(host, []).extend(preview.change_lines(result, host))
         lines = preview.report_lines(found)
         Display().display("\n" + "\n".join(lines) + "\n")
         return {"changed": False, "hosts": found, "report": lines}

@@ -28,3 +28,23 @@ def printable(text: str, lines: bool = False) -> str:
         each if each.isprintable() or (lines and each in _LINES) else each.encode("unicode_escape").decode("ascii")
         for each in text
     )
+
+
+def attributed(host: str, text: str) -> str:
+    """``text`` of a host with the host before it. Other lines are indented, so that none looks like one of Ansible."""
+    return f"{_prefix(host)}{indented(text)}"
+
+
+def unattributed(host: str, text: str) -> str:
+    """``text`` without the host before it, for an output that names the host itself."""
+    prefix = _prefix(host)
+    return text[len(prefix) :] if text.startswith(prefix) else text
+
+
+def indented(text: str) -> str:
+    """``text`` with indented lines after the first one."""
+    return text.replace("\n", "\n  ")
+
+
+def _prefix(host: str) -> str:
+    return f"host {host}: "

@@ -14,7 +14,7 @@ import json
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import printable, short
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import attributed, printable, short
 
 #: The documentation of a key as in RETURN: ``type``, ``returned``, ``choices``, and for structures ``contains`` or
 #: ``elements``.
@@ -114,11 +114,37 @@ def documented_part(answer: t.Mapping[str, t.Any], documentation: t.Mapping[str,
     _check_size(answer)
     dropped: list[str] = []
     kept = _record(answer, {**COMMON, **documentation}, "", dropped)
+    if "exception" in kept and not kept.get("failed"):
+        del kept["exception"]  # Ansible prints it as an error
+        dropped.append("'exception'")
     missing = [key for key, each in documentation.items() if each.get("returned") in _ALWAYS and kept.get(key) is None]
     if missing and not kept.get("failed"):
         ignored = f" Other {_ignored(dropped)}" if dropped else ""
         raise FleetnetError(f"{', '.join(missing)}: missing, but documented. The answer is ignored.{ignored} {_CAUSE}")
     return ReducedAnswer(kept, dropped)
+
+
+def name_host(host: str, kept: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return an answer whose message and exception begin with the host. Ansible prints their lines as they are.
+
+    The record of an exception, which ansible-core 2.19 and newer print in place of the message, becomes the message
+    and the traceback.
+    """
+    found = {**kept}
+    exception, messages = found.pop("exception", None), [found.get("msg")]
+    if isinstance(exception, dict):
+        event = exception.get("event")
+        exception = event.get("formatted_traceback") if isinstance(event, dict) else None
+        while isinstance(event, dict):
+            messages.append(message_of(event))
+            chain = event.get("chain")
+            event = chain.get("event") if isinstance(chain, dict) else None
+    texts = dict.fromkeys(each for each in messages if each is not None)
+    if texts:
+        found["msg"] = attributed(host, ": ".join(texts))
+    if isinstance(exception, str):
+        found["exception"] = attributed(host, exception)
+    return found
 
 
 def message_of(warning: t.Any) -> str:

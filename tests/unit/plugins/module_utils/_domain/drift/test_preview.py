@@ -71,6 +71,14 @@ RESULTS = {
     ),
     "an undescribed change": ({"changed": True}, ["a change that the module does not describe"]),
     "a failure": ({"failed": True, "msg": "no consent\nto a"}, ["would fail: no consent", "to a"]),
+    "a failure of a host that is named": (
+        {"failed": True, "msg": "host h1: no consent\n  to a"},
+        ["would fail: no consent", "  to a"],
+    ),
+    "a failure whose message is empty": (
+        {"failed": True, "msg": "host h1:  \n  "},
+        ["would fail: no reason given"],
+    ),
     "an unreachable host": ({"unreachable": True, "msg": "no route"}, ["unreachable: no route"]),
 }
 
@@ -78,12 +86,12 @@ RESULTS = {
 @pytest.mark.parametrize("name", RESULTS)
 def test_change_lines(name):
     result, lines = RESULTS[name]
-    assert change_lines(result) == lines
+    assert change_lines(result, "h1") == lines
 
 
 def test_diff_is_never_read():
     result = changed(("file", "/etc/a", "state", "present", None), diff=[{"before_header": "/etc/b", "before": "x"}])
-    assert change_lines(result) == ["create /etc/a"]
+    assert change_lines(result, "h1") == ["create /etc/a"]
 
 
 def test_hosts_with_the_same_changes_share_an_entry():

@@ -123,6 +123,44 @@ def test_documented_keys_are_required_unless_the_module_failed():
         answer.documented_part({"b": 1, "a": 1}, REQUIRED)
 
 
+LINES = "no\n\nok: [h1]"
+NAMED = "host h3: no\n  \n  ok: [h1]"
+
+
+def summary(msg: t.Any, **more: t.Any) -> dict[str, t.Any]:
+    """The record of an exception of ansible-core 2.19 and newer."""
+    return {"__ansible_type": "ErrorSummary", "event": {"__ansible_type": "Event", "msg": msg, **more}}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"failed": True}, {}),
+        ({"failed": True, "msg": LINES}, {"msg": NAMED}),
+        ({"msg": LINES}, {"msg": NAMED}),
+        ({"failed": True, "msg": ""}, {"msg": "host h3: "}),
+        ({"failed": True, "msg": "a", "exception": LINES}, {"msg": "host h3: a", "exception": NAMED}),
+        ({"failed": True, "msg": "a", "exception": [LINES]}, {"msg": "host h3: a"}),
+        ({"failed": True, "exception": summary(LINES, help_text=LINES)}, {"msg": NAMED}),
+        ({"failed": True, "exception": summary("a", formatted_traceback=LINES)},
+         {"msg": "host h3: a", "exception": NAMED}),
+        ({"failed": True, "msg": "a", "exception": summary("a", chain=summary("b\nc", chain=summary(5)))},
+         {"msg": "host h3: a: b\n  c: 5"}),
+        ({"failed": True, "exception": {"event": {"chain": 5}}}, {"msg": "host h3: None"}),
+        ({"failed": True, "exception": {"event": LINES}}, {}),
+    ],
+)  # fmt: skip
+def test_messages_and_exceptions_begin_with_the_host_and_have_indented_lines(given, named):
+    kept = answer.documented_part(given, DOCUMENTED).kept
+    assert answer.name_host("h3", kept) == ({"failed": True, **named} if "failed" in given else named)
+
+
+def test_an_exception_is_a_part_of_failures_only():
+    for failed in ({}, {"failed": False}):
+        found = answer.documented_part({**failed, "exception": "a"}, DOCUMENTED)
+        assert found == (failed, ["'exception'"])
+
+
 def test_a_repeated_key_is_an_error():
     assert answer.parsed_answer('{"a": {"b": [{}]}, "b": 1}') == {"a": {"b": [{}]}, "b": 1}
     with pytest.raises(FleetnetError, match=r"^'b\\n': the key is repeated\. The answer is ignored\."):
