@@ -23,7 +23,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.a
     name_host,
     parsed_answer,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.report import checked_report
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.report import (
+    check_answer,
+    checked_report,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import indented, short
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.return_documentation import documentation_of
 
@@ -96,6 +99,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
             return super()._parse_returned_data(shown, *profile)
         documented = {key: each for key, each in documentation_of(self.MODULE).items() if key not in self.OWN_KEYS}
         reduced = documented_part(answer, documented)
+        check_answer(reduced.kept)
         # Ansible prints a warning without the host, and equal ones only once.
         given = [each for key in ("warnings", "deprecations") for each in reduced.kept.pop(key, None) or ()]
         warnings = [f"host {self._answering}: {message_of(each)}" for each in given]

@@ -273,6 +273,26 @@ REPORTS: dict[str, tuple[list[tuple[list[str], t.Any]], str]] = {
     ),
 }
 
+#: By case: what the host that lies replaces, and its failure. The run goes on without it.
+REFUSED: dict[str, tuple[list[tuple[list[str], t.Any]], str]] = {
+    "an arrival without values": (
+        [(["arrivals"], [{}])],
+        "host h3: answer of module probe_observer: arrivals[0].container, arrivals[0].protocol, arrivals[0].source",
+    ),
+    "nothing instead of an arrival": (
+        [(["arrivals"], [None])],
+        "host h3: answer of module probe_observer: arrivals[0]: None: must be of type dict",
+    ),
+    "a result without values": (
+        [(["results"], [{}])],
+        "host h3: answer of module reachability_info: results[0].source, results[0].destination",
+    ),
+    "null instead of an outcome": (
+        [(["results", "*", "outcome"], None)],
+        "host h3: answer of module reachability_info: results[0].outcome: None, which must be of type str",
+    ),
+}
+
 
 @pytest.fixture
 def verified(inventory, write, tmp_path) -> t.Callable[..., tuple[int, str]]:
@@ -309,5 +329,17 @@ def test_a_lie_to_a_verification_is_named_and_concerns_no_other_pair(verified, i
     pairs = PAIR.findall(output)
     assert bool(pairs) == (says == OF_PAIRS)
     assert [pair for pair in pairs if LIAR not in pair] == []
+    code, output = verified(lies, f"--limit=!{LIAR}")
+    assert code == 0, output[-3000:]
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_an_invalid_answer_to_a_verification_fails_its_host_only(verified, case):
+    lies, says = REFUSED[case]
+    code, output = verified(lies)
+    assert code != 0
+    assert says in " ".join(output.split())
+    assert set(re.findall(r"^fatal: \[(h\d)\]: FAILED! => .*answer of module", output, re.MULTILINE)) == {LIAR}
+    assert [pair for pair in PAIR.findall(output) if LIAR not in pair] == []
     code, output = verified(lies, f"--limit=!{LIAR}")
     assert code == 0, output[-3000:]
