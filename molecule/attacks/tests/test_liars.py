@@ -267,6 +267,10 @@ REPORTS: dict[str, tuple[list[tuple[list[str], t.Any]], str]] = {
         [([INFO, "control_path"], {"client": "10.64.1.2", "server": "10.64.1.3"})],
         "host h3: Ansible controller 10.64.1.2 (10.64.1.2/32) overlaps the block of host h1",
     ),
+    "an MTU that no engine accepts": (
+        [([INFO, "networks", "*", "options"], {"com.docker.network.driver.mtu": "-5"})],
+        "host h3: its report has networks[0].options.com.docker.network.driver.mtu: '-5', which must be",
+    ),
     "an MTU that leaves no room": (
         [([INFO, "links", "*", "mtu"], 68)],
         "host h3: docker_fleet_link: 'l1': interface eth0 has MTU 68, and eth0 of host h1",

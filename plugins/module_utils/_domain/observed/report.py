@@ -15,6 +15,7 @@ import types
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU, MTU_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import is_kernel_name
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import CAUSE
@@ -194,6 +195,13 @@ def checked_report(host: str, report: t.Any) -> dict[str, t.Any]:
     return report
 
 
+def _check_options(network: t.Any, place: str) -> None:
+    """An engine refuses another MTU of a bridge. The options of other drivers are their own."""
+    mtu = network["options"].get(MTU)
+    if network["driver"] == "bridge" and isinstance(mtu, str) and mtu:
+        _require(bool(MTU_OPTION.match(mtu)), f"{place}.options.{MTU}", mtu, "a number that is not negative")
+
+
 def check_answer(answer: t.Mapping[str, t.Any]) -> None:
     """Check an answer, except for its report. Raises FleetnetError with the place of an invalid value."""
     for key, hint in _ANSWERS.items():
@@ -259,6 +267,8 @@ def _check_record(value: t.Any, hint: t.Any, place: str) -> None:
                 _check_form(value[name], *form, f"{place}.{name}")
         else:
             _require(not hint.__total__, f"{place}.{name}", None, "set")
+    if hint is NetworkReport:
+        _check_options(value, place)
 
 
 def _check_form(value: str, parse: _Parse, expected: str, place: str) -> None:

@@ -9,7 +9,13 @@ import types
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_address
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU, MTU_DEFAULT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
+    MTU,
+    MTU_DEFAULT,
+    MTU_MAX,
+    MTU_MIN,
+    MTU_OPTION,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST, WORLD
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import TO_HOST, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import parse_dnat
@@ -61,7 +67,7 @@ def _of_container(
     several = len(container["networks"]) > 1
     for attached in container["networks"]:
         docker = networks.get(attached["network"], {})
-        mtu = int(docker.get("options", {}).get(MTU) or MTU_DEFAULT)
+        mtu = _mtu(docker.get("options", {}).get(MTU))
         aliases = tuple(attached.get("aliases") or ())
         for version in (4, 6):
             address = (attached.get(f"ipv{version}") or "").split("/", maxsplit=1)[0]
@@ -73,6 +79,12 @@ def _of_container(
             if network is not None:
                 ports = _published(container, address, addresses)
                 yield Endpoint(host, container["name"], network, address, mtu, aliases, kind, ports, several)
+
+
+def _mtu(option: str | None) -> int:
+    """The MTU of a network. One that no interface can have would make probes of other hosts invalid."""
+    found = int(option) if option and MTU_OPTION.match(option) else MTU_DEFAULT
+    return found if MTU_MIN <= found <= MTU_MAX else MTU_DEFAULT
 
 
 def is_undeclared(docker: Data) -> bool:

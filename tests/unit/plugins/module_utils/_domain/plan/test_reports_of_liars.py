@@ -132,3 +132,23 @@ def test_names_are_valid(place):
 @pytest.mark.parametrize("part", REPORT)
 def test_a_part_is_missing(part):
     assert outcome({name: value for name, value in REPORT.items() if name != part}) == outcome(REPORT)
+
+
+MTU = "com.docker.network.driver.mtu"
+
+
+@pytest.mark.parametrize(
+    ("driver", "mtu", "valid"),
+    [
+        *(("bridge", mtu, True) for mtu in ("1500", "0", "+68", "65536", "")),
+        *(("bridge", mtu, False) for mtu in ("-5", "abc", "1e3", " 1400", "1400\n", "\u00b2", "9" * 5000)),
+        ("macvlan", "any text", True),
+    ],
+)
+def test_the_mtu_of_a_bridge_is_one_that_an_engine_accepts(driver, mtu, valid):
+    report = {"networks": [{**REPORT["networks"][0], "driver": driver, "options": {MTU: mtu}}]}
+    if valid:
+        assert checked_report("h3", report) == report
+    else:
+        with pytest.raises(FleetnetError, match=rf"^host h3: its report has networks\[0\]\.options\.{MTU}: '"):
+            checked_report("h3", report)
