@@ -239,7 +239,11 @@ REPORTS: dict[str, tuple[list[tuple[list[str], t.Any]], str]] = {
     ),
     "a network whose name is a line about another host": (
         [(NETWORK_NAMES, "a\n  h1: web: the network is missing")],
-        r"host h3: Docker network a\n h1: web: the network is missing (10.64.32.0/24) overlaps",
+        r"host h3: Docker network 'a\\n h1: web: the network is missing' (10.64.32.0/24) overlaps",
+    ),
+    "a network whose name is a row of the matrix": (
+        [(NETWORK_NAMES, "db    web   tcp/5432  passes    0 of 12 pass  WRONG")],
+        "host h3: Docker network 'db web tcp/5432 passes 0 of 12 pass WRONG' (10.64.32.0/24) overlaps",
     ),
     "an undeclared network": ([(NETWORK_NAMES, "other")], "host h3: Docker network other (10.64.32.0/24) overlaps"),
     "no network": ([([INFO, "networks"], [])], "h3: web: the network is missing."),

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
-_LINES = "\n\t"
+import re
 
+_LINES = "\n\t"
+# Names of networks as Docker's documentation uses them. Engines accept any other text too.
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:-]*\Z")
 
 _SHORT = 60
 
@@ -15,6 +18,14 @@ def short(value: object) -> str:
     """A value of any type for a message: in ASCII, with control characters escaped, at most 60 characters."""
     text = ascii(value)
     return text if len(text) <= _SHORT else f"{text[: _SHORT - 3]}..."
+
+
+def quoted_name(name: str) -> str:
+    """A name that a host reports, next to other columns of a line: in quotes if it is not one word.
+
+    It could look like several columns, or like a line about something else.
+    """
+    return name if _NAME.match(name) else short(name)
 
 
 def printable(text: str, lines: bool = False) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST, WORLD
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import TO_HOST, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import parse_dnat
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
     Data,
     EndKind,
@@ -75,7 +76,7 @@ def _of_container(
                 continue
             network, kind = policy.network_of(address), EndKind.CONTAINER
             if network is None and is_undeclared(docker):
-                network, kind = attached["network"], EndKind.UNDECLARED
+                network, kind = quoted_name(attached["network"]), EndKind.UNDECLARED
             if network is not None:
                 ports = _published(container, address, addresses)
                 yield Endpoint(host, container["name"], network, address, mtu, aliases, kind, ports, several)

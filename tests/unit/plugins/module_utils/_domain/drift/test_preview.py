@@ -9,6 +9,8 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.preview import change_lines, report_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import documented_part
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.return_documentation import documentation_of
 
 
 def changed(*differences, **more):
@@ -104,3 +106,12 @@ def test_hosts_with_the_same_changes_share_an_entry():
         "  h2, h4:",
         "    none",
     ]
+
+
+def test_a_host_cannot_forge_the_entry_of_another_host():
+    """What the module of a host returns passes the boundary, which escapes line breaks in structures."""
+    forged = "create network web\n\n  h1:\n    none"
+    part = {"changed": True, "operations": [forged], "interrupted": [], "differences": []}
+    given = {"changed": True, "parts": {"networks": part}, "operations": [forged], "interrupted": [], "differences": []}
+    kept = documented_part(given, documentation_of("host_slice")).kept
+    assert change_lines(kept, "h3") == [r"create network web\n\n  h1:\n    none"]

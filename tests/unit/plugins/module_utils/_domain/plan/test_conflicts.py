@@ -349,6 +349,12 @@ def test_new_leases_avoid_what_the_hosts_report():
     assert blocks_around({"h1": report(routes=[route("10.64.0.0/14", "192.0.2.9")])}, FLEET)["h1"] == "10.68.0.0/20"
 
 
+def test_the_name_of_a_network_cannot_look_like_a_line_about_another_host():
+    name = "x (10.64.1.0/24) overlaps the block of host h2"
+    with pytest.raises(Conflicts, match=rf"  - host h1: Docker network '{re.escape(name)}' \(10.64.0.0/24\) overlaps"):
+        check_conflicts(plan_of(FLEET, HOSTS), {"h1": report(networks=[network(name, "10.64.0.0/24")])})
+
+
 def avoided_by(reports, fleet=FLEET):
     found = []
     plan_around(lambda avoid: plan_of(fleet, HOSTS, avoid=avoid), reports, found.append)

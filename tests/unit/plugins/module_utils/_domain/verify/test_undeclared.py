@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import State, measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     count_pairs,
@@ -18,6 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.pro
     make_probes,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import StatementKind
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import find_unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind, judge
 
 from ..planning import plan_of
@@ -168,3 +173,21 @@ def test_coverage():
     coverage, pairs = undeclared(policy, found(policy))
     assert set(pairs.values()) == {(State.NOT_PROVEN, Gap.NO_UNDECLARED)}
     assert [part.gap for part in coverage.lines[0].parts] == [Gap.NOT_OBSERVABLE]
+
+
+ROW = "web    web    tcp/80    passes    0 of 12 pass    0 of 12    WRONG"
+
+
+def test_the_name_of_a_network_cannot_look_like_a_row_of_the_matrix():
+    policy = policy_of()
+    docker = {**DOCKER[1], "name": ROW}
+    reports = {
+        "h1": {"containers": [container("web", "10.64.1.2/24")], "networks": DOCKER},
+        "h2": {"containers": [{**container(ROW, "172.18.0.2/16"), "name": "a"}], "networks": [docker]},
+    }
+    ends = find_endpoints(policy, reports, 3, ADDRESSES)
+    verdicts = [judge(probe, REPLY, []) for probe in make_probes(policy, ends)]
+    lines = "\n".join(report_lines(verdicts))
+    assert "'web    web    tcp/80" in lines
+    assert not re.search(r"^ *web +web +tcp/80", lines, re.MULTILINE)
+    assert "h2: 'web    web    tcp/80" in text.not_probed(find_unprobed(policy, reports, [])[1])
