@@ -29,6 +29,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.pro
 
 # Published ports that are probed per container, of all addresses of the host: a range of ports must not fill the run.
 _MOST_PORTS = 16
+#: Undeclared networks that are probed per host. All hosts probe them, and a host could report any number.
+MOST_UNDECLARED = 64
 _ANY = {"0.0.0.0": 4, "::": 6}
 _PROTOCOLS = ("tcp", "udp")
 
@@ -40,7 +42,7 @@ Addresses = t.Mapping[str, t.Sequence[str]]
 def find_endpoints(
     policy: Policy, reports: Reports, most: int, addresses: Addresses = types.MappingProxyType({})
 ) -> list[Endpoint]:
-    """Return the endpoints to probe, at most ``most`` containers per network and host.
+    """Return the endpoints to probe, at most ``most`` containers per network and host, of a limited number of networks.
 
     ``reports`` maps hosts to results of ``network_info``: ``containers``, with ``ports`` for those that are published
     at ``addresses``, and ``networks``, for their MTU and for networks that are not declared. A container has one
@@ -50,9 +52,14 @@ def find_endpoints(
     for host, report in reports.items():
         networks = {item["name"]: item for item in report.get("networks", ())}
         counts: dict[str, int] = {}
+        undeclared: set[str] = set()
         # Those on one network come first: where one container stands for its network, it proves more.
         for container in sorted(report["containers"], key=lambda item: (len(item["networks"]) > 1, str(item["name"]))):
             for end in _of_container(policy, host, container, networks, addresses.get(host, ())):
+                if end.kind is EndKind.UNDECLARED and end.network not in undeclared:
+                    if len(undeclared) == MOST_UNDECLARED:
+                        continue
+                    undeclared.add(end.network)
                 key = f"{end.kind} {end.network} {end.version}"
                 if counts.get(key, 0) < most:
                     counts[key] = counts.get(key, 0) + 1
