@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift import preview
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result, of_host
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: Result = {
@@ -26,7 +26,8 @@ class ActionModule(FleetAction):
         found: dict[str, list[str]] = {}
         for name in arguments["results"]:
             for host, result in inventory.registered(name, with_failures=True).items():
-                found.setdefault(host, []).extend(preview.change_lines(result))
+                with of_host(host):
+                    found.setdefault(host, []).extend(preview.change_lines(result, host))
         lines = preview.report_lines(found)
         Display().display("\n" + "\n".join(lines) + "\n")
         return {"changed": False, "hosts": found, "report": lines}

@@ -80,7 +80,12 @@ class ActionModule(FleetAction):
             without, renumber = frozenset(arguments["without"]), arguments["renumber"]
             if arguments["observed"]:
                 reports = inventory.reports(arguments["observed"])
-                plan = plan_around(lambda avoid: plan_fleet(inventory, held, without, renumber, avoid), reports)
+                plan = plan_around(
+                    lambda avoid: plan_fleet(inventory, held, without, renumber, avoid),
+                    reports,
+                    # Now, since the plan may fail nevertheless.
+                    lambda avoided: Display().warning(str(avoided)),
+                )
                 if not renumber:
                     check_used_blocks(plan, reports)
                 unobserved = [host.name for host in plan.hosts if not reports.get(host.name)]

@@ -14,9 +14,11 @@ from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.report import checked_report
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import junit, matrix, text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import Coverage, measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage_report import coverage_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
@@ -28,7 +30,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import make_folder, write_atomically
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result, of_host
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 _NOTHING = "Reachability: no probes."
@@ -116,8 +118,28 @@ class ActionModule(FleetAction):
 
 def _explained(found: t.Sequence[Verdict], traced: t.Mapping[str, Result]) -> list[Verdict]:
     """Return the verdicts, failures with their causes by the hosts' evidence."""
-    hosts = {host: Evidence.from_data(result) for host, result in traced.items() if "flows" in result}
+    hosts: dict[str, Evidence] = {}
+    for host, result in traced.items():
+        if "flows" not in result:
+            continue
+        try:
+            with of_host(host):
+                checked_report(host, result["network_info"])
+                hosts[host] = Evidence.from_data(result)
+        except FleetnetError as error:
+            # Without its evidence, failures that concern the host are not explained.
+            Display().warning(str(error))
     return [
-        verdict if verdict.as_declared else dataclasses.replace(verdict, causes=explain(verdict, hosts))
+        verdict if verdict.as_declared else dataclasses.replace(verdict, causes=_causes(verdict, hosts))
         for verdict in found
     ]
+
+
+def _causes(verdict: Verdict, hosts: t.Mapping[str, Evidence]) -> tuple[Cause, ...]:
+    ends = dict.fromkeys((verdict.probe.source.host, verdict.probe.target.host))
+    try:
+        with of_host(" or ".join(ends)):
+            return explain(verdict, hosts)
+    except FleetnetError as error:
+        Display().warning(str(error))
+        return ()

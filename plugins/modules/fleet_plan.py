@@ -20,8 +20,8 @@ description:
   - Leases are stored in a lock file next to the inventory. Leases never move. Keep the file under version control.
   - Fails for an invalid declaration before any host is contacted. The error names host, variable and value.
   - With O(observed) the plan is compared with the hosts' reports. New leases avoid their interfaces, routes, other
-    Docker networks, name servers and the controller's address. An overlap of other leases is an error before any host
-    is changed.
+    Docker networks, name servers and the controller's address. If leases of hosts that do not report it move, a warning
+    names the hosts that do. An overlap of other leases is an error before any host is changed.
   - A route or interface that is wider than the blocks in use is no overlap, since more specific routes win over it. For
     blocks that nothing uses yet it is one, unless C(docker_fleet_default_bridge.allow_overlap) contains it.
   - With O(observed), networks and docker0 also get the MTU of the interface with the host's underlay address, unless

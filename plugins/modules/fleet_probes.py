@@ -23,7 +23,8 @@ description:
   - A container of each network and host probes hosts, and hosts probe it, as far as lines of the policy limit this
     traffic. The remote API of the engines, and the addresses of containers from outside, are always closed to it.
   - Containers on bridge networks that are not declared, docker0 among them, probe containers of declared networks, and
-    these probe them on their own host. If the network is in the supernet, those of other hosts do so, too.
+    these probe them on their own host. If the network is in the supernet, those of other hosts do so, too. At most 64
+    such networks per host take part.
   - A container on several networks is probed on each of them. It sends only the probes about the address that its
     kernel chooses for the target.
   - Runs on the controller and contacts no host. Use it with C(run_once).
@@ -64,8 +65,8 @@ options:
     default: 3
   pairs_at_most:
     description:
-      - The approximate maximum number of pairs of containers. Of more pairs, a sample is probed, which is the same for
-        the same fleet.
+      - The approximate maximum number of pairs of containers on declared networks. Of more pairs, a sample is probed,
+        which is the same for the same fleet.
       - The sample covers every two hosts, by a pair with an allowed service if one exists, and every two networks,
         between hosts and on one host. If coverage requires more pairs, the maximum is exceeded.
     type: int
@@ -251,7 +252,7 @@ unprobed:
         - V(several_networks) if none of the container's networks is probed, V(no_address) if the engine reports none,
           V(no_network) if it is on no network, V(host_mode) and V(shared) if it uses the network
           namespace of the host or of another container, V(stopped) if it does not run, V(not_chosen) if
-          O(containers_per_network) excludes it.
+          O(containers_per_network) excludes it, or more than 64 undeclared networks on the host have containers.
         - V(not_planned) if the network is declared and the container's address is not in the plan, because of which
           M(fleetnet.docker.fleet_report) fails.
       type: str

@@ -94,6 +94,23 @@ parts:
       changes.
   returned: always
   type: dict
+  contains:
+    default_bridge:
+      description: The result of M(fleetnet.docker.default_bridge).
+      returned: if it was applied
+      type: dict
+    bridge_routing:
+      description: The result of M(fleetnet.docker.bridge_routing).
+      returned: if it was applied
+      type: dict
+    networks:
+      description: The result of M(fleetnet.docker.networks).
+      returned: if it was applied
+      type: dict
+    host_routes:
+      description: The result of M(fleetnet.docker.host_routes).
+      returned: if it was applied
+      type: dict
   sample:
     default_bridge: {changed: false, operations: [], restarted: false, interrupted: []}
 network_info:

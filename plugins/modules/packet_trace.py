@@ -106,6 +106,31 @@ flows:
       returned: success
       type: list
       elements: dict
+      contains:
+        table:
+          description: The table, with its family.
+          returned: success
+          type: str
+        chain:
+          description: The chain.
+          returned: success
+          type: str
+        rule:
+          description: The rule. Empty for the policy of the chain.
+          returned: success
+          type: str
+        verdict:
+          description: The verdict of nftables, with its target if it has one.
+          returned: success
+          type: str
+        iif:
+          description: The interface at which the packet arrived. V(none) without one.
+          returned: success
+          type: str
+        oif:
+          description: The interface through which the packet leaves. V(none) without one.
+          returned: success
+          type: str
     lookup:
       description: How the kernel routes the flow, the output of C(ip route get), or C(error).
       returned: success

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import typing as t
 
@@ -13,10 +14,27 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import CAUSE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import short
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import check_not_inventory
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 Result = t.Dict[str, t.Any]
+
+
+@contextlib.contextmanager
+def of_host(host: str) -> t.Iterator[None]:
+    """Convert an error in reading what a host returned to a FleetnetError that names the host.
+
+    The answers of hosts are checked when they arrive. This is for what these checks do not find.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise FleetnetError(
+            f"host {host}: its answer cannot be used: {type(error).__name__}: {short(str(error))}. {CAUSE} Examine the "
+            "host, and leave it out until then: --limit '!HOST'."
+        ) from error
 
 
 class FleetAction(ActionBase):  # type: ignore[misc]

@@ -20,10 +20,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.a
     COMMON,
     documented_part,
     message_of,
+    name_host,
     parsed_answer,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.report import checked_report
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import short
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.report import (
+    check_answer,
+    checked_report,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import indented, short
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.return_documentation import documentation_of
 
 Result = t.Dict[str, t.Any]
@@ -85,13 +89,17 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     def _parse_returned_data(self, result: Result, *profile: t.Any) -> t.Any:
         """Parse what the module printed. Only the documented part of it reaches ansible-core, which interprets keys."""
+        text, junk = result["stdout"], []
         try:
-            text, junk = _filter_non_json_lines(result["stdout"], objects_only=True)
+            text, junk = _filter_non_json_lines(text, objects_only=True)
             answer = parsed_answer(text)
         except ValueError:
-            return super()._parse_returned_data(result, *profile)  # a failure that says why
+            # A failure that says why. Text after the answer would become a warning without the host.
+            shown = {**result, "stdout": text} if junk else result
+            return super()._parse_returned_data(shown, *profile)
         documented = {key: each for key, each in documentation_of(self.MODULE).items() if key not in self.OWN_KEYS}
         reduced = documented_part(answer, documented)
+        check_answer(reduced.kept)
         # Ansible prints a warning without the host, and equal ones only once.
         given = [each for key in ("warnings", "deprecations") for each in reduced.kept.pop(key, None) or ()]
         warnings = [f"host {self._answering}: {message_of(each)}" for each in given]
@@ -107,13 +115,17 @@ class HostAction(ActionBase):  # type: ignore[misc]
         if warnings:
             reduced.kept["warnings"] = warnings
         self._is_reduced = True
-        return super()._parse_returned_data({**result, "stdout": json.dumps(reduced.kept)}, *profile)
+        kept = name_host(self._answering, reduced.kept)
+        return super()._parse_returned_data({**result, "stdout": json.dumps(kept)}, *profile)
 
     def _unparsed(self, answer: Result) -> Result:
         """The failure of ansible-core for an answer that is not JSON. Its texts are from the host."""
         of_host = {key: value for key, value in answer.items() if key in COMMON}
         kept = documented_part(of_host, {}).kept
-        return {**answer, **kept, "failed": True, "msg": f"{self._place}: {kept.get('msg')}"}
+        for key in ("msg", "exception"):
+            if isinstance(kept.get(key), str):
+                kept[key] = indented(f"{self._place}: {kept[key]}")
+        return {**answer, **kept, "failed": True}
 
 
 class _NoAnswer(BaseException):

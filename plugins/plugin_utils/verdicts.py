@@ -12,6 +12,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.req
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import probe_plan, verdict
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_subnets import ContainerSubnet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import of_host
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -44,8 +45,9 @@ def read_verdicts(
         result = next(pending.get(probe.source.host, iter(())), None)
         if probe.source.several and result is not None and result["outcome"] == OTHER_SOURCE:
             continue  # it is about another address of the container, which has probes of its own
-        seen = arrivals.of(probe, result)
-        verdicts.append(verdict.judge(probe, result, seen, arrivals.complete(probe)))
+        with of_host(" or ".join(dict.fromkeys((probe.source.host, probe.target.host)))):
+            seen = arrivals.of(probe, result)
+            verdicts.append(verdict.judge(probe, result, seen, arrivals.complete(probe)))
     return verdicts
 
 

@@ -158,8 +158,7 @@ def test_a_lie_is_named_with_its_host(answered, name):
     assert len(lie["says"]) > 10
     assert lie["says"] in " ".join(said.split())
     assert bool(result.get("failed")) == fails, result
-    # A failure of its own is a host's text. Ansible prints the host before it.
-    assert f"host {name}: " in said or lie.get("answer", {}).get("failed")
+    assert f"host {name}: " in said
     assert (f"fatal: [{name}]: FAILED! => " if fails else f"[WARNING]: host {name}: ") in answered.output
 
 
@@ -190,7 +189,8 @@ def test_another_host_is_read_as_before(answered):
     assert seen["docker_fleet_supernet"]["h1"] == SUPERNET
     assert re.findall(r"^h1 +: +(ok=\d+ +changed=\d+ +unreachable=\d+ +failed=\d+)", answered.output, re.MULTILINE)
     # Neither a line about it nor a warning is forged.
-    forged = [line for line in answered.output.splitlines() if re.match(r"(fatal: \[h1|\[[A-Z ]+\]: host h1)", line)]
+    begins = r"(fatal: \[h1|Reachability|\[[A-Z ]+\]: (Task failed: Module failed: )?host h1)"
+    forged = [line for line in answered.output.splitlines() if re.match(begins, line)]
     assert forged == []
     assert "\x1b" not in answered.output
 
@@ -239,7 +239,11 @@ REPORTS: dict[str, tuple[list[tuple[list[str], t.Any]], str]] = {
     ),
     "a network whose name is a line about another host": (
         [(NETWORK_NAMES, "a\n  h1: web: the network is missing")],
-        r"host h3: Docker network a\n h1: web: the network is missing (10.64.32.0/24) overlaps",
+        r"host h3: Docker network 'a\\n h1: web: the network is missing' (10.64.32.0/24) overlaps",
+    ),
+    "a network whose name is a row of the matrix": (
+        [(NETWORK_NAMES, "db    web   tcp/5432  passes    0 of 12 pass  WRONG")],
+        "host h3: Docker network 'db web tcp/5432 passes 0 of 12 pass WRONG' (10.64.32.0/24) overlaps",
     ),
     "an undeclared network": ([(NETWORK_NAMES, "other")], "host h3: Docker network other (10.64.32.0/24) overlaps"),
     "no network": ([([INFO, "networks"], [])], "h3: web: the network is missing."),
@@ -267,9 +271,33 @@ REPORTS: dict[str, tuple[list[tuple[list[str], t.Any]], str]] = {
         [([INFO, "control_path"], {"client": "10.64.1.2", "server": "10.64.1.3"})],
         "host h3: Ansible controller 10.64.1.2 (10.64.1.2/32) overlaps the block of host h1",
     ),
+    "an MTU that no engine accepts": (
+        [([INFO, "networks", "*", "options"], {"com.docker.network.driver.mtu": "-5"})],
+        "host h3: its report has networks[0].options.com.docker.network.driver.mtu: '-5', which must be",
+    ),
     "an MTU that leaves no room": (
         [([INFO, "links", "*", "mtu"], 68)],
         "host h3: docker_fleet_link: 'l1': interface eth0 has MTU 68, and eth0 of host h1",
+    ),
+}
+
+#: By case: what the host that lies replaces, and its failure. The run goes on without it.
+REFUSED: dict[str, tuple[list[tuple[list[str], t.Any]], str]] = {
+    "an arrival without values": (
+        [(["arrivals"], [{}])],
+        "host h3: answer of module probe_observer: arrivals[0].container, arrivals[0].protocol, arrivals[0].source",
+    ),
+    "nothing instead of an arrival": (
+        [(["arrivals"], [None])],
+        "host h3: answer of module probe_observer: arrivals[0]: None: must be of type dict",
+    ),
+    "a result without values": (
+        [(["results"], [{}])],
+        "host h3: answer of module reachability_info: results[0].source, results[0].destination",
+    ),
+    "null instead of an outcome": (
+        [(["results", "*", "outcome"], None)],
+        "host h3: answer of module reachability_info: results[0].outcome: None, which must be of type str",
     ),
 }
 
@@ -309,5 +337,17 @@ def test_a_lie_to_a_verification_is_named_and_concerns_no_other_pair(verified, i
     pairs = PAIR.findall(output)
     assert bool(pairs) == (says == OF_PAIRS)
     assert [pair for pair in pairs if LIAR not in pair] == []
+    code, output = verified(lies, f"--limit=!{LIAR}")
+    assert code == 0, output[-3000:]
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_an_invalid_answer_to_a_verification_fails_its_host_only(verified, case):
+    lies, says = REFUSED[case]
+    code, output = verified(lies)
+    assert code != 0
+    assert says in " ".join(output.split())
+    assert set(re.findall(r"^fatal: \[(h\d)\]: FAILED! => .*answer of module", output, re.MULTILINE)) == {LIAR}
+    assert [pair for pair in PAIR.findall(output) if LIAR not in pair] == []
     code, output = verified(lies, f"--limit=!{LIAR}")
     assert code == 0, output[-3000:]

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 # The label that marks a network as created by this collection.
 OWNER_LABEL = "io.fleetnet.managed"
 OWNER_VALUE = "true"
@@ -31,3 +33,5 @@ MTU_MIN = 68
 # Below this the kernel has no IPv6 on an interface (RFC 8200).
 MTU_MIN_V6 = 1280
 MTU_MAX = 65535
+# The values that an engine accepts for the option of a bridge.
+MTU_OPTION = re.compile(r"\+?[0-9]{1,10}\Z")

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
-_LINES = "\n\t"
+import re
 
+_LINES = "\n\t"
+# Names of networks as Docker's documentation uses them. Engines accept any other text too.
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:-]*\Z")
 
 _SHORT = 60
 
@@ -15,6 +18,14 @@ def short(value: object) -> str:
     """A value of any type for a message: in ASCII, with control characters escaped, at most 60 characters."""
     text = ascii(value)
     return text if len(text) <= _SHORT else f"{text[: _SHORT - 3]}..."
+
+
+def quoted_name(name: str) -> str:
+    """A name that a host reports, next to other columns of a line: in quotes if it is not one word.
+
+    It could look like several columns, or like a line about something else.
+    """
+    return name if _NAME.match(name) else short(name)
 
 
 def printable(text: str, lines: bool = False) -> str:
@@ -28,3 +39,23 @@ def printable(text: str, lines: bool = False) -> str:
         each if each.isprintable() or (lines and each in _LINES) else each.encode("unicode_escape").decode("ascii")
         for each in text
     )
+
+
+def attributed(host: str, text: str) -> str:
+    """``text`` of a host with the host before it. Other lines are indented, so that none looks like one of Ansible."""
+    return f"{_prefix(host)}{indented(text)}"
+
+
+def unattributed(host: str, text: str) -> str:
+    """``text`` without the host before it, for an output that names the host itself."""
+    prefix = _prefix(host)
+    return text[len(prefix) :] if text.startswith(prefix) else text
+
+
+def indented(text: str) -> str:
+    """``text`` with indented lines after the first one."""
+    return text.replace("\n", "\n  ")
+
+
+def _prefix(host: str) -> str:
+    return f"host {host}: "

@@ -18,19 +18,20 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     shown,
     unexpected,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import unattributed
 
 Result = t.Mapping[str, t.Any]
 
 
-def change_lines(result: Result) -> list[str]:
+def change_lines(result: Result, host: str) -> list[str]:
     """Return what a task would change on a host, or why it would fail."""
-    before = [line for part in result.get("parts", {}).values() for line in change_lines(part)]
-    return before + _own_lines(result)
+    before = [line for part in result.get("parts", {}).values() for line in change_lines(part, host)]
+    return before + _own_lines(result, host)
 
 
-def _own_lines(result: Result) -> list[str]:
+def _own_lines(result: Result, host: str) -> list[str]:
     if result.get("failed") or result.get("unreachable"):
-        text = str(result.get("msg") or "no reason given").strip().splitlines()
+        text = (unattributed(host, str(result.get("msg") or "")).strip() or "no reason given").splitlines()
         return [f"{'unreachable' if result.get('unreachable') else 'would fail'}: {text[0]}", *text[1:]]
     if "parts" in result or not result.get("changed"):
         return []

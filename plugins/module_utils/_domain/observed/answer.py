@@ -14,7 +14,7 @@ import json
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import printable, short
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import attributed, printable, short
 
 #: The documentation of a key as in RETURN: ``type``, ``returned``, ``choices``, and for structures ``contains`` or
 #: ``elements``.
@@ -27,9 +27,11 @@ MOST_CHARACTERS = 16 * 1024 * 1024
 MOST_LEVELS = 24
 #: How many keys a message names.
 _NAMED = 5
-# Each answer that is not a failure has the keys whose documentation says so.
+# Each answer that is not a failure has the keys whose documentation says so. So does each structure in any answer;
+# a key that is always in its structure needs no documentation of it.
 _ALWAYS = ("success", "always")
-_CAUSE = "The module or Python on this host may have been replaced."
+#: Why an answer or a report may be invalid.
+CAUSE = "The module or Python on this host may have been replaced."
 
 #: What Ansible returns for every module. ansible-core 2.19 and newer have types of their own for messages.
 COMMON: t.Mapping[str, Documentation] = {
@@ -45,6 +47,8 @@ COMMON: t.Mapping[str, Documentation] = {
     "module_stdout": {"type": "str"},
     "module_stderr": {"type": "str"},
 }
+# Types of values outside of structures whose text may have several lines.
+_LINES = ("str", "raw")
 _TYPES: t.Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
@@ -55,12 +59,13 @@ _TYPES: t.Mapping[str, tuple[type, ...]] = {
     "str or dict": (str, dict),
 }
 # Ansible prints other keys of a diff as they are, or expects other types.
-_CONTENT: Documentation = {"type": "str or dict", "lines": True}
+_CONTENT: Documentation = {"type": "str or dict", "lines": True, "returned": "if it exists"}
+_HEADER: Documentation = {"type": "str", "returned": "if it has a name"}
 _DIFF: t.Mapping[str, Documentation] = {
     "before": _CONTENT,
     "after": _CONTENT,
-    "before_header": {"type": "str"},
-    "after_header": {"type": "str"},
+    "before_header": _HEADER,
+    "after_header": _HEADER,
 }
 
 
@@ -73,7 +78,7 @@ class ReducedAnswer(t.NamedTuple):
     @property
     def warning(self) -> str:
         """A warning for the dropped keys; empty without any."""
-        return f"{_ignored(self.dropped)} {_CAUSE}" if self.dropped else ""
+        return f"{_ignored(self.dropped)} {CAUSE}" if self.dropped else ""
 
 
 def _ignored(keys: t.Sequence[str]) -> str:
@@ -97,7 +102,7 @@ def _distinct(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {}
     for name, value in pairs:
         if name in found:
-            raise FleetnetError(f"{short(name)}: the key is repeated. The answer is ignored. {_CAUSE}")
+            raise FleetnetError(f"{short(name)}: the key is repeated. The answer is ignored. {CAUSE}")
         found[name] = value
     return found
 
@@ -109,16 +114,45 @@ def documented_part(answer: t.Mapping[str, t.Any], documentation: t.Mapping[str,
     diff or a message, have several lines.
 
     Raises FleetnetError if a value has another type than documented or is not one of the documented choices, if a key
-    is missing from an answer that is not a failure, or if the answer is too large.
+    is missing from a structure or from an answer that is not a failure, or if the answer is too large.
     """
     _check_size(answer)
     dropped: list[str] = []
     kept = _record(answer, {**COMMON, **documentation}, "", dropped)
+    if "exception" in kept and not kept.get("failed"):
+        del kept["exception"]  # Ansible prints it as an error
+        dropped.append("'exception'")
     missing = [key for key, each in documentation.items() if each.get("returned") in _ALWAYS and kept.get(key) is None]
     if missing and not kept.get("failed"):
-        ignored = f" Other {_ignored(dropped)}" if dropped else ""
-        raise FleetnetError(f"{', '.join(missing)}: missing, but documented. The answer is ignored.{ignored} {_CAUSE}")
+        raise _missing(missing, f" Other {_ignored(dropped)}" if dropped else "")
     return ReducedAnswer(kept, dropped)
+
+
+def _missing(keys: t.Sequence[str], more: str = "") -> FleetnetError:
+    return FleetnetError(f"{', '.join(keys)}: missing, but documented. The answer is ignored.{more} {CAUSE}")
+
+
+def name_host(host: str, kept: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return an answer whose message and exception begin with the host. Ansible prints their lines as they are.
+
+    The record of an exception, which ansible-core 2.19 and newer print in place of the message, becomes the message
+    and the traceback.
+    """
+    found = {**kept}
+    exception, messages = found.pop("exception", None), [found.get("msg")]
+    if isinstance(exception, dict):
+        event = exception.get("event")
+        exception = event.get("formatted_traceback") if isinstance(event, dict) else None
+        while isinstance(event, dict):
+            messages.append(message_of(event))
+            chain = event.get("chain")
+            event = chain.get("event") if isinstance(chain, dict) else None
+    texts = dict.fromkeys(each for each in messages if each is not None)
+    if texts:
+        found["msg"] = attributed(host, ": ".join(texts))
+    if isinstance(exception, str):
+        found["exception"] = attributed(host, exception)
+    return found
 
 
 def message_of(warning: t.Any) -> str:
@@ -143,8 +177,8 @@ def _record(
 
 def _value(value: t.Any, documentation: Documentation, place: str, dropped: list[str]) -> t.Any:
     kind = documentation["type"]
-    lines = documentation.get("lines", "." not in place and "[" not in place)
-    if value is None or kind == "raw":
+    lines = documentation.get("lines", kind in _LINES and "." not in place and "[" not in place)
+    if kind == "raw" or (value is None and not place.endswith("]")):
         return _escaped(value, lines)
     if kind == "diff":
         several: Documentation = {"type": "list" if isinstance(value, list) else "dict", "elements": "dict"}
@@ -152,17 +186,22 @@ def _value(value: t.Any, documentation: Documentation, place: str, dropped: list
     # In Python a bool is an int.
     if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "bool"):
         raise FleetnetError(
-            f"{place}: {short(value)}: must be of type {kind}, as documented. The answer is ignored. {_CAUSE}"
+            f"{place}: {short(value)}: must be of type {kind}, as documented. The answer is ignored. {CAUSE}"
         )
     choices = documentation.get("choices")
     if choices and value not in choices:
         allowed = " or ".join(map(short, choices))
         raise FleetnetError(
-            f"{place}: {short(value)}: must be {allowed}, as documented. The answer is ignored. {_CAUSE}"
+            f"{place}: {short(value)}: must be {allowed}, as documented. The answer is ignored. {CAUSE}"
         )
     contains = documentation.get("contains")
     if isinstance(value, dict) and contains:
-        return _record(value, contains, f"{place}.", dropped)
+        kept = _record(value, contains, f"{place}.", dropped)
+        required = [key for key, each in contains.items() if each.get("returned", "always") in _ALWAYS]
+        missing = [f"{place}.{key}" for key in required if key not in value]
+        if missing:
+            raise _missing(missing)
+        return kept
     if isinstance(value, list):
         element: Documentation = {"type": documentation.get("elements", "raw"), "contains": contains}
         return [_value(item, element, f"{place}[{number}]", dropped) for number, item in enumerate(value)]
@@ -202,5 +241,5 @@ def _check_size(answer: t.Any) -> None:
         level = following
     raise FleetnetError(
         f"the answer has more than {MOST_VALUES} values, {MOST_CHARACTERS} characters or {MOST_LEVELS} levels. It is "
-        f"ignored. {_CAUSE}"
+        f"ignored. {CAUSE}"
     )

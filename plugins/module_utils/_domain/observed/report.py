@@ -1,10 +1,10 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check the report of a host, which may be compromised, before the controller uses it. Pure.
+"""Check what a host, which may be compromised, reports and answers before the controller uses it. Pure.
 
 ``answer.py`` has limited it to the documented keys and types. Here are the forms of its values: which are never null,
-and which are addresses. So the code that compares reports with the plan can rely on both.
+and which are addresses. So the code that compares reports with the plan, or judges probes, can rely on both.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import types
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU, MTU_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import is_kernel_name
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import CAUSE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.container_interfaces import Interface
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import (
     ContainerReport,
@@ -44,6 +46,89 @@ _PARTS: t.Mapping[str, t.Any] = {
 }
 # Lists whose elements are declared without a type, because their modules import that of the report.
 _ELEMENTS: t.Mapping[str, t.Any] = {"interfaces": t.List[Interface], "ports": t.List[Port]}
+
+
+class _Result(t.TypedDict):
+    reached: bool
+    outcome: str
+    detail: str | None
+    source_port: int | None
+    answer: list[str] | None
+
+
+class _Arrival(t.TypedDict):
+    container: str
+    protocol: str
+    source: str
+    destination: str
+    port: int | None
+    source_port: int | None
+    token: int | None
+
+
+class _Step(t.TypedDict):
+    table: str
+    chain: str
+    rule: str
+    verdict: str
+    iif: str | None
+    oif: str | None
+
+
+class _Lookup(t.TypedDict, total=False):
+    error: str
+    type: str
+    gateway: str
+    dev: str
+
+
+class _Flow(t.TypedDict):
+    source: str
+    destination: str
+    steps: list[_Step] | None
+    lookup: _Lookup
+
+
+class _Neighbour(t.TypedDict):
+    dst: str
+
+
+class _Queue(t.TypedDict):
+    kind: str
+    link: str
+    text: str
+
+
+class _Difference(t.TypedDict):
+    kind: str
+    name: str
+    key: str
+    declared: t.Any
+    observed: t.Any
+
+
+class _Part(t.TypedDict, total=False):
+    changed: bool
+    operations: list[str]
+    interrupted: list[t.Any]
+    differences: list[_Difference]
+
+
+# What the controller reads of answers, besides reports.
+_ANSWERS: t.Mapping[str, t.Any] = {
+    "results": t.List[_Result],
+    "arrivals": t.List[_Arrival],
+    "overflowed": t.List[str],
+    "complete": bool,
+    "flows": t.List[_Flow],
+    "checks": t.List[_Difference],
+    "neighbours": t.List[_Neighbour],
+    "queues": t.List[_Queue],
+    "differences": t.List[_Difference],
+    "operations": t.List[str],
+    "interrupted": t.List[t.Any],
+    "parts": t.Dict[str, _Part],
+}
 
 _NONE = type(None)
 _UNIONS = (t.Union, getattr(types, "UnionType", t.Union))
@@ -74,7 +159,6 @@ _CONTAINER_NAME: tuple[_Parse, str] = (_container_name, "the name of a container
 _FORMS: t.Mapping[str, tuple[_Parse, str]] = {
     "subnet": _BLOCK,
     "ip_range": _BLOCK,
-    "destination": _BLOCK,
     "gateway": _ADDRESS,
     "ipv6_gateway": _ADDRESS,
     "gateway_v6": _ADDRESS,
@@ -89,7 +173,9 @@ _FORMS: t.Mapping[str, tuple[_Parse, str]] = {
 # By the record and its key. Containers can give any name to their own interfaces, so these are not checked.
 _FORMS_IN: t.Mapping[t.Any, t.Mapping[str, tuple[_Parse, str]]] = {
     LinkReport: {"name": _INTERFACE_NAME, "master": _INTERFACE_NAME},
-    RouteReport: {"device": _INTERFACE_NAME},
+    RouteReport: {"device": _INTERFACE_NAME, "destination": _BLOCK},
+    _Arrival: {"source": _ADDRESS, "destination": _ADDRESS},
+    _Flow: {"source": _ADDRESS, "destination": _ADDRESS},
     ContainerReport: {"name": _CONTAINER_NAME},
     StoppedReport: {"name": _CONTAINER_NAME},
 }
@@ -109,18 +195,35 @@ def checked_report(host: str, report: t.Any) -> dict[str, t.Any]:
     return report
 
 
+def _check_options(network: t.Any, place: str) -> None:
+    """An engine refuses another MTU of a bridge. The options of other drivers are their own."""
+    mtu = network["options"].get(MTU)
+    if network["driver"] == "bridge" and isinstance(mtu, str) and mtu:
+        _require(bool(MTU_OPTION.match(mtu)), f"{place}.options.{MTU}", mtu, "a number that is not negative")
+
+
+def check_answer(answer: t.Mapping[str, t.Any]) -> None:
+    """Check an answer, except for its report. Raises FleetnetError with the place of an invalid value."""
+    for key, hint in _ANSWERS.items():
+        if key in answer:
+            try:
+                _check(answer[key], hint, key, key)
+            except _Invalid as invalid:
+                raise FleetnetError(f"{invalid.reason}. The answer is ignored. {CAUSE}") from None
+
+
 class _Invalid(Exception):
     """A value, its place, and what it must be."""
 
     def __init__(self, host: str, place: str, value: t.Any, expected: str) -> None:
         super().__init__(place)
-        self.host, self._place, self._value, self._expected = host, place, value, expected
+        self.host = host
+        self.reason = f"{place}: {short(value)}, which must be {expected}"
 
     @property
     def error(self) -> FleetnetError:
         return FleetnetError(
-            f"host {self.host}: its report has {self._place}: {short(self._value)}, which must be {self._expected}. "
-            "The module or Python on this host may have been replaced. Examine the host, and leave it out until then: "
+            f"host {self.host}: its report has {self.reason}. {CAUSE} Examine the host, and leave it out until then: "
             f"--limit '!{self.host}'."
         )
 
@@ -164,6 +267,8 @@ def _check_record(value: t.Any, hint: t.Any, place: str) -> None:
                 _check_form(value[name], *form, f"{place}.{name}")
         else:
             _require(not hint.__total__, f"{place}.{name}", None, "set")
+    if hint is NetworkReport:
+        _check_options(value, place)
 
 
 def _check_form(value: str, parse: _Parse, expected: str, place: str) -> None:

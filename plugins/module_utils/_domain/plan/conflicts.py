@@ -46,6 +46,22 @@ class Conflict(t.NamedTuple):
         )
 
 
+class Avoided(t.NamedTuple):
+    """A finding that new leases avoid, the hosts that report it, and the other hosts whose leases move with that."""
+
+    hosts: tuple[str, ...]
+    finding: Finding
+    moved: tuple[str, ...]
+
+    def __str__(self) -> str:
+        leave = f"!{self.hosts[0]}" if len(self.hosts) == 1 else "!HOST"
+        return (
+            f"{named_hosts(self.hosts)}: {self.finding.what} ({self.finding.block}): new leases avoid it, which moves "
+            f"those of {named_hosts(self.moved)}. If these addresses are not in use, examine what reports them, and "
+            f"leave it out until then: --limit '{leave}'."
+        )
+
+
 class Conflicts(FleetnetError):
     """All conflicts at once."""
 
@@ -62,26 +78,47 @@ def check_conflicts(plan: FleetPlan, reports: t.Mapping[str, Report]) -> None:
     _Collisions(plan, reports).check()
 
 
-def plan_around(make: t.Callable[[t.Collection[Prefix]], FleetPlan], reports: t.Mapping[str, Report]) -> FleetPlan:
+def _ignore(_avoided: Avoided) -> None:
+    pass
+
+
+def plan_around(
+    make: t.Callable[[t.Collection[Prefix]], FleetPlan],
+    reports: t.Mapping[str, Report],
+    avoided: t.Callable[[Avoided], None] = _ignore,
+) -> FleetPlan:
     """Return the plan whose new leases avoid what the hosts report, as far as there are free blocks.
 
     ``make`` returns the plan without the given blocks. Conflicts of reserved blocks, and of blocks that were leased
-    before, remain: raises Conflicts.
+    before, remain: raises Conflicts. ``avoided`` gets each finding that moves new leases of hosts that do not report
+    it: a host that is compromised may invent it.
     """
     avoid: set[Prefix] = set()
-    plan = make(avoid)
+    causes: dict[Finding, tuple[str, ...]] = {}
+    plan = first = make(avoid)
     while True:
         collisions = _Collisions(plan, reports)
         found = collisions.avoidable()
         if not found:
             break
-        avoid |= found
+        avoid.update(*found.values())
+        causes.update({finding: collisions.reporters(finding) for finding in found})
         try:
             plan = make(avoid)
         except (InvalidValue, InvalidValues):  # No block is left. The conflicts of the last plan have remedies.
             break
+    changed = _moved(first, plan)
+    for finding, hosts in causes.items():
+        moved = tuple(host for host in changed if host not in hosts)
+        if moved:
+            avoided(Avoided(hosts, finding, moved))
     collisions.check()
     return plan
+
+
+def _moved(before: FleetPlan, after: FleetPlan) -> list[str]:
+    """The hosts whose leases differ."""
+    return [host.name for host in after.hosts if before.blocks(host) != after.blocks(host)]
 
 
 class _Collisions:
@@ -114,14 +151,18 @@ class _Collisions:
                 ]
             )
 
-    def avoidable(self) -> set[Prefix]:
-        """Blocks that conflict and that nothing binds to their hosts."""
-        return {
-            claim.block
-            for finding, (hits, _hosts) in self._found.items()
-            for claim in hits
-            if _is_free_to_move(self._plan, claim, finding)
-        }
+    def avoidable(self) -> dict[Finding, list[Prefix]]:
+        """Blocks that conflict and that nothing binds to their hosts, by what they conflict with."""
+        found: dict[Finding, list[Prefix]] = {}
+        for finding, (hits, _hosts) in self._found.items():
+            for claim in hits:
+                if _is_free_to_move(self._plan, claim, finding):
+                    found.setdefault(finding, []).append(claim.block)
+        return found
+
+    def reporters(self, finding: Finding) -> tuple[str, ...]:
+        """The hosts that report a finding that conflicts."""
+        return tuple(self._found[finding][1])
 
 
 def _is_free_to_move(plan: FleetPlan, claim: Claim, finding: Finding) -> bool:

@@ -17,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import TABLE_MAIN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
 
 Report = t.Mapping[str, t.Any]
 # Routes of this length or shorter are default routes: the two halves that VPN clients set, and 2000::/3.
@@ -68,7 +69,7 @@ class ReportReader:
             for subnet in network["subnets"]:
                 block = self._block(subnet["subnet"])
                 if block is not None and not self._ours(host, network["name"], block):
-                    yield Finding(f"Docker network {network['name']}", block, _RECREATE)
+                    yield Finding(f"Docker network {quoted_name(network['name'])}", block, _RECREATE)
         on_link = set()
         for link in report.get("links", ()):
             for address in link["addresses"]:

@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
 
 Report = t.Mapping[str, t.Any]
 # The remedy contains the reservations of at most this many hosts.
@@ -86,7 +87,7 @@ def _evidence(
             if network.get("managed"):
                 for subnet in network["subnets"]:
                     if subnet["subnet"] is not None:
-                        yield host.name, Prefix.parse(subnet["subnet"]), f"network {network['name']}"
+                        yield host.name, Prefix.parse(subnet["subnet"]), f"network {quoted_name(network['name'])}"
         for route in report.get("routes", ()):
             holder = gateways.get(route["gateway"] or "")
             # A wrong route is damage of the host that has it, and must not be held against a host that reports itself.

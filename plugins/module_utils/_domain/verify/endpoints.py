@@ -9,10 +9,17 @@ import types
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_address
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU, MTU_DEFAULT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
+    MTU,
+    MTU_DEFAULT,
+    MTU_MAX,
+    MTU_MIN,
+    MTU_OPTION,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST, WORLD
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import parse_dnat
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
     Data,
     EndKind,
@@ -22,6 +29,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.pro
 
 # Published ports that are probed per container, of all addresses of the host: a range of ports must not fill the run.
 _MOST_PORTS = 16
+#: Undeclared networks that are probed per host. All hosts probe them, and a host could report any number.
+MOST_UNDECLARED = 64
 _ANY = {"0.0.0.0": 4, "::": 6}
 _PROTOCOLS = ("tcp", "udp")
 
@@ -33,7 +42,7 @@ Addresses = t.Mapping[str, t.Sequence[str]]
 def find_endpoints(
     policy: Policy, reports: Reports, most: int, addresses: Addresses = types.MappingProxyType({})
 ) -> list[Endpoint]:
-    """Return the endpoints to probe, at most ``most`` containers per network and host.
+    """Return the endpoints to probe, at most ``most`` containers per network and host, of a limited number of networks.
 
     ``reports`` maps hosts to results of ``network_info``: ``containers``, with ``ports`` for those that are published
     at ``addresses``, and ``networks``, for their MTU and for networks that are not declared. A container has one
@@ -43,9 +52,14 @@ def find_endpoints(
     for host, report in reports.items():
         networks = {item["name"]: item for item in report.get("networks", ())}
         counts: dict[str, int] = {}
+        undeclared: set[str] = set()
         # Those on one network come first: where one container stands for its network, it proves more.
         for container in sorted(report["containers"], key=lambda item: (len(item["networks"]) > 1, str(item["name"]))):
             for end in _of_container(policy, host, container, networks, addresses.get(host, ())):
+                if end.kind is EndKind.UNDECLARED and end.network not in undeclared:
+                    if len(undeclared) == MOST_UNDECLARED:
+                        continue
+                    undeclared.add(end.network)
                 key = f"{end.kind} {end.network} {end.version}"
                 if counts.get(key, 0) < most:
                     counts[key] = counts.get(key, 0) + 1
@@ -61,7 +75,7 @@ def _of_container(
     several = len(container["networks"]) > 1
     for attached in container["networks"]:
         docker = networks.get(attached["network"], {})
-        mtu = int(docker.get("options", {}).get(MTU) or MTU_DEFAULT)
+        mtu = _mtu(docker.get("options", {}).get(MTU))
         aliases = tuple(attached.get("aliases") or ())
         for version in (4, 6):
             address = (attached.get(f"ipv{version}") or "").split("/", maxsplit=1)[0]
@@ -69,10 +83,16 @@ def _of_container(
                 continue
             network, kind = policy.network_of(address), EndKind.CONTAINER
             if network is None and is_undeclared(docker):
-                network, kind = attached["network"], EndKind.UNDECLARED
+                network, kind = quoted_name(attached["network"]), EndKind.UNDECLARED
             if network is not None:
                 ports = _published(container, address, addresses)
                 yield Endpoint(host, container["name"], network, address, mtu, aliases, kind, ports, several)
+
+
+def _mtu(option: str | None) -> int:
+    """The MTU of a network. One that no interface can have would make probes of other hosts invalid."""
+    found = int(option) if option and MTU_OPTION.match(option) else MTU_DEFAULT
+    return found if MTU_MIN <= found <= MTU_MAX else MTU_DEFAULT
 
 
 def is_undeclared(docker: Data) -> bool:

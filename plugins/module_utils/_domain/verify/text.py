@@ -13,6 +13,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.cov
     Proof,
     State,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import MOST_UNDECLARED
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
@@ -60,7 +61,10 @@ _NOT_PROBED = {
         "with --check"
     ),
     Reason.STOPPED: "the container does not run",
-    Reason.NOT_CHOSEN: "docker_network_verify_containers_per_network is smaller than the number of containers",
+    Reason.NOT_CHOSEN: (
+        "docker_network_verify_containers_per_network is smaller than the number of containers, or more than "
+        f"{MOST_UNDECLARED} undeclared networks on the host have containers"
+    ),
 }
 
 # Statements by kind, without their IP version. An undeclared end is empty.

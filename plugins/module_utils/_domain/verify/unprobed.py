@@ -9,6 +9,7 @@ import enum
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import is_undeclared
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 
@@ -76,15 +77,20 @@ def find_unprobed(
         networks = {item["name"]: item for item in report.get("networks", ())}
         for container in report["containers"]:
             if (host, container["name"]) not in probed:
-                where = ", ".join(sorted(endpoint["network"] for endpoint in container["networks"]))
-                key = host, where or str(container.get("mode") or "none"), _reason(policy, container, networks)
+                where = _names(endpoint["network"] for endpoint in container["networks"])
+                mode = quoted_name(str(container.get("mode") or "none"))
+                key = host, where or mode, _reason(policy, container, networks)
                 found.setdefault(key, []).append(str(container["name"]))
         for container in report.get("stopped", ()):
-            key = host, ", ".join(sorted(container["networks"])) or "none", Reason.STOPPED
+            key = host, _names(container["networks"]) or "none", Reason.STOPPED
             found.setdefault(key, []).append(str(container["name"]))
     return sorted(
         Unprobed(host, network, tuple(sorted(names)), reason) for (host, network, reason), names in found.items()
     )
+
+
+def _names(networks: t.Iterable[str]) -> str:
+    return ", ".join(map(quoted_name, sorted(networks)))
 
 
 def _reason(policy: Policy, container: Data, networks: t.Mapping[str, Data]) -> Reason:

@@ -82,6 +82,7 @@ def parse(host_action: t.Any, monkeypatch: pytest.MonkeyPatch) -> t.Callable[...
     """What ansible-core parses of the text that a module printed. If it is not JSON, ansible-core's failure."""
 
     def parse_returned_data(_self: t.Any, result: dict[str, t.Any]) -> dict[str, t.Any]:
+        assert "AFTER" not in result["stdout"]
         try:
             parsed: dict[str, t.Any] = json.loads(result["stdout"])
         except ValueError:
@@ -146,6 +147,19 @@ def test_text_around_the_answer_is_ignored(parse):
 )  # fmt: skip
 def test_an_invalid_answer_is_a_failure(parse, text, reason):
     assert parse(text) == {"failed": True, "msg": PLACE + reason}
+
+
+@pytest.mark.parametrize("named", [{}, {"delegate_to": "h2"}])
+def test_the_lines_of_a_failure_begin_with_the_host(parse, named):
+    lines = {"msg": "no\nok: [h1]", "exception": "Traceback\n  a"}
+    host = named.get("delegate_to", "h1")
+    assert parse(json.dumps({"failed": True, **lines}), **named) == {
+        "failed": True, "msg": f"host {host}: no\n  ok: [h1]", "exception": f"host {host}: Traceback\n    a",
+    }  # fmt: skip
+
+
+def test_text_after_what_is_not_json_does_not_reach_ansible(parse):
+    assert parse('{"a\r": 1}\nAFTER')["msg"] == f"{PLACE}not JSON"
 
 
 @pytest.mark.parametrize("text", ["", '{"a\r": {"ansible_facts": {"b": 1}}}', "{\x1b}"])

@@ -9,6 +9,8 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.preview import change_lines, report_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import documented_part
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.return_documentation import documentation_of
 
 
 def changed(*differences, **more):
@@ -71,6 +73,14 @@ RESULTS = {
     ),
     "an undescribed change": ({"changed": True}, ["a change that the module does not describe"]),
     "a failure": ({"failed": True, "msg": "no consent\nto a"}, ["would fail: no consent", "to a"]),
+    "a failure of a host that is named": (
+        {"failed": True, "msg": "host h1: no consent\n  to a"},
+        ["would fail: no consent", "  to a"],
+    ),
+    "a failure whose message is empty": (
+        {"failed": True, "msg": "host h1:  \n  "},
+        ["would fail: no reason given"],
+    ),
     "an unreachable host": ({"unreachable": True, "msg": "no route"}, ["unreachable: no route"]),
 }
 
@@ -78,12 +88,12 @@ RESULTS = {
 @pytest.mark.parametrize("name", RESULTS)
 def test_change_lines(name):
     result, lines = RESULTS[name]
-    assert change_lines(result) == lines
+    assert change_lines(result, "h1") == lines
 
 
 def test_diff_is_never_read():
     result = changed(("file", "/etc/a", "state", "present", None), diff=[{"before_header": "/etc/b", "before": "x"}])
-    assert change_lines(result) == ["create /etc/a"]
+    assert change_lines(result, "h1") == ["create /etc/a"]
 
 
 def test_hosts_with_the_same_changes_share_an_entry():
@@ -96,3 +106,12 @@ def test_hosts_with_the_same_changes_share_an_entry():
         "  h2, h4:",
         "    none",
     ]
+
+
+def test_a_host_cannot_forge_the_entry_of_another_host():
+    """What the module of a host returns passes the boundary, which escapes line breaks in structures."""
+    forged = "create network web\n\n  h1:\n    none"
+    part = {"changed": True, "operations": [forged], "interrupted": [], "differences": []}
+    given = {"changed": True, "parts": {"networks": part}, "operations": [forged], "interrupted": [], "differences": []}
+    kept = documented_part(given, documentation_of("host_slice")).kept
+    assert change_lines(kept, "h3") == [r"create network web\n\n  h1:\n    none"]

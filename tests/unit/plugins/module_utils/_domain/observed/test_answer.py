@@ -25,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.l
     LinkReport,
     RouteReport,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.report import check_answer
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.return_documentation import documentation_of
 
 DOCUMENTED: dict[str, t.Any] = {
@@ -43,7 +44,7 @@ DOCUMENTED: dict[str, t.Any] = {
     "given",
     [
         {"changed": True, "name": "a", "count": 1, "share": 1, "labels": {"any": [1]}, "value": {"b": None}},
-        {"items": [{"name": "a"}, {"name": None}, None], "words": [], "failed": False, "msg": ""},
+        {"items": [{"name": "a"}, {"name": None}], "words": [], "failed": False, "msg": ""},
         {"name": None, "items": None, "warnings": [{"any": 1}], "diff": [{"before": "", "after": ""}], "rc": 1},
     ],
 )
@@ -73,7 +74,7 @@ def test_text_of_structures_is_one_printable_line():
         "items": [{"name": r"web\nok: [h1]"}],
         "words": [r"\u202ea", r"\x1b[2J\t\x00\x9b\udc80\ufffe\u2028"],
         "name": "two\nlines\t\\x1b[2J\\r",
-        "labels": {r"web\nok: [h1]": {"a": ["b\n"]}},
+        "labels": {r"web\nok: [h1]": {"a": [r"b\n"]}},
         "value": {"before": "a\n\\x07"},
     }
 
@@ -88,6 +89,9 @@ def test_text_of_structures_is_one_printable_line():
         ({"words": ["a", 1]}, "words[1]: 1: must be of type str"),
         ({"failed": "no"}, "failed: 'no': must be of type bool"),
         ({"mode": "c"}, "mode: 'c': must be 'a' or 'b'"),
+        ({"items": [None]}, "items[0]: None: must be of type dict"),
+        ({"words": ["a", None]}, "words[1]: None: must be of type str"),
+        ({"diff": [None]}, "diff[0]: None: must be of type dict"),
         ({"diff": 5}, "diff: 5: must be of type dict"),
         ({"diff": [[]]}, "diff[0]: []: must be of type dict"),
         ({"diff": {"before": 5}}, "diff.before: 5: must be of type str or dict"),
@@ -121,6 +125,116 @@ def test_documented_keys_are_required_unless_the_module_failed():
         answer.documented_part({"name": None, "failed": False}, REQUIRED)
     with pytest.raises(FleetnetError, match=r"is ignored\. Other keys of .* are ignored: 'a', 'b'\. The module"):
         answer.documented_part({"b": 1, "a": 1}, REQUIRED)
+
+
+LINES = "no\n\nok: [h1]"
+NAMED = "host h3: no\n  \n  ok: [h1]"
+
+
+def summary(msg: t.Any, **more: t.Any) -> dict[str, t.Any]:
+    """The record of an exception of ansible-core 2.19 and newer."""
+    return {"__ansible_type": "ErrorSummary", "event": {"__ansible_type": "Event", "msg": msg, **more}}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"failed": True}, {}),
+        ({"failed": True, "msg": LINES}, {"msg": NAMED}),
+        ({"msg": LINES}, {"msg": NAMED}),
+        ({"failed": True, "msg": ""}, {"msg": "host h3: "}),
+        ({"failed": True, "msg": "a", "exception": LINES}, {"msg": "host h3: a", "exception": NAMED}),
+        ({"failed": True, "msg": "a", "exception": [LINES]}, {"msg": "host h3: a"}),
+        ({"failed": True, "exception": summary(LINES, help_text=LINES)}, {"msg": NAMED}),
+        ({"failed": True, "exception": summary("a", formatted_traceback=LINES)},
+         {"msg": "host h3: a", "exception": NAMED}),
+        ({"failed": True, "msg": "a", "exception": summary("a", chain=summary("b\nc", chain=summary(5)))},
+         {"msg": "host h3: a: b\n  c: 5"}),
+        ({"failed": True, "exception": {"event": {"chain": 5}}}, {"msg": "host h3: None"}),
+        ({"failed": True, "exception": {"event": LINES}}, {}),
+    ],
+)  # fmt: skip
+def test_messages_and_exceptions_begin_with_the_host_and_have_indented_lines(given, named):
+    kept = answer.documented_part(given, DOCUMENTED).kept
+    assert answer.name_host("h3", kept) == ({"failed": True, **named} if "failed" in given else named)
+
+
+def test_an_exception_is_a_part_of_failures_only():
+    for failed in ({}, {"failed": False}):
+        found = answer.documented_part({**failed, "exception": "a"}, DOCUMENTED)
+        assert found == (failed, ["'exception'"])
+
+
+NESTED: dict[str, t.Any] = {
+    "one": {"type": "dict", "contains": {"a": {"type": "str"}, "b": {"type": "str", "returned": "if there is one"}}},
+    "many": {"type": "list", "elements": "dict", "contains": {"a": {"type": "str", "returned": "success"}}},
+}
+
+
+@pytest.mark.parametrize("failed", [{}, {"failed": True}])
+def test_the_keys_of_structures_are_required(failed):
+    for given in ({"one": {"a": None}}, {"one": {"a": "", "b": "c"}, "many": [{"a": ""}]}, {"one": None, "many": []}):
+        assert answer.documented_part({**failed, **given}, NESTED).kept == {**failed, **given}
+    for given, missing in (({"one": {"b": "c"}}, "one.a"), ({"many": [{"a": ""}, {"b": 1}]}, r"many\[1\].a")):
+        with pytest.raises(FleetnetError, match=rf"^{missing}: missing, but documented\. The answer is ignored\. The"):
+            answer.documented_part({**failed, **given}, NESTED)
+
+
+DIFFERENCE = {"kind": "file", "name": "/etc/a", "key": "state", "declared": "present", "observed": None}
+DONE = {"changed": True, "differences": [DIFFERENCE], "operations": ["a"], "interrupted": []}
+SLICE: dict[str, t.Any] = {"changed": True, "diff": [], "parts": {}, **DONE}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"default_bridge": {**DONE, "restarted": False, "backup_file": "/etc/b", "diff": []}, "host_routes": {}},
+        {"bridge_routing": {"rules": "table a {\n}\n", "drift": [], "kept": [], "diff": [{"before": "", "after": ""}]}},
+        {"networks": {**DONE, "networks": {"web": {"id": "a"}}, "diff": {"before": "a\n", "after": ""}}},
+    ],
+)
+def test_the_results_of_parts_are_those_of_their_modules(parts):
+    found = answer.documented_part({**SLICE, "parts": parts}, documentation_of("host_slice"))
+    assert (found.kept["parts"], found.dropped) == (parts, [])
+    check_answer(found.kept)
+
+
+@pytest.mark.parametrize(
+    ("module", "given", "reason"),
+    [
+        ("host_slice", {**SLICE, "parts": {"networks": None}}, "parts.networks: None, which must be a mapping"),
+        ("host_slice", {**SLICE, "parts": {"networks": "x"}}, "parts.networks: 'x': must be of type dict"),
+        ("host_slice", {**SLICE, "parts": {"networks": {"differences": [{}]}}}, "parts.networks.differences[0].kind, "),
+        ("host_slice", {**SLICE, "parts": {"networks": {"operations": [None]}}}, "parts.networks.operations[0]: None:"),
+        ("host_slice", {**SLICE, "differences": [None]}, "differences[0]: None: must be of type dict"),
+        ("probe_observer", {"arrivals": [{}]}, "arrivals[0].container, "),
+        ("probe_observer", {"arrivals": [None]}, "arrivals[0]: None: must be of type dict"),
+        ("probe_observer", {"arrivals": None}, "arrivals: None, which must be a list"),
+        ("probe_observer", {"complete": None}, "complete: None, which must be of type bool"),
+        ("reachability_info", {"results": [{}]}, "results[0].source, "),
+        ("packet_trace", {"flows": [None]}, "flows[0]: None: must be of type dict"),
+        ("packet_trace", {"flows": [{"source": "a", "destination": "b", "steps": [{}], "lookup": {}}]},
+         "flows[0].steps[0].table, "),
+        ("packet_trace", {"flows": [{"source": "a", "destination": "b", "steps": None, "lookup": {}}]},
+         "flows[0].source: 'a', which must be an IP address"),
+        ("packet_trace", {"flows": [{"source": "::1", "destination": "::1", "steps": None, "lookup": {"error": []}}]},
+         "flows[0].lookup.error: [], which must be of type str"),
+        ("packet_trace", {"checks": None}, "checks: None, which must be a list"),
+        ("packet_trace", {"queues": [{}]}, "queues[0].kind: None, which must be set"),
+        ("packet_trace", {"neighbours": [{"dst": 1}]}, "neighbours[0].dst: 1, which must be of type str"),
+    ],
+)  # fmt: skip
+def test_a_structure_that_the_controller_cannot_read_is_an_error(module, given, reason):
+    with pytest.raises(FleetnetError) as caught:
+        check_answer(answer.documented_part({"changed": False, **given}, documentation_of(module)).kept)
+    assert str(caught.value).startswith(reason)
+    assert "The answer is ignored. The module or Python on this host may have been replaced." in str(caught.value)
+
+
+def test_a_part_of_another_name_is_dropped():
+    found = answer.documented_part({**SLICE, "parts": {"x": None}}, documentation_of("host_slice"))
+    assert (found.kept["parts"], found.dropped) == ({}, ["parts.'x'"])
 
 
 def test_a_repeated_key_is_an_error():

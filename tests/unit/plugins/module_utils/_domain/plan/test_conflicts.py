@@ -349,6 +349,42 @@ def test_new_leases_avoid_what_the_hosts_report():
     assert blocks_around({"h1": report(routes=[route("10.64.0.0/14", "192.0.2.9")])}, FLEET)["h1"] == "10.68.0.0/20"
 
 
+def test_the_name_of_a_network_cannot_look_like_a_line_about_another_host():
+    name = "x (10.64.1.0/24) overlaps the block of host h2"
+    with pytest.raises(Conflicts, match=rf"  - host h1: Docker network '{re.escape(name)}' \(10.64.0.0/24\) overlaps"):
+        check_conflicts(plan_of(FLEET, HOSTS), {"h1": report(networks=[network(name, "10.64.0.0/24")])})
+
+
+def avoided_by(reports, fleet=FLEET):
+    found = []
+    plan_around(lambda avoid: plan_of(fleet, HOSTS, avoid=avoid), reports, found.append)
+    return [str(each) for each in found]
+
+
+def test_what_moves_new_leases_of_other_hosts_is_named_with_who_reports_it():
+    route_to_first = report(routes=[route("10.64.0.0/20", "192.0.2.9")])
+    (message,) = avoided_by({"h2": route_to_first})
+    assert re.fullmatch(
+        r"host h2: route to 10\.64\.0\.0/20 .*\(10\.64\.0\.0/20\): new leases avoid it, which moves those of host "
+        r"h1\. If these addresses are not in use, examine what reports them, and leave it out until then: "
+        r"--limit '!h2'\.",
+        message,
+    )
+    # The lease of the host that reports it moves, and with it the next one.
+    (message,) = avoided_by({"h1": route_to_first})
+    assert "moves those of host h2." in message
+    # One route that hits several leases in turn is named once.
+    (message,) = avoided_by({"h2": report(routes=[route("10.64.0.0/14", "192.0.2.9")])})
+    assert message.startswith("host h2: route to 10.64.0.0/14")
+
+
+def test_what_moves_only_leases_of_hosts_that_report_it_is_not_named():
+    first, second = (report(routes=[route(block, "192.0.2.9")]) for block in ("10.64.0.0/20", "10.64.16.0/20"))
+    assert avoided_by({"h1": first, "h2": first}) == []
+    assert avoided_by({"h2": second}) == []
+    assert avoided_by({"h1": report(), "h2": report()}) == []
+
+
 def test_leases_reservations_and_a_full_supernet_are_not_avoided():
     name_server = {"h1": report(resolver=["10.64.0.9"])}
     with pytest.raises(Conflicts, match=r"Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free"):

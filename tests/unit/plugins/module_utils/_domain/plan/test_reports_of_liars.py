@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each value of a host's report is replaced with others of its type: other hosts' plan is unchanged, or refused."""
+"""Each value of a host's report is replaced with others of its type: other hosts' plan is unchanged, or h1 named."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ REPORT: dict[str, t.Any] = {
 }  # fmt: skip
 LIES: dict[type, list[t.Any]] = {
     str: [None, "", "x", "10.64.0.0/99", "300.1.1.1/8", "10.64.16.0/20", "::/0", "0.0.0.0/0", "{{ 1 }}", "10.64.0.1",
-          "²/³", "eth0\n", "fe80::1%eth0", "a" * 100_000],
+          "10.64.0.0/20", "²/³", "eth0\n", "fe80::1%eth0", "a" * 100_000],
     int: [None, -1, 0, 1, 10**30],
     bool: [None, True, False],
     list: [None, [], [None]],
@@ -65,11 +65,11 @@ def at(report: t.Any, place: tuple[t.Any, ...]) -> t.Any:
     return report
 
 
-def outcome(report: t.Any) -> str:
-    """The plan of the other host with the report of host h1, or the refusal."""
+def outcome(report: t.Any, held: t.Any, avoided: list[t.Any]) -> str:
+    """The plan of the other host with the report of host h1, or the refusal. ``avoided`` gets what is named."""
     try:
         reports = {"h1": checked_report("h1", report)}
-        plan = plan_around(lambda avoid: plan_of(DUAL, HOSTS, held=HELD, avoid=avoid), reports)
+        plan = plan_around(lambda avoid: plan_of(DUAL, HOSTS, held=held, avoid=avoid), reports, avoided.append)
         check_used_blocks(plan, reports)
         plan = fit_to_underlay(plan, reports)
     except FleetnetError as error:
@@ -81,18 +81,22 @@ HELD = plan_of(DUAL, HOSTS).leases
 PLACES = {".".join(map(str, place)): place for place in places(REPORT) if place}
 
 
+@pytest.mark.parametrize("held", [HELD, None], ids=["leased", "new"])
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_a_value_changes_nothing_or_is_refused_with_the_name_of_the_host(place):
-    honest = outcome(REPORT)
+def test_a_value_changes_nothing_or_the_host_is_named(place, held):
+    honest = outcome(REPORT, held, [])
     assert not honest.startswith("refused")
     for lie in LIES.get(type(at(REPORT, place)), LIES[str]):
         report = copy.deepcopy(REPORT)
         at(report, place[:-1])[place[-1]] = lie
-        found = outcome(report)
+        avoided: list[t.Any] = []
+        found = outcome(report, held, avoided)
         if found.startswith("refused"):
             assert "host h1" in found
-        else:
-            assert found == honest
+        elif found != honest:
+            # Only new leases move, and the report that moves them is named.
+            assert held is None
+            assert {each.hosts for each in avoided} == {("h1",)}
 
 
 NAMES = {
@@ -131,4 +135,25 @@ def test_names_are_valid(place):
 
 @pytest.mark.parametrize("part", REPORT)
 def test_a_part_is_missing(part):
-    assert outcome({name: value for name, value in REPORT.items() if name != part}) == outcome(REPORT)
+    without = {name: value for name, value in REPORT.items() if name != part}
+    assert outcome(without, HELD, []) == outcome(REPORT, HELD, [])
+
+
+MTU = "com.docker.network.driver.mtu"
+
+
+@pytest.mark.parametrize(
+    ("driver", "mtu", "valid"),
+    [
+        *(("bridge", mtu, True) for mtu in ("1500", "0", "+68", "65536", "")),
+        *(("bridge", mtu, False) for mtu in ("-5", "abc", "1e3", " 1400", "1400\n", "\u00b2", "9" * 5000)),
+        ("macvlan", "any text", True),
+    ],
+)
+def test_the_mtu_of_a_bridge_is_one_that_an_engine_accepts(driver, mtu, valid):
+    report = {"networks": [{**REPORT["networks"][0], "driver": driver, "options": {MTU: mtu}}]}
+    if valid:
+        assert checked_report("h3", report) == report
+    else:
+        with pytest.raises(FleetnetError, match=rf"^host h3: its report has networks\[0\]\.options\.{MTU}: '"):
+            checked_report("h3", report)

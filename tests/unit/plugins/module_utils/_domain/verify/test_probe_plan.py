@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.request import parse_probes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
@@ -109,6 +110,26 @@ def test_the_first_pair_of_two_hosts_and_networks_tests_the_mtu_of_the_path():
     # The observer identifies probes by their tokens.
     arrivals = [arrival(probe) for probe in make_probes(POLICY, [WEB1, WEB2, narrow, DB2])]
     assert len(set(arrivals)) == len(arrivals)
+
+
+@pytest.mark.parametrize(
+    ("mtu", "used"),
+    [("abc", 1500), ("-5", 1500), ("0", 1500), ("20", 1500), ("67", 1500), ("68", 68), ("+1400", 1400), (" 1400", 1500),
+     ("\u00b2", 1500), ("65535", 65535), ("65536", 1500), ("9" * 5000, 1500), ("", 1500)],
+)  # fmt: skip
+def test_the_mtu_that_a_host_reports_makes_no_probe_of_another_host_invalid(mtu, used):
+    reports = {
+        "h1": {"containers": [container("web", "10.64.1.2/24")]},
+        "h2": {
+            "containers": [container("web", "10.64.17.2/24")],
+            "networks": [{"name": "any", "options": {"com.docker.network.driver.mtu": mtu}}],
+        },
+    }
+    ends = find_endpoints(POLICY, reports, 1)
+    assert [end.mtu for end in ends] == [1500, used]
+    probes = make_probes(POLICY, ends)
+    assert {probe.packet for probe in probes} == {None, min(used, 1500)}
+    parse_probes([probe.to_data() for probe in probes])
 
 
 def test_containers_of_a_network_resolve_the_name_and_aliases_of_the_next_one():

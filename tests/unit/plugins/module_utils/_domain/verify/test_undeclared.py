@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import State, measure
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import (
+    MOST_UNDECLARED,
+    find_endpoints,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     count_pairs,
@@ -18,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.pro
     make_probes,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import StatementKind
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, find_unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind, judge
 
 from ..planning import plan_of
@@ -168,3 +176,42 @@ def test_coverage():
     coverage, pairs = undeclared(policy, found(policy))
     assert set(pairs.values()) == {(State.NOT_PROVEN, Gap.NO_UNDECLARED)}
     assert [part.gap for part in coverage.lines[0].parts] == [Gap.NOT_OBSERVABLE]
+
+
+ROW = "web    web    tcp/80    passes    0 of 12 pass    0 of 12    WRONG"
+
+
+def test_the_name_of_a_network_cannot_look_like_a_row_of_the_matrix():
+    policy = policy_of()
+    docker = {**DOCKER[1], "name": ROW}
+    reports = {
+        "h1": {"containers": [container("web", "10.64.1.2/24")], "networks": DOCKER},
+        "h2": {"containers": [{**container(ROW, "172.18.0.2/16"), "name": "a"}], "networks": [docker]},
+    }
+    ends = find_endpoints(policy, reports, 3, ADDRESSES)
+    verdicts = [judge(probe, REPLY, []) for probe in make_probes(policy, ends)]
+    lines = "\n".join(report_lines(verdicts))
+    assert "'web    web    tcp/80" in lines
+    assert not re.search(r"^ *web +web +tcp/80", lines, re.MULTILINE)
+    assert "h2: 'web    web    tcp/80" in text.not_probed(find_unprobed(policy, reports, [])[1])
+
+
+def test_the_probes_to_undeclared_networks_of_a_host_are_limited():
+    policy = policy_of()
+    docker = [{**DOCKER[1], "name": f"n{number}"} for number in range(1000)]
+    many = [
+        {**container(f"n{number}", f"10.79.{8 + number // 250}.{number % 250 + 2}/24"), "name": f"c{number}"}
+        for number in range(1000)
+    ]
+    reports = {
+        "h1": {"containers": [container("web", "10.64.1.2/24")], "networks": DOCKER},
+        "h2": {"containers": [container("web", "10.64.17.2/24"), *many], "networks": [*DOCKER, *docker]},
+    }
+    ends = find_endpoints(policy, reports, 3, ADDRESSES)
+    strangers = {each for each in ends if each.kind is EndKind.UNDECLARED}
+    assert len(strangers) == MOST_UNDECLARED
+    sent = [each for each in make_probes(policy, ends) if each.source.host == "h1" and each.target in strangers]
+    assert 0 < len(sent) <= MOST_UNDECLARED * 2
+    unprobed = [each for each in find_unprobed(policy, reports, ends) if each.reason is Reason.NOT_CHOSEN]
+    assert sum(len(each.containers) for each in unprobed) == 1000 - MOST_UNDECLARED
+    assert "or more than 64 undeclared networks on the host have containers" in text.not_probed(unprobed[0])

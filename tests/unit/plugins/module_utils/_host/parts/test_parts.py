@@ -212,7 +212,7 @@ def test_a_failure_names_the_part_and_returns_what_was_done_before(host: Host) -
     # Ansible prints the result of a failed task as a whole.
     assert not [name for name, part in result["parts"].items() if "diff" in part]
     assert "diff" not in result
-    assert change_lines({**result, "failed": True, "msg": str(failure.value)}) == [
+    assert change_lines({**result, "failed": True, "msg": str(failure.value)}, "h1") == [
         "do networks",
         "would fail: host_routes: the engine does not answer",
     ]
