@@ -218,8 +218,8 @@ def input_chain(
 ) -> list[str]:
     """The chain of what the host itself receives.
 
-    From ``bridges``, ICMP errors are accepted about flows of the network only, also those that connection tracking does
-    not know: the kernel looks up the socket, or the path, by the packet that the error contains.
+    From ``bridges``, ICMP errors are accepted about flows of the network only. Those about flows that connection
+    tracking does not know are dropped as well: the kernel finds the socket by the packet that the error contains.
 
     ``own`` are the blocks that only this host's containers have as sources, ``dispatch`` are the rules that send what
     networks of this host may only send as lines allow to their chains.
