@@ -13,6 +13,7 @@ import typing as t
 from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import unattributed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import dot, mermaid, page, verified
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.build import build
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import Topology
@@ -52,7 +53,7 @@ class ActionModule(FleetAction):
         for name in arguments["observed"]:
             for host, found in inventory.registered(name, with_failures=True).items():
                 if found.get("failed") or found.get("unreachable"):
-                    failures.setdefault(host, str(found.get("msg") or ""))
+                    failures.setdefault(host, unattributed(host, str(found.get("msg") or "")))
                 else:
                     parts.update({host: found["parts"]} if "parts" in found else {})
         verdicts, verified_at = _read_verdicts(arguments["reachability_file"])
