@@ -355,9 +355,9 @@ def test_the_name_of_a_network_cannot_look_like_a_line_about_another_host():
         check_conflicts(plan_of(FLEET, HOSTS), {"h1": report(networks=[network(name, "10.64.0.0/24")])})
 
 
-def avoided_by(reports, fleet=FLEET):
+def avoided_by(reports):
     found = []
-    plan_around(lambda avoid: plan_of(fleet, HOSTS, avoid=avoid), reports, found.append)
+    plan_around(lambda avoid: plan_of(FLEET, HOSTS, avoid=avoid), reports, found.append)
     return [str(each) for each in found]
 
 
