@@ -75,7 +75,7 @@ def test_a_fleet_as_declared_has_no_problems(fleet):
     assert not [item.id for item in [*topology.nodes, *topology.edges] if item.wrong]
     assert topology.summary()[1:] == [
         "all reports are as declared",
-        "verified 2026-01-02 03:04 UTC: 87 of 87 probes as declared",
+        "verified 2026-01-02 03:04 UTC: 111 of 111 probes as declared",
     ]
 
 
