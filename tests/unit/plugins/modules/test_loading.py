@@ -45,10 +45,10 @@ NETWORK_PLANS = (
     "_host.networks.reader.",
 )
 SHIPPED = {
-    "bridge_routing": Shipped(100, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
+    "bridge_routing": Shipped(101, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
     "default_bridge": Shipped(41, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
-    "host_routes": Shipped(73, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
-    "host_slice": Shipped(139, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "host_routes": Shipped(74, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
+    "host_slice": Shipped(140, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
     "network_endpoint": Shipped(46, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
         33, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
