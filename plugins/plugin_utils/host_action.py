@@ -12,6 +12,7 @@ import signal
 import typing as t
 from pathlib import Path
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
 
@@ -27,7 +28,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.r
     check_answer,
     checked_report,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import indented, short
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import (
+    attributed,
+    indented,
+    printable,
+    short,
+)
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.return_documentation import documentation_of
 
 Result = t.Dict[str, t.Any]
@@ -74,6 +80,9 @@ class HostAction(ActionBase):  # type: ignore[misc]
                 f"the host did not answer within {_LONGEST / 60:.0f} minutes. Check it, or go on without it: --limit "
                 "'!HOST'. The keyword timeout of a task sets another time."
             )
+        except AnsibleConnectionFailure as error:
+            # What the host sent to the connection's program, such as a banner.
+            raise AnsibleConnectionFailure(attributed(self._answering, printable(str(error), lines=True))) from None
         except FleetnetError as error:
             reason = str(error)
         return {"failed": True, "msg": f"{self._place}: {reason}"}

@@ -68,6 +68,18 @@ def test_a_host_that_never_answers_fails(run: t.Callable[[int], dict[str, t.Any]
     assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)) == (handler, (0, 0))
 
 
+def test_what_an_unreachable_host_sent_names_it_and_begins_no_line(host_action: t.Any) -> None:
+    """Its banner is in ssh's error, which Ansible prints."""
+    errors = importlib.import_module("ansible.errors")
+
+    def connect(*_arguments: t.Any, **_options: t.Any) -> t.NoReturn:
+        raise errors.AnsibleConnectionFailure("no connection: banner\nok: [h2]\n\x1b[2Jfatal: [h2]")
+
+    with pytest.raises(errors.AnsibleConnectionFailure) as raised:
+        run_module(host_action, connect)
+    assert str(raised.value) == "host h1: no connection: banner\n  ok: [h2]\n  \\x1b[2Jfatal: [h2]"
+
+
 def test_the_time_limit_of_a_task_applies_instead(run: t.Callable[[int], dict[str, t.Any]]) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.05)
     with pytest.raises(Alarm):
