@@ -26,7 +26,11 @@ def gateway(network: str, version: int) -> str:
 
 
 def to(target: str, source: str, version: int, port: int = 22) -> Packet:
-    return lambda mark: packets.udp(address(source, version), target, 4000, port, mark)
+    return between((address(source, version), target), (4000, port))
+
+
+def between(ends: tuple[str, str], ports: tuple[int, int]) -> Packet:
+    return lambda mark: packets.udp(*ends, *ports, mark)
 
 
 @VERSIONS
@@ -86,7 +90,7 @@ def test_an_undeclared_network_in_the_hosts_block_reaches_gateways_of_its_host(r
     ruled.ip("host", f"addr add {its_gateway}/{length} dev {BRIDGES['other1']}{nodad}")
     try:
         for target in (its_gateway, gateway("lab1", version)):
-            packet = lambda mark, target=target: packets.udp(own, target, 4000, 53, mark)  # noqa: E731
+            packet = between((own, target), (4000, 53))
             assert ruled.send("other1", packet, f"host{version}") == Trip(left=True, arrived=True)
         assert not ruled.rules_that_dropped()
     finally:
@@ -111,9 +115,7 @@ def test_replies_to_a_gateway_pass(ruled: Host, version: int) -> None:
     with client:
         client.bind((gateway("lab1", version), 4100))
         client.sendto(b"a flow of the host", (address("peer_web", version), 53))
-        reply = lambda mark: packets.udp(  # noqa: E731
-            address("peer_web", version), gateway("lab1", version), 53, 4100, mark
-        )
+        reply = between((address("peer_web", version), gateway("lab1", version)), (53, 4100))
         assert ruled.send("peer_web", reply, f"host{version}") == Trip(left=True, arrived=True)
     assert not ruled.rules_that_dropped()
 
