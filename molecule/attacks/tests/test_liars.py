@@ -156,9 +156,11 @@ def test_a_lie_is_named_with_its_host(answered, name):
     fails = lie.get("fails", False)
     said = result["msg"] if fails else " ".join(map(str, result["warnings"]))
     assert len(lie["says"]) > 10
-    assert lie["says"] in " ".join(said.split())
     assert bool(result.get("failed")) == fails, result
-    assert f"host {name}: " in said
+    # Without a reader of the module, the connection may stop. The time limit of the task is Ansible's own.
+    stopped = lie.get("unread") and "Timed out after" in said
+    assert stopped or lie["says"] in " ".join(said.split())
+    assert stopped or f"host {name}: " in said
     assert (f"fatal: [{name}]: FAILED! => " if fails else f"[WARNING]: host {name}: ") in answered.output
 
 

@@ -15,7 +15,10 @@ Data = t.Mapping[str, t.Any]
 
 
 class ContainerSubnet(t.NamedTuple):
-    """A subnet in which all addresses but ``gateways``, which are the host's, are those of containers.
+    """A subnet in which all addresses but ``gateways`` are those of containers.
+
+    ``gateways`` are the host's, and the first addresses of networks, which rules of the policy make the source of what
+    containers send to other hosts.
 
     ``host`` is None for a declared subnet. Any other one may exist on several hosts with other containers, so it counts
     for what arrives at its own host.
@@ -56,12 +59,14 @@ def _declared(own: Data) -> t.Iterator[ContainerSubnet]:
     subnets = [own["block"], *([own["block_v6"]] if "block_v6" in own else [])]
     docker0 = own["default_bridge"]
     if docker0.get("bip"):
-        gateways.append(docker0["bip"].split("/")[0])
-    if docker0.get("fixed_cidr_v6"):  # the engine takes the first address
-        gateways.append(str(ipaddress.ip_network(docker0["fixed_cidr_v6"])[1]))
+        address = ipaddress.ip_interface(docker0["bip"])
+        gateways += [str(address.ip), str(address.network[0])]
+    if docker0.get("fixed_cidr_v6"):  # the engine takes the address after the first one
+        gateways += map(str, (ipaddress.ip_network(docker0["fixed_cidr_v6"])[number] for number in (0, 1)))
     for network in own["networks"]:
         for block in network["ipam_config"]:
             gateways += [block["gateway"]] if "gateway" in block else []
+            gateways.append(str(ipaddress.ip_network(block["subnet"])[0]))
             # The other addresses of a network on the LAN are those of any machines there.
             on_the_lan = network["driver"] in ON_THE_LAN
             subnets += [block["ip_range"]] if "ip_range" in block else [] if on_the_lan else [block["subnet"]]

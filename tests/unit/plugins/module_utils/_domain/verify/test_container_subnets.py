@@ -21,26 +21,25 @@ from ..planning import plan_of
 HOSTS = {
     f"h{number}": {"ansible_host": f"192.0.2.{number}", "underlay_address_v6": f"fd00::{number}"} for number in (1, 2)
 }
-SLICES = slices(
-    plan_of(
-        {
-            "supernet": "10.64.0.0/12",
-            "supernet_v6": "fd00:64::/40",
-            "networks": [
-                "web",
-                {"name": "old", "subnet": "172.30.0.0/24", "hosts": "h1"},
-                {
-                    "name": "lan",
-                    "driver": "macvlan",
-                    "driver_options": {"parent": "eth0"},
-                    "subnet": "192.0.2.0/24",
-                    "ip_range": {"h1": "192.0.2.64/28", "h2": "192.0.2.80/28"},
-                },
-            ],
-        },
-        HOSTS,
-    )
+PLAN = plan_of(
+    {
+        "supernet": "10.64.0.0/12",
+        "supernet_v6": "fd00:64::/40",
+        "networks": [
+            "web",
+            {"name": "old", "subnet": "172.30.0.0/24", "hosts": "h1"},
+            {
+                "name": "lan",
+                "driver": "macvlan",
+                "driver_options": {"parent": "eth0"},
+                "subnet": "192.0.2.0/24",
+                "ip_range": {"h1": "192.0.2.64/28", "h2": "192.0.2.80/28"},
+            },
+        ],
+    },
+    HOSTS,
 )
+SLICES = slices(PLAN)
 REPORTS = {
     "h1": {
         "networks": [
@@ -69,6 +68,11 @@ FOUND = find_container_subnets(SLICES, REPORTS)
         ("172.30.0.1", False, False),
         ("192.0.2.1", False, False),
         ("198.51.100.1", False, False),
+        # the policy's rules make these the sources of what containers send to other hosts
+        ("10.64.0.0", False, False),
+        ("10.64.17.0", False, False),
+        ("fd00:64:0:101::", False, False),
+        ("172.30.0.0", False, False),
         # on the LAN, only ranges of the fleet
         ("192.0.2.66", True, True),
         ("192.0.2.100", False, False),
@@ -80,6 +84,13 @@ FOUND = find_container_subnets(SLICES, REPORTS)
 def test_addresses_of_containers(address, at_h1, at_h2):
     index = SubnetIndex(FOUND)
     assert (index.is_container(address, "h1"), index.is_container(address, "h2")) == (at_h1, at_h2)
+
+
+def test_the_source_that_other_hosts_see_is_that_of_no_container():
+    index = SubnetIndex(FOUND)
+    for address in ("10.64.1.2", "10.64.0.7", "10.64.17.2", "172.30.0.9", "fd00:64:0:101::7"):
+        assert index.is_container(address, "h2")
+        assert not index.is_container(PLAN.policy.source_to_hosts(address), "h2")
 
 
 def test_reports_add_only_undeclared_subnets():
