@@ -77,7 +77,8 @@ def render(topology: Topology) -> str:
             lines.append(f"    {quote(inner.id)} [label=<{_table(inner, rows)}>];")
             lines.append(f"    {quote(top.id)} -> {quote(inner.id)} [style=invis];")
         lines.append("  }")
-    lines += [_edge(edge, places) for edge in topology.edges if _worth_drawing(edge)]
+    hosts = {node.id for node in topology.nodes if node.kind == HOST}
+    lines += [_edge(edge, places, hosts) for edge in topology.edges if _worth_drawing(edge)]
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -121,7 +122,7 @@ def _cell(node: Node, port: str, look: tuple[str, str, int], least: int) -> str:
     return f"<td{port} {border}{fill}>{text}</td>"
 
 
-def _edge(edge: Edge, places: t.Mapping[str, str]) -> str:
+def _edge(edge: Edge, places: t.Mapping[str, str], hosts: t.Collection[str]) -> str:
     colour, style, width = _LOOKS[edge.state]
     text = f"{STATES[edge.state].sign} {edge.label}".strip()
     look = {"color": colour, "fontcolor": colour, "style": style, "penwidth": str(width), "label": text}
@@ -129,6 +130,12 @@ def _edge(edge: Edge, places: t.Mapping[str, str]) -> str:
     if edge.kind == UNDERLAY:
         source, target = target, source  # so that the segment is above its hosts
         look["dir"] = "none"
+    elif (source in hosts) != (target in hosts):
+        # From the host down: dot cannot place an edge without a constraint that leads up to a host.
+        look["dir"] = "both" if edge.both_ways else "forward" if source in hosts else "back"
+        source, target = (source, target) if source in hosts else (target, source)
+        if edge.state in (BLOCKED, MISSING):
+            look.update(arrowhead="tee", arrowtail="tee")
     else:
         look.update(constraint="false", dir="both" if edge.both_ways else "forward")
         if edge.state in (BLOCKED, MISSING):
