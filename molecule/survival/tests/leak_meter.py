@@ -61,7 +61,7 @@ class LeakMeter:
         return {}
 
     def since(self, before: dict[str, t.Any], name: str) -> Metered | None:
-        """The difference to an earlier state; None while there is none, or too few packets have been sent."""
+        """The difference to an earlier state; None while the host starts, or has sent too few packets."""
         now = self.state(name)
         if not now:
             return None

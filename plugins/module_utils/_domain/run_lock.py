@@ -5,7 +5,7 @@
 """The lock of a host for one run of a playbook: who may take it, and when it expires. Pure.
 
 Expiry is measured by the clock of the host that counts the seconds since its boot, also while it sleeps. The lock is
-under /run, which a boot empties. The time of day only tells people since when a run has the lock.
+under /run, which a boot empties. The time of day is for messages: it shows since when a run has the lock.
 """
 
 from __future__ import annotations

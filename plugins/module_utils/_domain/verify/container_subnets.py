@@ -67,9 +67,10 @@ def _declared(own: Data) -> t.Iterator[ContainerSubnet]:
         for block in network["ipam_config"]:
             gateways += [block["gateway"]] if "gateway" in block else []
             gateways.append(str(ipaddress.ip_network(block["subnet"])[0]))
-            # The other addresses of a network on the LAN are those of any machines there.
-            on_the_lan = network["driver"] in ON_THE_LAN
-            subnets += [block["ip_range"]] if "ip_range" in block else [] if on_the_lan else [block["subnet"]]
+            if network["driver"] not in ON_THE_LAN:
+                subnets.append(block["subnet"])
+            elif "ip_range" in block:  # its other addresses are those of any machines on the LAN
+                subnets.append(block["ip_range"])
     for subnet in subnets:
         block = ipaddress.ip_network(subnet)
         yield ContainerSubnet(None, subnet, tuple(each for each in gateways if ipaddress.ip_address(each) in block))

@@ -6,7 +6,7 @@
 
 Without ``persist`` the kernel removes a table when the socket of its owner is closed. The second process shares this
 socket. It uses it only to give the tables up, on SIGTERM. The next reconciler finds it in the control group of the
-unit: there is no file that could be missing, or that a full file system could prevent.
+unit, and needs no file for this: files can be removed, and a file system can be full.
 """
 
 from __future__ import annotations

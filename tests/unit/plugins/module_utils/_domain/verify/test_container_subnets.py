@@ -27,7 +27,7 @@ PLAN = plan_of(
         "supernet_v6": "fd00:64::/40",
         "networks": [
             "web",
-            {"name": "old", "subnet": "172.30.0.0/24", "hosts": "h1"},
+            {"name": "old", "subnet": "172.30.0.0/24", "ip_range": "172.30.0.128/25", "hosts": "h1"},
             {
                 "name": "lan",
                 "driver": "macvlan",
