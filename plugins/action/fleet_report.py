@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import typing as t
@@ -18,7 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import Coverage, measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage_report import coverage_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.summary import explain_all
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import WrongNetwork
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
@@ -60,7 +59,9 @@ class ActionModule(FleetAction):
         results = inventory.registered(arguments["results"])
         found = verdicts.read_verdicts(inventory, arguments, endpoints)
         if arguments["traces"]:
-            found = _explained(found, inventory.registered(arguments["traces"]))
+            traced = inventory.registered(arguments["traces"])
+            hosts = {host: Evidence.from_data(result) for host, result in traced.items() if "flows" in result}
+            found = explain_all(found, hosts)
         wrong = [verdict for verdict in found if not verdict.as_declared]
         lines = [*arguments["summary"], ""] if arguments["summary"] else []
         lines += matrix.report_lines(found, count_pairs(endpoints)) if found else [_NOTHING]
@@ -112,12 +113,3 @@ class ActionModule(FleetAction):
         write_atomically(os.path.join(folder, "reachability.xml"), junit.render(found, coverage))
         document = json.dumps({**coverage.to_data(), "text": coverage_lines(coverage)}, indent=1)
         write_atomically(os.path.join(folder, "coverage.json"), document + "\n")
-
-
-def _explained(found: t.Sequence[Verdict], traced: t.Mapping[str, Result]) -> list[Verdict]:
-    """Return the verdicts, failures with their causes by the hosts' evidence."""
-    hosts = {host: Evidence.from_data(result) for host, result in traced.items() if "flows" in result}
-    return [
-        verdict if verdict.as_declared else dataclasses.replace(verdict, causes=explain(verdict, hosts))
-        for verdict in found
-    ]

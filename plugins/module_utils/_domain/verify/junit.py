@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import Coverage, State
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
 
 _NAME = "fleetnet.docker.reachability"
@@ -83,10 +84,11 @@ def _add_case(suite: ElementTree.Element, suite_name: str, verdict: Verdict) -> 
         },
     )
     if not verdict.as_declared:
-        problem, causes = text.problem(verdict), text.explanation(verdict.causes)
+        problem, causes = text.problem(verdict), cause_text.explanation(verdict.causes)
         failure = ElementTree.SubElement(case, "failure", {"type": verdict.kind.value, "message": str(problem)})
         failure.text = (
             f"{probe.source} -> {probe.target} {probe.service}: {problem}\n"
             + (f"cause: {causes}\n" if causes else "")
+            + (f"{cause_text.location(verdict.last_seen)}\n" if verdict.last_seen else "")
             + f"declared: {probe.declared_by or 'denied, no line of the policy allows it'}"
         )

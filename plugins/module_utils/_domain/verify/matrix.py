@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import collections
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.tables import table
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.summary import summarize
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
 
@@ -52,13 +53,16 @@ def report_lines(verdicts: t.Sequence[Verdict], pairs: int | None = None, most_p
         for verdict in wrong[:most_problems]:
             probe = verdict.probe
             lines.append(f"  {probe.source} -> {probe.target} {probe.service}: {text.problem(verdict)}")
+            if verdict.last_seen:
+                lines.append(f"    {cause_text.location(verdict.last_seen)}")
         if len(wrong) > most_problems:
             lines.append(f"  ... and {len(wrong) - most_problems} more")
-        causes = collections.Counter(text.explanation(verdict.causes) for verdict in wrong if verdict.causes)
-        if causes:
+        explained = summarize(wrong)
+        if explained:
             lines += ["", "Causes:"]
             lines += [
-                f"  {cause} ({count} {'probe' if count == 1 else 'probes'})" for cause, count in causes.most_common()
+                f"  {cause_text.sentence(cause)} ({count} {'probe' if count == 1 else 'probes'})"
+                for cause, count in explained
             ]
     return lines
 

@@ -11,8 +11,12 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ENGINE_TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     ADDRESS,
+    CHAIN,
+    FIREWALLD,
+    JUMP,
     ROUTE,
     SYSCTL,
+    TABLE,
     Difference,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
@@ -41,6 +45,8 @@ _LOOKUP_ERRORS: dict[str, tuple[CauseKind, dict[str, str]]] = {
 }
 _KEEPS_SOURCE = re.compile(r"snat to ip6? saddr")
 _FAILED = ("FAILED", "INCOMPLETE")
+# By IP version: how the names of tables, chains and jumps begin.
+_NAMES_OF_RULES = {4: ("ip ", "iptables "), 6: ("ip6 ", "ip6tables ")}
 # By IP version: the sysctl for forwarding, and the protocol that resolves neighbours.
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 _RESOLUTION = {4: "ARP", 6: "neighbor solicitations"}
@@ -98,7 +104,7 @@ def on_host(host: str, flow: Flow, evidence: Evidence) -> Cause | None:
         return None
     for step in steps:
         if step.drops:
-            return _dropped(host, step, evidence)
+            return _dropped(host, step, evidence, flow.version)
     if any(step.oif for step in steps):
         return None
     # The chains of a forwarded packet name its output interface; this packet was only received.
@@ -120,11 +126,19 @@ def _of_kind(evidence: Evidence, *kinds: str) -> tuple[Difference, ...]:
     return tuple(difference for difference in evidence.checks if difference.kind in kinds)
 
 
-def _dropped(host: str, step: TraceStep, evidence: Evidence) -> Cause:
-    owner = owner_of(step)
+def of_rules(evidence: Evidence, version: int) -> tuple[Difference, ...]:
+    """The differences between the rules for an IP version and the plan."""
+    other = _NAMES_OF_RULES[10 - version]
+    found = _of_kind(evidence, TABLE, CHAIN, JUMP, FIREWALLD)
+    return tuple(difference for difference in found if not difference.name.startswith(other))
+
+
+def _dropped(host: str, step: TraceStep, evidence: Evidence, version: int) -> Cause:
+    owner, differences = owner_of(step), of_rules(evidence, version)
     if not step.rule and owner is not Owner.OURS:
-        return Cause(CauseKind.NOT_ACCEPTED, host, step.place(), None, evidence.checks)
-    return Cause(CauseKind.DROPPED, host, step.place(), owner, evidence.checks)
+        return Cause(CauseKind.NOT_ACCEPTED, host, step.place(), None, differences)
+    # A rule of others drops the packet, however the rules of this collection differ.
+    return Cause(CauseKind.DROPPED, host, step.place(), owner, () if owner is Owner.FOREIGN else differences)
 
 
 def owner_of(step: TraceStep) -> Owner:
@@ -155,7 +169,7 @@ def between(source: Endpoint, target: Endpoint, flow: Flow, first: Evidence, las
         found = unseen(name, evidence)
         if found is not None:
             return found
-    return Cause(CauseKind.NOT_RECEIVED, target.host, {"source": source.host, "gateway": gateway})
+    return None
 
 
 def to_neighbour(target: Endpoint, evidence: Evidence) -> Cause | None:

@@ -4,7 +4,8 @@
 """Why a probe is not as declared: the hop at which it ended, and the rule, route or interface behind it. Pure.
 
 The path of a packet is followed from container to container, by what the hosts report: interfaces, routes, neighbours,
-and the rules that the packet matched. The first fault on the path is the cause.
+and the rules that the packet matched. The first fault on the path is the cause. Without a fault, only the location at
+which the packet was last seen is known.
 """
 
 from __future__ import annotations
@@ -13,7 +14,12 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import causes
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
+    Cause,
+    CauseKind,
+    Explanation,
+    Location,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
@@ -25,23 +31,23 @@ _FAILED = (VerdictKind.BLOCKED, VerdictKind.NO_ANSWER, VerdictKind.ANSWERED_BY_A
 _LET_THROUGH = (VerdictKind.LEAK, VerdictKind.ARRIVES_THOUGH_DENIED)
 
 
-def explain(verdict: Verdict, hosts: Hosts) -> tuple[Cause, ...]:
+def explain(verdict: Verdict, hosts: Hosts) -> Explanation:
     """Return what explains a verdict, by the evidence of ``hosts``; empty if nothing does."""
     source, target = verdict.probe.source, verdict.probe.target
     if not verdict.probe.traceable:
         return _one(_by_proxy(verdict))
     if source.host not in hosts or target.host not in hosts:
-        return ()
+        return Explanation()
     there = Flow(source.address, target.address)
     if there not in hosts[source.host].lookups:  # only another probe of this kind was traced
-        return ()
+        return Explanation()
     if verdict.kind is VerdictKind.SOURCE_REWRITTEN:
-        return _one(_rewritten(there, source, target, hosts) or _checks(hosts, source, target))
+        return _one(_rewritten(there, source, target, hosts))
     if verdict.kind in _FAILED:
         return _failed(verdict, there, hosts)
     if verdict.kind in _LET_THROUGH:
-        return _let_through(there, source, target, hosts)
-    return ()
+        return Explanation(_let_through(there, source, target, hosts))
+    return Explanation()
 
 
 def _by_proxy(verdict: Verdict) -> Cause | None:
@@ -53,22 +59,28 @@ def _by_proxy(verdict: Verdict) -> Cause | None:
     return Cause(CauseKind.PROXIED, probe.target.host, values)
 
 
-def _one(cause: Cause | None) -> tuple[Cause, ...]:
-    return () if cause is None else (cause,)
+def _one(cause: Cause | None) -> Explanation:
+    return Explanation() if cause is None else Explanation((cause,))
 
 
-def _failed(verdict: Verdict, there: Flow, hosts: Hosts) -> tuple[Cause, ...]:
+def _failed(verdict: Verdict, there: Flow, hosts: Hosts) -> Explanation:
     source, target, packet = verdict.probe.source, verdict.probe.target, verdict.probe.packet
     small = causes.of_size(source, target, packet, hosts) if packet is not None else ()
     if small:
-        return small
+        return Explanation(small)
     found = None
     if verdict.kind is VerdictKind.ANSWERED_BY_ANOTHER:
         found = _redirected(there, source, target, hosts)
-    if found is None and verdict.kind is not VerdictKind.NO_ANSWER:
-        found = _follow(there, source, target, hosts)
-    back = Flow(target.address, source.address)
-    return _one(found or _follow(back, target, source, hosts) or _lost(source, target, hosts))
+    answer = verdict.kind is VerdictKind.NO_ANSWER
+    if answer:
+        # The probe arrived, so nothing on its path explains the failure.
+        back = Flow(target.address, source.address)
+        found = _follow(back, target, source, hosts)
+        return _one(found) if found else Explanation((), _location(back, target, source, hosts, answer=True))
+    found = found or _follow(there, source, target, hosts)
+    if found is not None or verdict.kind is VerdictKind.ANSWERED_BY_ANOTHER:
+        return _one(found)
+    return Explanation((), _location(there, source, target, hosts))
 
 
 def _follow(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -> Cause | None:
@@ -90,19 +102,13 @@ def _follow(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -> Cau
     )
 
 
-def _lost(source: Endpoint, target: Endpoint, hosts: Hosts) -> Cause:
-    """Return what may drop packets unseen, else where the packet was last seen; for a path without a visible fault."""
+def _location(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, answer: bool = False) -> Location:
+    """Return where the packets of a flow were last seen."""
     names = list(dict.fromkeys((source.host, target.host)))
-    for name in names:
-        found = causes.unseen(name, hosts[name])
-        if found is not None:
-            return found
-    found = _checks(hosts, source, target)
-    if found is not None:
-        return found
-    flow = Flow(source.address, target.address)
     seen = [name for name in names if flow in hosts[name].traces]
-    return Cause(CauseKind.LAST_SEEN, seen[-1], {}) if seen else Cause(CauseKind.NOT_SEEN, names[0], {})
+    if not seen:
+        return Location(None, names[0], answer)
+    return Location(seen[-1], names[-1] if seen[-1] != names[-1] else None, answer)
 
 
 def _rewritten(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -> Cause | None:
@@ -129,8 +135,9 @@ def _let_through(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -
     for name in dict.fromkeys((source.host, target.host)):
         evidence, steps = hosts[name], hosts[name].traces.get(flow, ())
         judged = [step for step in steps if step.table == TABLES[flow.version]]
-        if evidence.checks:
-            found.append(Cause(CauseKind.DIFFERENT, name, {}, None, evidence.checks))
+        differences = causes.of_rules(evidence, flow.version)
+        if differences:
+            found.append(Cause(CauseKind.DIFFERENT, name, {}, None, differences))
         elif not evidence.owned:
             found.append(Cause(CauseKind.TABLE_NOT_LOADED, name, {"table": TABLES[flow.version]}))
         elif judged and judged[-1].accepts:
@@ -140,10 +147,3 @@ def _let_through(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -
         if one is not None and one == other:
             return (Cause(CauseKind.SAME_BRIDGE, source.host, {"bridge": one}),)
     return tuple(found)
-
-
-def _checks(hosts: Hosts, *ends: Endpoint) -> Cause | None:
-    for name in dict.fromkeys(end.host for end in ends):
-        if hosts[name].checks:
-            return Cause(CauseKind.DIFFERENT, name, {}, None, hosts[name].checks)
-    return None

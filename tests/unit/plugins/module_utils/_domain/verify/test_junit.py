@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import measure
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.junit import render
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
@@ -79,7 +80,7 @@ def test_a_failure_names_its_cause():
     cause = Cause(CauseKind.INTERFACE_DOWN, "h2", {"interface": "fn-db", "container": None})
     failure = failure_of(dataclasses.replace(BLOCKED, causes=(cause,)))
     assert failure.attrib["type"] == "blocked"
-    assert f"cause: {text.sentence(cause)}\n" in failure.text
+    assert f"cause: {cause_text.sentence(cause)}\n" in failure.text
 
 
 def test_a_report_without_probes():

@@ -8,7 +8,12 @@ from __future__ import annotations
 import dataclasses
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
+    Cause,
+    CauseKind,
+    Location,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import (
     Verdict,
@@ -44,7 +49,7 @@ def test_the_report_ends_with_the_causes():
     cause = Cause(CauseKind.INTERFACE_DOWN, "h1", {"interface": "fn-web", "container": None})
     explained = [Verdict(probe, VerdictKind.BLOCKED, "timeout", causes=(cause,)) for probe in (ALLOWED, NARROW)]
     lines = report_lines([*explained, judge(ALLOWED, TIMEOUT, [])])
-    assert lines[-2:] == ["Causes:", f"  {text.sentence(cause)} (2 probes)"]
+    assert lines[-2:] == ["Causes:", f"  {cause_text.sentence(cause)} (2 probes)"]
     assert "Causes:" not in report_lines([judge(ALLOWED, TIMEOUT, [])])
 
 
@@ -52,3 +57,10 @@ def test_the_matrix_of_hosts_counts_probes_as_declared():
     lines = rows(report_lines([judge(ALLOWED, TIMEOUT, []), judge(DENIED, TIMEOUT, [])]))
     assert ["h1", "-", "1/2"] in lines
     assert ["h2", "-", "-"] in lines
+
+
+def test_a_location_follows_its_pair_and_is_not_a_cause():
+    lost = Verdict(ALLOWED, VerdictKind.BLOCKED, "timeout", last_seen=Location("h1", "h2"))
+    lines = report_lines([lost])
+    assert lines[-1] == "    the packet was last seen on host h1 and did not arrive on host h2"
+    assert "Causes:" not in lines

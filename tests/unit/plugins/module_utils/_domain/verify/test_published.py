@@ -327,9 +327,9 @@ def test_arrivals_through_docker_proxy_are_found_by_their_data():
 def test_a_leak_by_docker_proxy_is_explained_and_not_traced():
     leak = Verdict(PROXIED, K.LEAK, "reply", "", (GATEWAY,))
     values = {"container": "db", "port": "192.0.2.1:5433"}
-    assert explain(leak, {}) == (Cause(CauseKind.PROXIED, "h1", values),)
-    assert explain(Verdict(DENIED, K.LEAK, "reply"), {}) == ()
-    assert explain(Verdict(ALLOWED, K.BLOCKED, "timeout"), {}) == ()
+    assert explain(leak, {}).causes == (Cause(CauseKind.PROXIED, "h1", values),)
+    assert explain(Verdict(DENIED, K.LEAK, "reply"), {}).causes == ()
+    assert explain(Verdict(ALLOWED, K.BLOCKED, "timeout"), {}).causes == ()
     assert to_explain([leak], 9) == []
 
 

@@ -18,9 +18,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     Difference,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
+    Location,
     Owner,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import PublishedPort
@@ -198,10 +200,6 @@ CAUSES = [
         "neighbor 10.64.17.2 does not answer ARP",
     ),
     (
-        Cause(C.NOT_RECEIVED, "h1", {"source": "h2", "gateway": "192.0.2.1"}),
-        "packets that h2 sent to 192.0.2.1 did not arrive",
-    ),
-    (
         Cause(C.QUEUE, "h1", {"interface": "eth0", "queue": "netem", "text": "qdisc netem loss 100%"}),
         "queueing discipline netem on interface eth0 may drop packets: qdisc netem loss 100%",
     ),
@@ -212,17 +210,12 @@ CAUSES = [
         Cause(C.DIFFERENT, "h1", {}, None, OURS + ROUTES),
         "table ip fleetnet differs from the plan; route 10.64.16.0/20 via 192.0.2.2 is missing",
     ),
-    (
-        Cause(C.NOT_SEEN, "h1", {}),
-        "no packet arrived on the host: it was lost between the container and its bridge",
-    ),
-    (Cause(C.LAST_SEEN, "h1", {}), "the packet was last seen here, and no rule dropped it"),
 ]
 
 
 @pytest.mark.parametrize(("cause", "sentence"), CAUSES, ids=lambda value: getattr(value, "kind", None))
 def test_causes(cause, sentence):
-    assert text.sentence(cause) == f"h1: {sentence}"
+    assert cause_text.sentence(cause) == f"h1: {sentence}"
 
 
 def test_every_kind_of_cause_is_covered():
@@ -231,8 +224,23 @@ def test_every_kind_of_cause_is_covered():
 
 def test_several_causes_are_joined():
     down, gone = CAUSES[3][0], CAUSES[0][0]
-    assert text.explanation([down, gone]) == f"{text.sentence(down)}; {text.sentence(gone)}"
-    assert text.explanation([]) is None
+    assert cause_text.explanation([down, gone]) == f"{cause_text.sentence(down)}; {cause_text.sentence(gone)}"
+    assert cause_text.explanation([]) is None
+
+
+LOCATIONS = [
+    (Location(None, "h1"), "the packet did not arrive on host h1"),
+    (Location("h2", None), "the packet was last seen on host h2"),
+    (Location("h1", "h2"), "the packet was last seen on host h1 and did not arrive on host h2"),
+    (Location("h2", "h1", answer=True), "the answer was last seen on host h2 and did not arrive on host h1"),
+]
+
+
+@pytest.mark.parametrize(("location", "sentence"), LOCATIONS)
+def test_locations(location, sentence):
+    assert cause_text.location(location) == sentence
+    verdict = dataclasses.replace(VERDICTS[3][0], last_seen=location)
+    assert text.entry(verdict)["last_seen"] == location.to_data()
 
 
 def test_an_entry_of_the_report_has_values_and_text():
@@ -267,7 +275,8 @@ def test_an_entry_of_the_report_has_values_and_text():
             }
         ],
         "problem": text.problem(verdict),
-        "explanation": text.explanation([cause]),
+        "explanation": cause_text.explanation([cause]),
+        "last_seen": None,
     }  # fmt: skip
 
 

@@ -23,6 +23,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
+    Explanation,
+    Location,
     Owner,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
@@ -105,15 +107,20 @@ def find_causes(
     kind: VerdictKind, packet: int | None = None, **damage: t.Callable[[dict[str, t.Any]], object]
 ) -> list[Cause]:
     """The causes that are found if hosts (h1, h2) are damaged so."""
+    return list(find(kind, packet, **damage).causes)
+
+
+def find(kind: VerdictKind, packet: int | None = None, **damage: t.Callable[[dict[str, t.Any]], object]) -> Explanation:
+    """The explanation if hosts (h1, h2) are damaged so."""
     evidence = {host: Evidence.from_data(data) for host, data in damaged(**damage).items()}
-    return list(explain(verdict_of(kind, WEB1, WEB2, packet), evidence))
+    return explain(verdict_of(kind, WEB1, WEB2, packet), evidence)
 
 
 def verdict_of(kind: VerdictKind, source: Endpoint, target: Endpoint, packet: int | None = None) -> Verdict:
     return Verdict(Probe(source, target, "icmp", None, 0, "a line", packet), kind)
 
 
-def find(*differences: Difference) -> t.Callable[[dict[str, t.Any]], object]:
+def differs(*differences: Difference) -> t.Callable[[dict[str, t.Any]], object]:
     """The host differs from its plan."""
     return lambda data: data["checks"].extend(each.to_data() for each in differences)
 
@@ -183,7 +190,7 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
         {"h1": drop("ip filter", "FORWARD", "")}, Cause(C.NOT_ACCEPTED, "h1", rule("ip filter", "FORWARD", "")),
     ),
     "our own rules": (
-        {"h1": both(drop("ip fleetnet", "between", "drop"), find(OURS))},
+        {"h1": both(drop("ip fleetnet", "between", "drop"), differs(OURS))},
         Cause(C.DROPPED, "h1", rule("ip fleetnet", "between", "drop"), Owner.OURS, (OURS,)),
     ),
     "our own chain": (
@@ -192,7 +199,7 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
     ),
     "no route": ({"h1": no_forward(error="Network is unreachable")}, Cause(C.NO_ROUTE, "h1", TO)),
     "no route of ours": (
-        {"h1": both(no_forward(error="Network is unreachable"), find(OURS, LOST, SWITCH))},
+        {"h1": both(no_forward(error="Network is unreachable"), differs(OURS, LOST, SWITCH))},
         Cause(C.NO_ROUTE, "h1", TO, None, (LOST, SWITCH)),
     ),
     "no route, or no forwarding": ({"h1": no_forward(error="No route to host")}, Cause(C.UNREACHABLE, "h1", TO)),
@@ -207,12 +214,12 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
         {"h1": no_forward(error="File exists")}, Cause(C.LOOKUP_FAILED, "h1", {**TO, "error": "File exists"}),
     ),
     "forwarding off": (
-        {"h1": both(no_forward(dev="eth0"), find(OURS, SWITCH),
+        {"h1": both(no_forward(dev="eth0"), differs(OURS, SWITCH),
                     lambda data: data["network_info"]["forwarding"].update(ipv4=False))},
         Cause(C.NOT_FORWARDING, "h1", {"sysctl": "net.ipv4.ip_forward"}, None, (SWITCH,)),
     ),
     "a wrong next hop": (
-        {"h1": both(lambda data: there(data)["lookup"].update(gateway="192.0.2.9"), find(LOST, SWITCH))},
+        {"h1": both(lambda data: there(data)["lookup"].update(gateway="192.0.2.9"), differs(LOST, SWITCH))},
         Cause(C.WRONG_NEXT_HOP, "h1", {**TO, "gateway": "192.0.2.9", "interface": "eth0", "target": "h2"}, None,
               (LOST,)),
     ),
@@ -225,10 +232,6 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
         {"h1": lambda data: data["queues"].append({"kind": "netem", "link": "eth0", "text": "qdisc netem loss 100%"}),
          "h2": lambda data: there(data).update(steps=None)},
         Cause(C.QUEUE, "h1", {"queue": "netem", "interface": "eth0", "text": "qdisc netem loss 100%"}),
-    ),
-    "nothing arrives": (
-        {"h2": lambda data: there(data).update(steps=None)},
-        Cause(C.NOT_RECEIVED, "h2", {"source": "h1", "gateway": "192.0.2.2"}),
     ),
     "a stopped container": (
         {"h2": lambda data: data["network_info"].update(containers=[])},
@@ -259,14 +262,13 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
         Cause(C.ON_ANOTHER_BRIDGE, "h1", {**VETH, "observed": "eth0"}),
     ),
     "a bridge without the gateway's address": (
-        {"h2": both(lambda data: links(data)["fn-web"].update(addresses=["10.64.17.9/24"]), find(UNSET, LOST))},
+        {"h2": both(lambda data: links(data)["fn-web"].update(addresses=["10.64.17.9/24"]), differs(UNSET, LOST))},
         Cause(C.NO_GATEWAY, "h2", {"container": "web", "bridge": "fn-web", "gateway": "10.64.17.1"}, None, (UNSET,)),
     ),
     "no route to a bridge without its address": (
-        {"h2": both(no_forward(error="Network is unreachable"), find(OURS, UNSET))},
+        {"h2": both(no_forward(error="Network is unreachable"), differs(OURS, UNSET))},
         Cause(C.NO_ROUTE, "h2", TO, None, (UNSET,)),
     ),
-    "own gateway": ({"h2": lambda data: interface(data).update(gateway="10.64.17.9")}, Cause(C.LAST_SEEN, "h2", {})),
     "a wrong last neighbour": (
         {"h2": lambda data: data["neighbours"][1].update(lladdr="02:ff")},
         Cause(C.WRONG_NEIGHBOUR, "h2",
@@ -289,12 +291,32 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
         {"h1": lambda data: there(data).update(steps=[step("ip nat", "DOCKER", "dnat to 10.9.9.9", "accept")])},
         Cause(C.REDIRECTED, "h1", rule("ip nat", "DOCKER", "dnat to 10.9.9.9"), Owner.DOCKER),
     ),
-    "differences from the plan": ({"h2": find(OURS, LOST)}, Cause(C.DIFFERENT, "h2", {}, None, (OURS, LOST))),
-    "no fault": ({}, Cause(C.LAST_SEEN, "h2", {})),
-    "no packet": (
-        {host: lambda data: there(data).update(steps=None) for host in ("h1", "h2")}, Cause(C.NOT_SEEN, "h1", {}),
-    ),
 }  # fmt: skip
+
+
+UNSEEN = {"steps": None}
+# Where the packet was last seen; nothing explains its loss.
+LOCATIONS: dict[str, tuple[dict[str, t.Any], Location]] = {
+    "nothing arrives at the other host": ({"h2": lambda data: there(data).update(UNSEEN)}, Location("h1", "h2")),
+    "own gateway": ({"h2": lambda data: interface(data).update(gateway="10.64.17.9")}, Location("h2", None)),
+    "no fault": ({}, Location("h2", None)),
+    # A difference from the plan is a finding of its own, and does not explain a loss.
+    "differences from the plan": ({"h2": differs(OURS, LOST)}, Location("h2", None)),
+    "no packet": ({host: lambda data: there(data).update(UNSEEN) for host in ("h1", "h2")}, Location(None, "h1")),
+    "only the other host saw it": ({"h1": lambda data: there(data).update(UNSEEN)}, Location("h2", None)),
+}
+
+
+@pytest.mark.parametrize("name", LOCATIONS)
+def test_the_location_of_a_blocked_probe(name):
+    damage, location = LOCATIONS[name]
+    assert find(K.BLOCKED, **damage) == Explanation((), location)
+
+
+def test_the_location_of_an_answer():
+    """The probe arrived, so a fault on its path there does not explain that no answer returns."""
+    damage = {"h1": drop("ip raw", "PREROUTING", "drop")}
+    assert find(K.NO_ANSWER, **damage) == Explanation((), Location("h1", None, answer=True))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -310,7 +332,7 @@ def test_a_blocked_probe_of_ipv6(name):
     ends = (end._replace(address=in_ipv6(end.address)) for end in (WEB1, WEB2))
     differences = tuple(Difference.from_data(in_ipv6(each.to_data())) for each in cause.differences)
     expected = cause._replace(values=in_ipv6(cause.values), differences=differences)
-    assert explain(verdict_of(K.BLOCKED, *ends), evidence) == (expected,)
+    assert explain(verdict_of(K.BLOCKED, *ends), evidence) == Explanation((expected,))
 
 
 def test_an_answer_that_does_not_return_is_followed_back():
@@ -339,7 +361,7 @@ def test_a_packet_that_is_too_big_names_the_interfaces_that_are_too_small():
         Cause(C.SMALL_MTU, "h2", {**WEB, "mtu": 1400}),
         Cause(C.SMALL_MTU, "h2", {"interface": "fn-web", "container": None, "mtu": 1300}),
     ]
-    assert find_causes(K.BLOCKED, 1300, h2=small) == [Cause(C.LAST_SEEN, "h2", {})]
+    assert find(K.BLOCKED, 1300, h2=small) == Explanation((), Location("h2", None))
 
 
 @pytest.mark.parametrize("family", ["ip", "ip6"])
@@ -349,8 +371,7 @@ def test_a_rewritten_source_names_the_rule(family):
     found = find_causes(K.SOURCE_REWRITTEN, h1=lambda data: there(data).update(steps=[own, masquerade]))
     expected = rule("ip nat", "POSTROUTING", "ip saddr 10.64.0.0/12 masquerade")
     assert found == [Cause(C.SOURCE_REWRITTEN, "h1", expected, Owner.FOREIGN)]
-    different = Cause(C.DIFFERENT, "h1", {}, None, (OURS,))
-    assert find_causes(K.SOURCE_REWRITTEN, h1=find(OURS)) == [different]
+    assert find_causes(K.SOURCE_REWRITTEN, h1=differs(OURS)) == []  # it does not change a source
 
 
 @pytest.mark.parametrize("kind", [K.LEAK, K.ARRIVES_THOUGH_DENIED])
@@ -362,7 +383,7 @@ def test_a_leak_names_what_accepts_the_packet(kind):
         there(data).update(steps=[])
         data["network_info"]["firewall"]["owned"] = False
 
-    assert find_causes(kind, h1=gone, h2=find(OURS)) == [
+    assert find_causes(kind, h1=gone, h2=differs(OURS)) == [
         Cause(C.TABLE_NOT_LOADED, "h1", {"table": "ip fleetnet"}),
         Cause(C.DIFFERENT, "h2", {}, None, (OURS,)),
     ]
@@ -377,7 +398,7 @@ def test_a_leak_within_one_bridge():
     data["network_info"]["containers"].append(neighbour)
     data["flows"][0]["steps"] = []
     found = explain(verdict_of(K.LEAK, WEB1, other), {"h1": Evidence.from_data(data)})
-    assert found == (Cause(C.SAME_BRIDGE, "h1", {"bridge": "fn-web"}),)
+    assert found == Explanation((Cause(C.SAME_BRIDGE, "h1", {"bridge": "fn-web"}),))
 
 
 @pytest.mark.parametrize("kind", [K.AS_DECLARED, K.NOT_TRIED, K.NAME_UNRESOLVED, K.NAME_RESOLVES_ELSEWHERE])
@@ -390,9 +411,19 @@ def test_an_untraced_probe_has_no_cause():
         data["flows"] = []
 
     assert find_causes(K.BLOCKED, h1=untraced) == []
-    assert explain(verdict_of(K.BLOCKED, WEB1, WEB2), {}) == ()
+    assert explain(verdict_of(K.BLOCKED, WEB1, WEB2), {}) == Explanation()
 
 
-def test_packets_that_only_one_host_saw() -> None:
-    unseen = {"h1": lambda data: there(data).update(steps=None)}
-    assert find_causes(K.BLOCKED, **unseen) == [Cause(C.LAST_SEEN, "h2", {})]
+IPV6 = Difference(TABLE, "ip6 fleetnet", CONTENT, None, DIFFERENT)
+
+
+def test_differences_of_rules_belong_to_a_drop_by_them():
+    """Neither a route nor the table of IPv6 explains a drop of IPv4, and ours do not explain a drop by others."""
+    found = differs(OURS, LOST, IPV6)
+    (cause,) = find_causes(K.BLOCKED, h1=both(drop("ip fleetnet", "between", "drop"), found))
+    assert cause.differences == (OURS,)
+    (cause,) = find_causes(K.BLOCKED, h1=both(drop("ip filter", "FORWARD", ""), found))
+    assert (cause.kind, cause.differences) == (C.NOT_ACCEPTED, (OURS,))
+    (cause,) = find_causes(K.BLOCKED, h1=both(drop("ip raw", "PREROUTING", "drop"), found))
+    assert cause.differences == ()
+    assert find_causes(K.LEAK, h1=differs(LOST, IPV6))[0].kind is C.ACCEPTED
