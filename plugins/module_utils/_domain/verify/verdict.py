@@ -183,6 +183,17 @@ class Arrivals:
         return host in self._hosts - self._incomplete and (host, probe.target.container) not in self._overflowed
 
 
+def to_read(verdicts: t.Iterable[Verdict]) -> list[Verdict]:
+    """Return the failures that what hosts report explains, without a trace: of names and of published ports."""
+    kinds = (VerdictKind.BLOCKED, VerdictKind.NO_ANSWER, VerdictKind.ANSWERED_BY_ANOTHER)
+    return [
+        verdict
+        for verdict in verdicts
+        if verdict.kind is VerdictKind.NAME_UNRESOLVED
+        or (verdict.probe.published is not None and verdict.kind in kinds)
+    ]
+
+
 def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
     """Return the failures to explain: one per two hosts, two networks, IP version, protocol and direction.
 

@@ -27,10 +27,21 @@ class CauseKind(enum.Enum):
     NOT_ON_BRIDGE = "not_on_bridge"  # container, interface, bridge
     ON_ANOTHER_BRIDGE = "on_another_bridge"  # container, interface, bridge, observed
     NO_GATEWAY = "no_gateway"  # container, bridge, gateway
+    PORT_BLOCKED = "port_blocked"  # container, interface, bridge, state
+    PORTS_ISOLATED = "ports_isolated"  # bridge, interfaces
+    DUPLICATE_ADDRESS = "duplicate_address"  # address, owners (texts)
     SMALL_MTU = "small_mtu"  # interface, container (None for an interface of the host), mtu
+    # In the container's network namespace.
+    DROPPED_INSIDE = "dropped_inside"  # container; table, chain, rule ("" for the chain's policy)
+    WRONG_ROUTE_INSIDE = "wrong_route_inside"  # container, destination; error, or type, or gateway, interface, declared
+    NO_DNS_RULES = "no_dns_rules"  # container
+    # At a published port.
+    PORT_HELD = "port_held"  # container, port (of the host, with its address), process, pid
+    NOT_PUBLISHED = "not_published"  # container, port
     # In the host's rules: table, chain, rule ("" for the chain's policy).
     DROPPED = "dropped"
     NOT_ACCEPTED = "not_accepted"  # dropped by the chain's policy
+    UNTRACKED = "untracked"  # the answer is not part of a known connection
     SOURCE_REWRITTEN = "source_rewritten"
     REDIRECTED = "redirected"
     TABLE_NOT_LOADED = "table_not_loaded"  # table
@@ -38,19 +49,20 @@ class CauseKind(enum.Enum):
     PROXIED = "proxied"  # container, port (of the host, with its address)
     SAME_BRIDGE = "same_bridge"  # bridge
     ACCEPTED = "accepted"
-    # In the host's routing.
+    # In the host's routing. With route and routing_rule, as far as they are known and not those of every host.
     NOT_FORWARDING = "not_forwarding"  # sysctl
     DROPPING_ROUTE = "dropping_route"  # destination, type
     WRONG_NEXT_HOP = "wrong_next_hop"  # destination, gateway, interface, target
-    REVERSE_PATH = "reverse_path"  # destination
+    REVERSE_PATH = "reverse_path"  # destination, interface, sysctls
     NO_ROUTE = "no_route"  # destination
     UNREACHABLE = "unreachable"  # destination
     LOOKUP_FAILED = "lookup_failed"  # destination, error
-    # Between hosts, and to the container.
-    WRONG_NEIGHBOUR = "wrong_neighbour"  # address, observed; target (a host), or container, mac
-    QUEUE = "queue"  # interface, queue, text
-    FRAME_TABLE = "frame_table"  # table
-    NO_NEIGHBOUR = "no_neighbour"  # address, protocol
+    # Between hosts, and between a host and its container.
+    FRAMES_DROPPED = "frames_dropped"  # table, chain, rule; protocol (None for packets)
+    WRONG_NEIGHBOUR = "wrong_neighbour"  # address, observed; target (a host), or container or inside (its view), mac
+    CONNECTIONS_FULL = "connections_full"  # count, most, lost
+    QUEUE = "queue"  # interface, container (None for an interface of the host), queue, lost
+    NO_NEIGHBOUR = "no_neighbour"  # address, protocol; inside, if a container does not resolve it
 
 
 class Owner(enum.Enum):

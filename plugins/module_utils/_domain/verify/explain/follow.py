@@ -13,50 +13,56 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import causes
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import (
+    causes,
+    frames,
+    inside,
+    services,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
     Explanation,
     Location,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.chains import Facts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.services import FAILED, LET_THROUGH
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 Hosts = t.Mapping[str, Evidence]
 
-_FAILED = (VerdictKind.BLOCKED, VerdictKind.NO_ANSWER, VerdictKind.ANSWERED_BY_ANOTHER)
-_LET_THROUGH = (VerdictKind.LEAK, VerdictKind.ARRIVES_THOUGH_DENIED)
+_BY_RULES = (CauseKind.DROPPED, CauseKind.NOT_ACCEPTED)
 
 
 def explain(verdict: Verdict, hosts: Hosts) -> Explanation:
     """Return what explains a verdict, by the evidence of ``hosts``; empty if nothing does."""
     source, target = verdict.probe.source, verdict.probe.target
-    if not verdict.probe.traceable:
-        return _one(_by_proxy(verdict))
-    if source.host not in hosts or target.host not in hosts:
+    if verdict.probe.name is not None:
+        return _one(_unresolved_name(verdict, hosts))
+    if verdict.probe.published is not None:
+        return _one(services.at_published_port(verdict, hosts))
+    if not verdict.probe.traceable or source.host not in hosts or target.host not in hosts:
         return Explanation()
     there = Flow(source.address, target.address)
     if there not in hosts[source.host].lookups:  # only another probe of this kind was traced
         return Explanation()
     if verdict.kind is VerdictKind.SOURCE_REWRITTEN:
         return _one(_rewritten(there, source, target, hosts))
-    if verdict.kind in _FAILED:
+    if verdict.kind in FAILED:
         return _failed(verdict, there, hosts)
-    if verdict.kind in _LET_THROUGH:
+    if verdict.kind in LET_THROUGH:
         return Explanation(_let_through(there, source, target, hosts))
     return Explanation()
 
 
-def _by_proxy(verdict: Verdict) -> Cause | None:
-    """Return the program that lets a connection to a published port through: without a NAT rule, it is docker-proxy."""
-    probe = verdict.probe
-    if verdict.kind not in _LET_THROUGH or probe.published is None or probe.published.forwarded:
+def _unresolved_name(verdict: Verdict, hosts: Hosts) -> Cause | None:
+    source = verdict.probe.source
+    if verdict.kind is not VerdictKind.NAME_UNRESOLVED or source.host not in hosts:
         return None
-    values = {"container": probe.target.container, "port": str(probe.published)}
-    return Cause(CauseKind.PROXIED, probe.target.host, values)
+    return inside.resolves(source, hosts[source.host])
 
 
 def _one(cause: Cause | None) -> Explanation:
@@ -68,37 +74,60 @@ def _failed(verdict: Verdict, there: Flow, hosts: Hosts) -> Explanation:
     small = causes.of_size(source, target, packet, hosts) if packet is not None else ()
     if small:
         return Explanation(small)
-    found = None
     if verdict.kind is VerdictKind.ANSWERED_BY_ANOTHER:
-        found = _redirected(there, source, target, hosts)
-    answer = verdict.kind is VerdictKind.NO_ANSWER
-    if answer:
-        # The probe arrived, so nothing on its path explains the failure.
-        back = Flow(target.address, source.address)
-        found = _follow(back, target, source, hosts)
-        return _one(found) if found else Explanation((), _location(back, target, source, hosts, answer=True))
-    found = found or _follow(there, source, target, hosts)
-    if found is not None or verdict.kind is VerdictKind.ANSWERED_BY_ANOTHER:
-        return _one(found)
-    return Explanation((), _location(there, source, target, hosts))
+        return _one(_redirected(there, source, target, hosts))
+    if verdict.kind is VerdictKind.NO_ANSWER:
+        return _unanswered(verdict, there, hosts)
+    facts = inside.packet_facts(verdict.probe, source, target)
+    return _explained(_follow(there, source, target, hosts, facts), there, source, target, hosts)
 
 
-def _follow(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -> Cause | None:
+def _unanswered(verdict: Verdict, there: Flow, hosts: Hosts) -> Explanation:
+    """The probe arrived, so nothing on its path to the container explains the failure."""
+    source, target = verdict.probe.source, verdict.probe.target
+    arrived = inside.packet_facts(verdict.probe, source, target)
+    found = inside.drops(target, "input", arrived, hosts[target.host])
+    back = Flow(there.destination, there.source)
+    facts = inside.packet_facts(verdict.probe, target, source, answer=True)
+    found = (
+        found or _follow(back, target, source, hosts, facts) or inside.drops(source, "input", facts, hosts[source.host])
+    )
+    return _explained(found, back, target, source, hosts, answer=True)
+
+
+def _explained(
+    found: Cause | None, flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, answer: bool = False
+) -> Explanation:
+    if found is None or found.kind in _BY_RULES:
+        # Rules drop the answers to packets of which the kernel keeps no connection.
+        found = causes.untracked(flow, *((name, hosts[name]) for name in (source.host, target.host))) or found
+    return _one(found) if found else Explanation((), _location(flow, source, target, hosts, answer))
+
+
+def _follow(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, facts: Facts) -> Cause | None:
     """Return the first fault on the path of a flow."""
     first, last = hosts[source.host], hosts[target.host]
     across = source.host != target.host
     return (
         causes.in_container(source, first)
         or causes.at_bridge(source, first)
+        or frames.blocked_port(source, first)
+        or inside.drops(source, "output", facts, first)
+        or inside.sends(source, target, first)
         # After a rule that changes an address, the packet belongs to another flow, with rules and routes of its own.
         or _redirected(flow, source, target, hosts)
         or _rewritten(flow, source, target, hosts)
         or causes.on_host(source.host, flow, first)
-        or (causes.between(source, target, flow, first, last) if across else None)
+        or (causes.between(source, target, flow, hosts, facts) if across else None)
         or (causes.on_host(target.host, flow, last) if across else None)
         or causes.in_container(target, last)
         or causes.at_bridge(target, last)
+        or frames.blocked_port(target, last)
+        or (None if across else frames.isolated_ports(source, target, first))
+        or frames.duplicate(target, last)
+        or frames.duplicate(source, first)
         or causes.to_neighbour(target, last)
+        or causes.unseen(source, target, flow, hosts, facts)
     )
 
 

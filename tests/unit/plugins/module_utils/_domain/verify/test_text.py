@@ -83,6 +83,15 @@ def test_every_kind_of_verdict_is_covered():
 
 
 WEB = {"container": "web", "interface": "eth0"}
+VETH = {"container": "web", "interface": "veth1"}
+INSIDE = {"container": "web", "destination": "10.64.17.2"}
+PUBLISHED = {"container": "web", "port": "192.0.2.1:8080"}
+FRAMES = {"table": "bridge other", "chain": "c", "rule": "arp operation request drop"}
+SPECIFIC = {"destination": "10.64.17.2/32", "gateway": "192.0.2.9", "device": "eth0", "type": "unicast", "table": 77}
+LOOKUP = {
+    "version": 4, "priority": 100, "source": "10.64.1.2", "destination": None, "incoming": None, "mark": None,
+    "mask": None, "table": 77, "action": None, "other": False,
+}  # fmt: skip
 LINK = {"container": None, "interface": "fn-web"}
 RULE = {"table": "ip raw", "chain": "PREROUTING", "rule": "ip saddr 10.64.1.2 drop"}
 POLICY = {"table": "ip filter", "chain": "FORWARD", "rule": ""}
@@ -157,7 +166,7 @@ CAUSES = [
     (
         Cause(C.PROXIED, "h1", {"container": "web", "port": "192.0.2.1:8080"}),
         "no NAT rule forwards 192.0.2.1:8080, so docker-proxy connects to container web, with the address of the host "
-        "itself. Set userland_proxy: false in docker_fleet_default_bridge, or ingress: policy for a declared network",
+        "itself",
     ),
     (
         Cause(C.NOT_FORWARDING, "h1", {"sysctl": "net.ipv4.ip_forward"}),
@@ -200,10 +209,85 @@ CAUSES = [
         "neighbor 10.64.17.2 does not answer ARP",
     ),
     (
-        Cause(C.QUEUE, "h1", {"interface": "eth0", "queue": "netem", "text": "qdisc netem loss 100%"}),
-        "queueing discipline netem on interface eth0 may drop packets: qdisc netem loss 100%",
+        Cause(C.QUEUE, "h1", {"interface": "eth0", "container": None, "queue": "netem", "lost": 5}),
+        "queueing discipline netem of interface eth0 dropped 5 packets during the trace",
     ),
-    (Cause(C.FRAME_TABLE, "h1", {"table": "bridge other"}), "foreign table bridge other may drop frames"),
+    (
+        Cause(C.FRAMES_DROPPED, "h1", {**FRAMES, "protocol": "ARP"}),
+        "rule 'arp operation request drop' of table bridge other, chain c drops ARP between the neighbors",
+    ),
+    (
+        Cause(C.FRAMES_DROPPED, "h1", {**FRAMES, "rule": "", "protocol": None}),
+        "the policy of table bridge other, chain c drops the packet",
+    ),
+    (
+        Cause(C.PORT_BLOCKED, "h1", {**VETH, "bridge": "fn-web", "state": "disabled"}),
+        "interface veth1 of container web, a port of bridge fn-web, is in state disabled and does not forward",
+    ),
+    (
+        Cause(C.PORTS_ISOLATED, "h1", {"bridge": "fn-web", "interfaces": ["veth1", "veth2"]}),
+        "interfaces veth1 and veth2 are isolated ports of bridge fn-web, which forwards nothing between these",
+    ),
+    (
+        Cause(C.DUPLICATE_ADDRESS, "h1", {"address": "10.64.1.2", "owners": ["container web", "container copy"]}),
+        "container web and container copy have the same address 10.64.1.2",
+    ),
+    (
+        Cause(C.DROPPED_INSIDE, "h1", {"container": "web", **RULE}),
+        "rule 'ip saddr 10.64.1.2 drop' of table ip raw, chain PREROUTING drops the packet in the network namespace of "
+        "container web",
+    ),
+    (
+        Cause(C.WRONG_ROUTE_INSIDE, "h1", {**INSIDE, "gateway": "10.0.0.9", "interface": "e", "declared": "10.0.0.1"}),
+        "the route of container web to 10.64.17.2 leads to gateway 10.0.0.9, not to gateway 10.0.0.1",
+    ),
+    (
+        Cause(C.WRONG_ROUTE_INSIDE, "h1", {**INSIDE, "gateway": None, "interface": "lo", "declared": None}),
+        "the route of container web to 10.64.17.2 leads to interface lo without a gateway, not to its neighbor",
+    ),
+    (
+        Cause(C.WRONG_ROUTE_INSIDE, "h1", {**INSIDE, "error": "Invalid argument"}),
+        "the route of container web to 10.64.17.2 is missing or drops packets: Invalid argument",
+    ),
+    (
+        Cause(C.WRONG_ROUTE_INSIDE, "h1", {**INSIDE, "type": "prohibit"}),
+        "the route of container web to 10.64.17.2 is of type prohibit and drops packets",
+    ),
+    (
+        Cause(C.NO_DNS_RULES, "h1", {"container": "web"}),
+        "container web has no rules that forward its queries to Docker's DNS server",
+    ),
+    (
+        Cause(C.PORT_HELD, "h1", {**PUBLISHED, "process": "nginx", "pid": 17}),
+        "process nginx (PID 17) holds 192.0.2.1:8080, and no NAT rule forwards the port to container web",
+    ),
+    (
+        Cause(C.NOT_PUBLISHED, "h1", PUBLISHED),
+        "neither a NAT rule nor docker-proxy forwards 192.0.2.1:8080 to container web",
+    ),
+    (
+        Cause(C.UNTRACKED, "h1", {**RULE, "rule": "notrack"}, Owner.FOREIGN),
+        "rule 'notrack' of table ip raw, chain PREROUTING separates packets from the connections that the kernel "
+        "tracks (foreign rule)",
+    ),
+    (
+        Cause(C.WRONG_NEIGHBOUR, "h1", {"inside": "web", "address": "10.64.1.1", "observed": "02:ff", "mac": "02:b"}),
+        "neighbor 10.64.1.1 has MAC address 02:ff, for container web; it must have 02:b",
+    ),
+    (
+        Cause(C.NO_NEIGHBOUR, "h1", {"inside": "web", "address": "10.64.1.1", "protocol": "ARP"}),
+        "neighbor 10.64.1.1 does not answer ARP of container web",
+    ),
+    (
+        Cause(C.CONNECTIONS_FULL, "h1", {"count": 99, "most": 100, "lost": 7}),
+        "connection tracking is full (99 of 100 connections) and dropped 7 packets during the trace",
+    ),
+    (
+        Cause(C.WRONG_NEXT_HOP, "h1", {**OUT, "route": SPECIFIC, "routing_rule": LOOKUP}, None, ROUTES),
+        "the route to 10.64.17.2 leads to gateway 192.0.2.9, not to h2 (route 10.64.16.0/20 via 192.0.2.2 is missing; "
+        "by route 10.64.17.2/32 via 192.0.2.9 dev eth0 table 77; by routing rule from 10.64.1.2 lookup 77 priority "
+        "100)",
+    ),
     (Cause(C.SMALL_MTU, "h1", {**LINK, "mtu": 1300}), "interface fn-web has an MTU of 1300 bytes"),
     (Cause(C.SMALL_MTU, "h1", {**WEB, "mtu": 1400}), "interface eth0 of container web has an MTU of 1400 bytes"),
     (
