@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.tables import table
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text, remedies
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.summary import summarize
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
@@ -60,10 +60,9 @@ def report_lines(verdicts: t.Sequence[Verdict], pairs: int | None = None, most_p
         explained = summarize(wrong)
         if explained:
             lines += ["", "Causes:"]
-            lines += [
-                f"  {cause_text.sentence(cause)} ({count} {'probe' if count == 1 else 'probes'})"
-                for cause, count in explained
-            ]
+            for cause, count in explained:
+                lines.append(f"  {cause_text.sentence(cause)} ({count} {'probe' if count == 1 else 'probes'})")
+                lines.append(f"    {remedies.remedy(cause)}")
     return lines
 
 

@@ -15,7 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.cov
     Proof,
     State,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text, remedies
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import WrongNetwork
@@ -123,6 +123,7 @@ def entry(verdict: Verdict) -> dict[str, t.Any]:
         "causes": [cause.to_data() for cause in verdict.causes],
         "problem": problem(verdict),
         "explanation": cause_text.explanation(verdict.causes),
+        "remedies": [remedies.remedy(cause) for cause in verdict.causes],
         "last_seen": verdict.last_seen.to_data() if verdict.last_seen else None,
     }
 

@@ -108,7 +108,8 @@ def on_host(host: str, flow: Flow, evidence: Evidence) -> Cause | None:
     for step in steps:
         if step.drops:
             return _dropped(host, step, evidence, flow.version)
-    if any(step.oif for step in steps if not step.of_frames):
+    routed = [step for step in steps if not step.of_frames]
+    if any(step.oif for step in routed) or (steps and not routed):
         return None
     # The chains of a forwarded packet name its output interface; this packet was only received.
     lookup = evidence.lookups.get(flow, {})

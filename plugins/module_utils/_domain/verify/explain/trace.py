@@ -89,12 +89,13 @@ def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dic
             if ends is not None:
                 flows[number] = Flow(*ends.groups())
                 links[number] = {name: _first(pattern, rest) for name, pattern in _LINKS.items()}
-                found.setdefault(flows[number], [])
+                if not table.startswith("bridge "):  # a bridge may forward the frame, and IP does not see it
+                    found.setdefault(flows[number], [])
         elif number in flows and table not in TRACE_TABLES:
             rule, verdict = _rule_and_verdict(kind, rest)
             if kind == "unknown rule handle":
                 rule = handles.get((table, chain, rule), f"handle {rule}")
-            found[flows[number]].append(TraceStep(table, chain, rule, verdict, **links[number]))
+            found.setdefault(flows[number], []).append(TraceStep(table, chain, rule, verdict, **links[number]))
     return found
 
 

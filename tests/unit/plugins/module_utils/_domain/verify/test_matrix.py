@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text, remedies
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
@@ -49,7 +49,7 @@ def test_the_report_ends_with_the_causes():
     cause = Cause(CauseKind.INTERFACE_DOWN, "h1", {"interface": "fn-web", "container": None})
     explained = [Verdict(probe, VerdictKind.BLOCKED, "timeout", causes=(cause,)) for probe in (ALLOWED, NARROW)]
     lines = report_lines([*explained, judge(ALLOWED, TIMEOUT, [])])
-    assert lines[-2:] == ["Causes:", f"  {cause_text.sentence(cause)} (2 probes)"]
+    assert lines[-3:] == ["Causes:", f"  {cause_text.sentence(cause)} (2 probes)", f"    {remedies.remedy(cause)}"]
     assert "Causes:" not in report_lines([judge(ALLOWED, TIMEOUT, [])])
 
 

@@ -18,7 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     Difference,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text, remedies
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
@@ -134,6 +134,14 @@ CAUSES = [
         "rule 'ip saddr 10.64.1.2 drop' of table ip raw, chain PREROUTING drops the packet (foreign rule)",
     ),
     (
+        Cause(C.QUEUE, "h1", {"interface": "eth0", "container": None, "queue": "clsact", "lost": 5}),
+        "queueing discipline clsact of interface eth0 dropped 5 packets during the trace",
+    ),
+    (
+        Cause(C.QUEUE, "h1", {**WEB, "queue": "tbf", "lost": 5}),
+        "queueing discipline tbf of interface eth0 of container web dropped 5 packets during the trace",
+    ),
+    (
         Cause(C.DROPPED, "h1", {**RULE, "rule": "drop"}, Owner.OURS, OURS),
         "rule 'drop' of table ip raw, chain PREROUTING drops the packet (rule of this collection; table ip fleetnet "
         "differs from the plan)",
@@ -182,7 +190,7 @@ CAUSES = [
         "a route of type blackhole drops packets to 10.64.17.2",
     ),
     (
-        Cause(C.REVERSE_PATH, "h1", TO),
+        Cause(C.REVERSE_PATH, "h1", {**TO, "interface": "eth0", "sysctls": ["net.ipv4.conf.eth0.rp_filter"]}),
         "rp_filter drops packets to 10.64.17.2: the route back to the source uses another interface",
     ),
     (
@@ -360,6 +368,7 @@ def test_an_entry_of_the_report_has_values_and_text():
         ],
         "problem": text.problem(verdict),
         "explanation": cause_text.explanation([cause]),
+        "remedies": [remedies.remedy(cause)],
         "last_seen": None,
     }  # fmt: skip
 
@@ -382,3 +391,33 @@ def test_golden():
         "causes": [cause.to_data() for cause, _sentence in CAUSES],
     }
     assert_golden("report.yml", report)
+
+
+def test_golden_remedies():
+    """What to do about each cause. Read it as a user does: is it true, and is the command harmless?"""
+    found = [{"cause": cause_text.sentence(cause), "remedy": remedies.remedy(cause)} for cause, _text in CAUSES]
+    assert_golden("remedies.yml", found)
+
+
+@pytest.mark.parametrize(
+    ("cause", "command"),
+    [
+        (Cause(C.INTERFACE_DOWN, "h1", {"container": None, "interface": "a;reboot"}), "dev 'a;reboot' up"),
+        (Cause(C.NO_DNS_RULES, "h1", {"container": "$(reboot)"}), "docker restart '$(reboot)'"),
+        (
+            Cause(C.PORTS_ISOLATED, "h1", {"bridge": "b", "interfaces": ["{x}`y`", "z"]}),
+            "set dev '{x}`y`' isolated off",
+        ),
+        (
+            Cause(C.DROPPING_ROUTE, "h1", {**TO, "type": "x", "route": {**SPECIFIC, "device": "{e}&"}}),
+            "dev '{e}&' table 77",
+        ),
+    ],
+)
+def test_names_in_commands_are_quoted(cause, command):
+    assert command in remedies.remedy(cause)
+
+
+def test_no_remedy_deletes_a_default_route():
+    route = {**SPECIFIC, "destination": "0.0.0.0/0", "table": 254}
+    assert remedies.remedy(Cause(C.WRONG_NEXT_HOP, "h1", {**OUT, "route": route})) == remedies.SITE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -17,13 +18,22 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import ContainerReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.chains import Chain, dropping_rule
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import (
+    TRACE_TABLES,
+    Flow,
+    TraceStep,
+    parse_handles,
+    parse_trace,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.namespace import Namespace
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe import packet_trace
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.path_state import (
     read_counters,
     read_namespaces,
     read_path_state,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed
+from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
 
 from .test_container_interfaces import GONE, a_container
 
@@ -149,6 +159,39 @@ def test_chains_for_frames(bed: Bed) -> None:
     assert sorted(found) == ["bridge t", "netdev t"]
     assert (found["netdev t"].device, found["netdev t"].rules) == ("v0", ("ip saddr 10.0.0.1 drop",))
     assert found["bridge t"].rules == ("arp operation request drop",)
+
+
+def test_the_trace_shows_rules_for_frames(bed: Bed) -> None:
+    flow = Flow("10.9.0.2", "10.9.0.1")
+    with bed.host.entered():
+        monitor = subprocess.Popen(["nft", "monitor", "trace"], stdout=subprocess.PIPE, text=True)
+    try:
+        sockets = f"/proc/{monitor.pid}/net/netlink"
+        wait_until(
+            "nft listens for traces",
+            lambda: packet_trace.queued_bytes(pathlib.Path(sockets).read_text(encoding="ascii"), str(monitor.pid)),
+            lambda queued: queued is not None,
+        )
+        for table, hooks in zip(TRACE_TABLES, (("prerouting", "output"), ("prerouting",)), strict=True):
+            bed.run("nft", "-f", "-", text=packet_trace._table(table, hooks, [flow]))
+        bed.run("nft", "table bridge t { chain c { type filter hook input priority 0; ip saddr 10.9.0.2 drop; }; }")
+        with contextlib.closing(Namespace.of_process(bed.container["pid"] or 0)) as namespace, namespace.entered():
+            sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        lines = []
+        assert monitor.stdout
+        with sender:
+            sender.sendto(b"x", (flow.destination, 9))
+            for line in monitor.stdout:
+                lines.append(line)
+                if "verdict drop" in line:
+                    break
+    finally:
+        monitor.terminate()
+        monitor.communicate()
+    with bed.host.entered():
+        handles = parse_handles(Programs().run("nft", "-a", "list", "ruleset"))
+    found = parse_trace("".join(lines), handles)
+    assert found == {flow: [TraceStep("bridge t", "c", "ip saddr 10.9.0.2 drop", "drop", "v0", None)]}
 
 
 def test_the_process_that_listens(bed: Bed) -> None:
