@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.utils.display import Display
+
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.probes.packets import TOKENS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.tokens import SPARE_TOKENS
@@ -34,6 +36,10 @@ class ActionModule(FleetAction):
         for verdict in others:
             if verdict.probe.name is not None:
                 names_of[verdict.probe.source.host][verdict.probe.source.container] = None
+        wrong = sum(not verdict.as_declared for verdict in found)
+        if wrong:
+            progress = f"{wrong} of {len(found)} probes are not as declared. Tracing {len(chosen)} of them."
+            Display().display(f"\n{progress}\n")
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
         for number, verdict in enumerate(chosen):
             # With a new token: rules for new connections do not match packets of a tracked one.

@@ -17,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.cov
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text, remedies
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_findings import HostFinding, Problem
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import WrongNetwork
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
@@ -40,6 +41,8 @@ _PROBLEMS = {
     VerdictKind.NAME_UNRESOLVED: "name {name} does not resolve ({result}); expected to resolve: {declared_by}",
     VerdictKind.NAME_RESOLVES_ELSEWHERE: "name {name} resolves to {addresses} instead of {target}",
 }
+
+_MOST_VALUES = 8  # of a finding about a host
 
 _NOT_PROBED = {
     Reason.HOST_NETWORK: "the network belongs to this host alone, and the policy does not include it",
@@ -165,6 +168,44 @@ def wrong_network(found: WrongNetwork) -> str:
     else:
         problem = f"the network has {', '.join(found.observed) or 'no subnet'} instead of {', '.join(found.declared)}"
     return f"{found.host}: {found.network}: {problem}. Run fleetnet.docker.site, with --check to see the changes first."
+
+
+_HOSTS = {
+    Problem.DIFFERS: "differs from the plan. fleetnet.docker.site would: {values}",
+    Problem.NOT_COMPARED: "could not be compared with the plan: {values}",
+    Problem.NO_ENGINE_RULES: (
+        "dockerd writes no firewall rules (iptables: false), and this is not declared. Published ports are not "
+        "forwarded, and containers are not separated"
+    ),
+    Problem.PORTS_NOT_FORWARDED: "Docker's NAT rules are missing for published ports: {values}",
+    Problem.NOT_MASQUERADED: "Docker's NAT rules are missing for what leaves networks: {values}",
+}
+_RESTART = (
+    "Restart Docker, which writes them: systemctl restart docker. Without live-restore, this interrupts containers"
+)
+_HOST_REMEDIES = {
+    Problem.DIFFERS: remedies.SITE,
+    Problem.NOT_COMPARED: "Run fleetnet.docker.site with --check to see the reason",
+    Problem.NO_ENGINE_RULES: (
+        "Remove iptables: false from daemon.json or --iptables=false from the command line of dockerd, or declare it "
+        "in docker_fleet_default_bridge. Then restart Docker: systemctl restart docker"
+    ),
+    Problem.PORTS_NOT_FORWARDED: _RESTART,
+    Problem.NOT_MASQUERADED: _RESTART,
+}
+_SEPARATORS = {Problem.DIFFERS: "; ", Problem.NOT_COMPARED: " "}
+
+
+def host_finding(found: HostFinding) -> str:
+    """What is wrong with a host, without what to do about it."""
+    more = len(found.values) - _MOST_VALUES
+    values = [*found.values[:_MOST_VALUES], *([f"{more} more"] if more > 0 else [])]
+    return f"{found.host}: {_HOSTS[found.problem].format(values=_SEPARATORS.get(found.problem, ', ').join(values))}"
+
+
+def host_remedy(found: HostFinding) -> str:
+    """What to do about it. It may end with a command, so it has no final period."""
+    return _HOST_REMEDIES[found.problem]
 
 
 def unprobed_address(found: UnprobedAddress) -> str:

@@ -30,7 +30,9 @@ _RULE = (
     "If the rule is not intended, delete it: nft -a list chain {table} {chain} shows its handle, and nft delete rule "
     "{table} {chain} handle HANDLE deletes it"
 )
-_POLICY = "If the policy is not intended, add a rule that accepts these packets: nft list chain {table} {chain} shows the chain"
+_POLICY = (
+    "If the policy is not intended, add a rule that accepts the packets. nft list chain {table} {chain} shows the chain"
+)
 _DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
 
 _FIXED = {
