@@ -19,6 +19,7 @@ PORT_OF_TWIN = (
     'port=$(ip -o link | awk -v i="$(nsenter -t $twin -n ip -o link show dev eth0 '
     '| sed \'s/.*eth0@if\\([0-9]*\\):.*/\\1/\'):" \'$1 == i { sub("@.*", "", $2); print $2 }\')'
 )
+INGRESS = "type filter hook ingress device eth0"
 CLEAR = "inside ip neigh flush all; ip neigh flush dev fn-web"
 # dockerd reads it when it starts. Containers have a restart policy.
 RESTART = "systemctl reset-failed docker; systemctl restart docker"
@@ -85,7 +86,8 @@ EVIDENCE = {
     ),
     "more specific route": Damage(
         "ip route add $OTHER/32 via $THIRD_HOST", "ip route del $OTHER/32 via $THIRD_HOST",
-        r"{host}: the route to {other} leads to gateway {third_host}, not to \w+ \(.*by route {other}/32 via {third_host}",
+        r"{host}: the route to {other} leads to gateway {third_host}, not to \w+ \(.*"
+        r"by route {other}/32 via {third_host}",
     ),
     "route of a mark": Damage(
         "nft 'table ip foreign { chain c { type filter hook prerouting priority -140; policy accept; }; }'; "
@@ -101,7 +103,7 @@ EVIDENCE = {
     ),
     "another zone of connections": Damage(
         *table("ip foreign", "type filter hook prerouting priority -300", "ip saddr $OWN ct zone set 5"),
-        r"{host}: rule 'ip saddr {own} ct zone set 5' of table ip foreign, chain c separates packets from the connections",
+        r"{host}: rule 'ip saddr {own} ct zone set 5' of table ip foreign, chain c separates packets from",
     ),
     "forwarding of the bridge off": Damage(
         "sysctl -qw net.ipv4.conf.fn-web.forwarding=0", "sysctl -qw net.ipv4.conf.fn-web.forwarding=1",
@@ -125,7 +127,7 @@ EVIDENCE = {
         alone=True,
     ),
     "dropped at the device": Damage(
-        *table("netdev foreign", "type filter hook ingress device eth0 priority 0", "ip saddr $OTHER ip daddr $OWN drop"),
+        *table("netdev foreign", f"{INGRESS} priority 0", "ip saddr $OTHER ip daddr $OWN drop"),
         r"{host}: rule 'ip saddr {other} ip daddr {own} drop' of table netdev foreign, chain c drops the packet",
     ),
     # All probes pass.
@@ -180,7 +182,8 @@ HARMLESS = {
         "ip route add blackhole 198.51.100.0/24", "ip route del blackhole 198.51.100.0/24",
     ),
     "a routing rule for others": (
-        "ip rule add from 203.0.113.0/24 prohibit priority 200", "ip rule del from 203.0.113.0/24 prohibit priority 200",
+        "ip rule add from 203.0.113.0/24 prohibit priority 200",
+        "ip rule del from 203.0.113.0/24 prohibit priority 200",
     ),
     "one isolated port": ("bridge link set dev $VETH isolated on", "bridge link set dev $VETH isolated off"),
     "a permanent neighbor that is right": (

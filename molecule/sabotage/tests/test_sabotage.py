@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """After any manual damage, playbooks/verify.yml fails and reports the host and the cause.
 
-Two of three hosts, with different engines, are damaged at a time, each differently. One report must name all causes, and
-must not name the third host. A host has one damage for each IP version, because flows of one version do not show the other.
+Two of three hosts, with different engines, are damaged at a time, each differently. One report must name all causes,
+and must not name the third host. A host has one damage for each IP version, because flows of one version do not show
+the other.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def test_the_cause_of_each_damage_is_reported(fleet, table, damages):
 
 def test_harmless_changes_are_not_reported(fleet):
     """All at once, on all hosts. The reconciler is stopped, so the exit code is not 0."""
-    with fleet.changed(dict.fromkeys(HOSTS, list(HARMLESS.values()))):
+    with fleet.changed({host: list(HARMLESS.values()) for host in HOSTS}):
         report = fleet.verify()
     assert (report.causes, report.failed) == ([], 0)
 
