@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import typing as t
@@ -14,6 +15,7 @@ from ansible.utils.display import Display
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import UNEXPECTED_FORM
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import junit, text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage_report import coverage_lines
@@ -115,5 +117,6 @@ def _evidence(traced: t.Mapping[str, Result], compared: t.Mapping[str, Result]) 
     for host, result in traced.items():
         if "flows" in result:
             differences = compared.get(host, {}).get("differences") or ()
-            found[host] = Evidence.from_data(result).with_checks(map(Difference.from_data, differences))
+            with contextlib.suppress(*UNEXPECTED_FORM):  # of a host that may be compromised
+                found[host] = Evidence.from_data(result).with_checks(map(Difference.from_data, differences))
     return found

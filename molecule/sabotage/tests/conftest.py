@@ -24,9 +24,10 @@ RECONCILER = "fleetnet-reconciler.service"
 
 
 class Report(t.NamedTuple):
-    """The causes and findings of a verification, the number of failed probes, and the exit code."""
+    """What a verification reports: causes and findings, the hosts that they name, failed probes, and the exit code."""
 
     causes: list[str]
+    hosts: set[str]
     failed: int
     code: int
 
@@ -112,14 +113,18 @@ class Fleet:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if not report.exists():
             assert done.returncode != 0
-            return Report(done.stdout.splitlines() + done.stderr.splitlines(), 1, done.returncode)
+            return Report(done.stdout.splitlines() + done.stderr.splitlines(), set(), 1, done.returncode)
         verdicts = json.loads(report.read_text(encoding="utf-8"))
         wrong = [verdict for verdict in verdicts if verdict["kind"] != "as_declared"]
         found = json.loads(hosts.read_text(encoding="utf-8"))
         assert (done.returncode != 0) == bool(wrong or found), done.stdout[-3000:]
         causes = [verdict["explanation"] for verdict in wrong if verdict["explanation"]]
-        findings = [each["text"] for each in found if not _only_reconciler(each)]
-        return Report(list(dict.fromkeys([*causes, *findings])), len(wrong), done.returncode)
+        findings = [each for each in found if not _only_reconciler(each)]
+        named = {cause["host"] for verdict in wrong for cause in verdict["causes"]} | {
+            each["host"] for each in findings
+        }
+        texts = [*causes, *(each["text"] for each in findings)]
+        return Report(list(dict.fromkeys(texts)), named, len(wrong), done.returncode)
 
 
 @pytest.fixture(scope="module")

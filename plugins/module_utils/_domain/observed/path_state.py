@@ -26,8 +26,8 @@ _ACTIONS = {"6": "blackhole", "7": "unreachable", "8": "prohibit"}
 _OTHER_SELECTORS = ("not", "ipproto", "sport", "dport", "oif", "tos", "uid_start", "tun_id", "l3mdev", "goto")
 _PROCESS = re.compile(r'"([^"]*)",pid=(\d+)')
 _PROTOCOLS = ("tcp", "udp")
-# What these queueing disciplines may drop besides what does not fit.
-_DROPPING = ("netem", "tbf", "blackhole", "ingress", "clsact", "plug")
+# These queueing disciplines drop packets because they are configured to. Others do so if a link is too slow.
+_DROPPING = ("netem", "tbf", "htb", "blackhole", "ingress", "clsact", "plug")
 
 
 class RoutingRule(t.TypedDict):
@@ -117,7 +117,7 @@ def parse_bridge_ports(ports: t.Sequence[Json]) -> list[BridgePort]:
 
 @reads("tc qdisc show")
 def parse_queues(queues: t.Sequence[Json]) -> list[Queue]:
-    """Parse ``tc -s -json qdisc show``: queueing disciplines that drop packets, or did so."""
+    """Parse ``tc -s -json qdisc show``: queueing disciplines that can drop packets by their configuration."""
     return [
         {
             "link": str(queue["dev"]),
@@ -126,7 +126,7 @@ def parse_queues(queues: t.Sequence[Json]) -> list[Queue]:
             "lost": number_or_none(queue.get("drops")),
         }
         for queue in queues
-        if queue["kind"] in _DROPPING or queue.get("drops")
+        if queue["kind"] in _DROPPING
     ]
 
 

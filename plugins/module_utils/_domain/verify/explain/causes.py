@@ -224,7 +224,7 @@ def to_neighbour(target: Endpoint, evidence: Evidence) -> Cause | None:
 def unseen(
     source: Endpoint, target: Endpoint, flow: Flow, hosts: t.Mapping[str, Evidence], facts: Facts
 ) -> Cause | None:
-    """Check what drops packets without a trace, then whether the neighbors on both bridges answer."""
+    """Check what drops packets without a trace, then whether the source's gateway and the target answer."""
     ends = {end.host: end for end in (target, source)}
     for host, end in ends.items():
         links = hosts[host].path_links(end, flow)
@@ -235,13 +235,11 @@ def unseen(
         )
         if found is not None:
             return found
-    for end, other in ((source, target), (target, source)):
-        found = inside.resolves_neighbour(end, other, hosts[end.host])
-        if found is not None:
-            links = hosts[end.host].path_links(end, flow)
-            addresses = (end.address, found.values["address"])
-            dropped = frames.dropped_resolution(end.host, links, addresses, found.values["protocol"], hosts[end.host])
-            return dropped or found
+    unresolved = inside.resolves_neighbour(source, target, hosts[source.host])
+    if unresolved is not None:
+        links = hosts[source.host].path_links(source, flow)
+        addresses, protocol = (source.address, unresolved.values["address"]), unresolved.values["protocol"]
+        return frames.dropped_resolution(source.host, links, addresses, protocol, hosts[source.host]) or unresolved
     links = hosts[target.host].path_links(target, flow)
     return _unresolved(target.host, flow, target.address, links, hosts[target.host])
 

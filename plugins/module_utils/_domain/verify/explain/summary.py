@@ -10,6 +10,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import UNEXPECTED_FORM
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
@@ -44,11 +45,22 @@ def explain_all(verdicts: t.Sequence[Verdict], hosts: Hosts) -> list[Verdict]:
         if verdict.as_declared:
             found.append(verdict)
             continue
-        explanation = explain(verdict, hosts)
+        explanation = _explain(verdict, hosts)
         if explanation != Explanation():
             by_likeness.setdefault(verdict.likeness, explanation)
         found.append(dataclasses.replace(verdict, causes=explanation.causes, last_seen=explanation.location))
     return [_with_causes_of_alike(verdict, by_likeness) for verdict in found]
+
+
+def _explain(verdict: Verdict, hosts: Hosts) -> Explanation:
+    """What explains a verdict; nothing if a host's evidence is not of the form that it must have.
+
+    A host may be compromised, and must not prevent the report of its failures.
+    """
+    try:
+        return explain(verdict, hosts)
+    except UNEXPECTED_FORM:
+        return Explanation()
 
 
 def _with_causes_of_alike(verdict: Verdict, by_likeness: t.Mapping[tuple[t.Any, ...], Explanation]) -> Verdict:

@@ -54,14 +54,15 @@ def test_queues_and_what_they_lost():
             {"kind": "netem", "handle": "8001:", "dev": "eth0", "drops": 7},
             {"kind": "clsact", "handle": "ffff:", "dev": "eth0"},
             {"kind": "fq_codel", "handle": "0:", "dev": "eth1", "drops": 3},
+            {"kind": "tbf", "handle": "1:", "dev": "eth1", "drops": 3},
         ]
     )
     assert [(each["link"], each["kind"], each["lost"]) for each in queues] == [
         ("eth0", "netem", 7),
         ("eth0", "clsact", None),
-        ("eth1", "fq_codel", 3),
+        ("eth1", "tbf", 3),
     ]
-    before = {"eth0 netem 8001:": 5, "eth1 fq_codel 0:": 9}  # fq_codel was replaced, and counts from 0 again
+    before = {"eth0 netem 8001:": 5, "eth1 tbf 1:": 9}  # tbf was replaced, and counts from 0 again
     assert [each["lost"] for each in path_state.lost_since(queues, before)] == [2, None, 0]
 
 

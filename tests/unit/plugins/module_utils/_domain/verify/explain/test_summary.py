@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+import pytest
+
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import summary
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
@@ -16,6 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
     Location,
     Owner,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.summary import (
     explain_all,
     summarize,
@@ -24,6 +27,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.ver
 
 from ...planning import assert_golden
 from ..probes import ALLOWED, DENIED, NAME, WEB2
+from .damaged_hosts import WEB1 as SOURCE
+from .damaged_hosts import WEB2 as TARGET
+from .damaged_hosts import damaged
 
 DOWN = Cause(CauseKind.INTERFACE_DOWN, "h2", {"interface": "fn-web", "container": None})
 DOWN_WEB = Cause(CauseKind.INTERFACE_DOWN, "h1", {"interface": "eth0", "container": "web"})
@@ -105,3 +111,16 @@ def test_a_location_is_about_one_probe_only(monkeypatch):
 def test_verdicts_as_declared_stay_as_they_are():
     good = Verdict(ALLOWED, VerdictKind.AS_DECLARED, "reply")
     assert explain_all([good], {}) == [good]
+
+
+@pytest.mark.parametrize(
+    "state", [{}, {"routes": [None]}, {"bridge_ports": 5}, {"connections": {"lost": "x", "most": "y"}}]
+)
+def test_evidence_of_another_form_explains_nothing(state):
+    """A host that is compromised does not prevent the report."""
+    hosts = {host: Evidence.from_data({**data, "state": state}) for host, data in damaged().items()}
+    lost = Verdict(
+        dataclasses.replace(ALLOWED, source=SOURCE, target=TARGET, port=None, protocol="icmp"), VerdictKind.BLOCKED
+    )
+    (found,) = explain_all([lost], hosts)
+    assert (found.causes, found.last_seen) == ((), None)
