@@ -178,7 +178,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.conne
     engine_argument_spec,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.packet_trace import Arrival, PacketTrace
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.packet_trace import Incoming, PacketTrace
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.path_state import read_namespaces
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import ModuleCommands
@@ -205,7 +205,7 @@ def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> 
     found = parse_trace(text, parse_handles(rules))
     both = list(dict.fromkeys([*flows, *(Flow(flow.destination, flow.source) for flow in flows)]))
     reported = []
-    for flow, lookup in zip(both, trace.lookups({flow: arrival_of(found.get(flow, ())) for flow in both})):
+    for flow, lookup in zip(both, trace.lookups({flow: incoming_of(found.get(flow, ())) for flow in both})):
         steps = found.get(flow)
         reported.append(
             {
@@ -230,12 +230,12 @@ def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> 
     }
 
 
-def arrival_of(steps: t.Sequence[TraceStep]) -> Arrival:
+def incoming_of(steps: t.Sequence[TraceStep]) -> Incoming:
     """The incoming interface as IP sees it, and the last mark, by the rules that a packet matched."""
     routed = [step for step in steps if not step.of_frames]
     links = [step.iif for step in routed if step.iif]
     marks = [step.marks for step in routed if step.marks and not step.oif]
-    return Arrival(links[0] if links else None, marks[-1] if marks else None)
+    return Incoming(links[0] if links else None, marks[-1] if marks else None)
 
 
 def destinations(

@@ -30,7 +30,7 @@ _PROTOCOLS = ("tcp", "udp")
 _DROPPING = ("netem", "tbf", "htb", "blackhole", "ingress", "clsact", "plug")
 
 
-class RoutingRule(t.TypedDict):
+class RoutingRuleReport(t.TypedDict):
     """A rule of ``ip rule``. ``other`` is True if it depends on more than what is read here."""
 
     version: int
@@ -45,14 +45,14 @@ class RoutingRule(t.TypedDict):
     other: bool
 
 
-class BridgePort(t.TypedDict):
+class BridgePortReport(t.TypedDict):
     name: str
     bridge: str
     state: str
     isolated: bool
 
 
-class Queue(t.TypedDict):
+class QueueReport(t.TypedDict):
     """A queueing discipline. ``lost`` are the packets that it dropped, None if unknown."""
 
     link: str
@@ -61,7 +61,7 @@ class Queue(t.TypedDict):
     lost: int | None
 
 
-class Listener(t.TypedDict):
+class ListenerReport(t.TypedDict):
     protocol: str
     address: str
     port: int
@@ -70,7 +70,7 @@ class Listener(t.TypedDict):
 
 
 @reads("ip rule show")
-def parse_routing_rules(rules: t.Sequence[Json], version: int) -> list[RoutingRule]:
+def parse_routing_rules(rules: t.Sequence[Json], version: int) -> list[RoutingRuleReport]:
     """Parse ``ip -N -json -4|-6 rule show``, in the kernel's order."""
     return [
         {
@@ -101,7 +101,7 @@ def _mark(value: object) -> int | None:
 
 
 @reads("bridge link show")
-def parse_bridge_ports(ports: t.Sequence[Json]) -> list[BridgePort]:
+def parse_bridge_ports(ports: t.Sequence[Json]) -> list[BridgePortReport]:
     """Parse ``bridge -json -details link show``."""
     return [
         {
@@ -116,7 +116,7 @@ def parse_bridge_ports(ports: t.Sequence[Json]) -> list[BridgePort]:
 
 
 @reads("tc qdisc show")
-def parse_queues(queues: t.Sequence[Json]) -> list[Queue]:
+def parse_queues(queues: t.Sequence[Json]) -> list[QueueReport]:
     """Parse ``tc -s -json qdisc show``: queueing disciplines that can drop packets by their configuration."""
     return [
         {
@@ -130,16 +130,16 @@ def parse_queues(queues: t.Sequence[Json]) -> list[Queue]:
     ]
 
 
-def lost_since(queues: t.Sequence[Queue], before: t.Mapping[str, int]) -> list[Queue]:
+def lost_since(queues: t.Sequence[QueueReport], before: t.Mapping[str, int]) -> list[QueueReport]:
     """The queues with what they dropped since they had dropped ``before`` (by :func:`queue_key`)."""
-    found: list[Queue] = []
+    found: list[QueueReport] = []
     for queue in queues:
         lost = queue["lost"]
         found.append({**queue, "lost": None if lost is None else max(0, lost - before.get(queue_key(queue), 0))})
     return found
 
 
-def queue_key(queue: Queue) -> str:
+def queue_key(queue: QueueReport) -> str:
     return f"{queue['link']} {queue['kind']} {queue['handle']}"
 
 
@@ -154,9 +154,9 @@ def parse_dropped_connections(text: str) -> int:
 
 
 @reads("ss")
-def parse_listeners(text: str) -> list[Listener]:
+def parse_listeners(text: str) -> list[ListenerReport]:
     """Parse ``ss -Hlntup``: the processes that listen for TCP and UDP."""
-    found: list[Listener] = []
+    found: list[ListenerReport] = []
     for line in text.splitlines():
         words = line.split(None, 6)
         process = _PROCESS.search(words[6]) if len(words) > 6 else None

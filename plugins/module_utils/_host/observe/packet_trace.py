@@ -57,7 +57,7 @@ def queued_bytes(sockets: str, pid: str) -> int | None:
     return None
 
 
-class Arrival(t.NamedTuple):
+class Incoming(t.NamedTuple):
     """How the packets of a flow arrive: the incoming interface and the firewall mark, if known."""
 
     link: str | None = None
@@ -122,7 +122,7 @@ class PacketTrace:
         remove(_COUNTERS)
         return read_path_state(self._commands, before)
 
-    def lookups(self, flows: t.Mapping[Flow, Arrival]) -> list[dict[str, t.Any]]:
+    def lookups(self, flows: t.Mapping[Flow, Incoming]) -> list[dict[str, t.Any]]:
         """How the kernel routes each flow on this host: the output of ``ip route get``, or ``error``.
 
         If the incoming interface is not known, the route back to the source decides.

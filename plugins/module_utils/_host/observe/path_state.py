@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import ContainerReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.path_state import (
-    Queue,
+    QueueReport,
     lost_since,
     only_route,
     parse_bridge_ports,
@@ -155,7 +155,7 @@ def _json(commands: Commands, *argv: str) -> list[t.Any]:
     return []
 
 
-def _queues(commands: Commands) -> list[Queue]:
+def _queues(commands: Commands) -> list[QueueReport]:
     return parse_queues(_json(commands, "tc", "-s", "-json", "qdisc", "show"))
 
 

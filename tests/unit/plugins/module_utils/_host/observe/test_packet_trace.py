@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe import packet_trace
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.packet_trace import Arrival, PacketTrace
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.packet_trace import Incoming, PacketTrace
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed
 
 FLOWS = [Flow("10.64.1.2", "10.64.2.2"), Flow("fd00::1", "fd00::2")]
@@ -124,8 +124,8 @@ def test_the_kernel_routes_each_flow_as_if_it_had_arrived() -> None:
     host.answers["ip -json route get fd00::2 from fd00::1 iif fn-b mark 0x5"] = '[{"dev": "eth2"}]'
     trace = PacketTrace(host)
     expected = [{"dev": "eth0", "iif": "fn-a", "mark": None}, {"dev": "eth1", "iif": "fn-b", "mark": None}]
-    assert trace.lookups({FLOWS[0]: Arrival(), FLOWS[1]: Arrival("fn-b")}) == expected
-    assert trace.lookups({FLOWS[1]: Arrival("fn-b", "0x5")}) == [{"dev": "eth2", "iif": "fn-b", "mark": "0x5"}]
+    assert trace.lookups({FLOWS[0]: Incoming(), FLOWS[1]: Incoming("fn-b")}) == expected
+    assert trace.lookups({FLOWS[1]: Incoming("fn-b", "0x5")}) == [{"dev": "eth2", "iif": "fn-b", "mark": "0x5"}]
 
 
 def test_a_missing_route_is_part_of_the_report() -> None:
@@ -135,7 +135,7 @@ def test_a_missing_route_is_part_of_the_report() -> None:
                 raise CommandFailed(argv, 2, "RTNETLINK answers: Network is unreachable\n")
             return super().run(*argv, stdin=stdin)
 
-    reported = PacketTrace(Unroutable()).lookups({FLOWS[0]: Arrival(), FLOWS[1]: Arrival("fn-b")})
+    reported = PacketTrace(Unroutable()).lookups({FLOWS[0]: Incoming(), FLOWS[1]: Incoming("fn-b")})
     assert reported == [
         {"error": "no route back to 10.64.1.2: Network is unreachable"},
         {"error": "Network is unreachable", "iif": "fn-b", "mark": None},
