@@ -12,6 +12,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     ADDRESS,
     CHAIN,
+    FILE,
     FIREWALLD,
     JUMP,
     ROUTE,
@@ -22,6 +23,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
     BRIDGE_TABLE,
     CHAIN_PREFIX,
+    IP6TABLES_FILE,
+    IPTABLES_FILE,
+    NFT_FILE,
     TABLES,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import frames, inside
@@ -51,12 +55,14 @@ _UNTRACKS = re.compile(r"\bnotrack\b|\bct (?:original |reply )?zone set\b")
 _KEEPS_SOURCE = re.compile(r"snat to ip6? saddr")
 # By IP version: how the names of tables, chains and jumps begin.
 _NAMES_OF_RULES = {4: ("ip ", "iptables "), 6: ("ip6 ", "ip6tables ")}
+# By IP version: the file of the rules of iptables.
+_FILES_OF_RULES = {4: IPTABLES_FILE, 6: IP6TABLES_FILE}
 # By IP version: the sysctl for forwarding.
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
-def in_container(end: Endpoint, evidence: Evidence) -> Cause | None:
-    """Check the container: it runs, and has its address, an interface that is up and a default route."""
+def in_container(end: Endpoint, evidence: Evidence, sends: bool = False) -> Cause | None:
+    """Check the container: it runs, and has its address and an interface that is up; if it sends, a default route."""
     where = {"container": end.container}
     if evidence.container(end.container) is None:
         return Cause(CauseKind.NOT_RUNNING, end.host, where)
@@ -69,7 +75,7 @@ def in_container(end: Endpoint, evidence: Evidence) -> Cause | None:
     if not holds(interface["addresses"], end.address):
         values = {**where, "address": end.address, "observed": list(interface["addresses"])}
         return Cause(CauseKind.ADDRESS_MISSING, end.host, values)
-    if interface["gateway" if end.version == 4 else "gateway_v6"] is None:
+    if sends and interface["gateway" if end.version == 4 else "gateway_v6"] is None:
         return Cause(CauseKind.NO_DEFAULT_ROUTE, end.host, where)
     return None
 
@@ -145,8 +151,11 @@ def _of_kind(evidence: Evidence, *kinds: str) -> tuple[Difference, ...]:
 def of_rules(evidence: Evidence, version: int) -> tuple[Difference, ...]:
     """The differences between the rules for an IP version and the plan."""
     other = _NAMES_OF_RULES[10 - version]
-    found = _of_kind(evidence, TABLE, CHAIN, JUMP, FIREWALLD)
-    return tuple(difference for difference in found if not difference.name.startswith(other))
+    found = [
+        *(each for each in _of_kind(evidence, TABLE, CHAIN, JUMP, FIREWALLD) if not each.name.startswith(other)),
+        *(each for each in _of_kind(evidence, FILE) if each.name in (NFT_FILE, _FILES_OF_RULES[version])),
+    ]
+    return tuple(found)
 
 
 def _dropped(host: str, step: TraceStep, evidence: Evidence, version: int) -> Cause:

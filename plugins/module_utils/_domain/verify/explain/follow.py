@@ -4,7 +4,7 @@
 """Why a probe is not as declared: the hop at which it ended, and the rule, route or interface behind it. Pure.
 
 The path of a packet is followed from container to container, by what the hosts report: interfaces, routes, neighbours,
-and the rules that the packet matched. The first fault on the path is the cause. Without a fault, only the location at
+and the rules that the packet matched. The faults on the path are the causes. Without a fault, only the location at
 which the packet was last seen is known.
 """
 
@@ -24,6 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
     CauseKind,
     Explanation,
     Location,
+    Owner,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.chains import Facts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
@@ -33,6 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.pro
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 Hosts = t.Mapping[str, Evidence]
+Causes = t.Tuple[Cause, ...]
 
 _BY_RULES = (CauseKind.DROPPED, CauseKind.NOT_ACCEPTED)
 
@@ -89,46 +91,62 @@ def _unanswered(verdict: Verdict, there: Flow, hosts: Hosts) -> Explanation:
     found = inside.drops(target, "input", arrived, hosts[target.host])
     back = Flow(there.destination, there.source)
     facts = inside.packet_facts(verdict.probe, target, source, answer=True)
-    found = (
-        found or _follow(back, target, source, hosts, facts) or inside.drops(source, "input", facts, hosts[source.host])
-    )
-    return _explained(found, back, target, source, hosts, answer=True)
+    last = inside.drops(source, "input", facts, hosts[source.host])
+    causes_found = _several(found, *_follow(back, target, source, hosts, facts), last)
+    return _explained(causes_found, back, target, source, hosts, answer=True)
 
 
 def _explained(
-    found: Cause | None, flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, answer: bool = False
+    found: Causes, flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, answer: bool = False
 ) -> Explanation:
-    if found is None or found.kind in _BY_RULES:
-        # Rules drop the answers to packets of which the kernel keeps no connection.
-        found = causes.untracked(flow, *((name, hosts[name]) for name in (source.host, target.host))) or found
-    return _one(found) if found else Explanation((), _location(flow, source, target, hosts, answer))
+    others = tuple(cause for cause in found if cause.kind not in _BY_RULES or cause.owner is Owner.FOREIGN)
+    if not found or others != found:
+        # The rules of this collection and of Docker drop answers to packets of which the kernel keeps no connection.
+        untracked = causes.untracked(flow, *((name, hosts[name]) for name in (source.host, target.host)))
+        found = (*others, untracked) if untracked else found
+    return Explanation(found, None if found else _location(flow, source, target, hosts, answer))
 
 
-def _follow(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, facts: Facts) -> Cause | None:
-    """Return the first fault on the path of a flow."""
+def _follow(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, facts: Facts) -> Causes:
+    """Return the faults on the path of a flow, each of which explains its loss.
+
+    These are the first fault at either end, and the rules that drop it. Only without these, what else is on the path is
+    more than a consequence.
+    """
     first, last = hosts[source.host], hosts[target.host]
     across = source.host != target.host
-    return (
-        causes.in_container(source, first)
+    rules = causes.on_host(source.host, flow, first)
+    rules_there = causes.on_host(target.host, flow, last) if across else None
+    at_source = (
+        causes.in_container(source, first, sends=True)
         or causes.at_bridge(source, first)
         or frames.blocked_port(source, first)
         or inside.drops(source, "output", facts, first)
         or inside.sends(source, target, first)
+    )
+    at_target = causes.in_container(target, last) or causes.at_bridge(target, last) or frames.blocked_port(target, last)
+    dropped = (each for each in (rules, rules_there) if each is not None and each.kind in _BY_RULES)
+    found = _several(at_source, *dropped, at_target)
+    if found:
+        return found
+    return _several(
         # After a rule that changes an address, the packet belongs to another flow, with rules and routes of its own.
-        or _redirected(flow, source, target, hosts)
+        _redirected(flow, source, target, hosts)
         or _rewritten(flow, source, target, hosts)
-        or causes.on_host(source.host, flow, first)
+        or rules
         or (causes.between(source, target, flow, hosts, facts) if across else None)
-        or (causes.on_host(target.host, flow, last) if across else None)
-        or causes.in_container(target, last)
-        or causes.at_bridge(target, last)
-        or frames.blocked_port(target, last)
+        or rules_there
         or (None if across else frames.isolated_ports(source, target, first))
         or frames.duplicate(target, last)
         or frames.duplicate(source, first)
         or causes.to_neighbour(target, last)
         or causes.unseen(source, target, flow, hosts, facts)
     )
+
+
+def _several(*found: Cause | None) -> Causes:
+    """The causes, each once."""
+    return tuple(cause for number, cause in enumerate(found) if cause is not None and cause not in found[:number])
 
 
 def _location(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, answer: bool = False) -> Location:

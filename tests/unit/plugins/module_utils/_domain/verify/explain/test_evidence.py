@@ -315,9 +315,12 @@ def test_packets_without_a_connection(text):
 
     expected = Cause(C.UNTRACKED, "h1", rule("ip other", "c", text), Owner.FOREIGN)
     assert find_causes(K.NO_ANSWER, h1=damage) == [expected]
-    # A fault that explains the loss by itself comes first.
+    # Other faults explain the loss by themselves.
     causes = find_causes(K.NO_ANSWER, h1=damage, h2=lambda data: interface(data).update(state="down"))
-    assert [cause.kind for cause in causes] == [C.INTERFACE_DOWN]
+    assert [cause.kind for cause in causes] == [C.INTERFACE_DOWN, C.UNTRACKED]
+    by_others = [step("ip other", "c", text, "continue"), step("ip raw", "PREROUTING", "drop", "drop")]
+    causes = find_causes(K.BLOCKED, h1=lambda data: there(data).update(steps=by_others))
+    assert [cause.kind for cause in causes] == [C.DROPPED]
 
 
 def test_rules_for_arp_do_not_explain_a_neighbour_of_ipv6():

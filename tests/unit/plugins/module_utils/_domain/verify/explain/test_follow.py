@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     CONTENT,
     DIFFERENT,
+    FILE,
     TABLE,
     Difference,
 )
@@ -126,7 +127,7 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
         Cause(C.ADDRESS_MISSING, "h1", {**WEB, "address": "10.64.1.2", "observed": ["10.64.1.9/24"]}),
     ),
     "no default route": (
-        {"h2": lambda data: interface(data).update(gateway=None)}, Cause(C.NO_DEFAULT_ROUTE, "h2", WEB),
+        {"h1": lambda data: interface(data).update(gateway=None)}, Cause(C.NO_DEFAULT_ROUTE, "h1", WEB),
     ),
     "a bridge down": (
         {"h2": lambda data: links(data)["fn-web"].update(state="down")},
@@ -299,3 +300,43 @@ def test_differences_of_rules_belong_to_a_drop_by_them():
     (cause,) = find_causes(K.BLOCKED, h1=both(drop("ip raw", "PREROUTING", "drop"), found))
     assert cause.differences == ()
     assert find_causes(K.LEAK, h1=differs(LOST, IPV6))[0].kind is C.ACCEPTED
+
+
+FILE_DIFFERS = Difference(FILE, "/etc/fleetnet/firewall.nft", CONTENT, None, DIFFERENT)
+
+
+def test_a_drop_by_rules_that_are_older_than_the_declaration_is_not_as_planned():
+    found = differs(FILE_DIFFERS, Difference(FILE, "/etc/fleetnet/ip6tables.rules", CONTENT, None, DIFFERENT))
+    (cause,) = find_causes(K.BLOCKED, h1=both(drop("ip fleetnet", "between", "drop"), found))
+    assert cause.differences == (FILE_DIFFERS,)
+
+
+def down(data):
+    interface(data).update(state="down")
+
+
+def test_faults_at_both_ends_and_rules_that_drop_are_all_named():
+    found = find_causes(K.BLOCKED, h1=both(down, drop("ip raw", "PREROUTING", "drop")), h2=down)
+    assert [(cause.kind, cause.host) for cause in found] == [
+        (C.INTERFACE_DOWN, "h1"),
+        (C.DROPPED, "h1"),
+        (C.INTERFACE_DOWN, "h2"),
+    ]
+
+
+def test_a_consequence_of_a_fault_is_not_a_cause():
+    """Without the bridge, the host has no route to the container and does not know its MAC address."""
+    lost = both(
+        lambda data: links(data)["fn-web"].update(state="down"),
+        no_forward(error="Network is unreachable"),
+        lambda data: data["neighbours"][1].update(lladdr=None, state=["FAILED"]),
+    )
+    assert [cause.kind for cause in find_causes(K.BLOCKED, h2=lost)] == [C.INTERFACE_DOWN]
+
+
+def test_the_default_route_of_the_target_matters_to_the_answer_only():
+    def lost(data):
+        interface(data).update(gateway=None)
+
+    assert find_causes(K.BLOCKED, h2=lost) == []
+    assert [cause.kind for cause in find_causes(K.NO_ANSWER, h2=lost)] == [C.NO_DEFAULT_ROUTE]
