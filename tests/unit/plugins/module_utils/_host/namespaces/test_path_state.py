@@ -132,7 +132,8 @@ def test_what_a_queue_dropped_since_the_start(bed: Bed) -> None:
         for _packet in range(3):
             sender.sendto(b"x", ("10.9.0.9", 9))
     (queue,) = bed.read(before)["queues"]
-    assert (queue["link"], queue["kind"], queue["lost"]) == ("v0", "blackhole", 3)
+    assert (queue["link"], queue["kind"]) == ("v0", "blackhole")
+    assert queue["lost"] >= 3  # the kernel itself sends multicast packets
 
 
 def test_forwarding_of_each_interface(bed: Bed) -> None:
