@@ -97,7 +97,7 @@ def find_lost_rules(slices: t.Mapping[str, Data], reports: t.Mapping[str, Data])
 
 
 def _without_rule(containers: t.Iterable[Data], networks: t.Mapping[str, Data]) -> t.Iterator[str]:
-    """Published ports of IPv4 without a NAT rule. Engines before 27 write no rules of IPv6 unless told to."""
+    """Published ports of IPv4 without a NAT rule. Engines before 27 write no rules of IPv6 by default."""
     for container in containers:
         attached = [networks.get(each["network"], {}) for each in container["networks"] if each.get("ipv4")]
         if not any(_has_nat(network) for network in attached):
