@@ -64,7 +64,7 @@ _FIXED = {
     CauseKind.UNREACHABLE: SITE,
     CauseKind.LOOKUP_FAILED: "ip route get {destination} on the host shows the kernel's answer",
     CauseKind.CONNECTIONS_FULL: "Allow more connections: sysctl -w net.netfilter.nf_conntrack_max={twice}",
-    CauseKind.NO_NEIGHBOUR: "Check the neighbor, and the bridge ports that lead to it: ip neigh show {address}; bridge link",
+    CauseKind.NO_NEIGHBOUR: "Check the neighbor, and the ports of bridges: ip neigh show {address}; bridge link",
 }
 
 
