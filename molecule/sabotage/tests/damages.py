@@ -24,10 +24,11 @@ GATEWAY6={gateway6}
 
 
 class Damage(t.NamedTuple):
-    """``cause`` is a regular expression for the cause that the report must contain; ``{host}`` is the damaged host.
+    """``cause`` is a regular expression for the cause or finding that the report must contain.
 
-    Damage that makes the plan fail stops verification before it probes, and is done ``alone``. Damage to a link affects
-    the flows of both IP versions. ``iptables``: it requires an engine with the iptables backend.
+    ``{host}`` in it is the damaged host. Damage that makes the plan fail stops verification before it probes, and is
+    done ``alone``, as is damage that hides others. Damage to a link affects the flows of both IP versions.
+    ``iptables``: it requires an engine with the iptables backend.
     """
 
     command: str
@@ -38,7 +39,7 @@ class Damage(t.NamedTuple):
     iptables: bool = False
 
 
-def _table(name: str, chain: str, rule: str) -> tuple[str, str]:
+def table(name: str, chain: str, rule: str) -> tuple[str, str]:
     """Return commands that add and delete a foreign table with one rule."""
     family, _blank, own = name.partition(" ")
     text = f"table {family} {own} {{ chain c {{ {chain}; policy accept; {rule}; }}; }}"
@@ -98,19 +99,19 @@ DAMAGES = {
         rf"{{host}}: rule .* of table ip filter, chain FORWARD {FOREIGN}",
     ),
     "drop in an earlier table": Damage(
-        *_table("ip foreign", "type filter hook prerouting priority -500", "ip saddr $OWN drop"),
+        *table("ip foreign", "type filter hook prerouting priority -500", "ip saddr $OWN drop"),
         rf"{{host}}: rule 'ip saddr {{own}} drop' of table ip foreign, chain c {FOREIGN}",
     ),
     "source rewritten": Damage(
-        *_table("ip foreign", "type nat hook postrouting priority 50", "ip saddr $OWN masquerade"),
+        *table("ip foreign", "type nat hook postrouting priority 50", "ip saddr $OWN masquerade"),
         r"{host}: rule 'ip saddr {own} masquerade' of table ip foreign, chain c changes the source address",
     ),
     "source rewritten to a wrong address": Damage(
-        *_table("ip foreign", "type nat hook postrouting priority 50", "ip saddr $OWN snat to $GATEWAY"),
+        *table("ip foreign", "type nat hook postrouting priority 50", "ip saddr $OWN snat to $GATEWAY"),
         r"{host}: rule 'ip saddr {own} snat to {gateway}' of table ip foreign, chain c changes the source address",
     ),
     "sent to another container": Damage(
-        *_table("ip foreign", "type nat hook prerouting priority -150", "ip saddr $OWN ip daddr $OTHER dnat to $THIRD"),
+        *table("ip foreign", "type nat hook prerouting priority -150", "ip saddr $OWN ip daddr $OTHER dnat to $THIRD"),
         r"{host}: rule 'ip saddr {own} ip daddr {other} dnat to {third}' of table ip foreign, chain c changes the "
         "destination address",
     ),
@@ -192,8 +193,8 @@ DAMAGES = {
         r"{host}: forwarding is off: net\.ipv4\.ip_forward is 0"
     ),
     "frames dropped": Damage(
-        *_table("bridge foreign", "type filter hook prerouting priority 0", "ip saddr $OWN drop"),
-        r"{host}: foreign table bridge foreign may drop frames",
+        *table("bridge foreign", "type filter hook prerouting priority 0", "ip saddr $OWN drop"),
+        rf"{{host}}: rule 'ip saddr {{own}} drop' of table bridge foreign, chain c {FOREIGN}",
     ),
     "IPv6 route deleted": Damage(
         "ip route del $BLOCK6", ROUTES, r"{host}: no route to {other6}.* \(.*route {block6} via \S+ is missing",
@@ -220,7 +221,7 @@ DAMAGES = {
         versions=(6,),
     ),
     "IPv6 source rewritten": Damage(
-        *_table("ip6 foreign", "type nat hook postrouting priority 50", "ip6 saddr $OWN6 masquerade"),
+        *table("ip6 foreign", "type nat hook postrouting priority 50", "ip6 saddr $OWN6 masquerade"),
         r"{host}: rule 'ip6 saddr {own6} masquerade' of table ip6 foreign, chain c changes the source address",
         versions=(6,),
     ),

@@ -37,16 +37,16 @@ class Shipped(t.NamedTuple):
 # host_slice applies all parts of a host, so it ships the compiler, networks, daemon and routes. bridge_routing and
 # host_routes install the reconciler.
 SHIPPED = {
-    "bridge_routing": Shipped(78, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
+    "bridge_routing": Shipped(80, (*DECLARATION, "_domain.networks.", "_domain.daemon.", "_host.daemon.")),
     "default_bridge": Shipped(41, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
-    "host_routes": Shipped(49, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
-    "host_slice": Shipped(127, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "host_routes": Shipped(50, (*DECLARATION, *COMPILER, *ENGINE, "_domain.networks.", "_domain.daemon.")),
+    "host_slice": Shipped(129, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
     "network_endpoint": Shipped(37, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
-        33, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
+        34, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
     "networks": Shipped(43, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
-    "packet_trace": Shipped(40, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
+    "packet_trace": Shipped(46, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
     "probe_observer": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
     "reachability_info": Shipped(31, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
     "remote_api": Shipped(40, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),

@@ -19,7 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.end
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import matrix_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
     EndKind,
     Endpoint,
@@ -273,7 +273,7 @@ def test_machines_outside_of_the_fleet_probe_as_the_world():
     assert str(probes[0].source) == "lb (world, 203.0.113.7)"
     coverage = measure(policy, ends, [Verdict(each, K.AS_DECLARED) for each in probes])
     assert [each.state for each in coverage.lines] == [State.PROVEN, State.NOT_PROVEN]
-    assert report_lines([Verdict(each, K.AS_DECLARED) for each in probes])[0].startswith(
+    assert matrix_lines([Verdict(each, K.AS_DECLARED) for each in probes])[0].startswith(
         "Reachability: 8 probes between 1 containers on 1 hosts"
     )
 
@@ -327,9 +327,9 @@ def test_arrivals_through_docker_proxy_are_found_by_their_data():
 def test_a_leak_by_docker_proxy_is_explained_and_not_traced():
     leak = Verdict(PROXIED, K.LEAK, "reply", "", (GATEWAY,))
     values = {"container": "db", "port": "192.0.2.1:5433"}
-    assert explain(leak, {}) == (Cause(CauseKind.PROXIED, "h1", values),)
-    assert explain(Verdict(DENIED, K.LEAK, "reply"), {}) == ()
-    assert explain(Verdict(ALLOWED, K.BLOCKED, "timeout"), {}) == ()
+    assert explain(leak, {}).causes == (Cause(CauseKind.PROXIED, "h1", values),)
+    assert explain(Verdict(DENIED, K.LEAK, "reply"), {}).causes == ()
+    assert explain(Verdict(ALLOWED, K.BLOCKED, "timeout"), {}).causes == ()
     assert to_explain([leak], 9) == []
 
 
