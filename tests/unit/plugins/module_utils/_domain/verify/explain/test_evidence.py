@@ -76,7 +76,7 @@ def route(destination: str, gateway: str | None, table: int = 254, kind: str = "
             "type": kind, "metric": None}  # fmt: skip
 
 
-USUAL = [routing_rule(0, 255), routing_rule(32766)]
+USUAL = (routing_rule(0, 255), routing_rule(32766))
 DEFAULT = route("0.0.0.0/0", "192.0.2.9")
 SPECIFIC = route("10.64.17.2/32", "192.0.2.9")
 BLOCK = route("10.64.16.0/20", "192.0.2.2")
