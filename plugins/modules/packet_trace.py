@@ -142,9 +142,10 @@ neighbours:
 state:
   description:
     - What else decides about packets on the host. C(routing_rules) and C(routes) of all tables, C(bridge_ports) with
-      C(state) and C(isolated), C(forwarding) by interface, C(connections) with the number, the maximum and how many
-      packets connection tracking dropped during the trace, C(queues) with the packets that they dropped during the
-      trace, C(frame_chains) of nftables for bridges, devices and ARP, and C(listeners) with their processes.
+      C(state) and C(isolated), C(disabled_bridges), which are set down, C(forwarding) by interface, C(connections) with
+      the number, the maximum and how many packets connection tracking dropped during the trace, C(queues) with the
+      packets that they dropped during the trace, C(frame_chains) of nftables for bridges, devices and ARP, and
+      C(listeners) with their processes.
   returned: if O(state=stopped)
   type: dict
 namespaces:

@@ -100,6 +100,13 @@ class Fleet:
         with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
             list(pool.map(run, commands))
 
+    def run(self, playbook: str) -> tuple[int, str]:
+        """Run a playbook; return its exit code and its output."""
+        command = ["ansible-playbook", "--inventory", self._inventory, playbook]
+        command += ["--extra-vars", f"docker_fleet_report_dir={self._folder}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
     def verify(self) -> Report:
         """Run the playbook; return what it reports.
 
@@ -108,23 +115,21 @@ class Fleet:
         report, hosts = self._folder / "reachability.json", self._folder / "hosts.json"
         for path in (report, hosts):
             path.unlink(missing_ok=True)
-        command = ["ansible-playbook", "--inventory", self._inventory, "fleetnet.docker.verify"]
-        command += ["--extra-vars", f"docker_fleet_report_dir={self._folder}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        code, output = self.run("fleetnet.docker.verify")
         if not report.exists():
-            assert done.returncode != 0
-            return Report(done.stdout.splitlines() + done.stderr.splitlines(), set(), 1, done.returncode)
+            assert code != 0
+            return Report(output.splitlines(), set(), 1, code)
         verdicts = json.loads(report.read_text(encoding="utf-8"))
         wrong = [verdict for verdict in verdicts if verdict["kind"] != "as_declared"]
         found = json.loads(hosts.read_text(encoding="utf-8"))
-        assert (done.returncode != 0) == bool(wrong or found), done.stdout[-3000:]
+        assert (code != 0) == bool(wrong or found), output[-3000:]
         causes = [verdict["explanation"] for verdict in wrong if verdict["explanation"]]
         findings = [each for each in found if not _only_reconciler(each)]
         named = {cause["host"] for verdict in wrong for cause in verdict["causes"]} | {
             each["host"] for each in findings
         }
         texts = [*causes, *(each["text"] for each in findings)]
-        return Report(list(dict.fromkeys(texts)), named, len(wrong), done.returncode)
+        return Report(list(dict.fromkeys(texts)), named, len(wrong), code)
 
 
 @pytest.fixture(scope="module")

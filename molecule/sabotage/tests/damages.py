@@ -4,8 +4,9 @@
 """Manual damage to a host: the commands that damage and repair it, and the cause that verification must report.
 
 Commands use: OWN, OTHER and THIRD, addresses of the containers ``web`` here and on the two other hosts; OTHER_HOST and
-THIRD_HOST, their hosts' addresses; BLOCK, the other host's block; GATEWAY and VETH, of the container here; and
-``inside``, which runs a command in its network namespace. Those of IPv6 end in a 6: OWN6, BLOCK6.
+THIRD_HOST, their hosts' addresses; BLOCK, the other host's block; GATEWAY and VETH, of the container here;
+``inside``, which runs a command in its network namespace; and ``mac_of``, which prints the MAC address of the container
+with a PID. Those of IPv6 end in a 6: OWN6, BLOCK6.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import typing as t
 PRELUDE = r"""
 pid=$(docker inspect -f '{{{{.State.Pid}}}}' web)
 inside() {{ nsenter -t "$pid" -n "$@"; }}
+mac_of() {{ nsenter -t "$1" -n ip -o link show dev eth0 | sed 's/.*ether \([^ ]*\).*/\1/'; }}
 index=$(inside ip -o link show dev eth0 | sed 's/.*eth0@if\([0-9]*\):.*/\1/')
 VETH=$(ip -o link | awk -v i="$index:" '$1 == i {{ sub("@.*", "", $2); print $2 }}')
 OWN={own} OTHER={other} THIRD={third} OTHER_HOST={other_host} THIRD_HOST={third_host} BLOCK={block} GATEWAY={gateway}

@@ -25,9 +25,18 @@ CLEAR = "inside ip neigh flush all; ip neigh flush dev fn-web"
 RESTART = "systemctl reset-failed docker; systemctl restart docker"
 NO_IPTABLES = (
     "cp /etc/docker/daemon.json /run/daemon.json.test; "
-    'python3 -c \'import json; p = "/etc/docker/daemon.json"; d = json.load(open(p)); d["iptables"] = False; '
-    f'json.dump(d, open(p, "w"))\'; {RESTART}'
+    'python3 -c \'import json; p = "/etc/docker/daemon.json"; d = json.load(open(p)); '
+    f'd.update(iptables=False, icc=True); json.dump(d, open(p, "w"))\'; {RESTART}'
 )
+
+# A published port without docker-proxy and NAT rule.
+PUBLISHED = (
+    "docker run --detach --name published --network web --publish 8088:80 fleetnet/workload:latest httpd -f -p 80 "
+    ">/dev/null; iptables -t nat -S DOCKER | sed -n '/--dport 8088 /s/^-A/iptables -t nat -D/p' | sh; "
+    "kill $(ss -Htlnp 'sport = :8088' | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u)"
+)
+NOT_PUBLISHED = "docker rm --force published >/dev/null"
+HOLDER = "fleetnet-test-holder"
 
 EVIDENCE = {
     "rule in the container": Damage(
@@ -73,7 +82,7 @@ EVIDENCE = {
     ),
     "duplicate address in the network": Damage(
         f"{TWIN}; nsenter -t $twin -n ip addr add $OWN/24 dev eth0; "
-        "ip neigh replace $OWN lladdr $(nsenter -t $twin -n cat /sys/class/net/eth0/address) dev fn-web nud permanent",
+        "ip neigh replace $OWN lladdr $(mac_of $twin) dev fn-web nud permanent",
         f"ip neigh del $OWN dev fn-web; {NO_TWIN}",
         r"{host}: container twin and container web have the same address {own}",
         alone=True,
@@ -85,9 +94,15 @@ EVIDENCE = {
         r"by routing rule from all to {other}(/32)? lookup 77 priority 100",
     ),
     "more specific route": Damage(
-        "ip route add $OTHER/32 via $THIRD_HOST", "ip route del $OTHER/32 via $THIRD_HOST",
+        "ip route add $OTHER/32 via $THIRD_HOST proto 213", "ip route del $OTHER/32 via $THIRD_HOST",
         r"{host}: the route to {other} leads to gateway {third_host}, not to \w+ \(.*"
         r"by route {other}/32 via {third_host}",
+    ),
+    # The plan fails.
+    "more specific route of another program": Damage(
+        "ip route add $OTHER/32 via $THIRD_HOST", "ip route del $OTHER/32 via $THIRD_HOST",
+        r"host {host}: route to {other}/32 via {third_host} on eth0 .*overlaps the block of host",
+        alone=True,
     ),
     "route of a mark": Damage(
         "nft 'table ip foreign { chain c { type filter hook prerouting priority -140; policy accept; }; }'; "
@@ -129,6 +144,17 @@ EVIDENCE = {
     "dropped at the device": Damage(
         *table("netdev foreign", f"{INGRESS} priority 0", "ip saddr $OTHER ip daddr $OWN drop"),
         r"{host}: rule 'ip saddr {other} ip daddr {own} drop' of table netdev foreign, chain c drops the packet",
+    ),
+    "published port without a rule": Damage(
+        PUBLISHED, NOT_PUBLISHED,
+        r"{host}: neither a NAT rule nor docker-proxy forwards \S+:8088 to container published",
+        alone=True, iptables=True,
+    ),
+    "published port held by a process": Damage(
+        f"{PUBLISHED}; systemd-run --quiet --collect --unit={HOLDER} python3 -m http.server 8088",
+        f"systemctl stop {HOLDER}; {NOT_PUBLISHED}",
+        r"{host}: process python3 \(PID \d+\) holds \S+:8088, and no NAT rule forwards the port to container published",
+        alone=True, iptables=True,
     ),
     # All probes pass.
     "unit of the rules disabled": Damage(
@@ -187,7 +213,7 @@ HARMLESS = {
     ),
     "one isolated port": ("bridge link set dev $VETH isolated on", "bridge link set dev $VETH isolated off"),
     "a permanent neighbor that is right": (
-        "ip neigh replace $OWN lladdr $(inside cat /sys/class/net/eth0/address) dev fn-web nud permanent",
+        "ip neigh replace $OWN lladdr $(mac_of $pid) dev fn-web nud permanent",
         "ip neigh del $OWN dev fn-web",
     ),
     "a rule in the container for others": (

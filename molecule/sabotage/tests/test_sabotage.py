@@ -23,6 +23,19 @@ from .evidence_damages import EVIDENCE, HARMLESS
 
 DAMAGES = {**TRACED, **EVIDENCE}
 
+# Two kinds of damage to one host that affect the same containers. Each is named.
+COMBINATIONS: list[dict[str, tuple[str, ...]]] = [
+    {HOSTS[0]: ("route deleted", "drop in FORWARD"), HOSTS[2]: ("rule in the container", "file of the routes changed")},
+    {HOSTS[1]: ("drop in raw", "stale neighbor in the network")},
+]
+
+# What the collection itself sets up, and therefore restores.
+OURS = (
+    "route by a wrong next hop", "IPv6 route deleted", "a verdict deleted", "our IPv6 table deleted",
+    "forwarding off", "bridge down and up", "unit of the rules disabled", "unit of the routes disabled",
+    "file of the routes changed",
+)  # fmt: skip
+
 
 def named(*versions: int) -> list[str]:
     """The damages that affect flows of exactly these IP versions."""
@@ -54,7 +67,7 @@ def label(damages: dict[str, tuple[str, ...]]) -> str:
     return ", ".join(itertools.chain(*damages.values())).replace(" ", "-")
 
 
-@pytest.mark.parametrize("damages", list(rounds()), ids=label)
+@pytest.mark.parametrize("damages", [*rounds(), *COMBINATIONS], ids=label)
 def test_the_cause_of_each_damage_is_reported(fleet, table, damages):
     with fleet.damaged({host: [DAMAGES[name] for name in names] for host, names in damages.items()}):
         report = fleet.verify()
@@ -92,6 +105,20 @@ def test_harmless_changes_are_not_named_with_damage(fleet):
 def test_the_repaired_fleet_is_as_declared(fleet):
     fleet.each(f"systemctl start {RECONCILER}")
     report = fleet.verify()
+    assert (report.causes, report.failed, report.code) == ([], 0, 0)
+
+
+def test_site_repairs_what_the_collection_sets_up(fleet):
+    """All at once, on all hosts, and our jump where iptables has it. The playbook itself verifies the fleet."""
+    fleet.each(f"systemctl stop {RECONCILER}")
+    jump = DAMAGES["our jump deleted"]
+    commands = [(DAMAGES[name].command, DAMAGES[name].repair) for name in OURS]
+    commands.append((f"! iptables -S FLEETNET-FORWARD 2>/dev/null || {jump.command}", jump.repair))
+    with fleet.changed(dict.fromkeys(HOSTS, commands)):
+        assert fleet.verify().hosts == set(HOSTS)
+        code, output = fleet.run("fleetnet.docker.site")
+        assert code == 0, output[-5000:]
+        report = fleet.verify()
     assert (report.causes, report.failed, report.code) == ([], 0, 0)
 
 

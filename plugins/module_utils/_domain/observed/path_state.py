@@ -115,6 +115,15 @@ def parse_bridge_ports(ports: t.Sequence[Json]) -> list[BridgePortReport]:
     ]
 
 
+@reads("ip link show type bridge")
+def parse_disabled_bridges(bridges: t.Sequence[Json]) -> list[str]:
+    """Parse ``ip -json link show type bridge``: the bridges that are set down.
+
+    An enabled bridge is down, too, if none of its ports forwards.
+    """
+    return [str(bridge["ifname"]) for bridge in bridges if bridge and "UP" not in bridge["flags"]]
+
+
 @reads("tc qdisc show")
 def parse_queues(queues: t.Sequence[Json]) -> list[QueueReport]:
     """Parse ``tc -s -json qdisc show``: queueing disciplines that can drop packets by their configuration."""

@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.p
     lost_since,
     only_route,
     parse_bridge_ports,
+    parse_disabled_bridges,
     parse_dropped_connections,
     parse_listeners,
     parse_neighbours,
@@ -76,6 +77,9 @@ def read_path_state(commands: Commands, before: Json | None, root: str = "/") ->
         ][:_MOST],
         "routes": read_routes(commands)[:_MOST],
         "bridge_ports": parse_bridge_ports(_json(commands, "bridge", "-json", "-details", "link", "show"))[:_MOST],
+        "disabled_bridges": parse_disabled_bridges(_json(commands, "ip", "-json", "link", "show", "type", "bridge"))[
+            :_MOST
+        ],
         "forwarding": _forwarding(root),
         "connections": {
             "count": _number(root, "net/netfilter/nf_conntrack_count"),

@@ -81,7 +81,10 @@ def in_container(end: Endpoint, evidence: Evidence, sends: bool = False) -> Caus
 
 
 def at_bridge(end: Endpoint, evidence: Evidence) -> Cause | None:
-    """Check the host's interface of the veth pair, and the bridge: the attachment, and the gateway's address."""
+    """Check the host's interface of the veth pair, and the bridge: the attachment, its port, and the gateway's address.
+
+    A bridge of which no port forwards is down, so the port comes first.
+    """
     interface = evidence.interface(end)
     if interface is None:
         return None
@@ -95,15 +98,23 @@ def at_bridge(end: Endpoint, evidence: Evidence) -> Cause | None:
         return Cause(CauseKind.NOT_ON_BRIDGE, end.host, values)
     if declared is not None and bridge["name"] != declared:
         return Cause(CauseKind.ON_ANOTHER_BRIDGE, end.host, {**values, "observed": bridge["name"]})
-    for link in (peer, bridge):
-        if link["state"] == "down":
-            return Cause(CauseKind.INTERFACE_DOWN, end.host, {"interface": link["name"], "container": None})
+    if peer["state"] == "down":
+        return _down(end.host, peer)
+    blocked = frames.blocked_port(end, evidence)
+    if blocked is not None:
+        return blocked
+    if bridge["state"] == "down":
+        return _down(end.host, bridge)
     gateway = interface["gateway" if end.version == 4 else "gateway_v6"]
     # A container may use another gateway than the bridge.
     if gateway in evidence.gateways(end) and not holds(bridge["addresses"], gateway):
         values = {"container": end.container, "bridge": bridge["name"], "gateway": gateway}
         return Cause(CauseKind.NO_GATEWAY, end.host, values, None, _of_kind(evidence, ADDRESS))
     return None
+
+
+def _down(host: str, link: t.Mapping[str, t.Any]) -> Cause:
+    return Cause(CauseKind.INTERFACE_DOWN, host, {"interface": link["name"], "container": None})
 
 
 def on_host(host: str, flow: Flow, evidence: Evidence) -> Cause | None:

@@ -58,6 +58,10 @@ class Evidence:
         return t.cast("t.Sequence[Data]", self.state["bridge_ports"])
 
     @property
+    def disabled_bridges(self) -> t.Sequence[str]:
+        return t.cast("t.Sequence[str]", self.state["disabled_bridges"])
+
+    @property
     def frame_chains(self) -> t.Sequence[Data]:
         return t.cast("t.Sequence[Data]", self.state["frame_chains"])
 

@@ -120,11 +120,10 @@ def _follow(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, facts:
     at_source = (
         causes.in_container(source, first, sends=True)
         or causes.at_bridge(source, first)
-        or frames.blocked_port(source, first)
         or inside.drops(source, "output", facts, first)
         or inside.sends(source, target, first)
     )
-    at_target = causes.in_container(target, last) or causes.at_bridge(target, last) or frames.blocked_port(target, last)
+    at_target = causes.in_container(target, last) or causes.at_bridge(target, last)
     dropped = (each for each in (rules, rules_there) if each is not None and each.kind in _BY_RULES)
     found = _several(at_source, *dropped, at_target)
     if found:

@@ -27,9 +27,9 @@ _FULL = 0.95
 
 
 def blocked_port(end: Endpoint, evidence: Evidence) -> Cause | None:
-    """Check the state of the container's port at its bridge."""
+    """Check the state of the container's port at its bridge. A bridge that is set down disables all of its ports."""
     port = _port(end, evidence)
-    if port is None or port["state"] == _FORWARDING:
+    if port is None or port["state"] == _FORWARDING or port["bridge"] in evidence.disabled_bridges:
         return None
     values = {"container": end.container, "interface": port["name"], "bridge": port["bridge"], "state": port["state"]}
     return Cause(CauseKind.PORT_BLOCKED, end.host, values)

@@ -47,6 +47,15 @@ def test_bridge_ports():
     ]
 
 
+def test_disabled_bridges():
+    bridges = [
+        {"ifname": "fn-web", "flags": ["NO-CARRIER", "BROADCAST", "UP"]},
+        {"ifname": "fn-db", "flags": ["BROADCAST"]},
+        {},  # some versions of iproute2 print one for each other interface
+    ]
+    assert path_state.parse_disabled_bridges(bridges) == ["fn-db"]
+
+
 def test_queues_and_what_they_lost():
     queues = path_state.parse_queues(
         [
@@ -96,6 +105,7 @@ tcp   LISTEN 0      128                *:22                *:*
     [
         (lambda output: path_state.parse_routing_rules(output, 4), [{"src": "all"}]),
         (path_state.parse_bridge_ports, [{"master": "fn-web"}]),
+        (path_state.parse_disabled_bridges, [{"ifname": "fn-web"}]),
         (path_state.parse_queues, [{"kind": "netem"}]),
         (path_state.parse_dropped_connections, "drop\nx\n"),
         (path_state.parse_listeners, 'tcp LISTEN 0 5 0.0.0.0:http 0.0.0.0:* users:(("a",pid=1,fd=2))'),

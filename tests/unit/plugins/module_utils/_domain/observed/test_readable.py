@@ -79,6 +79,7 @@ PARSERS = {
     "neigh": (path_state.parse_neighbours, [NEIGHBOUR]),
     "routing rules": (lambda rules: path_state.parse_routing_rules(rules, 4), [RULE]),
     "bridge ports": (path_state.parse_bridge_ports, [PORT]),
+    "disabled bridges": (path_state.parse_disabled_bridges, [{"ifname": "fn-web", "flags": ["BROADCAST"]}]),
     "queues": (path_state.parse_queues, [QUEUE]),
     "version": (EngineVersion.parse, "28.5.2"),
     "networks to change": (lambda many: len(engine_answers.parse_networks(many)), [NETWORK]),

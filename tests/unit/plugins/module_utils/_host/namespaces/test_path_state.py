@@ -111,6 +111,14 @@ def test_ports_of_a_bridge(bed: Bed) -> None:
     assert bed.read()["bridge_ports"] == [{**expected, "state": "disabled", "isolated": True}]
 
 
+def test_bridges_that_are_set_down(bed: Bed) -> None:
+    """A bridge without a port that forwards is down, but not set down."""
+    bed.run("bridge", "link", "set", "dev", "v0", "state", "0")
+    assert bed.read()["disabled_bridges"] == []
+    bed.run("ip", "link", "set", "br0", "down")
+    assert bed.read()["disabled_bridges"] == ["br0"]
+
+
 def test_routing_rules_and_routes_of_all_tables(bed: Bed) -> None:
     bed.run("ip", "rule", "add", "from", "10.9.0.2", "lookup", "77", "priority", "100")
     bed.run("ip", "rule", "add", "fwmark", "0x5", "prohibit", "priority", "90")

@@ -50,8 +50,8 @@ def link(name: str, mac: str, kind: str | None = None, master: str | None = None
 
 
 STATE: dict[str, t.Any] = {
-    "routing_rules": [], "routes": [], "bridge_ports": [], "forwarding": {}, "queues": [], "frame_chains": [],
-    "listeners": [], "connections": {"count": 1, "most": 100, "lost": 0},
+    "routing_rules": [], "routes": [], "bridge_ports": [], "disabled_bridges": [], "forwarding": {}, "queues": [],
+    "frame_chains": [], "listeners": [], "connections": {"count": 1, "most": 100, "lost": 0},
 }  # fmt: skip
 
 

@@ -57,6 +57,18 @@ from .damaged_hosts import (
     verdict_of,
 )
 
+
+def stopped_bridge(*set_down: str) -> t.Callable[[dict[str, t.Any]], None]:
+    """The bridge is down, its only port is disabled, and ``set_down`` are bridges that are set down."""
+
+    def damage(data: dict[str, t.Any]) -> None:
+        links(data)["fn-web"].update(state="down")
+        port = {"name": "veth1", "bridge": "fn-web", "state": "disabled", "isolated": False}
+        data["state"].update(bridge_ports=[port], disabled_bridges=list(set_down))
+
+    return damage
+
+
 CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
     "a drop in raw": (
         {"h2": drop("ip raw", "PREROUTING", "ip saddr 10.64.1.2 drop")},
@@ -128,6 +140,13 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
     ),
     "no default route": (
         {"h1": lambda data: interface(data).update(gateway=None)}, Cause(C.NO_DEFAULT_ROUTE, "h1", WEB),
+    ),
+    "a blocked port, the only one of its bridge": (
+        {"h2": stopped_bridge()}, Cause(C.PORT_BLOCKED, "h2", {**VETH, "state": "disabled"}),
+    ),
+    "a bridge that is set down, which disables its ports": (
+        {"h2": stopped_bridge("fn-web")},
+        Cause(C.INTERFACE_DOWN, "h2", {"interface": "fn-web", "container": None}),
     ),
     "a bridge down": (
         {"h2": lambda data: links(data)["fn-web"].update(state="down")},
