@@ -68,7 +68,7 @@ class Fleet:
             values = {
                 "own": web[name], "other": web[other], "third": web[third],
                 "other_host": underlay[other], "third_host": underlay[third],
-                "block": str(block), "gateway": str(own[1]),
+                "block": str(block), "gateway": str(own[1]), "nowhere": str(ipaddress.ip_address(underlay[name]) + 200),
             }  # fmt: skip
             found.update((f"{key}{suffix}", value) for key, value in values.items())
         return found

@@ -4,9 +4,9 @@
 """Manual damage to a host: the commands that damage and repair it, and the cause that verification must report.
 
 Commands use: OWN, OTHER and THIRD, addresses of the containers ``web`` here and on the two other hosts; OTHER_HOST and
-THIRD_HOST, their hosts' addresses; BLOCK, the other host's block; GATEWAY and VETH, of the container here;
-``inside``, which runs a command in its network namespace; and ``mac_of``, which prints the MAC address of the container
-with a PID. Those of IPv6 end in a 6: OWN6, BLOCK6.
+THIRD_HOST, their hosts' addresses; NOWHERE, an address that no machine of the underlay has; BLOCK, the other host's
+block; GATEWAY and VETH, of the container here; ``inside``, which runs a command in its network namespace; and
+``mac_of``, which prints the MAC address of the container with a PID. Those of IPv6 end in a 6: OWN6, BLOCK6.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ index=$(inside ip -o link show dev eth0 | sed 's/.*eth0@if\([0-9]*\):.*/\1/')
 VETH=$(ip -o link | awk -v i="$index:" '$1 == i {{ sub("@.*", "", $2); print $2 }}')
 OWN={own} OTHER={other} THIRD={third} OTHER_HOST={other_host} THIRD_HOST={third_host} BLOCK={block} GATEWAY={gateway}
 OWN6={own6} OTHER6={other6} THIRD6={third6} OTHER_HOST6={other_host6} THIRD_HOST6={third_host6} BLOCK6={block6}
-GATEWAY6={gateway6}
+GATEWAY6={gateway6} NOWHERE={nowhere} NOWHERE6={nowhere6}
 """
 
 
@@ -68,8 +68,8 @@ DAMAGES = {
         r"{host}: the route to \S+ leads to gateway \S+, not to \w+ \(route {block} via \S+ is missing",
     ),
     "route by a wrong next hop": Damage(
-        "ip route replace $BLOCK via $THIRD_HOST proto 213", ROUTES,
-        r"{host}: the route to \S+ leads to gateway {third_host}, not to",
+        "ip route replace $BLOCK via $NOWHERE proto 213", ROUTES,
+        r"{host}: the route to \S+ leads to gateway {nowhere}, not to",
     ),
     "blackhole route": Damage(
         "ip route add blackhole $OTHER/32 proto 213", "ip route del blackhole $OTHER/32",
@@ -203,8 +203,8 @@ DAMAGES = {
         versions=(6,),
     ),
     "IPv6 route by a wrong next hop": Damage(
-        "ip route replace $BLOCK6 via $THIRD_HOST6 proto 213", ROUTES,
-        r"{host}: the route to \S+ leads to gateway {third_host6}, not to",
+        "ip route replace $BLOCK6 via $NOWHERE6 proto 213", ROUTES,
+        r"{host}: the route to \S+ leads to gateway {nowhere6}, not to",
         versions=(6,),
     ),
     "IPv6 blackhole route": Damage(

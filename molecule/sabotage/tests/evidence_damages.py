@@ -36,7 +36,6 @@ PUBLISHED = (
     "kill $(ss -Htlnp 'sport = :8088' | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u)"
 )
 NOT_PUBLISHED = "docker rm --force published >/dev/null"
-HOLDER = "fleetnet-test-holder"
 
 EVIDENCE = {
     "rule in the container": Damage(
@@ -88,15 +87,15 @@ EVIDENCE = {
         alone=True,
     ),
     "routing rule": Damage(
-        "ip route add default via $THIRD_HOST table 77; ip rule add to $OTHER/32 lookup 77 priority 100",
+        "ip route add default via $NOWHERE table 77; ip rule add to $OTHER/32 lookup 77 priority 100",
         "ip rule del to $OTHER/32 lookup 77 priority 100; ip route flush table 77",
-        r"{host}: the route to {other} leads to gateway {third_host}, not to \w+ \(.*"
+        r"{host}: the route to {other} leads to gateway {nowhere}, not to \w+ \(.*"
         r"by routing rule from all to {other}(/32)? lookup 77 priority 100",
     ),
     "more specific route": Damage(
-        "ip route add $OTHER/32 via $THIRD_HOST proto 213", "ip route del $OTHER/32 via $THIRD_HOST",
-        r"{host}: the route to {other} leads to gateway {third_host}, not to \w+ \(.*"
-        r"by route {other}/32 via {third_host}",
+        "ip route add $OTHER/32 via $NOWHERE proto 213", "ip route del $OTHER/32 via $NOWHERE",
+        r"{host}: the route to {other} leads to gateway {nowhere}, not to \w+ \(.*"
+        r"by route {other}/32 via {nowhere}",
     ),
     # The plan fails.
     "more specific route of another program": Damage(
@@ -107,9 +106,9 @@ EVIDENCE = {
     "route of a mark": Damage(
         "nft 'table ip foreign { chain c { type filter hook prerouting priority -140; policy accept; }; }'; "
         "nft add rule ip foreign c ip saddr $OWN ip daddr $OTHER meta mark set 0x5; "
-        "ip route add default via $THIRD_HOST table 78; ip rule add fwmark 0x5 lookup 78 priority 90",
+        "ip route add default via $NOWHERE table 78; ip rule add fwmark 0x5 lookup 78 priority 90",
         "ip rule del fwmark 0x5 lookup 78 priority 90; ip route flush table 78; nft delete table ip foreign",
-        r"{host}: the route to {other} leads to gateway {third_host}, not to \w+ \(.*"
+        r"{host}: the route to {other} leads to gateway {nowhere}, not to \w+ \(.*"
         r"by routing rule from all fwmark 0x5 lookup 78 priority 90",
     ),
     "not tracked": Damage(
@@ -147,13 +146,7 @@ EVIDENCE = {
     ),
     "published port without a rule": Damage(
         PUBLISHED, NOT_PUBLISHED,
-        r"{host}: neither a NAT rule nor docker-proxy forwards \S+:8088 to container published",
-        alone=True, iptables=True,
-    ),
-    "published port held by a process": Damage(
-        f"{PUBLISHED}; systemd-run --quiet --collect --unit={HOLDER} python3 -m http.server 8088",
-        f"systemctl stop {HOLDER}; {NOT_PUBLISHED}",
-        r"{host}: process python3 \(PID \d+\) holds \S+:8088, and no NAT rule forwards the port to container published",
+        r"{host}: Docker's NAT rules are missing for published ports: 0\.0\.0\.0:8088 of container published",
         alone=True, iptables=True,
     ),
     # All probes pass.

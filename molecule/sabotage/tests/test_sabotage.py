@@ -92,7 +92,7 @@ def test_harmless_changes_are_not_reported(fleet):
 
 
 def test_harmless_changes_are_not_named_with_damage(fleet):
-    name = "drop in FORWARD"
+    name = "drop in an earlier table"
     commands = {host: list(HARMLESS.values()) for host in HOSTS}
     commands[HOSTS[0]] = [*commands[HOSTS[0]], (DAMAGES[name].command, DAMAGES[name].repair)]
     with fleet.changed(commands):
