@@ -199,7 +199,7 @@ DAMAGES = {
         rf"{{host}}: rule 'ip saddr {{own}} drop' of table bridge foreign, chain c {FOREIGN}",
     ),
     "IPv6 route deleted": Damage(
-        "ip route del $BLOCK6", ROUTES, r"{host}: no route to {other6}.* \(.*route {block6} via \S+ is missing",
+        "ip route del $BLOCK6", ROUTES, r"{host}: no route to \S+ \(.*route {block6} via \S+ is missing",
         versions=(6,),
     ),
     "IPv6 route by a wrong next hop": Damage(
