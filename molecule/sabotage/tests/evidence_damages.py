@@ -31,11 +31,13 @@ NO_IPTABLES = (
 
 # A published port without docker-proxy and NAT rule.
 PUBLISHED = (
-    "docker run --detach --name published --network web --publish 8088:80 fleetnet/workload:latest httpd -f -p 80 "
-    ">/dev/null; iptables -t nat -S DOCKER | sed -n '/--dport 8088 /s/^-A/iptables -t nat -D/p' | sh; "
+    "docker run --detach --name published --network db --publish 8088:5432 fleetnet/workload:latest "
+    "nc -ll -p 5432 -e true >/dev/null; "
+    "iptables -t nat -S DOCKER | sed -n '/--dport 8088 /s/^-A/iptables -t nat -D/p' | sh; "
     "kill $(ss -Htlnp 'sport = :8088' | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u)"
 )
 NOT_PUBLISHED = "docker rm --force published >/dev/null"
+HOLDER = "fleetnet-test-holder"
 
 EVIDENCE = {
     "rule in the container": Damage(
@@ -146,7 +148,13 @@ EVIDENCE = {
     ),
     "published port without a rule": Damage(
         PUBLISHED, NOT_PUBLISHED,
-        r"{host}: Docker's NAT rules are missing for published ports: 0\.0\.0\.0:8088 of container published",
+        r"{host}: neither a NAT rule nor docker-proxy forwards \S+:8088 to container published",
+        alone=True, iptables=True,
+    ),
+    "published port held by a process": Damage(
+        f"{PUBLISHED}; systemd-run --quiet --collect --unit={HOLDER} python3 -m http.server 8088",
+        f"systemctl stop {HOLDER}; {NOT_PUBLISHED}",
+        r"{host}: process python3 \(PID \d+\) holds \S+:8088, and no NAT rule forwards the port to container published",
         alone=True, iptables=True,
     ),
     # All probes pass.

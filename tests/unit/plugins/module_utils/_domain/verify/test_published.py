@@ -60,10 +60,10 @@ def policy_of(*lines, **fleet):
     return plan_of(declared, HOSTS).policy
 
 
-def port(number, host_port, address="0.0.0.0", protocol="tcp", rules=("a rule",)):
+def port(number, host_port, address="0.0.0.0", protocol="tcp", rules=("a rule",), proxy=7):
     return {
         "port": number, "protocol": protocol, "host_address": address, "host_port": host_port,
-        "nat_rules": list(rules), "proxy_pid": 7,
+        "nat_rules": list(rules), "proxy_pid": proxy,
     }  # fmt: skip
 
 
@@ -197,6 +197,17 @@ def test_without_a_nat_rule_only_denied_traffic_is_probed():
     assert {each.seen_as for each in probes} == {()}
     assert all(each.to_data()["data"] for each in probes)
     assert "attempts" not in probes[0].to_data()
+
+
+@pytest.mark.parametrize(
+    ("address", "proxy", "probed"), [("0.0.0.0", None, True), ("0.0.0.0", 7, False), ("::", None, False)]
+)
+def test_a_port_that_nothing_forwards_is_probed_where_a_line_allows_it(address, proxy, probed):
+    """Only at an address of the container's IP version: engines before 27 write no rules of IPv6 by default."""
+    policy = policy_of({"from": "web", "to": "db", "ports": 80})
+    db = container("db", "10.64.2.2/24", port(80, 8080, address, rules=(), proxy=proxy))
+    probes = published(policy, found(policy, {"h1": [db], "h2": [WEB[1]]}))
+    assert [bool(each.declared_by) for each in probes if each.source.network == "web"] == [True] * 2 * probed
 
 
 def test_containers_of_the_network_itself_are_not_probed():

@@ -378,7 +378,7 @@ def test_an_entry_names_the_published_port():
     data = text.entry(Verdict(dataclasses.replace(DENIED, published=published, port=80), K.AS_DECLARED))
     assert data["service"] == "tcp/80 published at [fd00::2]:8080"
     assert data["published"] == {
-        "protocol": "tcp", "port": 80, "address": "fd00::2", "host_port": 8080, "forwarded": False,
+        "protocol": "tcp", "port": 80, "address": "fd00::2", "host_port": 8080, "forwarded": False, "lost": False,
     }  # fmt: skip
     assert "ports" not in data["target"]
 
