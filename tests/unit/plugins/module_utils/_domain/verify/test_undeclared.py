@@ -122,7 +122,8 @@ def test_docker0_that_is_not_in_the_plan_is_undeclared():
 
 
 def test_published_ports_of_undeclared_networks_follow_the_rules_of_the_engine():
-    port = {"port": 80, "protocol": "tcp", "host_address": "0.0.0.0", "host_port": 81, "nat_rules": ["x"]}
+    port = {"port": 80, "protocol": "tcp", "host_address": "0.0.0.0", "host_port": 81,
+            "nat_rules": ["x"], "proxy_pid": 7}  # fmt: skip
     policy = policy_of()
     ends = found(policy, container("compose", "172.18.0.2/16", port))
     assert [each for each in make_probes(policy, ends) if each.published] == []
