@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import os
 import pathlib
@@ -65,6 +66,10 @@ class Fleet:
             for container in ("web", "db")
         }
 
+    def host(self, name: str) -> t.Any:
+        """The host as testinfra's."""
+        return self._hosts[name]
+
     def backend(self, name: str) -> str:
         """The firewall backend of a host's engine."""
         return str(self._hosts[name].ansible.get_variables()["testbed_firewall_backend"])
@@ -109,6 +114,17 @@ class Fleet:
         leaked = tuple(probe for probe in denied if probe in passed)
         differences = () if missing or leaked else tuple(self.read(name, CHECK).splitlines())
         return Round(missing, leaked, differences)
+
+
+@pytest.fixture(scope="session")
+def on_all() -> t.Callable[..., list[t.Any]]:
+    """Call a function for each of several values at once, and return the results. The first error is raised."""
+
+    def call(function: t.Callable[[t.Any], t.Any], values: t.Iterable[t.Any]) -> list[t.Any]:
+        with concurrent.futures.ThreadPoolExecutor(len(HOSTS)) as pool:
+            return list(pool.map(function, values))
+
+    return call
 
 
 @pytest.fixture(scope="module")

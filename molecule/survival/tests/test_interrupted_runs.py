@@ -15,6 +15,8 @@ import typing as t
 
 import pytest
 
+from .leak_meter import HOSTS
+
 KILLER = pathlib.Path(__file__).parents[1] / "killer.py"
 SOCKET = "/run/docker.sock"
 JOURNALS = "/var/lib/fleetnet/networks"
@@ -45,14 +47,14 @@ class Crash:
     """The networks and containers of these tests on the host under test."""
 
     def __init__(self, host: t.Any, wait_until: t.Callable[..., t.Any]) -> None:
-        self._host = host
+        self.host = host
         self._wait_until = wait_until
         self.before = self.endpoints()
 
     def endpoints(self) -> dict[tuple[str, str], t.Any]:
         """What a user has set or sees of each endpoint, by container and network."""
         found = {}
-        result = self._host.run(ENDPOINTS % " ".join(CONTAINERS))
+        result = self.host.run(ENDPOINTS % " ".join(CONTAINERS))
         for line in result.stdout.splitlines():
             name, container, running, networks = _values(line)
             for network, settings in networks.items():
@@ -67,10 +69,10 @@ class Crash:
         return found
 
     def journals(self) -> str:
-        return str(self._host.run(f"ls {JOURNALS} 2>/dev/null").stdout)
+        return str(self.host.run(f"ls {JOURNALS} 2>/dev/null").stdout)
 
     def mtu(self) -> str:
-        options = json.loads(self._host.check_output("docker network inspect --format '{{json .Options}}' crash"))
+        options = json.loads(self.host.check_output("docker network inspect --format '{{json .Options}}' crash"))
         return str(options.get("com.docker.network.driver.mtu", "1500"))
 
     def declare(self, mtu: int, check_mode: bool = False) -> dict[str, t.Any]:
@@ -78,21 +80,21 @@ class Crash:
         items = [{"name": name, "ipam_config": [{"subnet": subnet}], "mtu": mtu} for name, subnet in NETWORKS.items()]
         options = json.dumps({"networks": items, "allow_disconnect": True})
         try:
-            return dict(self._host.ansible("fleetnet.docker.networks", options, check=check_mode))
-        except self._host.ansible.AnsibleException as failure:
+            return dict(self.host.ansible("fleetnet.docker.networks", options, check=check_mode))
+        except self.host.ansible.AnsibleException as failure:
             return dict(failure.result)
 
     def declare_and_be_killed(self, mtu: int, number: int, when: str) -> bool:
         """Run the module, and kill it at a change. False if it has fewer changes."""
-        self._host.check_output(
+        self.host.check_output(
             f"systemd-run --quiet --collect --unit fleetnet-killer python3 /run/killer.py {SOCKET} {number} {when}"
         )
         ready = f"test -S {SOCKET}.engine && test -S {SOCKET}"
-        self._wait_until("the killer is ready", lambda: self._host.run(ready).rc, lambda code: code == 0)
+        self._wait_until("the killer is ready", lambda: self.host.run(ready).rc, lambda code: code == 0)
         result = self.declare(mtu)
         # it ends by itself after it has killed the module
-        killed = self._host.run("systemctl is-active fleetnet-killer").rc != 0
-        self._host.run("systemctl stop fleetnet-killer")
+        killed = self.host.run("systemctl is-active fleetnet-killer").rc != 0
+        self.host.run("systemctl stop fleetnet-killer")
         assert killed != ("operations" in result), result
         return killed
 
@@ -115,48 +117,67 @@ def _values(line: str) -> list[t.Any]:
 
 
 @pytest.fixture
-def crash(host: t.Any, wait_until: t.Callable[..., t.Any]) -> t.Iterator[Crash]:
+def crashes(
+    fleet: t.Any, wait_until: t.Callable[..., t.Any], on_all: t.Callable[..., t.Any]
+) -> t.Iterator[list[Crash]]:
+    """The networks and containers on each host."""
     text = KILLER.read_text(encoding="utf-8")
-    host.check_output("printf %%s %s > /run/killer.py", text)
-    host.check_output(CREATE)
+
+    def create(name: str) -> Crash:
+        host = fleet.host(name)
+        host.check_output("printf %%s %s > /run/killer.py", text)
+        host.check_output(CREATE)
+        return Crash(host, wait_until)
+
+    def remove(name: str) -> None:
+        fleet.host(name).run(f"systemctl stop fleetnet-killer; systemctl start {RECONCILER}; {REMOVE}")
+
     try:
-        yield Crash(host, wait_until)
+        yield on_all(create, HOSTS)
     finally:
-        host.run(f"systemctl stop fleetnet-killer; systemctl start {RECONCILER}; {REMOVE}")
+        on_all(remove, HOSTS)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_the_reconciler_restores_all_endpoints_after_a_kill_at_each_change(crash: Crash, when: str) -> None:
-    number, mtu, other = 0, 1400, 1450
-    while crash.declare_and_be_killed(mtu, number, when):
-        crash.await_restored()
-        # now both networks have the same MTU, so that the next run has all changes again
-        assert "operations" in crash.declare(mtu)
+def test_the_reconciler_restores_all_endpoints_after_a_kill_at_each_change(crashes, on_all, when):
+    def kill_at_each_change(crash: Crash) -> None:
+        number, mtu, other = 0, 1400, 1450
+        while crash.declare_and_be_killed(mtu, number, when):
+            crash.await_restored()
+            # now both networks have the same MTU, so that the next run has all changes again
+            assert "operations" in crash.declare(mtu)
+            assert crash.endpoints() == crash.before
+            number, mtu, other = number + 1, other, mtu
+        assert number == CHANGES
+
+    on_all(kill_at_each_change, crashes)
+
+
+def test_the_next_run_finishes_what_check_mode_predicts(crashes, on_all):
+    def finish(crash: Crash) -> None:
+        crash.host.check_output(f"systemctl stop {RECONCILER}")
+        # 4 endpoints on crash are disconnected; the network is removed and not created
+        assert crash.declare_and_be_killed(1400, len(CONTAINERS), "after")
+        assert crash.journals()
+        preview = crash.declare(1400, check_mode=True)
+        assert any("an interrupted run (recreate network crash)" in line for line in preview["operations"])
+        result = crash.declare(1400)
+        assert (result["changed"], result["operations"]) == (True, preview["operations"])
         assert crash.endpoints() == crash.before
-        number, mtu, other = number + 1, other, mtu
-    assert number == CHANGES
+        assert not crash.journals()
+        again = crash.declare(1400)
+        assert (again["changed"], again["operations"]) == (False, [])
+
+    on_all(finish, crashes)
 
 
-def test_the_next_run_finishes_what_check_mode_predicts(crash: Crash, host: t.Any) -> None:
-    host.check_output(f"systemctl stop {RECONCILER}")
-    # 4 endpoints on crash are disconnected; the network is removed and not created
-    assert crash.declare_and_be_killed(1400, len(CONTAINERS), "after")
-    assert crash.journals()
-    preview = crash.declare(1400, check_mode=True)
-    assert any("an interrupted run (recreate network crash)" in line for line in preview["operations"])
-    result = crash.declare(1400)
-    assert (result["changed"], result["operations"]) == (True, preview["operations"])
-    assert crash.endpoints() == crash.before
-    assert not crash.journals()
-    again = crash.declare(1400)
-    assert (again["changed"], again["operations"]) == (False, [])
+def test_the_boot_restores_all_endpoints(crashes, on_all, fleet, wait_until):
+    def reboot(crash: Crash) -> None:
+        crash.host.check_output(f"systemctl stop {RECONCILER}")
+        assert crash.declare_and_be_killed(1400, len(CONTAINERS), "after")
+        assert crash.host.run("docker network inspect crash").rc != 0
+        fleet.reboot(crash.host.ansible.get_variables()["inventory_hostname"], wait_until)
+        crash.await_restored()
+        assert crash.mtu() == "1400"
 
-
-def test_the_boot_restores_all_endpoints(crash: Crash, host: t.Any, fleet: t.Any, wait_until: t.Any) -> None:
-    name = host.ansible.get_variables()["inventory_hostname"]
-    host.check_output(f"systemctl stop {RECONCILER}")
-    assert crash.declare_and_be_killed(1400, len(CONTAINERS), "after")
-    assert host.run("docker network inspect crash").rc != 0
-    fleet.reboot(name, wait_until)
-    crash.await_restored()
-    assert crash.mtu() == "1400"
+    on_all(reboot, crashes)
