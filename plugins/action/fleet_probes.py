@@ -8,6 +8,8 @@ from __future__ import annotations
 import secrets
 import typing as t
 
+from ansible.utils.display import Display
+
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_subnets import (
@@ -17,8 +19,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.end
     find_endpoints,
     outside_endpoints,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_findings import find_lost_rules
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import find_host_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import find_wrong_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     MOST_PAIRS,
     listeners,
@@ -61,6 +65,7 @@ class ActionModule(FleetAction):
         probes = make_probes(policy, endpoints, arguments["pairs_at_most"], seed)
         probes += make_name_probes(endpoints, seed)
         slices = _slices(inventory, arguments)
+        Display().display(f"\n{_progress(probes, endpoints)}\n")
         by_host: dict[str, list[Result]] = {host: [] for host in (*inventory.hosts, *machines)}
         for probe in probes:
             by_host[probe.source.host].append(probe.to_data())
@@ -75,9 +80,17 @@ class ActionModule(FleetAction):
             "container_subnets": [each.to_data() for each in find_container_subnets(slices, observed)],
             "host_ports": [each.to_data() for each in find_host_ports(policy, observed)],
             "wrong_networks": [each.to_data() for each in find_wrong_networks(slices, observed)],
+            "lost_rules": [each.to_data() for each in find_lost_rules(slices, observed)],
             "unprobed_addresses": [each.to_data() for each in find_unprobed_addresses(observed, addresses, endpoints)],
             "unprobed": [each.to_data() for each in find_unprobed(policy, observed, endpoints)],
         }
+
+
+def _progress(probes: t.Sequence[Probe], endpoints: t.Sequence[Endpoint]) -> str:
+    """What the next tasks do, for the user who waits."""
+    containers = {(each.host, each.container) for each in endpoints if each.container}
+    hosts = {probe.source.host for probe in probes}
+    return f"Sending {len(probes)} probes between {len(containers)} containers, from {len(hosts)} hosts."
 
 
 def _slices(inventory: Inventory, arguments: Result) -> Result:

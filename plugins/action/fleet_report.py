@@ -5,26 +5,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import typing as t
 
 from ansible.utils.display import Display
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.report import checked_report
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import junit, matrix, text
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import Coverage, measure
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import junit, text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import measure
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage_report import coverage_lines
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Explanation
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import Hosts, explain
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.summary import explain_all
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_findings import (
+    HostFinding,
+    find_changes,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import WrongNetwork
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import count_pairs
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.report import Report
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed_addresses import UnprobedAddress
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
@@ -32,9 +38,6 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils import verdicts
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import make_folder, write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result, of_host
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
-
-_NOTHING = "Reachability: no probes."
-_NO_CONTAINER = "No container is attached to a declared network. Start containers and run playbooks/verify.yml."
 
 
 class NotAsDeclared(FleetnetError):
@@ -53,6 +56,8 @@ class ActionModule(FleetAction):
         "unprobed": {"type": "list", "elements": "dict", "default": []},
         "unprobed_addresses": {"type": "list", "elements": "dict", "default": []},
         "wrong_networks": {"type": "list", "elements": "dict", "default": []},
+        "lost_rules": {"type": "list", "elements": "dict", "default": []},
+        "compared": {"type": "str"},
         "summary": {"type": "list", "elements": "str", "default": []},
         "report_dir": {"type": "path"},
     }
@@ -61,85 +66,82 @@ class ActionModule(FleetAction):
         endpoints = [Endpoint.from_data(item) for item in arguments["endpoints"]]
         results = inventory.registered(arguments["results"])
         found = verdicts.read_verdicts(inventory, arguments, endpoints)
+        compared = inventory.registered(arguments["compared"], with_failures=True) if arguments["compared"] else {}
         if arguments["traces"]:
-            found = _explained(found, inventory.registered(arguments["traces"]))
-        wrong = [verdict for verdict in found if not verdict.as_declared]
-        lines = [*arguments["summary"], ""] if arguments["summary"] else []
-        lines += matrix.report_lines(found, count_pairs(endpoints)) if found else [_NOTHING]
+            evidence = _evidence(inventory.registered(arguments["traces"]), compared)
+            found = explain_all(found, evidence, _explain)
         unprobed = [Unprobed.from_data(item) for item in arguments["unprobed"]]
         addresses = [UnprobedAddress.from_data(item) for item in arguments["unprobed_addresses"]]
-        coverage = measure(Policy.from_data(arguments["policy"]), endpoints, found, unprobed, addresses)
-        if not coverage.containers:
-            lines[-1] += f" {_NO_CONTAINER}"
-        lines += ["", *coverage_lines(coverage)]
-        if unprobed:
-            lines += ["", "Not probed:", *(f"  {text.not_probed(each)}" for each in unprobed)]
-        networks = [WrongNetwork.from_data(item) for item in arguments["wrong_networks"]]
-        if networks:
-            lines += ["", "Networks that are not as declared:", *(f"  {text.wrong_network(each)}" for each in networks)]
-        host_ports = [HostPort.from_data(item) for item in arguments["host_ports"]]
-        if host_ports:
-            lines += ["", "Policy lines to check:", *(f"  {text.host_port(each)}" for each in host_ports)]
-        left_out = [host for host in inventory.hosts if host not in results or host not in inventory.batch]
-        if left_out:
-            lines += [
-                "",
-                f"NOT PROBED, so not proven: {', '.join(left_out)} (failed earlier, excluded by --limit, or in another "
-                "batch of serial)",
-            ]
+        report = Report(
+            found,
+            measure(Policy.from_data(arguments["policy"]), endpoints, found, unprobed, addresses),
+            count_pairs(endpoints),
+            len(compared) if arguments["compared"] else None,
+            [*_changes(compared), *(HostFinding.from_data(item) for item in arguments["lost_rules"])],
+            [WrongNetwork.from_data(item) for item in arguments["wrong_networks"]],
+            unprobed,
+            [HostPort.from_data(item) for item in arguments["host_ports"]],
+            [host for host in inventory.hosts if host not in results or host not in inventory.batch],
+            arguments["summary"],
+        )
+        lines = report.lines()
         Display().display("\n" + "\n".join(lines) + "\n")
         if arguments["report_dir"]:
-            self._write(arguments["report_dir"], lines, found, coverage)
-        containers = sum(len(each.containers) for each in unprobed if each.wrong)
-        problems = [f"{len(wrong)} of {len(found)} probes are not as declared"] if wrong else []
-        if containers:
-            have = "container has an address that is" if containers == 1 else "containers have addresses that are"
-            problems.append(f"{containers} {have} not in the plan")
-        if networks:
-            have = (
-                "declared network is missing or has" if len(networks) == 1 else "declared networks are missing or have"
-            )
-            problems.append(f"{len(networks)} {have} other subnets")
+            self._write(arguments["report_dir"], lines, report)
+        problems = report.problems()
         if problems:
             # Without the report in the result: Ansible prints all of a failed result.
             raise NotAsDeclared(f"{', and '.join(problems)}. See the report above.")
-        return {"changed": False, "probes": len(found), "report": lines, "coverage": coverage.to_data()}
+        return {"changed": False, "probes": len(found), "report": lines, "coverage": report.coverage.to_data()}
 
     @staticmethod
-    def _write(folder: str, lines: list[str], found: list[Verdict], coverage: Coverage) -> None:
+    def _write(folder: str, lines: list[str], report: Report) -> None:
+        found, coverage = report.verdicts, report.coverage
         make_folder(folder)
         write_atomically(os.path.join(folder, "report.txt"), "\n".join(lines) + "\n")
         document = json.dumps([text.entry(verdict) for verdict in found], indent=1)
         write_atomically(os.path.join(folder, "reachability.json"), document + "\n")
-        write_atomically(os.path.join(folder, "reachability.xml"), junit.render(found, coverage))
+        write_atomically(os.path.join(folder, "reachability.xml"), junit.render(found, coverage, report.hosts))
         document = json.dumps({**coverage.to_data(), "text": coverage_lines(coverage)}, indent=1)
         write_atomically(os.path.join(folder, "coverage.json"), document + "\n")
+        document = json.dumps(
+            [
+                {**each.to_data(), "text": text.host_finding(each), "remedy": text.host_remedy(each)}
+                for each in report.hosts
+            ],
+            indent=1,
+        )
+        write_atomically(os.path.join(folder, "hosts.json"), document + "\n")
 
 
-def _explained(found: t.Sequence[Verdict], traced: t.Mapping[str, Result]) -> list[Verdict]:
-    """Return the verdicts, failures with their causes by the hosts' evidence."""
-    hosts: dict[str, Evidence] = {}
+def _changes(compared: t.Mapping[str, Result]) -> t.Iterator[HostFinding]:
+    for host, result in compared.items():
+        with of_host(host):
+            yield from find_changes(host, result)
+
+
+def _evidence(traced: t.Mapping[str, Result], compared: t.Mapping[str, Result]) -> dict[str, Evidence]:
+    """What the hosts reported about flows, with their differences from the plan."""
+    found: dict[str, Evidence] = {}
     for host, result in traced.items():
         if "flows" not in result:
             continue
+        differences = compared.get(host, {}).get("differences") or ()
         try:
             with of_host(host):
                 checked_report(host, result["network_info"])
-                hosts[host] = Evidence.from_data(result)
+                found[host] = Evidence.from_data(result).with_checks(map(Difference.from_data, differences))
         except FleetnetError as error:
             # Without its evidence, failures that concern the host are not explained.
             Display().warning(str(error))
-    return [
-        verdict if verdict.as_declared else dataclasses.replace(verdict, causes=_causes(verdict, hosts))
-        for verdict in found
-    ]
+    return found
 
 
-def _causes(verdict: Verdict, hosts: t.Mapping[str, Evidence]) -> tuple[Cause, ...]:
+def _explain(verdict: Verdict, hosts: Hosts) -> Explanation:
     ends = dict.fromkeys((verdict.probe.source.host, verdict.probe.target.host))
     try:
         with of_host(" or ".join(ends)):
             return explain(verdict, hosts)
     except FleetnetError as error:
         Display().warning(str(error))
-        return ()
+        return Explanation()

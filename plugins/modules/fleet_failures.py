@@ -84,11 +84,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 failures:
-  description: The number of chosen probes.
+  description:
+    - The number of chosen probes, and of failures of names and published ports, which are explained without a trace.
   returned: success
   type: int
 hosts:
   description: The probes of each host, for M(fleetnet.docker.reachability_info).
+  returned: success
+  type: dict
+names_of:
+  description: The containers of each host that do not resolve names, for M(fleetnet.docker.packet_trace).
   returned: success
   type: dict
 flows:

@@ -179,6 +179,13 @@ host_ports:
       host_port: 9000
       port: 80
       containers: [shop on h1]
+lost_rules:
+  description:
+    - Rules of the engine that are missing on hosts, for M(fleetnet.docker.fleet_report). Without C(engine) and
+      C(masquerade) in the reports, they are not checked.
+  returned: success
+  type: list
+  elements: dict
 wrong_networks:
   description:
     - Declared networks that a host does not have, or has with other subnets. Empty without O(plan), and without

@@ -73,6 +73,18 @@ options:
     type: list
     elements: dict
     default: []
+  compared:
+    description:
+      - The name of the variable under which each host's result of M(fleetnet.docker.host_slice) in check mode is
+        registered. The report names the hosts that it would change, or cannot compare, and the action fails.
+    type: str
+  lost_rules:
+    description:
+      - The missing rules of engines that M(fleetnet.docker.fleet_probes) returned. The report names them, and the
+        action fails.
+    type: list
+    elements: dict
+    default: []
   wrong_networks:
     description:
       - The networks that are not as declared that M(fleetnet.docker.fleet_probes) returned. The report names them, and
@@ -106,10 +118,14 @@ options:
     default: []
   report_dir:
     description:
-      - A folder on the controller for C(report.txt), C(reachability.json), C(coverage.json) and C(reachability.xml),
-        which is JUnit XML for CI servers. Without it no file is written.
+      - A folder on the controller for C(report.txt), C(reachability.json), C(coverage.json), C(hosts.json) and
+        C(reachability.xml), which is JUnit XML for CI servers. Without it no file is written.
+      - The report begins with the verdict in one line. Then follow causes, hosts and networks that are not as declared,
+        failed probes, the coverage, and the matrix.
       - An entry of C(reachability.json) has the probe's C(kind) of verdict, for example V(as_declared), V(blocked),
-        V(leak) or V(source_rewritten), and its C(causes) as values, and C(problem) and C(explanation) as text.
+        V(leak) or V(source_rewritten), and its C(causes) as values, and C(problem), C(explanation) and C(remedies)
+        as text. Without causes, C(last_seen) is where the packet was last seen, if that is known.
+      - C(hosts.json) lists what differs on hosts, as values and as text.
       - C(coverage.json) is RV(coverage), with its C(text) as in the report. In C(reachability.xml), lines of the policy
         and kinds of denied traffic that are not proven are skipped tests.
     type: path

@@ -29,7 +29,7 @@ options:
       - V(interfaces) includes V(container_details), and enters the network namespace of each container. This requires
         root.
       - V(ports) includes V(containers), and finds the NAT rules and proxies of their published ports. This requires
-        root, and so does V(firewall).
+        root, and so do V(masquerade) and V(firewall).
     type: list
     elements: str
     choices:
@@ -40,6 +40,7 @@ options:
       - interfaces
       - ports
       - stopped
+      - masquerade
       - links
       - routes
       - forwarding
@@ -54,6 +55,7 @@ options:
       - interfaces
       - ports
       - stopped
+      - masquerade
       - links
       - routes
       - forwarding
@@ -515,6 +517,11 @@ network_info:
           returned: success
           type: list
           elements: str
+    masquerade:
+      description: The subnets whose packets a NAT rule gives the host's address, in the order of the rules.
+      returned: if O(gather) contains V(masquerade)
+      type: list
+      elements: str
     resolver:
       description: Addresses of the host's name servers, including those behind the stub of systemd-resolved.
       returned: if O(gather) contains V(resolver)
@@ -548,7 +555,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.surv
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.privilege import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
-PRIVILEGED_PARTS = frozenset(("interfaces", "ports", "firewall"))
+PRIVILEGED_PARTS = frozenset(("interfaces", "ports", "masquerade", "firewall"))
 
 
 def gather_facts(module: AnsibleModule) -> dict[str, t.Any]:

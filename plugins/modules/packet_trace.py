@@ -14,8 +14,11 @@ description:
   - Traces the packets of flows on a host while something else sends them. Returns the rules of nftables and iptables
     that each packet matched, with their verdicts, how the kernel routes the packets, and what else may drop them.
   - Role P(fleetnet.docker.docker_network_verify#role) uses it to explain probes whose result differs from the policy.
-  - During the trace, a table C(inet fleetnet_trace) marks the flows, and a transient unit C(fleetnet-trace.service)
-    runs. Both are removed when the trace stops or its lifetime is over. Packets are not changed, dropped or recorded.
+  - When the trace stops, the module also reads what no trace shows, on the host and in the network namespaces of the
+    containers that send the flows. In these it runs programs of the host only.
+  - During the trace, the tables C(inet fleetnet_trace) and C(bridge fleetnet_trace) mark the flows, and a transient
+    unit C(fleetnet-trace.service) runs. All are removed when the trace stops or its lifetime is over. Packets are not
+    changed, dropped or recorded.
 extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
   - fleetnet.docker.engine
@@ -51,6 +54,11 @@ options:
         description: The destination address of the packets.
         type: str
         required: true
+  names_of:
+    description: Containers that do not resolve names. With O(state=stopped), their network namespaces are read, too.
+    type: list
+    elements: str
+    default: []
   lifetime:
     description: The number of seconds after which the trace ends by itself.
     type: int
@@ -161,8 +169,20 @@ neighbours:
   returned: if O(state=stopped)
   type: list
   elements: dict
-queues:
-  description: Queueing disciplines that can drop packets.
+state:
+  description:
+    - What else decides about packets on the host. C(routing_rules) and C(routes) of all tables, C(bridge_ports) with
+      C(state) and C(isolated), C(disabled_bridges), which are set down, C(forwarding) by interface, C(connections) with
+      the number, the maximum and how many packets connection tracking dropped during the trace, C(queues) with the
+      packets that they dropped during the trace, C(frame_chains) of nftables for bridges, devices and ARP, and
+      C(listeners) with their processes.
+  returned: if O(state=stopped)
+  type: dict
+namespaces:
+  description:
+    - What decides about packets in the network namespace of each C(container) that sends a flow. C(chains) of
+      nftables, C(embedded_dns) for whether the rules of Docker's DNS server exist, C(neighbours), C(queues), and
+      C(lookups) with the routes to the destinations.
   returned: if O(state=stopped)
   type: list
   elements: dict
@@ -180,6 +200,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import (
     Flow,
+    TraceStep,
     parse_handles,
     parse_trace,
 )
@@ -188,11 +209,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.conne
     engine_argument_spec,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.packet_trace import PacketTrace
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.packet_trace import Incoming, PacketTrace
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.path_state import read_namespaces
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import ModuleCommands
 
-PARTS = ("networks", "interfaces", "links", "forwarding", "firewall")
+PARTS = ("networks", "interfaces", "ports", "links", "forwarding", "firewall")
 
 
 def parse_flows(items: t.Sequence[dict[str, str]]) -> list[Flow]:
@@ -214,8 +236,7 @@ def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> 
     found = parse_trace(text, parse_handles(rules))
     both = list(dict.fromkeys([*flows, *(Flow(flow.destination, flow.source) for flow in flows)]))
     reported = []
-    incoming = {flow: next((step.iif for step in found.get(flow, ()) if step.iif), None) for flow in both}
-    for flow, lookup in zip(both, trace.lookups(incoming)):
+    for flow, lookup in zip(both, trace.lookups({flow: incoming_of(found.get(flow, ())) for flow in both})):
         steps = found.get(flow)
         reported.append(
             {
@@ -225,14 +246,45 @@ def stop(module: AnsibleModule, trace: PacketTrace, flows: t.Sequence[Flow]) -> 
                 "lookup": lookup,
             }
         )
+    commands = ModuleCommands(module)
+    info = survey(PARTS, commands, connect(module.params))
     return {
         "changed": False,
         "flows": reported,
         "checks": trace.checks(),
         "neighbours": trace.neighbours(),
-        "queues": trace.queues(),
-        "network_info": survey(PARTS, ModuleCommands(module), connect(module.params)),
+        "state": trace.state(),
+        "namespaces": read_namespaces(
+            commands, info["containers"], destinations(info["containers"], both, module.params["names_of"])
+        ),
+        "network_info": info,
     }
+
+
+def incoming_of(steps: t.Sequence[TraceStep]) -> Incoming:
+    """The incoming interface as IP sees it, and the last mark, by the rules that a packet matched."""
+    routed = [step for step in steps if not step.of_frames]
+    links = [step.iif for step in routed if step.iif]
+    marks = [step.marks for step in routed if step.marks and not step.oif]
+    return Incoming(links[0] if links else None, marks[-1] if marks else None)
+
+
+def destinations(
+    containers: t.Sequence[t.Mapping[str, t.Any]], flows: t.Sequence[Flow], names_of: t.Sequence[str]
+) -> dict[str, list[str]]:
+    """The addresses that each container of this host sends to; none for those that only resolve names."""
+    owners = {
+        address.partition("/")[0]: container["name"]
+        for container in containers
+        for attached in container["networks"]
+        for address in (attached["ipv4"], attached["ipv6"])
+        if address
+    }
+    found: dict[str, list[str]] = {name: [] for name in names_of}
+    for flow in flows:
+        if flow.source in owners:
+            found.setdefault(owners[flow.source], []).append(flow.destination)
+    return found
 
 
 def trace_packets(module: AnsibleModule) -> dict[str, t.Any]:
@@ -254,6 +306,7 @@ def main() -> None:
         "state": {"type": "str", "choices": ["started", "stopped"], "required": True},
         "flows": {"type": "list", "elements": "dict", "required": True, "options": ends},
         "lifetime": {"type": "int", "default": 60},
+        "names_of": {"type": "list", "elements": "str", "default": []},
     }
     run_module(trace_packets, needs_root=True, argument_spec=dict(engine_argument_spec(), **options))
 

@@ -23,6 +23,21 @@ HOSTS = ("h1", "h2", "h3")
 RECONCILER = "fleetnet-reconciler.service"
 
 
+class Report(t.NamedTuple):
+    """What a verification reports: causes and findings, the hosts that they name, failed probes, and the exit code."""
+
+    causes: list[str]
+    hosts: set[str]
+    failed: int
+    code: int
+
+
+def _only_reconciler(finding: t.Mapping[str, t.Any]) -> bool:
+    """Whether a host differs from the plan only because the tests stopped the reconciler."""
+    names = [each["name"] for each in finding["differences"]]
+    return bool(names) and set(names) == {RECONCILER}
+
+
 class Fleet:
     """The hosts under test, without the reconciler, which repairs them."""
 
@@ -53,7 +68,7 @@ class Fleet:
             values = {
                 "own": web[name], "other": web[other], "third": web[third],
                 "other_host": underlay[other], "third_host": underlay[third],
-                "block": str(block), "gateway": str(own[1]),
+                "block": str(block), "gateway": str(own[1]), "nowhere": str(ipaddress.ip_address(underlay[name]) + 200),
             }  # fmt: skip
             found.update((f"{key}{suffix}", value) for key, value in values.items())
         return found
@@ -61,11 +76,18 @@ class Fleet:
     @contextlib.contextmanager
     def damaged(self, damages: t.Mapping[str, t.Sequence[Damage]]) -> t.Iterator[None]:
         """Damage each host, and repair it afterwards."""
+        commands = {name: [(each.command, each.repair) for each in found] for name, found in damages.items()}
+        with self.changed(commands):
+            yield
+
+    @contextlib.contextmanager
+    def changed(self, commands: t.Mapping[str, t.Sequence[tuple[str, str]]]) -> t.Iterator[None]:
+        """Run commands on each host, and the ones that undo them afterwards."""
         try:
-            self._run({name: [damage.command for damage in found] for name, found in damages.items()})
+            self._run({name: [do for do, _undo in found] for name, found in commands.items()})
             yield
         finally:
-            self._run({name: [damage.repair for damage in found] for name, found in damages.items()})
+            self._run({name: [undo for _do, undo in found] for name, found in commands.items()})
 
     def _run(self, commands: t.Mapping[str, t.Sequence[str]]) -> None:
         """Run commands on each host. All are run, and all must succeed."""
@@ -78,25 +100,36 @@ class Fleet:
         with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
             list(pool.map(run, commands))
 
-    def verify(self) -> list[str] | None:
-        """Run the playbook; return the causes that it reports, None if the fleet is as declared.
-
-        Without a report, return the playbook's output.
-        """
-        report = self._folder / "reachability.json"
-        report.unlink(missing_ok=True)
-        command = ["ansible-playbook", "--inventory", self._inventory, "fleetnet.docker.verify"]
+    def run(self, playbook: str) -> tuple[int, str]:
+        """Run a playbook; return its exit code and its output."""
+        command = ["ansible-playbook", "--inventory", self._inventory, playbook]
         command += ["--extra-vars", f"docker_fleet_report_dir={self._folder}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def verify(self) -> Report:
+        """Run the playbook; return what it reports.
+
+        The stopped reconciler itself is left out. Without a report, the causes are the playbook's output.
+        """
+        report, hosts = self._folder / "reachability.json", self._folder / "hosts.json"
+        for path in (report, hosts):
+            path.unlink(missing_ok=True)
+        code, output = self.run("fleetnet.docker.verify")
         if not report.exists():
-            assert done.returncode != 0
-            return done.stdout.splitlines() + done.stderr.splitlines()
+            assert code != 0
+            return Report(output.splitlines(), set(), 1, code)
         verdicts = json.loads(report.read_text(encoding="utf-8"))
         wrong = [verdict for verdict in verdicts if verdict["kind"] != "as_declared"]
-        assert (done.returncode != 0) == bool(wrong), done.stdout[-3000:]
-        if not wrong:
-            return None
-        return list(dict.fromkeys(verdict["explanation"] for verdict in wrong if verdict["explanation"]))
+        found = json.loads(hosts.read_text(encoding="utf-8"))
+        assert (code != 0) == bool(wrong or found), output[-3000:]
+        causes = [verdict["explanation"] for verdict in wrong if verdict["explanation"]]
+        findings = [each for each in found if not _only_reconciler(each)]
+        named = {cause["host"] for verdict in wrong for cause in verdict["causes"]} | {
+            each["host"] for each in findings
+        }
+        texts = [*causes, *(each["text"] for each in findings)]
+        return Report(list(dict.fromkeys(texts)), named, len(wrong), code)
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,9 @@
 """Manual damage to a host: the commands that damage and repair it, and the cause that verification must report.
 
 Commands use: OWN, OTHER and THIRD, addresses of the containers ``web`` here and on the two other hosts; OTHER_HOST and
-THIRD_HOST, their hosts' addresses; BLOCK, the other host's block; GATEWAY and VETH, of the container here; and
-``inside``, which runs a command in its network namespace. Those of IPv6 end in a 6: OWN6, BLOCK6.
+THIRD_HOST, their hosts' addresses; NOWHERE, an address that no machine of the underlay has; BLOCK, the other host's
+block; GATEWAY and VETH, of the container here; ``inside``, which runs a command in its network namespace; and
+``mac_of``, which prints the MAC address of the container with a PID. Those of IPv6 end in a 6: OWN6, BLOCK6.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ import typing as t
 PRELUDE = r"""
 pid=$(docker inspect -f '{{{{.State.Pid}}}}' web)
 inside() {{ nsenter -t "$pid" -n "$@"; }}
+mac_of() {{ nsenter -t "$1" -n ip -o link show dev eth0 | sed 's/.*ether \([^ ]*\).*/\1/'; }}
 index=$(inside ip -o link show dev eth0 | sed 's/.*eth0@if\([0-9]*\):.*/\1/')
 VETH=$(ip -o link | awk -v i="$index:" '$1 == i {{ sub("@.*", "", $2); print $2 }}')
 OWN={own} OTHER={other} THIRD={third} OTHER_HOST={other_host} THIRD_HOST={third_host} BLOCK={block} GATEWAY={gateway}
 OWN6={own6} OTHER6={other6} THIRD6={third6} OTHER_HOST6={other_host6} THIRD_HOST6={third_host6} BLOCK6={block6}
-GATEWAY6={gateway6}
+GATEWAY6={gateway6} NOWHERE={nowhere} NOWHERE6={nowhere6}
 """
 
 
 class Damage(t.NamedTuple):
-    """``cause`` is a regular expression for the cause that the report must contain; ``{host}`` is the damaged host.
+    """``cause`` is a regular expression for the cause or finding that the report must contain.
 
-    Damage that makes the plan fail stops verification before it probes, and is done ``alone``. Damage to a link affects
-    the flows of both IP versions. ``iptables``: it requires an engine with the iptables backend.
+    ``{host}`` in it is the damaged host. Damage that makes the plan fail stops verification before it probes, and is
+    done ``alone``, as is damage that hides others. Damage to a link affects the flows of both IP versions.
+    ``iptables``: it requires an engine with the iptables backend.
     """
 
     command: str
@@ -38,7 +41,7 @@ class Damage(t.NamedTuple):
     iptables: bool = False
 
 
-def _table(name: str, chain: str, rule: str) -> tuple[str, str]:
+def table(name: str, chain: str, rule: str) -> tuple[str, str]:
     """Return commands that add and delete a foreign table with one rule."""
     family, _blank, own = name.partition(" ")
     text = f"table {family} {own} {{ chain c {{ {chain}; policy accept; {rule}; }}; }}"
@@ -65,8 +68,8 @@ DAMAGES = {
         r"{host}: the route to \S+ leads to gateway \S+, not to \w+ \(route {block} via \S+ is missing",
     ),
     "route by a wrong next hop": Damage(
-        "ip route replace $BLOCK via $THIRD_HOST proto 213", ROUTES,
-        r"{host}: the route to \S+ leads to gateway {third_host}, not to",
+        "ip route replace $BLOCK via $NOWHERE proto 213", ROUTES,
+        r"{host}: the route to \S+ leads to gateway {nowhere}, not to",
     ),
     "blackhole route": Damage(
         "ip route add blackhole $OTHER/32 proto 213", "ip route del blackhole $OTHER/32",
@@ -98,19 +101,19 @@ DAMAGES = {
         rf"{{host}}: rule .* of table ip filter, chain FORWARD {FOREIGN}",
     ),
     "drop in an earlier table": Damage(
-        *_table("ip foreign", "type filter hook prerouting priority -500", "ip saddr $OWN drop"),
+        *table("ip foreign", "type filter hook prerouting priority -500", "ip saddr $OWN drop"),
         rf"{{host}}: rule 'ip saddr {{own}} drop' of table ip foreign, chain c {FOREIGN}",
     ),
     "source rewritten": Damage(
-        *_table("ip foreign", "type nat hook postrouting priority 50", "ip saddr $OWN masquerade"),
+        *table("ip foreign", "type nat hook postrouting priority 50", "ip saddr $OWN masquerade"),
         r"{host}: rule 'ip saddr {own} masquerade' of table ip foreign, chain c changes the source address",
     ),
     "source rewritten to a wrong address": Damage(
-        *_table("ip foreign", "type nat hook postrouting priority 50", "ip saddr $OWN snat to $GATEWAY"),
+        *table("ip foreign", "type nat hook postrouting priority 50", "ip saddr $OWN snat to $GATEWAY"),
         r"{host}: rule 'ip saddr {own} snat to {gateway}' of table ip foreign, chain c changes the source address",
     ),
     "sent to another container": Damage(
-        *_table("ip foreign", "type nat hook prerouting priority -150", "ip saddr $OWN ip daddr $OTHER dnat to $THIRD"),
+        *table("ip foreign", "type nat hook prerouting priority -150", "ip saddr $OWN ip daddr $OTHER dnat to $THIRD"),
         r"{host}: rule 'ip saddr {own} ip daddr {other} dnat to {third}' of table ip foreign, chain c changes the "
         "destination address",
     ),
@@ -192,16 +195,16 @@ DAMAGES = {
         r"{host}: forwarding is off: net\.ipv4\.ip_forward is 0"
     ),
     "frames dropped": Damage(
-        *_table("bridge foreign", "type filter hook prerouting priority 0", "ip saddr $OWN drop"),
-        r"{host}: foreign table bridge foreign may drop frames",
+        *table("bridge foreign", "type filter hook prerouting priority 0", "ip saddr $OWN drop"),
+        rf"{{host}}: rule 'ip saddr {{own}} drop' of table bridge foreign, chain c {FOREIGN}",
     ),
     "IPv6 route deleted": Damage(
-        "ip route del $BLOCK6", ROUTES, r"{host}: no route to {other6}.* \(.*route {block6} via \S+ is missing",
+        "ip route del $BLOCK6", ROUTES, r"{host}: no route to \S+ \(.*route {block6} via \S+ is missing",
         versions=(6,),
     ),
     "IPv6 route by a wrong next hop": Damage(
-        "ip route replace $BLOCK6 via $THIRD_HOST6 proto 213", ROUTES,
-        r"{host}: the route to \S+ leads to gateway {third_host6}, not to",
+        "ip route replace $BLOCK6 via $NOWHERE6 proto 213", ROUTES,
+        r"{host}: the route to \S+ leads to gateway {nowhere6}, not to",
         versions=(6,),
     ),
     "IPv6 blackhole route": Damage(
@@ -220,7 +223,7 @@ DAMAGES = {
         versions=(6,),
     ),
     "IPv6 source rewritten": Damage(
-        *_table("ip6 foreign", "type nat hook postrouting priority 50", "ip6 saddr $OWN6 masquerade"),
+        *table("ip6 foreign", "type nat hook postrouting priority 50", "ip6 saddr $OWN6 masquerade"),
         r"{host}: rule 'ip6 saddr {own6} masquerade' of table ip6 foreign, chain c changes the source address",
         versions=(6,),
     ),

@@ -18,6 +18,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     parse_lines,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.changed_rules import (
+    listing_of,
+    with_changes,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import (
     File,
     FilesPlan,
@@ -55,10 +59,21 @@ def kernel_differences(commands: Commands, part: Part) -> list[Difference]:
         if failure.code != 1:
             raise
         try:
-            return parse_lines(failure.output)
+            return [_with_changes(commands, difference) for difference in parse_lines(failure.output)]
         except ValueError:
             raise failure from None
     return []
+
+
+def _with_changes(commands: Commands, difference: Difference) -> Difference:
+    """A difference of rules with the rules and elements that differ, if both can be listed."""
+    listing = listing_of(difference)
+    planned = read_text(listing.file) if listing else None
+    if listing is None or planned is None:
+        return difference
+    with contextlib.suppress(CommandFailed):
+        return with_changes(difference, planned, commands.run(*listing.command))
+    return difference
 
 
 class PartFiles:

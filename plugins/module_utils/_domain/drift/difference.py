@@ -49,7 +49,8 @@ class Difference(t.NamedTuple):
 
     ``kind`` is one of :data:`KINDS`, ``name`` identifies the thing (a network's name, a path, a route), ``key`` is the
     option that differs, or :data:`STATE`, :data:`VALUE`, :data:`CONTENT` or :data:`POSITION`. ``declared`` and
-    ``observed`` are JSON values; None means absent.
+    ``observed`` are JSON values; None means absent. For the content of a table or chain, they are lists of the parts
+    that are missing and unexpected, as far as these are known.
     """
 
     kind: str
@@ -101,11 +102,20 @@ def sentence(difference: Difference) -> str:
     if unexpected(difference):
         return f"{what} is not declared"
     if difference.key == CONTENT:
-        return f"{what} differs from the plan"
+        return f"{what} differs from the plan{_changes(difference)}"
     if difference.key == POSITION:
         return f"{what} is not the {difference.declared}"
     values = f"declared {shown(difference.declared)}, observed {shown(difference.observed)}"
     return f"{what}: {values}" if difference.key == VALUE else f"{what}: {difference.key}: {values}"
+
+
+def _changes(difference: Difference) -> str:
+    """The parts that differ, if they are known."""
+    known = {"missing": difference.declared, "unexpected": difference.observed}
+    parts = [
+        f"{word} {', '.join(map(str, values))}" for word, values in known.items() if isinstance(values, list) and values
+    ]
+    return f": {'; '.join(parts)}" if parts else ""
 
 
 def shown(value: t.Any) -> str:

@@ -39,6 +39,7 @@ _PARTS: t.Mapping[str, t.Any] = {
     "networks": t.List[NetworkReport],
     "containers": t.List[ContainerReport],
     "stopped": t.List[StoppedReport],
+    "masquerade": t.List[str],
     "links": t.List[LinkReport],
     "routes": t.List[RouteReport],
     "resolver": t.List[str],

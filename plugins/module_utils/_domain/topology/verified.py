@@ -26,6 +26,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
     Topology,
     node_id,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Location
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause_text import location
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import VerdictKind
 
@@ -168,6 +170,8 @@ def _lines(verdict: Data) -> list[str]:
     lines = [f"{_end(verdict['source'])} to {_end(verdict['target'])}, {verdict['service']}: {verdict['problem']}"]
     if verdict.get("explanation"):
         lines.append(f"    cause: {verdict['explanation']}")
+    elif verdict.get("last_seen"):
+        lines.append(f"    {location(Location(**verdict['last_seen']))}")
     return lines
 
 

@@ -154,7 +154,9 @@ def _published(container: Data, own: str, addresses: t.Collection[str]) -> tuple
             forwarded = bool(port["nat_rules"])
             leads = of == version and _leads_to(container, port, own) if forwarded else True
             if leads and listens(port, address):
-                found.append(PublishedPort(port["protocol"], port["port"], address, port["host_port"], forwarded))
+                # Engines before 27 write no rules of IPv6 by default.
+                lost = not forwarded and of == version == 4 and port["proxy_pid"] is None
+                found.append(PublishedPort(port["protocol"], port["port"], address, port["host_port"], forwarded, lost))
     return tuple(found[:_MOST_PORTS])
 
 

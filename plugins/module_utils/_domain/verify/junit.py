@@ -15,23 +15,29 @@ from xml.etree import ElementTree
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import Coverage, State
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text, remedies
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_findings import HostFinding
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
 
 _NAME = "fleetnet.docker.reachability"
 _COVERAGE = "fleetnet.docker.coverage"
+_HOSTS = "fleetnet.docker.hosts"
 
 # What is stated, and why it is not proven; the reason is empty if it is.
 _Case = t.Tuple[str, str]
 
 
-def render(verdicts: t.Sequence[Verdict], coverage: Coverage | None = None) -> str:
-    """Return the XML document; suites are sorted by their networks' names, cases are in the order of the probes."""
+def render(verdicts: t.Sequence[Verdict], coverage: Coverage | None = None, hosts: t.Sequence[HostFinding] = ()) -> str:
+    """Return the XML document; suites are sorted by their networks' names, cases are in the order of the probes.
+
+    What differs on hosts is a suite of failures.
+    """
     statements = _statements(coverage) if coverage else {}
     suites: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         suites.setdefault(verdict.probe.networks, []).append(verdict)
     stated = [case for cases in statements.values() for case in cases]
-    root = ElementTree.Element("testsuites", {"name": _NAME, **_counts(verdicts, stated)})
+    root = ElementTree.Element("testsuites", {"name": _NAME, **_counts(verdicts, stated, len(hosts))})
     for (source, target), members in sorted(suites.items()):
         name = f"{source} -> {target}"
         suite = ElementTree.SubElement(root, "testsuite", {"name": name, **_counts(members)})
@@ -44,6 +50,16 @@ def render(verdicts: t.Sequence[Verdict], coverage: Coverage | None = None) -> s
             case = ElementTree.SubElement(suite, "testcase", attributes)
             if reason:
                 ElementTree.SubElement(case, "skipped", {"message": reason})
+    if hosts:
+        suite = ElementTree.SubElement(root, "testsuite", {"name": "hosts", **_counts((), (), len(hosts))})
+        for each in hosts:
+            case = ElementTree.SubElement(
+                suite, "testcase", {"classname": _HOSTS, "name": f"{each.host}: {each.problem.value}"}
+            )
+            failure = ElementTree.SubElement(
+                case, "failure", {"type": each.problem.value, "message": text.host_finding(each)}
+            )
+            failure.text = f"{text.host_finding(each)}\n{text.host_remedy(each)}"
     ElementTree.indent(root, space=" ")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
@@ -64,10 +80,10 @@ def _statements(coverage: Coverage) -> dict[str, list[_Case]]:
     return {name: cases for name, cases in suites.items() if cases}
 
 
-def _counts(verdicts: t.Sequence[Verdict], stated: t.Sequence[_Case] = ()) -> dict[str, str]:
-    wrong = sum(not verdict.as_declared for verdict in verdicts)
+def _counts(verdicts: t.Sequence[Verdict], stated: t.Sequence[_Case] = (), hosts: int = 0) -> dict[str, str]:
+    wrong = sum(not verdict.as_declared for verdict in verdicts) + hosts
     skipped = sum(bool(reason) for _what, reason in stated)
-    counts = {"tests": len(verdicts) + len(stated), "failures": wrong, "errors": 0, "skipped": skipped}
+    counts = {"tests": len(verdicts) + len(stated) + hosts, "failures": wrong, "errors": 0, "skipped": skipped}
     return {name: str(count) for name, count in counts.items()}
 
 
@@ -83,10 +99,12 @@ def _add_case(suite: ElementTree.Element, suite_name: str, verdict: Verdict) -> 
         },
     )
     if not verdict.as_declared:
-        problem, causes = text.problem(verdict), text.explanation(verdict.causes)
+        problem, causes = text.problem(verdict), cause_text.explanation(verdict.causes)
         failure = ElementTree.SubElement(case, "failure", {"type": verdict.kind.value, "message": str(problem)})
         failure.text = (
             f"{probe.source} -> {probe.target} {probe.service}: {problem}\n"
             + (f"cause: {causes}\n" if causes else "")
+            + "".join(f"{remedies.remedy(cause)}\n" for cause in verdict.causes)
+            + (f"{cause_text.location(verdict.last_seen)}\n" if verdict.last_seen else "")
             + f"declared: {probe.declared_by or 'denied, no line of the policy allows it'}"
         )

@@ -1,21 +1,19 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The results of a fleet's probes as text: the matrix by networks and by hosts, failures and their causes. Pure."""
+"""The results of a fleet's probes as text: the matrix by networks and by hosts. Pure."""
 
 from __future__ import annotations
 
-import collections
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.tables import table
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict
 
 
-def report_lines(verdicts: t.Sequence[Verdict], pairs: int | None = None, most_problems: int = 20) -> list[str]:
-    """Return the reachability matrix as lines of text: by networks and service, by hosts, and the failures.
+def matrix_lines(verdicts: t.Sequence[Verdict], pairs: int | None = None) -> list[str]:
+    """Return the reachability matrix as lines of text: by networks and service, and by hosts.
 
     ``pairs`` is the number of pairs in the fleet, of which the verdicts may be a sample.
     """
@@ -46,21 +44,7 @@ def report_lines(verdicts: t.Sequence[Verdict], pairs: int | None = None, most_p
         mark = "ok" if good == len(group) else "WRONG"
         rows.append([source, target, service, intended, observed, f"{good} of {len(group)}", mark])
     lines += table(["from", "to", "service", "declared", "observed", "as declared", ""], rows)
-    lines += ["", "By hosts (probes as declared, from row to column)", "", *_host_matrix(hosts, verdicts)]
-    if wrong:
-        lines += ["", "Not as declared:"]
-        for verdict in wrong[:most_problems]:
-            probe = verdict.probe
-            lines.append(f"  {probe.source} -> {probe.target} {probe.service}: {text.problem(verdict)}")
-        if len(wrong) > most_problems:
-            lines.append(f"  ... and {len(wrong) - most_problems} more")
-        causes = collections.Counter(text.explanation(verdict.causes) for verdict in wrong if verdict.causes)
-        if causes:
-            lines += ["", "Causes:"]
-            lines += [
-                f"  {cause} ({count} {'probe' if count == 1 else 'probes'})" for cause, count in causes.most_common()
-            ]
-    return lines
+    return [*lines, "", "By hosts (probes as declared, from row to column)", "", *_host_matrix(hosts, verdicts)]
 
 
 def _host_matrix(hosts: t.Sequence[str], verdicts: t.Sequence[Verdict]) -> list[str]:

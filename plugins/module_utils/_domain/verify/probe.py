@@ -36,7 +36,8 @@ class EndKind(str, enum.Enum):
 class PublishedPort(t.NamedTuple):
     """An address and port of the host at which a container's port is published.
 
-    ``forwarded`` is False without a NAT rule: docker-proxy connects to the container, as the host itself.
+    ``forwarded`` is False without a NAT rule: docker-proxy connects to the container, as the host itself. ``lost`` is
+    True if nothing forwards the port, although a NAT rule must.
     """
 
     protocol: str
@@ -44,6 +45,7 @@ class PublishedPort(t.NamedTuple):
     address: str
     host_port: int
     forwarded: bool
+    lost: bool = False
 
     @property
     def version(self) -> int:

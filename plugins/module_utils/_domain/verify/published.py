@@ -73,7 +73,7 @@ def _probe(
         # Its own host filters it as traffic to the other host, and to this port.
         if not policy.allowing(client.network, port.address, port.protocol, port.host_port):
             declared_by = None
-    if declared_by is not None and not port.forwarded:
+    if declared_by is not None and not port.forwarded and not port.lost:
         return  # to the container, docker-proxy is its own host, and the lines for the host decide
     token = tokens.next(target, port.protocol, port.port)
     yield Probe(

@@ -1,25 +1,24 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verdicts and causes as sentences: the only place that makes them. Pure; nothing reads a sentence back."""
+"""Verdicts and coverage as sentences: the only place that makes them. Pure; nothing reads a sentence back.
+
+The sentences about causes are in cause_text.py.
+"""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift import difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import (
     LineProof,
     Proof,
     State,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import MOST_UNDECLARED
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
-    Cause,
-    CauseKind,
-    Owner,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text, remedies
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_findings import HostFinding, Problem
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import WrongNetwork
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
@@ -27,8 +26,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.sta
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, Unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed_addresses import UnprobedAddress
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
-
-_OWNERS = {Owner.OURS: "rule of this collection", Owner.DOCKER: "Docker's rule", Owner.FOREIGN: "foreign rule"}
 
 _PROBLEMS = {
     VerdictKind.NOT_TRIED: "not tried: {reason}",
@@ -45,6 +42,8 @@ _PROBLEMS = {
     VerdictKind.NAME_UNRESOLVED: "name {name} does not resolve ({result}); expected to resolve: {declared_by}",
     VerdictKind.NAME_RESOLVES_ELSEWHERE: "name {name} resolves to {addresses} instead of {target}",
 }
+
+_MOST_VALUES = 8  # of a finding about a host
 
 _NOT_PROBED = {
     Reason.HOST_NETWORK: "the network belongs to this host alone, and the policy does not include it",
@@ -89,47 +88,6 @@ _GAPS = {
     Gap.NOT_OBSERVABLE: "no probe is sent: the fleet cannot observe this end",
 }
 
-_CAUSES = {
-    CauseKind.NOT_RUNNING: "container {container} is not running",
-    CauseKind.NO_INTERFACE: "container {container} has no interface except lo",
-    CauseKind.INTERFACE_DOWN: "{where} is down",
-    CauseKind.ADDRESS_MISSING: "{where} does not have address {address}; it has {observed}",
-    CauseKind.NO_DEFAULT_ROUTE: "container {container} has no default route",
-    CauseKind.NO_GATEWAY: "bridge {bridge} does not have address {gateway}, the gateway of container {container}",
-    CauseKind.NO_PEER: "{where} has no peer on the host",
-    CauseKind.NOT_ON_BRIDGE: "{where} is not attached to bridge {bridge}",
-    CauseKind.ON_ANOTHER_BRIDGE: "{where} is attached to bridge {observed} instead of {bridge}",
-    CauseKind.DROPPED: "{where} drops the packet",
-    CauseKind.NOT_ACCEPTED: "{where} drops the packet: no rule accepts it",
-    CauseKind.ACCEPTED: "{where} accepts the packet",
-    CauseKind.SOURCE_REWRITTEN: "{where} changes the source address",
-    CauseKind.REDIRECTED: "{where} changes the destination address",
-    CauseKind.TABLE_NOT_LOADED: "table {table} is not loaded",
-    CauseKind.SAME_BRIDGE: "both containers are attached to bridge {bridge}, where no policy applies",
-    CauseKind.PROXIED: (
-        "no NAT rule forwards {port}, so docker-proxy connects to container {container}, with the address of the host "
-        "itself. Set userland_proxy: false in docker_fleet_default_bridge, or ingress: policy for a declared network"
-    ),
-    CauseKind.NOT_FORWARDING: "forwarding is off: {sysctl} is 0",
-    CauseKind.NO_ROUTE: "no route to {destination}",
-    CauseKind.UNREACHABLE: "no route to {destination}, or the interface does not forward",
-    CauseKind.DROPPING_ROUTE: "a route of type {type} drops packets to {destination}",
-    CauseKind.REVERSE_PATH: (
-        "rp_filter drops packets to {destination}: the route back to the source uses another interface"
-    ),
-    CauseKind.LOOKUP_FAILED: "the kernel does not route packets to {destination}: {error}",
-    CauseKind.WRONG_NEXT_HOP: "the route to {destination} leads to {next_hop}, not to {target}",
-    CauseKind.WRONG_NEIGHBOUR: "neighbor {address} has MAC address {observed}, {expected}",
-    CauseKind.NO_NEIGHBOUR: "neighbor {address} does not answer {protocol}",
-    CauseKind.NOT_RECEIVED: "packets that {source} sent to {gateway} did not arrive",
-    CauseKind.QUEUE: "queueing discipline {queue} on interface {interface} may drop packets: {text}",
-    CauseKind.FRAME_TABLE: "foreign table {table} may drop frames",
-    CauseKind.SMALL_MTU: "{where} has an MTU of {mtu} bytes",
-    CauseKind.DIFFERENT: "",
-    CauseKind.NOT_SEEN: "no packet arrived on the host: it was lost between the container and its bridge",
-    CauseKind.LAST_SEEN: "the packet was last seen here, and no rule dropped it",
-}
-
 
 def problem(verdict: Verdict) -> str | None:
     """Return what is wrong with a probe; None if it is as declared."""
@@ -148,41 +106,6 @@ def problem(verdict: Verdict) -> str | None:
         host=verdict.probe.target.host,
         container=verdict.probe.target.container,
     )
-
-
-def explanation(causes: t.Iterable[Cause]) -> str | None:
-    """Return the causes as text; None without causes."""
-    return "; ".join(sentence(cause) for cause in causes) or None
-
-
-def sentence(cause: Cause) -> str:
-    """Return one cause as text, the host first."""
-    values = dict(cause.values)
-    values.setdefault("where", _where(values))
-    if cause.kind is CauseKind.ADDRESS_MISSING:
-        values["observed"] = ", ".join(values["observed"]) or "none"
-    elif cause.kind is CauseKind.WRONG_NEXT_HOP:
-        gateway, interface = values["gateway"], values["interface"]
-        values["next_hop"] = f"gateway {gateway}" if gateway else f"interface {interface} without a gateway"
-    elif cause.kind is CauseKind.WRONG_NEIGHBOUR:
-        container = f"container {values.get('container')} has {values.get('mac')}"
-        values["expected"] = f"which {values['target']} does not have" if "target" in values else container
-    text = _CAUSES[cause.kind].format(**values)
-    notes = [_OWNERS[cause.owner]] if cause.owner else []
-    if cause.kind is CauseKind.DROPPED and cause.owner is Owner.OURS and not cause.differences:
-        notes.append("as planned")
-    notes += [difference.sentence(each) for each in cause.differences]
-    joined = "; ".join(notes)
-    return f"{cause.host}: {text} ({joined})" if text and notes else f"{cause.host}: {text or joined}"
-
-
-def _where(values: t.Mapping[str, t.Any]) -> str:
-    """The rule or interface that a cause is about."""
-    if "chain" in values:
-        rule = f"rule '{values['rule']}'" if values["rule"] else "the policy"
-        return f"{rule} of table {values['table']}, chain {values['chain']}"
-    owner = f" of container {values['container']}" if values.get("container") else ""
-    return f"interface {values.get('interface')}{owner}"
 
 
 def entry(verdict: Verdict) -> dict[str, t.Any]:
@@ -206,7 +129,9 @@ def entry(verdict: Verdict) -> dict[str, t.Any]:
         "addresses": list(verdict.addresses),
         "causes": [cause.to_data() for cause in verdict.causes],
         "problem": problem(verdict),
-        "explanation": explanation(verdict.causes),
+        "explanation": cause_text.explanation(verdict.causes),
+        "remedies": [remedies.remedy(cause) for cause in verdict.causes],
+        "last_seen": verdict.last_seen.to_data() if verdict.last_seen else None,
     }
 
 
@@ -247,6 +172,44 @@ def wrong_network(found: WrongNetwork) -> str:
     else:
         problem = f"the network has {', '.join(found.observed) or 'no subnet'} instead of {', '.join(found.declared)}"
     return f"{found.host}: {found.network}: {problem}. Run fleetnet.docker.site, with --check to see the changes first."
+
+
+_HOSTS = {
+    Problem.DIFFERS: "differs from the plan. fleetnet.docker.site would: {values}",
+    Problem.NOT_COMPARED: "could not be compared with the plan: {values}",
+    Problem.NO_ENGINE_RULES: (
+        "dockerd writes no firewall rules (iptables: false), and this is not declared. Published ports are not "
+        "forwarded, and containers are not separated"
+    ),
+    Problem.PORTS_NOT_FORWARDED: "Docker's NAT rules are missing for published ports: {values}",
+    Problem.NOT_MASQUERADED: "Docker's NAT rules are missing for what leaves networks: {values}",
+}
+_RESTART = (
+    "Restart Docker, which writes them: systemctl restart docker. Without live-restore, this interrupts containers"
+)
+_HOST_REMEDIES = {
+    Problem.DIFFERS: remedies.SITE,
+    Problem.NOT_COMPARED: "Run fleetnet.docker.site with --check to see the reason",
+    Problem.NO_ENGINE_RULES: (
+        "Remove iptables: false from daemon.json or --iptables=false from the command line of dockerd, or declare it "
+        "in docker_fleet_default_bridge. Then restart Docker: systemctl restart docker"
+    ),
+    Problem.PORTS_NOT_FORWARDED: _RESTART,
+    Problem.NOT_MASQUERADED: _RESTART,
+}
+_SEPARATORS = {Problem.DIFFERS: "; ", Problem.NOT_COMPARED: " "}
+
+
+def host_finding(found: HostFinding) -> str:
+    """What is wrong with a host, without what to do about it."""
+    more = len(found.values) - _MOST_VALUES
+    values = [*found.values[:_MOST_VALUES], *([f"{more} more"] if more > 0 else [])]
+    return f"{found.host}: {_HOSTS[found.problem].format(values=_SEPARATORS.get(found.problem, ', ').join(values))}"
+
+
+def host_remedy(found: HostFinding) -> str:
+    """What to do about it. It may end with a command, so it has no final period."""
+    return _HOST_REMEDIES[found.problem]
 
 
 def unprobed_address(found: UnprobedAddress) -> str:

@@ -15,7 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.con
     ContainerSubnet,
     SubnetIndex,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, Location
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Endpoint, Probe
 
 
@@ -53,7 +53,8 @@ class Verdict:
     """A probe and what it proved.
 
     ``outcome`` and ``detail`` are the prober's, ``outcome`` is None if the source's host ran no probes. ``addresses``
-    are the unexpected source addresses, or those that the name resolves to. ``causes`` explain a failure.
+    are the unexpected source addresses, or those that the name resolves to. ``causes`` explain a failure;
+    without causes, the packet was ``last_seen`` there.
     """
 
     probe: Probe
@@ -62,10 +63,18 @@ class Verdict:
     detail: str = ""
     addresses: tuple[str, ...] = ()
     causes: tuple[Cause, ...] = ()
+    last_seen: Location | None = None
 
     @property
     def as_declared(self) -> bool:
         return self.kind is VerdictKind.AS_DECLARED
+
+    @property
+    def likeness(self) -> tuple[t.Any, ...]:
+        """What failures of one kind share: both hosts and networks, the IP version, the protocol and the direction."""
+        probe = self.probe
+        kind = probe.target.version, probe.protocol, probe.packet is None, self.passed, probe.declared_by is None
+        return (probe.source.host, probe.source.network, probe.target.host, probe.target.network, *kind)
 
     @property
     def passed(self) -> bool:
@@ -185,6 +194,17 @@ class Arrivals:
         return host in self._hosts - self._incomplete and (host, probe.target.container) not in self._overflowed
 
 
+def to_read(verdicts: t.Iterable[Verdict]) -> list[Verdict]:
+    """Return the failures that what hosts report explains, without a trace: of names and of published ports."""
+    kinds = (VerdictKind.BLOCKED, VerdictKind.NO_ANSWER, VerdictKind.ANSWERED_BY_ANOTHER)
+    return [
+        verdict
+        for verdict in verdicts
+        if verdict.kind is VerdictKind.NAME_UNRESOLVED
+        or (verdict.probe.published is not None and verdict.kind in kinds)
+    ]
+
+
 def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
     """Return the failures to explain: one per two hosts, two networks, IP version, protocol and direction.
 
@@ -195,9 +215,7 @@ def to_explain(verdicts: t.Iterable[Verdict], most: int) -> list[Verdict]:
         probe = verdict.probe
         explicable = probe.name is None and probe.traceable
         if not verdict.as_declared and verdict.kind is not VerdictKind.NOT_OBSERVED and explicable:
-            kind = probe.target.version, probe.protocol, probe.packet is None, verdict.passed, probe.declared_by is None
-            path = probe.source.host, probe.source.network, probe.target.host, probe.target.network
-            chosen.setdefault((*path, *kind), verdict)
+            chosen.setdefault(verdict.likeness, verdict)
     # Rotation, so that failures of one host do not hide those of another, nor IPv4 those of IPv6.
     turns: dict[tuple[str, str, int], int] = collections.Counter()
     order = []

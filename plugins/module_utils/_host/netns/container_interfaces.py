@@ -75,8 +75,8 @@ def _read_namespace(pid: int | None, found: dict[NamespaceId, NamespaceInterface
         return namespace.id
 
 
-def read_dnat(commands: Commands) -> list[Dnat]:
-    """The DNAT rules of published ports, of both IP versions, from iptables and nftables."""
+def read_nat_rules(commands: Commands) -> list[str]:
+    """The NAT rules of both IP versions, from iptables and from the engine's tables of nftables."""
     lines = [line for version in (4, 6) for line in list_rules(commands, version, "nat")]
     nft = commands.find("nft")
     if nft is not None:
@@ -84,7 +84,12 @@ def read_dnat(commands: Commands) -> list[Dnat]:
             # The table exists only if the engine uses the nftables backend.
             with contextlib.suppress(CommandFailed):
                 lines += commands.run(nft, "list", "table", family, ENGINE_TABLE).splitlines()
-    return [rule for rule in map(parse_dnat, lines) if rule is not None]
+    return lines
+
+
+def find_dnat(rules: t.Iterable[str]) -> list[Dnat]:
+    """The DNAT rules of published ports."""
+    return [rule for rule in map(parse_dnat, rules) if rule is not None]
 
 
 def read_proxies(root: str = "/proc") -> list[Proxy]:

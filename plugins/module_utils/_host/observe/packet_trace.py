@@ -2,14 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Trace flows on a host with a table that marks their packets, and nft's monitor as a transient systemd unit.
+"""Trace flows on a host with tables that mark their packets, and nft's monitor as a transient systemd unit.
 
-The unit has a time limit and deletes the table when it ends, so nothing remains of a run that was killed.
+The unit has a time limit and deletes the tables when it ends, so nothing remains of a run that was killed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 import typing as t
@@ -17,19 +18,25 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import FILE, Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import TRACE_TABLE, Flow
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import TRACE_TABLES, Flow
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, remove, write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.path_state import (
+    parse_counters,
+    read_counters,
+    read_neighbours,
+    read_path_state,
+    route_get,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import kernel_differences
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import (
     CommandFailed,
     Commands,
-    run_json,
 )
 
 UNIT = "fleetnet-trace.service"
 _FILE = f"{RUN_FOLDER}/trace"
+_COUNTERS = f"{RUN_FOLDER}/trace.counters"
 # Before all other rules: packets dropped earlier are not traced.
 _PRIORITY = -1000
 # NETLINK_NETFILTER, and the bit of the group NFNLGRP_NFTRACE.
@@ -50,6 +57,13 @@ def queued_bytes(sockets: str, pid: str) -> int | None:
     return None
 
 
+class Incoming(t.NamedTuple):
+    """How the packets of a flow arrive: the incoming interface and the firewall mark, if known."""
+
+    link: str | None = None
+    mark: str | None = None
+
+
 class PacketTrace:
     """The trace of this host; there is at most one."""
 
@@ -66,13 +80,16 @@ class PacketTrace:
         # The unit first: when it ends, it deletes the table, even if this process is killed.
         self._commands.run(
             "systemd-run", f"--unit={UNIT}", "--collect", "--quiet", f"--property=RuntimeMaxSec={lifetime}",
-            f"--property=ExecStopPost=-nft delete table {TRACE_TABLE}",
+            *(f"--property=ExecStopPost=-nft delete table {table}" for table in TRACE_TABLES),
             "/bin/sh", "-c", f"umask 077; exec nft monitor trace > {_FILE}",
         )  # fmt: skip
         try:
             # The unit is started before nft listens, and packets that are sent until then are not traced.
             self._await(lambda queued: queued is not None)
-            self._commands.run("nft", "-f", "-", stdin=_table(flows))
+            self._commands.run("nft", "-f", "-", stdin=_table(TRACE_TABLES[0], ("prerouting", "output"), flows))
+            with contextlib.suppress(CommandFailed):  # a kernel without tables for bridges
+                self._commands.run("nft", "-f", "-", stdin=_table(TRACE_TABLES[1], ("prerouting",), flows))
+            write_atomically(_COUNTERS, json.dumps(read_counters(self._commands)), mode=0o600)
         except CommandFailed:
             self.stop()
             raise
@@ -82,8 +99,9 @@ class PacketTrace:
         self._await(lambda queued: not queued)  # otherwise the end of the trace is missing
         with contextlib.suppress(CommandFailed):  # it has ended, or none ran
             self._commands.run("systemctl", "stop", UNIT)
-        with contextlib.suppress(CommandFailed):
-            self._commands.run("nft", "delete", "table", *TRACE_TABLE.split())
+        for table in TRACE_TABLES:
+            with contextlib.suppress(CommandFailed):
+                self._commands.run("nft", "delete", "table", *table.split())
         text = read_text(_FILE) or ""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(_FILE)
@@ -98,28 +116,32 @@ class PacketTrace:
                 return
             time.sleep(_PAUSE)
 
-    def lookups(self, flows: t.Mapping[Flow, str | None]) -> list[dict[str, t.Any]]:
+    def state(self) -> dict[str, t.Any]:
+        """What else decides about packets on this host, with what was dropped during the trace, which has ended."""
+        before = parse_counters(read_text(_COUNTERS))
+        remove(_COUNTERS)
+        return read_path_state(self._commands, before)
+
+    def lookups(self, flows: t.Mapping[Flow, Incoming]) -> list[dict[str, t.Any]]:
         """How the kernel routes each flow on this host: the output of ``ip route get``, or ``error``.
 
-        The flows' values are their incoming interfaces; None if unknown: then the route back to the source decides.
+        If the incoming interface is not known, the route back to the source decides.
         """
         found = []
-        for flow, incoming in flows.items():
-            back = {"dev": incoming} if incoming else self._route_get(flow.source)
+        for flow, arrival in flows.items():
+            back = {"dev": arrival.link} if arrival.link else route_get(self._commands, flow.source)
             device = back.get("dev")
+            mark = ("mark", arrival.mark) if arrival.mark else ()
             found.append(
-                self._route_get(flow.destination, "from", flow.source, "iif", device)
+                {
+                    **route_get(self._commands, flow.destination, "from", flow.source, "iif", device, *mark),
+                    "iif": device,
+                    "mark": arrival.mark,
+                }
                 if device
                 else {"error": f"no route back to {flow.source}: {back.get('error')}"}
             )
         return found
-
-    def _route_get(self, *arguments: str) -> dict[str, t.Any]:
-        try:
-            routes = run_json(self._commands, "ip", "-json", "route", "get", *arguments)
-        except CommandFailed as failure:
-            return {"error": failure.output.partition("\n")[0].replace("RTNETLINK answers: ", "")}
-        return _only_route(routes)
 
     def checks(self) -> list[dict[str, t.Any]]:
         """How the kernel differs from this collection's files, as differences. A script that fails counts as one."""
@@ -134,44 +156,18 @@ class PacketTrace:
 
     def neighbours(self) -> list[dict[str, t.Any]]:
         """The host's neighbour table, as ``ip neigh`` reports it."""
-        return _objects(run_json(self._commands, "ip", "-json", "neigh", "show"))
-
-    def queues(self) -> list[dict[str, str]]:
-        """Queueing disciplines that can drop packets. The kernel does not set these by itself."""
-        return _queues(self._commands.run("tc", "qdisc", "show"))
+        return read_neighbours(self._commands)
 
 
-@reads("ip route get")
-def _only_route(routes: t.Any) -> dict[str, t.Any]:
-    (route,) = _objects(routes)
-    return route
-
-
-@reads("ip neigh show")
-def _objects(listed: t.Any) -> list[dict[str, t.Any]]:
-    return [dict(each) for each in listed]
-
-
-@reads("tc qdisc show")
-def _queues(text: str) -> list[dict[str, str]]:
-    found = []
-    for line in filter(str.strip, text.splitlines()):
-        words = line.split()
-        if words[1] in ("netem", "tbf", "ingress", "clsact"):
-            found.append({"kind": words[1], "link": words[words.index("dev") + 1], "text": line})
-    return found
-
-
-def _table(flows: t.Sequence[Flow]) -> str:
+def _table(table: str, hooks: t.Sequence[str], flows: t.Sequence[Flow]) -> str:
     rules = [
-        f"{family} saddr {source} {family} daddr {destination} meta nftrace set 1"
+        f"{family} saddr {source} {family} daddr {destination} meta nftrace set 1; "
         for flow in flows
         for family in ("ip6" if flow.version == 6 else "ip",)
         for source, destination in (flow, flow[::-1])
     ]
-    body = "; ".join(rules)
+    body = "".join(rules)
     chains = "\n".join(
-        f"chain {hook} {{ type filter hook {hook} priority {_PRIORITY}; policy accept; {body}; }}"
-        for hook in ("prerouting", "output")
+        f"chain {hook} {{ type filter hook {hook} priority {_PRIORITY}; policy accept; {body}}}" for hook in hooks
     )
-    return f"table {TRACE_TABLE} {{\n{chains}\n}}\n"
+    return f"table {table} {{\n{chains}\n}}\n"

@@ -18,13 +18,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
     parse_networks,
     parse_stopped,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.masquerade import masqueraded
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import published_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.containers import read_containers
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.networks import list_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, read_info
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.netns.container_interfaces import (
     add_interfaces,
-    read_dnat,
+    find_dnat,
+    read_nat_rules,
     read_proxies,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.firewall_state import read_firewall
@@ -47,6 +49,7 @@ PARTS = (
     "interfaces",
     "ports",
     "stopped",
+    "masquerade",
     "links",
     "routes",
     "forwarding",
@@ -64,9 +67,11 @@ _STOPPED = json.dumps({"status": ["created", "exited", "dead"]})
 def survey(parts: t.Sequence[str], commands: Commands, engine: Engine | None) -> Json:
     """The requested ``parts`` by name; ``engine`` may be None only if none of ENGINE_PARTS is requested."""
     found: Json = {}
+    nat_rules = read_nat_rules(commands) if "ports" in parts or "masquerade" in parts else []
     if engine is not None:
-        found.update(_survey_engine(parts, commands, engine))
+        found.update(_survey_engine(parts, commands, engine, nat_rules))
     readers: dict[str, t.Callable[[], t.Any]] = {
+        "masquerade": lambda: masqueraded(nat_rules),
         "links": lambda: read_links(commands),
         "routes": lambda: read_routes(commands),
         "forwarding": read_forwarding,
@@ -78,26 +83,26 @@ def survey(parts: t.Sequence[str], commands: Commands, engine: Engine | None) ->
     return found
 
 
-def _survey_engine(parts: t.Sequence[str], commands: Commands, engine: Engine) -> Json:
+def _survey_engine(parts: t.Sequence[str], commands: Commands, engine: Engine, nat_rules: t.Sequence[str]) -> Json:
     found: Json = {}
     if "engine" in parts:
         found["engine"] = read_engine(engine)
     if "networks" in parts:
         found["networks"] = read_networks(engine, commands)
     if any(part in parts for part in _CONTAINER_PARTS):
-        found["containers"] = _survey_containers(parts, commands, engine)
+        found["containers"] = _survey_containers(parts, engine, nat_rules)
     if "stopped" in parts:
         found["stopped"] = parse_stopped(engine.get("/containers/json", filters=_STOPPED))
     return found
 
 
-def _survey_containers(parts: t.Sequence[str], commands: Commands, engine: Engine) -> list[ContainerReport]:
+def _survey_containers(parts: t.Sequence[str], engine: Engine, nat_rules: t.Sequence[str]) -> list[ContainerReport]:
     listed = engine.get("/containers/json")
     containers = read_containers(engine, "container_details" in parts or "interfaces" in parts, listed)
     if "interfaces" in parts:
         add_interfaces(containers)
     if "ports" in parts:
-        rules, proxies = read_dnat(commands), read_proxies()
+        rules, proxies = find_dnat(nat_rules), read_proxies()
         by_id = {container["Id"]: container for container in listed}
         for container in containers:
             container["ports"] = published_ports(by_id[container["id"]], rules, proxies)

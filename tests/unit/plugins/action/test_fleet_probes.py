@@ -65,6 +65,8 @@ TASKS = [
             "outside_results": "from_outside",
             "unprobed": "{{ chosen.unprobed }}",
             "wrong_networks": "{{ chosen.wrong_networks }}",
+            "lost_rules": "{{ chosen.lost_rules }}",
+            "compared": "{{ plan_of_site | default(omit) }}",
             "report_dir": "{{ report | default(omit) }}",
         },
         "run_once": True,
@@ -257,3 +259,25 @@ def test_a_network_that_is_not_as_declared_fails(run):
     output = run("--limit", "h2", "-e", "compared=docker_fleet_plan", fails=True)
     assert "h2: web: the network has no subnet instead of 10.64.17.0/24." in output
     assert "2 declared networks are missing or have other subnets. See the report above." in output
+
+
+ROUTE = {"kind": "route", "name": "10.64.0.0/20 via 192.0.2.1", "key": "state", "declared": "present", "observed": None}
+
+
+def test_hosts_that_site_would_change_fail_whatever_the_probes_say(run, tmp_path):
+    compared = {
+        "plan_of_site": "check",
+        "check": {
+            "changed": True,
+            "differences": [ROUTE],
+            "parts": {"host_routes": {"changed": True, "differences": [ROUTE]}},
+        },
+        "report": str(tmp_path / "report"),
+    }
+    (tmp_path / "compared.json").write_text(json.dumps(compared))
+    output = run("--limit", "h2", "-e", f"@{tmp_path / 'compared.json'}", fails=True)
+    assert "NOT AS DECLARED: 3 hosts are not as declared" in output
+    assert "h2: differs from the plan. fleetnet.docker.site would: create route 10.64.0.0/20 via 192.0.2.1" in output
+    hosts = json.loads((tmp_path / "report" / "hosts.json").read_text())
+    assert [(each["host"], each["differences"]) for each in hosts] == [(host, [ROUTE]) for host in ("h1", "h2", "h3")]
+    assert '<testsuite name="hosts" tests="3" failures="3"' in (tmp_path / "report" / "reachability.xml").read_text()

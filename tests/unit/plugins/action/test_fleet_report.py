@@ -13,6 +13,7 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.summary import explain_all
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
@@ -20,7 +21,14 @@ PACKAGE = "ansible_collections.fleetnet.docker.plugins"
 SOURCE, TARGET = Endpoint("h1", "a", "web", "10.64.1.2"), Endpoint("h2", "b", "web", "10.64.17.2")
 FAILED = Verdict(Probe(SOURCE, TARGET, "tcp", 80, 0, "a line"), VerdictKind.BLOCKED)
 FLOW = {"source": "10.64.1.2", "destination": "10.64.17.2", "steps": None, "lookup": {}}
-TRACE: dict[str, t.Any] = {"flows": [FLOW], "checks": [], "neighbours": [], "queues": [], "network_info": {}}
+TRACE: dict[str, t.Any] = {
+    "flows": [FLOW],
+    "checks": [],
+    "neighbours": [],
+    "network_info": {},
+    "state": {},
+    "namespaces": [],
+}
 UNUSABLE = "its answer cannot be used"
 
 
@@ -33,7 +41,8 @@ def explained(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[dict[str, t.Any]],
     monkeypatch.setattr(fleet_report, "Display", lambda: types.SimpleNamespace(warning=warnings.append))
 
     def explained(traced: dict[str, t.Any]) -> tuple[list[Verdict], list[str]]:
-        return fleet_report._explained([FAILED], traced), warnings
+        evidence = fleet_report._evidence(traced, {})
+        return explain_all([FAILED], evidence, fleet_report._explain), warnings
 
     return explained
 

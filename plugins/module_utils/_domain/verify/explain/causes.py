@@ -11,21 +11,33 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ENGINE_TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     ADDRESS,
+    CHAIN,
+    FILE,
+    FIREWALLD,
+    JUMP,
     ROUTE,
     SYSCTL,
+    TABLE,
     Difference,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import (
     BRIDGE_TABLE,
     CHAIN_PREFIX,
+    IP6TABLES_FILE,
+    IPTABLES_FILE,
+    NFT_FILE,
     TABLES,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import frames, inside
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
     Owner,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.chains import Facts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence, holds
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.inside import FAILED, RESOLUTION
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.routing import DROPPING, values_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 
@@ -39,15 +51,18 @@ _LOOKUP_ERRORS: dict[str, tuple[CauseKind, dict[str, str]]] = {
     "Invalid argument": (CauseKind.DROPPING_ROUTE, {"type": "blackhole"}),
     "Permission denied": (CauseKind.DROPPING_ROUTE, {"type": "prohibit"}),
 }
+_UNTRACKS = re.compile(r"\bnotrack\b|\bct (?:original |reply )?zone set\b")
 _KEEPS_SOURCE = re.compile(r"snat to ip6? saddr")
-_FAILED = ("FAILED", "INCOMPLETE")
-# By IP version: the sysctl for forwarding, and the protocol that resolves neighbours.
+# By IP version: how the names of tables, chains and jumps begin.
+_NAMES_OF_RULES = {4: ("ip ", "iptables "), 6: ("ip6 ", "ip6tables ")}
+# By IP version: the file of the rules of iptables.
+_FILES_OF_RULES = {4: IPTABLES_FILE, 6: IP6TABLES_FILE}
+# By IP version: the sysctl for forwarding.
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
-_RESOLUTION = {4: "ARP", 6: "neighbor solicitations"}
 
 
-def in_container(end: Endpoint, evidence: Evidence) -> Cause | None:
-    """Check the container: it runs, and has its address, an interface that is up and a default route."""
+def in_container(end: Endpoint, evidence: Evidence, sends: bool = False) -> Cause | None:
+    """Check the container: it runs, and has its address and an interface that is up; if it sends, a default route."""
     where = {"container": end.container}
     if evidence.container(end.container) is None:
         return Cause(CauseKind.NOT_RUNNING, end.host, where)
@@ -60,13 +75,16 @@ def in_container(end: Endpoint, evidence: Evidence) -> Cause | None:
     if not holds(interface["addresses"], end.address):
         values = {**where, "address": end.address, "observed": list(interface["addresses"])}
         return Cause(CauseKind.ADDRESS_MISSING, end.host, values)
-    if interface["gateway" if end.version == 4 else "gateway_v6"] is None:
+    if sends and interface["gateway" if end.version == 4 else "gateway_v6"] is None:
         return Cause(CauseKind.NO_DEFAULT_ROUTE, end.host, where)
     return None
 
 
 def at_bridge(end: Endpoint, evidence: Evidence) -> Cause | None:
-    """Check the host's interface of the veth pair, and the bridge: the attachment, and the gateway's address."""
+    """Check the host's interface of the veth pair, and the bridge: the attachment, its port, and the gateway's address.
+
+    A bridge of which no port forwards is down, so the port comes first.
+    """
     interface = evidence.interface(end)
     if interface is None:
         return None
@@ -80,15 +98,23 @@ def at_bridge(end: Endpoint, evidence: Evidence) -> Cause | None:
         return Cause(CauseKind.NOT_ON_BRIDGE, end.host, values)
     if declared is not None and bridge["name"] != declared:
         return Cause(CauseKind.ON_ANOTHER_BRIDGE, end.host, {**values, "observed": bridge["name"]})
-    for link in (peer, bridge):
-        if link["state"] == "down":
-            return Cause(CauseKind.INTERFACE_DOWN, end.host, {"interface": link["name"], "container": None})
+    if peer["state"] == "down":
+        return _down(end.host, peer)
+    blocked = frames.blocked_port(end, evidence)
+    if blocked is not None:
+        return blocked
+    if bridge["state"] == "down":
+        return _down(end.host, bridge)
     gateway = interface["gateway" if end.version == 4 else "gateway_v6"]
     # A container may use another gateway than the bridge.
     if gateway in evidence.gateways(end) and not holds(bridge["addresses"], gateway):
         values = {"container": end.container, "bridge": bridge["name"], "gateway": gateway}
         return Cause(CauseKind.NO_GATEWAY, end.host, values, None, _of_kind(evidence, ADDRESS))
     return None
+
+
+def _down(host: str, link: t.Mapping[str, t.Any]) -> Cause:
+    return Cause(CauseKind.INTERFACE_DOWN, host, {"interface": link["name"], "container": None})
 
 
 def on_host(host: str, flow: Flow, evidence: Evidence) -> Cause | None:
@@ -98,33 +124,57 @@ def on_host(host: str, flow: Flow, evidence: Evidence) -> Cause | None:
         return None
     for step in steps:
         if step.drops:
-            return _dropped(host, step, evidence)
-    if any(step.oif for step in steps):
+            return _dropped(host, step, evidence, flow.version)
+    routed = [step for step in steps if not step.of_frames]
+    if any(step.oif for step in routed) or (steps and not routed):
         return None
     # The chains of a forwarded packet name its output interface; this packet was only received.
     lookup = evidence.lookups.get(flow, {})
     found = _of_kind(evidence, ADDRESS, ROUTE, SYSCTL)
     if not evidence.info["forwarding"][f"ipv{flow.version}"]:
         return Cause(CauseKind.NOT_FORWARDING, host, {"sysctl": _FORWARDING[flow.version]}, None, found)
-    destination = {"destination": flow.destination}
+    incoming = lookup.get("iif")
+    if flow.version == 4 and evidence.state["forwarding"].get(incoming) is False:
+        return Cause(CauseKind.NOT_FORWARDING, host, {"sysctl": f"net.ipv4.conf.{incoming}.forwarding"}, None, found)
+    values = {"destination": flow.destination, **values_of(evidence.decision(flow))}
     if "error" in lookup:
         failed = CauseKind.LOOKUP_FAILED, {"error": lookup["error"]}
-        kind, values = _LOOKUP_ERRORS.get(lookup["error"], failed)
-        return Cause(kind, host, {**destination, **values}, None, found)
-    if lookup.get("type") in ("blackhole", "unreachable", "prohibit"):
-        return Cause(CauseKind.DROPPING_ROUTE, host, {**destination, "type": lookup["type"]}, None, found)
+        kind, more = _LOOKUP_ERRORS.get(lookup["error"], failed)
+        values.update(more)
+        if kind is CauseKind.REVERSE_PATH:
+            values.update(interface=incoming, sysctls=_rp_filters(incoming, evidence))
+        return Cause(kind, host, values, None, found)
+    if lookup.get("type") in DROPPING:
+        return Cause(CauseKind.DROPPING_ROUTE, host, {**values, "type": lookup["type"]}, None, found)
     return None
+
+
+def _rp_filters(incoming: str | None, evidence: Evidence) -> list[str]:
+    """The sysctls that make the kernel check the route back: the larger of both values applies."""
+    found = evidence.info["forwarding"].get("rp_filter", {})
+    return [f"net.ipv4.conf.{name}.rp_filter" for name in ("all", incoming) if name and found.get(name)]
 
 
 def _of_kind(evidence: Evidence, *kinds: str) -> tuple[Difference, ...]:
     return tuple(difference for difference in evidence.checks if difference.kind in kinds)
 
 
-def _dropped(host: str, step: TraceStep, evidence: Evidence) -> Cause:
-    owner = owner_of(step)
+def of_rules(evidence: Evidence, version: int) -> tuple[Difference, ...]:
+    """The differences between the rules for an IP version and the plan."""
+    other = _NAMES_OF_RULES[10 - version]
+    found = [
+        *(each for each in _of_kind(evidence, TABLE, CHAIN, JUMP, FIREWALLD) if not each.name.startswith(other)),
+        *(each for each in _of_kind(evidence, FILE) if each.name in (NFT_FILE, _FILES_OF_RULES[version])),
+    ]
+    return tuple(found)
+
+
+def _dropped(host: str, step: TraceStep, evidence: Evidence, version: int) -> Cause:
+    owner, differences = owner_of(step), of_rules(evidence, version)
     if not step.rule and owner is not Owner.OURS:
-        return Cause(CauseKind.NOT_ACCEPTED, host, step.place(), None, evidence.checks)
-    return Cause(CauseKind.DROPPED, host, step.place(), owner, evidence.checks)
+        return Cause(CauseKind.NOT_ACCEPTED, host, step.place(), None, differences)
+    # A rule of others drops the packet, however the rules of this collection differ.
+    return Cause(CauseKind.DROPPED, host, step.place(), owner, () if owner is Owner.FOREIGN else differences)
 
 
 def owner_of(step: TraceStep) -> Owner:
@@ -135,27 +185,48 @@ def owner_of(step: TraceStep) -> Owner:
     return Owner.DOCKER if dockers else Owner.FOREIGN
 
 
-def between(source: Endpoint, target: Endpoint, flow: Flow, first: Evidence, last: Evidence) -> Cause | None:
+def between(
+    source: Endpoint, target: Endpoint, flow: Flow, hosts: t.Mapping[str, Evidence], facts: Facts
+) -> Cause | None:
     """Check the underlay: the next hop must be the target's host, which must receive the packets."""
+    first, last = hosts[source.host], hosts[target.host]
     lookup = first.lookups.get(flow, {})
     gateway = lookup.get("gateway")
     if flow in first.traces and "error" not in lookup and gateway not in last.addresses:
         values = {"destination": flow.destination, "gateway": gateway, "interface": lookup.get("dev")}
-        values["target"] = target.host
+        values = {**values, "target": target.host, **values_of(first.decision(flow))}
         return Cause(CauseKind.WRONG_NEXT_HOP, source.host, values, None, _of_kind(first, ROUTE))
     if flow not in first.traces or flow in last.traces:
         return None
+    duplicate = frames.duplicate_of_hosts(source.host, gateway, hosts)
+    if duplicate is not None:
+        return duplicate
     for entry in first.neighbours:
-        if entry["dst"] == gateway:
+        if entry["dst"] == gateway and entry.get("lladdr"):
             macs = [link["mac"] for link in last.info["links"]]
-            if entry.get("lladdr") and entry["lladdr"] not in macs:
+            if entry["lladdr"] not in macs:
                 values = {"address": gateway, "observed": entry["lladdr"], "target": target.host}
                 return Cause(CauseKind.WRONG_NEIGHBOUR, source.host, values)
-    for name, evidence in ((source.host, first), (target.host, last)):
-        found = unseen(name, evidence)
+    for end, evidence in ((source, first), (target, last)):
+        links = evidence.path_links(end, flow)
+        found = frames.dropped_frames(end.host, links, facts, evidence) or frames.queue(end.host, links, evidence)
         if found is not None:
             return found
-    return Cause(CauseKind.NOT_RECEIVED, target.host, {"source": source.host, "gateway": gateway})
+    return _unresolved(source.host, flow, gateway, first.path_links(source, flow), first)
+
+
+def _unresolved(
+    host: str, flow: Flow, address: str | None, links: t.Collection[str], evidence: Evidence
+) -> Cause | None:
+    """Check that a neighbor answers, and which rule for frames drops its answers or the queries."""
+    for entry in evidence.neighbours:
+        if entry["dst"] == address and set(entry.get("state", ())) & set(FAILED):
+            protocol = RESOLUTION[flow.version]
+            values = {"address": address, "protocol": protocol}
+            ends = (str(address), *evidence.addresses)
+            dropped = frames.dropped_resolution(host, links, ends, protocol, evidence)
+            return dropped or Cause(CauseKind.NO_NEIGHBOUR, host, values)
+    return None
 
 
 def to_neighbour(target: Endpoint, evidence: Evidence) -> Cause | None:
@@ -167,20 +238,39 @@ def to_neighbour(target: Endpoint, evidence: Evidence) -> Cause | None:
         if entry.get("lladdr") and entry["lladdr"] != interface["mac"]:
             values = {"address": target.address, "observed": entry["lladdr"], "container": target.container}
             return Cause(CauseKind.WRONG_NEIGHBOUR, target.host, {**values, "mac": interface["mac"]})
-        if set(entry.get("state", ())) & set(_FAILED):
-            values = {"address": target.address, "protocol": _RESOLUTION[target.version]}
-            return unseen(target.host, evidence) or Cause(CauseKind.NO_NEIGHBOUR, target.host, values)
     return None
 
 
-def unseen(host: str, evidence: Evidence) -> Cause | None:
-    """Return what may drop packets outside the rules of IP."""
-    for queue in evidence.queues:
-        values = {"queue": queue["kind"], "interface": queue["link"], "text": queue["text"]}
-        return Cause(CauseKind.QUEUE, host, values)
-    for table in evidence.info["firewall"]["tables"]:
-        if table.split()[0] in ("bridge", "netdev", "arp") and table != BRIDGE_TABLE:
-            return Cause(CauseKind.FRAME_TABLE, host, {"table": table})
+def unseen(
+    source: Endpoint, target: Endpoint, flow: Flow, hosts: t.Mapping[str, Evidence], facts: Facts
+) -> Cause | None:
+    """Check what drops packets without a trace, then whether the source's gateway and the target answer."""
+    ends = {end.host: end for end in (target, source)}
+    for host, end in ends.items():
+        links = hosts[host].path_links(end, flow)
+        found = (
+            frames.dropped_frames(host, links, facts, hosts[host])
+            or frames.queue(host, links, hosts[host])
+            or frames.connections(host, hosts[host])
+        )
+        if found is not None:
+            return found
+    unresolved = inside.resolves_neighbour(source, target, hosts[source.host])
+    if unresolved is not None:
+        links = hosts[source.host].path_links(source, flow)
+        addresses, protocol = (source.address, unresolved.values["address"]), unresolved.values["protocol"]
+        return frames.dropped_resolution(source.host, links, addresses, protocol, hosts[source.host]) or unresolved
+    links = hosts[target.host].path_links(target, flow)
+    return _unresolved(target.host, flow, target.address, links, hosts[target.host])
+
+
+def untracked(flow: Flow, *hosts: tuple[str, Evidence]) -> Cause | None:
+    """Check whether a rule of others takes a flow or its answers out of connection tracking, or into another zone."""
+    for host, evidence in hosts:
+        for each in (flow, Flow(flow.destination, flow.source)):
+            for step in evidence.traces.get(each, ()):
+                if _UNTRACKS.search(step.rule) and owner_of(step) is not Owner.OURS:
+                    return Cause(CauseKind.UNTRACKED, host, step.place(), owner_of(step))
     return None
 
 

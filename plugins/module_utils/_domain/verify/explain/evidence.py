@@ -9,19 +9,25 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.routing import Decision, decide
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Endpoint
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """The evidence of one host. ``checks`` are its differences from its plan, ``info`` is ``network_info``'s result."""
+    """The evidence of one host.
+
+    ``checks`` are its differences from its plan, ``info`` is ``network_info``'s result, ``state`` is what else decides
+    about packets, ``namespaces`` the same by container.
+    """
 
     traces: t.Mapping[Flow, t.Sequence[TraceStep]]
     lookups: t.Mapping[Flow, Data]
     checks: tuple[Difference, ...]
     neighbours: t.Sequence[Data]
-    queues: t.Sequence[Data]
+    state: Data
+    namespaces: t.Mapping[str, Data]
     info: Data
 
     @classmethod
@@ -37,9 +43,46 @@ class Evidence:
             {Flow(flow["source"], flow["destination"]): flow["lookup"] for flow in flows},
             tuple(Difference.from_data(item) for item in data["checks"]),
             data["neighbours"],
-            data["queues"],
+            data["state"],
+            {str(each["container"]): each for each in data["namespaces"]},
             data["network_info"],
         )
+
+    def with_checks(self, checks: t.Iterable[Difference]) -> Evidence:
+        """The evidence with more differences from the plan."""
+        more = [check for check in checks if check not in self.checks]
+        return dataclasses.replace(self, checks=(*self.checks, *more))
+
+    @property
+    def bridge_ports(self) -> t.Sequence[Data]:
+        return t.cast("t.Sequence[Data]", self.state["bridge_ports"])
+
+    @property
+    def disabled_bridges(self) -> t.Sequence[str]:
+        return t.cast("t.Sequence[str]", self.state["disabled_bridges"])
+
+    @property
+    def frame_chains(self) -> t.Sequence[Data]:
+        return t.cast("t.Sequence[Data]", self.state["frame_chains"])
+
+    @property
+    def queues(self) -> t.Sequence[Data]:
+        return t.cast("t.Sequence[Data]", self.state["queues"])
+
+    @property
+    def connections(self) -> Data:
+        return t.cast("Data", self.state["connections"])
+
+    def decision(self, flow: Flow) -> Decision | None:
+        """The routing rule and the route that decide about a flow."""
+        lookup = self.lookups.get(flow)
+        return decide(flow, lookup, self.state["routing_rules"], self.state["routes"]) if lookup else None
+
+    def path_links(self, end: Endpoint, flow: Flow) -> list[str]:
+        """The host's interfaces on the path between a container and the other end of a flow."""
+        interface = self.interface(end) or {"peer": None, "bridge": None}
+        lookup = self.lookups.get(flow, {})
+        return [name for name in (interface["peer"], interface["bridge"], lookup.get("dev"), lookup.get("iif")) if name]
 
     @property
     def owned(self) -> bool:

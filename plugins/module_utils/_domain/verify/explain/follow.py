@@ -4,7 +4,8 @@
 """Why a probe is not as declared: the hop at which it ended, and the rule, route or interface behind it. Pure.
 
 The path of a packet is followed from container to container, by what the hosts report: interfaces, routes, neighbours,
-and the rules that the packet matched. The first fault on the path is the cause.
+and the rules that the packet matched. The faults on the path are the causes. Without a fault, only the location at
+which the packet was last seen is known.
 """
 
 from __future__ import annotations
@@ -12,97 +13,148 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import causes
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import (
+    causes,
+    frames,
+    inside,
+    services,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
+    Cause,
+    CauseKind,
+    Explanation,
+    Location,
+    Owner,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.chains import Facts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.services import FAILED, LET_THROUGH
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
 
 Hosts = t.Mapping[str, Evidence]
+Causes = t.Tuple[Cause, ...]
 
-_FAILED = (VerdictKind.BLOCKED, VerdictKind.NO_ANSWER, VerdictKind.ANSWERED_BY_ANOTHER)
-_LET_THROUGH = (VerdictKind.LEAK, VerdictKind.ARRIVES_THOUGH_DENIED)
+_BY_RULES = (CauseKind.DROPPED, CauseKind.NOT_ACCEPTED)
 
 
-def explain(verdict: Verdict, hosts: Hosts) -> tuple[Cause, ...]:
+def explain(verdict: Verdict, hosts: Hosts) -> Explanation:
     """Return what explains a verdict, by the evidence of ``hosts``; empty if nothing does."""
     source, target = verdict.probe.source, verdict.probe.target
-    if not verdict.probe.traceable:
-        return _one(_by_proxy(verdict))
-    if source.host not in hosts or target.host not in hosts:
-        return ()
+    if verdict.probe.name is not None:
+        return _one(_unresolved_name(verdict, hosts))
+    if verdict.probe.published is not None:
+        return _one(services.at_published_port(verdict, hosts))
+    if not verdict.probe.traceable or source.host not in hosts or target.host not in hosts:
+        return Explanation()
     there = Flow(source.address, target.address)
     if there not in hosts[source.host].lookups:  # only another probe of this kind was traced
-        return ()
+        return Explanation()
     if verdict.kind is VerdictKind.SOURCE_REWRITTEN:
-        return _one(_rewritten(there, source, target, hosts) or _checks(hosts, source, target))
-    if verdict.kind in _FAILED:
+        return _one(_rewritten(there, source, target, hosts))
+    if verdict.kind in FAILED:
         return _failed(verdict, there, hosts)
-    if verdict.kind in _LET_THROUGH:
-        return _let_through(there, source, target, hosts)
-    return ()
+    if verdict.kind in LET_THROUGH:
+        return Explanation(_let_through(there, source, target, hosts))
+    return Explanation()
 
 
-def _by_proxy(verdict: Verdict) -> Cause | None:
-    """Return the program that lets a connection to a published port through: without a NAT rule, it is docker-proxy."""
-    probe = verdict.probe
-    if verdict.kind not in _LET_THROUGH or probe.published is None or probe.published.forwarded:
+def _unresolved_name(verdict: Verdict, hosts: Hosts) -> Cause | None:
+    source = verdict.probe.source
+    if verdict.kind is not VerdictKind.NAME_UNRESOLVED or source.host not in hosts:
         return None
-    values = {"container": probe.target.container, "port": str(probe.published)}
-    return Cause(CauseKind.PROXIED, probe.target.host, values)
+    return inside.resolves(source, hosts[source.host])
 
 
-def _one(cause: Cause | None) -> tuple[Cause, ...]:
-    return () if cause is None else (cause,)
+def _one(cause: Cause | None) -> Explanation:
+    return Explanation() if cause is None else Explanation((cause,))
 
 
-def _failed(verdict: Verdict, there: Flow, hosts: Hosts) -> tuple[Cause, ...]:
+def _failed(verdict: Verdict, there: Flow, hosts: Hosts) -> Explanation:
     source, target, packet = verdict.probe.source, verdict.probe.target, verdict.probe.packet
     small = causes.of_size(source, target, packet, hosts) if packet is not None else ()
     if small:
-        return small
-    found = None
+        return Explanation(small)
     if verdict.kind is VerdictKind.ANSWERED_BY_ANOTHER:
-        found = _redirected(there, source, target, hosts)
-    if found is None and verdict.kind is not VerdictKind.NO_ANSWER:
-        found = _follow(there, source, target, hosts)
-    back = Flow(target.address, source.address)
-    return _one(found or _follow(back, target, source, hosts) or _lost(source, target, hosts))
+        return _one(_redirected(there, source, target, hosts))
+    if verdict.kind is VerdictKind.NO_ANSWER:
+        return _unanswered(verdict, there, hosts)
+    facts = inside.packet_facts(verdict.probe, source, target)
+    return _explained(_follow(there, source, target, hosts, facts), there, source, target, hosts)
 
 
-def _follow(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -> Cause | None:
-    """Return the first fault on the path of a flow."""
+def _unanswered(verdict: Verdict, there: Flow, hosts: Hosts) -> Explanation:
+    """The probe arrived, so nothing on its path to the container explains the failure."""
+    source, target = verdict.probe.source, verdict.probe.target
+    arrived = inside.packet_facts(verdict.probe, source, target)
+    found = inside.drops(target, "input", arrived, hosts[target.host])
+    back = Flow(there.destination, there.source)
+    facts = inside.packet_facts(verdict.probe, target, source, answer=True)
+    last = inside.drops(source, "input", facts, hosts[source.host])
+    causes_found = _several(found, *_follow(back, target, source, hosts, facts), last)
+    return _explained(causes_found, back, target, source, hosts, answer=True)
+
+
+def _explained(
+    found: Causes, flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, answer: bool = False
+) -> Explanation:
+    others = tuple(cause for cause in found if cause.kind not in _BY_RULES or cause.owner is Owner.FOREIGN)
+    if not found or others != found:
+        # The rules of this collection and of Docker drop answers to packets of which the kernel keeps no connection.
+        untracked = causes.untracked(flow, *((name, hosts[name]) for name in (source.host, target.host)))
+        found = (*others, untracked) if untracked else found
+    return Explanation(found, None if found else _location(flow, source, target, hosts, answer))
+
+
+def _follow(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, facts: Facts) -> Causes:
+    """Return the faults on the path of a flow, each of which explains its loss.
+
+    These are the first fault at either end, and the rules that drop it. Only without these, what else is on the path is
+    more than a consequence.
+    """
     first, last = hosts[source.host], hosts[target.host]
     across = source.host != target.host
-    return (
-        causes.in_container(source, first)
+    rules = causes.on_host(source.host, flow, first)
+    rules_there = causes.on_host(target.host, flow, last) if across else None
+    at_source = (
+        causes.in_container(source, first, sends=True)
         or causes.at_bridge(source, first)
+        or inside.drops(source, "output", facts, first)
+        or inside.sends(source, target, first)
+    )
+    at_target = causes.in_container(target, last) or causes.at_bridge(target, last)
+    dropped = (each for each in (rules, rules_there) if each is not None and each.kind in _BY_RULES)
+    found = _several(at_source, *dropped, at_target)
+    if found:
+        return found
+    return _several(
         # After a rule that changes an address, the packet belongs to another flow, with rules and routes of its own.
-        or _redirected(flow, source, target, hosts)
+        _redirected(flow, source, target, hosts)
         or _rewritten(flow, source, target, hosts)
-        or causes.on_host(source.host, flow, first)
-        or (causes.between(source, target, flow, first, last) if across else None)
-        or (causes.on_host(target.host, flow, last) if across else None)
-        or causes.in_container(target, last)
-        or causes.at_bridge(target, last)
+        or rules
+        or (causes.between(source, target, flow, hosts, facts) if across else None)
+        or rules_there
+        or (None if across else frames.isolated_ports(source, target, first))
+        or frames.duplicate(target, last)
+        or frames.duplicate(source, first)
         or causes.to_neighbour(target, last)
+        or causes.unseen(source, target, flow, hosts, facts)
     )
 
 
-def _lost(source: Endpoint, target: Endpoint, hosts: Hosts) -> Cause:
-    """Return what may drop packets unseen, else where the packet was last seen; for a path without a visible fault."""
+def _several(*found: Cause | None) -> Causes:
+    """The causes, each once."""
+    return tuple(cause for number, cause in enumerate(found) if cause is not None and cause not in found[:number])
+
+
+def _location(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, answer: bool = False) -> Location:
+    """Return where the packets of a flow were last seen."""
     names = list(dict.fromkeys((source.host, target.host)))
-    for name in names:
-        found = causes.unseen(name, hosts[name])
-        if found is not None:
-            return found
-    found = _checks(hosts, source, target)
-    if found is not None:
-        return found
-    flow = Flow(source.address, target.address)
     seen = [name for name in names if flow in hosts[name].traces]
-    return Cause(CauseKind.LAST_SEEN, seen[-1], {}) if seen else Cause(CauseKind.NOT_SEEN, names[0], {})
+    if not seen:
+        return Location(None, names[0], answer)
+    return Location(seen[-1], names[-1] if seen[-1] != names[-1] else None, answer)
 
 
 def _rewritten(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -> Cause | None:
@@ -129,8 +181,9 @@ def _let_through(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -
     for name in dict.fromkeys((source.host, target.host)):
         evidence, steps = hosts[name], hosts[name].traces.get(flow, ())
         judged = [step for step in steps if step.table == TABLES[flow.version]]
-        if evidence.checks:
-            found.append(Cause(CauseKind.DIFFERENT, name, {}, None, evidence.checks))
+        differences = causes.of_rules(evidence, flow.version)
+        if differences:
+            found.append(Cause(CauseKind.DIFFERENT, name, {}, None, differences))
         elif not evidence.owned:
             found.append(Cause(CauseKind.TABLE_NOT_LOADED, name, {"table": TABLES[flow.version]}))
         elif judged and judged[-1].accepts:
@@ -140,10 +193,3 @@ def _let_through(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -
         if one is not None and one == other:
             return (Cause(CauseKind.SAME_BRIDGE, source.host, {"bridge": one}),)
     return tuple(found)
-
-
-def _checks(hosts: Hosts, *ends: Endpoint) -> Cause | None:
-    for name in dict.fromkeys(end.host for end in ends):
-        if hosts[name].checks:
-            return Cause(CauseKind.DIFFERENT, name, {}, None, hosts[name].checks)
-    return None

@@ -11,13 +11,15 @@ from __future__ import annotations
 import re
 import typing as t
 
-# The table that marks packets for tracing; its steps are ignored.
-TRACE_TABLE = "inet fleetnet_trace"
+# The tables that mark packets for tracing; their steps are ignored. Without the second, rules that drop frames before
+# the rules of IP are not traced.
+TRACE_TABLES = ("inet fleetnet_trace", "bridge fleetnet_trace")
 
 _LINE = re.compile(r"trace id (\w+) (\w+ \S+) (\S+) (packet:|rule|unknown rule handle|policy|verdict) ?(.*)")
 _VERDICT = re.compile(r"(.*?) ?\(verdict (.*)\)$")
 _ENDS = re.compile(r"\bip6? saddr (\S+) ip6? daddr (\S+)")
 _LINKS = {"iif": re.compile(r'\biif "([^"]+)"'), "oif": re.compile(r'\boif "([^"]+)"')}
+_MARK = re.compile(r"\bmark set (0x[0-9a-fA-F]+|\d+)(?: |$)")
 _COUNTERS = re.compile(r"counter packets \d+ bytes \d+ ?")
 
 
@@ -52,6 +54,17 @@ class TraceStep(t.NamedTuple):
         """Whether the verdict is to accept, or to continue in a chain for allowed packets."""
         return self.verdict.split()[:1] in (["accept"], ["goto"])
 
+    @property
+    def of_frames(self) -> bool:
+        """Whether the rule belongs to a bridge, which does not route the packet."""
+        return self.table.startswith("bridge ")
+
+    @property
+    def marks(self) -> str | None:
+        """The firewall mark that the rule sets, as a number."""
+        match = _MARK.search(self.rule)
+        return match[1] if match else None
+
     def place(self) -> dict[str, str]:
         """The step as the values of a cause."""
         return {"table": self.table, "chain": self.chain, "rule": self.rule}
@@ -76,12 +89,13 @@ def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dic
             if ends is not None:
                 flows[number] = Flow(*ends.groups())
                 links[number] = {name: _first(pattern, rest) for name, pattern in _LINKS.items()}
-                found.setdefault(flows[number], [])
-        elif number in flows and table != TRACE_TABLE:
+                if not table.startswith("bridge "):  # a bridge may forward the frame, and IP does not see it
+                    found.setdefault(flows[number], [])
+        elif number in flows and table not in TRACE_TABLES:
             rule, verdict = _rule_and_verdict(kind, rest)
             if kind == "unknown rule handle":
                 rule = handles.get((table, chain, rule), f"handle {rule}")
-            found[flows[number]].append(TraceStep(table, chain, rule, verdict, **links[number]))
+            found.setdefault(flows[number], []).append(TraceStep(table, chain, rule, verdict, **links[number]))
     return found
 
 
@@ -91,7 +105,12 @@ def _rule_and_verdict(kind: str, rest: str) -> tuple[str, str]:
         return "", rest.strip()
     match = _VERDICT.match(rest)
     rule, verdict = match.groups() if match else (rest, "")
-    return _COUNTERS.sub("", rule).strip(), verdict
+    return without_counters(rule), verdict
+
+
+def without_counters(rule: str) -> str:
+    """The text of a rule without the values of its counter."""
+    return _COUNTERS.sub("", rule).strip()
 
 
 def _first(pattern: t.Pattern[str], text: str) -> str | None:
@@ -111,5 +130,5 @@ def parse_handles(listing: str) -> dict[tuple[str, str, str], str]:
             chain = words[1]
         elif " # handle " in line and chain:
             rule, _sign, handle = line.strip().rpartition(" # handle ")
-            found[table, chain, handle] = _COUNTERS.sub("", rule).strip()
+            found[table, chain, handle] = without_counters(rule)
     return found

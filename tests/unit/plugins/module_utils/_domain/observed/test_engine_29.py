@@ -18,12 +18,15 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import differences
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.engine_answers import parse_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import parse_engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.masquerade import masqueraded
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import (
     parse_dnat,
     published_ports,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import parse_handles
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_findings import find_lost_rules
 
 GOLDENS = sorted((Path(__file__).parent / "engine_29").glob("*.json"))
 
@@ -108,6 +111,39 @@ def test_published_ports_have_their_rules(golden: dict[str, t.Any]) -> None:
             where = (port["port"], port["protocol"], port["host_address"], port["host_port"])
             found.setdefault(container["Names"][0][1:], []).append((*where, len(port["nat_rules"])))
     assert found == PUBLISHED
+
+
+def nat_rules(golden: dict[str, t.Any]) -> list[str]:
+    rules = golden["rules"]
+    return [
+        *rules["iptables -S"],
+        *rules["ip6tables -S"],
+        *(line.partition(" # handle ")[0] for line in rules["nft -a"]),
+    ]
+
+
+def test_no_rule_of_the_engine_is_missing_until_they_are_flushed(golden: dict[str, t.Any]) -> None:
+    def lost(rules: list[str]) -> dict[str, tuple[str, ...]]:
+        containers = host.parse_containers(golden["answers"]["containers"])
+        dnat = [rule for rule in map(parse_dnat, rules) if rule]
+        by_id = {answer["Id"]: answer for answer in golden["answers"]["containers"]}
+        for container in containers:
+            container["ports"] = published_ports(by_id[container["id"]], dnat, [])
+        report = {
+            "engine": {"iptables": True},
+            "networks": host.parse_networks(golden["answers"]["networks"]),
+            "containers": containers,
+            "masquerade": masqueraded(rules),
+        }
+        return {found.problem.value: found.values for found in find_lost_rules({}, {"h1": report})}
+
+    assert lost(nat_rules(golden)) == {}
+    found = lost([])
+    assert set(found) == {"ports_not_forwarded", "not_masqueraded"}
+    assert "0.0.0.0:8080 of container both" in found["ports_not_forwarded"]
+    assert not any("container direct" in port for port in found["ports_not_forwarded"])
+    assert {"bridge", "dual", "open", "apart"} <= set(found["not_masqueraded"])
+    assert not {"routed", "closed", "cfg"} & set(found["not_masqueraded"])
 
 
 def test_the_backend_with_firewalld(golden: dict[str, t.Any]) -> None:

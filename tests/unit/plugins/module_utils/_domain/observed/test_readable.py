@@ -19,13 +19,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks i
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import (
     host,
     links_and_routes,
+    path_state,
     published_ports,
     readable,
     rtnetlink,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineVersion
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks import reader
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe import packet_trace
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.firewall_state import read_firewall
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import parse_json
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import unit_states
@@ -50,6 +50,9 @@ LINK = {
 }  # fmt: skip
 ROUTE = {"type": "1", "dst": "10.64.0.0/20", "nexthops": [{"gateway": "192.0.2.2", "dev": "eth0"}], "protocol": "213"}
 NEIGHBOUR = {"dst": "192.0.2.2", "dev": "eth0"}
+RULE = {"priority": 100, "src": "10.64.0.0", "srclen": 16, "fwmark": "0x5", "table": "77", "action": "6", "iif": "a"}
+PORT = {"ifname": "veth1", "master": "fn-web", "state": "forwarding", "isolated": False}
+QUEUE = {"kind": "netem", "handle": "1:", "dev": "eth0", "drops": 3}
 DETAILS = {
     "Id": CONTAINER["Id"], "Name": "/shop", "State": {"Running": True},
     "NetworkSettings": {"Networks": {"web": {
@@ -72,8 +75,12 @@ PARSERS = {
     "links": (links_and_routes.parse_links, [LINK]),
     "routes": (lambda routes: links_and_routes.parse_routes(routes, 4), [ROUTE]),
     "ports": (lambda one: published_ports.published_ports(one, (), ()), CONTAINER),
-    "route get": (packet_trace._only_route, [ROUTE]),
-    "neigh": (packet_trace._objects, [NEIGHBOUR]),
+    "route get": (path_state.only_route, [ROUTE]),
+    "neigh": (path_state.parse_neighbours, [NEIGHBOUR]),
+    "routing rules": (lambda rules: path_state.parse_routing_rules(rules, 4), [RULE]),
+    "bridge ports": (path_state.parse_bridge_ports, [PORT]),
+    "disabled bridges": (path_state.parse_disabled_bridges, [{"ifname": "fn-web", "flags": ["BROADCAST"]}]),
+    "queues": (path_state.parse_queues, [QUEUE]),
     "version": (EngineVersion.parse, "28.5.2"),
     "networks to change": (lambda many: len(engine_answers.parse_networks(many)), [NETWORK]),
     "containers of networks to change": (lambda many: len(engine_answers.parse_containers(many)), [CONTAINER]),
@@ -151,7 +158,8 @@ def test_any_text(text):
     survives(parse_json, text, "ip")
     survives(unit_states, Output(), "a.service")
     survives(read_firewall, Output())
-    survives(packet_trace._queues, text)
+    survives(path_state.parse_listeners, text)
+    survives(path_state.parse_dropped_connections, text)
     survives(published_ports.parse_dnat, text)
     survives(host.parse_name_servers, text)
     survives(host.parse_control_path, text)

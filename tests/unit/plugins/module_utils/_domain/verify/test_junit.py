@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import measure
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_findings import HostFinding, Problem
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.junit import render
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind
@@ -79,8 +81,19 @@ def test_a_failure_names_its_cause():
     cause = Cause(CauseKind.INTERFACE_DOWN, "h2", {"interface": "fn-db", "container": None})
     failure = failure_of(dataclasses.replace(BLOCKED, causes=(cause,)))
     assert failure.attrib["type"] == "blocked"
-    assert f"cause: {text.sentence(cause)}\n" in failure.text
+    assert f"cause: {cause_text.sentence(cause)}\n" in failure.text
 
 
 def test_a_report_without_probes():
     assert ElementTree.fromstring(render([]).encode()).attrib["tests"] == "0"
+
+
+def test_what_differs_on_a_host_is_a_failure():
+    found = HostFinding("h1", Problem.DIFFERS, ("create route 10.64.16.0/20 via 192.0.2.2",))
+    root = ElementTree.fromstring(render([PASSES], None, [found]))
+    assert (root.attrib["tests"], root.attrib["failures"]) == ("2", "1")
+    (suite,) = [each for each in root if each.attrib["name"] == "hosts"]
+    failure = suite.find("testcase/failure")
+    assert failure is not None
+    assert failure.attrib == {"type": "differs", "message": text.host_finding(found)}
+    assert text.host_remedy(found) in str(failure.text)

@@ -20,7 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.end
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import Cause, CauseKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.follow import explain
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import matrix_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
     EndKind,
     Endpoint,
@@ -61,10 +61,10 @@ def policy_of(*lines, **fleet):
     return plan_of(declared, HOSTS).policy
 
 
-def port(number, host_port, address="0.0.0.0", protocol="tcp", rules=("a rule",)):
+def port(number, host_port, address="0.0.0.0", protocol="tcp", rules=("a rule",), proxy=7):
     return {
         "port": number, "protocol": protocol, "host_address": address, "host_port": host_port,
-        "nat_rules": list(rules), "proxy_pid": 7,
+        "nat_rules": list(rules), "proxy_pid": proxy,
     }  # fmt: skip
 
 
@@ -200,6 +200,17 @@ def test_without_a_nat_rule_only_denied_traffic_is_probed():
     assert "attempts" not in probes[0].to_data()
 
 
+@pytest.mark.parametrize(
+    ("address", "proxy", "probed"), [("0.0.0.0", None, True), ("0.0.0.0", 7, False), ("::", None, False)]
+)
+def test_a_port_that_nothing_forwards_is_probed_where_a_line_allows_it(address, proxy, probed):
+    """Only at an address of the container's IP version: engines before 27 write no rules of IPv6 by default."""
+    policy = policy_of({"from": "web", "to": "db", "ports": 80})
+    db = container("db", "10.64.2.2/24", port(80, 8080, address, rules=(), proxy=proxy))
+    probes = published(policy, found(policy, {"h1": [db], "h2": [WEB[1]]}))
+    assert [bool(each.declared_by) for each in probes if each.source.network == "web"] == [True] * 2 * probed
+
+
 def test_containers_of_the_network_itself_are_not_probed():
     policy = policy_of()
     reports = {"h1": [container("web", "10.64.1.2/24", port(80, 80))], "h2": [WEB[1]]}
@@ -280,7 +291,7 @@ def test_machines_outside_of_the_fleet_probe_as_the_world():
     assert str(probes[0].source) == "lb (world, 203.0.113.7)"
     coverage = measure(policy, ends, [Verdict(each, K.AS_DECLARED) for each in probes])
     assert [each.state for each in coverage.lines] == [State.PROVEN, State.NOT_PROVEN]
-    assert report_lines([Verdict(each, K.AS_DECLARED) for each in probes])[0].startswith(
+    assert matrix_lines([Verdict(each, K.AS_DECLARED) for each in probes])[0].startswith(
         "Reachability: 8 probes between 1 containers on 1 hosts"
     )
 
@@ -334,9 +345,9 @@ def test_arrivals_through_docker_proxy_are_found_by_their_data():
 def test_a_leak_by_docker_proxy_is_explained_and_not_traced():
     leak = Verdict(PROXIED, K.LEAK, "reply", "", (GATEWAY,))
     values = {"container": "db", "port": "192.0.2.1:5433"}
-    assert explain(leak, {}) == (Cause(CauseKind.PROXIED, "h1", values),)
-    assert explain(Verdict(DENIED, K.LEAK, "reply"), {}) == ()
-    assert explain(Verdict(ALLOWED, K.BLOCKED, "timeout"), {}) == ()
+    assert explain(leak, {}).causes == (Cause(CauseKind.PROXIED, "h1", values),)
+    assert explain(Verdict(DENIED, K.LEAK, "reply"), {}).causes == ()
+    assert explain(Verdict(ALLOWED, K.BLOCKED, "timeout"), {}).causes == ()
     assert to_explain([leak], 9) == []
 
 

@@ -10,7 +10,7 @@ import itertools
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import matrix_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import count_pairs, make_probes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.sampling import Place, Sampler
@@ -102,7 +102,7 @@ def test_the_report_names_the_sample():
     assert {(source.host, target.host) for source, target in tried} == set(itertools.product(hosts, repeat=2))
     every = make_probes(policy, items)
     assert len({(probe.source, probe.target) for probe in every}) == count_pairs(items) == 54 * 53 - 6 * 3 * 2
-    lines = report_lines([Verdict(probe, VerdictKind.AS_DECLARED) for probe in probes], count_pairs(items))
+    lines = matrix_lines([Verdict(probe, VerdictKind.AS_DECLARED) for probe in probes], count_pairs(items))
     assert lines[1].startswith("100 of 2826 pairs of containers were tried")
-    lines = report_lines([Verdict(probe, VerdictKind.AS_DECLARED) for probe in every], count_pairs(items))
+    lines = matrix_lines([Verdict(probe, VerdictKind.AS_DECLARED) for probe in every], count_pairs(items))
     assert lines[1] == ""

@@ -92,7 +92,8 @@ def test_the_mtu_and_names_are_proven_by_containers_on_one_network():
 
 def test_a_published_port_belongs_to_the_address_that_its_rule_names():
     rule = "-A DOCKER ! -i fn-db -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.64.18.9:80"
-    port = {"port": 80, "protocol": "tcp", "host_address": "0.0.0.0", "host_port": 8080, "nat_rules": [rule]}
+    port = {"port": 80, "protocol": "tcp", "host_address": "0.0.0.0", "host_port": 8080,
+            "nat_rules": [rule], "proxy_pid": 7}  # fmt: skip
     proxied = {**port, "host_port": 8081, "nat_rules": []}
     container = {
         "name": "both", "networks": attached(web="10.64.17.9/24", db="10.64.18.9/24"), "ports": [port, proxied],

@@ -18,9 +18,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     Difference,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify import text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain import cause_text, remedies
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
+    Location,
     Owner,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import PublishedPort
@@ -81,6 +83,15 @@ def test_every_kind_of_verdict_is_covered():
 
 
 WEB = {"container": "web", "interface": "eth0"}
+VETH = {"container": "web", "interface": "veth1"}
+INSIDE = {"container": "web", "destination": "10.64.17.2"}
+PUBLISHED = {"container": "web", "port": "192.0.2.1:8080"}
+FRAMES = {"table": "bridge other", "chain": "c", "rule": "arp operation request drop"}
+SPECIFIC = {"destination": "10.64.17.2/32", "gateway": "192.0.2.9", "device": "eth0", "type": "unicast", "table": 77}
+LOOKUP = {
+    "version": 4, "priority": 100, "source": "10.64.1.2", "destination": None, "incoming": None, "mark": None,
+    "mask": None, "table": 77, "action": None, "other": False,
+}  # fmt: skip
 LINK = {"container": None, "interface": "fn-web"}
 RULE = {"table": "ip raw", "chain": "PREROUTING", "rule": "ip saddr 10.64.1.2 drop"}
 POLICY = {"table": "ip filter", "chain": "FORWARD", "rule": ""}
@@ -123,6 +134,14 @@ CAUSES = [
         "rule 'ip saddr 10.64.1.2 drop' of table ip raw, chain PREROUTING drops the packet (foreign rule)",
     ),
     (
+        Cause(C.QUEUE, "h1", {"interface": "eth0", "container": None, "queue": "clsact", "lost": 5}),
+        "queueing discipline clsact of interface eth0 dropped 5 packets during the trace",
+    ),
+    (
+        Cause(C.QUEUE, "h1", {**WEB, "queue": "tbf", "lost": 5}),
+        "queueing discipline tbf of interface eth0 of container web dropped 5 packets during the trace",
+    ),
+    (
         Cause(C.DROPPED, "h1", {**RULE, "rule": "drop"}, Owner.OURS, OURS),
         "rule 'drop' of table ip raw, chain PREROUTING drops the packet (rule of this collection; table ip fleetnet "
         "differs from the plan)",
@@ -155,7 +174,7 @@ CAUSES = [
     (
         Cause(C.PROXIED, "h1", {"container": "web", "port": "192.0.2.1:8080"}),
         "no NAT rule forwards 192.0.2.1:8080, so docker-proxy connects to container web, with the address of the host "
-        "itself. Set userland_proxy: false in docker_fleet_default_bridge, or ingress: policy for a declared network",
+        "itself",
     ),
     (
         Cause(C.NOT_FORWARDING, "h1", {"sysctl": "net.ipv4.ip_forward"}),
@@ -171,7 +190,7 @@ CAUSES = [
         "a route of type blackhole drops packets to 10.64.17.2",
     ),
     (
-        Cause(C.REVERSE_PATH, "h1", TO),
+        Cause(C.REVERSE_PATH, "h1", {**TO, "interface": "eth0", "sysctls": ["net.ipv4.conf.eth0.rp_filter"]}),
         "rp_filter drops packets to 10.64.17.2: the route back to the source uses another interface",
     ),
     (
@@ -198,31 +217,97 @@ CAUSES = [
         "neighbor 10.64.17.2 does not answer ARP",
     ),
     (
-        Cause(C.NOT_RECEIVED, "h1", {"source": "h2", "gateway": "192.0.2.1"}),
-        "packets that h2 sent to 192.0.2.1 did not arrive",
+        Cause(C.QUEUE, "h1", {"interface": "eth0", "container": None, "queue": "netem", "lost": 5}),
+        "queueing discipline netem of interface eth0 dropped 5 packets during the trace",
     ),
     (
-        Cause(C.QUEUE, "h1", {"interface": "eth0", "queue": "netem", "text": "qdisc netem loss 100%"}),
-        "queueing discipline netem on interface eth0 may drop packets: qdisc netem loss 100%",
+        Cause(C.FRAMES_DROPPED, "h1", {**FRAMES, "protocol": "ARP"}),
+        "rule 'arp operation request drop' of table bridge other, chain c drops ARP between the neighbors",
     ),
-    (Cause(C.FRAME_TABLE, "h1", {"table": "bridge other"}), "foreign table bridge other may drop frames"),
+    (
+        Cause(C.FRAMES_DROPPED, "h1", {**FRAMES, "rule": "", "protocol": None}),
+        "the policy of table bridge other, chain c drops the packet",
+    ),
+    (
+        Cause(C.PORT_BLOCKED, "h1", {**VETH, "bridge": "fn-web", "state": "disabled"}),
+        "interface veth1 of container web, a port of bridge fn-web, is in state disabled and does not forward",
+    ),
+    (
+        Cause(C.PORTS_ISOLATED, "h1", {"bridge": "fn-web", "interfaces": ["veth1", "veth2"]}),
+        "interfaces veth1 and veth2 are isolated ports of bridge fn-web, which forwards nothing between these",
+    ),
+    (
+        Cause(C.DUPLICATE_ADDRESS, "h1", {"address": "10.64.1.2", "owners": ["container web", "container copy"]}),
+        "container web and container copy have the same address 10.64.1.2",
+    ),
+    (
+        Cause(C.DROPPED_INSIDE, "h1", {"container": "web", **RULE}),
+        "rule 'ip saddr 10.64.1.2 drop' of table ip raw, chain PREROUTING drops the packet in the network namespace of "
+        "container web",
+    ),
+    (
+        Cause(C.WRONG_ROUTE_INSIDE, "h1", {**INSIDE, "gateway": "10.0.0.9", "interface": "e", "declared": "10.0.0.1"}),
+        "the route of container web to 10.64.17.2 leads to gateway 10.0.0.9, not to gateway 10.0.0.1",
+    ),
+    (
+        Cause(C.WRONG_ROUTE_INSIDE, "h1", {**INSIDE, "gateway": None, "interface": "lo", "declared": None}),
+        "the route of container web to 10.64.17.2 leads to interface lo without a gateway, not to its neighbor",
+    ),
+    (
+        Cause(C.WRONG_ROUTE_INSIDE, "h1", {**INSIDE, "error": "Invalid argument"}),
+        "the route of container web to 10.64.17.2 is missing or drops packets: Invalid argument",
+    ),
+    (
+        Cause(C.WRONG_ROUTE_INSIDE, "h1", {**INSIDE, "type": "prohibit"}),
+        "the route of container web to 10.64.17.2 is of type prohibit and drops packets",
+    ),
+    (
+        Cause(C.NO_DNS_RULES, "h1", {"container": "web"}),
+        "container web has no rules that forward its queries to Docker's DNS server",
+    ),
+    (
+        Cause(C.PORT_HELD, "h1", {**PUBLISHED, "process": "nginx", "pid": 17}),
+        "process nginx (PID 17) holds 192.0.2.1:8080, and no NAT rule forwards the port to container web",
+    ),
+    (
+        Cause(C.NOT_PUBLISHED, "h1", PUBLISHED),
+        "neither a NAT rule nor docker-proxy forwards 192.0.2.1:8080 to container web",
+    ),
+    (
+        Cause(C.UNTRACKED, "h1", {**RULE, "rule": "notrack"}, Owner.FOREIGN),
+        "rule 'notrack' of table ip raw, chain PREROUTING separates packets from the connections that the kernel "
+        "tracks (foreign rule)",
+    ),
+    (
+        Cause(C.WRONG_NEIGHBOUR, "h1", {"inside": "web", "address": "10.64.1.1", "observed": "02:ff", "mac": "02:b"}),
+        "neighbor 10.64.1.1 has MAC address 02:ff, for container web; it must have 02:b",
+    ),
+    (
+        Cause(C.NO_NEIGHBOUR, "h1", {"inside": "web", "address": "10.64.1.1", "protocol": "ARP"}),
+        "neighbor 10.64.1.1 does not answer ARP of container web",
+    ),
+    (
+        Cause(C.CONNECTIONS_FULL, "h1", {"count": 99, "most": 100, "lost": 7}),
+        "connection tracking is full (99 of 100 connections) and dropped 7 packets during the trace",
+    ),
+    (
+        Cause(C.WRONG_NEXT_HOP, "h1", {**OUT, "route": SPECIFIC, "routing_rule": LOOKUP}, None, ROUTES),
+        "the route to 10.64.17.2 leads to gateway 192.0.2.9, not to h2 (route 10.64.16.0/20 via 192.0.2.2 is missing; "
+        "by route 10.64.17.2/32 via 192.0.2.9 dev eth0 table 77; by routing rule from 10.64.1.2 lookup 77 priority "
+        "100)",
+    ),
     (Cause(C.SMALL_MTU, "h1", {**LINK, "mtu": 1300}), "interface fn-web has an MTU of 1300 bytes"),
     (Cause(C.SMALL_MTU, "h1", {**WEB, "mtu": 1400}), "interface eth0 of container web has an MTU of 1400 bytes"),
     (
         Cause(C.DIFFERENT, "h1", {}, None, OURS + ROUTES),
         "table ip fleetnet differs from the plan; route 10.64.16.0/20 via 192.0.2.2 is missing",
     ),
-    (
-        Cause(C.NOT_SEEN, "h1", {}),
-        "no packet arrived on the host: it was lost between the container and its bridge",
-    ),
-    (Cause(C.LAST_SEEN, "h1", {}), "the packet was last seen here, and no rule dropped it"),
 ]
 
 
 @pytest.mark.parametrize(("cause", "sentence"), CAUSES, ids=lambda value: getattr(value, "kind", None))
 def test_causes(cause, sentence):
-    assert text.sentence(cause) == f"h1: {sentence}"
+    assert cause_text.sentence(cause) == f"h1: {sentence}"
 
 
 def test_every_kind_of_cause_is_covered():
@@ -231,8 +316,23 @@ def test_every_kind_of_cause_is_covered():
 
 def test_several_causes_are_joined():
     down, gone = CAUSES[3][0], CAUSES[0][0]
-    assert text.explanation([down, gone]) == f"{text.sentence(down)}; {text.sentence(gone)}"
-    assert text.explanation([]) is None
+    assert cause_text.explanation([down, gone]) == f"{cause_text.sentence(down)}; {cause_text.sentence(gone)}"
+    assert cause_text.explanation([]) is None
+
+
+LOCATIONS = [
+    (Location(None, "h1"), "the packet did not arrive on host h1"),
+    (Location("h2", None), "the packet was last seen on host h2"),
+    (Location("h1", "h2"), "the packet was last seen on host h1 and did not arrive on host h2"),
+    (Location("h2", "h1", answer=True), "the answer was last seen on host h2 and did not arrive on host h1"),
+]
+
+
+@pytest.mark.parametrize(("location", "sentence"), LOCATIONS)
+def test_locations(location, sentence):
+    assert cause_text.location(location) == sentence
+    verdict = dataclasses.replace(VERDICTS[3][0], last_seen=location)
+    assert text.entry(verdict)["last_seen"] == location.to_data()
 
 
 def test_an_entry_of_the_report_has_values_and_text():
@@ -267,7 +367,9 @@ def test_an_entry_of_the_report_has_values_and_text():
             }
         ],
         "problem": text.problem(verdict),
-        "explanation": text.explanation([cause]),
+        "explanation": cause_text.explanation([cause]),
+        "remedies": [remedies.remedy(cause)],
+        "last_seen": None,
     }  # fmt: skip
 
 
@@ -276,7 +378,7 @@ def test_an_entry_names_the_published_port():
     data = text.entry(Verdict(dataclasses.replace(DENIED, published=published, port=80), K.AS_DECLARED))
     assert data["service"] == "tcp/80 published at [fd00::2]:8080"
     assert data["published"] == {
-        "protocol": "tcp", "port": 80, "address": "fd00::2", "host_port": 8080, "forwarded": False,
+        "protocol": "tcp", "port": 80, "address": "fd00::2", "host_port": 8080, "forwarded": False, "lost": False,
     }  # fmt: skip
     assert "ports" not in data["target"]
 
@@ -289,3 +391,33 @@ def test_golden():
         "causes": [cause.to_data() for cause, _sentence in CAUSES],
     }
     assert_golden("report.yml", report)
+
+
+def test_golden_remedies():
+    """What to do about each cause. Read it as a user does: is it true, and is the command harmless?"""
+    found = [{"cause": cause_text.sentence(cause), "remedy": remedies.remedy(cause)} for cause, _text in CAUSES]
+    assert_golden("remedies.yml", found)
+
+
+@pytest.mark.parametrize(
+    ("cause", "command"),
+    [
+        (Cause(C.INTERFACE_DOWN, "h1", {"container": None, "interface": "a;reboot"}), "dev 'a;reboot' up"),
+        (Cause(C.NO_DNS_RULES, "h1", {"container": "$(reboot)"}), "docker restart '$(reboot)'"),
+        (
+            Cause(C.PORTS_ISOLATED, "h1", {"bridge": "b", "interfaces": ["{x}`y`", "z"]}),
+            "set dev '{x}`y`' isolated off",
+        ),
+        (
+            Cause(C.DROPPING_ROUTE, "h1", {**TO, "type": "x", "route": {**SPECIFIC, "device": "{e}&"}}),
+            "dev '{e}&' table 77",
+        ),
+    ],
+)
+def test_names_in_commands_are_quoted(cause, command):
+    assert command in remedies.remedy(cause)
+
+
+def test_no_remedy_deletes_a_default_route():
+    route = {**SPECIFIC, "destination": "0.0.0.0/0", "table": 254}
+    assert remedies.remedy(Cause(C.WRONG_NEXT_HOP, "h1", {**OUT, "route": route})) == remedies.SITE

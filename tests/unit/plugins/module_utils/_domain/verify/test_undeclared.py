@@ -16,7 +16,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.end
     find_endpoints,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.gaps import Gap
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.matrix import report_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import (
     count_pairs,
@@ -24,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.pro
     make_name_probes,
     make_probes,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.report import Report
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.statements import StatementKind
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Reason, find_unprobed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, VerdictKind, judge
@@ -130,7 +130,8 @@ def test_docker0_that_is_not_in_the_plan_is_undeclared():
 
 
 def test_published_ports_of_undeclared_networks_follow_the_rules_of_the_engine():
-    port = {"port": 80, "protocol": "tcp", "host_address": "0.0.0.0", "host_port": 81, "nat_rules": ["x"]}
+    port = {"port": 80, "protocol": "tcp", "host_address": "0.0.0.0", "host_port": 81,
+            "nat_rules": ["x"], "proxy_pid": 7}  # fmt: skip
     policy = policy_of()
     ends = found(policy, container("compose", "172.18.0.2/16", port))
     assert [each for each in make_probes(policy, ends) if each.published] == []
@@ -190,7 +191,7 @@ def test_the_name_of_a_network_cannot_look_like_a_row_of_the_matrix():
     }
     ends = find_endpoints(policy, reports, 3, ADDRESSES)
     verdicts = [judge(probe, REPLY, []) for probe in make_probes(policy, ends)]
-    lines = "\n".join(report_lines(verdicts))
+    lines = "\n".join(Report(verdicts, measure(policy, ends, verdicts)).lines())
     assert "'web    web    tcp/80" in lines
     assert not re.search(r"^ *web +web +tcp/80", lines, re.MULTILINE)
     assert "h2: 'web    web    tcp/80" in text.not_probed(find_unprobed(policy, reports, [])[1])

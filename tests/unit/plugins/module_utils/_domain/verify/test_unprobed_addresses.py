@@ -31,7 +31,7 @@ LINKS = (
 def find(*host_addresses, links=LINKS, address="10.64.1.2/24"):
     attached = {"network": "web", "ipv4": address, "ipv6": None}
     ports = [
-        {"port": 80, "protocol": "tcp", "host_address": each, "host_port": 8080, "nat_rules": []}
+        {"port": 80, "protocol": "tcp", "host_address": each, "host_port": 8080, "nat_rules": [], "proxy_pid": 7}
         for each in host_addresses
     ]
     report = {"containers": [{"name": "shop", "networks": [attached], "ports": ports}], "networks": [], "links": links}

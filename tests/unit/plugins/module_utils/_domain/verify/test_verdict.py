@@ -5,16 +5,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.container_subnets import ContainerSubnet
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind, Endpoint, Probe
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import (
+    EndKind,
+    Endpoint,
+    Probe,
+    PublishedPort,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import (
     Arrivals,
     Verdict,
     VerdictKind,
     judge,
     to_explain,
+    to_read,
 )
 
 from .probes import ALLOWED, DB2, DENIED, ERROR, NAME, NARROW, REPLY, TIMEOUT, UDP, WEB1, WEB2
@@ -192,3 +200,16 @@ def test_each_ip_version_is_explained():
 def test_probes_as_declared_and_names_are_not_explained():
     good = Verdict(FAILURES[0].probe, K.AS_DECLARED)
     assert to_explain([good, Verdict(NAME, K.NAME_UNRESOLVED, "refused")], 100) == []
+
+
+def test_failures_that_are_explained_without_a_trace():
+    port = PublishedPort("tcp", 5432, "192.0.2.2", 5432, forwarded=True)
+    published = dataclasses.replace(ALLOWED, published=port)
+    name, blocked = Verdict(NAME, K.NAME_UNRESOLVED, "refused"), Verdict(published, K.BLOCKED, "timeout")
+    others = [
+        Verdict(NAME, K.NAME_RESOLVES_ELSEWHERE, "reply"),
+        Verdict(published, K.AS_DECLARED, "reply"),
+        Verdict(published, K.NOT_TRIED),
+        Verdict(ALLOWED, K.BLOCKED, "timeout"),
+    ]
+    assert to_read([name, blocked, *others]) == [name, blocked]

@@ -55,6 +55,8 @@ def start_trace(monkeypatch):
     def start(host: Host) -> packet_trace.PacketTrace:
         monkeypatch.setattr(packet_trace, "read_text", host.read)
         monkeypatch.setattr(packet_trace.time, "sleep", lambda _seconds: None)
+        monkeypatch.setattr(packet_trace, "read_counters", lambda _commands: {})
+        monkeypatch.setattr(packet_trace, "write_atomically", lambda *_arguments, **_options: None)
         monkeypatch.setattr(packet_trace.os, "makedirs", lambda *_path, **_options: None)
         monkeypatch.setattr(packet_trace.os, "unlink", lambda _path: None)
         return packet_trace.PacketTrace(host)
@@ -65,7 +67,7 @@ def start_trace(monkeypatch):
 def test_the_start_waits_until_the_monitor_listens(start_trace):
     host = Host(OTHERS, OTHERS, OTHERS, LISTENS.format(0), "never read")
     start_trace(host).start([Flow("10.64.1.2", "10.64.17.2")], 60)
-    assert host.ran[-5:] == ["systemd-run --unit=fleetnet-trace.service", "read", "read", "read", "nft -f"]
+    assert host.ran[-6:] == ["systemd-run --unit=fleetnet-trace.service", *["read"] * 3, *["nft -f"] * 2]
 
 
 def test_the_stop_waits_until_the_monitor_has_read_everything(start_trace):

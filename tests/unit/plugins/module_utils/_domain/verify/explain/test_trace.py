@@ -75,3 +75,35 @@ def test_a_packet_that_matched_no_rule_has_no_steps():
 def test_verdicts_of_steps(verdict, drops, accepts):
     step = TraceStep("ip fleetnet", "between", "a rule", verdict, None, None)
     assert (step.drops, step.accepts) == (drops, accepts)
+
+
+FRAMES = f"""\
+trace id 5d1 bridge fleetnet_trace prerouting packet: iif "veth1" {ENDS}
+trace id 5d1 bridge fleetnet_trace prerouting rule ip saddr 10.64.17.2 meta nftrace set 1 (verdict continue)
+trace id 5d1 bridge other c packet: iif "veth1" {ENDS}
+trace id 5d1 bridge other c rule ip saddr 10.64.17.2 counter packets 1 bytes 84 drop (verdict drop)
+"""
+
+
+def test_rules_for_frames():
+    assert parse_trace(FRAMES, {}) == {
+        FLOW: [TraceStep("bridge other", "c", "ip saddr 10.64.17.2 drop", "drop", "veth1", None)]
+    }
+
+
+def test_a_frame_that_only_a_bridge_saw_was_not_routed():
+    """The bridge forwards it to another of its ports."""
+    assert parse_trace("\n".join(FRAMES.splitlines()[:2]), {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "mark"),
+    [
+        ("ip saddr 10.64.1.2 meta mark set 0x00000005", "0x00000005"),
+        ("ct mark set 7", "7"),
+        ("meta mark set meta mark & 0xffffff00 | 0x5", None),
+        ("meta mark 0x5 drop", None),
+    ],
+)
+def test_the_mark_that_a_rule_sets(rule, mark):
+    assert TraceStep("ip t", "c", rule, "continue", None, None).marks == mark
