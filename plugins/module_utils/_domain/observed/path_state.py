@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import RouteReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import (
     block_or_none,
     number_or_none,
@@ -67,6 +68,66 @@ class ListenerReport(t.TypedDict):
     port: int
     process: str
     pid: int
+
+
+class ConnectionsReport(t.TypedDict):
+    """Connection tracking. ``lost`` are the packets that it dropped; all are None if unknown."""
+
+    count: int | None
+    most: int | None
+    lost: int | None
+
+
+class ChainReport(t.TypedDict):
+    """A base chain that filters, as ``nft`` lists it."""
+
+    table: str
+    name: str
+    hook: str
+    device: str | None
+    policy: str
+    rules: list[str]
+
+
+class PathState(t.TypedDict):
+    """What decides about packets on a host besides its rules for IP."""
+
+    routing_rules: list[RoutingRuleReport]
+    routes: list[RouteReport]
+    bridge_ports: list[BridgePortReport]
+    disabled_bridges: list[str]
+    forwarding: dict[str, bool]
+    connections: ConnectionsReport
+    queues: list[QueueReport]
+    frame_chains: list[ChainReport]
+    listeners: list[ListenerReport]
+
+
+class LookupReport(t.TypedDict, total=False):
+    """What ``ip route get`` prints, or its error."""
+
+    destination: str
+    error: str
+    type: str
+    gateway: str
+    dev: str
+
+
+class NeighbourReport(t.TypedDict):
+    """An entry of a neighbour table, as ``ip neigh`` prints it."""
+
+    dst: str
+
+
+class NamespaceReport(t.TypedDict):
+    """What decides about packets in the network namespace of a container."""
+
+    container: str
+    chains: list[ChainReport]
+    embedded_dns: bool
+    neighbours: list[NeighbourReport]
+    queues: list[QueueReport]
+    lookups: list[LookupReport]
 
 
 @reads("ip rule show")

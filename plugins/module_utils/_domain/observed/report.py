@@ -31,6 +31,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.l
     LinkReport,
     RouteReport,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.path_state import (
+    LookupReport,
+    NamespaceReport,
+    NeighbourReport,
+    PathState,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import Port
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import short
 
@@ -76,28 +82,11 @@ class _Step(t.TypedDict):
     oif: str | None
 
 
-class _Lookup(t.TypedDict, total=False):
-    error: str
-    type: str
-    gateway: str
-    dev: str
-
-
 class _Flow(t.TypedDict):
     source: str
     destination: str
     steps: list[_Step] | None
-    lookup: _Lookup
-
-
-class _Neighbour(t.TypedDict):
-    dst: str
-
-
-class _Queue(t.TypedDict):
-    kind: str
-    link: str
-    text: str
+    lookup: LookupReport
 
 
 class _Difference(t.TypedDict):
@@ -123,8 +112,9 @@ _ANSWERS: t.Mapping[str, t.Any] = {
     "complete": bool,
     "flows": t.List[_Flow],
     "checks": t.List[_Difference],
-    "neighbours": t.List[_Neighbour],
-    "queues": t.List[_Queue],
+    "neighbours": t.List[NeighbourReport],
+    "state": PathState,
+    "namespaces": t.List[NamespaceReport],
     "differences": t.List[_Difference],
     "operations": t.List[str],
     "interrupted": t.List[t.Any],

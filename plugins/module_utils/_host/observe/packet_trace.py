@@ -18,6 +18,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import FILE, Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.path_state import PathState
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import TRACE_TABLES, Flow
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, remove, write_atomically
@@ -116,7 +117,7 @@ class PacketTrace:
                 return
             time.sleep(_PAUSE)
 
-    def state(self) -> dict[str, t.Any]:
+    def state(self) -> PathState:
         """What else decides about packets on this host, with what was dropped during the trace, which has ended."""
         before = parse_counters(read_text(_COUNTERS))
         remove(_COUNTERS)

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import ContainerReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.path_state import (
+    PathState,
     QueueReport,
     lost_since,
     only_route,
@@ -63,7 +64,7 @@ def read_counters(commands: Commands, root: str = "/") -> Json:
     }
 
 
-def read_path_state(commands: Commands, before: Json | None, root: str = "/") -> Json:
+def read_path_state(commands: Commands, before: Json | None, root: str = "/") -> PathState:
     """What decides about packets on the host besides its rules for IP. ``before`` are the counters at the start."""
     queues = _queues(commands)
     chains = parse_chains(_ruleset(commands), _FRAMES, _MOST_RULES)

@@ -13,6 +13,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.path_state import ChainReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import without_counters
 
@@ -59,9 +60,16 @@ class Chain(t.NamedTuple):
         table, name, hook, policy = (str(data[key]) for key in ("table", "name", "hook", "policy"))
         return cls(table, name, hook, device, policy, tuple(str(rule) for rule in data["rules"]))
 
-    def to_data(self) -> dict[str, t.Any]:
+    def to_data(self) -> ChainReport:
         """Plain data."""
-        return {**self._asdict(), "rules": list(self.rules)}
+        return {
+            "table": self.table,
+            "name": self.name,
+            "hook": self.hook,
+            "device": self.device,
+            "policy": self.policy,
+            "rules": list(self.rules),
+        }
 
 
 @reads("nft list ruleset")

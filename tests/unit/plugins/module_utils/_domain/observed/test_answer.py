@@ -200,6 +200,15 @@ def test_the_results_of_parts_are_those_of_their_modules(parts):
     check_answer(found.kept)
 
 
+# Without its values, the state of a host is empty.
+STATE: dict[str, t.Any] = {
+    **{key: [] for key in ("routing_rules", "routes", "bridge_ports", "disabled_bridges", "queues", "frame_chains")},
+    "forwarding": {},
+    "connections": {"count": None, "most": None, "lost": None},
+    "listeners": [],
+}
+
+
 @pytest.mark.parametrize(
     ("module", "given", "reason"),
     [
@@ -221,7 +230,12 @@ def test_the_results_of_parts_are_those_of_their_modules(parts):
         ("packet_trace", {"flows": [{"source": "::1", "destination": "::1", "steps": None, "lookup": {"error": []}}]},
          "flows[0].lookup.error: [], which must be of type str"),
         ("packet_trace", {"checks": None}, "checks: None, which must be a list"),
-        ("packet_trace", {"queues": [{}]}, "queues[0].kind: None, which must be set"),
+        ("packet_trace", {"state": {}}, "state.routing_rules: None, which must be set"),
+        ("packet_trace", {"state": {**STATE, "queues": [{}]}}, "state.queues[0].link: None, which must be set"),
+        ("packet_trace", {"state": {**STATE, "routes": [5]}}, "state.routes[0]: 5, which must be a mapping"),
+        ("packet_trace", {"state": {**STATE, "connections": {"count": "x"}}}, "state.connections.count: 'x', which "),
+        ("packet_trace", {"namespaces": [None]}, "namespaces[0]: None: must be of type dict"),
+        ("packet_trace", {"namespaces": [{"container": "a"}]}, "namespaces[0].chains: None, which must be set"),
         ("packet_trace", {"neighbours": [{"dst": 1}]}, "neighbours[0].dst: 1, which must be of type str"),
     ],
 )  # fmt: skip
