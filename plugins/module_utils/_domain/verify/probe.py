@@ -17,8 +17,8 @@ Data = t.Dict[str, t.Any]
 # Docker's embedded DNS server, which containers on user-defined networks use.
 NAME_SERVER = "127.0.0.11"
 # Attempts for a probe that is expected to pass: a server with a short queue, which the whole fleet connects to at once,
-# needs time. Attempts cost time only where the probe fails.
-_ATTEMPTS = 12
+# needs time. Attempts cost time only where the probe fails. At the interval of the role, they take 6 seconds.
+_ATTEMPTS = 24
 # The length of the headers of IP and ICMP in an echo request, in bytes.
 _HEADERS = {4: 28, 6: 48}
 

@@ -135,7 +135,7 @@ def test_a_line_from_the_host_is_probed_from_the_host_itself():
     assert probe.networks == ("host", "web")
     # The kernel chooses the source, which is the host's address on the network.
     assert probe.to_data() == {
-        "destination": "10.64.1.2", "protocol": "tcp", "port": 80, "token": probe.token, "attempts": 12,
+        "destination": "10.64.1.2", "protocol": "tcp", "port": 80, "token": probe.token, "attempts": 24,
     }  # fmt: skip
     assert judge(probe, REPLY, ["10.64.1.1"]).kind is K.AS_DECLARED
     assert listeners(policy, found(policy))["h1"] == [{"address": "10.64.1.2", "protocol": "tcp", "port": 80}]

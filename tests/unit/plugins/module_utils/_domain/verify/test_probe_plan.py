@@ -144,7 +144,7 @@ def test_containers_of_a_network_resolve_the_name_and_aliases_of_the_next_one():
     ]
     assert probes[1].service == "name"
     assert probes[1].to_data() == {
-        "source": "a", "destination": "127.0.0.11", "protocol": "dns", "name": "www", "token": 1, "attempts": 12,
+        "source": "a", "destination": "127.0.0.11", "protocol": "dns", "name": "www", "token": 1, "attempts": 24,
     }  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def test_endpoints_survive_a_round_trip_through_ansible():
 def test_probes_as_data():
     probes = {"tcp": Probe(WEB1, DB2, "tcp", 80, 3, "a line"), "icmp": Probe(WEB1, DB2, "icmp", None, 3, None, 1500)}
     common = {"source": "web", "destination": "10.64.18.2", "token": 3}
-    assert probes["tcp"].to_data() == {**common, "protocol": "tcp", "port": 80, "attempts": 12}
+    assert probes["tcp"].to_data() == {**common, "protocol": "tcp", "port": 80, "attempts": 24}
     assert probes["icmp"].to_data() == {**common, "protocol": "icmp", "size": 1472}
     (probe,) = make_name_probes([WEB2])
     assert probe.declared_by == "containers on web resolve each other by name"

@@ -155,7 +155,7 @@ def test_a_denied_network_is_probed_by_the_published_port_of_another_host():
     }
     assert probes[0].to_data() == {
         "source": "web", "destination": "192.0.2.1", "protocol": "tcp", "port": 5433, "token": probes[0].token,
-        "attempts": 12,
+        "attempts": 24,
     }  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def test_a_line_of_the_world_is_probed_from_the_other_hosts_themselves():
     assert expected == {("h2", 5432): True, ("h2", 53): False, ("h3", 5432): True, ("h3", 53): False}
     assert {each.networks for each in probes} == {("world", "db")}
     assert probes[0].to_data() == {
-        "destination": "192.0.2.1", "protocol": "tcp", "port": 5433, "token": probes[0].token, "attempts": 12,
+        "destination": "192.0.2.1", "protocol": "tcp", "port": 5433, "token": probes[0].token, "attempts": 24,
         "source_address": "192.0.2.2",
     }  # fmt: skip
     assert probes[0].seen_as == ("192.0.2.2",)
@@ -284,7 +284,7 @@ def test_machines_outside_of_the_fleet_probe_as_the_world():
     }
     assert {each.networks for each in probes} == {("world", "db")}
     assert probes[0].to_data() == {
-        "destination": "192.0.2.1", "protocol": "tcp", "port": 5433, "token": 0, "attempts": 12,
+        "destination": "192.0.2.1", "protocol": "tcp", "port": 5433, "token": 0, "attempts": 24,
     }  # fmt: skip
     # The fleet may see the address of a router.
     assert judge(probes[0], REPLY, ["203.0.113.1"]).kind is K.AS_DECLARED
