@@ -44,6 +44,8 @@ class ActionModule(FleetAction):
         for number, verdict in enumerate(chosen):
             # With a new token: rules for new connections do not match packets of a tracked one.
             data = {**verdict.probe.to_data(), "token": TOKENS - SPARE_TOKENS + number}
+            # The trace shows the packets, so an answer needs no patience.
+            data.pop("attempts", None)
             by_host[verdict.probe.source.host].append(data)
         flows = dict.fromkeys((verdict.probe.source.address, verdict.probe.target.address) for verdict in chosen)
         return {

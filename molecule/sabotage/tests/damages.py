@@ -29,14 +29,15 @@ class Damage(t.NamedTuple):
     """``cause`` is a regular expression for the cause or finding that the report must contain.
 
     ``{host}`` in it is the damaged host. Damage that makes the plan fail stops verification before it probes, and is
-    done ``alone``, as is damage that hides others. Damage to a link affects the flows of both IP versions.
-    ``iptables``: it requires an engine with the iptables backend.
+    done ``alone``. Damage that hides others on its host is the ``only`` one of its host. Damage to a link affects the
+    flows of both IP versions. ``iptables``: it requires an engine with the iptables backend.
     """
 
     command: str
     repair: str
     cause: str
     alone: bool = False
+    only: bool = False
     versions: tuple[int, ...] = (4,)
     iptables: bool = False
 

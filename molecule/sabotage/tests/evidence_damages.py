@@ -68,7 +68,7 @@ EVIDENCE = {
     "rules of Docker's DNS flushed": Damage(
         "inside nft flush ruleset; inside iptables -t nat -F", "docker restart web >/dev/null",
         r"{host}: container web has no rules that forward its queries to Docker's DNS server",
-        alone=True,
+        only=True,
     ),
     "port disabled": Damage(
         "bridge link set dev $VETH state 0", "bridge link set dev $VETH state 3",
@@ -79,14 +79,23 @@ EVIDENCE = {
         f"{TWIN}; {PORT_OF_TWIN}; bridge link set dev $VETH isolated on; bridge link set dev $port isolated on",
         f"bridge link set dev $VETH isolated off; {NO_TWIN}",
         r"{host}: interfaces veth\w+ and veth\w+ are isolated ports of bridge fn-web",
-        alone=True,
+        only=True,
     ),
     "duplicate address in the network": Damage(
         f"{TWIN}; nsenter -t $twin -n ip addr add $OWN/24 dev eth0; "
         "ip neigh replace $OWN lladdr $(mac_of $twin) dev fn-web nud permanent",
         f"ip neigh del $OWN dev fn-web; {NO_TWIN}",
         r"{host}: container twin and container web have the same address {own}",
-        alone=True,
+        only=True,
+    ),
+    # Without its answers to ARP, the host takes nothing over from the other one.
+    "duplicate address of the underlay": Damage(
+        "nft 'table arp foreign { chain c { type filter hook output priority 0; policy accept; }; }'; "
+        "nft add rule arp foreign c arp saddr ip $OTHER_HOST drop; ip addr add $OTHER_HOST/32 dev eth0; "
+        "ip neigh replace $OTHER_HOST lladdr 02:00:00:00:00:95 dev eth0 nud permanent",
+        "ip neigh del $OTHER_HOST dev eth0; ip addr del $OTHER_HOST/32 dev eth0; nft delete table arp foreign",
+        r"{host}: host \w+ and host \w+ have the same address {other_host}",
+        only=True,
     ),
     "routing rule": Damage(
         "ip route add default via $NOWHERE table 77; ip rule add to $OTHER/32 lookup 77 priority 100",
@@ -140,7 +149,7 @@ EVIDENCE = {
         f"nft add rule bridge foreign c arp saddr ip $OWN drop; {CLEAR}",
         "nft delete table bridge foreign",
         r"{host}: rule 'arp saddr ip {own} drop' of table bridge foreign, chain c drops ARP between the neighbors",
-        alone=True,
+        only=True,
     ),
     "dropped at the device": Damage(
         *table("netdev foreign", f"{INGRESS} priority 0", "ip saddr $OTHER ip daddr $OWN drop"),
@@ -149,44 +158,44 @@ EVIDENCE = {
     "published port without a rule": Damage(
         PUBLISHED, NOT_PUBLISHED,
         r"{host}: neither a NAT rule nor docker-proxy forwards \S+:8088 to container published",
-        alone=True, iptables=True,
+        only=True, iptables=True,
     ),
     "published port held by a process": Damage(
         f"{PUBLISHED}; systemd-run --quiet --collect --unit={HOLDER} python3 -m http.server 8088",
         f"systemctl stop {HOLDER}; {NOT_PUBLISHED}",
         r"{host}: process python3 \(PID \d+\) holds \S+:8088, and no NAT rule forwards the port to container published",
-        alone=True, iptables=True,
+        only=True, iptables=True,
     ),
     # All probes pass.
     "unit of the rules disabled": Damage(
         "systemctl disable --quiet fleetnet-firewall.service", "systemctl enable --quiet fleetnet-firewall.service",
         r"{host}: differs from the plan\. fleetnet\.docker\.site would: .*unit fleetnet-firewall\.service",
-        alone=True,
+        only=True,
     ),
     "unit of the routes disabled": Damage(
         "systemctl disable --quiet fleetnet-routes.service", "systemctl enable --quiet fleetnet-routes.service",
         r"{host}: differs from the plan\. fleetnet\.docker\.site would: .*unit fleetnet-routes\.service",
-        alone=True,
+        only=True,
     ),
     "port opened": Damage(
         "nft insert rule ip fleetnet between tcp dport 22222 accept", "/etc/fleetnet/apply-firewall",
         r"{host}: differs from the plan\. fleetnet\.docker\.site would: .*table ip fleetnet",
-        alone=True,
+        only=True,
     ),
     "file of the routes changed": Damage(
         "cp -a /etc/fleetnet/routes /run/routes.test; echo '# changed' >>/etc/fleetnet/routes",
         "cp -a /run/routes.test /etc/fleetnet/routes",
         r"{host}: differs from the plan\. fleetnet\.docker\.site would: .*update /etc/fleetnet/routes",
-        alone=True,
+        only=True,
     ),
     "Docker's NAT rules flushed": Damage(
         "iptables -t nat -F", RESTART, r"{host}: Docker's NAT rules are missing for what leaves networks: ",
-        alone=True, iptables=True,
+        only=True, iptables=True,
     ),
     "daemon without rules": Damage(
         NO_IPTABLES, f"cp /run/daemon.json.test /etc/docker/daemon.json; {RESTART}",
         r"{host}: dockerd writes no firewall rules \(iptables: false\), and this is not declared",
-        alone=True, iptables=True,
+        only=True, iptables=True,
     ),
 }  # fmt: skip
 

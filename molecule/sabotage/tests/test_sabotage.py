@@ -39,13 +39,19 @@ OURS = (
 
 def named(*versions: int) -> list[str]:
     """The damages that affect flows of exactly these IP versions."""
-    return [name for name, damage in DAMAGES.items() if not damage.alone and damage.versions == versions]
+    return [
+        name for name, damage in DAMAGES.items() if not damage.alone and not damage.only and damage.versions == versions
+    ]
 
 
 def rounds() -> t.Iterator[dict[str, tuple[str, ...]]]:
     """Host -> its damages, for each round. Each damage is in one round, and each round leaves one host innocent."""
     pairs = [tuple(filter(None, pair)) for pair in itertools.zip_longest(named(4), named(6))]
-    damages = [*pairs, *((name,) for name in named(4, 6))]
+    damages = [
+        *pairs,
+        *((name,) for name in named(4, 6)),
+        *((name,) for name, damage in DAMAGES.items() if damage.only),
+    ]
     for number, first in enumerate(range(0, len(damages), 2)):
         # The engine of the last host may use the nftables backend.
         together = sorted(
