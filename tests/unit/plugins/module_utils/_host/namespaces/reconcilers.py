@@ -14,7 +14,7 @@ import sys
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.control import request
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import end_processes
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import NAME, end_processes
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
 
 PROGRAM = """
@@ -107,6 +107,10 @@ class Running:
     def children(self) -> list[str]:
         return pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
 
+    def second_processes(self) -> list[str]:
+        """The process that keeps the tables, without the programs that the reconciler runs."""
+        return [each for each in self.children() if _name(each) == NAME]
+
     def release(self) -> None:
         """End what a killed one left."""
         end_processes(lambda: [int(each) for each in self.left if command_line(each)])
@@ -115,6 +119,13 @@ class Running:
         self.left += self.children()
         self.process.send_signal(number)
         return self.process.wait(timeout=60)
+
+
+def _name(process: str) -> str | None:
+    try:
+        return pathlib.Path(f"/proc/{process}/comm").read_text().strip()
+    except OSError:  # it has ended
+        return None
 
 
 OURS = ["table ip fleetnet", "table ip6 fleetnet"]

@@ -91,9 +91,9 @@ def test_after_a_kill_the_tables_can_be_given_up_without_a_reconciler(running: R
 def test_a_killed_second_process_is_replaced(running: Running) -> None:
     if running.until(bool)["ownership"] != "owner":
         pytest.skip("this nft keeps tables without a second process")
-    (first,) = running.children()
+    (first,) = wait_until("the second process", running.second_processes, bool)
     os.kill(int(first), signal.SIGKILL)
-    wait_until("another second process", running.children, lambda found: found not in ([], [first]))
+    wait_until("another second process", running.second_processes, lambda found: found not in ([], [first]))
     running.end(signal.SIGKILL)
     assert running.tables() == OURS
 

@@ -129,7 +129,9 @@ def test_a_second_process_that_ends_again_and_again_is_started_less_often(runnin
     seen: set[str] = set()
     for _time in range(4):
         (process,) = wait_until(
-            "a second process", running.children, lambda found: len(found) == 1 and not seen.intersection(found)
+            "a second process",
+            running.second_processes,
+            lambda found: len(found) == 1 and not seen.intersection(found),
         )
         seen.add(process)
         os.kill(int(process), signal.SIGKILL)
