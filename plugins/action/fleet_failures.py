@@ -42,10 +42,7 @@ class ActionModule(FleetAction):
             Display().display(f"\n{progress}\n")
         by_host: dict[str, list[Result]] = {host: [] for host in inventory.hosts}
         for number, verdict in enumerate(chosen):
-            # With a new token: rules for new connections do not match packets of a tracked one.
-            data = {**verdict.probe.to_data(), "token": TOKENS - SPARE_TOKENS + number}
-            # The trace shows the packets, so an answer needs no patience.
-            data.pop("attempts", None)
+            data = verdict.probe.to_trace(TOKENS - SPARE_TOKENS + number)
             by_host[verdict.probe.source.host].append(data)
         flows = dict.fromkeys((verdict.probe.source.address, verdict.probe.target.address) for verdict in chosen)
         return {

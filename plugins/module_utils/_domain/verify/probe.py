@@ -217,6 +217,14 @@ class Probe:
             data["size"] = self.packet - _HEADERS[self.target.version]
         return data
 
+    def to_trace(self, token: int) -> Data:
+        """The probe to send again while its packets are traced, as an item like that of :meth:`to_data`.
+
+        With a new token, because rules for new connections do not match packets of a tracked one. Without attempts of
+        its own, because a trace shows the first packet, whether an answer returns or not.
+        """
+        return {**{key: value for key, value in self.to_data().items() if key != "attempts"}, "token": token}
+
 
 def _network(end: Endpoint, same_host: bool) -> str:
     if end.kind is EndKind.UNDECLARED:

@@ -150,7 +150,7 @@ def test_containers_of_a_network_resolve_the_name_and_aliases_of_the_next_one():
 
 @pytest.mark.parametrize(
     ("protocol", "declared_by", "attempts"),
-    [("tcp", "line", 12), ("icmp", "line", 12), ("tcp", None, None), ("icmp", None, None), ("udp", "line", None)],
+    [("tcp", "line", 24), ("icmp", "line", 24), ("tcp", None, None), ("icmp", None, None), ("udp", "line", None)],
 )
 def test_only_probes_that_expect_an_answer_are_retried(protocol, declared_by, attempts):
     probe = Probe(WEB1, WEB2, protocol, None if protocol == "icmp" else 80, 1, declared_by)
@@ -172,6 +172,7 @@ def test_probes_as_data():
     probes = {"tcp": Probe(WEB1, DB2, "tcp", 80, 3, "a line"), "icmp": Probe(WEB1, DB2, "icmp", None, 3, None, 1500)}
     common = {"source": "web", "destination": "10.64.18.2", "token": 3}
     assert probes["tcp"].to_data() == {**common, "protocol": "tcp", "port": 80, "attempts": 24}
+    assert probes["tcp"].to_trace(7) == {**common, "protocol": "tcp", "port": 80, "token": 7}
     assert probes["icmp"].to_data() == {**common, "protocol": "icmp", "size": 1472}
     (probe,) = make_name_probes([WEB2])
     assert probe.declared_by == "containers on web resolve each other by name"
