@@ -66,7 +66,9 @@ EVIDENCE = {
         r"{host}: neighbor {gateway} has MAC address 02:00:00:00:00:96, for container web; it must have",
     ),
     "rules of Docker's DNS flushed": Damage(
-        "inside nft flush ruleset; inside iptables -t nat -F", "docker restart web >/dev/null",
+        "inside nft flush ruleset; inside iptables -t nat -F",
+        # The container gets another MAC address.
+        "docker restart web >/dev/null; ip neigh flush dev fn-web",
         r"{host}: container web has no rules that forward its queries to Docker's DNS server",
         only=True,
     ),
