@@ -33,7 +33,7 @@ class PageParts(t.NamedTuple):
 def render(topology: Topology, parts: PageParts, show_undeclared: bool = False) -> str:
     """Return the page; the same topology and parts give the same bytes.
 
-    With ``show_undeclared``, the page draws undeclared networks before the reader asks for them.
+    With ``show_undeclared``, the page draws undeclared networks when it opens.
     """
     scripts = [safe_script(text) for text in parts.scripts]
     policy = (
