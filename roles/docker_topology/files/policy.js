@@ -118,10 +118,12 @@ function endCell(name, number, scope) {
   return cell;
 }
 
-// The policy decides about pairs with a network; all other pairs are empty.
+// The policy decides about pairs with a network; all other pairs are empty. So are docker0 and undeclared networks: between
+// these, Docker's own rules decide.
 function canBePair(view, source, target) {
-  return between(view.allowed, source, target).length > 0 || between(view.denied, source, target).length > 0
-    || [source, target].some((name) => view.kinds.get(name) === "network");
+  if (between(view.allowed, source, target).length || between(view.denied, source, target).length) return true;
+  const both = [source, target];
+  return !both.includes(UNDECLARED_END) && both.some((name) => view.kinds.get(name) === "network");
 }
 
 function pairText(view, source, target, key) {
