@@ -13,17 +13,22 @@ import typing as t
 from ansible.utils.display import Display
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import unattributed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import dot, mermaid, page, verified
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.build import build
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import Topology
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.policy.proofs import (
+    CoverageFile,
+    parse_coverage,
+)
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import graph_library
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import make_folder, write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 _PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "roles", "docker_topology", "files")
-_SCRIPTS = ("layout.js", "drawing.js", "controls.js", "paper.js")
+_SCRIPTS = ("layout.js", "drawing.js", "policy.js", "details.js", "controls.js", "paper.js")
 _FILES = {"html": "topology.html", "mermaid": "topology.mmd", "dot": "topology.dot", "json": "topology.json"}
 
 
@@ -39,10 +44,12 @@ class ActionModule(FleetAction):
         "group": {"type": "str", "default": "docker_fleet"},
         "hosts": {"type": "dict", "required": True},
         "peers": {"type": "list", "elements": "dict", "required": True},
+        "policy": {"type": "dict"},
         "observed": {"type": "list", "elements": "str", "required": True},
         "reachability_file": {"type": "path"},
         "coverage_file": {"type": "path"},
         "dest": {"type": "path", "required": True},
+        "show_undeclared": {"type": "bool", "default": False},
         "formats": {"type": "list", "elements": "str", "choices": list(_FILES)},
     }
 
@@ -58,8 +65,9 @@ class ActionModule(FleetAction):
                     parts.update({host: found["parts"]} if "parts" in found else {})
         verdicts, verified_at = _read_verdicts(arguments["reachability_file"])
         coverage = _read_coverage(arguments["coverage_file"])
+        policy = Policy.from_data(arguments["policy"]) if arguments["policy"] else None
         topology = build(
-            arguments["hosts"], arguments["peers"], reports, verdicts, verified_at, failures, parts, coverage
+            arguments["hosts"], arguments["peers"], reports, verdicts, verified_at, failures, parts, coverage, policy
         )
         warnings = []
         formats = arguments["formats"] or list(_FILES)
@@ -71,7 +79,8 @@ class ActionModule(FleetAction):
                 raise NoPage(f"formats: the HTML page cannot be written: {missing}") from None
             warnings.append(f"the HTML page was not written; the other formats were: {missing}")
             formats.remove("html")
-        texts = {name: render(name, topology, library) for name in formats}
+        undeclared = arguments["show_undeclared"]
+        texts = {name: render(name, topology, library, undeclared) for name in formats}
         make_folder(arguments["dest"])
         files = {name: os.path.join(os.path.abspath(arguments["dest"]), _FILES[name]) for name in texts}
         for name, text in texts.items():
@@ -101,26 +110,28 @@ def _read_verdicts(path: str | None) -> tuple[list[Result] | None, str | None]:
     return verdicts, written.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _read_coverage(path: str | None) -> list[str]:
-    """Return the coverage of the last verification as lines of text; none without a file."""
+def _read_coverage(path: str | None) -> CoverageFile | None:
+    """Return the coverage of the last verification; None without a file."""
     if not path:
-        return []
+        return None
     try:
         with open(path, encoding="utf-8") as file:
-            return verified.parse_coverage(json.load(file))
+            return parse_coverage(json.load(file))
     except FileNotFoundError:
-        return []
+        return None
     except ValueError as error:
         raise InvalidValue(
             "coverage_file", path, f"is not a report of fleet_report: {error}. Run playbooks/verify.yml again."
         ) from None
 
 
-def render(name: str, topology: Topology, library: list[str]) -> str:
+def render(name: str, topology: Topology, library: list[str], show_undeclared: bool = False) -> str:
     """Return the topology in a format; the page needs the scripts of the graph library."""
     if name == "html":
         own = [_own(script) for script in _SCRIPTS]
-        return page.render(topology, page.PageParts(_own("page.html"), _own("page.css"), library + own))
+        return page.render(
+            topology, page.PageParts(_own("page.html"), _own("page.css"), library + own), show_undeclared
+        )
     if name == "mermaid":
         return mermaid.render(topology)
     return dot.render(topology) if name == "dot" else json.dumps(topology.to_data(), indent=1) + "\n"

@@ -13,6 +13,8 @@ author: The fleetnet maintainers (@fleetnet)
 description:
   - Draws hosts, networks, containers and the routes between hosts, declared and observed, with the results of the last
     verification. Writes an HTML page that works offline, Mermaid, Graphviz and JSON.
+  - The page and the JSON document also contain the policy. They state which network may open connections to which, to
+    the hosts and to the outside, and what the last verification proved of it.
   - Runs on the controller and contacts no host. Use it with C(run_once).
 requirements:
   - The Python package C(dash-cytoscape) on the controller, for O(formats=html).
@@ -36,6 +38,11 @@ options:
     type: list
     elements: dict
     required: true
+  policy:
+    description:
+      - The policy that M(fleetnet.docker.fleet_plan) returns. Without it, the page and the JSON document do not contain
+        the policy.
+    type: dict
   observed:
     description:
       - The names of the variables under which each host's results of M(fleetnet.docker.host_slice) in check mode, or of
@@ -55,7 +62,7 @@ options:
   coverage_file:
     description:
       - The C(coverage.json) that M(fleetnet.docker.fleet_report) wrote. If it exists, the drawing states what was
-        verified, and what is not proven.
+        verified, and what is not proven, and O(policy) is shown with what is proven of each line.
     type: path
   dest:
     description:
@@ -63,6 +70,12 @@ options:
         created if it does not exist.
     type: path
     required: true
+  show_undeclared:
+    description:
+      - Whether the page shows undeclared networks when it opens. A control on the page shows and hides them. Undeclared
+        networks in which a probe failed are always shown. The other formats contain all networks.
+    type: bool
+    default: false
   formats:
     description:
       - The formats to write. The default is all formats.
@@ -89,6 +102,7 @@ EXAMPLES = r"""
   fleetnet.docker.fleet_topology:
     hosts: "{{ docker_fleet_plan.hosts }}"
     peers: "{{ docker_fleet_plan.peers }}"
+    policy: "{{ docker_fleet_plan.policy }}"
     observed: [gathered]
     dest: "{{ inventory_dir }}/report"
   run_once: true

@@ -33,3 +33,36 @@ def _pictures(tmp_path_factory):
     folder = pathlib.Path(os.environ.get("FLEETNET_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session", name="pages")
+def _pages(tmp_path_factory):
+    """Return the paths of pages by fleet and options, each written once."""
+    from .pages import page_text
+
+    made = {}
+
+    def page(fleet_of, **options):
+        key = (fleet_of, *options.items())
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("page") / "topology.html"
+            made[key].write_text(page_text(fleet_of, **options), encoding="utf-8")
+        return made[key]
+
+    return page
+
+
+@pytest.fixture(name="open_page")
+def _open_page(browser, pages):
+    from .pages import Page
+
+    opened = []
+
+    def open_page(fleet_of, view="drawing", width=1500, **options):
+        opened.append(Page(browser, pages(fleet_of, **options), view, width))
+        return opened[-1]
+
+    yield open_page
+    for page in opened:
+        assert page.noise == []
+        page.tab.close()

@@ -1,138 +1,35 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Use of the page: styles, search, filters, clicks, print; and that Graphviz draws its format."""
+"""Use of the page's drawing: styles, search, filters, clicks, print; and that Graphviz draws its format."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.action import fleet_topology
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import dot
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.build import build
-from ansible_collections.fleetnet.docker.plugins.plugin_utils import graph_library
 
-from ..unit.plugins.module_utils._domain.topology.fleets import Fleet, damaged
-
-HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
-
-
-def damaged_with_a_stopped_container():
-    fleet = damaged()
-    verdicts = fleet.verdicts()
-    fleet.stop_container("h1", "web-1")
-    fleet.container("h3", "web-1")["ports"] = [
-        {"port": 80, "protocol": "tcp", "host_address": "0.0.0.0", "host_port": 8080}
-    ]
-    fleet.container("h3", "web-2")["name"] = HOSTILE
-    return fleet, verdicts
-
-
-def large_and_damaged():
-    fleet = Fleet(hosts=30, containers=10)
-    fleet.delete_route("h7", towards="h12")
-    fleet.remove_network("h20", "db")
-    fleet.add_network("h3", "compose_default", "172.20.0.0/16")
-    del fleet.reports["h25"]
-    return fleet, fleet.verdicts(most=1)
-
-
-def sound():
-    fleet = Fleet()
-    return fleet, fleet.verdicts()
-
-
-def large():
-    fleet = Fleet(hosts=30, containers=10)
-    return fleet, fleet.verdicts(most=1)
-
-
-class Page:
-    """A page of a fleet in the browser; ``noise`` has its console messages and network requests."""
-
-    def __init__(self, browser, path):
-        self.noise = []
-        self.tab = browser.new_page(viewport={"width": 1500, "height": 950}, offline=True)
-        self.tab.on("console", self._listen)
-        self.tab.on("pageerror", lambda error: self.noise.append(str(error)))
-        self.tab.on("request", lambda request: self._request(request.url))
-        self.tab.goto(path.as_uri())
-
-    def _listen(self, message):
-        # The React component of Cytoscape.js always sets the wheel sensitivity, and Cytoscape.js warns about it.
-        if not message.text.startswith("You have set a custom wheel sensitivity"):
-            self.noise.append(message.text)
-
-    def _request(self, url):
-        if not url.startswith(("file:", "data:", "blob:")):
-            self.noise.append(f"requested {url}")
-
-    def drawn(self, kind):
-        """Return the names of the drawn nodes, as host/network/container."""
-        return set(self.tab.evaluate(f"cy.nodes('.{kind}').map((node) => node.id().replace(/^[a-z]+./, ''))"))
-
-    def look(self, node_id):
-        """Return the fill, line colour, line style and shape of a drawn node."""
-        return self.tab.evaluate(
-            """(id) => ["background-color", "border-color", "border-style", "shape"]
-            .map((key) => cy.getElementById(id).style(key))""",
-            node_id,
-        )
-
-    def click(self, node_id):
-        """Click on a node where it is drawn, near its lower left corner."""
-        place = self.tab.evaluate(
-            """(id) => { const box = cy.getElementById(id).renderedBoundingBox({ includeLabels: false });
-            const frame = cy.container().getBoundingClientRect();
-            return [frame.x + box.x1 + 8, frame.y + box.y2 - 8]; }""",
-            node_id,
-        )
-        self.tab.mouse.click(*place)
-
-    @property
-    def details(self):
-        return self.tab.inner_text("#details")
-
-
-@pytest.fixture(scope="session", name="pages")
-def _pages(tmp_path_factory):
-    """Return the paths of pages by fleet, each written once."""
-    made = {}
-
-    def page(fleet_of):
-        if fleet_of not in made:
-            fleet, verdicts = fleet_of()
-            topology = build(fleet.hosts, fleet.peers, fleet.reports, verdicts, "2026-01-02 03:04 UTC")
-            made[fleet_of] = tmp_path_factory.mktemp("page") / "topology.html"
-            made[fleet_of].write_text(
-                fleet_topology.render("html", topology, graph_library.scripts()), encoding="utf-8"
-            )
-        return made[fleet_of]
-
-    return page
-
-
-@pytest.fixture(name="open_page")
-def _open_page(browser, pages):
-    opened = []
-
-    def open_page(fleet_of):
-        opened.append(Page(browser, pages(fleet_of)))
-        return opened[-1]
-
-    yield open_page
-    for page in opened:
-        assert page.noise == []
-        page.tab.close()
+from .pages import (
+    HOSTILE,
+    Page,
+    damaged_with_a_stopped_container,
+    large,
+    large_and_damaged,
+    large_shop,
+    leaking_into_an_undeclared_network,
+    sound,
+)
 
 
 @pytest.mark.parametrize("fleet_of", [sound, damaged_with_a_stopped_container, large, large_and_damaged])
 def test_it_opens_without_errors_and_shows_everything(open_page, pictures, fleet_of):
     page = open_page(fleet_of)
-    fleet, _verdicts = fleet_of()
+    fleet = fleet_of()[0]
     assert page.drawn("host") == set(fleet.hosts)
     running = {f"{host}/{item['name']}" for host, report in fleet.reports.items() for item in report["containers"]}
     assert running <= page.drawn("container")
@@ -161,21 +58,22 @@ def test_boxes_lie_in_their_parents_and_overlap_nothing(open_page, fleet_of):
     assert wrong == []
 
 
-@pytest.mark.parametrize("fleet_of", [sound, damaged_with_a_stopped_container, large_and_damaged])
+@pytest.mark.parametrize("fleet_of", [sound, damaged_with_a_stopped_container, large_and_damaged, large_shop])
 def test_labels_fit_into_their_boxes(open_page, fleet_of):
     wrong = open_page(fleet_of).tab.evaluate(
         """() => { const pen = document.createElement("canvas").getContext("2d");
         return cy.nodes(".host, .network, .container, .title").filter((node) => {
             const weight = node.hasClass("title") ? node.style("font-weight") : "normal";
             pen.font = `${weight} ${node.style("font-size")} ${node.style("font-family")}`;
-            return node.data("text").split("\\n").some((line) => pen.measureText(line).width > node.width());
-        }).map((node) => node.data("text")); }"""
+            return node.style("label").split("\\n").some((line) => pen.measureText(line).width > node.width());
+        }).map((node) => node.style("label")); }"""
     )
     assert wrong == []
 
 
 def test_each_state_has_its_own_style(open_page):
     page = open_page(damaged_with_a_stopped_container)
+    page.tab.check("#undeclared")
     looks = {
         "as declared": page.look("network/h1/web"),
         "missing": page.look("network/h3/db"),
@@ -256,6 +154,8 @@ def test_filters_hide_everything_else(open_page, pictures):
     assert page.drawn("container") == {f"h{number}/web-3" for number in range(1, 31) if number != 25}
     page.tab.fill("#filter-container", "")
     page.tab.check("#only-wrong")
+    assert page.drawn("host") == {"h7", "h12", "h20", "h25"}
+    page.tab.check("#undeclared")  # they are problems only if the reader asks for them
     assert page.drawn("host") == {"h3", "h7", "h12", "h20", "h25"}
     page.tab.screenshot(path=pictures / "only-wrong.png")
     page.tab.uncheck("#only-wrong")
@@ -279,6 +179,70 @@ def test_a_click_shows_the_details(open_page, pictures):
     page.tab.get_by_role("button", name="∅ route 10.64.0.0/20: h2 → h1").click()
     assert "declared: 10.64.0.0/20 via 198.51.100.1" in page.details
     assert "observed: no route" in page.details
+
+
+def test_undeclared_networks_are_drawn_on_request(open_page):
+    page = open_page(large_and_damaged)
+    assert not [name for name in page.drawn("network") if "compose" in name]
+    assert page.tab.inner_text("#undeclared-label").strip() == "undeclared networks (1)"
+    page.tab.check("#undeclared")
+    assert "h3/compose_default" in page.drawn("network")
+    page.tab.uncheck("#undeclared")
+    assert "h3/compose_default" not in page.drawn("network")
+    page.tab.select_option("#filter-network", "compose_default")
+    assert page.drawn("network") == {"h3/compose_default"}
+    assert "h3/compose_default" in open_page(large_and_damaged, show_undeclared=True).drawn("network")
+    assert not open_page(sound).tab.is_visible("#undeclared-label")
+
+
+def test_undeclared_networks_are_drawn_if_something_in_them_failed(open_page):
+    page = open_page(leaking_into_an_undeclared_network)
+    assert "h1/compose_default" in page.drawn("network")
+    assert "h2/other_default" not in page.drawn("network")
+
+
+def test_details_are_written_for_people(open_page):
+    """No label is a path of keys, and no value is the text of a data structure."""
+    page = open_page(damaged_with_a_stopped_container)
+    ids = page.tab.evaluate("topology.nodes.concat(topology.edges).map((item) => item.id)")
+    assert len(ids) > 30
+    for each in ids:
+        page.tab.evaluate("(id) => show(id)", each)
+        labels = page.tab.locator("#details th").all_inner_texts()
+        assert not [label for label in labels if re.search(r"\.\d+\.|[_.\[\]{}]", label)], labels
+        assert not re.search(r"[a-z_]\.\d+\.[a-z]|\[object|undefined|null|None", page.details), page.details
+    page.tab.evaluate("show('network/h2/web')")
+    assert "10.99.0.0/24, gateway 10.64.17.1" in page.details
+    assert "May open connections to\n" in page.details
+    assert "db: tcp 5432 — ✗ failed" in page.details
+
+
+def test_the_names_of_hosts_are_legible_from_afar(open_page):
+    for width in (420, 900, 1500):
+        page = open_page(large_shop, width=width)
+        found = page.tab.evaluate(
+            """cy.nodes(".name").map((node) => [node.style("label"), parseFloat(node.style("font-size")) * cy.zoom(),
+            node.renderedBoundingBox()])"""
+        )
+        assert {label.split("\n")[0] for label, _size, _box in found} == {f"h{number}" for number in range(1, 31)}
+        assert min(size for _label, size, _box in found) > 8, width
+        for number, (_label, _size, a) in enumerate(found):
+            for _label, _size, b in found[number + 1 :]:
+                assert not (a["x1"] < b["x2"] and b["x1"] < a["x2"] and a["y1"] < b["y2"] and b["y1"] < a["y2"])
+        page.tab.evaluate("() => { cy.zoom(1); }")
+        page.tab.wait_for_function("cy.nodes('.name')[0].style('font-size') === '28px'")
+
+
+def test_a_link_in_the_details_moves_to_its_item(open_page):
+    page = open_page(large)
+    page.tab.evaluate("show('network/h11/web')")
+    page.tab.get_by_role("button", name="web-3", exact=True).click()
+    page.tab.evaluate("() => new Promise((done) => setTimeout(done, 200))")  # the graph library also works later
+    zoom, place, size = page.tab.evaluate(
+        """[cy.zoom(), cy.getElementById("container/h11/web-3").renderedPosition(), [cy.width(), cy.height()]]"""
+    )
+    assert zoom >= 1
+    assert [place["x"], place["y"]] == pytest.approx([size[0] / 2, size[1] / 2], abs=2)
 
 
 def test_a_failed_pair_shows_its_problem(open_page):
@@ -320,6 +284,8 @@ def test_print_shows_everything(open_page, pictures, fleet_of, pictures_in_it):
     text = subprocess.run(["pdftotext", "-layout", path, "-"], check=True, capture_output=True, text=True).stdout
     for line in (
         "Docker networks of the fleet",
+        "Who may open connections to whom",
+        "docker_fleet_policy[0]",
         "Overview",
         "Not as declared",
         "Containers",
@@ -344,7 +310,7 @@ def test_the_same_fleet_gives_the_same_picture(open_page):
 
 @pytest.mark.parametrize("fleet_of", [sound, damaged_with_a_stopped_container, large, large_and_damaged])
 def test_graphviz_draws_it_without_warnings(pictures, fleet_of):
-    fleet, verdicts = fleet_of()
+    fleet, verdicts, _coverage = fleet_of()
     text = dot.render(build(fleet.hosts, fleet.peers, fleet.reports, verdicts, ""))
     path = pictures / f"{fleet_of.__name__}.dot.png"
     command = ["dot", "-Tpng", "-Gdpi=50", "-o", path]

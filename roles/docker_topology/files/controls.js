@@ -2,7 +2,7 @@
 // GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 "use strict";
-// The page: search, filters and details over the drawing.
+// The page: its views, and search and filters over the drawing.
 
 const topology = JSON.parse(document.getElementById("data").textContent);
 for (const [state, label, sign, meaning] of topology.states) STATES.set(state, { label, sign, meaning });
@@ -19,6 +19,7 @@ for (const edge of topology.edges) {
 const control = (id) => document.getElementById(id);
 const cy = mount(control("graph"));
 let selected = null;
+let policyView = null;
 
 function element(tag, text, classes) {
   const made = document.createElement(tag);
@@ -35,8 +36,24 @@ function ancestors(node) {
   return chain;
 }
 
+// Undeclared networks with all that is in them, unless the reader asks for them, or something there is not as declared.
+function hiddenNodes() {
+  const hidden = new Set();
+  if (control("undeclared").checked) return hidden;
+  const wrongEnds = new Set(topology.edges.filter((edge) => edge.wrong).flatMap((edge) => [edge.source, edge.target]));
+  const networks = new Map(topology.nodes.filter((node) => node.kind === "network" && node.state === "undeclared"
+    && node.name !== control("filter-network").value).map((node) => [node.id, [node]]));
+  for (const node of topology.nodes) if (networks.has(node.parent)) networks.get(node.parent).push(node);
+  for (const nodes of networks.values()) {
+    if (nodes.some((node) => node.wrong || wrongEnds.has(node.id))) continue;
+    for (const node of nodes) hidden.add(node.id);
+  }
+  return hidden;
+}
+
 // The nodes that match the filters, with the nodes that contain them.
 function visibleNodes() {
+  const hidden = hiddenNodes();
   const host = control("filter-host").value;
   const network = control("filter-network").value;
   const part = control("filter-container").value.trim().toLowerCase();
@@ -45,6 +62,7 @@ function visibleNodes() {
   const narrow = network || part || onlyWrong;
   const kept = new Set();
   for (const node of topology.nodes) {
+    if (hidden.has(node.id)) continue;
     const chain = ancestors(node);
     if (host && node.kind !== "segment" && !chain.some((at) => at.kind === "host" && at.name === host)) continue;
     if (network && !chain.some((at) => at.kind === "network" && at.name === network)) continue;
@@ -69,27 +87,39 @@ function routeShown(edge) {
 }
 
 function redraw(fit = true) {
-  const elements = elementsOf(topology, visibleNodes(), routeShown);
+  const nodes = visibleNodes();
+  const graph = control("graph");
+  const room = narrow() ? innerHeight * 1.5 : graph.clientHeight;
+  const elements = elementsOf(topology, nodes, routeShown, graph.clientWidth / Math.max(room, 200));
   cy.batch(() => {
     cy.elements().remove();
     cy.add(elements);
   });
+  fillLegend(nodes);
+  const box = cy.nodes().boundingBox({ includeLabels: false });
+  // On a narrow screen the drawing is as high as its width allows, and the page scrolls.
+  const height = Math.min(Math.max(box.h * graph.clientWidth / Math.max(box.w, 1), innerHeight * 0.5), innerHeight * 1.8);
+  graph.style.height = narrow() ? `${Math.round(height)}px` : "";
   if (fit) fitAll();
+  adaptNames(cy);
   search(false);
   if (selected && cy.getElementById(selected).nonempty()) cy.getElementById(selected).select();
 }
 
 function fitAll() {
   cy.resize();  // the header and the legend may have grown
-  cy.fit(undefined, 24);
+  // Without the names of hosts, whose size depends on the zoom; on a narrow screen also without lines.
+  cy.fit(narrow() ? cy.nodes(".host, .bar") : cy.elements().not(".title"), narrow() ? 8 : 24);
+}
+
+function narrow() {
+  return matchMedia("(max-width: 900px)").matches;
 }
 
 // --- search -----------------------------------------------------------------------------------------------------------
 
 function textOf(node) {
-  return [node.name, ...node.label, ...(node.observed && node.kind === "container"
-    ? node.observed.networks.flatMap((end) => [end.ipv4, end.ipv6, end.mac, ...(end.aliases || [])]) : [])]
-    .filter(Boolean).join(" ").toLowerCase();
+  return [node.name, ...node.label, ...node.terms].join(" ").toLowerCase();
 }
 
 let hits = [];
@@ -123,103 +153,13 @@ function nextHit() {
   show(hits[hitNumber].id, true);
 }
 
-// --- details ----------------------------------------------------------------------------------------------------------
-
-function show(id, move = false) {
-  const item = byId.get(id);
-  if (!item) return;
-  const hadRoutes = selected;
-  selected = id;
-  cy.elements().unselect();
-  if (item.kind === "host" || (hadRoutes && byId.get(hadRoutes).kind === "host")) redraw(false);
-  cy.getElementById(id).select();
-  if (move) cy.animate({ center: { eles: cy.getElementById(id) }, zoom: Math.max(cy.zoom(), 1), duration: 0 });
-  const place = control("details");
-  place.replaceChildren(element("h2", item.source ? titleOf(item) : item.name));
-  const quiet = QUIET.has(item.state) ? "" : " wrong";
-  place.append(element("p", `${item.kind}: ${signOf(item.state)} ${labelOf(item.state)}`, `state${quiet}`),
-               element("p", shownState(item.state).meaning));
-  list(place, "", item.differences || item.details || []);
-  if (item.probes) {
-    place.append(element("p", `${proofOf(item)} probes as declared`, item.passed < item.probes ? "state wrong" : "state"));
-  }
-  const around = (linksOf.get(id) || []).filter((edge) => edge.kind !== "underlay" || item.kind === "host");
-  links(place, "Not as declared", around.filter((edge) => edge.wrong || edge.state === "undeclared"));
-  if (item.parent) links(place, "In", [byId.get(item.parent)]);
-  if (item.source) links(place, "Between", [byId.get(item.source), byId.get(item.target)].filter(Boolean));
-  links(place, "Contains", topology.nodes.filter((node) => node.parent === id));
-  links(place, "Connected to", around.filter((edge) => !edge.wrong && edge.state !== "undeclared"));
-  table(place, "Declared", item.declared);
-  table(place, "Observed", item.observed);
-}
-
-function titleOf(item) {
-  if (!item.source) return `${signOf(item.state)} ${item.name}`.trim();
-  const what = item.label ? `${item.kind} ${item.label}` : item.kind;
-  const arrow = item.both_ways ? "↔" : "→";
-  return `${signOf(item.state)} ${what}: ${pathOf(item.source)} ${arrow} ${pathOf(item.target)}`.trim();
-}
-
-// A node's name after the names of the nodes that contain it.
-function pathOf(id) {
-  return byId.has(id) ? ancestors(byId.get(id)).reverse().map((at) => at.name).join(" / ") : nameOf(id);
-}
-
-function list(place, title, lines) {
-  if (!lines.length) return;
-  if (title) place.append(element("h2", title));
-  const made = element("ul");
-  for (const line of lines.slice(0, 200)) made.append(element("li", line));
-  if (lines.length > 200) made.append(element("li", `and ${lines.length - 200} more, all in topology.json`));
-  place.append(made);
-}
-
-function links(place, title, items) {
-  if (!items.length) return;
-  place.append(element("h2", title));
-  const made = element("ul");
-  for (const item of items.slice(0, 100)) {
-    const button = element("button", item.source || title === "Contains" ? titleOf(item) : pathOf(item.id));
-    button.type = "button";
-    button.addEventListener("click", () => show(item.id, true));
-    const line = element("li");
-    line.append(button);
-    made.append(line);
-  }
-  if (items.length > 100) made.append(element("li", `and ${items.length - 100} more`));
-  place.append(made);
-}
-
-function table(place, title, data) {
-  if (!data) return;
-  place.append(element("h2", title));
-  const made = element("table");
-  for (const [key, value] of rows(data, "")) {
-    const row = element("tr");
-    row.append(element("th", key), element("td", value));
-    made.append(row);
-  }
-  place.append(made);
-}
-
-// Nested data as rows of key and text.
-function rows(data, prefix) {
-  return Object.entries(data).flatMap(([key, value]) => {
-    const name = prefix ? `${prefix}.${key}` : key;
-    if (value === null || value === undefined || value === "") return [];
-    if (Array.isArray(value) && value.every((item) => typeof item !== "object")) {
-      return value.length ? [[name, value.join("\n")]] : [];
-    }
-    return typeof value === "object" ? rows(value, name) : [[name, String(value)]];
-  });
-}
-
 // --- start ------------------------------------------------------------------------------------------------------------
 
 function fill() {
   const items = topology.nodes.concat(topology.edges);
-  // The second line is about differences, the third about verification.
-  const wrong = [false, items.some((item) => item.kind !== "probe" && !QUIET.has(item.state)),
+  const foreign = topology.nodes.filter((node) => node.kind === "network" && node.state === "undeclared");
+  // The second line is about differences, the third about verification. Networks of others are not a problem.
+  const wrong = [false, items.some((item) => item.kind !== "probe" && !QUIET.has(item.state) && !foreign.includes(item)),
                  items.some((item) => item.kind === "probe")];
   topology.summary.forEach((line, number) => control("summary").append(element("li", line, wrong[number] ? "wrong" : "")));
   control("coverage").hidden = topology.coverage.length === 0;
@@ -230,16 +170,42 @@ function fill() {
   for (const kind of ["host", "network"]) {
     for (const name of names(kind)) control(`filter-${kind}`).append(new Option(name, name));
   }
-  const used = new Set([...topology.nodes, ...topology.edges].map((item) => item.state));
-  for (const [state, { label, sign, meaning }] of STATES) {
-    if (used.has(state)) control("legend-items").append(legendItem(LOOKS[state], `${sign} ${label}`.trim(), meaning));
-  }
-  if (topology.verified !== null) {
-    control("legend-items").append(legendItem(PROVEN, "✓ proven", "all probes of the container are as declared"),
-                                   legendItem(FAILED, "✗ failed", "some probes of the container are not as declared"));
-  }
+  control("undeclared-label").hidden = foreign.length === 0;
+  control("undeclared-text").textContent = `undeclared networks (${foreign.length})`;
+  control("undeclared").checked = topology.show_undeclared;
+  if (topology.policy) policyView = fillPolicy(topology);
+  control("legend").open = !narrow();
   control("details").append(element("p", "Click an item for its details and its differences from the declaration. "
     + "Scroll to zoom, drag to move. Select a host to show its routes."));
+}
+
+// The states that are drawn.
+function fillLegend(nodes) {
+  const ids = new Set(nodes.map((node) => node.id));
+  const edges = topology.edges.filter((edge) => ids.has(edge.source) && ids.has(edge.target));
+  const used = new Set([...nodes, ...edges].map((item) => item.state));
+  const items = [...STATES].filter(([state]) => used.has(state))
+    .map(([state, { label, sign, meaning }]) => legendItem(LOOKS[state], `${sign} ${label}`.trim(), meaning));
+  if (topology.verified !== null) {
+    items.push(legendItem(PROVEN, "✓ proven", "all probes of the container are as declared"),
+               legendItem(FAILED, "✗ failed", "some probes of the container are not as declared"));
+  }
+  control("legend-items").replaceChildren(...items);
+}
+
+// --- views ------------------------------------------------------------------------------------------------------------
+
+// The drawing keeps its size while the policy is shown, so that it can be printed.
+function showView(name) {
+  const drawing = name === "drawing" || !topology.policy;
+  control("views").hidden = !topology.policy;
+  control("policy").hidden = drawing;
+  control("drawing").classList.toggle("away", !drawing);
+  document.body.classList.toggle("on-drawing", drawing);
+  for (const [id, shown] of [["view-policy", !drawing], ["view-drawing", drawing]]) {
+    control(id).setAttribute("aria-pressed", String(shown));
+  }
+  if (drawing) redraw();
 }
 
 function legendItem([line, fillColour, style, thick], name, meaning) {
@@ -266,9 +232,12 @@ function legendItem([line, fillColour, style, thick], name, meaning) {
 }
 
 fill();
-redraw();
+showView("policy");
+if (topology.policy) redraw();
+for (const name of ["policy", "drawing"]) control(`view-${name}`).addEventListener("click", () => showView(name));
+cy.on("zoom", () => requestAnimationFrame(() => adaptNames(cy)));
 cy.on("tap", "node, edge", (event) => show(event.target.data("of")));
-for (const id of ["filter-host", "filter-network", "only-wrong", "all-routes"]) control(id).addEventListener("change", () => redraw());
+for (const id of ["filter-host", "filter-network", "only-wrong", "all-routes", "undeclared"]) control(id).addEventListener("change", () => redraw());
 control("filter-container").addEventListener("input", () => redraw());
 control("search").addEventListener("input", () => search());
 control("search").addEventListener("keydown", (event) => {
@@ -281,4 +250,9 @@ for (const [id, factor] of [["closer", 1.4], ["farther", 1 / 1.4]]) {
   }));
 }
 control("fit").addEventListener("click", fitAll);
-window.addEventListener("resize", () => cy.resize());
+let width = innerWidth;
+window.addEventListener("resize", () => {
+  if (width === innerWidth) cy.resize();
+  else redraw();
+  width = innerWidth;
+});

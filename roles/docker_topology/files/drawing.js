@@ -72,6 +72,8 @@ function styleSheet() {
       label: "data(middle)", "source-label": "data(start)", "target-label": "data(end)", "source-text-offset": 55,
       "target-text-offset": 55,
     } },
+    { selector: "edge.quiet", style: { opacity: 0.35, "text-opacity": 0 } },
+    { selector: "edge.quiet:selected", style: { opacity: 1, "text-opacity": 1 } },
     { selector: "edge.attachment, edge.namespace", style: { "z-index": 4, "font-weight": "normal", "font-size": 9 } },
     { selector: ".faded", style: { opacity: 0.18 } },
     { selector: "node.hit", style: { "border-color": "#1d4ed8", "border-width": 7, "border-style": "solid" } },
@@ -82,8 +84,8 @@ function styleSheet() {
 }
 
 // The elements of a layout; an edge is drawn only if both of its ends are.
-function elementsOf(topology, visible, showRoute) {
-  const { boxes, bars } = layout(visible);
+function elementsOf(topology, visible, showRoute, aspect = SIZE.aspect) {
+  const { boxes, bars } = layout(visible, aspect);
   const elements = [];
   const add = (classes, data, box) => elements.push({
     group: "nodes", classes, data, ...(box && { position: { x: box.x, y: box.y } }), grabbable: false,
@@ -119,6 +121,8 @@ function elementsOf(topology, visible, showRoute) {
       Object.assign(element.data, { text: "", start: "", end: "", middle: "", [slot]: element.data.text, all: element.data.text });
       pairs += 1;
     }
+    // Hosts one below the other: their boxes are between the ends, so that only a selected line is in the foreground.
+    if ((edge.kind === "probe" || edge.wrong) && aspect <= SIZE.narrow) element.classes += " quiet";
     elements.push(element);
   }
   return elements;
@@ -136,10 +140,40 @@ function nameOf(id) {
 function titles(node, box, add) {
   const top = box.y - box.height / 2;
   const none = { ...paint(["#000", "#fff", "solid", 0]), width: box.width - 8 };
-  add("title", { id: `${node.id}#name`, of: node.id, ...none, height: 30, size: 28, weight: "bold",
-                 text: withState(node, shorten(node.name, 30)) }, { x: box.x, y: top + 24 });
-  add("title", { id: `${node.id}#facts`, of: node.id, ...none, height: 30, size: 12, weight: "normal",
+  const name = withState(node, shorten(node.name, 30));
+  const failed = node.probes && node.passed < node.probes ? [proofOf(node)] : [];
+  add("title name", { id: `${node.id}#name`, of: node.id, ...none, height: 30, size: 28, weight: "bold", text: name,
+                      far: [`${signOf(node.state)} ${shorten(node.name, 18)}`.trim(), ...failed].join("\n"),
+                      drop: box.height / 2 - 24 }, { x: box.x, y: top + 24 });
+  add("title facts", { id: `${node.id}#facts`, of: node.id, ...none, height: 30, size: 12, weight: "normal",
                  text: hostFacts(node).join("\n") }, { x: box.x, y: top + 58 });
+}
+
+// From afar, only the names of hosts are legible: they are larger then, over their boxes, with failed probes.
+const FAR = 0.42;
+const LEGIBLE = 13;  // pixels on the screen
+
+function adaptNames(cy) {
+  const zoom = cy.zoom();
+  const far = zoom < FAR;
+  cy.batch(() => {
+    cy.nodes(".facts").style("text-opacity", far ? 0 : 1);
+    for (const name of cy.nodes(".name")) {
+      if (!far) {
+        name.removeStyle();
+        continue;
+      }
+      const text = name.data("far");
+      const longest = Math.max(...text.split("\n").map((line) => line.length));
+      name.style({
+        label: text, "font-size": Math.min(LEGIBLE / zoom, name.width() / (0.72 * longest)),
+        "text-margin-y": name.data("drop"), "text-background-color": "#ffffff", "text-background-opacity": 0.85,
+        "text-background-padding": 2 / zoom, "text-background-shape": "round-rectangle", "z-index": 12,
+        "min-zoomed-font-size": 5,
+      });
+    }
+    for (const bar of cy.nodes(".bar")) bar.style("font-size", far ? Math.min(18, 11 / zoom) : 16);
+  });
 }
 
 function drawnEdge(edge, boxes, barOf, showRoute) {
@@ -177,7 +211,7 @@ function bend(from, to) {
 function mount(place) {
   const root = ReactDOM.createRoot(place);
   ReactDOM.flushSync(() => root.render(React.createElement(dash_cytoscape.Cytoscape, {
-    id: "topology", elements: [], layout: { name: "preset" }, stylesheet: [], setProps: () => {},
+    id: "topology", elements: [], layout: { name: "preset", fit: false }, stylesheet: [], setProps: () => {},
     style: { width: "100%", height: "100%" }, minZoom: 0.02, maxZoom: 4, responsive: false,
     boxSelectionEnabled: false, autoungrabify: true, clearOnUnhover: false,
   })));

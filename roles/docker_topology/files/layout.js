@@ -11,12 +11,13 @@ const SIZE = {
   host: { head: 82, gap: 12, letter: 18, small: 7, minimum: 190 },
   segment: { bar: 26, above: 34, below: 44, gap: 26, wide: 100 },
   aspect: 1.5,
+  narrow: 0.8,  // up to this aspect, hosts are one below the other
   few: 4,  // up to this many hosts are drawn side by side and tall
 };
 
-// layout(nodes): boxes by id, {x, y, width, height} with x and y at the centre, and `bars`: one for each shelf of a
-// segment, with its hosts.
-function layout(nodes) {
+// layout(nodes, aspect): boxes by id, {x, y, width, height} with x and y at the centre, and `bars`: one for each shelf of a
+// segment, with its hosts. The whole is closest to the aspect, width by height.
+function layout(nodes, aspect) {
   const inside = new Map();
   for (const node of nodes) {
     if (!inside.has(node.parent)) inside.set(node.parent, []);
@@ -26,14 +27,15 @@ function layout(nodes) {
   const boxes = new Map();
   const bars = [];
   const hosts = nodes.filter((node) => node.kind === "host");
-  const few = hosts.length <= SIZE.few;
-  const sized = new Map(hosts.map((host) => [host.id, hostBox(host, children, few ? 0.6 : 2)]));
+  const few = hosts.length <= SIZE.few && aspect > SIZE.narrow;
+  const inner = few ? 0.6 : aspect > SIZE.narrow ? 2 : 1;
+  const sized = new Map(hosts.map((host) => [host.id, hostBox(host, children, inner)]));
   const groups = [...nodes.filter((node) => node.kind === "segment"), { id: null }]
     .map((segment) => [segment.id, hosts.filter((host) => (host.segment || null) === segment.id)
       .map((host) => ({ id: host.id, ...sized.get(host.id) }))])
     .filter(([, own]) => own.length);
   const extra = SIZE.segment.bar + SIZE.segment.above + SIZE.segment.below;
-  const room = few ? Infinity : bestRoom(groups.map(([, own]) => own), SIZE.segment.gap, extra, SIZE.aspect);
+  const room = few ? Infinity : bestRoom(groups.map(([, own]) => own), SIZE.segment.gap, extra, aspect);
   let top = 0;
   for (const [segment, own] of groups) {
     const { rows, width } = shelves(own, room, few ? SIZE.segment.wide : SIZE.segment.gap);

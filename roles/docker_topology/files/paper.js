@@ -9,6 +9,7 @@ const HOSTS_A_PAGE = 9;
 // Pictures are made before printing: a browser does not wait for images.
 function preparePaper() {
   const visible = visibleNodes();
+  const hidden = hiddenNodes();
   const hosts = visible.filter((node) => node.kind === "host");
   const paper = control("paper");
   paper.replaceChildren(figure("Overview", visible));
@@ -20,7 +21,7 @@ function preparePaper() {
     paper.append(figure(`Hosts ${some[0].name} to ${some[some.length - 1].name}`, part));
   }
   paper.append(...paperTable("Not as declared", ["item", "state", "differences"], topology.nodes.concat(topology.edges)
-    .filter((item) => !QUIET.has(item.state) && (item.state !== "unknown" || item.kind === "host"))
+    .filter((item) => !hidden.has(item.id) && !QUIET.has(item.state) && (item.state !== "unknown" || item.kind === "host"))
     .map((item) => [place(item), labelOf(item.state), why(item)])));
   paper.append(...paperTable("Containers", ["host", "network", "container", "addresses and ports", "probes"],
     visible.filter((node) => node.kind === "container").map((node) => {
@@ -72,5 +73,8 @@ function paperTable(title, head, lines) {
   return [element("h2", title), columns];
 }
 
-window.addEventListener("beforeprint", () => { preparePaper(); });
+window.addEventListener("beforeprint", () => {
+  control("legend").open = true;
+  preparePaper();
+});
 control("print").addEventListener("click", () => preparePaper().then(() => window.print()));

@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.draw
     Drift,
     drift_of,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology import verified
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.containers import containers_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import (
@@ -35,6 +36,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
     Topology,
     node_id,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.policy.proofs import CoverageFile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.policy.view import view_policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.route_edges import route_edges
 
 # Networks of these drivers have no addresses, and neither do containers on them.
@@ -49,14 +52,15 @@ def build(
     verified_at: str | None = None,
     failures: t.Mapping[str, str] | None = None,
     parts: t.Mapping[str, t.Mapping[str, Data]] | None = None,
-    coverage: t.Sequence[str] = (),
+    coverage: CoverageFile | None = None,
+    policy: Policy | None = None,
 ) -> Topology:
     """Return the topology of the plan's ``hosts`` (slices by name) and ``peers``.
 
     ``reports`` are the results of ``network_info`` by host; a host without one is drawn as planned, in state unknown.
-    ``verdicts`` are the entries of ``reachability.json``; ``verified_at`` is their time, as text. ``coverage`` is the
-    text of ``coverage.json``. ``failures`` are the reasons why a host has no report, ``parts`` what ``host_slice``
-    would change on it.
+    ``verdicts`` are the entries of ``reachability.json``; ``verified_at`` is their time, as text. ``coverage`` is
+    ``coverage.json``. ``failures`` are the reasons why a host has no report, ``parts`` what ``host_slice`` would change
+    on it. ``policy`` is the plan's.
     """
     nodes: list[Node] = [
         Node(node_id(SEGMENT, link), SEGMENT, link, None, NEUTRAL, (f"underlay {link}",))
@@ -86,7 +90,9 @@ def build(
     topology = Topology(nodes, [*edges, *routes])
     if verdicts is not None:
         verified.add(topology, verdicts, verified_at or "")
-        topology.coverage = tuple(coverage)
+        topology.coverage = coverage.text if coverage else ()
+    if policy is not None:
+        topology.policy = view_policy(policy, hosts, verdicts, coverage)
     return topology
 
 
@@ -108,7 +114,7 @@ def _host(name: str, part: Data, report: Data | None) -> Node:
         "forwarding": report.get("forwarding"),
         "firewall": report.get("firewall"),
         "links": [
-            " ".join([link["name"], link["state"], f"mtu {link['mtu']}", *link["addresses"]])
+            f"{link['name']}: " + ", ".join([link["state"], f"MTU {link['mtu']} bytes", *link["addresses"]])
             for link in report.get("links", ())
             if link["kind"] != "veth" or link["addresses"]
         ],

@@ -27,14 +27,20 @@ _SHARED = "container:"
 def containers_of(host: Node, networks: t.Sequence[Node], report: Data) -> tuple[list[Node], list[Edge]]:
     """Return the containers of a host's report, sorted by name.
 
-    A container is placed in the first of its networks by name, with an edge to each other one. A container that shares
+    A container is placed in the first of its networks by name, of declared ones if there are any, with an edge to each
+    other one. A container that shares
     another's namespace is placed with it. One without networks is placed in Docker's ``none`` or ``host``.
     """
     known = {network.id: network for network in networks}
+
+    def declared(name: str) -> bool:
+        network = known.get(node_id(NETWORK, host.name, name))
+        return network is not None and network.declared is not None
+
     nodes: dict[str, Node] = {}
     edges: list[Edge] = []
     for item in sorted(report.get("containers", ()), key=lambda item: str(item["name"])):
-        attached = sorted(item["networks"], key=lambda end: str(end["network"]))
+        attached = sorted(item["networks"], key=lambda end: (not declared(end["network"]), str(end["network"])))
         node = Node(
             node_id(CONTAINER, host.name, item["name"]), CONTAINER, item["name"], host.id, NEUTRAL, observed=item
         )
@@ -48,7 +54,7 @@ def containers_of(host: Node, networks: t.Sequence[Node], report: Data) -> tuple
                 edges.append(Edge(f"{ATTACHMENT}/{node.id}/{end['network']}", ATTACHMENT, node.id, place, NEUTRAL))
         if node.notes:
             node.state = DRIFTED
-        published = [_published(port) for port in item.get("ports") or ()]
+        published = [published_text(port) for port in item.get("ports") or ()]
         addresses = [address for end in attached[:1] for address in _addresses(end)] or [item["mode"]]
         addresses += [f"{end['network']} {address}" for end in attached[1:] for address in _addresses(end)]
         node.label = (item["name"], *addresses, *_few(published))
@@ -66,7 +72,7 @@ def _addresses(end: Data) -> list[str]:
     return [str(end[key]).split("/", maxsplit=1)[0] for key in ("ipv4", "ipv6") if end.get(key)]
 
 
-def _published(port: Data) -> str:
+def published_text(port: Data) -> str:
     """Return ``8080→80/tcp``, with the host's address unless all are published."""
     address = str(port.get("host_address") or "")
     place = "" if address in ("", "0.0.0.0", "::") else f"[{address}]:" if ":" in address else f"{address}:"

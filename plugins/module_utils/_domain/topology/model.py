@@ -13,6 +13,8 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference, sentence
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.policy.text import policy_data
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.policy.view import PolicyView
 
 Data = t.Dict[str, t.Any]
 
@@ -129,13 +131,15 @@ class Edge:
 class Topology:
     """The whole drawing. ``verified`` is the time of the verification as text, None without one.
 
-    ``coverage`` is what was verified, as lines of text: the numbers, then what is not proven.
+    ``coverage`` is what was verified, as lines of text: the numbers, then what is not proven. ``policy`` is who may
+    open connections to whom; None if it is not given.
     """
 
     nodes: list[Node]
     edges: list[Edge]
     verified: str | None = None
     coverage: tuple[str, ...] = ()
+    policy: PolicyView | None = None
 
     def of_kind(self, kind: str) -> list[Node]:
         return [node for node in self.nodes if node.kind == kind]
@@ -179,6 +183,7 @@ class Topology:
             "summary": self.summary(),
             "verified": self.verified,
             "coverage": list(self.coverage),
+            "policy": policy_data(self.policy) if self.policy else None,
             "nodes": [node.to_data() for node in self.nodes],
             "edges": [edge.to_data() for edge in self.edges],
         }

@@ -15,7 +15,8 @@ import json
 import re
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import STATES, Topology
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.details import details_of, search_terms
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.model import STATES, Data, Node, Topology
 
 _PLACE = re.compile(r"\{\{(policy|style|data|scripts)\}\}")
 _END_OF_SCRIPT = re.compile("</(script)", re.IGNORECASE)
@@ -29,14 +30,22 @@ class PageParts(t.NamedTuple):
     scripts: t.Sequence[str]
 
 
-def render(topology: Topology, parts: PageParts) -> str:
-    """Return the page; the same topology and parts give the same bytes."""
+def render(topology: Topology, parts: PageParts, show_undeclared: bool = False) -> str:
+    """Return the page; the same topology and parts give the same bytes.
+
+    With ``show_undeclared``, the page draws undeclared networks when it opens.
+    """
     scripts = [safe_script(text) for text in parts.scripts]
     policy = (
         "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
         f"script-src {' '.join(_hash(text) for text in scripts)}"
     )
-    data = {**topology.to_data(), "states": [[state, *text] for state, text in STATES.items()]}
+    data = {
+        **topology.to_data(),
+        "nodes": [_node(node) for node in topology.nodes],
+        "states": [[state, *text] for state, text in STATES.items()],
+        "show_undeclared": show_undeclared,
+    }
     values = {
         "policy": policy,
         "style": parts.style,
@@ -45,6 +54,14 @@ def render(topology: Topology, parts: PageParts) -> str:
     }
     # In one pass: a value may contain text that looks like a placeholder.
     return _PLACE.sub(lambda found: values[found[1]], parts.template)
+
+
+def _node(node: Node) -> Data:
+    """A node with its details for people, instead of values for programs."""
+    data = node.to_data()
+    for key in ("declared", "observed", "drift"):
+        del data[key]
+    return {**data, "details": details_of(node), "terms": search_terms(node)}
 
 
 def safe_json(data: t.Any) -> str:

@@ -57,14 +57,6 @@ def parse(document: t.Any) -> list[Data]:
     return document
 
 
-def parse_coverage(document: t.Any) -> list[str]:
-    """Return the text of ``coverage.json``. Raises ValueError if the document is invalid."""
-    lines = document.get("text") if isinstance(document, dict) else None
-    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-        raise ValueError("it has no text of this version")
-    return lines
-
-
 def _is_verdict(entry: t.Any) -> bool:
     if not isinstance(entry, dict) or not all(key in entry for key in ("service", "kind", "problem")):
         return False
@@ -74,6 +66,7 @@ def _is_verdict(entry: t.Any) -> bool:
     return all(
         isinstance(end, dict)
         and all(isinstance(end.get(key), str) for key in ("host", "container", "network", "address"))
+        and end.get("kind") in (None, *(kind.value for kind in EndKind))
         for end in ends
     )
 

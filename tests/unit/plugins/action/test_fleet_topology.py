@@ -108,6 +108,26 @@ def test_results_of_a_verification_are_read(controller):
     assert [edge["state"] for edge in document["edges"] if edge["kind"] == "probe"] == ["blocked"]
 
 
+def test_the_policy_is_in_the_page_and_in_the_document(controller):
+    output = controller.draw(policy="{{ plan.policy }}", formats=["html", "json"])
+    assert controller.files == {"topology.html", "topology.json"}
+    document = json.loads((controller.report / "topology.json").read_text())
+    allowed = {(each["source"], each["target"], each["allowed"]) for each in document["policy"]["permissions"]}
+    assert ("web", "web", "all traffic") in allowed
+    page = (controller.report / "topology.html").read_text()
+    assert '"because":"one network on all hosts"' in page
+    assert '"show_undeclared":false' in page
+    assert "not verified" in output
+    controller.draw(formats=["html", "json"], show_undeclared=True)
+    assert json.loads((controller.report / "topology.json").read_text())["policy"] is None
+    assert '"show_undeclared":true' in (controller.report / "topology.html").read_text()
+
+
+def test_an_invalid_policy_is_rejected(controller):
+    output = controller.draw(policy={"lines": []}, formats=["json"], fails=True)
+    assert "must be the policy that fleet_plan returns" in output
+
+
 @pytest.mark.parametrize(
     "text", ["not JSON", '{"a": 1}', '[{"source": "h1", "service": "tcp/80", "kind": "blocked", "problem": "x"}]']
 )
@@ -126,9 +146,10 @@ def test_the_coverage_of_a_verification_is_read(controller):
     files = {"reachability_file": str(results), "coverage_file": str(coverage)}
     output = controller.draw(**files, formats=["json"])
     assert "Coverage: 1 of 2 lines of the policy" in output
-    coverage.write_text("[]")
-    output = controller.draw(**files, formats=["json"], fails=True)
-    assert f"coverage_file: '{coverage}': is not a report of fleet_report" in output
+    for text in ("[]", '{"text": [], "denied": [{}]}'):
+        coverage.write_text(text)
+        output = controller.draw(**files, formats=["json"], fails=True)
+        assert f"coverage_file: '{coverage}': is not a report of fleet_report" in output
     coverage.unlink()
     assert "Coverage" not in controller.draw(**files, formats=["json"])
 

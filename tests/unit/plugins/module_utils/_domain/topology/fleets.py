@@ -8,28 +8,32 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.policy.proofs import (
+    CoverageFile,
+    parse_coverage,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage import measure
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.coverage_report import coverage_lines
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.endpoints import find_endpoints
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Probe
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import make_probes
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import MOST_PAIRS, make_probes
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.text import entry
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import judge
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import Verdict, judge
 
 from ..planning import plan_of
 
 Data = dict[str, t.Any]
 
+TWO_NETWORKS: Data = {"networks": ["web", "db"], "policy": [{"from": "web", "to": "db", "ports": [5432]}]}
+
 
 class Fleet:
-    """Hosts ``h1``, ``h2`` ... with networks ``web`` and ``db``, and ``containers`` on each host, alternating between
-    the networks. Damage changes its reports and the results of its probes."""
+    """Hosts ``h1``, ``h2`` ... of a declaration, with ``containers`` on each host, in turn on each network. Damage
+    changes its reports and the results of its probes."""
 
-    def __init__(self, hosts: int = 3, containers: int = 2) -> None:
+    def __init__(self, hosts: int = 3, containers: int = 2, declared: Data | None = None) -> None:
         plan = plan_of(
-            {
-                "supernet": "10.64.0.0/10",
-                "networks": ["web", "db"],
-                "policy": [{"from": "web", "to": "db", "ports": [5432]}],
-            },
+            {"supernet": "10.64.0.0/10", **(declared or TWO_NETWORKS)},
             {f"h{number}": {"ansible_host": f"198.51.100.{number}", "link": "l1"} for number in range(1, hosts + 1)},
         )
         self.policy = plan.policy
@@ -69,13 +73,22 @@ class Fleet:
 
     # --- verification -------------------------------------------------------------------------------------------------
 
-    def verdicts(self, most: int = 3) -> list[Data]:
+    def verdicts(self, most: int = 3, pairs: int = MOST_PAIRS) -> list[Data]:
         """The entries of ``reachability.json``, for at most ``most`` containers per network and host."""
+        return [entry(verdict) for verdict in self._judged(most, pairs)]
+
+    def coverage(self, most: int = 3, pairs: int = MOST_PAIRS) -> CoverageFile:
+        """The document ``coverage.json`` of the same verification."""
+        endpoints = find_endpoints(self.policy, self.reports, most)
+        found = measure(self.policy, endpoints, self._judged(most, pairs))
+        return parse_coverage({**found.to_data(), "text": coverage_lines(found)})
+
+    def _judged(self, most: int, pairs: int) -> list[Verdict]:
         found = []
-        for probe in make_probes(self.policy, find_endpoints(self.policy, self.reports, most)):
+        for probe in make_probes(self.policy, find_endpoints(self.policy, self.reports, most), pairs):
             passes = self._passes(probe)
             outcome = {"outcome": "reply" if passes else "timeout", "reached": passes, "detail": None}
-            found.append(entry(judge(probe, outcome, [probe.source.address] if passes else [])))
+            found.append(judge(probe, outcome, [probe.source.address] if passes else []))
         return found
 
     def _passes(self, probe: Probe) -> bool:
@@ -96,14 +109,15 @@ def _report(part: Data, every_peer: t.Sequence[Data], name: str, containers: int
     networks += [_network(item["name"], item["ipam_config"], managed=True) for item in part["networks"]]
     found = []
     for number in range(containers):
-        item = part["networks"][number % 2]
+        count = len(part["networks"])
+        item = part["networks"][number % count]
         place = item["ipam_config"][0]["gateway"].rpartition(".")[0]
         found.append(
             {
-                "name": f"{item['name']}-{number // 2 + 1}", "id": f"{number:064x}", "pid": 1000 + number,
+                "name": f"{item['name']}-{number // count + 1}", "id": f"{number:064x}", "pid": 1000 + number,
                 "mode": "user-defined",
                 "networks": [
-                    {"network": item["name"], "ipv4": f"{place}.{number // 2 + 2}/24", "ipv6": None,
+                    {"network": item["name"], "ipv4": f"{place}.{number // count + 2}/24", "ipv6": None,
                      "mac": "02:42:00:00:00:00", "gateway": f"{place}.1", "ipv6_gateway": None, "aliases": []}
                 ],
             }
@@ -142,3 +156,32 @@ def damaged() -> Fleet:
     fleet.add_network("h1", "compose_default", "172.20.0.0/16")
     fleet.network("h2", "web")["subnets"][0]["subnet"] = "10.99.0.0/24"
     return fleet
+
+
+# A shop: ten networks, and lines between them, with the hosts, the world and outside addresses.
+SHOP: Data = {
+    "host_prefix_length": 19,
+    "networks": [
+        "web", "api", "db", {"name": "cache", "open": True}, "queue", "search", {"name": "scratch", "local": True},
+        "logs", "metrics", {"name": "backup", "egress": "policy", "ingress": "policy"},
+    ],
+    "policy": [
+        {"from": "web", "to": "api", "ports": [8080, "9000-9010"]},
+        {"from": "api", "to": ["db", "queue"], "ports": 5432},
+        {"from": "api", "to": "search", "ports": 9200},
+        {"from": "any", "to": "logs", "protocol": "udp", "ports": 514},
+        {"from": "metrics", "to": "any", "ports": 9100},
+        {"from": "world", "to": "web", "ports": [80, 443]},
+        {"from": "192.0.2.0/24", "to": "web", "ports": 22},
+        {"from": "backup", "to": "203.0.113.7", "ports": 443},
+        {"from": "backup", "to": "db"},
+        {"from": "metrics", "to": "host", "protocol": "icmp"},
+        {"from": "host", "to": "metrics", "ports": 3000},
+        {"from": "docker0", "to": "queue", "ports": 5672},
+    ],
+}  # fmt: skip
+
+
+def shop(hosts: int = 30) -> Fleet:
+    """Ten networks on each host, and a policy with every kind of end."""
+    return Fleet(hosts, 10, SHOP)

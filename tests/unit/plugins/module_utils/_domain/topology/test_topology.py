@@ -31,6 +31,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.m
     UNKNOWN,
     UNTRIED,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.policy.proofs import CoverageFile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.verdict import VerdictKind
 
 from ..planning import GOLDEN, assert_golden
@@ -60,10 +61,10 @@ FORMATS = {
 @pytest.mark.parametrize("name", FORMATS)
 def test_golden(name):
     fleet = damaged()
-    verdicts = fleet.verdicts(most=1)
+    verdicts, coverage = fleet.verdicts(most=1), fleet.coverage(most=1)
     fleet.stop_container("h1", "web-1")
     del fleet.reports["h3"]["forwarding"]
-    text = FORMATS[name](drawn(fleet, verdicts))
+    text = FORMATS[name](drawn(fleet, verdicts, policy=fleet.policy, coverage=coverage))
     path = GOLDEN / "topology" / name
     if os.environ.get("FLEETNET_RECORD"):  # to record the output again; read the difference before committing it
         path.write_text(text, encoding="utf-8")
@@ -81,16 +82,11 @@ def test_a_fleet_as_declared_has_no_problems(fleet):
 
 def test_the_coverage_is_summarized_and_in_the_document(fleet):
     lines = ["Coverage: 1 of 2 lines of the policy", "", "Not proven:", "  a line: no container"]
-    topology = drawn(fleet, fleet.verdicts(), coverage=lines)
+    coverage = CoverageFile(tuple(lines))
+    topology = drawn(fleet, fleet.verdicts(), coverage=coverage)
     assert topology.summary()[-1] == lines[0]
     assert topology.to_data()["coverage"] == lines
-    assert drawn(fleet, coverage=lines).summary()[-1] == "not verified: no results of probes found"
-
-
-@pytest.mark.parametrize("document", [[], {}, {"text": "a"}, {"text": [1]}])
-def test_a_document_without_the_text_of_the_coverage_is_invalid(document):
-    with pytest.raises(ValueError, match="no text of this version"):
-        verified.parse_coverage(document)
+    assert drawn(fleet, coverage=coverage).summary()[-1] == "not verified: no results of probes found"
 
 
 def test_hosts_and_machines_outside_of_the_fleet_are_ends_of_probes(fleet):
@@ -224,7 +220,12 @@ def test_every_kind_of_verdict_and_every_state_can_be_drawn(fleet):
     assert set(model.STATES) > model.WRONG
 
 
-@pytest.mark.parametrize("change", [{"kind": "odd"}, {"kind": None}, {"source": "h1"}, {"source": {"host": "h1"}}])
+ODD_END = {"host": "h1", "container": "a", "network": "b", "address": "c", "kind": "odd"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"kind": "odd"}, {"kind": None}, {"source": "h1"}, {"source": {"host": "h1"}}, {"source": ODD_END}]
+)
 def test_entries_of_another_form_are_invalid(fleet, change):
     verdicts = fleet.verdicts()
     assert verified.parse(verdicts) == verdicts
@@ -291,6 +292,19 @@ def test_modes_of_containers(fleet):
     assert ("namespace", "container/h1/sidecar", "container/h1/web-1") in edges
 
 
+def test_a_container_is_placed_in_a_declared_network_if_it_has_one(fleet):
+    """The page does not draw undeclared networks by default."""
+    fleet.add_network("h1", "a_compose_default", "172.20.0.0/16")
+    end = {**fleet.container("h1", "web-1")["networks"][0], "network": "a_compose_default", "ipv4": "172.20.0.2/16"}
+    fleet.container("h1", "web-1")["networks"].insert(0, end)
+    topology = drawn(fleet)
+    node = next(node for node in topology.nodes if node.id == "container/h1/web-1")
+    assert node.parent == "network/h1/web"
+    assert node.label == ("web-1", "10.64.1.2", "a_compose_default 172.20.0.2")
+    edges = {(edge.kind, edge.source, edge.target) for edge in topology.edges}
+    assert ("attachment", node.id, "network/h1/a_compose_default") in edges
+
+
 def test_an_address_outside_of_the_declared_subnet_has_drifted(fleet):
     fleet.container("h1", "web-1")["networks"][0]["ipv4"] = "10.99.0.7/24"
     assert state(drawn(fleet), "container/h1/web-1") == DRIFTED
@@ -331,8 +345,10 @@ def test_what_a_host_reports_is_shown(fleet):
     ]
     host = next(node for node in drawn(fleet).nodes if node.id == "host/h1")
     assert host.observed["links"] == [
-        "eth0 up mtu 1500 198.51.100.1/24", "veth2 up mtu 1500 10.0.0.1/24", "fn-web up mtu 1500",
-    ]  # fmt: skip
+        "eth0: up, MTU 1500 bytes, 198.51.100.1/24",
+        "veth2: up, MTU 1500 bytes, 10.0.0.1/24",
+        "fn-web: up, MTU 1500 bytes",
+    ]
     assert host.observed["routes"][0] == "10.64.16.0/20 via 198.51.100.2 dev eth0 protocol 213"
 
 
