@@ -51,8 +51,13 @@ _LOOKUP_ERRORS: dict[str, tuple[CauseKind, dict[str, str]]] = {
     "Invalid argument": (CauseKind.DROPPING_ROUTE, {"type": "blackhole"}),
     "Permission denied": (CauseKind.DROPPING_ROUTE, {"type": "prohibit"}),
 }
-_UNTRACKS = re.compile(r"\bnotrack\b|\bct (?:original |reply )?zone set\b")
+# nft prints iptables' target CT, which sets the zone, without its options.
+_UNTRACKS = re.compile(r'\bnotrack\b|\bct (?:original |reply )?zone set\b|\bxt target "CT"')
+# Without connection tracking.
+_SETS_SOURCE, _SETS_DESTINATION = re.compile(r"\bip6? saddr set "), re.compile(r"\bip6? daddr set ")
 _KEEPS_SOURCE = re.compile(r"snat to ip6? saddr")
+# iptables' tables of filters.
+_FILTERS = ("ip filter", "ip6 filter")
 # By IP version: how the names of tables, chains and jumps begin.
 _NAMES_OF_RULES = {4: ("ip ", "iptables "), 6: ("ip6 ", "ip6tables ")}
 # By IP version: the file of the rules of iptables.
@@ -172,7 +177,9 @@ def of_rules(evidence: Evidence, version: int) -> tuple[Difference, ...]:
 def _dropped(host: str, step: TraceStep, evidence: Evidence, version: int) -> Cause:
     owner, differences = owner_of(step), of_rules(evidence, version)
     if not step.rule and owner is not Owner.OURS:
-        return Cause(CauseKind.NOT_ACCEPTED, host, step.place(), None, differences)
+        # Only in iptables' table of filters do rules of this collection accept packets.
+        related = differences if step.table in _FILTERS else ()
+        return Cause(CauseKind.NOT_ACCEPTED, host, step.place(), None, related)
     # A rule of others drops the packet, however the rules of this collection differ.
     return Cause(CauseKind.DROPPED, host, step.place(), owner, () if owner is Owner.FOREIGN else differences)
 
@@ -301,9 +308,11 @@ def _small(host: str, interface: t.Mapping[str, t.Any], container: str | None = 
 def rewrites_source(step: TraceStep) -> bool:
     """Whether a rule changes the source address; ours sets it to itself."""
     text = step.rule.lower()
-    return ("masquerade" in text or "snat" in text) and _KEEPS_SOURCE.search(text) is None
+    changes = "masquerade" in text or "snat" in text or _SETS_SOURCE.search(text) is not None
+    return changes and _KEEPS_SOURCE.search(text) is None
 
 
 def redirects(step: TraceStep) -> bool:
     """Whether a rule changes the destination address."""
-    return "dnat to" in step.rule or "redirect" in step.rule or "DNAT" in step.rule
+    changes = "dnat to" in step.rule or "redirect" in step.rule or "DNAT" in step.rule
+    return changes or _SETS_DESTINATION.search(step.rule) is not None

@@ -85,7 +85,7 @@ def dropped_resolution(
 def _chains(evidence: Evidence, families: t.Container[str]) -> t.Iterator[Chain]:
     for data in evidence.frame_chains:
         chain = Chain.from_data(data)
-        if chain.table.split()[0] in families and chain.table != BRIDGE_TABLE:
+        if chain.family in families and chain.table != BRIDGE_TABLE:
             yield chain
 
 

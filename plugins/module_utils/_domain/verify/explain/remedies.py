@@ -12,6 +12,7 @@ from __future__ import annotations
 import shlex
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import ROUTE, missing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
@@ -120,11 +121,12 @@ def _isolated(cause: Cause) -> str:
 
 
 def _route(cause: Cause) -> str:
-    """Delete the route or the routing rule that decides; restore the routes if it is the default route."""
+    """Delete the route or the routing rule that decides, unless site.yml replaces it or it is the default route."""
     route, rule = cause.values.get("route"), cause.values.get("routing_rule")
     if rule is not None:
         return f"If the routing rule is not intended, delete it: ip rule delete {_literal(rule_text(rule))}"
-    if route is not None and route["destination"] not in _DEFAULT_ROUTES:
+    replaced = [each.name.split()[0] for each in cause.differences if each.kind == ROUTE and missing(each)]
+    if route is not None and route["destination"] not in (*_DEFAULT_ROUTES, *replaced):
         return f"If the route is not intended, delete it: ip route delete {_literal(route_text(route))}. {SITE}"
     return SITE
 
@@ -159,7 +161,7 @@ def _queue(cause: Cause) -> str:
 _OWN: t.Mapping[CauseKind, t.Callable[[Cause], str]] = {
     CauseKind.INTERFACE_DOWN: _interface_up,
     CauseKind.DROPPED: _dropped,
-    CauseKind.NOT_ACCEPTED: lambda _cause: SITE,
+    CauseKind.NOT_ACCEPTED: lambda cause: SITE if cause.differences else _POLICY,
     CauseKind.ACCEPTED: _dropped,
     CauseKind.SOURCE_REWRITTEN: _dropped,
     CauseKind.REDIRECTED: _dropped,

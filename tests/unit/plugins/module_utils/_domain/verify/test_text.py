@@ -155,6 +155,11 @@ CAUSES = [
         "the policy of table ip filter, chain FORWARD drops the packet: no rule accepts it",
     ),
     (
+        Cause(C.NOT_ACCEPTED, "h1", POLICY, None, OURS),
+        "the policy of table ip filter, chain FORWARD drops the packet: no rule accepts it (table ip fleetnet differs "
+        "from the plan)",
+    ),
+    (
         Cause(C.ACCEPTED, "h1", {**RULE, "rule": "accept"}, Owner.OURS),
         "rule 'accept' of table ip raw, chain PREROUTING accepts the packet (rule of this collection)",
     ),
@@ -421,3 +426,6 @@ def test_names_in_commands_are_quoted(cause, command):
 def test_no_remedy_deletes_a_default_route():
     route = {**SPECIFIC, "destination": "0.0.0.0/0", "table": 254}
     assert remedies.remedy(Cause(C.WRONG_NEXT_HOP, "h1", {**OUT, "route": route})) == remedies.SITE
+    # It replaces a route to the same destination, of which this may be one of several next hops.
+    route = {**SPECIFIC, "destination": "10.64.16.0/20"}
+    assert remedies.remedy(Cause(C.WRONG_NEXT_HOP, "h1", {**OUT, "route": route}, None, ROUTES)) == remedies.SITE

@@ -161,6 +161,10 @@ CASES: dict[str, tuple[dict[str, Damage], Cause]] = {
         {"h2": both(unseen, frames(INGRESS))},
         Cause(C.FRAMES_DROPPED, "h2", {**rule("netdev other", "c", "ip saddr 10.64.1.0/24 drop"), "protocol": None}),
     ),
+    "a rule of inet at the underlay's interface": (
+        {"h2": both(unseen, frames(chain("inet other", "ingress", "ip saddr 10.64.1.2 drop", device="eth0")))},
+        Cause(C.FRAMES_DROPPED, "h2", {**rule("inet other", "c", "ip saddr 10.64.1.2 drop"), "protocol": None}),
+    ),
     "a traced rule of a bridge": (
         {"h1": lambda data: there(data).update(steps=[step("bridge other", "c", "ip saddr 10.64.1.2 drop", "drop")])},
         Cause(C.DROPPED, "h1", rule("bridge other", "c", "ip saddr 10.64.1.2 drop"), Owner.FOREIGN),
@@ -305,7 +309,9 @@ def test_a_rule_in_a_container_that_drops_the_answer(rules, host, hook):
 UNTRACK = "ip saddr 10.64.1.2 notrack"
 
 
-@pytest.mark.parametrize("text", [UNTRACK, "ct zone set 5", "ct original zone set 5"])
+@pytest.mark.parametrize(
+    "text", [UNTRACK, "ct zone set 5", "ct original zone set 5", 'ip saddr 10.64.1.2 xt target "CT"']
+)
 def test_packets_without_a_connection(text):
     """The answer is dropped by rules of this collection, and a rule of others is the cause."""
 
