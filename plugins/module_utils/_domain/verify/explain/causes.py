@@ -38,7 +38,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence, holds
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.inside import FAILED, RESOLUTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.routing import DROPPING, values_of
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import (
+    SETS_DESTINATION,
+    SETS_SOURCE,
+    Flow,
+    TraceStep,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 
 _DOCKERS = ("DOCKER", "DOCKER-FORWARD", "DOCKER-CT", "DOCKER-BRIDGE", "DOCKER-INTERNAL", "DOCKER-ISOLATION-STAGE-1",
@@ -53,8 +58,6 @@ _LOOKUP_ERRORS: dict[str, tuple[CauseKind, dict[str, str]]] = {
 }
 # nft prints iptables' target CT, which sets the zone, without its options.
 _UNTRACKS = re.compile(r'\bnotrack\b|\bct (?:original |reply )?zone set\b|\bxt target "CT"')
-# Without connection tracking.
-_SETS_SOURCE, _SETS_DESTINATION = re.compile(r"\bip6? saddr set "), re.compile(r"\bip6? daddr set ")
 _KEEPS_SOURCE = re.compile(r"snat to ip6? saddr")
 # iptables' tables of filters.
 _FILTERS = ("ip filter", "ip6 filter")
@@ -308,11 +311,11 @@ def _small(host: str, interface: t.Mapping[str, t.Any], container: str | None = 
 def rewrites_source(step: TraceStep) -> bool:
     """Whether a rule changes the source address; ours sets it to itself."""
     text = step.rule.lower()
-    changes = "masquerade" in text or "snat" in text or _SETS_SOURCE.search(text) is not None
+    changes = "masquerade" in text or "snat" in text or SETS_SOURCE.search(text) is not None
     return changes and _KEEPS_SOURCE.search(text) is None
 
 
 def redirects(step: TraceStep) -> bool:
     """Whether a rule changes the destination address."""
     changes = "dnat to" in step.rule or "redirect" in step.rule or "DNAT" in step.rule
-    return changes or _SETS_DESTINATION.search(step.rule) is not None
+    return changes or SETS_DESTINATION.search(step.rule) is not None
