@@ -116,7 +116,8 @@ def at_bridge(end: Endpoint, evidence: Evidence) -> Cause | None:
     gateway = interface["gateway" if end.version == 4 else "gateway_v6"]
     # A container may use another gateway than the bridge.
     if gateway in evidence.gateways(end) and not holds(bridge["addresses"], gateway):
-        values = {"container": end.container, "bridge": bridge["name"], "gateway": gateway}
+        length = next((own.partition("/")[2] for own in interface["addresses"] if holds((own,), end.address)), "")
+        values = {"container": end.container, "bridge": bridge["name"], "gateway": gateway, "length": length}
         return Cause(CauseKind.NO_GATEWAY, end.host, values, None, _of_kind(evidence, ADDRESS))
     return None
 
@@ -202,13 +203,14 @@ def between(
     first, last = hosts[source.host], hosts[target.host]
     lookup = first.lookups.get(flow, {})
     gateway = lookup.get("gateway")
-    if flow in first.traces and "error" not in lookup and gateway not in last.addresses:
+    expected = (*last.declared, *last.addresses)
+    if flow in first.traces and "error" not in lookup and gateway not in expected:
         values = {"destination": flow.destination, "gateway": gateway, "interface": lookup.get("dev")}
         values = {**values, "target": target.host, **values_of(first.decision(flow))}
         return Cause(CauseKind.WRONG_NEXT_HOP, source.host, values, None, _of_kind(first, ROUTE))
     if flow not in first.traces or flow in last.traces:
         return None
-    duplicate = frames.duplicate_of_hosts(source.host, gateway, hosts)
+    duplicate = frames.duplicate_of_hosts(target.host, gateway, hosts)
     if duplicate is not None:
         return duplicate
     for entry in first.neighbours:
@@ -217,26 +219,36 @@ def between(
             if entry["lladdr"] not in macs:
                 values = {"address": gateway, "observed": entry["lladdr"], "target": target.host}
                 return Cause(CauseKind.WRONG_NEIGHBOUR, source.host, values)
+    unresolved = unresolved_gateway(flow, first)
+    ends = tuple(address for evidence in (first, last) for address in evidence.addresses)
     for end, evidence in ((source, first), (target, last)):
         links = evidence.path_links(end, flow)
         found = frames.dropped_frames(end.host, links, facts, evidence) or frames.queue(end.host, links, evidence)
+        if found is None and unresolved is not None:
+            found = frames.dropped_resolution(end.host, links, ends, RESOLUTION[flow.version], evidence)
         if found is not None:
             return found
-    return _unresolved(source.host, flow, gateway, first.path_links(source, flow), first)
-
-
-def _unresolved(
-    host: str, flow: Flow, address: str | None, links: t.Collection[str], evidence: Evidence
-) -> Cause | None:
-    """Check that a neighbor answers, and which rule for frames drops its answers or the queries."""
-    for entry in evidence.neighbours:
-        if entry["dst"] == address and set(entry.get("state", ())) & set(FAILED):
-            protocol = RESOLUTION[flow.version]
-            values = {"address": address, "protocol": protocol}
-            ends = (str(address), *evidence.addresses)
-            dropped = frames.dropped_resolution(host, links, ends, protocol, evidence)
-            return dropped or Cause(CauseKind.NO_NEIGHBOUR, host, values)
     return None
+
+
+def unresolved_gateway(flow: Flow, evidence: Evidence) -> str | None:
+    """The next hop of a flow if it does not answer: that alone does not show which of both hosts is at fault."""
+    gateway = evidence.lookups.get(flow, {}).get("gateway")
+    return gateway if gateway is not None and _fails(evidence, gateway) else None
+
+
+def _fails(evidence: Evidence, address: str) -> bool:
+    """Whether the host tries to resolve an address and gets no answer."""
+    return any(each["dst"] == address and set(each.get("state", ())) & set(FAILED) for each in evidence.neighbours)
+
+
+def _unresolved(host: str, flow: Flow, address: str, links: t.Collection[str], evidence: Evidence) -> Cause | None:
+    """Check that a container answers its host, and which rule for frames drops its answers or the queries."""
+    if not _fails(evidence, address):
+        return None
+    protocol = RESOLUTION[flow.version]
+    dropped = frames.dropped_resolution(host, links, (address, *evidence.addresses), protocol, evidence)
+    return dropped or Cause(CauseKind.NO_NEIGHBOUR, host, {"address": address, "protocol": protocol})
 
 
 def to_neighbour(target: Endpoint, evidence: Evidence) -> Cause | None:

@@ -182,10 +182,6 @@ CASES: dict[str, tuple[dict[str, Damage], Cause]] = {
         {"h1": lambda data: links(data)["eth0"]["addresses"].append("192.0.2.2/24"), "h2": unseen},
         Cause(C.DUPLICATE_ADDRESS, "h1", {"address": "192.0.2.2", "owners": ["host h1", "host h2"]}),
     ),
-    "a neighbour of the underlay that does not answer": (
-        {"h1": lambda data: data["neighbours"][0].update(lladdr=None, state=["FAILED"]), "h2": unseen},
-        Cause(C.NO_NEIGHBOUR, "h1", {"address": "192.0.2.2", "protocol": "ARP"}),
-    ),
     "a queue of the host": (
         {"h1": state(queues=[{"link": "eth0", "kind": "netem", "handle": "1:", "lost": 5}]), "h2": unseen},
         Cause(C.QUEUE, "h1", {"interface": "eth0", "container": None, "queue": "netem", "lost": 5}),

@@ -163,7 +163,8 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
     ),
     "a bridge without the gateway's address": (
         {"h2": both(lambda data: links(data)["fn-web"].update(addresses=["10.64.17.9/24"]), differs(UNSET, LOST))},
-        Cause(C.NO_GATEWAY, "h2", {"container": "web", "bridge": "fn-web", "gateway": "10.64.17.1"}, None, (UNSET,)),
+        Cause(C.NO_GATEWAY, "h2", {"container": "web", "bridge": "fn-web", "gateway": "10.64.17.1", "length": "24"},
+              None, (UNSET,)),
     ),
     "no route to a bridge without its address": (
         {"h2": both(no_forward(error="Network is unreachable"), differs(OURS, UNSET))},
