@@ -49,9 +49,9 @@ class Difference(t.NamedTuple):
     """One thing on a host that is not as declared.
 
     ``kind`` is one of :data:`KINDS`, ``name`` identifies the thing (a network's name, a path, a route), ``key`` is the
-    option that differs, or :data:`STATE`, :data:`VALUE`, :data:`CONTENT`, :data:`MODE` or :data:`POSITION`. ``declared`` and
-    ``observed`` are JSON values; None means absent. For the content of a table or chain, they are lists of the parts
-    that are missing and unexpected, as far as these are known.
+    option that differs, or :data:`STATE`, :data:`VALUE`, :data:`CONTENT`, :data:`MODE` or :data:`POSITION`.
+    ``declared`` and ``observed`` are JSON values; None means absent. For the content of a table or chain, they are
+    lists of the parts that are missing and unexpected, as far as these are known.
     """
 
     kind: str

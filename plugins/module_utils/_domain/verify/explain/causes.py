@@ -216,7 +216,8 @@ def between(
     for entry in first.neighbours:
         if entry["dst"] == gateway and entry.get("lladdr"):
             macs = [link["mac"] for link in last.info["links"]]
-            if entry["lladdr"] not in macs:
+            others = [evidence for name, evidence in hosts.items() if name not in (source.host, target.host)]
+            if entry["lladdr"] not in macs and not any(_knows(each, gateway, entry["lladdr"]) for each in others):
                 values = {"address": gateway, "observed": entry["lladdr"], "target": target.host}
                 return Cause(CauseKind.WRONG_NEIGHBOUR, source.host, values)
     unresolved = unresolved_gateway(flow, first)
@@ -229,6 +230,11 @@ def between(
         if found is not None:
             return found
     return None
+
+
+def _knows(evidence: Evidence, address: str, mac: str) -> bool:
+    """Whether a host knows an address by this MAC address. Then what the address's host reports is not true."""
+    return any((each["dst"], each.get("lladdr")) == (address, mac) for each in evidence.neighbours)
 
 
 def unresolved_gateway(flow: Flow, evidence: Evidence) -> str | None:

@@ -19,7 +19,8 @@ class Evidence:
     """The evidence of one host.
 
     ``checks`` are its differences from its plan, ``info`` is ``network_info``'s result, ``state`` is what else decides
-    about packets, ``namespaces`` the same by container. ``declared`` are its addresses as declared, whatever it reports.
+    about packets, ``namespaces`` the same by container. ``declared`` are its addresses in the declaration, whatever it
+    reports.
     """
 
     traces: t.Mapping[Flow, t.Sequence[TraceStep]]

@@ -75,8 +75,9 @@ class TraceStep(t.NamedTuple):
 def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dict[Flow, list[TraceStep]]:
     """Return the steps of each flow in order, of all its packets.
 
-    A rule that sets an address belongs to the flow before and after it. nft prints only the handle of a rule that was added after the monitor started; ``handles`` has the text of rules by
-    table, chain and handle. A flow whose packets matched no rule has an empty list.
+    nft prints only the handle of a rule that was added after the monitor started; ``handles`` has the text of rules by
+    table, chain and handle. A flow whose packets matched no rule has an empty list. A rule that sets an address belongs
+    to the flow before it and to the one after it.
     """
     flows: dict[str, Flow] = {}
     before: dict[str, Flow] = {}

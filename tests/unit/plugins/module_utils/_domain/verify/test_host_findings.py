@@ -135,7 +135,7 @@ GATEWAYS = {
 @pytest.mark.parametrize(
     ("change", "missing"),
     [
-        (lambda report: None, None),  # addresses of IPv6 are in the plan
+        (lambda report: report["links"].reverse(), None),  # addresses of IPv6 are in the plan
         (lambda report: report["links"][0].update(addresses=["10.64.1.11/24"]), "10.64.1.1/24 dev fn-web"),
         (lambda report: report.update(links=[]), None),  # unknown, or the host does not have the bridge
         (lambda report: report.pop("networks"), None),

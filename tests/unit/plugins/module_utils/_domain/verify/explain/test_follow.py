@@ -82,7 +82,8 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
         {"h1": drop("ip filter", "FORWARD", "")}, Cause(C.NOT_ACCEPTED, "h1", rule("ip filter", "FORWARD", "")),
     ),
     "a policy of another table, whatever differs": (
-        {"h1": both(drop("inet other", "c", ""), differs(OURS))}, Cause(C.NOT_ACCEPTED, "h1", rule("inet other", "c", "")),
+        {"h1": both(drop("inet other", "c", ""), differs(OURS))},
+        Cause(C.NOT_ACCEPTED, "h1", rule("inet other", "c", "")),
     ),
     "our own rules": (
         {"h1": both(drop("ip fleetnet", "between", "drop"), differs(OURS))},

@@ -91,3 +91,18 @@ def test_a_duplicate_address_of_the_underlay_is_that_of_the_host_that_must_not_h
     evidence = {host: Evidence.from_data(data) for host, data in {**hosts, "h3": third}.items()}
     (cause,) = explain(verdict_of(K.BLOCKED, WEB1, WEB2), evidence).causes
     assert cause == Cause(C.DUPLICATE_ADDRESS, "h3", {"address": "192.0.2.2", "owners": ["host h2", "host h3"]})
+
+
+def test_a_host_that_hides_its_mac_address_does_not_blame_those_that_know_it():
+    def other_mac(data: dict[str, t.Any]) -> None:
+        unseen(data)
+        links(data)["eth0"]["mac"] = "02:ff"
+
+    hosts = damaged(h2=other_mac)
+    evidence = {host: Evidence.from_data(data) for host, data in hosts.items()}
+    (cause,) = explain(verdict_of(K.BLOCKED, WEB1, WEB2), evidence).causes
+    assert (cause.kind, cause.host) == (C.WRONG_NEIGHBOUR, "h1")
+    third = copy.deepcopy(hosts["h1"])
+    links(third)["eth0"]["addresses"] = ["192.0.2.3/24"]
+    evidence["h3"] = Evidence.from_data(third)
+    assert explain(verdict_of(K.BLOCKED, WEB1, WEB2), evidence) == Explanation((), Location("h1", "h2"))
