@@ -77,7 +77,7 @@ def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dic
 
     nft prints only the handle of a rule that was added after the monitor started; ``handles`` has the text of rules by
     table, chain and handle. A flow whose packets matched no rule has an empty list. A rule that sets an address belongs
-    to the flow before it and to the one after it.
+    to the flow before it.
     """
     flows: dict[str, Flow] = {}
     before: dict[str, Flow] = {}
@@ -100,10 +100,9 @@ def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dic
             rule, verdict = _rule_and_verdict(kind, rest)
             if kind == "unknown rule handle":
                 rule = handles.get((table, chain, rule), f"handle {rule}")
-            step = TraceStep(table, chain, rule, verdict, **links[number])
-            found.setdefault(flows[number], []).append(step)
-            if before[number] != flows[number] and (SETS_SOURCE.search(rule) or SETS_DESTINATION.search(rule)):
-                found.setdefault(before[number], []).append(step)
+            sets = SETS_SOURCE.search(rule) or SETS_DESTINATION.search(rule)
+            flow = before[number] if sets else flows[number]
+            found.setdefault(flow, []).append(TraceStep(table, chain, rule, verdict, **links[number]))
     return found
 
 
