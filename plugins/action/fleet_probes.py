@@ -19,7 +19,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.end
     find_endpoints,
     outside_endpoints,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_findings import find_lost_rules
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_findings import (
+    find_lost_addresses,
+    find_lost_rules,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import find_host_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import find_wrong_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint, Probe
@@ -80,7 +83,9 @@ class ActionModule(FleetAction):
             "container_subnets": [each.to_data() for each in find_container_subnets(slices, observed)],
             "host_ports": [each.to_data() for each in find_host_ports(policy, observed)],
             "wrong_networks": [each.to_data() for each in find_wrong_networks(slices, observed)],
-            "lost_rules": [each.to_data() for each in find_lost_rules(slices, observed)],
+            "lost_rules": [
+                each.to_data() for each in (*find_lost_rules(slices, observed), *find_lost_addresses(observed))
+            ],
             "unprobed_addresses": [each.to_data() for each in find_unprobed_addresses(observed, addresses, endpoints)],
             "unprobed": [each.to_data() for each in find_unprobed(policy, observed, endpoints)],
         }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import typing as t
@@ -28,7 +29,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.hos
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.host_ports import HostPort
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.networks import WrongNetwork
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import EndKind, Endpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe_plan import count_pairs
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.report import Report
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.unprobed import Unprobed
@@ -68,7 +69,7 @@ class ActionModule(FleetAction):
         found = verdicts.read_verdicts(inventory, arguments, endpoints)
         compared = inventory.registered(arguments["compared"], with_failures=True) if arguments["compared"] else {}
         if arguments["traces"]:
-            evidence = _evidence(inventory.registered(arguments["traces"]), compared)
+            evidence = _evidence(inventory.registered(arguments["traces"]), compared, endpoints)
             found = explain_all(found, evidence, _explain)
         unprobed = [Unprobed.from_data(item) for item in arguments["unprobed"]]
         addresses = [UnprobedAddress.from_data(item) for item in arguments["unprobed_addresses"]]
@@ -120,9 +121,15 @@ def _changes(compared: t.Mapping[str, Result]) -> t.Iterator[HostFinding]:
             yield from find_changes(host, result)
 
 
-def _evidence(traced: t.Mapping[str, Result], compared: t.Mapping[str, Result]) -> dict[str, Evidence]:
-    """What the hosts reported about flows, with their differences from the plan."""
+def _evidence(
+    traced: t.Mapping[str, Result], compared: t.Mapping[str, Result], endpoints: t.Iterable[Endpoint] = ()
+) -> dict[str, Evidence]:
+    """What the hosts reported about flows, with their differences from the plan and their declared addresses."""
     found: dict[str, Evidence] = {}
+    declared: dict[str, tuple[str, ...]] = {}
+    for end in endpoints:
+        if end.kind is EndKind.HOST:
+            declared[end.host] = (*declared.get(end.host, ()), end.address)
     for host, result in traced.items():
         if "flows" not in result:
             continue
@@ -130,7 +137,8 @@ def _evidence(traced: t.Mapping[str, Result], compared: t.Mapping[str, Result]) 
         try:
             with of_host(host):
                 checked_report(host, result["network_info"])
-                found[host] = Evidence.from_data(result).with_checks(map(Difference.from_data, differences))
+                evidence = Evidence.from_data(result).with_checks(map(Difference.from_data, differences))
+                found[host] = dataclasses.replace(evidence, declared=declared.get(host, ()))
         except FleetnetError as error:
             # Without its evidence, failures that concern the host are not explained.
             Display().warning(str(error))

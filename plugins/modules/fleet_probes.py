@@ -181,8 +181,9 @@ host_ports:
       containers: [shop on h1]
 lost_rules:
   description:
-    - Rules of the engine that are missing on hosts, for M(fleetnet.docker.fleet_report). Without C(engine) and
-      C(masquerade) in the reports, they are not checked.
+    - Rules of the engine, and IPv4 addresses of bridges, that are missing on hosts, for
+      M(fleetnet.docker.fleet_report). Without C(engine), C(masquerade), C(networks) and C(links) in the reports, they
+      are not checked.
   returned: success
   type: list
   elements: dict

@@ -80,8 +80,8 @@ options:
     type: str
   lost_rules:
     description:
-      - The missing rules of engines that M(fleetnet.docker.fleet_probes) returned. The report names them, and the
-        action fails.
+      - The missing rules of engines and addresses of bridges that M(fleetnet.docker.fleet_probes) returned. The report
+        names them, and the action fails.
     type: list
     elements: dict
     default: []

@@ -174,8 +174,8 @@ state:
     - What else decides about packets on the host. C(routing_rules) and C(routes) of all tables, C(bridge_ports) with
       C(state) and C(isolated), C(disabled_bridges), which are set down, C(forwarding) by interface, C(connections) with
       the number, the maximum and how many packets connection tracking dropped during the trace, C(queues) with the
-      packets that they dropped during the trace, C(frame_chains) of nftables for bridges, devices and ARP, and
-      C(listeners) with their processes.
+      packets that they dropped during the trace, C(frame_chains) of nftables for bridges, devices and ARP and for the
+      ICMP by which IPv6 resolves addresses, and C(listeners) with their processes.
   returned: if O(state=stopped)
   type: dict
 namespaces:

@@ -8,7 +8,7 @@ And changes that damage nothing. The commands and patterns are those of damages.
 
 from __future__ import annotations
 
-from .damages import Damage, table
+from .damages import ROUTES, Damage, table
 
 TWIN = (
     "docker run --detach --name twin --network web fleetnet/workload:latest sleep 100000 >/dev/null; "
@@ -38,6 +38,7 @@ PUBLISHED = (
 )
 NOT_PUBLISHED = "docker rm --force published >/dev/null"
 HOLDER = "fleetnet-test-holder"
+OVERRIDE = "file=/etc/systemd/system/fleetnet-firewall.service.d/test.conf; mkdir -p ${file%/*}"
 
 EVIDENCE = {
     "rule in the container": Damage(
@@ -168,7 +169,56 @@ EVIDENCE = {
         r"{host}: process python3 \(PID \d+\) holds \S+:8088, and no NAT rule forwards the port to container published",
         only=True, iptables=True,
     ),
+    "dropped at the device by a table of inet": Damage(
+        *table("inet foreign", f"{INGRESS} priority 0", "ip saddr $OTHER ip daddr $OWN drop"),
+        r"{host}: rule 'ip saddr {other} ip daddr {own} drop' of table inet foreign, chain c drops the packet",
+    ),
+    "policy of a foreign table": Damage(
+        "nft 'table ip foreign { chain c { type filter hook forward priority 10; policy drop; "
+        "ip saddr != 10.64.0.0/12 accept; ct state established accept; }; }'",
+        "nft delete table ip foreign",
+        r"{host}: the policy of table ip foreign, chain c drops the packet: no rule accepts it",
+        only=True,
+    ),
+    "destination rewritten without a connection": Damage(
+        *table("ip foreign", "type filter hook prerouting priority -290",
+               "ip saddr $OWN ip daddr $OTHER ip daddr set $THIRD"),
+        r"{host}: rule 'ip saddr {own} ip daddr {other} ip daddr set {third}' of table ip foreign, chain c changes the "
+        "destination address",
+    ),
+    "another zone of connections by iptables": Damage(
+        "iptables -t raw -I PREROUTING -s $OWN -j CT --zone 5", "iptables -t raw -D PREROUTING -s $OWN -j CT --zone 5",
+        r"{host}: rule 'ip saddr {own} xt target \"CT\"' of table ip raw, chain PREROUTING separates packets from",
+    ),
+    "our table dormant": Damage(
+        "nft add table ip fleetnet '{ flags dormant; }'", "/etc/fleetnet/apply-firewall",
+        r"{host}: .*table ip fleetnet differs from the plan: unexpected flag dormant of the table",
+        only=True,
+    ),
+    "route with several next hops": Damage(
+        "ip route replace $BLOCK proto 213 nexthop via $NOWHERE nexthop via $NOWHERE dev eth0 weight 2",
+        f"ip route del $BLOCK; {ROUTES}",
+        r"{host}: the route to \S+ leads to gateway {nowhere}, not to \w+ \(route {block} via \S+ is missing",
+    ),
     # All probes pass.
+    "docker0 without its address": Damage(
+        "address=$(ip -4 -o address show dev docker0 | awk '{print $4}'); ip address del $address dev docker0; "
+        "echo $address >/run/docker0.test",
+        "ip address add $(cat /run/docker0.test) dev docker0",
+        r"{host}: bridges do not have the addresses that are the gateways of their networks: \S+ dev docker0",
+        only=True,
+    ),
+    "unit overridden": Damage(
+        f"{OVERRIDE}; printf '[Service]\\nExecStart=\\nExecStart=/bin/true\\n' >$file; systemctl daemon-reload",
+        "rm -r /etc/systemd/system/fleetnet-firewall.service.d; systemctl daemon-reload",
+        r"{host}: could not be compared with the plan: .*fleetnet-firewall\.service\.d/test\.conf: the file changes",
+        only=True,
+    ),
+    "script that cannot be executed": Damage(
+        "chmod 0644 /etc/fleetnet/apply-firewall", "chmod 0755 /etc/fleetnet/apply-firewall",
+        r"{host}: differs from the plan\. .*change /etc/fleetnet/apply-firewall: mode from 0644 to 0755",
+        only=True,
+    ),
     "unit of the rules disabled": Damage(
         "systemctl disable --quiet fleetnet-firewall.service", "systemctl enable --quiet fleetnet-firewall.service",
         r"{host}: differs from the plan\. fleetnet\.docker\.site would: .*unit fleetnet-firewall\.service",
@@ -233,5 +283,15 @@ HARMLESS = {
         "inside nft delete table ip own",
     ),
     "a longer queue": ("ip link set $VETH txqueuelen 2000", "ip link set $VETH txqueuelen 1000"),
+    "options of an interface that routes nothing else": (
+        "sysctl -qw net.ipv4.conf.fn-web.proxy_arp=1 net.ipv4.conf.fn-web.accept_local=1",
+        "sysctl -qw net.ipv4.conf.fn-web.proxy_arp=0 net.ipv4.conf.fn-web.accept_local=0",
+    ),
+    "a limit of a unit's memory": (
+        "mkdir -p /etc/systemd/system/fleetnet-firewall.service.d; "
+        "printf '[Service]\\nMemoryMax=1G\\n' >/etc/systemd/system/fleetnet-firewall.service.d/limit.conf; "
+        "systemctl daemon-reload",
+        "rm -r /etc/systemd/system/fleetnet-firewall.service.d; systemctl daemon-reload",
+    ),
     "an address that is not used": ("ip addr add 203.0.113.1/32 dev lo", "ip addr del 203.0.113.1/32 dev lo"),
 }  # fmt: skip

@@ -26,6 +26,14 @@ def read_text(path: str) -> str | None:
         raise FleetnetError(f"{path}: is not UTF-8 text (byte {error.start}). Repair the file first.") from error
 
 
+def mode_of(path: str) -> int | None:
+    """The file's permission bits, None if it does not exist."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return None
+
+
 def back_up(path: str) -> str | None:
     """Copy the file to one named as Ansible names backups. Returns the copy's path, None without a file."""
     text = read_text(path)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import typing as t
 
@@ -38,10 +39,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     unit_differences,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.reconciler import ReconcilerFiles
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import mode_of, read_text, write_atomically
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import (
     refuse_masked,
+    refuse_overridden,
     require_systemd,
     unit_states,
 )
@@ -74,6 +76,12 @@ def _with_changes(commands: Commands, difference: Difference) -> Difference:
     with contextlib.suppress(CommandFailed):
         return with_changes(difference, planned, commands.run(*listing.command))
     return difference
+
+
+def _modes(paths: t.Iterable[str]) -> dict[str, int]:
+    """The modes of the files that exist."""
+    found = ((path, mode_of(path)) for path in paths)
+    return {path: mode for path, mode in found if mode is not None}
 
 
 class PartFiles:
@@ -113,17 +121,18 @@ class PartFiles:
         """Read the files and how the units differ from them; if the files are as planned, also how the kernel does.
 
         A file that differs causes the part to be applied, so that the kernel is not read. Raises FleetnetError if one
-        of the units is masked.
+        of the units is masked, or if another file replaces what it runs.
         """
         refuse_masked(filter(is_unit, desired))
         files = {path: read_text(path) for path in desired}
         if not any(desired.values()):
             return ObservedFiles(files, tuple(parse_lines(self._script("--traces"))))
-        if any(files[path] != (file.text if file else None) for path, file in desired.items()):
-            return ObservedFiles(files, incomplete=bool(self._unit_differences()))
-        return ObservedFiles(
-            files, tuple(kernel_differences(self._commands, self._part)), tuple(self._unit_differences())
-        )
+        refuse_overridden(path for path, file in desired.items() if file and is_unit(path))
+        observed = ObservedFiles(files, modes=_modes(desired))
+        if any(observed.differs(path, file) for path, file in desired.items()):
+            return dataclasses.replace(observed, incomplete=bool(self._unit_differences()))
+        kernel = tuple(kernel_differences(self._commands, self._part))
+        return dataclasses.replace(observed, kernel=kernel, units=tuple(self._unit_differences()))
 
     def _unit_differences(self) -> list[Difference]:
         found = unit_differences(unit_states(self._commands, *self._units))

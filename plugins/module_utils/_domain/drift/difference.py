@@ -31,6 +31,7 @@ KINDS = (ADDRESS, CHAIN, CONTAINER, DAEMON, FILE, FIREWALLD, JUMP, NETWORK, ROUT
 STATE = "state"  # whether it exists
 VALUE = "value"  # of a thing that has one value: an option, a sysctl
 CONTENT = "content"
+MODE = "mode"  # of a file, as an octal number
 POLICY = "policy"  # of a built-in chain of iptables
 POSITION = "position"
 
@@ -48,9 +49,9 @@ class Difference(t.NamedTuple):
     """One thing on a host that is not as declared.
 
     ``kind`` is one of :data:`KINDS`, ``name`` identifies the thing (a network's name, a path, a route), ``key`` is the
-    option that differs, or :data:`STATE`, :data:`VALUE`, :data:`CONTENT` or :data:`POSITION`. ``declared`` and
-    ``observed`` are JSON values; None means absent. For the content of a table or chain, they are lists of the parts
-    that are missing and unexpected, as far as these are known.
+    option that differs, or :data:`STATE`, :data:`VALUE`, :data:`CONTENT`, :data:`MODE` or :data:`POSITION`.
+    ``declared`` and ``observed`` are JSON values; None means absent. For the content of a table or chain, they are
+    lists of the parts that are missing and unexpected, as far as these are known.
     """
 
     kind: str

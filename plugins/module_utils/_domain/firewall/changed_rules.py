@@ -83,6 +83,8 @@ def _parts_of_table(listing: str) -> list[str]:
                 elements = None
         elif words[:1] and words[0] in _CONTAINERS and text.endswith("{"):
             place = " ".join(words[:2])
+        elif words[:1] == ["flags"] and "dormant" in text and not place:
+            found.append("flag dormant of the table, whose rules do not apply")
         elif text and text != "}" and words[0] not in ("table", "flags"):
             found.append(f"rule '{text}' of {place}" if place.startswith("chain ") else f"'{text}' of {place}")
     return found

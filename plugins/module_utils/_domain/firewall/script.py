@@ -48,11 +48,11 @@ record() { # FILE LISTED COMMAND... ; LISTED is a command for a new namespace, C
 }
 
 # Tables: FAMILY is ip, ip6 or bridge. What the reconciler adds is left out: its ownership, and the elements of sets
-# whose names begin with @ENDPOINT@.
+# whose names begin with @ENDPOINT@. The rules of a dormant table do not apply.
 without_owner() {
     awk '
         /^table / { sub(/ # progname .*/, "") }
-        /^\tflags / || /^$/ { next }
+        /^\tflags / || /^$/ { if (/dormant/) print "\tflags dormant"; next }
         /^\t(set|map) / { filled = index($2, "@ENDPOINT@") == 1 }
         /^\tchain / { combined = index($2, "@ENDPOINT@") == 1 }
         filled && /^\t\telements = / { elements = 1 }

@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     DIFFERENT,
     FILE,
     FIRST,
+    MODE,
     POSITION,
     PRESENT,
     STATE,
@@ -173,13 +174,30 @@ class ObservedFiles:
     """A host's files (None: absent), and how its kernel and units differ from them.
 
     ``kernel`` is what the part's script finds with ``--check``, or with ``--traces`` for a removal. ``incomplete``: the
-    files differ, and so do the units; a run that was killed may have written units without enabling them.
+    files differ, and so do the units; a run that was killed may have written units without enabling them. ``modes`` are
+    those of the files that exist.
     """
 
     files: t.Mapping[str, str | None]
     kernel: tuple[Difference, ...] = ()
     units: tuple[Difference, ...] = ()
     incomplete: bool = False
+    modes: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def differs(self, path: str, file: File | None) -> bool:
+        """Whether a file differs from the planned one."""
+        if file is None:
+            return self.files.get(path) is not None
+        return self.files.get(path) != file.text or self.modes.get(path, file.mode) != file.mode
+
+    def difference(self, path: str, file: File) -> Difference:
+        """How a file that differs from the planned one does."""
+        text = self.files.get(path)
+        if text is None:
+            return Difference(FILE, path, STATE, PRESENT, None)
+        if text != file.text:
+            return Difference(FILE, path, CONTENT, AS_PLANNED, DIFFERENT)
+        return Difference(FILE, path, MODE, f"{file.mode:04o}", f"{self.modes[path]:04o}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,12 +222,7 @@ class FilesPlan:
     @property
     def differences(self) -> list[Difference]:
         """How the host differs from the plan: files, kernel, units."""
-        files = [
-            Difference(FILE, path, STATE, PRESENT, None)
-            if self.observed.files.get(path) is None
-            else Difference(FILE, path, CONTENT, AS_PLANNED, DIFFERENT)
-            for path in self.write
-        ]
+        files = [self.observed.difference(path, file) for path, file in self.write.items()]
         files += [Difference(FILE, path, STATE, None, PRESENT) for path in self.delete]
         return [*files, *self.observed.kernel, *self.observed.units]
 
@@ -234,6 +247,6 @@ class FilesPlan:
 
 def plan_files(desired: t.Mapping[str, File | None], observed: ObservedFiles) -> FilesPlan:
     """Compare the planned files (None: no such file) with the host."""
-    write = {path: file for path, file in desired.items() if file and observed.files.get(path) != file.text}
-    delete = tuple(path for path, file in desired.items() if not file and observed.files.get(path) is not None)
+    write = {path: file for path, file in desired.items() if file and observed.differs(path, file)}
+    delete = tuple(path for path, file in desired.items() if not file and observed.differs(path, file))
     return FilesPlan(write, delete, observed, removal=not any(desired.values()))

@@ -14,9 +14,10 @@ _BODY = r"""
 # A route is printed as DESTINATION via GATEWAY.
 planned_routes() { awk '$1 == "route" { print $3, $4, $5 }' @FILE@; }
 list_routes() {
-    # a blackhole and its like have only a type and a destination; for IPv6 an interface follows
+    # a blackhole and its like have only a type and a destination; for IPv6 an interface follows; next hops of one route
+    # follow on lines of their own
     for family in -4 -6; do ip $family route show proto @PROTOCOL@; done |
-        awk '{ print $1, $2 ($1 ~ /^(blackhole|unreachable|prohibit)$/ ? "" : " " $3) }'
+        awk '$1 != "nexthop" { print $1, $2 ($1 ~ /^(blackhole|unreachable|prohibit)$/ ? "" : " " $3) }'
 }
 compare() { # prints "missing ROUTE" and "unexpected ROUTE"
     { planned_routes | sed 's/^/+/'; list_routes | sed 's/^/-/'; } | awk '

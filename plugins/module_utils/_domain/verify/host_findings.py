@@ -18,6 +18,8 @@ Data = t.Mapping[str, t.Any]
 
 _MASQUERADES = "com.docker.network.bridge.enable_ip_masquerade"
 _GATEWAY_MODE = "com.docker.network.bridge.gateway_mode_ipv4"
+# A bridge with this option has no address.
+_INHIBITED = "com.docker.network.bridge.inhibit_ipv4"
 # Modes in which the engine writes no NAT rules.
 _WITHOUT_NAT = ("routed", "isolated")
 
@@ -30,6 +32,7 @@ class Problem(str, enum.Enum):
     NO_ENGINE_RULES = "no_engine_rules"
     PORTS_NOT_FORWARDED = "ports_not_forwarded"  # ports, each with its container, as text
     NOT_MASQUERADED = "not_masqueraded"  # networks
+    NO_GATEWAY_ADDRESS = "no_gateway_address"  # addresses with their bridges, as ``ip address add`` accepts them
 
 
 class HostFinding(t.NamedTuple):
@@ -92,6 +95,33 @@ def find_lost_rules(slices: t.Mapping[str, Data], reports: t.Mapping[str, Data])
             if missing:
                 found.append(HostFinding(host, Problem.NOT_MASQUERADED, missing))
     return found
+
+
+def find_lost_addresses(reports: t.Mapping[str, Data]) -> list[HostFinding]:
+    """Return the hosts on which bridges lack the IPv4 address that is the gateway of their network.
+
+    The engine restores it only when it starts. The plan has the addresses of IPv6, which the kernel removes itself.
+    """
+    found = []
+    for host, report in reports.items():
+        links = {link["name"]: link["addresses"] for link in report.get("links", ())}
+        missing = tuple(
+            f"{subnet['gateway']}/{subnet['subnet'].partition('/')[2]} dev {network['bridge']}"
+            for network in report.get("networks", ())
+            if network["bridge"] in links and _has_gateway(network)
+            for subnet in network["subnets"]
+            if subnet["gateway"] and subnet["subnet"] and ":" not in subnet["subnet"]
+            if subnet["gateway"] not in [address.partition("/")[0] for address in links[network["bridge"]]]
+        )
+        if missing:
+            found.append(HostFinding(host, Problem.NO_GATEWAY_ADDRESS, missing))
+    return found
+
+
+def _has_gateway(network: Data) -> bool:
+    options = network["options"]
+    inhibited = options.get(_INHIBITED, "false").lower() == "true" or options.get(_GATEWAY_MODE) == "isolated"
+    return network["driver"] == "bridge" and not inhibited
 
 
 def _without_rule(containers: t.Iterable[Data], networks: t.Mapping[str, Data]) -> t.Iterator[str]:

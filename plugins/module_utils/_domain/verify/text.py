@@ -183,6 +183,7 @@ _HOSTS = {
     ),
     Problem.PORTS_NOT_FORWARDED: "Docker's NAT rules are missing for published ports: {values}",
     Problem.NOT_MASQUERADED: "Docker's NAT rules are missing for what leaves networks: {values}",
+    Problem.NO_GATEWAY_ADDRESS: "bridges do not have the addresses that are the gateways of their networks: {values}",
 }
 _RESTART = (
     "Restart Docker, which writes them: systemctl restart docker. Without live-restore, this interrupts containers"
@@ -196,6 +197,7 @@ _HOST_REMEDIES = {
     ),
     Problem.PORTS_NOT_FORWARDED: _RESTART,
     Problem.NOT_MASQUERADED: _RESTART,
+    Problem.NO_GATEWAY_ADDRESS: "Add it: ip address add {first}",
 }
 _SEPARATORS = {Problem.DIFFERS: "; ", Problem.NOT_COMPARED: " "}
 
@@ -209,7 +211,7 @@ def host_finding(found: HostFinding) -> str:
 
 def host_remedy(found: HostFinding) -> str:
     """What to do about it. It may end with a command, so it has no final period."""
-    return _HOST_REMEDIES[found.problem]
+    return _HOST_REMEDIES[found.problem].format(first=remedies.quoted(found.values[0] if found.values else ""))
 
 
 def unprobed_address(found: UnprobedAddress) -> str:

@@ -54,6 +54,8 @@ _MOST_DESTINATIONS = 8  # of a container
 _NAME_SERVER = "127.0.0.11"
 _FRAMES = ("bridge", "netdev", "arp")
 _PACKETS = ("ip", "ip6", "inet")
+# Neighbors of IPv6 resolve addresses by ICMP: its rules at these hooks.
+_RESOLVES_IPV6, _OWN_PACKETS = ("ip6", "inet"), ("prerouting", "input", "output", "postrouting")
 
 
 def read_counters(commands: Commands, root: str = "/") -> Json:
@@ -67,7 +69,7 @@ def read_counters(commands: Commands, root: str = "/") -> Json:
 def read_path_state(commands: Commands, before: Json | None, root: str = "/") -> PathState:
     """What decides about packets on the host besides its rules for IP. ``before`` are the counters at the start."""
     queues = _queues(commands)
-    chains = parse_chains(_ruleset(commands), _FRAMES, _MOST_RULES)
+    chains = parse_chains(_ruleset(commands), (*_FRAMES, *_RESOLVES_IPV6), _MOST_RULES)
     return {
         "routing_rules": [
             rule
@@ -88,7 +90,7 @@ def read_path_state(commands: Commands, before: Json | None, root: str = "/") ->
             "lost": None if before is None else max(0, _dropped_connections(root) - before["connections"]),
         },
         "queues": [] if before is None else lost_since(queues, before["queues"])[:_MOST],
-        "frame_chains": [chain.to_data() for chain in chains],
+        "frame_chains": [chain.to_data() for chain in chains if chain.family in _FRAMES or chain.hook in _OWN_PACKETS],
         "listeners": _listeners(commands)[:_MOST],
     }
 

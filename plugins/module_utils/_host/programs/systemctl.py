@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, Unsupported
@@ -17,6 +19,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.s
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 
 UnitProperties = t.Dict[str, str]
+
+# The folders from which systemd reads files that override a unit's.
+_FOLDERS = (
+    "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
+    "/etc/systemd/system.control", "/run/systemd/system.control",
+)  # fmt: skip
+# Settings that decide what a unit runs, and whether it runs.
+_OVERRIDES = re.compile(r"^[ \t]*(?:Exec|Condition|Assert)\w*[ \t]*=", re.MULTILINE)
 
 
 class UnitState(t.NamedTuple):
@@ -45,6 +55,20 @@ def refuse_masked(paths: t.Iterable[str]) -> None:
     if masked:
         is_masked = f"unit {masked[0]} is masked" if len(masked) == 1 else f"units {', '.join(masked)} are masked"
         raise FleetnetError(f"{is_masked}. Run 'systemctl unmask {' '.join(masked)}' on the host.")
+
+
+def refuse_overridden(paths: t.Iterable[str], folders: t.Iterable[str] = _FOLDERS) -> None:
+    """Raise FleetnetError if a file that overrides one of these units' files changes what the unit runs, or when."""
+    units = [os.path.basename(path) for path in paths]
+    for unit in units:
+        for path in (each for folder in folders for each in sorted(glob.glob(f"{folder}/{unit}.d/*.conf"))):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                overrides = _OVERRIDES.search(file.read())
+            if overrides:
+                raise FleetnetError(
+                    f"{path}: the file changes what unit {unit} runs. Delete it, and run 'systemctl daemon-reload' on "
+                    "the host."
+                )
 
 
 def unit_states(commands: Commands, *units: str) -> list[UnitState]:

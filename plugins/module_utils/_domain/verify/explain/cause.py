@@ -26,7 +26,7 @@ class CauseKind(enum.Enum):
     NO_PEER = "no_peer"  # container, interface
     NOT_ON_BRIDGE = "not_on_bridge"  # container, interface, bridge
     ON_ANOTHER_BRIDGE = "on_another_bridge"  # container, interface, bridge, observed
-    NO_GATEWAY = "no_gateway"  # container, bridge, gateway
+    NO_GATEWAY = "no_gateway"  # container, bridge, gateway, length (of the prefix)
     PORT_BLOCKED = "port_blocked"  # container, interface, bridge, state
     PORTS_ISOLATED = "ports_isolated"  # bridge, interfaces
     DUPLICATE_ADDRESS = "duplicate_address"  # address, owners (texts)
@@ -101,12 +101,15 @@ class Location(t.NamedTuple):
     """Where a packet was last seen whose loss nothing explains.
 
     ``seen`` is the last host that saw it, None if no host did; ``missed`` is the next host on its path, which did not
-    see it, None if the last host did. ``answer`` is True for the answer of the target. A location is not a cause.
+    see it, None if the last host did. ``answer`` is True for the answer of the target. ``unresolved`` is the address of
+    the next host if it does not answer ARP or neighbor solicitations: which of both is at fault is not known. A
+    location is not a cause.
     """
 
     seen: str | None
     missed: str | None
     answer: bool = False
+    unresolved: str | None = None
 
     def to_data(self) -> dict[str, t.Any]:
         """The record as ``last_seen`` in ``reachability.json``."""

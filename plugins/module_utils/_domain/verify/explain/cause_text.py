@@ -17,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
     Location,
     Owner,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.inside import RESOLUTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.routing import (
     route_text,
     rule_text,
@@ -188,4 +189,8 @@ def location(found: Location) -> str:
         return f"{packet} did not arrive on host {found.missed}"
     if found.missed is None:
         return f"{packet} was last seen on host {found.seen}"
-    return f"{packet} was last seen on host {found.seen} and did not arrive on host {found.missed}"
+    text = f"{packet} was last seen on host {found.seen} and did not arrive on host {found.missed}"
+    if found.unresolved is None:
+        return text
+    protocol = RESOLUTION[6 if ":" in found.unresolved else 4]
+    return f"{text}: {found.unresolved} does not answer {protocol} of host {found.seen}"

@@ -38,7 +38,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence, holds
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.inside import FAILED, RESOLUTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.routing import DROPPING, values_of
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import Flow, TraceStep
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.trace import (
+    SETS_DESTINATION,
+    SETS_SOURCE,
+    Flow,
+    TraceStep,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Endpoint
 
 _DOCKERS = ("DOCKER", "DOCKER-FORWARD", "DOCKER-CT", "DOCKER-BRIDGE", "DOCKER-INTERNAL", "DOCKER-ISOLATION-STAGE-1",
@@ -51,8 +56,11 @@ _LOOKUP_ERRORS: dict[str, tuple[CauseKind, dict[str, str]]] = {
     "Invalid argument": (CauseKind.DROPPING_ROUTE, {"type": "blackhole"}),
     "Permission denied": (CauseKind.DROPPING_ROUTE, {"type": "prohibit"}),
 }
-_UNTRACKS = re.compile(r"\bnotrack\b|\bct (?:original |reply )?zone set\b")
+# nft prints iptables' target CT, which sets the zone, without its options.
+_UNTRACKS = re.compile(r'\bnotrack\b|\bct (?:original |reply )?zone set\b|\bxt target "CT"')
 _KEEPS_SOURCE = re.compile(r"snat to ip6? saddr")
+# iptables' tables of filters.
+_FILTERS = ("ip filter", "ip6 filter")
 # By IP version: how the names of tables, chains and jumps begin.
 _NAMES_OF_RULES = {4: ("ip ", "iptables "), 6: ("ip6 ", "ip6tables ")}
 # By IP version: the file of the rules of iptables.
@@ -108,7 +116,8 @@ def at_bridge(end: Endpoint, evidence: Evidence) -> Cause | None:
     gateway = interface["gateway" if end.version == 4 else "gateway_v6"]
     # A container may use another gateway than the bridge.
     if gateway in evidence.gateways(end) and not holds(bridge["addresses"], gateway):
-        values = {"container": end.container, "bridge": bridge["name"], "gateway": gateway}
+        length = next((own.partition("/")[2] for own in interface["addresses"] if holds((own,), end.address)), "")
+        values = {"container": end.container, "bridge": bridge["name"], "gateway": gateway, "length": length}
         return Cause(CauseKind.NO_GATEWAY, end.host, values, None, _of_kind(evidence, ADDRESS))
     return None
 
@@ -172,7 +181,9 @@ def of_rules(evidence: Evidence, version: int) -> tuple[Difference, ...]:
 def _dropped(host: str, step: TraceStep, evidence: Evidence, version: int) -> Cause:
     owner, differences = owner_of(step), of_rules(evidence, version)
     if not step.rule and owner is not Owner.OURS:
-        return Cause(CauseKind.NOT_ACCEPTED, host, step.place(), None, differences)
+        # Only in iptables' table of filters do rules of this collection accept packets.
+        related = differences if step.table in _FILTERS else ()
+        return Cause(CauseKind.NOT_ACCEPTED, host, step.place(), None, related)
     # A rule of others drops the packet, however the rules of this collection differ.
     return Cause(CauseKind.DROPPED, host, step.place(), owner, () if owner is Owner.FOREIGN else differences)
 
@@ -192,41 +203,58 @@ def between(
     first, last = hosts[source.host], hosts[target.host]
     lookup = first.lookups.get(flow, {})
     gateway = lookup.get("gateway")
-    if flow in first.traces and "error" not in lookup and gateway not in last.addresses:
+    expected = (*last.declared, *last.addresses)
+    if flow in first.traces and "error" not in lookup and gateway not in expected:
         values = {"destination": flow.destination, "gateway": gateway, "interface": lookup.get("dev")}
         values = {**values, "target": target.host, **values_of(first.decision(flow))}
         return Cause(CauseKind.WRONG_NEXT_HOP, source.host, values, None, _of_kind(first, ROUTE))
     if flow not in first.traces or flow in last.traces:
         return None
-    duplicate = frames.duplicate_of_hosts(source.host, gateway, hosts)
+    duplicate = frames.duplicate_of_hosts(target.host, gateway, hosts)
     if duplicate is not None:
         return duplicate
     for entry in first.neighbours:
         if entry["dst"] == gateway and entry.get("lladdr"):
             macs = [link["mac"] for link in last.info["links"]]
-            if entry["lladdr"] not in macs:
+            others = [evidence for name, evidence in hosts.items() if name not in (source.host, target.host)]
+            if entry["lladdr"] not in macs and not any(_knows(each, gateway, entry["lladdr"]) for each in others):
                 values = {"address": gateway, "observed": entry["lladdr"], "target": target.host}
                 return Cause(CauseKind.WRONG_NEIGHBOUR, source.host, values)
+    unresolved = unresolved_gateway(flow, first)
+    ends = tuple(address for evidence in (first, last) for address in evidence.addresses)
     for end, evidence in ((source, first), (target, last)):
         links = evidence.path_links(end, flow)
         found = frames.dropped_frames(end.host, links, facts, evidence) or frames.queue(end.host, links, evidence)
+        if found is None and unresolved is not None:
+            found = frames.dropped_resolution(end.host, links, ends, RESOLUTION[flow.version], evidence)
         if found is not None:
             return found
-    return _unresolved(source.host, flow, gateway, first.path_links(source, flow), first)
-
-
-def _unresolved(
-    host: str, flow: Flow, address: str | None, links: t.Collection[str], evidence: Evidence
-) -> Cause | None:
-    """Check that a neighbor answers, and which rule for frames drops its answers or the queries."""
-    for entry in evidence.neighbours:
-        if entry["dst"] == address and set(entry.get("state", ())) & set(FAILED):
-            protocol = RESOLUTION[flow.version]
-            values = {"address": address, "protocol": protocol}
-            ends = (str(address), *evidence.addresses)
-            dropped = frames.dropped_resolution(host, links, ends, protocol, evidence)
-            return dropped or Cause(CauseKind.NO_NEIGHBOUR, host, values)
     return None
+
+
+def _knows(evidence: Evidence, address: str, mac: str) -> bool:
+    """Whether a host knows an address by this MAC address. Then what the address's host reports is not true."""
+    return any((each["dst"], each.get("lladdr")) == (address, mac) for each in evidence.neighbours)
+
+
+def unresolved_gateway(flow: Flow, evidence: Evidence) -> str | None:
+    """The next hop of a flow if it does not answer: that alone does not show which of both hosts is at fault."""
+    gateway = evidence.lookups.get(flow, {}).get("gateway")
+    return gateway if gateway is not None and _fails(evidence, gateway) else None
+
+
+def _fails(evidence: Evidence, address: str) -> bool:
+    """Whether the host tries to resolve an address and gets no answer."""
+    return any(each["dst"] == address and set(each.get("state", ())) & set(FAILED) for each in evidence.neighbours)
+
+
+def _unresolved(host: str, flow: Flow, address: str, links: t.Collection[str], evidence: Evidence) -> Cause | None:
+    """Check that a container answers its host, and which rule for frames drops its answers or the queries."""
+    if not _fails(evidence, address):
+        return None
+    protocol = RESOLUTION[flow.version]
+    dropped = frames.dropped_resolution(host, links, (address, *evidence.addresses), protocol, evidence)
+    return dropped or Cause(CauseKind.NO_NEIGHBOUR, host, {"address": address, "protocol": protocol})
 
 
 def to_neighbour(target: Endpoint, evidence: Evidence) -> Cause | None:
@@ -301,9 +329,11 @@ def _small(host: str, interface: t.Mapping[str, t.Any], container: str | None = 
 def rewrites_source(step: TraceStep) -> bool:
     """Whether a rule changes the source address; ours sets it to itself."""
     text = step.rule.lower()
-    return ("masquerade" in text or "snat" in text) and _KEEPS_SOURCE.search(text) is None
+    changes = "masquerade" in text or "snat" in text or SETS_SOURCE.search(text) is not None
+    return changes and _KEEPS_SOURCE.search(text) is None
 
 
 def redirects(step: TraceStep) -> bool:
     """Whether a rule changes the destination address."""
-    return "dnat to" in step.rule or "redirect" in step.rule or "DNAT" in step.rule
+    changes = "dnat to" in step.rule or "redirect" in step.rule or "DNAT" in step.rule
+    return changes or SETS_DESTINATION.search(step.rule) is not None

@@ -22,6 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
 Facts = t.Mapping[str, t.AbstractSet[str]]
 
 _HOOK = re.compile(r'type (\S+) hook (\S+)(?: devices? (?:= )?(?:\{ )?"?([^" ;}]+)"?[^;]*?)? priority ([^;]+);')
+_OF_DEVICES, _NETDEV = ("ingress", "egress"), "netdev"
 _POLICY = re.compile(r"policy (\w+);")
 # Conditions, their names of two words first.
 _CONDITIONS = (
@@ -53,6 +54,11 @@ class Chain(t.NamedTuple):
     policy: str
     rules: tuple[str, ...]
 
+    @property
+    def family(self) -> str:
+        """The family; at the hook of a device, a table of inet is like one of netdev."""
+        return _NETDEV if self.hook in _OF_DEVICES else self.table.split()[0]
+
     @classmethod
     def from_data(cls, data: t.Mapping[str, t.Any]) -> Chain:
         """The inverse of :meth:`to_data`."""
@@ -74,7 +80,7 @@ class Chain(t.NamedTuple):
 
 @reads("nft list ruleset")
 def parse_chains(listing: str, families: t.Container[str], most: int) -> list[Chain]:
-    """Parse ``nft -s list ruleset``: the base chains of ``families`` that filter.
+    """Parse ``nft -s list ruleset``: the base chains of ``families`` that filter. Those of devices are of netdev.
 
     A chain with more than ``most`` rules is left out, because what a part of it does is not known.
     """
@@ -90,8 +96,9 @@ def parse_chains(listing: str, families: t.Container[str], most: int) -> list[Ch
         elif words[:1] == ["chain"]:
             name, header, rules = words[1], None, []
         elif text == "}":
-            if header is not None and table.split()[0] in families and len(rules) <= most:
-                found.append(Chain(table, name, header[0], header[1], header[2], tuple(rules)))
+            if header is not None and len(rules) <= most:
+                chain = Chain(table, name, header[0], header[1], header[2], tuple(rules))
+                found += [chain] if chain.family in families else []
             name, header, rules = "", None, []
         elif name:
             hook = _HOOK.match(text)

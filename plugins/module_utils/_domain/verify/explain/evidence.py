@@ -19,7 +19,8 @@ class Evidence:
     """The evidence of one host.
 
     ``checks`` are its differences from its plan, ``info`` is ``network_info``'s result, ``state`` is what else decides
-    about packets, ``namespaces`` the same by container.
+    about packets, ``namespaces`` the same by container. ``declared`` are its addresses in the declaration, whatever it
+    reports.
     """
 
     traces: t.Mapping[Flow, t.Sequence[TraceStep]]
@@ -29,6 +30,7 @@ class Evidence:
     state: Data
     namespaces: t.Mapping[str, Data]
     info: Data
+    declared: tuple[str, ...] = ()
 
     @classmethod
     def from_data(cls, data: Data) -> Evidence:

@@ -154,7 +154,9 @@ def _location(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts, answ
     seen = [name for name in names if flow in hosts[name].traces]
     if not seen:
         return Location(None, names[0], answer)
-    return Location(seen[-1], names[-1] if seen[-1] != names[-1] else None, answer)
+    if seen[-1] == names[-1]:
+        return Location(seen[-1], None, answer)
+    return Location(seen[-1], names[-1], answer, causes.unresolved_gateway(flow, hosts[seen[-1]]))
 
 
 def _rewritten(flow: Flow, source: Endpoint, target: Endpoint, hosts: Hosts) -> Cause | None:

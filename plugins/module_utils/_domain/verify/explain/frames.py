@@ -18,7 +18,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.exp
     dropping_rule,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.evidence import Evidence, holds
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.inside import FIELDS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.inside import (
+    FIELDS,
+    RESOLUTION,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.probe import Data, Endpoint
 
 _FORWARDING = "forwarding"
@@ -63,9 +66,9 @@ def dropped_frames(host: str, links: t.Collection[str], facts: Facts, evidence: 
 def dropped_resolution(
     host: str, links: t.Collection[str], ends: t.Collection[str], protocol: str, evidence: Evidence
 ) -> Cause | None:
-    """Check the rules for frames that drop ARP between two addresses on these links. IPv6 resolves by ICMP."""
-    if protocol != "ARP":
-        return None
+    """Check the rules that drop ARP between two addresses on these links, or the ICMP by which IPv6 resolves them."""
+    if protocol != RESOLUTION[4]:
+        return _dropped_solicitation(host, links, protocol, evidence)
     facts = {
         "ether type": frozenset(("arp",)),
         "meta protocol": frozenset(("arp",)),
@@ -82,10 +85,30 @@ def dropped_resolution(
     return None
 
 
+def _dropped_solicitation(host: str, links: t.Collection[str], protocol: str, evidence: Evidence) -> Cause | None:
+    """The addresses of these packets are not known: some are link-local, or those of groups."""
+    facts = {
+        **{name: frozenset(()) for name in FIELDS if name not in ("ip6 saddr", "ip6 daddr")},
+        "ether type": frozenset(("ip6",)),
+        "meta protocol": frozenset(("ip6",)),
+        "meta nfproto": frozenset(("ipv6",)),
+        "meta l4proto": frozenset(("ipv6-icmp",)),
+        "ip6 nexthdr": frozenset(("ipv6-icmp",)),
+        "icmpv6 type": frozenset(("nd-neighbor-solicit", "nd-neighbor-advert")),
+        "ct state": frozenset(("untracked",)),
+    }
+    for chain in _chains(evidence, ("bridge", "netdev", "ip6", "inet")):
+        if chain.device is None or chain.device in links:
+            cause = _dropped(host, chain, facts, links, protocol)
+            if cause is not None:
+                return cause
+    return None
+
+
 def _chains(evidence: Evidence, families: t.Container[str]) -> t.Iterator[Chain]:
     for data in evidence.frame_chains:
         chain = Chain.from_data(data)
-        if chain.table.split()[0] in families and chain.table != BRIDGE_TABLE:
+        if chain.family in families and chain.table != BRIDGE_TABLE:
             yield chain
 
 
@@ -144,10 +167,11 @@ def _owners_at(bridge: str, address: str, evidence: Evidence) -> list[str]:
     return found
 
 
-def duplicate_of_hosts(host: str, address: str | None, hosts: t.Mapping[str, Evidence]) -> Cause | None:
-    """Check whether several hosts have an address of the underlay."""
-    owners = [name for name, evidence in hosts.items() if address is not None and address in evidence.addresses]
-    if len(owners) < 2:
+def duplicate_of_hosts(owner: str, address: str | None, hosts: t.Mapping[str, Evidence]) -> Cause | None:
+    """Check whether another host than its owner has an address of the underlay."""
+    names = [name for name, evidence in hosts.items() if address is not None and address in evidence.addresses]
+    others = [name for name in names if name != owner]
+    if not others:
         return None
-    values = {"address": address, "owners": [f"host {name}" for name in owners]}
-    return Cause(CauseKind.DUPLICATE_ADDRESS, host, values)
+    values = {"address": address, "owners": [f"host {name}" for name in dict.fromkeys((*names, owner))]}
+    return Cause(CauseKind.DUPLICATE_ADDRESS, others[0], values)

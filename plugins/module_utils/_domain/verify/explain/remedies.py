@@ -12,6 +12,7 @@ from __future__ import annotations
 import shlex
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import ROUTE, missing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.explain.cause import (
     Cause,
     CauseKind,
@@ -33,6 +34,8 @@ _RULE = (
 _POLICY = (
     "If the policy is not intended, add a rule that accepts the packets. nft list chain {table} {chain} shows the chain"
 )
+# The plan has the addresses of bridges that the engine does not restore, those of IPv6.
+_GATEWAY = "Add it: ip address add {gateway}/{length} dev {bridge}"
 _DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
 
 _FIXED = {
@@ -43,7 +46,6 @@ _FIXED = {
     CauseKind.NO_PEER: _RESTART,
     CauseKind.NOT_ON_BRIDGE: "Attach it: ip link set dev {interface} master {bridge}",
     CauseKind.ON_ANOTHER_BRIDGE: "Attach it: ip link set dev {interface} master {bridge}",
-    CauseKind.NO_GATEWAY: SITE,
     CauseKind.PORT_BLOCKED: "Let it forward: bridge link set dev {interface} state 3",
     CauseKind.DUPLICATE_ADDRESS: "Remove the address from the interface that it does not belong to",
     CauseKind.WRONG_ROUTE_INSIDE: _RESTART,
@@ -73,20 +75,20 @@ def remedy(cause: Cause) -> str:
     own = _OWN.get(cause.kind)
     text = own(cause) if own is not None else _FIXED[cause.kind]
     # Names come from hosts and containers, and users copy the command into a shell.
-    values = {key: _quoted(value) for key, value in cause.values.items()}
+    values = {key: quoted(value) for key, value in cause.values.items()}
     if cause.kind is CauseKind.CONNECTIONS_FULL:
         values["twice"] = str(2 * cause.values["most"])
     return text.format(**values)
 
 
-def _quoted(value: t.Any) -> str:
+def quoted(value: t.Any) -> str:
     """A value as words of a shell."""
     return " ".join(shlex.quote(word) for word in str(value).split())
 
 
 def _literal(text: str) -> str:
     """A text as words of a shell, for a template."""
-    return _quoted(text).replace("{", "{{").replace("}", "}}")
+    return quoted(text).replace("{", "{{").replace("}", "}}")
 
 
 def _interface_up(cause: Cause) -> str:
@@ -120,11 +122,12 @@ def _isolated(cause: Cause) -> str:
 
 
 def _route(cause: Cause) -> str:
-    """Delete the route or the routing rule that decides; restore the routes if it is the default route."""
+    """Delete the route or the routing rule that decides, unless site.yml replaces it or it is the default route."""
     route, rule = cause.values.get("route"), cause.values.get("routing_rule")
     if rule is not None:
         return f"If the routing rule is not intended, delete it: ip rule delete {_literal(rule_text(rule))}"
-    if route is not None and route["destination"] not in _DEFAULT_ROUTES:
+    replaced = [each.name.split()[0] for each in cause.differences if each.kind == ROUTE and missing(each)]
+    if route is not None and route["destination"] not in (*_DEFAULT_ROUTES, *replaced):
         return f"If the route is not intended, delete it: ip route delete {_literal(route_text(route))}. {SITE}"
     return SITE
 
@@ -159,7 +162,8 @@ def _queue(cause: Cause) -> str:
 _OWN: t.Mapping[CauseKind, t.Callable[[Cause], str]] = {
     CauseKind.INTERFACE_DOWN: _interface_up,
     CauseKind.DROPPED: _dropped,
-    CauseKind.NOT_ACCEPTED: lambda _cause: SITE,
+    CauseKind.NO_GATEWAY: lambda cause: SITE if cause.differences else _GATEWAY,
+    CauseKind.NOT_ACCEPTED: lambda cause: SITE if cause.differences else _POLICY,
     CauseKind.ACCEPTED: _dropped,
     CauseKind.SOURCE_REWRITTEN: _dropped,
     CauseKind.REDIRECTED: _dropped,

@@ -20,6 +20,8 @@ _VERDICT = re.compile(r"(.*?) ?\(verdict (.*)\)$")
 _ENDS = re.compile(r"\bip6? saddr (\S+) ip6? daddr (\S+)")
 _LINKS = {"iif": re.compile(r'\biif "([^"]+)"'), "oif": re.compile(r'\boif "([^"]+)"')}
 _MARK = re.compile(r"\bmark set (0x[0-9a-fA-F]+|\d+)(?: |$)")
+# Without connection tracking. The kernel shows the packet of such a rule as the rule leaves it.
+SETS_SOURCE, SETS_DESTINATION = re.compile(r"\bip6? saddr set "), re.compile(r"\bip6? daddr set ")
 _COUNTERS = re.compile(r"counter packets \d+ bytes \d+ ?")
 
 
@@ -74,9 +76,11 @@ def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dic
     """Return the steps of each flow in order, of all its packets.
 
     nft prints only the handle of a rule that was added after the monitor started; ``handles`` has the text of rules by
-    table, chain and handle. A flow whose packets matched no rule has an empty list.
+    table, chain and handle. A flow whose packets matched no rule has an empty list. A rule that sets an address belongs
+    to the flow before it.
     """
     flows: dict[str, Flow] = {}
+    before: dict[str, Flow] = {}
     links: dict[str, dict[str, str | None]] = {}
     found: dict[Flow, list[TraceStep]] = {}
     for line in text.splitlines():
@@ -87,6 +91,7 @@ def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dic
         if kind == "packet:":
             ends = _ENDS.search(rest)
             if ends is not None:
+                before[number] = flows.get(number, Flow(*ends.groups()))
                 flows[number] = Flow(*ends.groups())
                 links[number] = {name: _first(pattern, rest) for name, pattern in _LINKS.items()}
                 if not table.startswith("bridge "):  # a bridge may forward the frame, and IP does not see it
@@ -95,7 +100,9 @@ def parse_trace(text: str, handles: t.Mapping[tuple[str, str, str], str]) -> dic
             rule, verdict = _rule_and_verdict(kind, rest)
             if kind == "unknown rule handle":
                 rule = handles.get((table, chain, rule), f"handle {rule}")
-            found.setdefault(flows[number], []).append(TraceStep(table, chain, rule, verdict, **links[number]))
+            sets = SETS_SOURCE.search(rule) or SETS_DESTINATION.search(rule)
+            flow = before[number] if sets else flows[number]
+            found.setdefault(flow, []).append(TraceStep(table, chain, rule, verdict, **links[number]))
     return found
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     CONTENT,
+    FILE,
+    MODE,
     STATE,
     Difference,
 )
@@ -31,6 +33,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.routes import script as routes
 from ansible_collections.fleetnet.docker.plugins.module_utils._host import persistence
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import refuse_overridden
 
 
 class Commands:
@@ -156,6 +159,43 @@ def test_how_the_reconciler_that_runs_differs(
     desired = {path: file for path, file in part.desired({}).items() if file}
     monkeypatch.setattr(persistence, "read_text", lambda path: desired[path].text)
     assert [each.key for each in part.observe(desired).units] == expected
+
+
+def test_a_file_with_another_mode_is_written_again(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(persistence, "unit_states", lambda *_: [])
+    part = persistence.PartFiles(Commands(), ROUTES_PART, SCRIPTS[ROUTES_PART])
+    path = tmp_path / "script"
+    path.write_text("text")
+    desired = {str(path): host_files.File("text", 0o755)}
+    path.chmod(0o600)
+    (difference,) = host_files.plan_files(desired, part.observe(desired)).differences
+    assert difference == (FILE, str(path), MODE, "0755", "0600")
+    path.chmod(0o755)
+    assert host_files.plan_files(desired, part.observe(desired)).differences == []
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("[Service]\nExecStart=\nExecStart=/bin/true\n", True),
+        ("[Unit]\n  ConditionPathExists = /none\n", True),
+        ("[Service]\n# ExecStart=/bin/true\nMemoryMax=1G\n", False),
+    ],
+)
+def test_a_file_that_overrides_what_a_unit_runs_is_reported(tmp_path, text: str, refused: bool) -> None:
+    override = tmp_path / f"{ROUTES_PART.service}.d" / "override.conf"
+    override.parent.mkdir()
+    override.write_text(text)
+    units = [f"/etc/systemd/system/{ROUTES_PART.service}"]
+    if not refused:
+        refuse_overridden(units, [str(tmp_path)])
+        return
+    with pytest.raises(FleetnetError) as error:
+        refuse_overridden(units, [str(tmp_path)])
+    assert str(error.value) == (
+        f"{override}: the file changes what unit fleetnet-routes.service runs. Delete it, and run "
+        "'systemctl daemon-reload' on the host."
+    )
 
 
 def test_a_masked_unit_is_reported_before_anything_is_written(tmp_path, monkeypatch) -> None:

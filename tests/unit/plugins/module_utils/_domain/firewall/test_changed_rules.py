@@ -85,6 +85,12 @@ def test_what_the_reconciler_adds_is_not_a_change():
     assert with_changes(TABLE_DIFFERS, PLANNED, live) == TABLE_DIFFERS
 
 
+def test_a_table_whose_rules_do_not_apply():
+    live = PLANNED.replace("\tmap", "\tflags dormant,owner\n\n\tmap", 1)
+    changes = with_changes(TABLE_DIFFERS, PLANNED, live)
+    assert changes.observed == ["flag dormant of the table, whose rules do not apply"]
+
+
 def test_the_order_of_rules():
     """Nothing is missing or unexpected, and the difference remains."""
     lines = PLANNED.splitlines()

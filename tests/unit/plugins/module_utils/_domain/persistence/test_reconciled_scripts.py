@@ -117,3 +117,17 @@ def test_what_the_reconciler_adds_to_a_table_is_no_difference(run, tmp_path):
     (tmp_path / "listed").write_text(listed.replace("192.0.2.1 }", "192.0.2.1, 192.0.2.2 }"))
     changed = parse_lines(run(FIREWALL_PART, firewall.SCRIPT, programs, "--check").stdout)
     assert changed == [("table", "ip fleetnet", "content", "as planned", "different")]
+    (tmp_path / "listed").write_text(listed.replace("flags owner", "flags dormant,owner"))
+    changed = parse_lines(run(FIREWALL_PART, firewall.SCRIPT, programs, "--check").stdout)
+    assert changed == [("table", "ip fleetnet", "content", "as planned", "different")]
+
+
+def test_several_next_hops_are_those_of_one_route(run, tmp_path):
+    (tmp_path / "routes").write_text("route replace 10.64.32.0/20 via 192.0.2.2 proto 213\n")
+    hops = "".join(f"\\tnexthop via 192.0.2.{number} dev eth0 weight 1\\n" for number in (2, 9))
+    ip = f"ip() {{ case $* in '-4 route show'*) printf '10.64.32.0/20 \\n{hops}' ;; esac; }}"
+    changed = parse_lines(run(ROUTES_PART, routes.SCRIPT, ip, "--check").stdout)
+    assert changed == [
+        ("route", "10.64.32.0/20 via 192.0.2.2", "state", "present", None),
+        ("route", "10.64.32.0/20", "state", None, "present"),
+    ]

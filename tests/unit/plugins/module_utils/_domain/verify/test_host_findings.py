@@ -15,6 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.verify.hos
     HostFinding,
     Problem,
     find_changes,
+    find_lost_addresses,
     find_lost_rules,
 )
 
@@ -120,3 +121,44 @@ def test_a_daemon_that_writes_no_rules():
     assert lost(flushed, off) == [HostFinding("h1", Problem.NO_ENGINE_RULES)]
     assert lost(flushed, off, slices={"h1": {"default_bridge": {"iptables": False}}}) == []
     assert lost(flushed, off, slices={"h1": {"default_bridge": {"iptables": True}}}) != []
+
+
+GATEWAYS = {
+    "networks": [
+        {"name": "web", "driver": "bridge", "bridge": "fn-web", "options": {},
+         "subnets": [{"subnet": "10.64.1.0/24", "gateway": "10.64.1.1"}, {"subnet": "fd00::/64", "gateway": "fd00::1"}]}
+    ],
+    "links": [{"name": "fn-web", "addresses": ["10.64.1.1/24"]}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        (lambda report: report["links"].reverse(), None),  # addresses of IPv6 are in the plan
+        (lambda report: report["links"][0].update(addresses=["10.64.1.11/24"]), "10.64.1.1/24 dev fn-web"),
+        (lambda report: report.update(links=[]), None),  # unknown, or the host does not have the bridge
+        (lambda report: report.pop("networks"), None),
+    ],
+)
+def test_bridges_without_the_gateways_of_their_networks(change, missing):
+    report = copy.deepcopy(GATEWAYS)
+    change(report)
+    expected = [HostFinding("h1", Problem.NO_GATEWAY_ADDRESS, (missing,))] if missing else []
+    assert find_lost_addresses({"h1": report}) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        option("inhibit_ipv4", "true"),
+        option("gateway_mode_ipv4", "isolated"),
+        lambda report: report["networks"][0].update(driver="macvlan"),
+        lambda report: report["networks"][0]["subnets"][0].update(gateway=None),
+    ],
+)
+def test_bridges_that_need_no_gateway(change):
+    report = copy.deepcopy(GATEWAYS)
+    report["links"][0]["addresses"] = []
+    change(report)
+    assert find_lost_addresses({"h1": report}) == []

@@ -97,6 +97,7 @@ RULE = {"table": "ip raw", "chain": "PREROUTING", "rule": "ip saddr 10.64.1.2 dr
 POLICY = {"table": "ip filter", "chain": "FORWARD", "rule": ""}
 TO = {"destination": "10.64.17.2"}
 OURS = (Difference(TABLE, "ip fleetnet", "content", None, DIFFERENT),)
+GATEWAY = {"container": "web", "bridge": "fn-web"}
 ROUTES = (Difference(ROUTE, "10.64.16.0/20 via 192.0.2.2", STATE, "present", None),)
 UNSET = (Difference(ADDRESS, "fd00:64:0:1::1/64 dev fn-web", STATE, "present", None),)
 OUT = {**TO, "target": "h2", "gateway": "192.0.2.9", "interface": "eth0"}
@@ -116,9 +117,13 @@ CAUSES = [
     ),
     (Cause(C.NO_DEFAULT_ROUTE, "h1", WEB), "container web has no default route"),
     (
-        Cause(C.NO_GATEWAY, "h1", {"container": "web", "bridge": "fn-web", "gateway": "fd00:64:0:1::1"}, None, UNSET),
+        Cause(C.NO_GATEWAY, "h1", {**GATEWAY, "gateway": "fd00:64:0:1::1", "length": "64"}, None, UNSET),
         "bridge fn-web does not have address fd00:64:0:1::1, the gateway of container web (address "
         "fd00:64:0:1::1/64 dev fn-web is missing)",
+    ),
+    (
+        Cause(C.NO_GATEWAY, "h1", {**GATEWAY, "gateway": "10.64.1.1", "length": "24"}),
+        "bridge fn-web does not have address 10.64.1.1, the gateway of container web",
     ),
     (Cause(C.NO_PEER, "h1", WEB), "interface eth0 of container web has no peer on the host"),
     (
@@ -153,6 +158,11 @@ CAUSES = [
     (
         Cause(C.NOT_ACCEPTED, "h1", POLICY),
         "the policy of table ip filter, chain FORWARD drops the packet: no rule accepts it",
+    ),
+    (
+        Cause(C.NOT_ACCEPTED, "h1", POLICY, None, OURS),
+        "the policy of table ip filter, chain FORWARD drops the packet: no rule accepts it (table ip fleetnet differs "
+        "from the plan)",
     ),
     (
         Cause(C.ACCEPTED, "h1", {**RULE, "rule": "accept"}, Owner.OURS),
@@ -324,6 +334,10 @@ LOCATIONS = [
     (Location(None, "h1"), "the packet did not arrive on host h1"),
     (Location("h2", None), "the packet was last seen on host h2"),
     (Location("h1", "h2"), "the packet was last seen on host h1 and did not arrive on host h2"),
+    (
+        Location("h1", "h2", unresolved="192.0.2.2"),
+        "the packet was last seen on host h1 and did not arrive on host h2: 192.0.2.2 does not answer ARP of host h1",
+    ),
     (Location("h2", "h1", answer=True), "the answer was last seen on host h2 and did not arrive on host h1"),
 ]
 
@@ -421,3 +435,6 @@ def test_names_in_commands_are_quoted(cause, command):
 def test_no_remedy_deletes_a_default_route():
     route = {**SPECIFIC, "destination": "0.0.0.0/0", "table": 254}
     assert remedies.remedy(Cause(C.WRONG_NEXT_HOP, "h1", {**OUT, "route": route})) == remedies.SITE
+    # It replaces a route to the same destination, of which this may be one of several next hops.
+    route = {**SPECIFIC, "destination": "10.64.16.0/20"}
+    assert remedies.remedy(Cause(C.WRONG_NEXT_HOP, "h1", {**OUT, "route": route}, None, ROUTES)) == remedies.SITE

@@ -156,7 +156,7 @@ IN_IPV6 = {
     "ip saddr": "ip6 saddr", "net.ipv4.ip_forward": "net.ipv6.conf.all.forwarding",
     "ARP": "neighbor solicitations",
 }  # fmt: skip
-SWAPPED = {"ipv4": "ipv6", "ipv6": "ipv4"}
+SWAPPED = {"ipv4": "ipv6", "ipv6": "ipv4", "24": "64"}
 
 
 def in_ipv6(value: t.Any) -> t.Any:

@@ -46,6 +46,15 @@ table netdev edge {
 \t\ttype filter hook ingress devices = { "eth1" } priority 5; policy accept;
 \t}
 }
+table inet both {
+\tchain device {
+\t\ttype filter hook ingress device "eth2" priority filter; policy accept;
+\t}
+
+\tchain host {
+\t\ttype filter hook input priority filter; policy drop;
+\t}
+}
 """
 
 
@@ -63,7 +72,9 @@ def test_base_chains_that_filter():
     assert parse_chains(LISTING, ("netdev",), 9) == [
         Chain("netdev edge", "in", "ingress", "eth0", "accept", ("arp operation request drop",)),
         Chain("netdev edge", "many", "ingress", "eth1", "accept", ()),
+        Chain("inet both", "device", "ingress", "eth2", "accept", ()),
     ]
+    assert parse_chains(LISTING, ("inet",), 9) == [Chain("inet both", "host", "input", None, "drop", ())]
 
 
 def test_a_chain_with_too_many_rules_is_left_out():
@@ -71,7 +82,7 @@ def test_a_chain_with_too_many_rules_is_left_out():
 
 
 def test_a_chain_as_data():
-    (chain, _empty) = parse_chains(LISTING, ("netdev",), 9)
+    chain = parse_chains(LISTING, ("netdev",), 9)[0]
     assert Chain.from_data(chain.to_data()) == chain
 
 

@@ -161,6 +161,10 @@ CASES: dict[str, tuple[dict[str, Damage], Cause]] = {
         {"h2": both(unseen, frames(INGRESS))},
         Cause(C.FRAMES_DROPPED, "h2", {**rule("netdev other", "c", "ip saddr 10.64.1.0/24 drop"), "protocol": None}),
     ),
+    "a rule of inet at the underlay's interface": (
+        {"h2": both(unseen, frames(chain("inet other", "ingress", "ip saddr 10.64.1.2 drop", device="eth0")))},
+        Cause(C.FRAMES_DROPPED, "h2", {**rule("inet other", "c", "ip saddr 10.64.1.2 drop"), "protocol": None}),
+    ),
     "a traced rule of a bridge": (
         {"h1": lambda data: there(data).update(steps=[step("bridge other", "c", "ip saddr 10.64.1.2 drop", "drop")])},
         Cause(C.DROPPED, "h1", rule("bridge other", "c", "ip saddr 10.64.1.2 drop"), Owner.FOREIGN),
@@ -177,10 +181,6 @@ CASES: dict[str, tuple[dict[str, Damage], Cause]] = {
     "a duplicate in the underlay": (
         {"h1": lambda data: links(data)["eth0"]["addresses"].append("192.0.2.2/24"), "h2": unseen},
         Cause(C.DUPLICATE_ADDRESS, "h1", {"address": "192.0.2.2", "owners": ["host h1", "host h2"]}),
-    ),
-    "a neighbour of the underlay that does not answer": (
-        {"h1": lambda data: data["neighbours"][0].update(lladdr=None, state=["FAILED"]), "h2": unseen},
-        Cause(C.NO_NEIGHBOUR, "h1", {"address": "192.0.2.2", "protocol": "ARP"}),
     ),
     "a queue of the host": (
         {"h1": state(queues=[{"link": "eth0", "kind": "netem", "handle": "1:", "lost": 5}]), "h2": unseen},
@@ -305,7 +305,9 @@ def test_a_rule_in_a_container_that_drops_the_answer(rules, host, hook):
 UNTRACK = "ip saddr 10.64.1.2 notrack"
 
 
-@pytest.mark.parametrize("text", [UNTRACK, "ct zone set 5", "ct original zone set 5"])
+@pytest.mark.parametrize(
+    "text", [UNTRACK, "ct zone set 5", "ct original zone set 5", 'ip saddr 10.64.1.2 xt target "CT"']
+)
 def test_packets_without_a_connection(text):
     """The answer is dropped by rules of this collection, and a rule of others is the cause."""
 

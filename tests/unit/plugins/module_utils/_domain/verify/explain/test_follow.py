@@ -81,6 +81,10 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
     "a policy": (
         {"h1": drop("ip filter", "FORWARD", "")}, Cause(C.NOT_ACCEPTED, "h1", rule("ip filter", "FORWARD", "")),
     ),
+    "a policy of another table, whatever differs": (
+        {"h1": both(drop("inet other", "c", ""), differs(OURS))},
+        Cause(C.NOT_ACCEPTED, "h1", rule("inet other", "c", "")),
+    ),
     "our own rules": (
         {"h1": both(drop("ip fleetnet", "between", "drop"), differs(OURS))},
         Cause(C.DROPPED, "h1", rule("ip fleetnet", "between", "drop"), Owner.OURS, (OURS,)),
@@ -160,7 +164,8 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
     ),
     "a bridge without the gateway's address": (
         {"h2": both(lambda data: links(data)["fn-web"].update(addresses=["10.64.17.9/24"]), differs(UNSET, LOST))},
-        Cause(C.NO_GATEWAY, "h2", {"container": "web", "bridge": "fn-web", "gateway": "10.64.17.1"}, None, (UNSET,)),
+        Cause(C.NO_GATEWAY, "h2", {"container": "web", "bridge": "fn-web", "gateway": "10.64.17.1", "length": "24"},
+              None, (UNSET,)),
     ),
     "no route to a bridge without its address": (
         {"h2": both(no_forward(error="Network is unreachable"), differs(OURS, UNSET))},
@@ -182,6 +187,14 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
     "a destination rewritten": (
         {"h1": lambda data: there(data).update(steps=[step("ip nat", "DOCKER", "dnat to 10.9.9.9", "accept")])},
         Cause(C.REDIRECTED, "h1", rule("ip nat", "DOCKER", "dnat to 10.9.9.9"), Owner.DOCKER),
+    ),
+    "a source rewritten without a connection": (
+        {"h1": lambda data: there(data).update(steps=[step("ip c", "c", "ip saddr set 10.9.9.9", "continue", "eth0")])},
+        Cause(C.SOURCE_REWRITTEN, "h1", rule("ip c", "c", "ip saddr set 10.9.9.9"), Owner.FOREIGN),
+    ),
+    "a destination rewritten without a connection": (
+        {"h1": lambda data: there(data).update(steps=[step("ip c", "c", "ip daddr set 10.9.9.9", "continue")])},
+        Cause(C.REDIRECTED, "h1", rule("ip c", "c", "ip daddr set 10.9.9.9"), Owner.FOREIGN),
     ),
 }  # fmt: skip
 

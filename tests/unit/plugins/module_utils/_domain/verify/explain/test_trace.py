@@ -77,6 +77,24 @@ def test_verdicts_of_steps(verdict, drops, accepts):
     assert (step.drops, step.accepts) == (drops, accepts)
 
 
+SET = "ip daddr 10.64.33.2 ip daddr set 10.64.1.2"
+CHANGED = f"""\
+trace id 5d1 inet fleetnet_trace prerouting packet: iif "fn-web" {ENDS}
+trace id 5d1 ip other c packet: iif "fn-web" {ENDS.replace("daddr 10.64.33.2", "daddr 10.64.1.2")}
+trace id 5d1 ip other c rule {SET} (verdict continue)
+trace id 5d1 ip other c policy accept
+"""
+
+
+def test_a_rule_that_sets_an_address_belongs_to_the_flow_before_it():
+    """Its packet is shown as the rule leaves it."""
+    changing = TraceStep("ip other", "c", SET, "continue", "fn-web", None)
+    assert parse_trace(CHANGED, {}) == {
+        FLOW: [changing],
+        Flow("10.64.17.2", "10.64.1.2"): [changing._replace(rule="", verdict="accept")],
+    }
+
+
 FRAMES = f"""\
 trace id 5d1 bridge fleetnet_trace prerouting packet: iif "veth1" {ENDS}
 trace id 5d1 bridge fleetnet_trace prerouting rule ip saddr 10.64.17.2 meta nftrace set 1 (verdict continue)
