@@ -29,7 +29,7 @@ options:
       - V(interfaces) includes V(container_details), and enters the network namespace of each container. This requires
         root.
       - V(ports) includes V(containers), and finds the NAT rules and proxies of their published ports. This requires
-        root, and so do V(masquerade) and V(firewall).
+        root, and so do V(masquerade), V(forwarded) and V(firewall).
     type: list
     elements: str
     choices:
@@ -41,6 +41,7 @@ options:
       - ports
       - stopped
       - masquerade
+      - forwarded
       - links
       - routes
       - forwarding
@@ -56,6 +57,7 @@ options:
       - ports
       - stopped
       - masquerade
+      - forwarded
       - links
       - routes
       - forwarding
@@ -522,6 +524,14 @@ network_info:
       returned: if O(gather) contains V(masquerade)
       type: list
       elements: str
+    forwarded:
+      description:
+        - The interfaces from which the chain FORWARD of iptables accepts IPv4 packets to other interfaces, sorted. Only
+          rules without other conditions count.
+        - V(none) if the policy of the chain is not DROP, or if a rule accepts all packets.
+      returned: if O(gather) contains V(forwarded)
+      type: list
+      elements: str
     resolver:
       description: Addresses of the host's name servers, including those behind the stub of systemd-resolved.
       returned: if O(gather) contains V(resolver)
@@ -555,7 +565,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.surv
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.privilege import require_root
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
-PRIVILEGED_PARTS = frozenset(("interfaces", "ports", "masquerade", "firewall"))
+PRIVILEGED_PARTS = frozenset(("interfaces", "ports", "masquerade", "forwarded", "firewall"))
 
 
 def gather_facts(module: AnsibleModule) -> dict[str, t.Any]:

@@ -244,6 +244,11 @@ EVIDENCE = {
         "iptables -t nat -F", RESTART, r"{host}: Docker's NAT rules are missing for what leaves networks: ",
         only=True, iptables=True,
     ),
+    "Docker's rules for what leaves a network deleted": Damage(
+        "iptables -D FORWARD -i fn-db ! -o fn-db -j ACCEPT", "iptables -A FORWARD -i fn-db ! -o fn-db -j ACCEPT",
+        r"{host}: Docker's rules are missing that let packets leave networks: db",
+        only=True, iptables=True,
+    ),
     "daemon without rules": Damage(
         NO_IPTABLES, f"cp /run/daemon.json.test /etc/docker/daemon.json; {RESTART}",
         r"{host}: dockerd writes no firewall rules \(iptables: false\), and this is not declared",

@@ -46,6 +46,7 @@ _PARTS: t.Mapping[str, t.Any] = {
     "containers": t.List[ContainerReport],
     "stopped": t.List[StoppedReport],
     "masquerade": t.List[str],
+    "forwarded": t.Optional[t.List[str]],
     "links": t.List[LinkReport],
     "routes": t.List[RouteReport],
     "resolver": t.List[str],

@@ -32,6 +32,7 @@ class Problem(str, enum.Enum):
     NO_ENGINE_RULES = "no_engine_rules"
     PORTS_NOT_FORWARDED = "ports_not_forwarded"  # ports, each with its container, as text
     NOT_MASQUERADED = "not_masqueraded"  # networks
+    NOT_FORWARDED = "not_forwarded"  # networks
     NO_GATEWAY_ADDRESS = "no_gateway_address"  # addresses with their bridges, as ``ip address add`` accepts them
 
 
@@ -94,6 +95,10 @@ def find_lost_rules(slices: t.Mapping[str, Data], reports: t.Mapping[str, Data])
             missing = tuple(_not_masqueraded(networks.values(), report["masquerade"]))
             if missing:
                 found.append(HostFinding(host, Problem.NOT_MASQUERADED, missing))
+        if report.get("forwarded") is not None:
+            missing = tuple(_not_forwarded(networks.values(), report["forwarded"]))
+            if missing:
+                found.append(HostFinding(host, Problem.NOT_FORWARDED, missing))
     return found
 
 
@@ -146,4 +151,11 @@ def _not_masqueraded(networks: t.Iterable[Data], masqueraded: t.Collection[str])
             continue
         subnets = [each["subnet"] for each in network["subnets"] if ":" not in each["subnet"]]
         if any(subnet not in masqueraded for subnet in subnets):
+            yield network["name"]
+
+
+def _not_forwarded(networks: t.Iterable[Data], interfaces: t.Collection[str]) -> t.Iterator[str]:
+    for network in networks:
+        ipv4 = any(":" not in each["subnet"] for each in network["subnets"])
+        if _has_nat(network) and not network["internal"] and ipv4 and network["bridge"] not in interfaces:
             yield network["name"]

@@ -182,6 +182,7 @@ _HOSTS = {
         "forwarded, and containers are not separated"
     ),
     Problem.PORTS_NOT_FORWARDED: "Docker's NAT rules are missing for published ports: {values}",
+    Problem.NOT_FORWARDED: "Docker's rules are missing that let packets leave networks: {values}",
     Problem.NOT_MASQUERADED: "Docker's NAT rules are missing for what leaves networks: {values}",
     Problem.NO_GATEWAY_ADDRESS: "bridges do not have the addresses that are the gateways of their networks: {values}",
 }
@@ -196,6 +197,7 @@ _HOST_REMEDIES = {
         "in docker_fleet_default_bridge. Then restart Docker: systemctl restart docker"
     ),
     Problem.PORTS_NOT_FORWARDED: _RESTART,
+    Problem.NOT_FORWARDED: _RESTART,
     Problem.NOT_MASQUERADED: _RESTART,
     Problem.NO_GATEWAY_ADDRESS: "Add it: ip address add {first}",
 }

@@ -18,7 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
     parse_networks,
     parse_stopped,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.masquerade import masqueraded
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.outgoing import forwarded, masqueraded
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import published_ports
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.containers import read_containers
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.networks import list_networks
@@ -38,6 +38,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_links, read_routes
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import list_rules
 
 Json = t.Dict[str, t.Any]
 
@@ -50,6 +51,7 @@ PARTS = (
     "ports",
     "stopped",
     "masquerade",
+    "forwarded",
     "links",
     "routes",
     "forwarding",
@@ -72,6 +74,7 @@ def survey(parts: t.Sequence[str], commands: Commands, engine: Engine | None) ->
         found.update(_survey_engine(parts, commands, engine, nat_rules))
     readers: dict[str, t.Callable[[], t.Any]] = {
         "masquerade": lambda: masqueraded(nat_rules),
+        "forwarded": lambda: forwarded(list_rules(commands, 4, "filter")),
         "links": lambda: read_links(commands),
         "routes": lambda: read_routes(commands),
         "forwarding": read_forwarding,

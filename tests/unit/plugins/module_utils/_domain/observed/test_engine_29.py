@@ -20,7 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.e
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed import host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import parse_engine
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.masquerade import masqueraded
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.outgoing import masqueraded
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import (
     parse_dnat,
     published_ports,

@@ -39,7 +39,7 @@ def test_hosts_that_site_would_change():
 
 
 RULE = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
-BRIDGE = {"name": "bridge", "driver": "bridge", "internal": False, "managed": False,
+BRIDGE = {"name": "bridge", "bridge": "docker0", "driver": "bridge", "internal": False, "managed": False,
           "options": {"com.docker.network.bridge.enable_ip_masquerade": "true"},
           "subnets": [{"subnet": "172.17.0.0/16"}, {"subnet": "fd00::/64"}]}  # fmt: skip
 PORT = {"port": 80, "protocol": "tcp", "host_address": "0.0.0.0", "host_port": 8080, "nat_rules": [RULE],
@@ -49,9 +49,11 @@ REPORT = {
     "networks": [BRIDGE],
     "containers": [{"name": "shop", "networks": [{"network": "bridge", "ipv4": "172.17.0.2/16"}], "ports": [PORT]}],
     "masquerade": ["172.17.0.0/16"],
+    "forwarded": ["docker0"],
 }
 Change = t.Callable[[dict[str, t.Any]], object]
 UNFORWARDED = HostFinding("h1", Problem.PORTS_NOT_FORWARDED, ("0.0.0.0:8080 of container shop",))
+UNACCEPTED = HostFinding("h1", Problem.NOT_FORWARDED, ("bridge",))
 UNMASQUERADED = HostFinding("h1", Problem.NOT_MASQUERADED, ("bridge",))
 
 
@@ -73,6 +75,7 @@ def option(name: str, value: str) -> Change:
 def flushed(report: dict[str, t.Any]) -> None:
     report["containers"][0]["ports"][0]["nat_rules"] = []
     report["masquerade"] = []
+    report["forwarded"] = []
 
 
 def test_a_host_with_dockers_rules():
@@ -80,7 +83,7 @@ def test_a_host_with_dockers_rules():
 
 
 def test_the_rules_are_missing_after_a_flush():
-    assert lost(flushed) == [UNFORWARDED, UNMASQUERADED]
+    assert lost(flushed) == [UNFORWARDED, UNMASQUERADED, UNACCEPTED]
 
 
 @pytest.mark.parametrize(
@@ -103,15 +106,28 @@ def test_ports_of_ipv6_are_not_checked():
     assert lost(port(nat_rules=[]), lambda report: report["containers"][0]["networks"][0].update(ipv4=None)) == []
 
 
+def test_networks_that_are_not_masqueraded_on_purpose():
+    assert lost(flushed, option("enable_ip_masquerade", "false")) == [UNFORWARDED, UNACCEPTED]
+    assert lost(flushed, lambda report: report["networks"][0].update(internal=True)) == [UNFORWARDED]
+
+
 @pytest.mark.parametrize(
-    "change", [option("enable_ip_masquerade", "false"), lambda report: report["networks"][0].update(internal=True)]
+    "change",
+    [
+        lambda report: report.update(forwarded=None),
+        lambda report: report.pop("forwarded"),
+        lambda report: report["networks"][0].update(internal=True),
+        lambda report: report["networks"][0].update(subnets=[{"subnet": "fd00::/64"}]),
+        option("gateway_mode_ipv4", "routed"),
+    ],
 )
-def test_networks_that_are_not_masqueraded_on_purpose(change):
-    assert lost(flushed, change) == [UNFORWARDED]
+def test_networks_whose_packets_need_no_rule_to_leave(change):
+    assert lost(lambda report: report.update(forwarded=[]), change) == []
+    assert lost(lambda report: report.update(forwarded=[])) == [UNACCEPTED]
 
 
 def test_reports_without_masqueraded_subnets():
-    assert lost(flushed, lambda report: report.pop("masquerade")) == [UNFORWARDED]
+    assert lost(flushed, lambda report: report.pop("masquerade")) == [UNFORWARDED, UNACCEPTED]
 
 
 def test_a_daemon_that_writes_no_rules():

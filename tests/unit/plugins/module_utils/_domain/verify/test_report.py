@@ -38,6 +38,7 @@ HOSTS = [
     HostFinding("h2", Problem.NOT_COMPARED, ("would fail: networks: web: differs",)),
     HostFinding("h2", Problem.PORTS_NOT_FORWARDED, ("0.0.0.0:8080 of container web",)),
     HostFinding("h2", Problem.NOT_MASQUERADED, tuple(f"net{number}" for number in range(10))),
+    HostFinding("h2", Problem.NOT_FORWARDED, ("web",)),
     HostFinding("h2", Problem.NO_GATEWAY_ADDRESS, ("10.64.1.1/24 dev fn-web",)),
 ]
 UNPLANNED = Unprobed("h2", "web", ("odd",), Reason.NOT_PLANNED)
