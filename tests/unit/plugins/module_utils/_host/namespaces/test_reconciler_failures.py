@@ -61,7 +61,9 @@ def test_a_full_file_system_does_not_end_it(running: Running) -> None:
 
 
 def test_removed_files_are_created_again(running: Running) -> None:
-    shutil.rmtree(running.folder / "run")
+    # In one step: the reconciler may be writing its state.
+    (running.folder / "run").rename(running.folder / "removed")
+    shutil.rmtree(running.folder / "removed")
     running.run("nft", "-f", "-", stdin=FOREIGN)
     running.until(lambda state: state is not None)
     wait_until("the control socket", (running.folder / "run/control").exists, bool)
