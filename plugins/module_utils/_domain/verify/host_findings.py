@@ -95,7 +95,8 @@ def find_lost_rules(slices: t.Mapping[str, Data], reports: t.Mapping[str, Data])
             missing = tuple(_not_masqueraded(networks.values(), report["masquerade"]))
             if missing:
                 found.append(HostFinding(host, Problem.NOT_MASQUERADED, missing))
-        if report.get("forwarded") is not None:
+        # With nftables, the engine has no rules of iptables.
+        if report.get("forwarded") is not None and not str(report["engine"]["firewall_backend"]).startswith("nftables"):
             missing = tuple(_not_forwarded(networks.values(), report["forwarded"]))
             if missing:
                 found.append(HostFinding(host, Problem.NOT_FORWARDED, missing))

@@ -45,7 +45,7 @@ BRIDGE = {"name": "bridge", "bridge": "docker0", "driver": "bridge", "internal":
 PORT = {"port": 80, "protocol": "tcp", "host_address": "0.0.0.0", "host_port": 8080, "nat_rules": [RULE],
         "proxy_pid": 7}  # fmt: skip
 REPORT = {
-    "engine": {"iptables": True},
+    "engine": {"iptables": True, "firewall_backend": "iptables"},
     "networks": [BRIDGE],
     "containers": [{"name": "shop", "networks": [{"network": "bridge", "ipv4": "172.17.0.2/16"}], "ports": [PORT]}],
     "masquerade": ["172.17.0.0/16"],
@@ -116,6 +116,8 @@ def test_networks_that_are_not_masqueraded_on_purpose():
     [
         lambda report: report.update(forwarded=None),
         lambda report: report.pop("forwarded"),
+        lambda report: report["engine"].update(firewall_backend="nftables"),
+        lambda report: report["engine"].update(firewall_backend="nftables+firewalld"),
         lambda report: report["networks"][0].update(internal=True),
         lambda report: report["networks"][0].update(subnets=[{"subnet": "fd00::/64"}]),
         option("gateway_mode_ipv4", "routed"),
