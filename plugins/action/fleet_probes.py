@@ -83,7 +83,7 @@ class ActionModule(FleetAction):
             "container_subnets": [each.to_data() for each in find_container_subnets(slices, observed)],
             "host_ports": [each.to_data() for each in find_host_ports(policy, observed)],
             "wrong_networks": [each.to_data() for each in find_wrong_networks(slices, observed)],
-            "lost_rules": [
+            "host_findings": [
                 each.to_data() for each in (*find_lost_rules(slices, observed), *find_lost_addresses(observed))
             ],
             "unprobed_addresses": [each.to_data() for each in find_unprobed_addresses(observed, addresses, endpoints)],

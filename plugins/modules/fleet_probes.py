@@ -179,11 +179,11 @@ host_ports:
       host_port: 9000
       port: 80
       containers: [shop on h1]
-lost_rules:
+host_findings:
   description:
     - Rules of the engine, and IPv4 addresses of bridges, that are missing on hosts, for
-      M(fleetnet.docker.fleet_report). Without C(engine), C(masquerade), C(networks) and C(links) in the reports, they
-      are not checked.
+      M(fleetnet.docker.fleet_report). Without C(engine), C(masquerade), C(forwarded), C(networks) and C(links) in the
+      reports, they are not checked.
   returned: success
   type: list
   elements: dict

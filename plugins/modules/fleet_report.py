@@ -78,7 +78,7 @@ options:
       - The name of the variable under which each host's result of M(fleetnet.docker.host_slice) in check mode is
         registered. The report names the hosts that it would change, or cannot compare, and the action fails.
     type: str
-  lost_rules:
+  host_findings:
     description:
       - The missing rules of engines and addresses of bridges that M(fleetnet.docker.fleet_probes) returned. The report
         names them, and the action fails.

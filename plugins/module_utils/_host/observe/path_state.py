@@ -191,7 +191,7 @@ def _dropped_connections(root: str) -> int:
 
 
 def parse_counters(text: str | None) -> Json | None:
-    """The counters that were saved at the start; None if there are none, or if they cannot be read."""
+    """Parse the counters that were saved at the start; None if the file is missing or invalid."""
     try:
         found = json.loads(text or "")
     except ValueError:

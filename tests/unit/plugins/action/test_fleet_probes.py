@@ -65,7 +65,7 @@ TASKS = [
             "outside_results": "from_outside",
             "unprobed": "{{ chosen.unprobed }}",
             "wrong_networks": "{{ chosen.wrong_networks }}",
-            "lost_rules": "{{ chosen.lost_rules }}",
+            "host_findings": "{{ chosen.host_findings }}",
             "compared": "{{ plan_of_site | default(omit) }}",
             "report_dir": "{{ report | default(omit) }}",
         },
