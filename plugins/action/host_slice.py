@@ -9,7 +9,7 @@ See plugins/modules/host_slice.py.
 from __future__ import annotations
 
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import HostAction, Result
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.run_identity import run_identity
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.run_identity import run_identity, run_start
 
 
 class ActionModule(HostAction):
@@ -18,5 +18,5 @@ class ActionModule(HostAction):
     MODULE = "host_slice"
 
     def run_module(self, arguments: Result, task_vars: Result) -> Result:
-        result: Result = super().run_module({"run": run_identity()["run"], **arguments}, task_vars)
+        result: Result = super().run_module({**run_identity(), "started": run_start(), **arguments}, task_vars)
         return result

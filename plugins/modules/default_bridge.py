@@ -233,6 +233,11 @@ interrupted:
   type: list
   elements: str
   sample: [web-1]
+configured:
+  description: The options of this module that C(daemon.json) has after the run, or would have in check mode.
+  returned: success
+  type: dict
+  sample: {bip: 10.64.0.1/24}
 backup_file:
   description: Path of the copy of the former file.
   returned: when a file was replaced

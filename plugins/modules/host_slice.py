@@ -54,15 +54,33 @@ options:
     type: list
     elements: str
     default: []
+  generation:
+    description:
+      - The number of a generation of the host (M(fleetnet.docker.generation_info)). Its options are applied. Options of
+        the parts that are given replace those of the generation; usually these are the consents.
+      - A key of C(daemon.json) that a newer generation sets, and this one does not, gets the value that it had then.
+    type: int
   run:
     description:
       - What identifies this run of a playbook. The action plugin sets it.
       - If another run has the lock of the host (M(fleetnet.docker.run_lock)), the task fails before it changes
         anything.
     type: str
+  started:
+    description: When this run began, in seconds since 1970, for its generation. The action plugin sets it.
+    type: float
+  controller:
+    description: The name of the controller, for the generation. The action plugin sets it.
+    type: str
+  user:
+    description: The name of the user on the controller, for the generation. The action plugin sets it.
+    type: str
 notes:
+  - The module records the options that it applies as a generation, in C(/var/lib/fleetnet/generations), which only root
+    can read. It keeps the last five. M(fleetnet.docker.generation_info) lists them, O(generation) returns to one.
   - Requires root, on the host that the engine runs on.
 seealso:
+  - module: fleetnet.docker.generation_info
   - module: fleetnet.docker.run_lock
   - module: fleetnet.docker.default_bridge
   - module: fleetnet.docker.bridge_routing
@@ -79,6 +97,12 @@ EXAMPLES = r"""
       networks:
         - name: web
           ipam_config: [{subnet: 10.64.1.0/24}]
+
+- name: Return to an earlier generation of the host
+  fleetnet.docker.host_slice:
+    generation: 3
+    networks:
+      allow_disconnect: true
 
 - name: Remove networks, routes and rules
   fleetnet.docker.host_slice:
@@ -113,6 +137,10 @@ parts:
       type: dict
   sample:
     default_bridge: {changed: false, operations: [], restarted: false, interrupted: []}
+generation:
+  description: The number of the host's newest generation.
+  returned: success, with O(state=present), except in check mode
+  type: int
 network_info:
   description: The parts that O(gather) names.
   returned: if O(gather) is not empty
@@ -175,7 +203,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.conne
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import ENGINE_PARTS, survey
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import PARTS as SURVEY_PARTS
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.whole import PARTS, apply
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.recorded import apply
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.whole import PARTS
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.run_lock import HostLock
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
@@ -201,7 +230,11 @@ def main() -> None:
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         **{part.name: {"type": "dict"} for part in PARTS},
         "gather": {"type": "list", "elements": "str", "default": []},
+        "generation": {"type": "int"},
         "run": {"type": "str"},
+        "started": {"type": "float"},
+        "controller": {"type": "str"},
+        "user": {"type": "str"},
     }
     run_module(host_slice, needs_root=True, argument_spec=argument_spec)
 

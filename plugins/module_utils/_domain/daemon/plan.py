@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.comparison import equal, value_in_effect
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import (
     BRIDGE,
+    BY_NAME,
     BY_OPTION,
     RELOAD,
     RESTART,
@@ -116,6 +117,12 @@ class DaemonPlan(t.NamedTuple):
     @property
     def writes_unit(self) -> bool:
         return self.own_unit_before != self.own_unit
+
+    @property
+    def configured(self) -> dict[str, t.Any]:
+        """The keys of daemon.json that this collection manages, as options, with their values after the plan."""
+        keys = config.parse(self.after or "", self.path)
+        return {BY_NAME[name].option: value for name, value in keys.items() if name in BY_NAME}
 
     @property
     def changed(self) -> bool:

@@ -50,6 +50,7 @@ def _run(executor: DefaultBridgeExecutor, desired: DesiredDaemon, task: Task) ->
         "operations": ([recovered] if recovered else []) + plan.operations(),
         "restarted": plan.signal == RESTART,
         "interrupted": [container.name for container in plan.interrupted],
+        "configured": plan.configured,
     }
     if not task.check_mode:
         backup = executor.execute(plan, desired, observed)

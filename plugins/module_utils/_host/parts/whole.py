@@ -56,11 +56,12 @@ _REMOVAL: t.Mapping[str, Result] = {
 }
 
 
-def apply(task: Task, common: t.Mapping[str, t.Any]) -> Result:
+def apply(task: Task, common: t.Mapping[str, t.Any], begin: t.Callable[[], object] = lambda: None) -> Result:
     """Apply the parts that ``task`` has options for. ``common`` are the options that connect to the engine.
 
-    The options of all parts are checked, and all parts are planned, before the first part is applied. Raises
-    FleetnetError that names the part; its ``result`` is what the parts before it did.
+    The options of all parts are checked, and all parts are planned, before the first part is applied; ``begin`` is
+    called before the first change. Raises FleetnetError that names the part; its ``result`` is what the parts before it
+    did.
     """
     wanted = _wanted(task.params, common)
     task = dataclasses.replace(task, daemon=_daemon(wanted))
@@ -68,6 +69,7 @@ def apply(task: Task, common: t.Mapping[str, t.Any]) -> Result:
         planned = _planned(wanted, task)
         if planned is not None and not any(result.get("changed") for result in planned.values()):
             return _together(planned)
+        begin()
     results: dict[str, Result] = {}
     for part, params in wanted:
         results[part.name] = _apply(part, dataclasses.replace(task, params=params, handled=_files(results)), results)
