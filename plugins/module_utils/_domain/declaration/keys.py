@@ -60,6 +60,7 @@ RUN_KEYS = (
     "remove_unreachable",
     "renumber",
     "report_dir",
+    "rollback_to",
     "run_wait",
     "state",
     "verify",

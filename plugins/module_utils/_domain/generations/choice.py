@@ -75,7 +75,7 @@ def runs(reported: Reported) -> list[FleetRun]:
                 tuple(by_host),
                 tuple(host for host in by_host if newest[host] == run),
                 tuple(host for host, each in by_host.items() if not each.complete),
-                first.restores,
+                next((each.restores for each in by_host.values() if each.restores), None),
                 tuple(dict.fromkeys(change for each in by_host.values() for change in each.changes)),
             )
         )

@@ -26,6 +26,7 @@ KEPT = 5
 
 # A consent is given for one run.
 _CONSENTS = ("allow_restart", "allow_disconnect")
+_RELEVANCE = ("networks", "default_bridge", "host_routes")
 # Options whose items have an identity, with the key that holds it.
 _IDENTITY = {"networks": "name", "peers": "host"}
 
@@ -113,15 +114,21 @@ def surplus(numbers: t.Iterable[int]) -> list[int]:
 
 
 def changed_options(before: Generation | None, after: Generation) -> list[str]:
-    """The options in which two generations differ: ``part.option``, or ``part.option[name]`` for items with a name."""
+    """The options in which two generations differ: ``part.option``, or ``part.option[name]`` for items with a name.
+
+    Those that a user declares come first; rules and routes follow from them. Empty without a generation before.
+    """
     found: list[str] = []
-    former = before.options if before is not None else {}
-    for part in sorted({*former, *after.options}):
-        ours, theirs = after.options.get(part, {}), former.get(part, {})
+    for part in sorted({*before.options, *after.options}, key=_by_relevance) if before is not None else ():
+        ours, theirs = after.options.get(part, {}), before.options.get(part, {})
         for key in sorted({*ours, *theirs}):
             if ours.get(key) != theirs.get(key):
                 found += [f"{part}.{key}{name}" for name in _differing(key, theirs.get(key), ours.get(key))]
     return found
+
+
+def _by_relevance(part: str) -> tuple[int, str]:
+    return (_RELEVANCE.index(part) if part in _RELEVANCE else len(_RELEVANCE), part)
 
 
 def _differing(key: str, before: t.Any, after: t.Any) -> list[str]:

@@ -116,8 +116,8 @@ def _require_all_hosts(
     if moves and others:
         raise FleetnetError(
             f"network {moves[0]!r}: it moves back to its former place in the blocks of all hosts, and "
-            f"{named_hosts(others)} would keep the newer one. Run playbooks/rollback.yml without --limit, for the whole "
-            "fleet."
+            f"{named_hosts(others)} would keep the newer one. Run playbooks/rollback.yml for the whole fleet, without "
+            "--limit."
         )
 
 
