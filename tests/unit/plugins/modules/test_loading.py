@@ -48,7 +48,8 @@ SHIPPED = {
     "bridge_routing": Shipped(103, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
     "default_bridge": Shipped(41, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
     "host_routes": Shipped(76, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
-    "host_slice": Shipped(142, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "generation_info": Shipped(20, (*COMPILER, *PARTS, *ENGINE, "_domain.daemon.", "_domain.networks.")),
+    "host_slice": Shipped(148, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
     "network_endpoint": Shipped(46, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
         34, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")

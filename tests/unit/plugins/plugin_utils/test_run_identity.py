@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -49,6 +50,20 @@ def test_a_user_without_a_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(run_identity.getpass, "getuser", unknown)
     assert run_identity.run_identity()["user"] == str(os.getuid())
+
+
+def test_a_run_began_when_its_process_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    began = time.time()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        monkeypatch.setattr(run_identity.os, "getppid", lambda: process.pid)
+        started = run_identity.run_start()
+        process.kill()
+    assert abs(started - began) < 10
+    assert started == int(started)
+    monkeypatch.setattr(run_identity.os, "getppid", lambda: 1)
+    assert run_identity.run_start() < began
+    monkeypatch.setattr(run_identity.os, "getppid", lambda: 0)  # as on a controller without /proc
+    assert abs(run_identity.run_start() - time.time()) < 10
 
 
 def test_a_process_whose_number_is_used_again_is_another_one() -> None:

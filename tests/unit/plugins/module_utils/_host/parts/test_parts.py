@@ -45,6 +45,7 @@ class Host:
         self.moves: dict[str, bool] = {}
         self.daemon: t.Mapping[str, t.Any] = {}
         self.warned: list[str] = []
+        self.begun: list[int] = []  # how many parts were applied when the first change began
         parts = [part._replace(apply=lambda task, part=part: self._apply(part.name, task)) for part in whole.PARTS]
         monkeypatch.setattr(whole, "PARTS", parts)
 
@@ -76,7 +77,10 @@ class Host:
 
     def apply(self, state: str = "present", **given: dict[str, t.Any]) -> dict[str, t.Any]:
         params = {"state": state, **dict.fromkeys(NAMES), **given}
-        return whole.apply(self._task(params), {"docker_host": "unix:///there"})
+        return whole.apply(self._task(params), {"docker_host": "unix:///there"}, self._begin)
+
+    def _begin(self) -> None:
+        self.begun.append(len(self.applied))
 
     def _task(self, params: dict[str, t.Any]) -> Task:
         return Task(params, check_mode=False, commands=t.cast(t.Any, None), warn=self.warned.append)
@@ -112,13 +116,13 @@ def test_a_refusal_of_any_part_comes_before_the_first_change(host: Host) -> None
             host.apply(**PRESENT)
         assert not failure.value.result["changed"]
         assert not failure.value.result["parts"]
-    assert not host.applied
+    assert (host.applied, host.begun) == ([], [])
 
 
 def test_parts_that_change_nothing_are_planned_once_and_not_applied(host: Host) -> None:
     host.changes = False
     result = host.apply(**PRESENT)
-    assert (host.planned, host.applied) == (NAMES, [])
+    assert (host.planned, host.applied, host.begun) == (NAMES, [], [])
     assert set(result["parts"]) == set(NAMES)
     assert host.warned == [f"{name} warns" for name in NAMES]
 
@@ -126,6 +130,7 @@ def test_parts_that_change_nothing_are_planned_once_and_not_applied(host: Host) 
 def test_a_change_is_planned_with_all_parts_and_warns_once(host: Host) -> None:
     host.apply(**PRESENT)
     assert host.planned == NAMES
+    assert host.begun == [0]
     assert host.warned == []  # the applied parts warn, which the fake does not
 
 
