@@ -6,16 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
-import pathlib
 import re
-import subprocess
 
 import pytest
 import yaml
 
-FLEET = {"docker_fleet_supernet": "10.64.0.0/12", "docker_fleet_networks": ["web"]}
-# Fills in what hosts would have reported.
+from .controller import FLEET, words
+
 COMPARE = [
     {
         "hosts": "docker_fleet",
@@ -31,44 +28,6 @@ COMPARE = [
         ],
     }
 ]
-
-
-class Controller:
-    """A folder with an inventory, and ansible-playbook on it."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        self.folder = folder
-        self.lock = folder / "docker_fleet.lock.yml"
-
-    def declare(self, hosts, fleet=None, name="hosts.yml"):
-        variables = {host: {"ansible_host": f"192.0.2.{number}"} for number, host in enumerate(hosts, 1)}
-        for host in variables:
-            variables[host].update(hosts[host] if isinstance(hosts, dict) else {})
-        inventory = {"docker_fleet": {"hosts": variables, "vars": fleet or FLEET}}
-        (self.folder / name).write_text(yaml.safe_dump(inventory))
-
-    def start(self, *arguments, playbook="fleetnet.docker.plan", inventory="hosts.yml", **variables):
-        command = ["ansible-playbook", "-i", str(self.folder / inventory), playbook, *arguments]
-        if playbook == "fleetnet.docker.plan":
-            command += ["--skip-tags", "docker_fleet_contact"]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0", **variables}
-        return subprocess.Popen(
-            command, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
-    def run(self, *arguments, fails=False, **more):
-        process = self.start(*arguments, **more)
-        output, _stderr = process.communicate(timeout=300)
-        assert bool(process.returncode) == fails, output
-        return output
-
-    def held(self):
-        return yaml.safe_load(self.lock.read_text())["docker_fleet_leases"]["vars"]
-
-
-@pytest.fixture
-def controller(tmp_path):
-    return Controller(tmp_path)
 
 
 def test_check_mode_writes_nothing_and_shows_the_lock_file(controller):
@@ -288,92 +247,6 @@ def test_serial_and_one_fork_plan_all_hosts_at_once(controller):
     assert "host h2: name server 10.64.16.53 (10.64.16.53/32) overlaps the block of host h2" in output
     assert "h1 : ok=2 changed=0 unreachable=0 failed=0" in output
     assert "h3 :" not in output
-
-
-PLAYBOOKS = ("plan", "site", "verify", "topology", "reset")
-
-
-def words(output):
-    """The output without line breaks."""
-    return " ".join(output.split())
-
-
-def path_of(playbook):
-    """The path of a playbook: with it, the plan contacts hosts."""
-    return str(pathlib.Path(__file__).parents[4] / "playbooks" / f"{playbook}.yml")
-
-
-@pytest.mark.parametrize("name", PLAYBOOKS)
-def test_tags_that_no_task_has_do_nothing_and_say_so(controller, name):
-    controller.declare(["h1"])
-    output = controller.run("--tags", "anything", playbook=f"fleetnet.docker.{name}")
-    selected = "--tags or --start-at-task selected no task or only some tasks of this playbook."
-    assert f"{selected} Nothing was " in words(output)
-    assert not controller.lock.exists()
-
-
-def test_a_tag_without_the_plan_compares_no_host(controller):
-    """The documented tag docker_fleet_contact is for --skip-tags."""
-    controller.declare(["h1"])
-    start = ("--start-at-task", "Apply the plan to docker0, rules, networks and routes")
-    output = controller.run("--tags", "docker_fleet_contact", *start, playbook=path_of("plan"))
-    assert "skipping: [h1]" in output
-    assert "Changes" not in output
-
-
-def test_tags_remove_no_host(controller):
-    controller.declare(["h1", "h2"])
-    removed = ("-e", "docker_fleet_remove=h2")
-    output = controller.run("--tags", "anything", *removed, playbook="fleetnet.docker.remove_host")
-    assert "No host was removed." in words(output)
-    assert not controller.lock.exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("-e", "docker_fleet_group=fleet"), "docker_fleet_group: 'fleet': is not a group of the inventory. Create it"),
-        (("-e", "docker_fleet_group=empty"), "docker_fleet_group: 'empty': the group is empty. Add the fleet's"),
-        (("--limit", "other"), "--limit: 'other': excludes all hosts of group 'docker_fleet'. Name one of them"),
-    ],
-)
-def test_a_play_without_hosts_is_an_error(controller, arguments, message):
-    controller.declare(["h1"])
-    (controller.folder / "others.yml").write_text(json.dumps({"other": {"hosts": {"x1": {}}}, "empty": {}}))
-    for name in ("plan", "site"):
-        output = controller.run(
-            "-i", str(controller.folder / "others.yml"), *arguments, playbook=f"fleetnet.docker.{name}", fails=True
-        )
-        assert message in words(output)
-    controller.run("--syntax-check", "-e", "docker_fleet_group=missing", playbook="fleetnet.docker.site")
-
-
-def test_another_group_name(controller):
-    controller.declare(["h1"])
-    inventory = controller.folder / "hosts.yml"
-    inventory.write_text(inventory.read_text().replace("docker_fleet:", "engines:", 1))
-    assert "name your group with -e docker_fleet_group=GROUP" in words(controller.run(fails=True))
-    assert "10.64.0.0/20" in controller.run("-e", "docker_fleet_group=engines")
-
-
-@pytest.mark.parametrize(
-    ("playbook", "task", "message"),
-    [
-        ("site", "Apply the plan to docker0, rules, networks and routes", "the fleet is not planned. Run the role"),
-        ("plan", "Apply the plan to docker0, rules, networks and routes", "the fleet is not planned. Run the playbook"),
-        ("plan", "Show what would change", "the fleet is not planned. Run the playbook from its start"),
-        ("site", "Choose the probes", "the fleet is not planned. Run the role fleetnet.docker.docker_fleet_plan first"),
-        ("verify", "Observe arrivals", "no probes are chosen. Run the playbook from its start"),
-        ("verify", "Compare the results with the declaration", "no probes are chosen. Run the playbook from its start"),
-        ("topology", "Gather facts about hosts whose differences from the plan are unknown", "Run the playbook from"),
-    ],
-)
-def test_a_start_in_the_middle_names_what_is_missing(controller, playbook, task, message):
-    controller.declare(["h1"])
-    local = ("-e", "ansible_connection=local", "-e", "ansible_python_interpreter={{ ansible_playbook_python }}")
-    output = controller.run("--start-at-task", task, *local, playbook=path_of(playbook), fails=True)
-    assert message in words(output)
-    assert "is undefined" not in words(output)
 
 
 @pytest.mark.parametrize(

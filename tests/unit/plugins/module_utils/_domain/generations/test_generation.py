@@ -37,7 +37,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.generation
     restoring_options,
 )
 
-Json = t.Dict[str, t.Any]
+Json = dict[str, t.Any]
 
 ORIGIN = Origin("1f3870be", 1769855760.0, "controller1", "alice")
 WEB = {"name": "web", "ipam_config": [{"subnet": "10.64.1.0/24", "gateway": "10.64.1.1"}]}

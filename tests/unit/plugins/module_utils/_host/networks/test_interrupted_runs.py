@@ -21,8 +21,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Connection, Task
 from ansible_collections.fleetnet.docker.plugins.modules import network_endpoint as endpoint_module
 
+from .kills import HOST, Life, Process, killed, prepared
+from .networks_runs import Json
 from .test_executor import DUAL, RECREATE, WEB
-from .test_kills import HOST, Json, Life, Process, killed, prepared
 
 
 class Host:
