@@ -98,4 +98,6 @@ def test_a_lock_file_that_is_missing_is_an_error(controller, rollback):
 def test_a_host_that_reports_something_else_is_named(controller, rollback):
     rollback.hosts["h2"]["listed"]["generations"][0]["blocks"] = ["10.64.16.1/20"]
     controller.declare(rollback.hosts)
-    assert "host h2: its answer cannot be used: ValueError: has host bits set" in rollback(to="previous", fails=True)
+    output = rollback(to="previous", fails=True)
+    assert "host h2: its answer cannot be used: ValueError: " in output
+    assert "has host bits set. Use 10.64.16.0/20" in output
