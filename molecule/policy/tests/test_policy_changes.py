@@ -1,7 +1,7 @@
 # Copyright: the fleetnet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A change of the policy applies to established flows."""
+"""A change of the policy applies to established flows, and a rollback ends it."""
 
 from __future__ import annotations
 
@@ -77,8 +77,28 @@ def await_end(pair: Pair, wait_until) -> None:
     wait_until("the flow of the removed line ends, and the other one continues", pair.received, ended, pause=0.5)
 
 
-def test_a_removed_line_ends_its_flows(inventory, observed_fleet, wait_for_server, wait_until):
-    """web -> db ends when its line is removed; web -> cache continues, because cache is open."""
+# What a run may change on a host. Packets of other tests change counters and the sets of endpoints.
+STATE = """
+find /etc/fleetnet /etc/systemd/system/fleetnet-* /etc/docker/daemon.json -type f | sort | xargs sha256sum
+nft --stateless --terse list ruleset
+ip route show proto 213
+docker network inspect --format '{{.Id}} {{.Name}} {{.IPAM.Config}} {{.Options}}' $(docker network ls --quiet) | sort
+"""
+
+
+def play(inventory: str, name: str, *arguments: str, **variables: object) -> str:
+    """The output of a playbook, which must succeed."""
+    command = ["ansible-playbook", "--inventory", inventory, f"fleetnet.docker.{name}", "-e", json.dumps(variables)]
+    done = subprocess.run([*command, *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return done.stdout
+
+
+def test_a_removed_line_ends_its_flows_until_a_rollback(inventory, observed_fleet, wait_for_server, wait_until):
+    """web -> db ends when its line is removed; web -> cache continues, because cache is open.
+
+    The same run creates a network. The return to the state before it restores both.
+    """
     hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in HOSTS}
     pairs = []
     for number, source in enumerate(HOSTS):
@@ -88,20 +108,29 @@ def test_a_removed_line_ends_its_flows(inventory, observed_fleet, wait_for_serve
         ended = Flow("web", "db", *ends, db, 5440 + number, f"ended{number}")
         kept = Flow("web", "cache", *ends, cache, 6390 + number, f"kept{number}")
         pairs.append(Pair(ended, kept))
-    policy = hosts["h1"].ansible.get_variables()["docker_fleet_policy"]
+    declared = hosts["h1"].ansible.get_variables()
+    policy = declared["docker_fleet_policy"]
     assert LINE in policy
+    changed = {
+        "docker_fleet_policy": [line for line in policy if line != LINE],
+        "docker_fleet_networks": [*declared["docker_fleet_networks"], "added"],
+        "docker_fleet_verify": False,
+    }
 
-    def converge(**variables):
-        variables["docker_fleet_verify"] = False
-        command = ["ansible-playbook", "--inventory", inventory, "fleetnet.docker.site", "-e", json.dumps(variables)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    def states() -> dict[str, str]:
+        return dict(zip(HOSTS, pool.map(lambda name: hosts[name].check_output(STATE), HOSTS), strict=True))
 
     with concurrent.futures.ThreadPoolExecutor(len(pairs)) as pool:
         list(pool.map(lambda flow: flow.start(wait_for_server), [flow for pair in pairs for flow in pair]))
         list(pool.map(lambda pair: await_both(pair, wait_until), pairs))
+        before = states()
         try:
-            converge(docker_fleet_policy=[line for line in policy if line != LINE])
+            play(inventory, "site", **changed)
             list(pool.map(lambda pair: await_end(pair, wait_until), pairs))
+            assert all("fn-added" in state for state in states().values())
         finally:
-            converge()
+            play(inventory, "rollback", docker_fleet_rollback_to="previous")
+        assert states() == before
+    # Only the lock file changes: the declaration no longer has the network.
+    applied = play(inventory, "site", docker_fleet_verify=False).split("Apply the plan to docker0")[1].split("TASK [")[0]
+    assert (applied.count("ok: ["), applied.count("changed: [")) == (len(HOSTS), 0), applied
