@@ -132,5 +132,6 @@ def test_a_removed_line_ends_its_flows_until_a_rollback(inventory, observed_flee
             play(inventory, "rollback", docker_fleet_rollback_to="previous")
         assert states() == before
     # Only the lock file changes: the declaration no longer has the network.
-    applied = play(inventory, "site", docker_fleet_verify=False).split("Apply the plan to docker0")[1].split("TASK [")[0]
+    output = play(inventory, "site", docker_fleet_verify=False)
+    applied = output.split("Apply the plan to docker0")[1].split("TASK [")[0]
     assert (applied.count("ok: ["), applied.count("changed: [")) == (len(HOSTS), 0), applied
