@@ -77,10 +77,11 @@ def await_end(pair: Pair, wait_until) -> None:
     wait_until("the flow of the removed line ends, and the other one continues", pair.received, ended, pause=0.5)
 
 
-# What a run may change on a host. Packets of other tests change counters and the sets of endpoints.
+# What a run may change on a host. Packets of other tests change counters and the sets of endpoints; Docker does not
+# restore the order of its own rules.
 STATE = """
 find /etc/fleetnet /etc/systemd/system/fleetnet-* /etc/docker/daemon.json -type f | sort | xargs sha256sum
-nft --stateless --terse list ruleset
+nft list tables | grep fleetnet | while read -r table; do nft --stateless --terse list $table; done
 ip route show proto 213
 docker network inspect --format '{{.Id}} {{.Name}} {{.IPAM.Config}} {{.Options}}' $(docker network ls --quiet) | sort
 """
