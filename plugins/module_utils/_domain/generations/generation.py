@@ -119,7 +119,9 @@ def changed_options(before: Generation | None, after: Generation) -> list[str]:
     Those that a user declares come first; rules and routes follow from them. Empty without a generation before.
     """
     found: list[str] = []
-    for part in sorted({*before.options, *after.options}, key=_by_relevance) if before is not None else ():
+    if before is None:
+        return found
+    for part in sorted({*before.options, *after.options}, key=_by_relevance):
         ours, theirs = after.options.get(part, {}), before.options.get(part, {})
         for key in sorted({*ours, *theirs}):
             if ours.get(key) != theirs.get(key):

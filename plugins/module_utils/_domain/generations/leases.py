@@ -19,9 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.generations.addresses import HostAddresses
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, Leases, Slot
 
-_FROM_VERSION_CONTROL = (
-    "Restore the lock file of that time from version control, and run playbooks/rollback.yml again."
-)
+_FROM_VERSION_CONTROL = "Restore the lock file of that time from version control, and run playbooks/rollback.yml again."
 
 Addresses = t.Mapping[str, HostAddresses]
 
@@ -34,10 +32,7 @@ def restored(book: LeaseBook, addresses: Addresses) -> LeaseBook:
     """
     families = tuple(_restored(leases, addresses) for leases in book.families)
     moved = {
-        host
-        for before, after in zip(book.families, families)
-        for host in after.blocks
-        if host not in before.blocks
+        host for before, after in zip(book.families, families) for host in after.blocks if host not in before.blocks
     }
     return LeaseBook(families, book.removed.difference(moved))
 
