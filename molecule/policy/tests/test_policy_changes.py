@@ -78,10 +78,10 @@ def await_end(pair: Pair, wait_until) -> None:
 
 
 # What a run may change on a host. Packets of other tests change counters and the sets of endpoints; Docker does not
-# restore the order of its own rules.
+# restore the order of its own rules, and the kernel lists chains in the order of their creation.
 STATE = """
 find /etc/fleetnet /etc/systemd/system/fleetnet-* /etc/docker/daemon.json -type f | sort | xargs sha256sum
-nft list tables | grep fleetnet | while read -r table; do nft --stateless --terse list $table; done
+nft list tables | grep fleetnet | while read -r table; do nft --stateless --terse list $table; done | sort
 ip route show proto 213
 docker network inspect --format '{{.Id}} {{.Name}} {{.IPAM.Config}} {{.Options}}' $(docker network ls --quiet) | sort
 """
