@@ -83,7 +83,7 @@ def generation_text(generation: Generation) -> str:
         "options": generation.options,
         "daemon": generation.daemon,
     }
-    return json.dumps(data, sort_keys=True) + "\n"
+    return json.dumps(data) + "\n"  # in the order of the declaration, which the files on the host have
 
 
 def parse_generation(number: int, text: str) -> Generation | None:

@@ -64,6 +64,11 @@ def slice_of(host: str = "h1", networks: t.Sequence[Json] = (WEB,), **default_br
 def test_a_generation_is_the_same_after_writing_and_reading() -> None:
     whole = Generation(7, ORIGIN, slice_of(), {"mtu": 1450}, complete=False, restores="404f8ee6")
     assert parse_generation(7, generation_text(whole)) == whole
+    # The files on the host have the order of the declaration.
+    ordered = generation(bridge_routing={"bridges": {"web": "fn-web", "db": "fn-db"}, "subnets": []})
+    parsed = parse_generation(1, generation_text(ordered))
+    assert parsed is not None
+    assert str(parsed.options) == str(ordered.options)
 
 
 @pytest.mark.parametrize(
