@@ -52,6 +52,8 @@ def _run(executor: DefaultBridgeExecutor, desired: DesiredDaemon, task: Task) ->
         "interrupted": [container.name for container in plan.interrupted],
     }
     if not task.check_mode:
+        if plan.changed:
+            task.records.record_daemon(plan, executor.invocation())
         backup = executor.execute(plan, desired, observed)
         if backup:
             result["backup_file"] = backup
