@@ -42,7 +42,6 @@ def restoring_options(
     for key in newer - _keys(target):
         if key in target.daemon:
             daemon[key] = target.daemon[key]
-            unset.discard(key)
         else:
             unset.add(key)
     if unset:

@@ -98,10 +98,13 @@ def test_a_host_cannot_move_the_time_of_a_run_that_others_have() -> None:
 
 def test_a_host_that_invents_a_run_moves_no_other_host() -> None:
     honest = {"h1": reported(A, B), "h2": reported(A, B)}
-    lying = {**honest, "h3": reported(A, "dddd4444", started=2e9)[1:] + reported(A, B)[:0]}
+    invented = reported("dddd4444", numbers=[2], started=2e9)
+    lying = {**honest, "h3": [*reported(A), *invented]}
+    assert chosen(lying, A) == {"h1": 1, "h2": 1, "h3": 1}
+    assert chosen(lying, PREVIOUS) == {"h1": None, "h2": None, "h3": 1}
     assert chosen({**honest, "h3": reported(A)}, A) == {"h1": 1, "h2": 1, "h3": None}
     with pytest.raises(FleetnetError, match="host h3: no generation that old"):
-        chosen(lying, A)
+        chosen({**honest, "h3": invented}, A)
 
 
 def test_the_table_shows_the_newest_run_first() -> None:
