@@ -53,11 +53,13 @@ set -e
 options=$(docker network inspect web --format '{{range .IPAM.Config}}--subnet {{.Subnet}} --gateway {{.Gateway}} {{end
     }}{{range $key, $value := .Options}}--opt {{$key}}={{$value}} {{end
     }}{{range $key, $value := .Labels}}--label {{$key}}={{$value}} {{end}}')
-address=$(docker inspect web --format '{{(index .NetworkSettings.Networks "web").IPAddress}}')
+ipv6=$(docker network inspect web --format '{{if .EnableIPv6}}--ipv6{{end}}')
+addresses=$(docker inspect web --format '{{with index .NetworkSettings.Networks "web"}}--ip {{.IPAddress
+    }}{{with .GlobalIPv6Address}} --ip6 {{.}}{{end}}{{end}}')
 docker network disconnect web web
 docker network rm web
-docker network create $options web
-docker network connect --ip $address web web
+docker network create $options $ipv6 web
+docker network connect $addresses web web
 """
 
 

@@ -8,6 +8,7 @@ All names begin with ``endpoint``: what such a set contains is not part of the p
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 
@@ -49,6 +50,9 @@ _ACCEPT = re.compile(r"\baccept(?=$| comment )")
 _LISTED = re.compile(rf"^\t(?:set|map) ({PREFIX}\w*) \{{\n(.*?)^\t\}}\n", re.MULTILINE | re.DOTALL)
 _ELEMENTS = re.compile(r"elements = \{ (.*?) \}", re.DOTALL)
 
+# An element of a map as it is saved, as JSON has it: the key of a port, and its verdict.
+_SAVED = re.compile(r"([0-9a-f.:]+ \. )?(tcp|udp|sctp) \. ([0-9]{1,5}) : (goto [A-Za-z0-9_.-]+|drop)\Z")
+
 # (family, set or map) -> its elements.
 Elements = t.Mapping[t.Tuple[str, str], t.FrozenSet[str]]
 
@@ -74,12 +78,37 @@ def _definitions(word: str, family: str, types: t.Mapping[tuple[str, str], str])
     ]
 
 
-def kept_elements(listed: t.Mapping[str, str], tables: t.Mapping[str, str]) -> Elements:
+def saved_text(elements: Elements) -> str:
+    """The elements that are kept over a boot, as the text of a file: those of published ports.
+
+    Until the engine answers, after it started its containers, they restrict the same ports as before. The other sets
+    allow packets, or name interfaces that do not exist any more.
+    """
+    return json.dumps({" ".join(key): sorted(elements[key]) for key in _MAPS}) + "\n"
+
+
+def parse_saved(text: str) -> Elements:
+    """The elements that :func:`saved_text` wrote; none if the text is not valid."""
+    try:
+        saved = json.loads(text)
+        found = {key: frozenset(saved[" ".join(key)]) for key in _MAPS}
+        valid = all(_SAVED.match(element) for elements in found.values() for element in elements)
+    except (ValueError, TypeError, KeyError):
+        return NO_ELEMENTS
+    return {**NO_ELEMENTS, **found} if valid else NO_ELEMENTS
+
+
+def kept_elements(listed: t.Mapping[str, str], tables: t.Mapping[str, str], saved: Elements = NO_ELEMENTS) -> Elements:
     """The elements of tables as the kernel lists them (contents by FAMILY NAME), for tables that replace these.
 
-    A chain for published ports that no longer exists is replaced by ``drop``, so that no port is opened.
+    Tables that the kernel does not have get the ``saved`` ones. A chain for published ports that no longer exists is
+    replaced by ``drop``, so that no port is opened.
     """
     found = dict(NO_ELEMENTS)
+    for table, block in tables.items():
+        for key in _MAPS if table not in listed else ():
+            if key[0] == table.split()[0]:
+                found[key] = frozenset(_kept(element, block) for element in saved[key])
     for table, block in listed.items():
         for name, contents in _LISTED.findall(block):
             key = (table.split()[0], name)

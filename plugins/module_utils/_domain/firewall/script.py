@@ -62,6 +62,7 @@ without_owner() {
 }
 # What the tables and chains are made from. An application deletes its record first and writes it last: without the
 # record of these files, they may not be applied.
+recorded() { applied && inputs | cmp -s - "$state/@PART@.inputs"; }
 inputs() {
     sha256sum "$etc/apply-@PART@" @NFT_FILE@ "$etc/iptables.rules" "$etc/ip6tables.rules" 2>/dev/null | sha256sum
 }
@@ -93,9 +94,10 @@ check_table() {
     fi
 }
 find_table() { ! list_table "$1" >/dev/null || unexpected table "$1 @TABLE@"; }
-apply_table() {
-    wanted_table "$1" || { remove_table "$1" && rm -f "$state/firewall.$1"; return; }
-    record "$state/firewall.$1" "nft -f @NFT_FILE@ && nft -s list table $1 @TABLE@" list_table "$1"
+apply_table() { wanted_table "$1" || { remove_table "$1" && rm -f "$state/firewall.$1"; }; }
+record_table() {
+    ! wanted_table "$1" ||
+        record "$state/firewall.$1" "nft -f @NFT_FILE@ && nft -s list table $1 @TABLE@" list_table "$1"
 }
 remove_table() { ! list_table "$1" >/dev/null || nft delete table "$1" @TABLE@; }
 
@@ -133,14 +135,17 @@ check_chain() {
 find_chain() { ! list_chain "$1" "$2" "$4" >/dev/null || unexpected chain "$1 $4"; }
 apply_chain() {
     wanted_chain "$1" "$4" || { remove_chain "$@" && rm -f "$state/firewall.$1.$4"; return; }
-    record "$state/firewall.$1.$4" "$1-restore -w --noflush < $etc/$1.rules && $1 -w -t $2 -S $4" \
-        list_chain "$1" "$2" "$4" || return
     [ "$3" != DOCKER-USER ] || remove_jumps "$1" filter FORWARD "$4"
     ! jumps_first "$@" || return 0
     remove_jumps "$@"
     [ "$1 $3" != "iptables FORWARD" ] || list_chain "$1" filter DOCKER-USER >/dev/null ||
         echo "Docker's iptables rules are missing. Restart Docker to restore published ports."
     "$1" -w -t "$2" -I "$3" 1 -j "$4"
+}
+record_chain() {
+    ! wanted_chain "$1" "$4" ||
+        record "$state/firewall.$1.$4" "$1-restore -w --noflush < $etc/$1.rules && $1 -w -t $2 -S $4" \
+            list_chain "$1" "$2" "$4"
 }
 remove_chain() {
     list_chain "$1" "$2" "$4" >/dev/null || return 0
@@ -181,8 +186,7 @@ remove_firewalld() {
 }
 
 check() {
-    # without the marker, which is in /run, the reconciler repairs nothing until the part is applied again
-    complete=$(applied && inputs | cmp -s - "$state/@PART@.inputs" && echo yes)
+    complete=$(recorded && echo yes)
     each_sysctl check_sysctl
     check_firewalld
     for family in @FAMILIES@; do check_table $family; done
@@ -193,11 +197,23 @@ traces() {
     each_chain find_chain
     each_firewalld_file find_file
 }
+# All, or the tables only if they are among the differences: no other program changes those that the reconciler owns.
+load_changed() {
+    if [ -z "${found-}" ] || echo "$found" | grep -q '^table'; then load_tables; fi
+}
+# The kernel lists the loaded tables and chains in another form after an upgrade of nft or iptables.
+as_recorded() {
+    complete=yes
+    ! { each_table check_table; each_chain check_chain; } | grep -q "@CONTENT@"
+}
 apply() {
-    applying=$(inputs) && rm -f "$state/@PART@.inputs" &&
+    applying=$(inputs) && { recorded || rm -f "$state/@PART@.inputs"; } &&
         # first the drops, then the accepts that rely on them
-        each_sysctl apply_sysctl && load_tables && each_table apply_table && apply_firewalld &&
-        load_chains iptables && load_chains ip6tables && each_chain apply_chain &&
+        each_sysctl apply_sysctl && load_changed && each_table apply_table && apply_firewalld &&
+        load_chains iptables && load_chains ip6tables && each_chain apply_chain || return
+    # Records last: they take as long as all changes together, and no packet waits for them.
+    ! { recorded && as_recorded; } || return 0
+    rm -f "$state/@PART@.inputs" && each_table record_table && each_chain record_chain &&
         echo "$applying" > "$state/@PART@.inputs.new" && mv "$state/@PART@.inputs.new" "$state/@PART@.inputs"
 }
 remove() {

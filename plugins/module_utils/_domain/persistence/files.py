@@ -53,7 +53,8 @@ export PATH LC_ALL
 state=@STATE_FOLDER@
 marker=@RUN_FOLDER@/@PART@.applied
 
-applied() { [ -e "$marker" ]; } # since the host started
+# Since the host started. The marker is lost if another program empties /run.
+applied() { [ -e "$marker" ] || systemctl -q is-active @SERVICE@ 2>/dev/null; }
 difference() { printf '%s\t%s\t%s\t%s\t%s\n' "$@"; } # KIND NAME KEY DECLARED OBSERVED
 missing() { difference "$1" "$2" @STATE@ @PRESENT@ ''; } # KIND NAME
 unexpected() { difference "$1" "$2" @STATE@ '' @PRESENT@; }
@@ -92,6 +93,7 @@ case "${1:-}" in
     ;;
 --remove)
     # from now on the reconciler does not restore it
+    systemctl -q stop @SERVICE@ 2>/dev/null
     rm -f "$marker" && remove && rm -f "$state/@PART@"* && { rmdir "$state" 2>/dev/null || :; }
     ;;
 *) apply && mkdir -p "${marker%/*}" && : > "$marker" ;;

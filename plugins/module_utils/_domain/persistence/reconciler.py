@@ -75,6 +75,7 @@ MODULES = (
     "_host.reconciler.owned_tables",
     "_host.reconciler.ports",
     "_host.reconciler.reconciler",
+    "_host.reconciler.saved_elements",
     "_host.reconciler.standby",
 )
 PACKAGE = "ansible_collections.fleetnet.docker.plugins.module_utils"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which messages of the kernel mean that a part of the host may differ from its files. Pure.
 
-Only these start a check, which costs some 100 ms of a core. A container that starts causes dozens of other messages.
+Only these start a check, which costs some 50 ms of a core. A container that starts causes dozens of other messages.
 """
 
 from __future__ import annotations

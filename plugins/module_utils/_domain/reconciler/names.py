@@ -6,8 +6,14 @@
 from __future__ import annotations
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
+    FIREWALL_PART,
+    STATE_FOLDER,
+)
 
 CONTROL = f"{RUN_FOLDER}/reconciler.sock"
 STATE = f"{RUN_FOLDER}/reconciler.json"
+# The elements that are kept over a boot. It is removed with the firewall.
+SAVED = f"{STATE_FOLDER}/{FIREWALL_PART.name}.published"
 # Docker's default.
 ENGINE_PID_FILE = "/run/docker.pid"

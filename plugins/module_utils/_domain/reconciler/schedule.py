@@ -10,15 +10,16 @@ program undoes each repair, the checks that messages start become rarer.
 from __future__ import annotations
 
 # The messages of one change arrive within this time.
-SETTLE = 0.1
-# Checks without a message. Each costs some 100 ms of a core.
+SETTLE = 0.03
+# Checks without a message. Each costs some 50 ms of a core.
 POLL = 300.0
 # A check that failed is repeated.
 RETRY = 1.0
 # A part that was repaired more often than _FREE times within _WINDOW is repaired again only after a pause, which
-# doubles each time up to LONGEST_PAUSE.
+# doubles each time up to LONGEST_PAUSE. When firewalld reloads, engines write their rules one by one, and undo several
+# repairs.
 _WINDOW = 60.0
-_FREE = 5
+_FREE = 20
 LONGEST_PAUSE = 30.0
 _NEVER = float("inf")
 

@@ -20,9 +20,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.e
     events_since,
 )
 
-# In seconds: how often a stopped engine is looked for, how long the events of one container take to arrive, and after
-# how long an answer is no longer expected.
-_RETRY = 5.0
+# In seconds: how often a stopped engine is looked for, after messages of the kernel and without them, how long the
+# events of one container take to arrive, and after how long an answer is no longer expected.
+_LOOK, _RETRY = 0.2, 5.0
 _SETTLE = 0.05
 _TIMEOUT = 60.0
 _NEVER = float("inf")
@@ -51,6 +51,13 @@ class EngineWatch:
         self._answer: Response | None = None
         self._lists: dict[str, t.Any] = {}
         self._changed = False
+        # when the engine was last looked for and did not run
+        self._stopped: float | None = None
+
+    def look(self, now: float) -> None:
+        """Something changed on the host: a stopped engine may have started. It starts containers before it answers."""
+        if self._stopped is not None:
+            self.due = min(self.due, max(now, self._stopped + _LOOK))
 
     def turn(self, now: float) -> None:
         """Connect to the engine if it runs, and read its lists."""
@@ -61,8 +68,10 @@ class EngineWatch:
         try:
             if self._events is None:
                 if not engine_runs(self._pid_file):
+                    self._stopped = now
                     self.due = now + _RETRY
                     return
+                self._stopped = None
                 self._events = self._request(events_since(time.time()), self._receive_event)
             self._changed = False
             self._lists = {}

@@ -19,6 +19,7 @@ _SO_RCVBUFFORCE = 33
 
 _BUFFER = 4 << 20
 _LARGEST_DATAGRAM = 1 << 18
+_MOST_DATAGRAMS = 1000
 
 
 class KernelEvents:
@@ -35,14 +36,17 @@ class KernelEvents:
         return self._socket.fileno()
 
     def parts(self) -> set[str]:
-        """The parts that the next messages concern."""
-        try:
-            data = self._socket.recv(_LARGEST_DATAGRAM)
-        except BlockingIOError:
-            return set()
-        except OSError:  # the buffer overflowed: anything may have changed
-            return {FIREWALL_PART.name, ROUTES_PART.name}
-        return {part for kind, body in messages(data) for part in self._parts_of(kind, body)}
+        """The parts that the messages that arrived concern. What arrives meanwhile may be left."""
+        found: set[str] = set()
+        for _datagram in range(_MOST_DATAGRAMS):
+            try:
+                data = self._socket.recv(_LARGEST_DATAGRAM)
+            except BlockingIOError:
+                break
+            except OSError:  # the buffer overflowed: anything may have changed
+                return {FIREWALL_PART.name, ROUTES_PART.name}
+            found.update(part for kind, body in messages(data) for part in self._parts_of(kind, body))
+        return found
 
 
 def kernel_events() -> list[KernelEvents]:

@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.names import (
     CONTROL,
     ENGINE_PID_FILE,
+    SAVED,
     STATE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
@@ -53,7 +54,7 @@ def main(arguments: t.Sequence[str]) -> int:
         return 1 if error else 0
     _command, version, engine = arguments
     parts = {part.name: part.script for part in (FIREWALL_PART, ROUTES_PART)}
-    files = NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STATE
+    files = NFT_FILE, engine, ENGINE_PID_FILE, CONTROL, STATE, SAVED
     finishing = (RECONCILER_PROGRAM, "finish", engine)
     settings = Settings(parts, *files, version, lambda: processes_of(RECONCILER_UNIT), finishing, _journals(engine))
     return Reconciler(settings).run()

@@ -32,23 +32,39 @@ class Nft(t.Protocol):
 class OwnedTables:
     """The tables of a file, and the elements of their sets, which ``derive`` returns for the contents of tables.
 
-    As long as ``derive`` returns None, the sets keep the elements that the kernel has.
+    As long as ``derive`` returns None, the sets keep the elements that the kernel has. Tables that it does not have get
+    the ``saved`` ones.
 
     ``ownership`` are the flags that the tables have: "owner,persist", "owner" or "". None if no table was loaded.
     """
 
-    def __init__(self, nft: Nft, path: str, derive: t.Callable[[t.Mapping[str, str]], Elements | None]) -> None:
+    def __init__(
+        self,
+        nft: Nft,
+        path: str,
+        derive: t.Callable[[t.Mapping[str, str]], Elements | None],
+        saved: Elements = NO_ELEMENTS,
+    ) -> None:
         self.ownership: str | None = None
         self._nft = nft
         self._path = path
         self._text = ""
         self._loaded: dict[str, str] = {}
         self._derive = derive
+        self._saved = saved
         self._elements = NO_ELEMENTS
 
     def load(self) -> None:
         """Load the file in one transaction. Tables that it no longer contains are deleted. Raises NftablesError."""
-        self._replace(self._read(), OWNERSHIPS if self.ownership is None else (self.ownership,))
+        flags = OWNERSHIPS if self.ownership is None else (self.ownership,)
+        try:
+            self._replace(self._read(), flags)
+        except NftablesError:
+            if self._saved == NO_ELEMENTS:
+                raise
+            # whatever the file of the saved elements contains, the tables are loaded
+            self._saved = NO_ELEMENTS
+            self._replace(self._read(), flags)
 
     def disown(self) -> None:
         """Give the ownership up in one transaction: the tables stay when this process ends. Raises NftablesError."""
@@ -64,12 +80,16 @@ class OwnedTables:
         self.disown()
         self.ownership, self._loaded = None, {}
 
-    def refresh(self) -> None:
-        """Set the elements of the sets that the loaded tables have. Raises NftablesError."""
+    def refresh(self) -> Elements | None:
+        """Set the elements of the sets that the loaded tables have, and return them. Raises NftablesError.
+
+        None as long as ``derive`` returns None, and if no table is loaded.
+        """
         elements = self._derive(self._loaded)
         if elements is not None and elements != self._elements:
             self._nft.run(_elements_text(self._loaded, elements))
             self._elements = elements
+        return elements if self._loaded else None
 
     def loaded(self, table: str) -> bool:
         """Whether a table (FAMILY NAME) was loaded."""
@@ -89,7 +109,7 @@ class OwnedTables:
         elements = self._derive(tables)
         present = self._present(tables, elements=elements is None)
         if elements is None:
-            elements = kept_elements(present, tables)
+            elements = kept_elements(present, tables, self._saved)
         flagged = {table: ownership(block) for table, block in present.items()}
         for each in flags:
             try:

@@ -34,7 +34,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.i
     InterruptedRuns,
     Pending,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.kernel_events import kernel_events
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.kernel_events import (
+    KernelEvents,
+    kernel_events,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.libnftables import (
     Nftables,
     NftablesError,
@@ -42,6 +45,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.l
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.owned_tables import OwnedTables
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.ports import read_ports
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.saved_elements import SavedElements
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.standby import Standby, end_processes
 
 # Parts that were installed meanwhile are found at the latest then.
@@ -55,9 +59,9 @@ _NEVER = float("inf")
 class Settings(t.NamedTuple):
     """``scripts`` are those of the parts, ``tables`` is the file of the policy's tables, ``engine`` that of the engine.
 
-    ``pid_file`` exists while the engine runs; ``control`` and ``state`` are created. ``version`` identifies the
-    installed files. ``left`` returns the processes that an earlier instance left. ``finish`` is the program that
-    finishes interrupted runs, whose journals ``pending`` finds.
+    ``pid_file`` exists while the engine runs; ``control``, ``state`` and ``saved``, which survives a boot, are created.
+    ``version`` identifies the installed files. ``left`` returns the processes that an earlier instance left. ``finish``
+    is the program that finishes interrupted runs, whose journals ``pending`` finds.
     """
 
     scripts: t.Mapping[str, str]
@@ -66,6 +70,7 @@ class Settings(t.NamedTuple):
     pid_file: str
     control: str
     state: str
+    saved: str
     version: str
     left: t.Callable[[], t.Iterable[int]]
     finish: t.Sequence[str]
@@ -94,6 +99,7 @@ class Reconciler:
         # None until the engine's first answer
         self._lists: tuple[t.Sequence[Json], t.Sequence[Json]] | None = None
         self._ports: list[BridgePort] = []
+        self._saved_elements = SavedElements(settings.saved)
         self._saved = ""
         self._logged: dict[str, str] = {}
 
@@ -146,7 +152,7 @@ class Reconciler:
         signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)  # wakes it
         self._selector.register(reader, selectors.EVENT_READ, lambda: reader.recv(64))
         for kernel in kernel_events():
-            self._selector.register(kernel, selectors.EVENT_READ, lambda kernel=kernel: self._changed(kernel.parts()))
+            self._selector.register(kernel, selectors.EVENT_READ, lambda kernel=kernel: self._hear(kernel))
         self._keep_control()
 
     def _keep_control(self) -> None:
@@ -181,7 +187,9 @@ class Reconciler:
         """Load the tables; return the error, which is also in the state."""
         try:
             if self._tables is None:
-                self._tables = OwnedTables(Nftables(), self._settings.tables, self._elements)
+                self._tables = OwnedTables(
+                    Nftables(), self._settings.tables, self._elements, self._saved_elements.read()
+                )
             self._tables.load()
             self._engine.due = 0.0  # the tables may have other sets
             self._error = None
@@ -262,7 +270,7 @@ class Reconciler:
         try:
             self._ports = read_ports() if self._tables.loaded(BRIDGE_TABLE) else []
             self._lists = (containers, networks)
-            self._tables.refresh()
+            self._log(self._settings.saved, self._saved_elements.write(self._tables.refresh()))
         except NftablesError as error:
             self._failed(error)
             return False
@@ -293,9 +301,10 @@ class Reconciler:
 
     # --- the parts ----------------------------------------------------------------------------------------------------
 
-    def _changed(self, parts: t.Iterable[str]) -> None:
+    def _hear(self, kernel: KernelEvents) -> None:
         now = time.monotonic()
-        for part in parts:
+        self._engine.look(now)
+        for part in kernel.parts():
             if part in self._schedules:
                 self._schedules[part].changed(now)
 

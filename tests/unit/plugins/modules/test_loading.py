@@ -45,11 +45,11 @@ NETWORK_PLANS = (
     "_host.networks.reader.",
 )
 SHIPPED = {
-    "bridge_routing": Shipped(103, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
+    "bridge_routing": Shipped(104, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
     "default_bridge": Shipped(41, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
     "host_routes": Shipped(76, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
     "generation_info": Shipped(20, (*COMPILER, *PARTS, *ENGINE, "_domain.daemon.", "_domain.networks.")),
-    "host_slice": Shipped(148, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "host_slice": Shipped(149, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
     "network_endpoint": Shipped(46, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
         34, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")

@@ -45,7 +45,12 @@ unshare() {
     *) cat "$etc/iptables.rules" ;;
     esac
 }
-systemctl() { :; }
+systemctl() { # -q COMMAND UNIT
+    case $2 in
+    is-active) [ -f "$state/active" ] ;;
+    stop) command rm -f "$state/active" ;;
+    esac
+}
 ip6tables() { return 1; }
 iptables() {
     case "$*" in
@@ -156,15 +161,48 @@ def test_files_that_were_not_applied_are_a_difference(hosts: t.Callable[[str | N
     assert "new" in host.kernel()["nft"]
 
 
-def test_a_part_without_its_marker_is_applied_again(hosts: t.Callable[[str | None], Host]) -> None:
-    """Another program emptied /run: the reconciler repairs only what is marked as applied."""
+def test_a_part_is_repaired_without_its_marker_while_its_unit_is_active(
+    hosts: t.Callable[[str | None], Host],
+) -> None:
+    """Another program emptied /run."""
     host = hosts("old")
     assert host.run("").returncode == 0
-    assert host.found() == []
     (host.folder / "firewall.applied").unlink()
+    # the host started, and the part is not applied yet
     assert ("table", "ip fleetnet", "content", "as planned", "different") in host.found()
-    assert host.run("").returncode == 0
+    host.run("--reassert")
+    assert host.steps() == 0
+    (host.folder / "active").touch()
     assert host.found() == []
+    (host.folder / "kernel" / "jump").unlink()
+    host.run("--reassert")
+    assert (host.folder / "kernel" / "jump").exists()
+    assert host.found() == []
+    # a removal is not undone
+    host.run("--remove")
+    host.run("--reassert")
+    assert host.steps() == 0
+
+
+def test_a_repair_changes_and_records_only_what_differs(hosts: t.Callable[[str | None], Host]) -> None:
+    host = hosts("new")
+    host.run("")
+    expected = host.kernel()
+    records = {path: (path.stat().st_ino, path.read_text()) for path in host.folder.glob("firewall.i*")}
+    assert records
+    (host.folder / "kernel" / "jump").unlink()
+    host.run("--reassert")
+    assert host.kernel() == expected
+    assert {path: (path.stat().st_ino, path.read_text()) for path in records} == records
+    # iptables lists the rules in another form than before its upgrade
+    recorded = host.folder / "firewall.iptables.FLEETNET-FORWARD"
+    recorded.write_text("other\n")
+    assert host.found() == [("chain", "iptables FLEETNET-FORWARD", "content", "as planned", "different")]
+    host.run("--reassert")
+    assert host.found() == []
+    assert {path: (text, path.read_text()) for path, (_number, text) in records.items()} == {
+        path: (text, text) for path, (_number, text) in records.items()
+    }
 
 
 def test_former_files_that_are_written_again_are_applied_again(hosts: t.Callable[[str | None], Host]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
@@ -20,6 +21,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     Elements,
     elements_text,
     kept_elements,
+    parse_saved,
+    saved_text,
     set_definitions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import endpoint_elements
@@ -157,3 +160,27 @@ def test_the_kernels_elements_for_tables_that_replace_those_that_it_has() -> Non
         ("ip", PUBLISHED): {"tcp . 80 : drop", "tcp . 8080 : goto published_web_0", "udp . 53 : drop"},
     }
     assert kept_elements({}, {"ip fleetnet": ""}) == NO_ELEMENTS
+
+
+def test_only_the_elements_of_published_ports_are_kept_over_a_boot() -> None:
+    tables = {"ip fleetnet": "\tchain published_web_0 {\n", "ip6 fleetnet": ""}
+    before = kept_elements({"ip fleetnet": LISTED}, tables)
+    saved = parse_saved(saved_text(before))
+    assert found(saved) == {("ip", PUBLISHED): before["ip", PUBLISHED]}
+    assert kept_elements({}, tables, saved) == saved
+    # what the kernel has is newer
+    assert kept_elements({"ip fleetnet": "", "ip6 fleetnet": ""}, tables, saved) == NO_ELEMENTS
+    # in the tables of a new policy
+    assert found(kept_elements({}, {"ip fleetnet": ""}, saved)) == {
+        ("ip", PUBLISHED): {"tcp . 80 : drop", "tcp . 8080 : drop", "udp . 53 : drop"}
+    }
+
+
+@pytest.mark.parametrize(
+    "element", ["tcp . 80 : accept", "tcp . 80 : goto web }; delete table ip fleetnet", "tcp : drop", "", 5]
+)
+def test_a_file_that_is_not_valid_has_no_elements(element: object) -> None:
+    assert parse_saved(saved_text({**NO_ELEMENTS, ("ip", PUBLISHED): frozenset(["tcp . 80 : drop"])})) != NO_ELEMENTS
+    text = json.dumps({**json.loads(saved_text(NO_ELEMENTS)), "ip endpoint_published": [element]})
+    assert parse_saved(text) == NO_ELEMENTS
+    assert parse_saved(text[:-1]) == NO_ELEMENTS

@@ -54,16 +54,16 @@ def test_a_check_that_failed_is_repeated(idle: Schedule) -> None:
 
 def test_repairs_that_another_program_undoes_become_rarer_and_end_with_it(idle: Schedule) -> None:
     now, waits = 0.0, []
-    for _repair in range(12):
+    for _repair in range(27):
         idle.changed(now)
         waits.append(idle.due - now)
         now = idle.due
         idle.started()
         idle.checked(now, repaired=True)
-    assert waits[:6] == pytest.approx([SETTLE] * 6)
-    assert waits[6:10] == pytest.approx([2, 4, 8, 16])
+    assert waits[:21] == pytest.approx([SETTLE] * 21)
+    assert waits[21:25] == pytest.approx([2, 4, 8, 16])
     assert max(waits) <= LONGEST_PAUSE
-    assert idle.repairs == 12
+    assert idle.repairs == 27
     now = idle.due
     idle.started()
     idle.checked(now, repaired=False)

@@ -24,7 +24,7 @@ import sys
 from {package}.reconciler import Reconciler, Settings
 folder = sys.argv[1]
 scripts = {{"firewall": folder + "/apply-firewall"}}
-names = ("firewall.nft", "engine.sock", "engine.pid", "run/control", "run/state.json")
+names = ("firewall.nft", "engine.sock", "engine.pid", "run/control", "run/state.json", "saved")
 paths = (folder + "/" + name for name in names)
 
 

@@ -24,7 +24,7 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
 
-from .reconcilers import FOREIGN, PACKAGE, Running
+from .reconcilers import FOREIGN, OURS, PACKAGE, Running
 
 CONTAINERS = [
     {
@@ -144,6 +144,38 @@ def test_the_elements_stay_until_the_engine_answers(engine: Engine, running: Run
     (running.folder / "engine.pid").write_text(str(os.getpid()))
     assert running.control("load") is None
     wait_until("no elements", elements, lambda texts: not any("elements" in text for text in texts))
+
+
+@pytest.mark.parametrize(
+    "saved", ["", "{}", '{"ip endpoint_published": 1}', "99999"], ids=["as written", "empty", "invalid", "no port"]
+)
+def test_published_ports_are_filtered_from_the_boot_on(engine: Engine, running: Running, saved: str) -> None:
+    """The engine starts containers before it answers. Whatever the file contains, the tables are loaded."""
+
+    def published() -> str:
+        return running.run("nft", "list", "map", "ip", "fleetnet", "endpoint_published").stdout
+
+    ports = {"Ports": [{"IP": "0.0.0.0", "PublicPort": 8080, "PrivatePort": 80, "Type": "tcp"}]}
+    engine.change([{**CONTAINERS[0], **ports}])
+    wait_until("elements", published, lambda text: "8080" in text)
+    file = running.folder / "saved"
+    text = wait_until("the file", lambda: file.read_text() if file.exists() else "", lambda text: "8080" in text)
+    (running.folder / "engine.pid").unlink()
+    running.end(signal.SIGTERM)
+    (running.folder / "run/state.json").unlink(missing_ok=True)
+    # a host that starts has no tables
+    running.run("nft", "flush", "ruleset")
+    file.write_text(text.replace("8080", saved) if saved.isdigit() else saved or text)
+    running.start()
+    assert ("8080" in published()) == (not saved)
+    assert OURS[0] in running.tables()
+    # its sets are not saved: another container may have the addresses of one that allowed them
+    assert "elements" not in elements_of(running)
+    # a message of the kernel makes it look for the engine at once
+    engine.containers = []
+    (running.folder / "engine.pid").write_text(str(os.getpid()))
+    running.run("nft", "-f", "-", stdin=FOREIGN)
+    wait_until("no elements", published, lambda text: "elements" not in text)
 
 
 def elements_of(running: Running) -> str:

@@ -46,16 +46,15 @@ def test_a_full_file_system_does_not_end_it(running: Running) -> None:
     inside = ["nsenter", f"--target={running.process.pid}", "--mount"]
     subprocess.run([*inside, "mount", "-o", "remount,nr_inodes=100", str(running.folder / "run")], check=True)
     running.run("nft", "-f", "-", stdin=FOREIGN)
-    listed = wait_until(
+    wait_until(
         "the files",
         lambda: (
             subprocess.run(
                 [*inside, "ls", str(running.folder / "run")], capture_output=True, text=True, check=False
             ).stdout
         ),
-        lambda found: "state.json" in found,
+        lambda found: found.split() == ["control", "state.json"],
     )
-    assert listed.split() == ["control", "state.json"]
     running.end(signal.SIGKILL)
     assert running.tables()[:2] == OURS
 
