@@ -197,23 +197,26 @@ traces() {
     each_chain find_chain
     each_firewalld_file find_file
 }
-# All, or the tables only if they are among the differences: no other program changes those that the reconciler owns.
-load_changed() {
-    if [ -z "${found-}" ] || echo "$found" | grep -q '^table'; then load_tables; fi
+# Whether a repair leaves the tables alone: they are not among the differences, and no other program can have changed
+# what a check does not compare, the elements.
+keeps_tables() {
+    [ -n "${found-}" ] && recorded && ! echo "$found" | grep -q '^table' && each_table owned
 }
-# The kernel lists the loaded tables and chains in another form after an upgrade of nft or iptables.
+owned() { ! wanted_table "$1" || nft -s list table "$1" @TABLE@ 2>/dev/null | grep -q '^.flags .*owner'; }
+# Only tables that were loaded are compared and recorded.
 as_recorded() {
     complete=yes
-    ! { each_table check_table; each_chain check_chain; } | grep -q "@CONTENT@"
+    ! { [ "$kept" ] || each_table check_table; each_chain check_chain; } | grep -q "@CONTENT@"
 }
 apply() {
-    applying=$(inputs) && { recorded || rm -f "$state/@PART@.inputs"; } &&
+    applying=$(inputs) && { recorded || rm -f "$state/@PART@.inputs"; } && kept=$(! keeps_tables || echo yes) &&
         # first the drops, then the accepts that rely on them
-        each_sysctl apply_sysctl && load_changed && each_table apply_table && apply_firewalld &&
+        each_sysctl apply_sysctl && { [ "$kept" ] || load_tables; } && each_table apply_table && apply_firewalld &&
         load_chains iptables && load_chains ip6tables && each_chain apply_chain || return
-    # Records last: they take as long as all changes together, and no packet waits for them.
+    # Records last: they take as long as all changes together, and no packet waits for them. They are made again only
+    # if the kernel lists what was loaded in another form, as after an upgrade of nft or iptables.
     ! { recorded && as_recorded; } || return 0
-    rm -f "$state/@PART@.inputs" && each_table record_table && each_chain record_chain &&
+    rm -f "$state/@PART@.inputs" && { [ "$kept" ] || each_table record_table; } && each_chain record_chain &&
         echo "$applying" > "$state/@PART@.inputs.new" && mv "$state/@PART@.inputs.new" "$state/@PART@.inputs"
 }
 remove() {

@@ -53,7 +53,7 @@ export PATH LC_ALL
 state=@STATE_FOLDER@
 marker=@RUN_FOLDER@/@PART@.applied
 
-# Since the host started. The marker is lost if another program empties /run.
+# Since the host started. The marker is lost if another program removes it.
 applied() { [ -e "$marker" ] || systemctl -q is-active @SERVICE@ 2>/dev/null; }
 difference() { printf '%s\t%s\t%s\t%s\t%s\n' "$@"; } # KIND NAME KEY DECLARED OBSERVED
 missing() { difference "$1" "$2" @STATE@ @PRESENT@ ''; } # KIND NAME

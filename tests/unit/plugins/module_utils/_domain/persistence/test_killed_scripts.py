@@ -205,6 +205,30 @@ def test_a_repair_changes_and_records_only_what_differs(hosts: t.Callable[[str |
     }
 
 
+@pytest.mark.parametrize(
+    ("flags", "loaded"), [("\tflags owner,persist\n", False), ("\tflags owner\n", False), ("", True)]
+)
+def test_a_repair_does_not_load_tables_that_have_an_owner_and_do_not_differ(
+    hosts: t.Callable[[str | None], Host], flags: str, loaded: bool
+) -> None:
+    host = hosts("new")
+    host.run("")
+    # as the kernel lists the tables, with elements, which a check does not compare
+    listed = host.folder / "kernel" / "nft"
+    planned = listed.read_text()
+    sets = "\tset endpoints {\n\t\telements = { 10.0.0.1 }\n\t}\n"
+    changed = planned.replace("{\n", f"{{\n{flags}{sets}")
+    for name in ("firewall.ip", "firewall.ip6"):
+        record = host.folder / name
+        record.write_text(record.read_text().replace("{\n", "{\n\tset endpoints {\n\t}\n"))
+    listed.write_text(changed)
+    (host.folder / "kernel" / "jump").unlink()
+    assert [each[0] for each in host.found()] == ["jump"]
+    host.run("--reassert")
+    assert (host.folder / "kernel" / "jump").exists()
+    assert listed.read_text() == (planned if loaded else changed)
+
+
 def test_former_files_that_are_written_again_are_applied_again(hosts: t.Callable[[str | None], Host]) -> None:
     """A run with new files was killed, and so was one with the old files."""
     expected = hosts("old").kernel()
