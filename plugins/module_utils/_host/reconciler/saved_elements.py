@@ -33,15 +33,22 @@ class SavedElements:
         return parse_saved(self._text)
 
     def write(self, elements: Elements | None) -> str:
-        """Replace the file if the elements differ from its own; return the error, or nothing."""
-        text = self._text if elements is None else saved_text(elements)
-        if text == self._text:
+        """Replace the file if the elements differ from its own, or it was removed; return the error, or nothing.
+
+        Without the module for files, whose imports would cost this process a megabyte of memory.
+        """
+        if elements is None:
+            return ""
+        text = saved_text(elements)
+        if text == self._text and os.path.exists(self._path):
             return ""
         new = f"{self._path}.new"
         try:
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
             with open(new, "w", encoding="ascii") as file:
                 file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(new, self._path)
         except OSError as error:
             return str(error)

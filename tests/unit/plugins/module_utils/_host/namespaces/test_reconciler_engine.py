@@ -159,7 +159,15 @@ def test_published_ports_are_filtered_from_the_boot_on(engine: Engine, running: 
     engine.change([{**CONTAINERS[0], **ports}])
     wait_until("elements", published, lambda text: "8080" in text)
     file = running.folder / "saved"
-    text = wait_until("the file", lambda: file.read_text() if file.exists() else "", lambda text: "8080" in text)
+
+    def read() -> str:
+        return file.read_text() if file.exists() else ""
+
+    wait_until("the file", read, lambda text: "8080" in text)
+    # a firewall that is removed and applied again has the same elements
+    file.unlink()
+    engine.change(engine.containers)
+    text = wait_until("the file again", read, lambda text: "8080" in text)
     (running.folder / "engine.pid").unlink()
     running.end(signal.SIGTERM)
     (running.folder / "run/state.json").unlink(missing_ok=True)
