@@ -51,7 +51,7 @@ class EngineWatch:
         self._answer: Response | None = None
         self._lists: dict[str, t.Any] = {}
         self._changed = False
-        # when the engine was last looked for and did not run
+        # when the engine was last looked for, and did not run or accepted no connection
         self._stopped: float | None = None
 
     def look(self, now: float) -> None:
@@ -78,6 +78,7 @@ class EngineWatch:
             self._read(NETWORKS)
         except EngineUnreachable:
             self._disconnect()
+            self._stopped = now
 
     def _receive_event(self) -> None:
         if self._events is None:
