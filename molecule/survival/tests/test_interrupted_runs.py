@@ -92,10 +92,14 @@ class Crash:
         ready = f"test -S {SOCKET}.engine && test -S {SOCKET}"
         self._wait_until("the killer is ready", lambda: self.host.run(ready).rc, lambda code: code == 0)
         result = self.declare(mtu)
-        # it ends by itself after it has killed the module
-        killed = self.host.run("systemctl is-active fleetnet-killer").rc != 0
+        killed = "operations" not in result
+        if killed:  # then the killer ends by itself
+            self._wait_until(
+                f"the killer has ended after {result}",
+                lambda: self.host.run("systemctl is-active fleetnet-killer").rc,
+                lambda code: code != 0,
+            )
         self.host.run("systemctl stop fleetnet-killer")
-        assert killed != ("operations" in result), result
         return killed
 
     def await_restored(self) -> None:
