@@ -15,6 +15,8 @@ PROGRAM, PLACES, UNIT = "/usr/local/sbin/leak-meter", "/etc/leak-meter.json", "l
 METER = pathlib.Path(__file__).with_name("meter.py").read_text("utf-8")
 # Denied packets that are sent while a fault lasts, at least.
 ENOUGH = 500
+# In seconds: the state is written five times per second, and the machine is busy.
+FLOWS = 0.5
 SERVICE = f"""[Unit]
 Description=Denied packets that arrive
 DefaultDependencies=no
@@ -61,15 +63,22 @@ class LeakMeter:
         return {}
 
     def since(self, before: dict[str, t.Any], name: str) -> Metered | None:
-        """The difference to an earlier state; None while the host starts, or has sent too few packets."""
+        """The difference to an earlier state; None while the host starts, or has sent too few packets.
+
+        None also while no allowed packets arrive from a source from which they did before: that gap has no end yet. One
+        over a reboot of the host begins with the last packet before the earlier state.
+        """
         now = self.state(name)
         if not now:
             return None
-        rebooted = now["sent"] < before["sent"]
+        rebooted = now["started"] != before["started"]
+        flowed = {source: last for source, last in before["last"].items() if before["now"] - last <= FLOWS}
         sent = now["sent"] - (0 if rebooted else before["sent"])
         earlier = {} if rebooted else before["leaked"]
         leaked = {what: count - earlier.get(what, 0) for what, count in now["leaked"].items()}
         gaps = [length for end, length, _source in now["gaps"] if end > before["now"]]
-        if sent < ENOUGH:
+        if sent < ENOUGH or any(now["now"] - now["last"].get(source, 0.0) > FLOWS for source in flowed):
             return None
+        if rebooted:  # hosts share their machine's clock
+            gaps += [now["first"][source] - last for source, last in flowed.items()]
         return Metered(sent, {what: count for what, count in leaked.items() if count}, max(gaps, default=0.0))

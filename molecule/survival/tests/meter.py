@@ -158,9 +158,12 @@ class Recorder:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, EVERY_PROTOCOL)
         self._socket.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE
         self._socket.settimeout(0.1)
+        self.started = time.monotonic()
         self.sent = self.arrived = 0
         self.leaked: collections.Counter[str] = collections.Counter()
-        self._last: dict[str, float] = {}
+        # when the first and the last allowed packet of each source arrived
+        self.first: dict[str, float] = {}
+        self.last: dict[str, float] = {}
         self.gaps: collections.deque[tuple[float, float, str]] = collections.deque(maxlen=2000)
 
     def receive(self) -> None:
@@ -179,10 +182,11 @@ class Recorder:
         else:
             self.arrived += 1
             now = time.monotonic()
-            length = now - self._last.get(what, now)
+            self.first.setdefault(what, now)
+            length = now - self.last.get(what, now)
             if length > SHORTEST_GAP:
                 self.gaps.append((now, length, what))
-            self._last[what] = now
+            self.last[what] = now
 
 
 def send_from_outside(addresses: list[str]) -> None:
@@ -219,8 +223,9 @@ def main() -> None:
         if now >= due:
             due = now + 0.2
             state = {
-                "now": now, "sent": recorder.sent, "arrived": recorder.arrived, "leaked": recorder.leaked,
-                "gaps": list(recorder.gaps),
+                "started": recorder.started, "now": now, "sent": recorder.sent, "arrived": recorder.arrived,
+                "leaked": recorder.leaked,
+                "gaps": list(recorder.gaps), "first": recorder.first, "last": recorder.last,
             }  # fmt: skip
             STATE.with_suffix(".new").write_text(json.dumps(state), "utf-8")
             STATE.with_suffix(".new").replace(STATE)
