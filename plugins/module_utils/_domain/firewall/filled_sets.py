@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import types
 import typing as t
 
 PREFIX = "endpoint"
@@ -56,7 +57,9 @@ _SAVED = re.compile(r"([0-9a-f.:]+ \. )?(tcp|udp|sctp) \. ([0-9]{1,5}) : (goto [
 # (family, set or map) -> its elements.
 Elements = t.Mapping[t.Tuple[str, str], t.FrozenSet[str]]
 
-NO_ELEMENTS: Elements = dict.fromkeys((*_TYPES, ("ip", CHAINS), ("ip6", CHAINS), *_MAPS), frozenset())
+NO_ELEMENTS: Elements = types.MappingProxyType(
+    dict.fromkeys((*_TYPES, ("ip", CHAINS), ("ip6", CHAINS), *_MAPS), frozenset())
+)
 
 
 def set_definitions(family: str) -> list[str]:

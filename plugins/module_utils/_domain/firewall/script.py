@@ -131,6 +131,8 @@ check_chain() {
     elif ! jumps_first "$@"; then
         difference jump "$1 $3 -> $4" @POSITION@ '@FIRST@' 'later rule'
     fi
+    # from a time when DOCKER-USER was not the first rule of FORWARD
+    [ "$3" != DOCKER-USER ] || ! has_jump "$1" filter FORWARD "$4" || unexpected jump "$1 FORWARD -> $4"
 }
 find_chain() { ! list_chain "$1" "$2" "$4" >/dev/null || unexpected chain "$1 $4"; }
 apply_chain() {

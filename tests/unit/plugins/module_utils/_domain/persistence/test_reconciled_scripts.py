@@ -131,3 +131,48 @@ def test_several_next_hops_are_those_of_one_route(run, tmp_path):
         ("route", "10.64.32.0/20 via 192.0.2.2", "state", "present", None),
         ("route", "10.64.32.0/20", "state", None, "present"),
     ]
+
+
+# Chains as files, one target per line. Docker's jump to DOCKER-USER is the first rule of FORWARD.
+CHAINS = """
+sysctl() { :; }
+nft() { [ "$1" != -s ]; }
+ip6tables() { false; }
+iptables() { # -w -t TABLE COMMAND CHAIN ...
+    chain=$state/chain.${5-}
+    case "$3 $4 ${6+number}" in
+    "filter -S ") cat "$chain" ;;
+    "filter -S number") sed -n "${6}s/^/-A $5 -j /p" "$chain" ;;
+    "filter -C number") grep -qx "$7" "$chain" ;;
+    "filter -D number") grep -qx "$7" "$chain" && sed -i "/^$7\\$/d" "$chain" ;;
+    "filter -I number") { echo "$8"; cat "$chain"; } > "$chain.new" && command mv "$chain.new" "$chain" ;;
+    raw*) return 1 ;;
+    esac
+}
+"""
+
+
+def test_a_second_jump_in_forward_is_a_difference(run, tmp_path):
+    """It is left from a time when DOCKER-USER was not the first rule, as while an old engine restarts."""
+    (tmp_path / "sysctl.conf").write_text("# nothing\n")
+    (tmp_path / "firewall.nft").write_text("")
+    (tmp_path / "iptables.rules").write_text("*filter\n:FLEETNET-FORWARD - [0:0]\n")
+    (tmp_path / "iptables-restore").write_text(f"#!/bin/sh\necho rules > {tmp_path}/chain.FLEETNET-FORWARD\n")
+    (tmp_path / "iptables-restore").chmod(0o755)
+    forward, user = (tmp_path / f"chain.{name}" for name in ("FORWARD", "DOCKER-USER"))
+    forward.write_text("ISOLATION\nDOCKER-USER\n")
+    user.write_text("RETURN\n")
+    programs = f"{CHAINS}unshare() {{ echo rules; }}\n"
+
+    def check():
+        return [tuple(each) for each in parse_lines(run(FIREWALL_PART, firewall.SCRIPT, programs, "--check").stdout)]
+
+    assert run(FIREWALL_PART, firewall.SCRIPT, programs, "").returncode == 0
+    assert forward.read_text().split() == ["FLEETNET-FORWARD", "ISOLATION", "DOCKER-USER"]
+    assert check() == []
+    forward.write_text("DOCKER-USER\nFLEETNET-FORWARD\n")
+    user.write_text("FLEETNET-FORWARD\nRETURN\n")
+    assert check() == [("jump", "iptables FORWARD -> FLEETNET-FORWARD", "state", None, "present")]
+    run(FIREWALL_PART, firewall.SCRIPT, programs, "--reassert")
+    assert (forward.read_text(), user.read_text()) == ("DOCKER-USER\n", "FLEETNET-FORWARD\nRETURN\n")
+    assert check() == []
