@@ -13,7 +13,6 @@ The file of the tables lists the services of declared networks as comments: equa
 from __future__ import annotations
 
 import bisect
-import hashlib
 import re
 import typing as t
 
@@ -99,6 +98,9 @@ def verdicts(
 
 def combined_name(chains: t.Sequence[str]) -> str:
     """The name of the chain that combines these."""
+    # only here: few hosts need it, and it costs the reconciler 4 MB of memory
+    import hashlib
+
     return f"{PREFIX}_{hashlib.sha256(' '.join(chains).encode()).hexdigest()[:12]}"
 
 
