@@ -60,6 +60,24 @@ options:
         the parts that are given replace those of the generation; usually these are the consents.
       - A key of C(daemon.json) that a newer generation sets, and this one does not, gets the value that it had then.
     type: int
+  confirm:
+    description:
+      - Whether the host undoes changes that cut the path between the controller and the host. Such are changes of
+        routes, rules, kernel parameters of forwarding, firewalld, docker0, the daemon, and subnets of networks.
+      - Before the first of them, the host saves its state and arms a timer. After the changes, the controller opens a
+        new connection and confirms them. Otherwise the host restores files, rules, routes, C(daemon.json) and networks,
+        without the controller, also after a reboot. The task then fails, and names what was undone and why.
+      - If a part fails, the changes of the parts before it are confirmed as well.
+      - If nothing of the kind changes, it takes no time.
+    type: bool
+    default: true
+  confirm_timeout:
+    description: The number of seconds, after the changes, until the host undoes them. From 10 to 600.
+    type: int
+    default: 60
+  checkpoint:
+    description: What identifies the saved state. The action plugin sets it. Without it, no state is saved.
+    type: str
   run:
     description:
       - What identifies this run of a playbook. The action plugin sets it.
@@ -81,6 +99,7 @@ notes:
   - Requires root, on the host that the engine runs on.
 seealso:
   - module: fleetnet.docker.generation_info
+  - module: fleetnet.docker.network_checkpoint
   - module: fleetnet.docker.run_lock
   - module: fleetnet.docker.default_bridge
   - module: fleetnet.docker.bridge_routing
@@ -145,6 +164,35 @@ network_info:
   description: The parts that O(gather) names.
   returned: if O(gather) is not empty
   type: dict
+checkpoint:
+  description: The state that the host saved before the changes. The action plugin confirmed them.
+  returned: if changes can cut the path between the controller and the host, and O(confirm=true)
+  type: dict
+  contains:
+    id:
+      description: What identifies the saved state.
+      returned: success
+      type: str
+    timeout:
+      description: The number of seconds in which the changes had to be confirmed.
+      returned: success
+      type: float
+    risks:
+      description: The changes that can cut the path.
+      returned: success
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description: The kind of the changes.
+          choices: [routes, rules, firewalld, forwarding, engine, networks, user]
+          returned: success
+          type: str
+        names:
+          description: What changes.
+          returned: success
+          type: list
+          elements: str
 differences:
   description: The differences between the host and the plan, of all parts. Empty if nothing changes.
   returned: success
@@ -194,7 +242,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
+    TIMEOUT_DEFAULT,
+    check_timeout,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
     connect,
@@ -211,6 +263,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 
 def host_slice(module: AnsibleModule) -> dict[str, t.Any]:
     task = Task.of(module, connect)
+    check_timeout("confirm_timeout", task.params["confirm_timeout"])
     if task.params["run"] is not None and not task.check_mode:
         HostLock().keep(task.params["run"])
     wanted = task.params["gather"]
@@ -219,8 +272,12 @@ def host_slice(module: AnsibleModule) -> dict[str, t.Any]:
             raise InvalidValue("gather", part, f"is not a part of network_info. {nearest(part, SURVEY_PARTS)}")
     result = apply(task, {name: task.params[name] for name in engine_argument_spec()})
     if wanted:
-        engine = task.engine() if ENGINE_PARTS.intersection(wanted) else None
-        result["network_info"] = survey(wanted, task.commands, engine)
+        try:
+            engine = task.engine() if ENGINE_PARTS.intersection(wanted) else None
+            result["network_info"] = survey(wanted, task.commands, engine)
+        except FleetnetError as error:
+            error.result = {**error.result, **{key: result[key] for key in ("checkpoint",) if key in result}}
+            raise
     return result
 
 
@@ -231,6 +288,9 @@ def main() -> None:
         **{part.name: {"type": "dict"} for part in PARTS},
         "gather": {"type": "list", "elements": "str", "default": []},
         "generation": {"type": "int"},
+        "confirm": {"type": "bool", "default": True},
+        "confirm_timeout": {"type": "int", "default": TIMEOUT_DEFAULT},
+        "checkpoint": {"type": "str"},
         "run": {"type": "str"},
         "started": {"type": "float"},
         "controller": {"type": "str"},

@@ -63,11 +63,16 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     def run_module(self, arguments: Result, task_vars: Result) -> Result:
         """Run the module, and return the documented part of its answer, or a failure."""
+        return self.answer_of(self.MODULE, arguments, task_vars)
+
+    def answer_of(self, module: str, arguments: Result, task_vars: Result) -> Result:
+        """Run a module, and return the documented part of its answer, or a failure."""
+        self._module = module
         self._is_reduced = False  # a task with retries calls this again
         self._answering = str(self._task.delegate_to or task_vars.get("inventory_hostname"))
         try:
             with _limited_memory(_TO_PARSE), _limited_time(self._task.timeout):
-                answer: Result = self._execute_module(f"fleetnet.docker.{self.MODULE}", arguments, task_vars=task_vars)
+                answer: Result = self._execute_module(f"fleetnet.docker.{self._module}", arguments, task_vars=task_vars)
             # Otherwise the answer is not JSON.
             return answer if self._is_reduced else self._unparsed(answer)
         except (MemoryError, RecursionError):
@@ -89,7 +94,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
 
     @property
     def _place(self) -> str:
-        return f"host {self._answering}: answer of module {self.MODULE}"
+        return f"host {self._answering}: answer of module {self._module}"
 
     def _low_level_execute_command(self, *arguments: t.Any, **options: t.Any) -> Result:
         with _limited_memory(_TO_RECEIVE):
@@ -106,7 +111,7 @@ class HostAction(ActionBase):  # type: ignore[misc]
             # A failure that says why. Text after the answer would become a warning without the host.
             shown = {**result, "stdout": text} if junk else result
             return super()._parse_returned_data(shown, *profile)
-        documented = {key: each for key, each in documentation_of(self.MODULE).items() if key not in self.OWN_KEYS}
+        documented = {key: each for key, each in documentation_of(self._module).items() if key not in self.OWN_KEYS}
         reduced = documented_part(answer, documented)
         check_answer(reduced.kept)
         # Ansible prints a warning without the host, and equal ones only once.

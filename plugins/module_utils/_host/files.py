@@ -50,12 +50,19 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
-def write_atomically(path: str, text: str, like: str | None = None, mode: int | None = None) -> None:
+def write_atomically(
+    path: str,
+    text: str,
+    like: str | None = None,
+    mode: int | None = None,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+) -> None:
     """Replace the file with ``text`` atomically and durably; keeps mode, owner and security label.
 
     ``like`` is the file whose mode, owner and label are used, by default ``path`` itself; a new file gets mode 0644.
-    ``mode`` overrides the mode. A symbolic link is followed and kept. Raises OSError, and FleetnetError if the target
-    exists and is not a regular file; then nothing has changed.
+    ``mode`` overrides the mode. ``encoding`` and ``errors`` are those of open(). A symbolic link is followed and kept.
+    Raises OSError, and FleetnetError if the target exists and is not a regular file; then nothing has changed.
     """
     target = os.path.realpath(path)
     _require_regular(path, target)
@@ -63,7 +70,7 @@ def write_atomically(path: str, text: str, like: str | None = None, mode: int | 
     os.makedirs(folder, mode=0o755, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(target)}.", dir=folder)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with os.fdopen(handle, "w", encoding=encoding, errors=errors, newline="") as file:
             file.write(text)
             file.flush()
             _copy_attributes(os.path.realpath(like or target), temporary)

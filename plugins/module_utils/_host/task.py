@@ -38,6 +38,26 @@ class Connection:
         return self._engine
 
 
+class Records(t.Protocol):
+    """The port to the checkpoint of a change: what it must restore, added before it changes."""
+
+    def record_daemon(self, plan: t.Any, invocation: str) -> None:
+        """Before a DaemonPlan is executed; ``invocation`` identifies the process that runs."""
+
+    def record_networks(self, steps: t.Sequence[t.Any]) -> None:
+        """Before NetworkSteps are executed."""
+
+
+class NoRecords:
+    """Without a checkpoint."""
+
+    def record_daemon(self, plan: t.Any, invocation: str) -> None:
+        """Record nothing."""
+
+    def record_networks(self, steps: t.Sequence[t.Any]) -> None:
+        """Record nothing."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """``params`` are validated against the part's options. In ``check_mode`` the plan is returned and not executed.
@@ -45,7 +65,7 @@ class Task:
     ``docker0_moves``: a part before this one, which is planned and not applied yet, changes the subnet of docker0.
     ``handled``: the parts of files and units that were handled before this one, for the same state.
     ``daemon`` are the options of ``default_bridge`` that are in effect when this part is applied; None for an option
-    that is unset.
+    that is unset. ``records`` is the checkpoint of the change.
     """
 
     params: dict[str, t.Any]
@@ -56,6 +76,7 @@ class Task:
     docker0_moves: bool = False
     handled: tuple[Part, ...] = ()
     daemon: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    records: Records = dataclasses.field(default_factory=NoRecords)
 
     @classmethod
     def of(cls, module: AnsibleModule, connect: Connect = _no_engine) -> Task:

@@ -36,6 +36,8 @@ HOST_KEYS = (
 RUN_KEYS = (
     "allow_disconnect",
     "allow_restart",
+    "confirm",
+    "confirm_timeout",
     "group",
     "lock_file",
     "observed",

@@ -75,6 +75,10 @@ class DefaultBridgeExecutor:
         self._connect = connect
         self._seconds = seconds
 
+    def invocation(self) -> str:
+        """Identifies the daemon's process."""
+        return self._daemon.unit().invocation
+
     def observe(self) -> ObservedDaemon:
         """Return the observed state.
 
@@ -206,20 +210,24 @@ class DefaultBridgeExecutor:
         if missing:
             raise FleetnetError(f"not in effect after the {plan.signal} of {plan.unit}: {joined(missing)}.")
 
+    def restore(self, plan: DaemonPlan) -> None:
+        """Restore the file, the daemon and the containers that were there before the plan. Raises FleetnetError."""
+        seconds = restore_limit(self._seconds)
+        if plan.interim_before is not None:
+            with contextlib.suppress(FleetnetError, OSError):  # the start with the former file counts
+                self._start_once_with(plan.interim_before, plan, seconds)
+        if plan.writes or plan.interim_before is not None:
+            _write(plan.path, plan.before)
+        self._activate(plan, plan.own_unit_before, seconds)
+        if plan.resume:
+            resume_containers(self._connect(), plan.resume)
+
     def _restore(self, plan: DaemonPlan, error: Exception, before: Before) -> FleetnetError:
         """Restore file, daemon and containers; returns the error to raise, with the reason from the daemon's log."""
         log = logged_failure(self._daemon, before)
         reason = str(error).rstrip(".")
-        seconds = restore_limit(self._seconds)
         try:
-            if plan.interim_before is not None:
-                with contextlib.suppress(FleetnetError, OSError):  # the start with the former file counts
-                    self._start_once_with(plan.interim_before, plan, seconds)
-            if plan.writes or plan.interim_before is not None:
-                _write(plan.path, plan.before)
-            self._activate(plan, plan.own_unit_before, seconds)
-            if plan.resume:
-                resume_containers(self._connect(), plan.resume)
+            self.restore(plan)
         except (FleetnetError, OSError) as second:
             # The run stays unfinished: the next one tries again.
             return FleetnetError(f"{reason}.{log} Restoring the former {plan.path} failed as well: {second}")

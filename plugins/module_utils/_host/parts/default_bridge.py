@@ -53,6 +53,8 @@ def _run(executor: DefaultBridgeExecutor, desired: DesiredDaemon, task: Task) ->
         "configured": plan.configured,
     }
     if not task.check_mode:
+        if plan.changed:
+            task.records.record_daemon(plan, executor.invocation())
         backup = executor.execute(plan, desired, observed)
         if backup:
             result["backup_file"] = backup

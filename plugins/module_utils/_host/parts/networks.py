@@ -83,6 +83,7 @@ def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
         executor = NetworkExecutor(
             engine, request.allow_disconnect, bridges=bridges, journals=journals, docker_host=params["docker_host"]
         )
+        task.records.record_networks(plan.steps)
         executor.execute(plan)
         warnings += executor.warnings
         observed = read_networks(engine)

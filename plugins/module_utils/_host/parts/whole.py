@@ -11,13 +11,16 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import ENGINE, Risk, risks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
     ROUTES_PART,
     Part,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.guard import guarded, settle
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import (
     bridge_routing,
@@ -61,19 +64,34 @@ def apply(task: Task, common: t.Mapping[str, t.Any], begin: t.Callable[[], objec
 
     The options of all parts are checked, and all parts are planned, before the first part is applied; ``begin`` is
     called before the first change. Raises FleetnetError that names the part; its ``result`` is what the parts before it
-    did.
+    did. If the change can cut the path to the host, the host arms its undo first, which covers ``begin``, and the
+    result has the key ``checkpoint``.
     """
     wanted = _wanted(task.params, common)
     task = dataclasses.replace(task, daemon=_daemon(wanted))
-    if not task.check_mode:
-        planned = _planned(wanted, task)
-        if planned is not None and not any(result.get("changed") for result in planned.values()):
-            return _together(planned)
+    if task.check_mode:
+        return _together(_apply_all(wanted, task))
+    covered = settle(task)
+    planned = _planned(wanted, task)
+    if planned is not None and not any(result.get("changed") for result in planned.values()):
+        return _together(planned)
+    with guarded(task, _planned_risks(planned), covered) as (records, data):
         begin()
+        return {**_together(_apply_all(wanted, dataclasses.replace(task, records=records))), **data}
+
+
+def _apply_all(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[str, Result]:
     results: dict[str, Result] = {}
     for part, params in wanted:
         results[part.name] = _apply(part, dataclasses.replace(task, params=params, handled=_files(results)), results)
-    return _together(results)
+    return results
+
+
+def _planned_risks(planned: t.Mapping[str, Result] | None) -> tuple[Risk, ...]:
+    """What may cut the path to the host. An engine that does not respond may be started, and can then do so."""
+    if planned is None:
+        return (Risk(ENGINE, ("it does not respond",)),)
+    return risks(Difference.from_data(each) for result in planned.values() for each in result.get("differences", ()))
 
 
 def _planned(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[str, Result] | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import reads
+
+if t.TYPE_CHECKING:  # programs of this collection on hosts run without Ansible
+    from ansible.module_utils.basic import AnsibleModule
 
 
 class CommandFailed(FleetnetError):

@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:  # so that Ansible ships it, with what it imports, to the ho
     from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler import main  # noqa: F401
 
 # The distribution's, which stays when virtual environments are removed.
-_PYTHON = "/usr/bin/python3"
+PYTHON = "/usr/bin/python3"
 OLDEST_PYTHON = (3, 8)
 _ENGINE = "/run/docker.sock"
 _UNIX = "unix://"
@@ -36,7 +36,7 @@ def planned_reconciler(docker_host: str | None, commands: Commands) -> Reconcile
     """The files for this host. ``docker_host`` is the engine's address, which matters if it is a Unix socket."""
     engine = docker_host[len(_UNIX) :] if docker_host and docker_host.startswith(_UNIX) else _ENGINE
     sources = {name: _source(f"{PACKAGE}.{name}") for name in MODULES}
-    return reconciler_files(sources, python_program(commands, _PYTHON, sys.executable), engine)
+    return reconciler_files(sources, python_program(commands, PYTHON, sys.executable), engine)
 
 
 def python_program(commands: Commands, *candidates: str) -> str:

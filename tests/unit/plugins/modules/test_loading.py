@@ -49,11 +49,13 @@ SHIPPED = {
     "default_bridge": Shipped(41, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
     "host_routes": Shipped(76, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
     "generation_info": Shipped(20, (*COMPILER, *PARTS, *ENGINE, "_domain.daemon.", "_domain.networks.")),
-    "host_slice": Shipped(149, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    # host_slice and network_checkpoint also ship the program that undoes a change on the host.
+    "host_slice": Shipped(162, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
     "network_endpoint": Shipped(46, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
         34, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
+    "network_checkpoint": Shipped(98, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, *NETWORK_PLANS)),
     "networks": Shipped(50, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
     "packet_trace": Shipped(46, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
     "probe_observer": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),

@@ -1,0 +1,237 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Take a checkpoint before a change, and confirm or undo the change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
+    Checkpoint,
+    Progress,
+    networks_text,
+    seconds_left,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
+    BOOT_FILE,
+    BOOT_LINK,
+    SERVICE,
+    TIMER,
+    boot_unit,
+    timer_arguments,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import UndoReport
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import Risk
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import DaemonPlan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworkStep
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.engine import (
+    current_daemon,
+    current_networks,
+    saved_daemon,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import (
+    CheckpointFolder,
+    boot_identity,
+    boot_time,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.program import undo_program
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import remove, write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import (
+    require_systemd,
+    unit_states,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.installation import (
+    PYTHON,
+    python_program,
+)
+
+_POLL = 0.2
+# An undo restarts the engine at most twice, in seconds.
+_LONGEST_UNDO = 420.0
+
+
+class Checkpoints:
+    """The checkpoint of this host."""
+
+    def __init__(self, commands: Commands, folder: CheckpointFolder | None = None, root: str = "") -> None:
+        self._commands = commands
+        self._folder = folder or CheckpointFolder()
+        self._host = HostState(commands, root)
+        self._root = root
+        self._lock: t.TextIO | None = None
+        self.taken: Checkpoint | None = None
+
+    def take(
+        self, checkpoint_id: str, timeout: float, risks: tuple[Risk, ...], docker_host: str, manual: bool = False
+    ) -> Checkpoint:
+        """Save the state of the host, and arm its undo. Raises FleetnetError; then nothing has changed.
+
+        Until :meth:`applied`, or the end of this process, the undo waits.
+        """
+        require_systemd(self._commands)
+        python = python_program(self._commands, PYTHON, sys.executable)
+        self._lock = self._folder.lock()
+        if self._lock is None or self._folder.pending() is not None:
+            self._release()
+            raise FleetnetError("another run changes this host, and has not confirmed its changes. Wait until it ends.")
+        files = self._host.files()
+        checkpoint = Checkpoint(
+            id=checkpoint_id,
+            timeout=timeout,
+            armed=boot_time(),
+            boot=boot_identity(),
+            risks=risks,
+            docker_host=docker_host,
+            files=files,
+            active=self._host.active(files),
+            addresses=self._host.addresses(),
+            sysctls=self._host.sysctls(),
+            policies=self._host.policies(),
+            manual=manual,
+        )
+        try:
+            self._folder.begin(checkpoint, undo_program())
+            self._arm(python, timeout)
+        except (OSError, CommandFailed) as error:
+            self._folder.end()
+            self._disarm()
+            self._release()
+            raise FleetnetError(
+                f"the host cannot arm the undo of this change: {str(error).rstrip('.')}. Nothing was changed. Repair "
+                "the host, or set confirm: false (with the playbooks, docker_fleet_confirm: false)."
+            ) from error
+        self.taken = checkpoint
+        return checkpoint
+
+    def _arm(self, python: str, timeout: float) -> None:
+        write_atomically(f"{self._root}{BOOT_FILE}", boot_unit(python, self._folder.program), mode=0o644)
+        link = f"{self._root}{BOOT_LINK}"
+        os.makedirs(os.path.dirname(link), mode=0o755, exist_ok=True)
+        remove(link)
+        os.symlink(BOOT_FILE, link)
+        self._stop_units()
+        self._commands.run("systemd-run", *timer_arguments(python, self._folder.program, timeout))
+
+    def _stop_units(self) -> None:
+        """Those of an earlier checkpoint. systemd-run accepts no name that is in use."""
+        with contextlib.suppress(CommandFailed):
+            self._commands.run("systemctl", "stop", TIMER)
+        with contextlib.suppress(CommandFailed):
+            self._commands.run("systemctl", "reset-failed", TIMER, SERVICE)
+
+    def _disarm(self) -> None:
+        self._stop_units()
+        for path in (BOOT_LINK, BOOT_FILE):
+            remove(f"{self._root}{path}")
+
+    def record_daemon(self, plan: DaemonPlan, invocation: str) -> None:
+        """Add the engine's configuration to the checkpoint, before it changes."""
+        if self.taken is not None:
+            self._folder.record_daemon(saved_daemon(plan, invocation))
+
+    def record_networks(self, steps: t.Sequence[NetworkStep]) -> None:
+        """Add the networks to the checkpoint, before they change."""
+        if self.taken is not None:
+            self._folder.record_networks(networks_text(self.taken.docker_host, steps))
+
+    def record_all(self, engine: Engine, unit: str) -> None:
+        """Add the engine's configuration and all networks, for a change that is not known yet."""
+        if self.taken is not None:
+            self._folder.record_daemon(current_daemon(self._commands, unit, engine))
+            self._folder.record_networks(current_networks(self.taken.docker_host, engine))
+
+    def applied(self) -> None:
+        """The change is complete, or it failed and was undone as far as its parts do: from now on the time counts."""
+        if self.taken is not None:
+            self._folder.record_progress(Progress(applied=boot_time()))
+            self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def pending(self) -> Checkpoint | None:
+        """The checkpoint that is neither confirmed nor undone."""
+        return self._folder.pending()
+
+    def report(self) -> UndoReport | None:
+        """The report of the last undo."""
+        return self._folder.report()
+
+    def confirm(self, checkpoint_id: str | None) -> bool:
+        """Keep the change. Returns false if there is no checkpoint, or not this one.
+
+        A change whose module ended before its end is not kept: its undo starts at once. Raises FleetnetError if the
+        host does not release the checkpoint.
+        """
+        lock = self._folder.lock()
+        if lock is None:
+            if self._folder.pending() is None:
+                return False
+            raise FleetnetError("a module still changes this host, or an undo runs. Wait until it ends.")
+        try:
+            checkpoint = self._folder.pending()
+            if checkpoint is None or (checkpoint_id or checkpoint.id) != checkpoint.id:
+                return False
+            progress = self._folder.progress()
+            left = seconds_left(checkpoint, progress, boot_identity(), boot_time())
+            if progress.applied is not None and left > 0:
+                self._folder.end()
+                self._disarm()
+                return True
+        finally:
+            lock.close()
+        self.undo()
+        return False
+
+    def undo(self) -> UndoReport | None:
+        """Undo the change now, and return the report when it ended; None without a checkpoint.
+
+        Raises FleetnetError if it does not end.
+        """
+        checkpoint = self._folder.pending()
+        if checkpoint is None:
+            return None
+        self._folder.record_progress(self._folder.progress()._replace(undo=True))
+        return self._finish(checkpoint)
+
+    def settle(self) -> UndoReport | None:
+        """Wait for the undo of a change that was not confirmed; None without one.
+
+        It is started if nothing is going to: a run may have been killed before it armed the timer.
+        """
+        checkpoint = self._folder.pending()
+        return None if checkpoint is None else self._finish(checkpoint, at_once=False)
+
+    def _finish(self, checkpoint: Checkpoint, at_once: bool = True) -> UndoReport | None:
+        if not self._active(SERVICE) and (at_once or not self._active(TIMER)):
+            self._stop_units()
+            python = python_program(self._commands, PYTHON, sys.executable)
+            self._commands.run("systemd-run", *timer_arguments(python, self._folder.program, 0))
+        deadline = time.monotonic() + checkpoint.timeout + _LONGEST_UNDO
+        while self._folder.pending() is not None:
+            report = self._folder.report()
+            if report is not None and report.problems and not self._active(SERVICE):
+                return report
+            if time.monotonic() > deadline:
+                raise FleetnetError(
+                    f"the undo of the change that began before does not end. See 'journalctl --unit {SERVICE}', and "
+                    f"delete {self._folder.path} on the host to keep it as it is."
+                )
+            time.sleep(_POLL)
+        return self._folder.report()
+
+    def _active(self, unit: str) -> bool:
+        """Whether a unit is active, or starts: also if systemd is about to start it again after a failure."""
+        return any(each.active in ("active", "activating") for each in unit_states(self._commands, unit))

@@ -1,0 +1,91 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Guard a change by a checkpoint, if it can cut the path between the controller and this host."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import undone_message
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import Risk
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import NoRecords, Records, Result, Task
+
+
+def settle(task: Task) -> bool:
+    """Wait for the undo of an earlier change that was not confirmed, before this one is planned.
+
+    Returns whether a checkpoint of the user's play exists, which covers this change, too. Raises FleetnetError if the
+    earlier change cannot be undone completely.
+    """
+    folder = CheckpointFolder()
+    pending = folder.pending()
+    if pending is None or pending.manual:
+        return pending is not None
+    from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints
+
+    report = Checkpoints(task.commands, folder).settle()
+    if report is not None and report.problems:
+        raise FleetnetError(
+            f"an earlier run: {undone_message(report)} Repair the host, and run again; to keep the host as it is, "
+            f"delete {folder.path} on it."
+        )
+    if report is not None:
+        task.warn(f"an earlier run: {undone_message(report)}")
+    return False
+
+
+@contextlib.contextmanager
+def _covered() -> t.Iterator[None]:
+    """Let the undo of the user's checkpoint wait. Raises FleetnetError if it has begun."""
+    folder = CheckpointFolder()
+    lock = folder.lock()
+    try:
+        if lock is None or folder.pending() is None:
+            raise FleetnetError(
+                "the checkpoint of this play is being undone, because its time is over. Nothing was changed. Set a "
+                "longer confirm_timeout, and run again."
+            )
+        yield
+    finally:
+        if lock is not None:
+            lock.close()
+
+
+@contextlib.contextmanager
+def guarded(task: Task, risks: tuple[Risk, ...], covered: bool) -> t.Iterator[tuple[Records, Result]]:
+    """The checkpoint of a change with these risks, and its keys of the result. Without risks, there is none.
+
+    A FleetnetError of the block, which says what is changed and what is not, ends the change as its end does.
+    """
+    if covered:
+        with _covered():
+            yield NoRecords(), {}
+        return
+    checkpoint_id = task.params.get("checkpoint")
+    if not risks or not checkpoint_id or not task.params["confirm"]:
+        yield NoRecords(), {}
+        return
+    # Most runs change nothing of the kind, and do without these modules.
+    from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints
+
+    checkpoints = Checkpoints(task.commands)
+    taken = checkpoints.take(checkpoint_id, task.params["confirm_timeout"], risks, task.params["docker_host"])
+    data: Result = {
+        "checkpoint": {
+            "id": taken.id,
+            "timeout": taken.timeout,
+            "risks": [{"kind": each.kind, "names": list(each.names)} for each in risks],
+        }
+    }
+    try:
+        yield checkpoints, data
+    except FleetnetError as error:
+        error.result = {**error.result, **data}
+        checkpoints.applied()
+        raise
+    checkpoints.applied()

@@ -1,0 +1,273 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A checkpoint is taken before a change, and confirmed or undone; the program of the undo is complete."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import typing as t
+import zipfile
+
+import pytest
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import Progress
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
+    BOOT_FILE,
+    BOOT_LINK,
+    SERVICE,
+    TIMER,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import UndoReport
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import Risk
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint import checkpoints as checkpoints_file
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint import guard
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.program import undo_program
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
+
+RISKS = (Risk("routes", ("10.0.0.0/8 via 192.0.2.1",)),)
+REPORT = UndoReport("7", "unconfirmed", 60.0, (), ())
+
+
+class Host:
+    """systemd of a host. ``undoes``: a service that starts undoes the change at once."""
+
+    def __init__(self, folder: CheckpointFolder) -> None:
+        self.folder = folder
+        self.ran: list[str] = []
+        self.timer = "inactive"
+        self.fails = False
+        self.undoes = True
+        self.problems: tuple[str, ...] = ()
+        self.warned: list[str] = []
+
+    def find(self, program: str) -> str:
+        return f"/sbin/{program}"
+
+    def run(self, *argv: str, stdin: str | None = None) -> str:
+        assert stdin is None
+        words = list(argv)
+        if words[0].endswith("/ip"):
+            return "[]"
+        if words[0].endswith("tables"):
+            return "-P FORWARD ACCEPT\n"
+        if "python" in words[0]:
+            return "3 11"
+        if words[:2] == ["systemctl", "show"]:
+            states = {TIMER: self.timer, SERVICE: "inactive"}
+            return "\n".join(f"Id={unit}\nActiveState={states[unit]}\nUnitFileState=\n" for unit in words[4:])
+        self.ran.append(" ".join(words[:3]))
+        if words[0] == "systemd-run":
+            assert os.path.exists(self.folder.program)
+            assert self.folder.pending() is not None
+            if self.fails:
+                raise CommandFailed(argv, 1, "no D-Bus")
+            self.timer = "active"
+            if "--on-active=0" in words and self.undoes:
+                self.folder.end(REPORT)
+            elif "--on-active=0" in words and self.problems:
+                self.folder.record_report(REPORT._replace(problems=self.problems))
+        if words[:2] == ["systemctl", "stop"]:
+            self.timer = "inactive"
+        return ""
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(checkpoints_file, "require_systemd", lambda _commands: None)
+    return Host(CheckpointFolder(str(tmp_path / "checkpoint"), str(tmp_path / "run/lock")))
+
+
+@pytest.fixture
+def checkpoints(host: Host, tmp_path: pathlib.Path) -> t.Iterator[Checkpoints]:
+    found = Checkpoints(host, host.folder, str(tmp_path / "root"))
+    yield found
+    found._release()
+
+
+def boot_files(tmp_path: pathlib.Path) -> list[bool]:
+    return [os.path.lexists(f"{tmp_path}/root{path}") for path in (BOOT_FILE, BOOT_LINK)]
+
+
+def test_a_change_is_confirmed(host: Host, checkpoints: Checkpoints, tmp_path: pathlib.Path) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    assert (host.timer, boot_files(tmp_path)) == ("active", [True, True])
+    assert host.folder.lock(0) is None  # an undo waits
+    checkpoints.applied()
+    assert not checkpoints.confirm("another")
+    assert checkpoints.confirm("7")
+    assert (host.timer, boot_files(tmp_path)) == ("inactive", [False, False])
+    assert (checkpoints.pending(), checkpoints.report()) == (None, None)
+    assert not checkpoints.confirm("7")
+
+
+def test_a_host_that_cannot_arm_the_undo_changes_nothing(
+    host: Host, checkpoints: Checkpoints, tmp_path: pathlib.Path
+) -> None:
+    host.fails = True
+    with pytest.raises(FleetnetError, match=r"the host cannot arm the undo of this change: .*no D-Bus\. Nothing was"):
+        checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    assert (checkpoints.pending(), boot_files(tmp_path)) == (None, [False, False])
+    free = host.folder.lock(0)
+    assert free is not None
+    free.close()
+
+
+def test_a_change_whose_module_was_killed_is_not_confirmed(checkpoints: Checkpoints) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints._release()  # the kernel does
+    assert not checkpoints.confirm("7")
+    assert checkpoints.report() == REPORT
+
+
+def test_a_change_is_not_confirmed_too_late(host: Host, checkpoints: Checkpoints) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.applied()
+    host.folder.record_progress(Progress(applied=-1e6))
+    assert not checkpoints.confirm("7")
+    assert checkpoints.report() == REPORT
+
+
+def test_a_second_change_waits(host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checkpoints.settle() is None
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.applied()
+    with pytest.raises(FleetnetError, match="another run changes this host"):
+        Checkpoints(host, host.folder).take("8", 60, RISKS, "unix:///run/docker.sock")
+    monkeypatch.setattr(checkpoints_file.time, "sleep", lambda _seconds: host.folder.end(REPORT))
+    assert checkpoints.settle() == REPORT
+    assert host.ran.count("systemd-run --quiet --collect") == 1  # the timer was going to start it
+
+
+def test_an_undo_that_nothing_starts_is_started(host: Host, checkpoints: Checkpoints) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints._release()
+    host.timer = "inactive"  # the run was killed before
+    assert checkpoints.settle() == REPORT
+
+
+def test_an_undo_that_does_not_end_is_an_error(
+    host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.applied()
+    host.undoes = False
+    monkeypatch.setattr(checkpoints_file, "_LONGEST_UNDO", -61.0)
+    with pytest.raises(FleetnetError, match=r"the undo .* does not end\. See 'journalctl --unit fleetnet-checkpoint"):
+        checkpoints.undo()
+    assert host.folder.progress().undo
+
+
+def test_an_undo_that_fails_is_reported(host: Host, checkpoints: Checkpoints) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.applied()
+    host.undoes, host.problems = False, ("networks: no.",)
+    report = checkpoints.undo()
+    assert report is not None
+    assert report.problems == host.problems
+    assert checkpoints.pending() is not None
+
+
+def task(host: Host, **params: t.Any) -> Task:
+    given = {"checkpoint": "7", "confirm": True, "confirm_timeout": 60, "docker_host": "unix:///run/docker.sock"}
+    return Task({**given, **params}, False, host, host.warned.append)
+
+
+@pytest.fixture
+def guarded(host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "CheckpointFolder", lambda: host.folder)
+    monkeypatch.setattr(checkpoints_file, "Checkpoints", lambda _commands, _folder=None: checkpoints)
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_guarded_change_is_armed_and_ends(host: Host) -> None:
+    with guard.guarded(task(host), RISKS, covered=False) as (records, data):
+        assert isinstance(records, Checkpoints)
+        assert host.folder.progress().applied is None
+    assert data["checkpoint"]["id"] == "7"
+    assert data["checkpoint"]["risks"] == [{"kind": "routes", "names": ["10.0.0.0/8 via 192.0.2.1"]}]
+    assert host.folder.progress().applied is not None
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_part_that_fails_ends_the_change_and_an_error_of_the_code_does_not(host: Host) -> None:
+    with pytest.raises(FleetnetError) as failed, guard.guarded(task(host), RISKS, covered=False):
+        raise FleetnetError("networks: no.")
+    assert failed.value.result["checkpoint"]["id"] == "7"
+    assert host.folder.progress().applied is not None
+    host.folder.end()
+    with pytest.raises(ZeroDivisionError), guard.guarded(task(host), RISKS, covered=False):
+        raise ZeroDivisionError
+    assert host.folder.progress().applied is None
+
+
+@pytest.mark.usefixtures("guarded")
+@pytest.mark.parametrize(
+    ("risks", "params"),
+    [((), {}), (RISKS, {"confirm": False}), (RISKS, {"checkpoint": None})],
+)
+def test_other_changes_are_not_guarded(host: Host, risks: t.Any, params: dict[str, t.Any]) -> None:
+    with guard.guarded(task(host, **params), risks, covered=False) as (_records, data):
+        assert data == {}
+    assert host.ran == []
+    assert host.folder.pending() is None
+
+
+@pytest.mark.usefixtures("guarded")
+def test_an_earlier_change_is_settled_and_that_of_a_play_covers(host: Host, checkpoints: Checkpoints) -> None:
+    assert not guard.settle(task(host))
+    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock", manual=True)
+    checkpoints.applied()
+    assert guard.settle(task(host))
+    with guard.guarded(task(host), RISKS, covered=True) as (_records, data):
+        assert data == {}
+        assert host.folder.lock(0) is None  # its undo waits
+    host.folder.end()
+    with (
+        pytest.raises(FleetnetError, match="is being undone, because its time is over"),
+        guard.guarded(task(host), RISKS, covered=True),
+    ):
+        pass
+    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints._release()
+    host.timer = "inactive"
+    assert not guard.settle(task(host))
+    assert host.warned[0].startswith("an earlier run: the changes of this run are undone, because")
+
+
+@pytest.mark.usefixtures("guarded")
+def test_an_earlier_change_that_cannot_be_undone_ends_the_task(host: Host, checkpoints: Checkpoints) -> None:
+    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints._release()
+    host.timer, host.undoes, host.problems = "inactive", False, ("networks: no.",)
+    with pytest.raises(
+        FleetnetError, match=r"an earlier run: .* NOT restored: networks: no\. Repair the host, and run"
+    ):
+        guard.settle(task(host))
+
+
+def test_the_program_runs_with_nothing_but_the_standard_library(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "undo"
+    path.write_bytes(undo_program())
+    moved = tmp_path / "moved"
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(moved, "w") as written:
+        for name in archive.namelist():
+            text = archive.read(name).decode()
+            for folder in ("/var/lib/", "/run/"):
+                text = text.replace(f'"{folder}', f'"{tmp_path}{folder}')
+            written.writestr(name, text)
+    ran = subprocess.run([sys.executable, "-IS", moved], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("", "", 0)
+    assert (tmp_path / "run/fleetnet/checkpoint.lock").exists()
+
+
+def test_equal_sources_make_equal_programs() -> None:
+    assert undo_program() == undo_program()
