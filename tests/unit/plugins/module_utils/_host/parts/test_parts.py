@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
@@ -132,6 +133,23 @@ def test_a_change_is_planned_with_all_parts_and_warns_once(host: Host) -> None:
     assert host.planned == NAMES
     assert host.begun == [0]
     assert host.warned == []  # the applied parts warn, which the fake does not
+
+
+def test_the_undo_is_armed_before_the_change_begins_and_counts_from_its_end(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[tuple[str, int, int]] = []
+
+    @contextlib.contextmanager
+    def guarded(*_args: object) -> t.Iterator[tuple[None, dict[str, t.Any]]]:
+        order.append(("armed", len(host.begun), len(host.applied)))
+        yield None, {"checkpoint": {"id": "7"}}
+        order.append(("applied", len(host.begun), len(host.applied)))
+
+    monkeypatch.setattr(whole, "guarded", guarded)
+    result = host.apply(**PRESENT)
+    assert order == [("armed", 0, 0), ("applied", 1, len(NAMES))]
+    assert result["checkpoint"] == {"id": "7"}
 
 
 def test_a_daemon_that_does_not_respond_is_not_a_refusal(host: Host) -> None:
