@@ -38,6 +38,14 @@ UNCONFIRMED_PLAYS = {
     "engine": UNCONFIRMED.format(SHORT) + r".*restore /etc/docker/daemon\.json",
     "reboot": r"undone, because the host rebooted before the controller confirmed them\. Undone: .*create network db",
 }
+# Kills the undo once, as soon as it runs.
+KILLER = "confirm-killer.service"
+KILL_UNDO = """
+until pid=$(systemctl show --property=MainPID --value fleetnet-checkpoint.service); [ "${pid:-0}" != 0 ]; do
+    sleep 0.02
+done
+kill -KILL $pid
+"""
 
 
 class Before(t.NamedTuple):
@@ -89,6 +97,18 @@ def test_a_controller_that_is_killed_before_it_confirms(fleet, before, wait_unti
         fleet.kill(process)
         seconds = as_before(fleet, wait_until, before)
     record(table, "killed controller", watches, seconds)
+    assert all(0 < watch.seconds <= LONGEST for watch in watches.values())
+
+
+def test_an_undo_that_is_killed_starts_again(fleet, before, wait_until, table) -> None:
+    fleet.each(lambda name: fleet.read(name, f"systemd-run --collect --unit={KILLER} sh -c '{KILL_UNDO}'"))
+    with fleet.watched() as watches:
+        output = fleet.run("rules", SHORT)
+        seconds = as_before(fleet, wait_until, before)
+    record(table, "killed undo", watches, seconds)
+    assert set(fleet.each(lambda name: fleet.read(name, f"systemctl is-active {KILLER}")).values()) == {"inactive\n"}
+    messages = re.findall(r"fatal: \[(\w+)\]: \w+! => (.*)", output)
+    assert {host for host, message in messages if re.search(CUTS["rules"][2], message)} == set(fleet.addresses), output
     assert all(0 < watch.seconds <= LONGEST for watch in watches.values())
 
 
