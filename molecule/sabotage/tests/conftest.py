@@ -16,11 +16,21 @@ import typing as t
 import pytest
 import testinfra
 
-from .damages import PRELUDE, Damage
+from .damages import PRELUDE
 
 HOSTS = ("h1", "h2", "h3")
+# The containers whose flows are damaged, which have the names of their networks, and their bridges.
+BRIDGES = {"web": "fn-web", "db": "fn-db"}
 # It owns the policy's tables and repairs the damage.
 RECONCILER = "fleetnet-reconciler.service"
+
+
+class Change(t.NamedTuple):
+    """A shell command, the one that undoes it, and the container for which both are run."""
+
+    command: str
+    undo: str
+    container: str = "web"
 
 
 class Report(t.NamedTuple):
@@ -46,8 +56,13 @@ class Fleet:
     ) -> None:
         self._inventory = inventory
         self._hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in HOSTS}
-        web = {name: observed.host(name).container("web") for name in HOSTS}
-        self._web = [{name: web[name].address_on("web", version) for name in HOSTS} for version in (4, 6)]
+        self._addresses = {
+            (network, version): {
+                name: observed.host(name).container(network).address_on(network, version) for name in HOSTS
+            }
+            for network in BRIDGES
+            for version in (4, 6)
+        }
         self._underlays = underlays
         self._folder = folder
 
@@ -55,18 +70,23 @@ class Fleet:
         for name in HOSTS:
             self._hosts[name].check_output(command)
 
-    def values(self, name: str) -> dict[str, str]:
-        """Return the values for commands and expectations of a host; those of IPv6 end in a 6."""
+    def values(self, name: str, container: str) -> dict[str, str]:
+        """Return the values for commands and expectations of a container's host; those of IPv6 end in a 6."""
         other, third = HOSTS[(HOSTS.index(name) + 1) % 3], HOSTS[(HOSTS.index(name) + 2) % 3]
-        found = {"host": name}
-        for suffix, web, underlay, length, own_length in (
-            ("", self._web[0], self._underlays[0], 20, 24),
-            ("6", self._web[1], self._underlays[1], 56, 64),
+        elsewhere = next(bridge for network, bridge in BRIDGES.items() if network != container)
+        found = {
+            "host": name, "container": container, "bridge": BRIDGES[container], "elsewhere": elsewhere,
+            "foreign": f"foreign_{container}",
+        }  # fmt: skip
+        for suffix, version, underlay, length, own_length in (
+            ("", 4, self._underlays[0], 20, 24),
+            ("6", 6, self._underlays[1], 56, 64),
         ):
-            block = ipaddress.ip_network(f"{web[other]}/{length}", strict=False)
-            own = ipaddress.ip_network(f"{web[name]}/{own_length}", strict=False)
+            addresses = self._addresses[container, version]
+            block = ipaddress.ip_network(f"{addresses[other]}/{length}", strict=False)
+            own = ipaddress.ip_network(f"{addresses[name]}/{own_length}", strict=False)
             values = {
-                "own": web[name], "other": web[other], "third": web[third],
+                "own": addresses[name], "other": addresses[other], "third": addresses[third],
                 "other_host": underlay[other], "third_host": underlay[third],
                 "block": str(block), "gateway": str(own[1]), "nowhere": str(ipaddress.ip_address(underlay[name]) + 200),
             }  # fmt: skip
@@ -74,27 +94,23 @@ class Fleet:
         return found
 
     @contextlib.contextmanager
-    def damaged(self, damages: t.Mapping[str, t.Sequence[Damage]]) -> t.Iterator[None]:
-        """Damage each host, and repair it afterwards."""
-        commands = {name: [(each.command, each.repair) for each in found] for name, found in damages.items()}
-        with self.changed(commands):
-            yield
-
-    @contextlib.contextmanager
-    def changed(self, commands: t.Mapping[str, t.Sequence[tuple[str, str]]]) -> t.Iterator[None]:
-        """Run commands on each host, and the ones that undo them afterwards."""
+    def changed(self, changes: t.Mapping[str, t.Sequence[Change]]) -> t.Iterator[None]:
+        """Change each host, and undo it afterwards."""
         try:
-            self._run({name: [do for do, _undo in found] for name, found in commands.items()})
+            self._run({name: [(each.container, each.command) for each in found] for name, found in changes.items()})
             yield
         finally:
-            self._run({name: [undo for _do, undo in found] for name, found in commands.items()})
+            self._run({name: [(each.container, each.undo) for each in found] for name, found in changes.items()})
 
-    def _run(self, commands: t.Mapping[str, t.Sequence[str]]) -> None:
-        """Run commands on each host. All are run, and all must succeed."""
+    def _run(self, commands: t.Mapping[str, t.Sequence[tuple[str, str]]]) -> None:
+        """Run commands on each host, each for a container. All are run, and all must succeed."""
 
         def run(name: str) -> None:
-            lines = "\n".join(f"{{ {command}\n}} || failed=1" for command in commands[name])
-            result = self._hosts[name].run(f"failed=0\n{PRELUDE.format(**self.values(name))}\n{lines}\nexit $failed")
+            lines = "\n".join(
+                f"{PRELUDE.format(**self.values(name, container))}\n{{ {command}\n}} || failed=1"
+                for container, command in commands[name]
+            )
+            result = self._hosts[name].run(f"failed=0\n{lines}\nexit $failed")
             assert result.rc == 0, f"{name}: {commands[name]}: {result.stderr}"
 
         with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:

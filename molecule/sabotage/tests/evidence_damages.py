@@ -11,16 +11,16 @@ from __future__ import annotations
 from .damages import ROUTES, Damage, table
 
 TWIN = (
-    "docker run --detach --name twin --network web fleetnet/workload:latest sleep 100000 >/dev/null; "
-    "twin=$(docker inspect -f '{{.State.Pid}}' twin)"
+    "docker run --detach --name twin-$CONTAINER --network $CONTAINER fleetnet/workload:latest sleep 100000 >/dev/null; "
+    "twin=$(docker inspect -f '{{.State.Pid}}' twin-$CONTAINER)"
 )
-NO_TWIN = "docker rm --force twin >/dev/null"
+NO_TWIN = "docker rm --force twin-$CONTAINER >/dev/null"
 PORT_OF_TWIN = (
     'port=$(ip -o link | awk -v i="$(nsenter -t $twin -n ip -o link show dev eth0 '
     '| sed \'s/.*eth0@if\\([0-9]*\\):.*/\\1/\'):" \'$1 == i { sub("@.*", "", $2); print $2 }\')'
 )
 INGRESS = "type filter hook ingress device eth0"
-CLEAR = "inside ip neigh flush all; ip neigh flush dev fn-web"
+CLEAR = "inside ip neigh flush all; ip neigh flush dev $BRIDGE"
 # dockerd reads it when it starts. Containers have a restart policy.
 RESTART = "systemctl reset-failed docker; systemctl restart docker"
 NO_IPTABLES = (
@@ -46,50 +46,52 @@ EVIDENCE = {
         "inside nft add rule ip own c ip daddr $OTHER drop",
         "inside nft delete table ip own",
         r"{host}: rule 'ip daddr {other} drop' of table ip own, chain c drops the packet in the network namespace of "
-        "container web",
+        "container {container}",
     ),
     "policy in the container": Damage(
         "inside nft 'table ip own { chain c { type filter hook output priority 0; policy drop; }; }'",
         "inside nft delete table ip own",
-        r"{host}: the policy of table ip own, chain c drops the packet in the network namespace of container web",
+        r"{host}: the policy of table ip own, chain c drops the packet in the network namespace of container "
+        "{container}",
     ),
     "more specific route in the container": Damage(
         "inside ip route add $OTHER/32 via ${OWN%.*}.77", "inside ip route del $OTHER/32",
-        r"{host}: the route of container web to {other} leads to gateway \S+, not to gateway {gateway}",
+        r"{host}: the route of container {container} to {other} leads to gateway \S+, not to gateway {gateway}",
     ),
     "blackhole in the container": Damage(
         "inside ip route add blackhole $OTHER/32", "inside ip route del blackhole $OTHER/32",
-        r"{host}: the route of container web to {other} is missing or drops packets: Invalid argument",
+        r"{host}: the route of container {container} to {other} is missing or drops packets: Invalid argument",
     ),
     "stale neighbor in the container": Damage(
         "inside ip neigh replace $GATEWAY lladdr 02:00:00:00:00:96 dev eth0 nud permanent",
         "inside ip neigh del $GATEWAY dev eth0",
-        r"{host}: neighbor {gateway} has MAC address 02:00:00:00:00:96, for container web; it must have",
+        r"{host}: neighbor {gateway} has MAC address 02:00:00:00:00:96, for container {container}; it must have",
     ),
     "rules of Docker's DNS flushed": Damage(
         "inside nft flush ruleset; inside iptables -t nat -F",
         # The container gets another MAC address.
-        "docker restart web >/dev/null; ip neigh flush dev fn-web",
-        r"{host}: container web has no rules that forward its queries to Docker's DNS server",
+        "docker restart $CONTAINER >/dev/null; ip neigh flush dev $BRIDGE",
+        r"{host}: container {container} has no rules that forward its queries to Docker's DNS server",
         only=True,
     ),
     "port disabled": Damage(
         "bridge link set dev $VETH state 0", "bridge link set dev $VETH state 3",
-        r"{host}: interface veth\w+ of container web, a port of bridge fn-web, is in state disabled",
+        r"{host}: interface veth\w+ of container {container}, a port of bridge {bridge}, is in state disabled",
         versions=(4, 6),
     ),
     "ports isolated": Damage(
         f"{TWIN}; {PORT_OF_TWIN}; bridge link set dev $VETH isolated on; bridge link set dev $port isolated on",
         f"bridge link set dev $VETH isolated off; {NO_TWIN}",
-        r"{host}: interfaces veth\w+ and veth\w+ are isolated ports of bridge fn-web",
-        only=True,
+        r"{host}: interfaces veth\w+ and veth\w+ are isolated ports of bridge {bridge}",
+        versions=(4, 6),
     ),
     "duplicate address in the network": Damage(
         f"{TWIN}; nsenter -t $twin -n ip addr add $OWN/24 dev eth0; "
-        "ip neigh replace $OWN lladdr $(mac_of $twin) dev fn-web nud permanent",
-        f"ip neigh del $OWN dev fn-web; {NO_TWIN}",
-        r"{host}: container twin and container web have the same address {own}",
-        only=True,
+        "ip neigh replace $OWN lladdr $(mac_of $twin) dev $BRIDGE nud permanent",
+        f"ip neigh del $OWN dev $BRIDGE; {NO_TWIN}",
+        r"{host}: container (twin-{container} and container {container}|{container} and container twin-{container}) "
+        "have the same address {own}",
+        versions=(4, 6),
     ),
     # Without its answers to ARP, the host takes nothing over from the other one.
     "duplicate address of the underlay": Damage(
@@ -118,24 +120,24 @@ EVIDENCE = {
         alone=True,
     ),
     "route of a mark": Damage(
-        "nft 'table ip foreign { chain c { type filter hook prerouting priority -140; policy accept; }; }'; "
-        "nft add rule ip foreign c ip saddr $OWN ip daddr $OTHER meta mark set 0x5; "
+        "nft \"table ip $FOREIGN { chain c { type filter hook prerouting priority -140; policy accept; }; }\"; "
+        "nft add rule ip $FOREIGN c ip saddr $OWN ip daddr $OTHER meta mark set 0x5; "
         "ip route add default via $NOWHERE table 78; ip rule add fwmark 0x5 lookup 78 priority 90",
-        "ip rule del fwmark 0x5 lookup 78 priority 90; ip route flush table 78; nft delete table ip foreign",
+        "ip rule del fwmark 0x5 lookup 78 priority 90; ip route flush table 78; nft delete table ip $FOREIGN",
         r"{host}: the route to {other} leads to gateway {nowhere}, not to \w+ \(.*"
         r"by routing rule from all fwmark 0x5 lookup 78 priority 90",
     ),
     "not tracked": Damage(
-        *table("ip foreign", "type filter hook prerouting priority -300", "ip saddr $OWN notrack"),
-        r"{host}: rule 'ip saddr {own} notrack' of table ip foreign, chain c separates packets from the connections",
+        *table("ip $FOREIGN", "type filter hook prerouting priority -300", "ip saddr $OWN notrack"),
+        r"{host}: rule 'ip saddr {own} notrack' of table ip {foreign}, chain c separates packets from the connections",
     ),
     "another zone of connections": Damage(
-        *table("ip foreign", "type filter hook prerouting priority -300", "ip saddr $OWN ct zone set 5"),
-        r"{host}: rule 'ip saddr {own} ct zone set 5' of table ip foreign, chain c separates packets from",
+        *table("ip $FOREIGN", "type filter hook prerouting priority -300", "ip saddr $OWN ct zone set 5"),
+        r"{host}: rule 'ip saddr {own} ct zone set 5' of table ip {foreign}, chain c separates packets from",
     ),
     "forwarding of the bridge off": Damage(
-        "sysctl -qw net.ipv4.conf.fn-web.forwarding=0", "sysctl -qw net.ipv4.conf.fn-web.forwarding=1",
-        r"{host}: forwarding is off: net\.ipv4\.conf\.fn-web\.forwarding is 0",
+        "sysctl -qw net.ipv4.conf.$BRIDGE.forwarding=0", "sysctl -qw net.ipv4.conf.$BRIDGE.forwarding=1",
+        r"{host}: forwarding is off: net\.ipv4\.conf\.{bridge}\.forwarding is 0",
     ),
     "queue that drops": Damage(
         "tc qdisc replace dev $VETH root blackhole", "tc qdisc del dev $VETH root",
@@ -144,19 +146,19 @@ EVIDENCE = {
     ),
     "queue in the container": Damage(
         "inside tc qdisc replace dev eth0 root blackhole", "inside tc qdisc del dev eth0 root",
-        r"{host}: queueing discipline blackhole of interface eth0 of container web dropped \d+ packets",
+        r"{host}: queueing discipline blackhole of interface eth0 of container {container} dropped \d+ packets",
         versions=(4, 6),
     ),
     "ARP dropped": Damage(
-        "nft 'table bridge foreign { chain c { type filter hook prerouting priority 0; policy accept; }; }'; "
-        f"nft add rule bridge foreign c arp saddr ip $OWN drop; {CLEAR}",
-        "nft delete table bridge foreign",
-        r"{host}: rule 'arp saddr ip {own} drop' of table bridge foreign, chain c drops ARP between the neighbors",
-        only=True,
+        "nft \"table bridge $FOREIGN { chain c { type filter hook prerouting priority 0; policy accept; }; }\"; "
+        f"nft add rule bridge $FOREIGN c arp saddr ip $OWN drop; {CLEAR}",
+        "nft delete table bridge $FOREIGN",
+        r"{host}: rule 'arp saddr ip {own} drop' of table bridge {foreign}, chain c drops ARP between the neighbors",
+        versions=(4, 6),
     ),
     "dropped at the device": Damage(
-        *table("netdev foreign", f"{INGRESS} priority 0", "ip saddr $OTHER ip daddr $OWN drop"),
-        r"{host}: rule 'ip saddr {other} ip daddr {own} drop' of table netdev foreign, chain c drops the packet",
+        *table("netdev $FOREIGN", f"{INGRESS} priority 0", "ip saddr $OTHER ip daddr $OWN drop"),
+        r"{host}: rule 'ip saddr {other} ip daddr {own} drop' of table netdev {foreign}, chain c drops the packet",
     ),
     "published port without a rule": Damage(
         PUBLISHED, NOT_PUBLISHED,
@@ -170,8 +172,8 @@ EVIDENCE = {
         only=True, iptables=True,
     ),
     "dropped at the device by a table of inet": Damage(
-        *table("inet foreign", f"{INGRESS} priority 0", "ip saddr $OTHER ip daddr $OWN drop"),
-        r"{host}: rule 'ip saddr {other} ip daddr {own} drop' of table inet foreign, chain c drops the packet",
+        *table("inet $FOREIGN", f"{INGRESS} priority 0", "ip saddr $OTHER ip daddr $OWN drop"),
+        r"{host}: rule 'ip saddr {other} ip daddr {own} drop' of table inet {foreign}, chain c drops the packet",
     ),
     "policy of a foreign table": Damage(
         "nft 'table ip foreign { chain c { type filter hook forward priority 10; policy drop; "
@@ -181,14 +183,16 @@ EVIDENCE = {
         only=True,
     ),
     "destination rewritten without a connection": Damage(
-        *table("ip foreign", "type filter hook prerouting priority -290",
+        *table("ip $FOREIGN", "type filter hook prerouting priority -290",
                "ip saddr $OWN ip daddr $OTHER ip daddr set $THIRD"),
-        r"{host}: rule 'ip saddr {own} ip daddr {other} ip daddr set {third}' of table ip foreign, chain c changes the "
-        "destination address",
+        r"{host}: rule 'ip saddr {own} ip daddr {other} ip daddr set {third}' of table ip {foreign}, chain c changes "
+        "the destination address",
     ),
+    # In another container than web, which opens connections to db, it would not be named.
     "another zone of connections by iptables": Damage(
         "iptables -t raw -I PREROUTING -s $OWN -j CT --zone 5", "iptables -t raw -D PREROUTING -s $OWN -j CT --zone 5",
         r"{host}: rule 'ip saddr {own} xt target \"CT\"' of table ip raw, chain PREROUTING separates packets from",
+        only=True,
     ),
     "our table dormant": Damage(
         "nft add table ip fleetnet '{ flags dormant; }'", "/etc/fleetnet/apply-firewall",
@@ -199,6 +203,7 @@ EVIDENCE = {
         "ip route replace $BLOCK proto 213 nexthop via $NOWHERE nexthop via $NOWHERE dev eth0 weight 2",
         f"ip route del $BLOCK; {ROUTES}",
         r"{host}: the route to \S+ leads to gateway {nowhere}, not to \w+ \(route {block} via \S+ is missing",
+        every=True,
     ),
     # All probes pass.
     "docker0 without its address": Damage(
