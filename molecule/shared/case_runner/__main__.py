@@ -14,12 +14,8 @@ import pathlib
 import sys
 
 from case import InvalidCase, parse_group
-from module_run import Modules
+from collection import collection_modules
 from runner import run
-
-COLLECTION = "ansible_collections.fleetnet.docker.plugins"
-# Modules import the engine's SDK when they connect.
-IMPORTS = (f"{COLLECTION}.module_utils._host.engine.sdk",)
 
 
 def main() -> int:
@@ -36,7 +32,7 @@ def main() -> int:
                 print(line, file=file, flush=True)
 
         report(f"engine {request['engine']}, {request['backend']}")
-        passed = run(Modules(f"{COLLECTION}.modules", IMPORTS), groups, request["first"], report)
+        passed = run(collection_modules(), groups, request["first"], report)
     return 0 if passed else 1
 
 

@@ -16,6 +16,7 @@ import typing as t
 import pytest
 
 from .leak_meter import HOSTS
+from .module_run import run_module
 
 KILLER = pathlib.Path(__file__).parents[1] / "killer.py"
 SOCKET = "/run/docker.sock"
@@ -76,13 +77,9 @@ class Crash:
         return str(options.get("com.docker.network.driver.mtu", "1500"))
 
     def declare(self, mtu: int, check_mode: bool = False) -> dict[str, t.Any]:
-        """Run the module; it has no result if it is killed."""
+        """Run the module. If it is killed, its result names the signal."""
         items = [{"name": name, "ipam_config": [{"subnet": subnet}], "mtu": mtu} for name, subnet in NETWORKS.items()]
-        options = json.dumps({"networks": items, "allow_disconnect": True})
-        try:
-            return dict(self.host.ansible("fleetnet.docker.networks", options, check=check_mode))
-        except self.host.ansible.AnsibleException as failure:
-            return dict(failure.result)
+        return run_module(self.host, "networks", {"networks": items, "allow_disconnect": True}, check_mode)
 
     def declare_and_be_killed(self, mtu: int, number: int, when: str) -> bool:
         """Run the module, and kill it at a change. False if it has fewer changes."""
@@ -100,6 +97,7 @@ class Crash:
                 lambda code: code != 0,
             )
         self.host.run("systemctl stop fleetnet-killer")
+        assert (result.get("signal") == "SIGKILL") == killed, result
         return killed
 
     def await_restored(self) -> None:
