@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 import pytest
+
+from .leak_meter import HOSTS
+from .module_run import run_module
 
 LOCK = "/run/fleetnet/run-lock.json"
 
@@ -21,40 +23,48 @@ class Shell:
         self._identity = {"run": name, "controller": f"controller of {name}", "user": name}
 
     def lock(self, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-        return self._run("run_lock", {**self._identity, **options}, check)
+        return run_module(self._host, "run_lock", {**self._identity, **options}, check)
 
     def apply(self) -> dict[str, t.Any]:
         """Apply nothing."""
-        return self._run("host_slice", {"run": self._identity["run"]}, False)
+        return run_module(self._host, "host_slice", {"run": self._identity["run"]})
 
-    def _run(self, module: str, options: dict[str, t.Any], check: bool) -> dict[str, t.Any]:
-        try:
-            return dict(self._host.ansible(f"fleetnet.docker.{module}", json.dumps(options), check=check))
-        except self._host.ansible.AnsibleException as failure:
-            return dict(failure.result)
+
+Shells = tuple[Shell, Shell]
 
 
 @pytest.fixture
-def shells(host: t.Any) -> t.Iterator[tuple[Shell, Shell]]:
-    yield Shell(host, "alice"), Shell(host, "bob")
-    host.check_output(f"rm -f {LOCK}")
+def shells(fleet: t.Any, on_all: t.Callable[..., t.Any]) -> t.Iterator[dict[str, Shells]]:
+    """Two shells for each host."""
+    yield {name: (Shell(fleet.host(name), "alice"), Shell(fleet.host(name), "bob")) for name in HOSTS}
+    on_all(lambda name: fleet.host(name).check_output(f"rm -f {LOCK}"), HOSTS)
 
 
-def test_the_second_run_is_refused_with_the_name_of_the_first(shells: tuple[Shell, Shell]) -> None:
-    alice, bob = shells
-    assert "msg" not in alice.lock()
-    for refused in (bob.lock(), bob.apply()):
-        assert "'alice on controller of alice, since 2" in refused["msg"]
-    assert bob.lock(check=True)["holder"].startswith("alice on controller of alice, since 2")
-    assert "msg" not in alice.apply()
-    bob.lock(state="absent")
-    assert "msg" in bob.lock(wait=1)
-    alice.lock(state="absent")
-    assert "msg" not in bob.lock()
+def test_the_second_run_is_refused_with_the_name_of_the_first(
+    shells: dict[str, Shells], on_all: t.Callable[..., t.Any]
+) -> None:
+    def run(both: Shells) -> None:
+        alice, bob = both
+        assert "msg" not in alice.lock()
+        for refused in (bob.lock(), bob.apply()):
+            assert "'alice on controller of alice, since 2" in refused["msg"]
+        assert bob.lock(check=True)["holder"].startswith("alice on controller of alice, since 2")
+        assert "msg" not in alice.apply()
+        bob.lock(state="absent")
+        assert "msg" in bob.lock(wait=1)
+        alice.lock(state="absent")
+        assert "msg" not in bob.lock()
+
+    on_all(run, shells.values())
 
 
-def test_the_lock_does_not_survive_a_boot(shells: tuple[Shell, Shell], fleet: t.Any, host: t.Any, wait_until) -> None:
-    alice, bob = shells
-    alice.lock()
-    fleet.reboot(host.ansible.get_variables()["inventory_hostname"], wait_until)
-    assert "msg" not in bob.lock()
+def test_the_lock_does_not_survive_a_boot(
+    shells: dict[str, Shells], fleet: t.Any, on_all: t.Callable[..., t.Any], wait_until
+) -> None:
+    def run(name: str) -> None:
+        alice, bob = shells[name]
+        alice.lock()
+        fleet.reboot(name, wait_until)
+        assert "msg" not in bob.lock()
+
+    on_all(run, HOSTS)
