@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
+import yaml
 
 from .expected import FLEET
 
@@ -37,12 +40,18 @@ def test_undeclared_traffic_does_not_pass(probes, once, container, target):
     assert once.ask("db", web, 80) is None
 
 
-def test_the_collections_own_probes_agree(container, others):
-    web, db = container("web", others[0].name), container("db", others[0].name)
-    assert container("web").connects(db, 5432)
-    assert container("web").reaches(web)
-    assert not container("web").reaches(db)
-    assert not container("db").reaches(web, 80)
+def test_the_collections_own_probes_agree(observed_fleet, inventory):
+    """On the engines that molecule/installed lacks, where the tests of the example send the same probes."""
+    hosts = yaml.safe_load(pathlib.Path(inventory).read_text("utf-8"))["docker_fleet"]["hosts"]
+    chosen = [name for name in FLEET if not hosts[name]["testbed_engine_version"].startswith(("20.10", "28.5"))]
+    assert chosen
+    for name in chosen:
+        own = observed_fleet.host(name).container
+        other = observed_fleet.host(next(each for each in FLEET if each != name)).container
+        assert own("web").connects(other("db"), 5432)
+        assert own("web").reaches(other("web"))
+        assert not own("web").reaches(other("db"))
+        assert not own("db").reaches(other("web"), 80)
 
 
 @pytest.mark.parametrize("target", FLEET)
