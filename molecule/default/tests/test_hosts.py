@@ -101,7 +101,7 @@ def test_a_rule_that_another_program_adds_while_the_table_is_loaded_is_a_differe
     rule = "nft insert rule ip fleetnet forward counter comment intruder"
     # with an owner, another program can add none
     host.check_output("systemctl stop fleetnet-reconciler.service")
-    host.check_output(f"sed 's|apply_sysctl \\&\\& load_tables|& \\&\\& {rule}|' {script} | sh")
+    host.check_output(f"sed 's|each_table apply_table|{rule} \\&\\& &|' {script} | sh")
     assert "intruder" in host.check_output("nft list chain ip fleetnet forward")
     assert "table\tip fleetnet\tcontent" in host.run(f"{script} --check").stdout
     host.check_output("systemctl start fleetnet-reconciler.service")
