@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ansible_collections.fleetnet.docker.plugins.action import fleet_topology
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.topology.build import build
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import graph_library
@@ -100,6 +102,17 @@ class Page:
     def _request(self, url):
         if not url.startswith(("file:", "data:", "blob:")):
             self.noise.append(f"requested {url}")
+
+    def wait_until(self, expression, holds, seconds=30):
+        """Wait until ``holds`` accepts the value of an expression.
+
+        Playwright's own wait evaluates text within the page, if it does not hold at once, and the page's Content
+        Security Policy forbids that.
+        """
+        deadline = time.monotonic() + seconds
+        while not holds(value := self.tab.evaluate(expression)):
+            assert time.monotonic() < deadline, f"{expression} is {value!r} after {seconds} s"
+            self.tab.wait_for_timeout(50)
 
     def drawn(self, kind):
         """Return the names of the drawn nodes, as host/network/container."""

@@ -157,7 +157,8 @@ def test_without_a_policy_only_the_drawing_is_shown(open_page):
 
 def test_a_screen_that_becomes_narrow_is_filled_again(open_page):
     page = open_page(shop_of_three)
-    assert page.tab.evaluate("new Set(cy.nodes('.host').map((node) => node.position().y)).size") == 1
+    rows = "new Set(cy.nodes('.host').map((node) => node.position().y)).size"
+    assert page.tab.evaluate(rows) == 1
     page.tab.set_viewport_size({"width": 420, "height": 900})
-    page.tab.wait_for_function("new Set(cy.nodes('.host').map((node) => node.position().y)).size === 3")
+    page.wait_until(rows, lambda found: found == 3)
     assert page.tab.evaluate("document.documentElement.scrollWidth") == 420

@@ -131,7 +131,7 @@ def test_zoom_in_out_and_fit(open_page):
     closer = page.tab.evaluate("cy.zoom()")
     page.tab.mouse.move(400, 400)
     page.tab.mouse.wheel(0, -300)
-    page.tab.wait_for_function("(before) => cy.zoom() > before", arg=closer)
+    page.wait_until("cy.zoom()", lambda zoom: zoom > closer)
     page.tab.click("#fit")
     assert page.tab.evaluate("cy.zoom()") == pytest.approx(whole)
     page.tab.click("#farther")
@@ -230,7 +230,7 @@ def test_the_names_of_hosts_are_legible_from_afar(open_page):
             for _label, _size, b in found[number + 1 :]:
                 assert not (a["x1"] < b["x2"] and b["x1"] < a["x2"] and a["y1"] < b["y2"] and b["y1"] < a["y2"])
         page.tab.evaluate("() => { cy.zoom(1); }")
-        page.tab.wait_for_function("cy.nodes('.name')[0].style('font-size') === '28px'")
+        page.wait_until("cy.nodes('.name')[0].style('font-size')", lambda size: size == "28px")
 
 
 def test_a_link_in_the_details_moves_to_its_item(open_page):
