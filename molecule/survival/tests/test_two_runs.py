@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
 import pytest
@@ -57,15 +56,6 @@ def test_the_second_run_is_refused_with_the_name_of_the_first(
         assert "msg" not in bob.lock()
 
     on_all(run, shells.values())
-
-
-def test_a_refused_task_fails_with_the_name_of_the_first_run(shells: dict[str, Shells], fleet: t.Any) -> None:
-    alice, _bob = shells[HOSTS[0]]
-    alice.lock()
-    ansible = fleet.host(HOSTS[0]).ansible
-    with pytest.raises(ansible.AnsibleException) as failure:
-        ansible("fleetnet.docker.run_lock", json.dumps({"run": "carol", "wait": 0}), check=False)
-    assert "'alice on controller of alice, since 2" in failure.value.result["msg"]
 
 
 def test_the_lock_does_not_survive_a_boot(
