@@ -62,7 +62,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Change a network, and undo it if the host is no longer reachable
+- name: Change a network, and undo the change if the host becomes unreachable
   block:
     - name: Save the state of the host
       fleetnet.docker.network_checkpoint:

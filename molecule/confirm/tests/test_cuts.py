@@ -37,6 +37,7 @@ CUTS: dict[str, tuple[int | None, bool, str]] = {
 # Plays that do not confirm the checkpoint that they take; a later play asks what became of it.
 UNCONFIRMED_PLAYS = {
     "reset": UNCONFIRMED.format(OF_PLAYS) + r".*apply the former routes",
+    "engine": UNCONFIRMED.format(OF_PLAYS) + r".*restore /etc/docker/daemon\.json",
     "reboot": r"undone, because the host rebooted before the controller confirmed them\. Undone: .*create network db",
 }
 # Kills the undo once, as soon as it runs.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A checkpoint: the state of a host before a change, which the host restores unless the controller confirms. Pure.
 
-Times are in seconds since the boot of the host. After a reboot they mean nothing, and ``boot`` tells that.
+Times are in seconds since the boot of the host that ``boot`` identifies. After another boot they are invalid.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ class Checkpoints:
         return self._folder.report()
 
     def confirm(self, checkpoint_id: str | None) -> bool:
-        """Keep the change. Returns false if there is no checkpoint, or not this one.
+        """Keep the change. Returns false if no checkpoint exists, or only another one.
 
         A change whose module ended before its end is not kept: its undo starts at once. Raises FleetnetError if the
         host does not release the checkpoint.

@@ -83,7 +83,7 @@ class CheckpointFolder:
             ) from error
 
     def begin(self, checkpoint: Checkpoint, program: bytes) -> None:
-        """Write a checkpoint. Raises OSError; then there is none."""
+        """Write a checkpoint. If this raises OSError, no checkpoint exists."""
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         os.chmod(self.path, 0o700)

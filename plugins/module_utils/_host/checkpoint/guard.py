@@ -58,7 +58,7 @@ def _covered() -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def guarded(task: Task, risks: tuple[Risk, ...], covered: bool) -> t.Iterator[tuple[Records, Result]]:
-    """The checkpoint of a change with these risks, and its keys of the result. Without risks, there is none.
+    """The checkpoint of a change with these risks, and its keys of the result. Without risks, no checkpoint is taken.
 
     A FleetnetError of the block, which says what is changed and what is not, ends the change as its end does.
     """

@@ -12,7 +12,7 @@ import re
 import typing as t
 import zipfile
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.installation import module_source
 
 if t.TYPE_CHECKING:  # so that Ansible ships it, with what it imports, to the host
     from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint import main  # noqa: F401
@@ -56,7 +56,7 @@ def _sources() -> dict[str, str]:
         module = new.pop()
         if module in found:
             continue
-        found[module] = _source(module)
+        found[module] = module_source(module)
         for imported, names in _IMPORT.findall(found[module]):
             new += _modules(imported, re.findall(r"\w+", re.sub(r"#.*| as \w+", "", names)))
     return found
@@ -68,11 +68,3 @@ def _modules(imported: str, names: t.Iterable[str]) -> list[str]:
     if spec is not None and spec.submodule_search_locations is not None:
         return [f"{imported}.{name}" for name in names]
     return [imported]
-
-
-def _source(module: str) -> str:
-    spec = importlib.util.find_spec(module)
-    source = getattr(spec.loader, "get_source", lambda _name: None)(module) if spec else None
-    if source is None:
-        raise FleetnetError(f"{module}: its source is missing. Install the collection again.")
-    return str(source)

@@ -76,7 +76,7 @@ class Undo:
         self._problems: list[str] = []
 
     def run(self) -> UndoReport | None:
-        """Wait until the time is over, and undo the change. None if there is no checkpoint, or no longer one."""
+        """Wait until the time is over, and undo the change. None if no checkpoint exists, or it was confirmed."""
         started = self._clock.now()
         while True:
             lock = self._folder.lock(0)

@@ -21,7 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.e
 )
 
 # In seconds: how often a stopped engine is looked for, after messages of the kernel and without them, how long the
-# events of one container take to arrive, and after how long an answer is no longer expected.
+# events of one container take to arrive, and the timeout of an answer.
 _LOOK, _RETRY = 0.2, 5.0
 _SETTLE = 0.05
 _TIMEOUT = 60.0

@@ -35,7 +35,7 @@ _UNIX = "unix://"
 def planned_reconciler(docker_host: str | None, commands: Commands) -> ReconcilerFiles:
     """The files for this host. ``docker_host`` is the engine's address, which matters if it is a Unix socket."""
     engine = docker_host[len(_UNIX) :] if docker_host and docker_host.startswith(_UNIX) else _ENGINE
-    sources = {name: _source(f"{PACKAGE}.{name}") for name in MODULES}
+    sources = {name: module_source(f"{PACKAGE}.{name}") for name in MODULES}
     return reconciler_files(sources, python_program(commands, PYTHON, sys.executable), engine)
 
 
@@ -67,7 +67,8 @@ def _python_version(commands: Commands, path: str) -> tuple[int, ...]:
         return ()
 
 
-def _source(module: str) -> str:
+def module_source(module: str) -> str:
+    """The source of a module of this collection. Raises FleetnetError if it is missing."""
     found = importlib.util.find_spec(module)
     source = getattr(found.loader, "get_source", lambda _name: None)(module) if found else None
     if source is None:
