@@ -33,7 +33,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import STATE_FOLDER
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, remove, write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
+    read_text,
+    remove,
+    sync_folder,
+    write_atomically,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import try_lock
 
 FOLDER = f"{STATE_FOLDER}/checkpoint"
@@ -130,6 +135,8 @@ class CheckpointFolder:
             self.record_report(report)
         for name in (SAVED, DAEMON, NETWORKS, PROGRESS, PROGRAM):
             remove(self._file(name))
+        with contextlib.suppress(FileNotFoundError):
+            sync_folder(self.path)  # a power failure must not bring back what is confirmed
         if report is None:
             remove(self._file(REPORT))
             with contextlib.suppress(OSError):  # after a removal of everything, the folder above is empty, too

@@ -28,6 +28,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     UndoReport,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import (
     CheckpointFolder,
@@ -99,8 +100,8 @@ class Undo:
         self._operations, self._problems = [], []
         plan = plan_files_undo(checkpoint, *self._now(checkpoint))
         self._attempt("files, rules and routes", lambda: self._restore_files(plan))
-        self._attempt("addresses of bridges", lambda: self._remove_addresses(checkpoint))
         daemon, networks = self._folder.daemon(), self._folder.networks()
+        self._attempt("addresses of bridges", lambda: self._remove_addresses(checkpoint, networks))
         if daemon is not None:
             self._attempt(
                 daemon.path,
@@ -159,10 +160,17 @@ class Undo:
         for part in plan.apply:
             self._attempt(part.name, lambda part=part: self._commands.run(part.script))  # type: ignore[misc]
 
-    def _remove_addresses(self, checkpoint: Checkpoint) -> None:
-        """Those of new networks and of docker0 may cut the path. The engine restores bridges, which takes longer."""
+    def _remove_addresses(self, checkpoint: Checkpoint, networks: Journal | None) -> None:
+        """Those of new networks and of docker0 may cut the path. The engine restores bridges, which takes longer.
+
+        Other bridges are not of the change, and after a reboot the engine has given them the addresses that they have.
+        """
+        if self._clock.boot() != checkpoint.boot:
+            return
+        after = () if networks is None else networks.step.after
+        changed = {DOCKER0, *(state.definition.named_bridge for state in after)}
         for name, addresses in self._host.addresses().items():
-            for address in addresses:
+            for address in addresses if name in changed else ():
                 if address not in checkpoint.addresses.get(name, ()):
                     self._host.remove_address(name, address)
 

@@ -59,6 +59,7 @@ class Host:
         self.daemon = "former"
         self.networks = "former"
         self.addresses = ["10.64.0.1/24"]  # of docker0
+        self.lease = "198.51.100.1/24"  # of a bridge that is not the collection's
         self.changes = 0
         self.kill: int | None = None
         self.fails = ""  # the first word of commands that fail
@@ -105,7 +106,9 @@ class Host:
             scopes += [
                 {"local": each.split("/", maxsplit=1)[0], "prefixlen": 24, "scope": "global"} for each in self.addresses
             ]
-            return json.dumps([{}, {"ifname": "docker0", "addr_info": scopes}, {"ifname": "fn-web"}])
+            lease = {"local": self.lease.split("/", maxsplit=1)[0], "prefixlen": 24, "scope": "global"}
+            others = [{"ifname": "fn-web"}, {"ifname": "br0", "addr_info": [lease]}]
+            return json.dumps([{}, {"ifname": "docker0", "addr_info": scopes}, *others])
         self.change()
         if words[:3] == ["/sbin/ip", "address", "del"]:
             assert words[4:] == ["dev", "docker0"]
@@ -251,6 +254,7 @@ def change(host: Host) -> None:
     host.daemon = host.networks = "new"
     host.kernel["policy"] = "DROP"
     host.addresses.append("192.0.2.1/24")
+    host.lease = "198.51.100.2/24"
 
 
 def remove(host: Host) -> None:
