@@ -30,6 +30,7 @@ description:
 extends_documentation_fragment:
   - fleetnet.docker.attributes
   - fleetnet.docker.engine
+  - fleetnet.docker.run
 options:
   networks:
     description:
@@ -342,19 +343,21 @@ networks:
       managed: true
 """
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
     connect,
     engine_argument_spec,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.alone import apply_alone
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
 def main() -> None:
     run_module(
-        lambda module: networks.apply(Task.of(module, connect)),
-        argument_spec={**engine_argument_spec(), **networks.OPTIONS},
+        lambda module: apply_alone(networks.apply, Task.of(module, connect)),
+        argument_spec={**engine_argument_spec(), **networks.OPTIONS, **RUN_OPTION},
     )
 
 

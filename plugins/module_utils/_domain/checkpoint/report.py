@@ -55,7 +55,10 @@ class UndoReport(t.NamedTuple):
 
     @classmethod
     def from_data(cls, data: t.Mapping[str, t.Any]) -> UndoReport:
-        """The record that :meth:`to_data` returned. Raises KeyError or TypeError for another one."""
+        """The record that :meth:`to_data` returned.
+
+        Raises KeyError, OverflowError, TypeError or ValueError for another one.
+        """
         return cls(
             data["id"],
             data["reason"],
@@ -75,7 +78,7 @@ def parse_report(text: str | None) -> UndoReport | None:
     """None without a report, or if the text is not one."""
     try:
         return UndoReport.from_data(json.loads(text or ""))
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
 
 

@@ -14,10 +14,8 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
     Checkpoint,
-    Progress,
-    networks_text,
-    seconds_left,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import is_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
     BOOT_FILE,
     BOOT_LINK,
@@ -26,25 +24,27 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     boot_unit,
     timer_arguments,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import networks_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import UndoReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import Risk
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import DaemonPlan
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworkStep
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import boot_identity, boot_time
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.engine import (
     current_daemon,
     current_networks,
     saved_daemon,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import (
-    CheckpointFolder,
-    boot_identity,
-    boot_time,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.program import undo_program
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import remove, write_atomically
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
+    remove,
+    sync_folder,
+    write_atomically,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed, Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.systemctl import (
     require_systemd,
@@ -72,11 +72,18 @@ class Checkpoints:
         self.taken: Checkpoint | None = None
 
     def take(
-        self, checkpoint_id: str, timeout: float, risks: tuple[Risk, ...], docker_host: str, manual: bool = False
+        self,
+        checkpoint_id: str,
+        timeout: float,
+        risks: tuple[Risk, ...],
+        docker_host: str,
+        run: str | None,
+        manual: bool = False,
     ) -> Checkpoint:
         """Save the state of the host, and arm its undo. Raises FleetnetError; then nothing has changed.
 
-        Until :meth:`applied`, or the end of this process, the undo waits.
+        ``run`` identifies the run of ansible-playbook. Until :meth:`applied`, or the end of this process, the undo
+        waits.
         """
         require_systemd(self._commands)
         python = python_program(self._commands, PYTHON, sys.executable)
@@ -84,20 +91,21 @@ class Checkpoints:
         if self._lock is None or self._folder.pending() is not None:
             self._release()
             raise FleetnetError("another run changes this host, and has not confirmed its changes. Wait until it ends.")
-        files = self._host.files()
+        files, kernel = self._host.files(), self._host.kernel()
         checkpoint = Checkpoint(
             id=checkpoint_id,
             timeout=timeout,
             armed=boot_time(),
             boot=boot_identity(),
+            run=run or "",
+            manual=manual,
             risks=risks,
             docker_host=docker_host,
             files=files,
             active=self._host.active(files),
             addresses=self._host.addresses(),
-            sysctls=self._host.sysctls(),
-            policies=self._host.policies(),
-            manual=manual,
+            sysctls=kernel.sysctls,
+            policies=kernel.policies,
         )
         try:
             self._folder.begin(checkpoint, undo_program())
@@ -119,6 +127,7 @@ class Checkpoints:
         os.makedirs(os.path.dirname(link), mode=0o755, exist_ok=True)
         remove(link)
         os.symlink(BOOT_FILE, link)
+        sync_folder(os.path.dirname(link))
         self._stop_units()
         self._commands.run("systemd-run", *timer_arguments(python, self._folder.program, timeout))
 
@@ -133,6 +142,8 @@ class Checkpoints:
         self._stop_units()
         for path in (BOOT_LINK, BOOT_FILE):
             remove(f"{self._root}{path}")
+            with contextlib.suppress(FileNotFoundError):
+                sync_folder(os.path.dirname(f"{self._root}{path}"))
 
     def record_daemon(self, plan: DaemonPlan, invocation: str) -> None:
         """Add the engine's configuration to the checkpoint, before it changes."""
@@ -153,7 +164,7 @@ class Checkpoints:
     def applied(self) -> None:
         """The change is complete, or it failed and was undone as far as its parts do: from now on the time counts."""
         if self.taken is not None:
-            self._folder.record_progress(Progress(applied=boot_time()))
+            self._folder.record_applied(boot_time(), self._host.kernel())
             self._release()
 
     def _release(self) -> None:
@@ -169,41 +180,47 @@ class Checkpoints:
         """The report of the last undo."""
         return self._folder.report()
 
-    def confirm(self, checkpoint_id: str | None) -> bool:
-        """Keep the change. Returns false if no checkpoint exists, or only another one.
+    def confirm(self, checkpoint_id: str | None, run: str | None) -> bool:
+        """Keep the change; also true if it was kept before. Without an id, that of this run's play.
 
-        A change whose module ended before its end is not kept: its undo starts at once. Raises FleetnetError if the
-        host does not release the checkpoint.
+        Returns false if the host has no such checkpoint. A change whose module ended before its end is not kept: its
+        undo starts at once. Raises FleetnetError if the host does not release the checkpoint.
         """
         lock = self._folder.lock()
         if lock is None:
             if self._folder.pending() is None:
-                return False
+                return self._was_confirmed(checkpoint_id, run)
             raise FleetnetError("a module still changes this host, or an undo runs. Wait until it ends.")
         try:
             checkpoint = self._folder.pending()
-            if checkpoint is None or (checkpoint_id or checkpoint.id) != checkpoint.id:
-                return False
-            progress = self._folder.progress()
-            left = seconds_left(checkpoint, progress, boot_identity(), boot_time())
-            if progress.applied is not None and left > 0:
-                self._folder.end()
+            if checkpoint is None or not is_meant(checkpoint, checkpoint_id, run):
+                return self._was_confirmed(checkpoint_id, run)
+            if self._folder.progress().applied is not None and self._folder.left(checkpoint.deadline) > 0:
+                self._folder.confirm(checkpoint)
                 self._disarm()
                 return True
         finally:
             lock.close()
-        self.undo()
+        self._undo(checkpoint)
         return False
 
-    def undo(self) -> UndoReport | None:
-        """Undo the change now, and return the report when it ended; None without a checkpoint.
+    def _was_confirmed(self, checkpoint_id: str | None, run: str | None) -> bool:
+        """An answer may be lost, and the question asked again."""
+        found = self._folder.confirmed()
+        return found is not None and (found[0] == checkpoint_id if checkpoint_id else found[1] == (run or ""))
+
+    def undo(self, checkpoint_id: str | None, run: str | None) -> UndoReport | None:
+        """Undo the change now, and return the report when it ended; None without such a checkpoint.
 
         Raises FleetnetError if it does not end.
         """
         checkpoint = self._folder.pending()
-        if checkpoint is None:
+        if checkpoint is None or not is_meant(checkpoint, checkpoint_id, run):
             return None
-        self._folder.record_progress(self._folder.progress()._replace(undo=True))
+        return self._undo(checkpoint)
+
+    def _undo(self, checkpoint: Checkpoint) -> UndoReport | None:
+        self._folder.ask_for_undo()
         return self._finish(checkpoint)
 
     def settle(self) -> UndoReport | None:
@@ -235,3 +252,8 @@ class Checkpoints:
     def _active(self, unit: str) -> bool:
         """Whether a unit is active, or starts: also if systemd is about to start it again after a failure."""
         return any(each.active in ("active", "activating") for each in unit_states(self._commands, unit))
+
+
+def is_meant(checkpoint: Checkpoint, checkpoint_id: str | None, run: str | None) -> bool:
+    """Whether this is the checkpoint with the id; without an id, that of this run's play."""
+    return checkpoint.id == checkpoint_id if checkpoint_id else is_of(checkpoint.deadline, run or "")

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
     SavedDaemon,
+    left_copies,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import (
     saved_networks_text,
     with_added,
 )
@@ -75,7 +77,8 @@ def saved_daemon(plan: DaemonPlan, invocation: str) -> SavedDaemon:
         plan.signal,
         invocation,
         tuple((each.id, each.name) for each in plan.resume),
-        tuple(_backups(plan.path)),
+        os.getpid(),
+        tuple(_beside(plan.path)),
     )
 
 
@@ -92,7 +95,6 @@ def current_daemon(commands: Commands, unit: str, engine: Engine) -> SavedDaemon
         signal=None,
         invocation=shown.invocation,
         containers=tuple((each.id, each.name) for each in running_containers(engine)),
-        backups=tuple(_backups(shown.config_file)),
     )
 
 
@@ -107,10 +109,13 @@ def current_networks(docker_host: str, engine: Engine) -> str:
     return saved_networks_text(docker_host, states)
 
 
-def _backups(path: str) -> list[str]:
-    """The copies of a file with the names of Ansible's backups, and those that a killed program has not moved yet."""
-    folder, name = os.path.split(path)
-    return sorted([*glob.glob(f"{glob.escape(path)}.*~"), *glob.glob(f"{glob.escape(folder)}/.{glob.escape(name)}.*")])
+def _beside(path: str) -> list[str]:
+    """The files in the folder of a file, with it."""
+    folder = os.path.dirname(path)
+    try:
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    except FileNotFoundError:
+        return []
 
 
 def _has_read(unit: DaemonUnit, path: str) -> bool:
@@ -157,9 +162,8 @@ class HostEngine:
         if differs or signal is not None:
             executor.restore(plan)
         records.end_run()
-        for path in _backups(saved.path):
-            if path not in saved.backups:
-                remove(path)
+        for path in left_copies(saved, _beside(saved.path)):
+            remove(path)
         lines = [f"restore {saved.path}"] if after != saved.before else []
         return [*lines, *([f"{signal} {saved.unit}"] if signal else [])]
 

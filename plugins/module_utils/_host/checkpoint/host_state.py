@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import os
 import stat
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import SavedFile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import Kernel
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import BOOT_UNIT
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import own_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import EARLY_SYSCTL_FILE
@@ -25,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
     STATE_FOLDER,
     UNIT_FOLDER,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.file_lock import wait_for_lock
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
     mode_of,
     read_text,
@@ -44,6 +45,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.sys
 _OTHERS = (BOOT_UNIT, own_bridge.UNIT)
 _SYSCTLS = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 _IPTABLES = ("iptables", "ip6tables")
+_SCRIPT = 30.0  # seconds that a script may take
 
 
 class HostState:
@@ -92,12 +94,15 @@ class HostState:
 
     @contextlib.contextmanager
     def applying_nothing(self) -> t.Iterator[None]:
-        """Exclude the scripts of the parts, which the reconciler runs, while files are replaced."""
+        """Exclude the scripts of the parts, which the reconciler runs, while files are replaced.
+
+        One that does not end must not keep the undo from restoring the path: after some seconds it is not excluded.
+        """
         with contextlib.ExitStack() as opened:
             for path in sorted(glob.glob(f"{self._at(STATE_FOLDER)}/*.lock")):
                 with contextlib.suppress(FileNotFoundError):
                     file = opened.enter_context(open(path, "a", encoding="utf-8"))
-                    fcntl.flock(file, fcntl.LOCK_EX)
+                    wait_for_lock(file, _SCRIPT)
             yield
 
     # -- units
@@ -131,33 +136,30 @@ class HostState:
         with contextlib.suppress(CommandFailed):  # the engine removed it meanwhile
             self._commands.run(ip_program(self._commands), "address", "del", address, "dev", interface)
 
-    def sysctls(self) -> dict[str, str]:
-        found = {key: read_text(self._sysctl(key)) for key in _SYSCTLS if os.path.exists(self._sysctl(key))}
-        return {key: text.strip() for key, text in found.items() if text is not None}
+    def kernel(self) -> Kernel:
+        """The parameters of forwarding, and the policies of the chain FORWARD by program.
 
-    def set_sysctls(self, values: t.Mapping[str, str]) -> None:
-        """Only those that differ: setting a value may reset others."""
-        now = self.sysctls()
-        for key, value in values.items():
-            if now.get(key, value) != value:
-                with open(self._sysctl(key), "w", encoding="ascii") as file:
-                    file.write(f"{value}\n")
-
-    def policies(self) -> dict[str, str]:
-        """The policy of the chain FORWARD by program, without programs that are missing or do not list it."""
-        found = {}
+        Parameters that the kernel does not have are absent, and programs that are missing or do not list the chain.
+        """
+        parameters = {key: read_text(self._sysctl(key)) for key in _SYSCTLS if os.path.exists(self._sysctl(key))}
+        policies = {}
         for name in _IPTABLES:
             program = self._commands.find(name)
             with contextlib.suppress(CommandFailed):
                 words = self._commands.run(program, "-w", "-S", "FORWARD").split() if program else []
                 if words[:2] == ["-P", "FORWARD"]:
-                    found[name] = words[2]
-        return found
+                    policies[name] = words[2]
+        return Kernel({key: text.strip() for key, text in parameters.items() if text is not None}, policies)
 
-    def set_policies(self, policies: t.Mapping[str, str]) -> None:
-        now = self.policies()
-        for name, policy in policies.items():
-            if now.get(name, policy) != policy:
+    def set_kernel(self, values: Kernel) -> None:
+        """Only those that differ: setting a value may reset others."""
+        now = self.kernel()
+        for key, value in values.sysctls.items():
+            if now.sysctls.get(key, value) != value:
+                with open(self._sysctl(key), "w", encoding="ascii") as file:
+                    file.write(f"{value}\n")
+        for name, policy in values.policies.items():
+            if now.policies.get(name, policy) != policy:
                 self._commands.run(self._commands.find(name) or name, "-w", "-P", "FORWARD", policy)
 
     def _at(self, path: str) -> str:

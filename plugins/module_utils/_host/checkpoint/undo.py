@@ -6,14 +6,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
-    LONGEST_RUN,
     Checkpoint,
-    Progress,
     SavedDaemon,
+    SavedFile,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import (
+    Kernel,
+    Progress,
+    former_kernel,
     seconds_left,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.files_undo import (
@@ -30,15 +37,16 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import (
-    CheckpointFolder,
-    boot_identity,
-    boot_time,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import boot_identity, boot_time
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 
 _POLL = 0.5  # seconds
+# How long a module may apply a change before the undo ends its process, in seconds.
+_LONGEST_RUN = 900.0
+# How long the undo waits for the end of a process that it killed, in seconds. It may wait for a disk.
+_END = 30.0
 
 
 class EngineUndo(t.Protocol):
@@ -49,12 +57,13 @@ class EngineUndo(t.Protocol):
     def restore_networks(self, docker_host: str, journal: Journal) -> list[str]: ...
 
 
-class Clock(t.NamedTuple):
-    """``boot`` identifies the boot, ``now`` counts the seconds since then."""
+class Machine(t.NamedTuple):
+    """``boot`` identifies the boot, ``now`` counts the seconds since then, ``kill`` ends a process at once."""
 
     boot: t.Callable[[], str] = boot_identity
     now: t.Callable[[], float] = boot_time
     sleep: t.Callable[[float], None] = time.sleep
+    kill: t.Callable[[int, int], None] = os.kill
 
 
 class Undo:
@@ -66,41 +75,55 @@ class Undo:
         folder: CheckpointFolder,
         host: HostState,
         engine: EngineUndo,
-        clock: Clock | None = None,
+        machine: Machine | None = None,
     ) -> None:
         self._commands = commands
         self._folder = folder
         self._host = host
         self._engine = engine
-        self._clock = clock or Clock()
+        self._machine = machine or Machine()
         self._operations: list[str] = []
         self._problems: list[str] = []
 
     def run(self) -> UndoReport | None:
         """Wait until the time is over, and undo the change. None if no checkpoint exists, or it was confirmed."""
-        started = self._clock.now()
+        started = self._machine.now()
         while True:
-            lock = self._folder.lock(0)
-            if lock is not None or self._clock.now() - started > LONGEST_RUN:
-                try:
+            lock = self._lock(self._machine.now() - started)
+            if lock is not None:
+                with lock:
                     checkpoint = self._folder.pending()
                     if checkpoint is None:
                         return None
                     progress = self._folder.progress()
-                    left = seconds_left(checkpoint, progress, self._clock.boot(), self._clock.now())
-                    if left <= 0:
+                    if seconds_left(checkpoint.deadline, progress, self._machine.boot(), self._machine.now()) <= 0:
                         return self._undo(checkpoint, progress)
-                finally:
-                    if lock is not None:
-                        lock.close()
-            self._clock.sleep(_POLL)
+            self._machine.sleep(_POLL)
+
+    def _lock(self, waited: float) -> t.ContextManager[t.Any] | None:
+        """The lock, None while a module has it: both must not change the host at once.
+
+        A module that hangs must not keep the host cut off, so its process is killed. If even that does not end it, it
+        waits in the kernel, and changes nothing.
+        """
+        lock = self._folder.lock(0)
+        if lock is not None:
+            return lock
+        if waited > _LONGEST_RUN:
+            holder = self._folder.holder()
+            if holder is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    self._machine.kill(holder, signal.SIGKILL)
+        return contextlib.nullcontext() if waited > _LONGEST_RUN + _END else None
 
     def _undo(self, checkpoint: Checkpoint, progress: Progress) -> UndoReport:
         """What gives the path back comes first. The checkpoint stays if something cannot be restored."""
         self._operations, self._problems = [], []
+        kernel = self._former_kernel(checkpoint, progress)
         plan = plan_files_undo(checkpoint, *self._now(checkpoint))
-        self._attempt("files, rules and routes", lambda: self._restore_files(plan))
-        daemon, networks = self._folder.daemon(), self._folder.networks()
+        self._restore_files(plan)
+        daemon = self._attempt("saved configuration of the engine", self._folder.daemon)
+        networks = self._attempt("saved networks", self._folder.networks)
         self._attempt("addresses of bridges", lambda: self._remove_addresses(checkpoint, networks))
         if daemon is not None:
             self._attempt(
@@ -113,8 +136,8 @@ class Undo:
                 lambda: self._operations.extend(self._engine.restore_networks(checkpoint.docker_host, networks)),
             )
         self._attempt("units", lambda: self._restore_units(checkpoint, plan))
-        self._attempt("kernel settings", lambda: self._host.set_sysctls(checkpoint.sysctls))
-        self._attempt("policy of the chain FORWARD", lambda: self._host.set_policies(checkpoint.policies))
+        self._attempt("kernel parameters", lambda: self._host.set_kernel(Kernel(kernel.sysctls, {})))
+        self._attempt("policy of the chain FORWARD", lambda: self._host.set_kernel(Kernel({}, kernel.policies)))
         report = UndoReport(
             checkpoint.id,
             self._reason(checkpoint, progress),
@@ -132,31 +155,43 @@ class Undo:
     def _reason(self, checkpoint: Checkpoint, progress: Progress) -> str:
         if progress.undo:
             return ASKED
-        if self._clock.boot() != checkpoint.boot:
+        if self._machine.boot() != checkpoint.boot:
             return REBOOTED
         return UNCONFIRMED if progress.applied is not None else KILLED
 
-    def _now(self, checkpoint: Checkpoint) -> tuple[t.Any, tuple[str, ...]]:
-        files = self._host.files()
-        return files, self._host.active([*files, *checkpoint.files])
+    def _former_kernel(self, checkpoint: Checkpoint, progress: Progress) -> Kernel:
+        """The values to set. Read before the undo changes others: a start of the engine may."""
+        # A play's checkpoint has those from before its changes.
+        after = None if checkpoint.manual or self._machine.boot() != checkpoint.boot else progress.kernel
+        now = self._attempt("kernel", self._host.kernel)
+        return checkpoint.kernel if now is None else former_kernel(checkpoint.kernel, after, now)
 
-    def _attempt(self, what: str, action: t.Callable[[], t.Any]) -> None:
-        """Go on if something cannot be restored: the rest may give the path back."""
+    def _now(self, checkpoint: Checkpoint) -> tuple[t.Mapping[str, SavedFile], tuple[str, ...]]:
+        """The files and the active units. None of what cannot be read, so that all that is saved is restored."""
+        files: t.Mapping[str, SavedFile] = self._attempt("files", self._host.files) or {}
+        names = [*files, *checkpoint.files]
+        return files, self._attempt("units", lambda: self._host.active(names)) or ()
+
+    def _attempt(self, what: str, action: t.Callable[[], t.Any]) -> t.Any:
+        """Go on if something fails, and return None: the rest may give the path back."""
         try:
-            action()
+            return action()
         except (FleetnetError, OSError, KeyError, TypeError, ValueError) as error:
             self._problems.append(f"{what}: {error}")
+            return None
 
     def _restore_files(self, plan: FilesUndo) -> None:
         self._operations += plan.lines
+        problems = len(self._problems)
         for part in plan.remove:
-            self._commands.run(part.script, "--remove")
+            self._attempt(part.name, lambda part=part: self._commands.run(part.script, "--remove"))  # type: ignore[misc]
         if plan.stop:
-            self._commands.run("systemctl", "stop", *plan.stop)
+            self._attempt("units", lambda: self._commands.run("systemctl", "stop", *plan.stop))
         with self._host.applying_nothing():
-            self._host.write(plan.write)
-            self._host.delete(plan.delete)
-        self._commands.run("systemctl", "daemon-reload")
+            self._attempt("files", lambda: self._host.write(plan.write))
+            if len(self._problems) == problems:  # what is not removed or stopped needs its files for the next attempt
+                self._attempt("files", lambda: self._host.delete(plan.delete))
+        self._attempt("units", lambda: self._commands.run("systemctl", "daemon-reload"))
         for part in plan.apply:
             self._attempt(part.name, lambda part=part: self._commands.run(part.script))  # type: ignore[misc]
 
@@ -165,7 +200,7 @@ class Undo:
 
         Other bridges are not of the change, and after a reboot the engine has given them the addresses that they have.
         """
-        if self._clock.boot() != checkpoint.boot:
+        if self._machine.boot() != checkpoint.boot:
             return
         after = () if networks is None else networks.step.after
         changed = {DOCKER0, *(state.definition.named_bridge for state in after)}

@@ -76,7 +76,8 @@ def test_a_change_is_confirmed_over_a_new_connection(run: t.Callable[..., Result
     host = Host([CHANGED, CONFIRMED])
     assert run(host) == CHANGED
     assert host.events == ["host_slice", "reset", "network_checkpoint"]
-    assert host.arguments[1] == {"state": "confirmed", "id": host.arguments[0]["checkpoint"]}
+    confirmed = host.arguments[1]
+    assert confirmed == {"state": "confirmed", "id": host.arguments[0]["checkpoint"], "run": host.arguments[0]["run"]}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,10 @@ def test_a_play_confirms_by_word(run: t.Callable[..., Result]) -> None:
     undone = {"changed": False, "confirmed": False, "undone": UNDONE}
     assert WHY in run(Host([undone]), {"state": "confirmed"}, "network_checkpoint")["msg"]
     none = {"changed": False, "confirmed": False}
-    assert run(Host([none]), {"state": "confirmed"}, "network_checkpoint") == none
+    result = run(Host([none]), {"state": "confirmed"}, "network_checkpoint")
+    assert result["failed"]
+    assert result["msg"].startswith("the host has no changes of this run to confirm. Save its state with state: armed")
+    assert run(Host([none], check_mode=True), {"state": "confirmed"}, "network_checkpoint") == none
     for state in ("armed", "undone"):
         host = Host([{"changed": True}])
         run(host, {"state": state}, "network_checkpoint")

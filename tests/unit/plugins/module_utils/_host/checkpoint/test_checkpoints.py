@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import subprocess
@@ -15,7 +16,7 @@ import zipfile
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import Progress
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import Kernel
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
     BOOT_FILE,
     BOOT_LINK,
@@ -26,13 +27,17 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import Risk
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint import checkpoints as checkpoints_file
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint import guard
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint import covering, guard
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import excluding_undo
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.program import undo_program
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.file_lock import try_lock
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import alone
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
+RUN = "controller/user/1"
 RISKS = (Risk("routes", ("10.0.0.0/8 via 192.0.2.1",)),)
 REPORT = UndoReport("7", "unconfirmed", 60.0, (), ())
 
@@ -98,15 +103,33 @@ def boot_files(tmp_path: pathlib.Path) -> list[bool]:
 
 
 def test_a_change_is_confirmed(host: Host, checkpoints: Checkpoints, tmp_path: pathlib.Path) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     assert (host.timer, boot_files(tmp_path)) == ("active", [True, True])
     assert host.folder.lock(0) is None  # an undo waits
     checkpoints.applied()
-    assert not checkpoints.confirm("another")
-    assert checkpoints.confirm("7")
+    assert not checkpoints.confirm("another", RUN)
+    assert not checkpoints.confirm(None, RUN)  # it is not of the play
+    assert checkpoints.confirm("7", RUN)
     assert (host.timer, boot_files(tmp_path)) == ("inactive", [False, False])
     assert (checkpoints.pending(), checkpoints.report()) == (None, None)
-    assert not checkpoints.confirm("7")
+    assert checkpoints.confirm("7", RUN)  # the answer may be lost
+    assert not checkpoints.confirm("8", RUN)
+    checkpoints.take("8", 60, RISKS, "unix:///run/docker.sock", RUN)
+    assert host.folder.confirmed() is None
+
+
+def test_a_play_confirms_and_undoes_its_own_changes(checkpoints: Checkpoints) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN, manual=True)
+    checkpoints.applied()
+    assert not checkpoints.confirm(None, "another")
+    assert checkpoints.undo(None, "another") is checkpoints.undo("8", RUN) is None
+    assert checkpoints.confirm(None, RUN)
+    assert checkpoints.confirm(None, RUN)
+    assert not checkpoints.confirm(None, "another")
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN, manual=True)
+    checkpoints.applied()
+    assert checkpoints.undo(None, RUN) == REPORT
+    assert not checkpoints.confirm(None, RUN)
 
 
 def test_a_host_that_cannot_arm_the_undo_changes_nothing(
@@ -114,7 +137,7 @@ def test_a_host_that_cannot_arm_the_undo_changes_nothing(
 ) -> None:
     host.fails = True
     with pytest.raises(FleetnetError, match=r"the host cannot arm the undo of this change: .*no D-Bus\. Nothing was"):
-        checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+        checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     assert (checkpoints.pending(), boot_files(tmp_path)) == (None, [False, False])
     free = host.folder.lock(0)
     assert free is not None
@@ -122,33 +145,33 @@ def test_a_host_that_cannot_arm_the_undo_changes_nothing(
 
 
 def test_a_change_whose_module_was_killed_is_not_confirmed(checkpoints: Checkpoints) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints._release()  # the kernel does
-    assert not checkpoints.confirm("7")
+    assert not checkpoints.confirm("7", RUN)
     assert checkpoints.report() == REPORT
 
 
 def test_a_change_is_not_confirmed_too_late(host: Host, checkpoints: Checkpoints) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
-    host.folder.record_progress(Progress(applied=-1e6))
-    assert not checkpoints.confirm("7")
+    host.folder.record_applied(-1e6, Kernel({}, {}))
+    assert not checkpoints.confirm("7", RUN)
     assert checkpoints.report() == REPORT
 
 
 def test_a_second_change_waits(host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checkpoints.settle() is None
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
     with pytest.raises(FleetnetError, match="another run changes this host"):
-        Checkpoints(host, host.folder).take("8", 60, RISKS, "unix:///run/docker.sock")
+        Checkpoints(host, host.folder).take("8", 60, RISKS, "unix:///run/docker.sock", RUN)
     monkeypatch.setattr(checkpoints_file.time, "sleep", lambda _seconds: host.folder.end(REPORT))
     assert checkpoints.settle() == REPORT
     assert host.ran.count("systemd-run --quiet --collect") == 1  # the timer was going to start it
 
 
 def test_an_undo_that_nothing_starts_is_started(host: Host, checkpoints: Checkpoints) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints._release()
     host.timer = "inactive"  # the run was killed before
     assert checkpoints.settle() == REPORT
@@ -157,27 +180,33 @@ def test_an_undo_that_nothing_starts_is_started(host: Host, checkpoints: Checkpo
 def test_an_undo_that_does_not_end_is_an_error(
     host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
     host.undoes = False
     monkeypatch.setattr(checkpoints_file, "_LONGEST_UNDO", -61.0)
     with pytest.raises(FleetnetError, match=r"the undo .* does not end\. See 'journalctl --unit fleetnet-checkpoint"):
-        checkpoints.undo()
+        checkpoints.undo("7", RUN)
     assert host.folder.progress().undo
 
 
 def test_an_undo_that_fails_is_reported(host: Host, checkpoints: Checkpoints) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
     host.undoes, host.problems = False, ("networks: no.",)
-    report = checkpoints.undo()
+    report = checkpoints.undo("7", RUN)
     assert report is not None
     assert report.problems == host.problems
     assert checkpoints.pending() is not None
 
 
 def task(host: Host, **params: t.Any) -> Task:
-    given = {"checkpoint": "7", "confirm": True, "confirm_timeout": 60, "docker_host": "unix:///run/docker.sock"}
+    given = {
+        "checkpoint": "7",
+        "confirm": True,
+        "confirm_timeout": 60,
+        "docker_host": "unix:///run/docker.sock",
+        "run": RUN,
+    }
     return Task({**given, **params}, False, host, host.warned.append)
 
 
@@ -224,7 +253,7 @@ def test_other_changes_are_not_guarded(host: Host, risks: t.Any, params: dict[st
 @pytest.mark.usefixtures("guarded")
 def test_an_earlier_change_is_settled_and_that_of_a_play_covers(host: Host, checkpoints: Checkpoints) -> None:
     assert not guard.settle(task(host))
-    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock", manual=True)
+    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock", RUN, manual=True)
     checkpoints.applied()
     assert guard.settle(task(host))
     with guard.guarded(task(host), RISKS, covered=True) as (_records, data):
@@ -232,11 +261,11 @@ def test_an_earlier_change_is_settled_and_that_of_a_play_covers(host: Host, chec
         assert host.folder.lock(0) is None  # its undo waits
     host.folder.end()
     with (
-        pytest.raises(FleetnetError, match="is being undone, because its time is over"),
+        pytest.raises(FleetnetError, match="of this play is undone, because its time is over"),
         guard.guarded(task(host), RISKS, covered=True),
     ):
         pass
-    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints._release()
     host.timer = "inactive"
     assert not guard.settle(task(host))
@@ -244,8 +273,83 @@ def test_an_earlier_change_is_settled_and_that_of_a_play_covers(host: Host, chec
 
 
 @pytest.mark.usefixtures("guarded")
+def test_the_checkpoint_of_another_play_or_one_whose_time_is_over_covers_nothing(
+    host: Host, checkpoints: Checkpoints
+) -> None:
+    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock", RUN, manual=True)
+    checkpoints.applied()
+    host.timer = "inactive"
+    assert not guard.settle(task(host, run="another"))  # it was undone first
+    assert host.folder.pending() is None
+    assert host.warned[0].startswith("an earlier run: the changes of this run are undone, because")
+    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock", RUN, manual=True)
+    host.folder.record_applied(-1e6, Kernel({}, {}))
+    with pytest.raises(FleetnetError, match="of this play is undone, because its time is over"):
+        guard.settle(task(host))
+
+
+def test_a_single_part_excludes_undos(host: Host) -> None:
+    with excluding_undo(RUN, host.folder):
+        assert host.folder.lock(0) is None
+        assert host.folder.holder() == os.getpid()
+    free = host.folder.lock(0)
+    assert free is not None
+    free.close()
+
+
+def test_a_single_part_is_covered_by_the_checkpoint_of_its_play_and_waits_for_undos(
+    host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock", RUN, manual=True)
+    checkpoints.applied()
+    with excluding_undo(RUN, host.folder):
+        assert host.folder.pending() is not None
+    slept: list[float] = []
+    monkeypatch.setattr(covering.time, "sleep", lambda seconds: (slept.append(seconds), host.folder.end(REPORT)))
+    with excluding_undo("another", host.folder):
+        assert (host.folder.pending(), host.folder.lock(0)) == (None, None)
+    assert slept == [1.0]
+
+
+def test_a_single_part_changes_nothing_if_the_undo_does_not_end(
+    host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock", RUN, manual=True)
+    checkpoints.applied()
+    times = iter([0.0, 89.0, 91.0])
+    monkeypatch.setattr(covering.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(covering.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(covering, "wait_for_lock", lambda file, _seconds: try_lock(file))
+    with (
+        pytest.raises(FleetnetError, match=r"network_checkpoint \(state: undone, id: 6\), and run again"),
+        excluding_undo(None, host.folder),
+    ):
+        raise AssertionError
+    lock = host.folder.lock(0)
+    with (
+        pytest.raises(FleetnetError, match="another run changes this host, or the host undoes changes"),
+        excluding_undo(RUN, host.folder),
+    ):
+        raise AssertionError
+    assert lock is not None
+    lock.close()
+
+
+@pytest.mark.parametrize(("check_mode", "docker_host"), [(True, "unix:///a"), (False, "tcp://192.0.2.1:2376")])
+def test_a_prediction_and_another_host_need_no_lock(
+    host: Host, monkeypatch: pytest.MonkeyPatch, check_mode: bool, docker_host: str
+) -> None:
+    def locked(_run: str) -> t.Any:
+        raise AssertionError
+
+    monkeypatch.setattr(alone, "excluding_undo", locked)
+    found = dataclasses.replace(task(host, docker_host=docker_host), check_mode=check_mode)
+    assert alone.apply_alone(lambda given: {"given": given.params["run"]}, found) == {"given": RUN}
+
+
+@pytest.mark.usefixtures("guarded")
 def test_an_earlier_change_that_cannot_be_undone_ends_the_task(host: Host, checkpoints: Checkpoints) -> None:
-    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints._release()
     host.timer, host.undoes, host.problems = "inactive", False, ("networks: no.",)
     with pytest.raises(

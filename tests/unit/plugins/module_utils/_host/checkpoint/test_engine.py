@@ -129,12 +129,17 @@ def test_another_bridge_is_replaced(host: Host) -> None:
 
 
 def test_copies_and_records_of_the_change_are_deleted(host: Host, tmp_path: pathlib.Path) -> None:
-    former = tmp_path / "daemon.json.1.2025-01-01@00:00:00~"
-    former.write_text("of another run")
+    former = tmp_path / f"daemon.json.{os.getpid()}.2025-01-01@00:00:00~"
+    former.write_text("of an earlier run")
     saved = host.saved()
-    (tmp_path / "daemon.json.2.2025-01-01@00:00:00~").write_text("former")
-    (tmp_path / ".daemon.json.abc").write_text("of a run that was killed")
+    (tmp_path / f"daemon.json.{os.getpid()}.2025-01-02@00:00:00~").write_text("former")
+    (tmp_path / ".daemon.json.abcdefgh").write_text("not moved yet")
+    (tmp_path / ".daemon.json.swp").write_text("of an editor")
     host.records.begin_run("former", ())
     host.undo(saved)
-    assert sorted(name for name in os.listdir(tmp_path) if "daemon.json" in name) == [former.name, "daemon.json"][::-1]
+    assert sorted(name for name in os.listdir(tmp_path) if "daemon.json" in name) == [
+        ".daemon.json.swp",
+        "daemon.json",
+        former.name,
+    ]
     assert host.records.unfinished_run() is None

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -16,7 +17,6 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
     Checkpoint,
-    Progress,
     SavedDaemon,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
@@ -37,7 +37,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint import host_state
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.undo import Clock, Undo
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.undo import Machine, Undo
 
 UNITS = "etc/systemd/system"
 ROUTES, FIREWALL = "etc/fleetnet/apply-routes", "etc/fleetnet/apply-firewall"
@@ -64,6 +64,8 @@ class Host:
         self.kill: int | None = None
         self.fails = ""  # the first word of commands that fail
         self.now, self.boot_name = 0.0, "boot"
+        self.manual = False
+        self.killed, self.dies = 0, lambda: None  # what the module with the lock does then
         self.folder = CheckpointFolder(str(root / "var/lib/fleetnet/checkpoint"), str(root / "run/lock"))
 
     def change(self) -> None:
@@ -180,8 +182,8 @@ class Host:
         state = self.host_state()
         files = state.files()
         checkpoint = Checkpoint(
-            "7", 60, 0.0, "boot", (Risk("routes", ("a",)),), "unix:///run/docker.sock", files, state.active(files),
-            state.addresses(), state.sysctls(), state.policies(),
+            "7", 60, 0.0, "boot", "run", self.manual, (Risk("routes", ("a",)),), "unix:///run/docker.sock", files,
+            state.active(files), state.addresses(), *state.kernel(),
         )  # fmt: skip
         self.folder.begin(checkpoint, b"program")
         self.folder.record_daemon(DAEMON)
@@ -190,12 +192,20 @@ class Host:
             ' "allow_disconnect": true, "made": [], "undoing": true}'
         )
 
+    def applied(self, at: float | None = None) -> None:
+        self.folder.record_applied(self.now if at is None else at, self.host_state().kernel())
+
     def undo(self) -> UndoReport | None:
         def sleep(seconds: float) -> None:
             self.now += seconds
 
-        clock = Clock(lambda: self.boot_name, lambda: self.now, sleep)
-        return Undo(self, self.folder, self.host_state(), self, clock).run()
+        def kill(process: int, signal: int) -> None:
+            assert (process, signal) == (os.getpid(), 9)
+            self.killed += 1
+            self.dies()
+
+        machine = Machine(lambda: self.boot_name, lambda: self.now, sleep, kill)
+        return Undo(self, self.folder, self.host_state(), self, machine).run()
 
 
 @pytest.fixture
@@ -291,7 +301,7 @@ def test_an_undo_restores_everything_also_if_it_is_killed_at_any_point(host: Hos
         before = host.state()
         host.save()
         act(host)
-        host.folder.record_progress(Progress(applied=host.now))
+        host.applied()
         host.changes, host.kill = 0, kill
         killed = False
         try:
@@ -312,19 +322,24 @@ def test_an_undo_restores_everything_also_if_it_is_killed_at_any_point(host: Hos
 
 
 @pytest.mark.parametrize(
-    ("progress", "boot", "reason", "waits"),
+    ("applied", "asked", "boot", "reason", "waits"),
     [
-        (Progress(), "boot", KILLED, 60),
-        (Progress(applied=30.0), "boot", UNCONFIRMED, 90),
-        (Progress(applied=30.0, undo=True), "boot", ASKED, 0),
-        (Progress(applied=30.0), "another", REBOOTED, 0),
+        (None, False, "boot", KILLED, 60),
+        (30.0, False, "boot", UNCONFIRMED, 90),
+        (30.0, True, "boot", ASKED, 0),
+        (30.0, False, "another", REBOOTED, 0),
     ],
 )
-def test_it_waits_for_the_confirmation(host: Host, progress: Progress, boot: str, reason: str, waits: int) -> None:
+def test_it_waits_for_the_confirmation(
+    host: Host, applied: float | None, asked: bool, boot: str, reason: str, waits: int
+) -> None:
     install(host)
     host.save()
     host.boot_name = boot
-    host.folder.record_progress(progress)
+    if asked:
+        host.folder.ask_for_undo()
+    if applied is not None:
+        host.applied(applied)
     report = host.undo()
     assert report is not None
     assert (report.reason, host.now) == (reason, waits)
@@ -342,16 +357,47 @@ def test_a_confirmed_change_stays(host: Host) -> None:
     assert not os.path.exists(host.folder.path)
 
 
-def test_it_waits_for_the_module_that_applies_but_not_for_ever(host: Host) -> None:
+def test_a_module_that_hangs_is_killed_so_that_it_does_not_run_beside_the_undo(host: Host) -> None:
     install(host)
     host.save()
     lock = host.folder.lock()
     assert lock is not None
     assert host.folder.lock(wait=0) is None
+    host.dies = lock.close
     report = host.undo()
     assert report is not None
     assert 900 < host.now < 902
-    lock.close()
+    assert host.killed == 1
+
+
+def test_a_module_that_cannot_be_killed_changes_nothing_and_does_not_keep_the_host_cut_off(host: Host) -> None:
+    install(host)
+    host.save()
+    with host.folder.lock() or contextlib.nullcontext():
+        assert host.undo() is not None
+    assert 930 < host.now < 932
+    assert host.killed > 1
+
+
+def test_what_another_program_set_after_the_change_stays(host: Host) -> None:
+    install(host)
+    host.save()
+    change(host)
+    host.applied()
+    host.kernel["policy"] = "REJECT"
+    host.put("proc/sys/net/ipv4/ip_forward", "2\n")
+    assert host.undo() is not None
+    assert (host.kernel["policy"], host.text("proc/sys/net/ipv4/ip_forward")) == ("REJECT", "2\n")
+
+
+def test_a_play_may_have_set_everything_after_its_checkpoint(host: Host) -> None:
+    host.manual = True
+    install(host)
+    host.save()
+    host.applied()
+    change(host)
+    assert host.undo() is not None
+    assert (host.kernel["policy"], host.text("proc/sys/net/ipv4/ip_forward")) == ("ACCEPT", "0\n")
 
 
 def test_what_cannot_be_restored_does_not_keep_the_rest_and_is_tried_again(host: Host) -> None:
@@ -370,6 +416,40 @@ def test_what_cannot_be_restored_does_not_keep_the_rest_and_is_tried_again(host:
     assert report is not None
     assert report.problems == ()
     assert host.state() == before
+
+
+def test_a_host_that_cannot_be_read_is_restored(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(host)
+    before = host.state()
+    host.save()
+    change(host)
+
+    def unreadable(_state: HostState) -> None:
+        raise OSError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HostState, "files", unreadable)
+        patched.setattr(HostState, "kernel", unreadable)
+        report = host.undo()
+    assert report is not None
+    assert (report.problems[0], host.kernel["routes"], host.daemon) == ("kernel: no", "former", "former")
+    assert host.folder.pending() is not None
+    assert host.undo() is not None
+    assert host.state() == before
+
+
+def test_a_part_that_cannot_be_removed_keeps_its_files_for_the_next_attempt(host: Host) -> None:
+    host.save()
+    install(host)
+    host.fails = FIREWALL_PART.script
+    report = host.undo()
+    assert report is not None
+    assert report.problems == (f"firewall: {FIREWALL_PART.script} fails.",)
+    assert ("routes" in host.kernel, host.text(FIREWALL)) == (False, "script")
+    host.fails = ""
+    report = host.undo()
+    assert report is not None
+    assert ("firewall" in host.kernel, host.text(FIREWALL)) == (False, "")
 
 
 def test_the_files_are_readable_by_root_only(host: Host) -> None:
