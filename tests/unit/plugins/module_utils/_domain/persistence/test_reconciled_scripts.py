@@ -141,7 +141,7 @@ ip6tables() { false; }
 iptables() { # -w -t TABLE COMMAND CHAIN ...
     chain=$state/chain.${5-}
     case "$3 $4 ${6+number}" in
-    "filter -S ") if [ $5 = FORWARD ]; then echo "-P FORWARD DROP" && sed "s/^/-A $5 -j /" "$chain"; else cat "$chain"; fi ;;
+    "filter -S ") if [ $5 = FORWARD ]; then echo "-P $5 DROP"; sed "s/^/-A $5 -j /" "$chain"; else cat "$chain"; fi ;;
     "filter -S number") sed -n "${6}s/^/-A $5 -j /p" "$chain" ;;
     "filter -C number") grep -qx "$7" "$chain" ;;
     "filter -D number") grep -qx "$7" "$chain" && sed -i "/^$7\\$/d" "$chain" ;;
