@@ -42,9 +42,7 @@ UNCONFIRMED_PLAYS = {
 }
 # In the lines of what another program made after the checkpoint (see reset.yml), and how to list and to delete these.
 OTHERS = "others"
-LIST_OTHERS = (
-    "ls -A /etc/docker | grep others; ip -4 -o address show dev others | grep -o '198[.0-9/]*'"
-)
+LIST_OTHERS = "ls -A /etc/docker | grep others; ip -4 -o address show dev others | grep -o '198[.0-9/]*'"
 DELETE_OTHERS = "rm /etc/docker/daemon.json.1.others~ /etc/docker/.daemon.json.others.swp && ip link del others"
 # Kills the undo once, as soon as it runs.
 KILLER = "confirm-killer.service"
