@@ -40,7 +40,7 @@ class ActionModule(ConfirmingAction):
             return result
         answer = self.confirmed(checkpoint, seconds, task_vars)
         added = summary(answer, None)
-        if not added:
+        if not added or not (isinstance(taken, dict) or answer.get("failed") or "undone" in added):
             return result
         if result.get("failed"):
             added["msg"] = f"{str(result.get('msg')).rstrip('.')}. Then {added['msg']}"
@@ -49,8 +49,11 @@ class ActionModule(ConfirmingAction):
 
 
 def _may_have_changed(result: Result) -> bool:
-    """Whether the module ended without an answer of its own: it was killed, or it has an error of its code."""
-    return bool(result.get("failed")) and "module_stdout" in result
+    """Whether the module ended without an answer of its own: it was killed, or it has an error of its code.
+
+    ansible-core 2.19 and later report such an error as an exception.
+    """
+    return bool(result.get("failed")) and not {"module_stdout", "exception"}.isdisjoint(result)
 
 
 def _seconds(value: object) -> float:

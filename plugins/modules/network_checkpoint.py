@@ -160,6 +160,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     TIMEOUT_DEFAULT,
     check_timeout,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import UndoReport
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import DECLARED_BY_USER, Risk
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints, is_meant
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION
@@ -175,7 +176,7 @@ def network_checkpoint(module: AnsibleModule) -> dict[str, t.Any]:
     if params["state"] == "armed":
         if module.check_mode:
             return {"changed": checkpoints.pending() is None}
-        return _arm(checkpoints, params)
+        return _arm(checkpoints, params, module.warn)
     meant = (params["id"], params["run"])
     if module.check_mode:
         pending = checkpoints.pending()
@@ -188,12 +189,20 @@ def network_checkpoint(module: AnsibleModule) -> dict[str, t.Any]:
     confirmed = checkpoints.confirm(*meant)
     result: dict[str, t.Any] = {"changed": confirmed and before is not None, "confirmed": confirmed}
     report = checkpoints.report()
-    if not confirmed and report is not None and params["id"] in (None, report.id):
+    if not confirmed and report is not None and (params["id"] == report.id if params["id"] else _is_of(report, params)):
         result["undone"] = report.to_data()
     return result
 
 
-def _arm(checkpoints: Checkpoints, params: dict[str, t.Any]) -> dict[str, t.Any]:
+def _is_of(report: UndoReport, params: dict[str, t.Any]) -> bool:
+    """Whether the changes of this run's play were undone."""
+    return report.run != "" and report.run == params["run"]
+
+
+def _arm(checkpoints: Checkpoints, params: dict[str, t.Any], warn: t.Callable[[str], None]) -> dict[str, t.Any]:
+    pending = checkpoints.pending()
+    if pending is not None and not is_meant(pending, None, params["run"]):
+        checkpoints.settle(warn)
     # The engine first: without it, its networks cannot be saved.
     docker_host = f"unix://{params['socket']}"
     engine = connect(docker_host)

@@ -21,12 +21,14 @@ import pytest
 import testinfra
 
 CUTS = pathlib.Path(__file__).parents[1] / "cuts"
+# The jump to the fleet's chain is in DOCKER-USER, in FORWARD before it, or in both: that depends on which came first.
 # Prints what must be as before. The order of rules is that of their creation, which a restart of the engine changes.
 STATE = """
 cd / && find etc/fleetnet etc/docker etc/systemd/system etc/sysctl.d etc/firewalld -exec stat --format '%n %A %N' {} + \
     2>/dev/null | sort
 find etc/fleetnet etc/docker etc/systemd/system etc/sysctl.d etc/firewalld -type f -exec sha256sum {} + | sort
-nft -s list ruleset | sed 's/ # progname.*//; s/ # handle.*//' | sort
+nft -s list ruleset | sed 's/ # progname.*//; s/ # handle.*//' |
+    awk '/^table/ { table = $2 } !/jump FLEETNET-FORWARD$/ || !seen[table]++' | sort
 ip -4 route | sed 's/ linkdown//' | sort
 ip -6 route | grep -v fe80 | sed 's/ linkdown//' | sort
 sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding

@@ -41,9 +41,11 @@ UNCONFIRMED_PLAYS = {
     "reboot": r"undone, because the host rebooted before the controller confirmed them\. Undone: .*create network db",
 }
 # In the lines of what another program made after the checkpoint (see reset.yml), and how to list and to delete these.
-OTHERS = "others"
-LIST_OTHERS = "ls -A /etc/docker | grep others; ip -4 -o address show dev others | grep -o '198[.0-9/]*'"
-DELETE_OTHERS = "rm /etc/docker/daemon.json.1.others~ /etc/docker/.daemon.json.others.swp && ip link del others"
+OTHERS = "elsewhere"
+LIST_OTHERS = "ls -A /etc/docker | grep elsewhere; ip -4 -o address show dev elsewhere | grep -o '198[.0-9/]*'"
+DELETE_OTHERS = (
+    "rm /etc/docker/daemon.json.1.elsewhere~ /etc/docker/.daemon.json.elsewhere.swp && ip link del elsewhere"
+)
 # Kills the undo once, as soon as it runs.
 KILLER = "confirm-killer.service"
 KILL_UNDO = """
@@ -132,7 +134,7 @@ def test_a_play_that_does_not_confirm_is_undone(play, fleet, before, wait_until,
         seconds = as_before(fleet, wait_until, before)
     record(table, play, watches, seconds)
     if play == "reset":
-        others = ".daemon.json.others.swp\ndaemon.json.1.others~\n198.51.100.1/24\n"
+        others = ".daemon.json.elsewhere.swp\ndaemon.json.1.elsewhere~\n198.51.100.1/24\n"
         assert set(fleet.each(lambda name: fleet.read(name, LIST_OTHERS)).values()) == {others}
         fleet.each(lambda name: fleet.read(name, DELETE_OTHERS))
     messages = re.findall(r"fatal: \[(\w+)\]: \w+! => (.*)", fleet.run("confirm"))

@@ -14,6 +14,14 @@ import typing as t
 _POLL = 0.1  # seconds
 
 
+def open_lock(path: str) -> t.TextIO:
+    """Open the file of a lock. Its mode is 0600: whoever can open a file can keep it locked."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "a+", encoding="utf-8")
+
+
 def try_lock(file: t.TextIO, kind: int = fcntl.LOCK_EX) -> bool:
     """Lock an open file, unless another process has it locked; whether it is locked."""
     try:

@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import (
     Journal,
     journal_text,
     parse_journal,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Definition,
+    IPNetwork,
     NetworkState,
     ObservedNetwork,
 )
@@ -65,3 +69,27 @@ def with_added(journal: Journal, now: t.Iterable[ObservedNetwork]) -> Journal:
     if step.kind == ALL_NETWORKS:
         step = dataclasses.replace(step, after=tuple(NetworkState(each.definition, ()) for each in added))
     return dataclasses.replace(journal, step=step, made=tuple(each.id for each in added))
+
+
+def added_addresses(
+    before: t.Mapping[str, t.Sequence[str]], now: t.Mapping[str, t.Sequence[str]], after: t.Sequence[Definition]
+) -> list[tuple[str, str]]:
+    """The bridges and addresses that a change to the networks ``after`` added, and those that docker0 has got.
+
+    ``before`` and ``now`` are the addresses of all bridges, with prefix length. Bridges without a declared name are
+    found by their subnets.
+    """
+    named = {DOCKER0, *(each.named_bridge for each in after)}
+    subnets = [block.subnet for each in after for block in each.blocks]
+    return [
+        (bridge, address)
+        for bridge, addresses in now.items()
+        for address in addresses
+        if address not in before.get(bridge, ())
+        and (bridge in named or (bridge not in before and _is_in(address, subnets)))
+    ]
+
+
+def _is_in(address: str, subnets: t.Iterable[IPNetwork]) -> bool:
+    found = ipaddress.ip_interface(address).ip
+    return any(found in subnet for subnet in subnets if subnet.version == found.version)

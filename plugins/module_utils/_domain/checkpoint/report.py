@@ -33,7 +33,11 @@ _SHOWN = 6
 
 
 class UndoReport(t.NamedTuple):
-    """An undo that ended. ``risks`` are kinds and what they change; ``problems`` are what could not be restored."""
+    """An undo that ended. ``risks`` are kinds and what they change; ``problems`` are what could not be restored.
+
+    ``run`` identifies the run of the play that took the checkpoint; empty if a module did, for itself. ``attempt``
+    counts the attempts of the undo. Both stay on the host.
+    """
 
     id: str
     reason: str
@@ -41,6 +45,8 @@ class UndoReport(t.NamedTuple):
     risks: tuple[tuple[str, tuple[str, ...]], ...]
     operations: tuple[str, ...]
     problems: tuple[str, ...] = ()
+    run: str = ""
+    attempt: int = 1
 
     def to_data(self) -> dict[str, t.Any]:
         """The record as a module returns it."""
@@ -66,12 +72,14 @@ class UndoReport(t.NamedTuple):
             tuple((each["kind"], tuple(each["names"])) for each in data["risks"]),
             tuple(data["operations"]),
             tuple(data["problems"]),
+            str(data.get("run", "")),
+            int(data.get("attempt", 1)),
         )
 
 
 def report_text(report: UndoReport) -> str:
     """The report as text, for :func:`parse_report`."""
-    return json.dumps(report.to_data()) + "\n"
+    return json.dumps({**report.to_data(), "run": report.run, "attempt": report.attempt}) + "\n"
 
 
 def parse_report(text: str | None) -> UndoReport | None:

@@ -17,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import is_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
+    ATTEMPTS,
     BOOT_FILE,
     BOOT_LINK,
     SERVICE,
@@ -25,7 +26,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     timer_arguments,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import networks_text
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import UndoReport
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
+    UndoReport,
+    undone_message,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import Risk
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import DaemonPlan
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
@@ -88,9 +92,14 @@ class Checkpoints:
         require_systemd(self._commands)
         python = python_program(self._commands, PYTHON, sys.executable)
         self._lock = self._folder.lock()
-        if self._lock is None or self._folder.pending() is not None:
+        pending = None if self._lock is None else self._folder.pending()
+        if self._lock is None or pending is not None:
             self._release()
-            raise FleetnetError("another run changes this host, and has not confirmed its changes. Wait until it ends.")
+            which = f" ({pending.id})" if pending else ""
+            raise FleetnetError(
+                f"a run changes this host, and has not confirmed its changes{which}. Nothing was changed. Confirm or "
+                "undo them with the module network_checkpoint, or wait until it ends."
+            )
         files, kernel = self._host.files(), self._host.kernel()
         checkpoint = Checkpoint(
             id=checkpoint_id,
@@ -132,9 +141,9 @@ class Checkpoints:
         self._commands.run("systemd-run", *timer_arguments(python, self._folder.program, timeout))
 
     def _stop_units(self) -> None:
-        """Those of an earlier checkpoint. systemd-run accepts no name that is in use."""
+        """Those of an earlier checkpoint. systemd-run accepts no name that is in use. The lock lets no undo run."""
         with contextlib.suppress(CommandFailed):
-            self._commands.run("systemctl", "stop", TIMER)
+            self._commands.run("systemctl", "stop", TIMER, SERVICE)
         with contextlib.suppress(CommandFailed):
             self._commands.run("systemctl", "reset-failed", TIMER, SERVICE)
 
@@ -195,7 +204,8 @@ class Checkpoints:
             checkpoint = self._folder.pending()
             if checkpoint is None or not is_meant(checkpoint, checkpoint_id, run):
                 return self._was_confirmed(checkpoint_id, run)
-            if self._folder.progress().applied is not None and self._folder.left(checkpoint.deadline) > 0:
+            deadline = checkpoint.deadline
+            if self._folder.progress(deadline).applied is not None and self._folder.left(deadline) > 0:
                 self._folder.confirm(checkpoint)
                 self._disarm()
                 return True
@@ -207,7 +217,9 @@ class Checkpoints:
     def _was_confirmed(self, checkpoint_id: str | None, run: str | None) -> bool:
         """An answer may be lost, and the question asked again."""
         found = self._folder.confirmed()
-        return found is not None and (found[0] == checkpoint_id if checkpoint_id else found[1] == (run or ""))
+        if found is None:
+            return False
+        return found[0] == checkpoint_id if checkpoint_id else bool(run) and found[1] == run
 
     def undo(self, checkpoint_id: str | None, run: str | None) -> UndoReport | None:
         """Undo the change now, and return the report when it ended; None without such a checkpoint.
@@ -220,26 +232,37 @@ class Checkpoints:
         return self._undo(checkpoint)
 
     def _undo(self, checkpoint: Checkpoint) -> UndoReport | None:
-        self._folder.ask_for_undo()
+        self._folder.ask_for_undo(checkpoint)
         return self._finish(checkpoint)
 
-    def settle(self) -> UndoReport | None:
-        """Wait for the undo of a change that was not confirmed; None without one.
+    def settle(self, warn: t.Callable[[str], None]) -> None:
+        """Wait for the undo of an earlier change that was not confirmed, and say what was undone.
 
-        It is started if nothing is going to: a run may have been killed before it armed the timer.
+        The undo is started if nothing is going to: a run may have been killed before it armed the timer. Raises
+        FleetnetError if something cannot be restored.
         """
         checkpoint = self._folder.pending()
-        return None if checkpoint is None else self._finish(checkpoint, at_once=False)
+        report = None if checkpoint is None else self._finish(checkpoint, at_once=False)
+        if report is None:
+            return
+        said = f"an earlier run: {undone_message(report)}"
+        if report.problems:
+            raise FleetnetError(
+                f"{said} Repair the host, and run again; to keep the host as it is, delete {self._folder.path} on it."
+            )
+        warn(said)
 
     def _finish(self, checkpoint: Checkpoint, at_once: bool = True) -> UndoReport | None:
-        if not self._active(SERVICE) and (at_once or not self._active(TIMER)):
-            self._stop_units()
-            python = python_program(self._commands, PYTHON, sys.executable)
-            self._commands.run("systemd-run", *timer_arguments(python, self._folder.program, 0))
-        deadline = time.monotonic() + checkpoint.timeout + _LONGEST_UNDO
+        """Wait until the undo ends, or has made its attempts; return its report."""
+        report = self._folder.report()
+        if report is not None and report.problems:
+            self._restart()  # the host may be repaired since the last attempt
+        elif not self._active(SERVICE) and (at_once or not self._active(TIMER)):
+            self._start()
+        deadline = time.monotonic() + self._folder.left(checkpoint.deadline) + _LONGEST_UNDO
         while self._folder.pending() is not None:
             report = self._folder.report()
-            if report is not None and report.problems and not self._active(SERVICE):
+            if report is not None and report.problems and report.attempt >= ATTEMPTS:
                 return report
             if time.monotonic() > deadline:
                 raise FleetnetError(
@@ -248,6 +271,21 @@ class Checkpoints:
                 )
             time.sleep(_POLL)
         return self._folder.report()
+
+    def _start(self) -> None:
+        self._stop_units()
+        python = python_program(self._commands, PYTHON, sys.executable)
+        self._commands.run("systemd-run", *timer_arguments(python, self._folder.program, 0))
+
+    def _restart(self) -> None:
+        """Let the attempts begin anew. The lock is free between two of them."""
+        lock = self._folder.lock()
+        if lock is None:
+            return
+        with lock:
+            if self._folder.pending() is not None:
+                self._folder.forget_report()
+                self._start()
 
     def _active(self, unit: str) -> bool:
         """Whether a unit is active, or starts: also if systemd is about to start it again after a failure."""

@@ -19,11 +19,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     parse_progress,
     seconds_left,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import ASKED as ASKED_FOR
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import UndoReport, parse_report
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import STATE_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.file_lock import (
     holder_text,
+    open_lock,
     running_holder,
     wait_for_lock,
 )
@@ -31,13 +34,13 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import
 
 FOLDER = f"{STATE_FOLDER}/checkpoint"
 LOCK = f"{RUN_FOLDER}/checkpoint.lock"
-SAVED, APPLIED, ASKED = "saved.json", "applied.json", "undo-asked"
+SAVED, APPLIED, ASKED, REPORT = "saved.json", "applied.json", "undo-asked", "report.json"
 RUN_OPTION: t.Mapping[str, t.Any] = {"run": {"type": "str"}}
 _WAIT = 30.0  # seconds that a module waits for the lock
 _POLL = 1.0
 TIME_IS_OVER = (
-    "the checkpoint of this play is undone, because its time is over. Nothing was changed. Set a longer "
-    "confirm_timeout, and run again."
+    "the changes of this play are undone, because the time of its checkpoint is over, or the host rebooted. This task "
+    "changes nothing. Set a longer confirm_timeout, and run again."
 )
 
 
@@ -63,14 +66,14 @@ class CheckpointLock:
 
     def lock(self, wait: float = _WAIT) -> t.TextIO | None:
         """Exclude others until the returned file is closed, also by the end of the process. None after ``wait`` s."""
-        os.makedirs(os.path.dirname(self._lock), mode=0o755, exist_ok=True)
-        file = open(self._lock, "a", encoding="utf-8")  # noqa: SIM115 (the caller closes it)
+        file = open_lock(self._lock)
         if not wait_for_lock(file, wait):
             file.close()
             return None
-        file.truncate(0)
-        file.write(holder_text())
-        file.flush()
+        with contextlib.suppress(OSError):  # an undo must not fail because of a full disk
+            file.truncate(0)
+            file.write(holder_text())
+            file.flush()
         return file
 
     def holder(self) -> int | None:
@@ -85,20 +88,28 @@ class CheckpointLock:
         except ValueError as error:
             raise self._unreadable(error) from error
 
-    def progress(self) -> Progress:
-        return parse_progress(read_text(self._file(APPLIED)), undo=os.path.exists(self._file(ASKED)))
+    def progress(self, deadline: Deadline) -> Progress:
+        """What followed the checkpoint."""
+        return parse_progress(read_text(self._file(APPLIED)), undo=read_text(self._file(ASKED)) == deadline.id)
 
     def left(self, deadline: Deadline) -> float:
         """Seconds until the host undoes the change."""
-        return seconds_left(deadline, self.progress(), boot_identity(), boot_time())
+        return seconds_left(deadline, self.progress(deadline), boot_identity(), boot_time())
 
-    def covers(self, deadline: Deadline, run: str | None) -> bool:
-        """Whether the checkpoint covers a change of this run. Raises FleetnetError if its time is over."""
-        if not is_of(deadline, run or ""):
-            return False
-        if self.left(deadline) <= 0:
+    def report(self) -> UndoReport | None:
+        """The report of the last undo, until the next checkpoint."""
+        return parse_report(read_text(self._file(REPORT)))
+
+    def covers(self, deadline: Deadline | None, run: str | None) -> bool:
+        """Whether the checkpoint covers a change of this run.
+
+        Raises FleetnetError if the time of this run's checkpoint is over: its play may rely on what is undone.
+        """
+        report = self.report() if deadline is None else None
+        undone = report is not None and report.reason != ASKED_FOR and report.run != "" and report.run == run
+        if undone or (deadline is not None and is_of(deadline, run or "") and self.left(deadline) <= 0):
             raise FleetnetError(TIME_IS_OVER)
-        return True
+        return deadline is not None and is_of(deadline, run or "")
 
     def _unreadable(self, error: ValueError) -> FleetnetError:
         return FleetnetError(
@@ -122,7 +133,7 @@ def excluding_undo(run: str | None, checkpoint: CheckpointLock | None = None) ->
     lock = _locked(checkpoint)
     try:
         deadline = checkpoint.deadline()
-        if deadline is not None and not checkpoint.covers(deadline, run):
+        if not checkpoint.covers(deadline, run) and deadline is not None:
             lock.close()
             lock = _after(checkpoint, deadline)
         yield

@@ -92,7 +92,7 @@ def current_daemon(commands: Commands, unit: str, engine: Engine) -> SavedDaemon
         interim=None,
         unit_before=read_text(own_bridge.UNIT_FILE),
         unit_changes=True,
-        signal=None,
+        signal=RELOAD,  # a change may have been reloaded
         invocation=shown.invocation,
         containers=tuple((each.id, each.name) for each in running_containers(engine)),
     )

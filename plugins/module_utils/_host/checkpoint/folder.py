@@ -22,7 +22,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import parse_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
     UndoReport,
-    parse_report,
     report_text,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
@@ -31,6 +30,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.c
     ASKED,
     FOLDER,
     LOCK,
+    REPORT,
     SAVED,
     CheckpointLock,
 )
@@ -41,7 +41,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import
     write_atomically,
 )
 
-DAEMON, NETWORKS, PROGRAM, REPORT = "daemon.json", "networks.json", "undo", "report.json"
+DAEMON, NETWORKS, PROGRAM = "daemon.json", "networks.json", "undo"
 # Beside the lock, so that it goes with the boot.
 _CONFIRMED = ".confirmed"
 
@@ -98,26 +98,26 @@ class CheckpointFolder(CheckpointLock):
         """Record the end of the change, and the values of the kernel then."""
         self._write(APPLIED, applied_text(applied, kernel))
 
-    def ask_for_undo(self) -> None:
-        """Let the undo begin as soon as the lock is free."""
-        self._write(ASKED, "")
-
-    def report(self) -> UndoReport | None:
-        """The report of the last undo, until the next checkpoint."""
-        return parse_report(read_text(self._file(REPORT)))
+    def ask_for_undo(self, checkpoint: Checkpoint) -> None:
+        """Let the undo of the checkpoint begin as soon as the lock is free."""
+        self._write(ASKED, checkpoint.id)
 
     def record_report(self, report: UndoReport) -> None:
         """Record what an undo did."""
         self._write(REPORT, report_text(report))
 
+    def forget_report(self) -> None:
+        """Before another attempt of an undo."""
+        remove(self._file(REPORT))
+
     def confirm(self, checkpoint: Checkpoint) -> None:
         """Delete the checkpoint, and record that it is confirmed, until the next one or a reboot."""
-        text = json.dumps({"id": checkpoint.id, "run": checkpoint.run})
+        text = json.dumps({"id": checkpoint.id, "run": checkpoint.run if checkpoint.manual else ""})
         write_atomically(self._confirmed, text, mode=0o600)
         self.end()
 
     def confirmed(self) -> tuple[str, str] | None:
-        """The id and the run of the checkpoint that was confirmed last."""
+        """The id of the checkpoint that was confirmed last, and its run if a play took it."""
         try:
             data = json.loads(read_text(self._confirmed) or "")
             return str(data["id"]), str(data["run"])
@@ -127,7 +127,9 @@ class CheckpointFolder(CheckpointLock):
     def end(self, report: UndoReport | None = None) -> None:
         """Delete the checkpoint durably. The report of an undo stays."""
         if report is not None:
-            self.record_report(report)
+            remove(self._confirmed)  # of a confirmation that was killed before it deleted the checkpoint
+            with contextlib.suppress(OSError):
+                self.record_report(report)
         for name in (SAVED, DAEMON, NETWORKS, APPLIED, ASKED, PROGRAM):
             remove(self._file(name))
         with contextlib.suppress(FileNotFoundError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import undone_message
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import Risk
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import (
@@ -28,20 +27,13 @@ def settle(task: Task) -> bool:
     """
     folder = CheckpointFolder()
     pending = folder.deadline()
-    if pending is None:
-        return False
     if folder.covers(pending, task.params.get("run")):
         return True
+    if pending is None:
+        return False
     from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints
 
-    report = Checkpoints(task.commands, folder).settle()
-    if report is not None and report.problems:
-        raise FleetnetError(
-            f"an earlier run: {undone_message(report)} Repair the host, and run again; to keep the host as it is, "
-            f"delete {folder.path} on it."
-        )
-    if report is not None:
-        task.warn(f"an earlier run: {undone_message(report)}")
+    Checkpoints(task.commands, folder).settle(task.warn)
     return False
 
 

@@ -14,7 +14,11 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import SavedFile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import Kernel
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import BOOT_UNIT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
+    BOOT_FILE,
+    BOOT_LINK,
+    BOOT_UNIT,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import own_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import EARLY_SYSCTL_FILE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.generations.generation import (
@@ -69,28 +73,26 @@ class HostState:
         saved = ((path[len(self._root) :], _read(path)) for path in own)
         return {path: file for path, file in saved if file is not None}
 
-    def write(self, files: t.Mapping[str, SavedFile]) -> None:
-        for path, file in files.items():
-            target = self._at(path)
-            if file.link:
-                os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-                remove(target)
-                os.symlink(file.text, target)
-                sync_folder(os.path.dirname(target))
-            else:
-                if os.path.islink(target):
-                    remove(target)
-                if path.startswith(f"{GENERATIONS}/"):
-                    os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-                write_atomically(target, file.text, mode=file.mode, errors="surrogateescape")
+    def write(self, path: str, file: SavedFile) -> None:
+        target = self._at(path)
+        if file.link:
+            os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+            remove(target)
+            os.symlink(file.text, target)
+            sync_folder(os.path.dirname(target))
+            return
+        if os.path.islink(target):
+            remove(target)
+        if path.startswith(f"{GENERATIONS}/"):
+            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+        write_atomically(target, file.text, mode=file.mode, errors="surrogateescape")
 
-    def delete(self, paths: t.Iterable[str]) -> None:
-        """Delete files, and the folders of this collection that are empty then."""
-        for path in paths:
-            remove(self._at(path))
-            if path.startswith((f"{FOLDER}/", f"{GENERATIONS}/")):
-                with contextlib.suppress(OSError):
-                    os.removedirs(os.path.dirname(self._at(path)))
+    def delete(self, path: str) -> None:
+        """Delete a file, and the folders of this collection that are empty then."""
+        remove(self._at(path))
+        if path.startswith((f"{FOLDER}/", f"{GENERATIONS}/")):
+            with contextlib.suppress(OSError):
+                os.removedirs(os.path.dirname(self._at(path)))
 
     @contextlib.contextmanager
     def applying_nothing(self) -> t.Iterator[None]:
@@ -100,7 +102,7 @@ class HostState:
         """
         with contextlib.ExitStack() as opened:
             for path in sorted(glob.glob(f"{self._at(STATE_FOLDER)}/*.lock")):
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     file = opened.enter_context(open(path, "a", encoding="utf-8"))
                     wait_for_lock(file, _SCRIPT)
             yield
@@ -116,6 +118,13 @@ class HostState:
             return ()
         shown = show_units(self._commands, ("Id", "ActiveState"), *units)
         return tuple(each["Id"] for each in shown if each.get("ActiveState") in ("active", "activating", "reloading"))
+
+    def forget_boot_unit(self) -> None:
+        """Delete the unit that starts the undo after a reboot. systemd may have read it."""
+        for path in (BOOT_LINK, BOOT_FILE):
+            remove(self._at(path))
+        with contextlib.suppress(CommandFailed):
+            self._commands.run("systemctl", "daemon-reload")
 
     # -- the kernel
 

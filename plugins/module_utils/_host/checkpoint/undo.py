@@ -27,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     FilesUndo,
     plan_files_undo,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import added_addresses
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
     ASKED,
     KILLED,
@@ -35,7 +36,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     UndoReport,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import boot_identity, boot_time
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
@@ -66,6 +66,13 @@ class Machine(t.NamedTuple):
     kill: t.Callable[[int, int], None] = os.kill
 
 
+class _Held(t.NamedTuple):
+    """The process that has the lock, and since when it is seen."""
+
+    holder: int | None
+    since: float
+
+
 class Undo:
     """The undo of the checkpoint in a folder."""
 
@@ -84,39 +91,46 @@ class Undo:
         self._machine = machine or Machine()
         self._operations: list[str] = []
         self._problems: list[str] = []
+        self._held: _Held | None = None
 
-    def run(self) -> UndoReport | None:
-        """Wait until the time is over, and undo the change. None if no checkpoint exists, or it was confirmed."""
-        started = self._machine.now()
+    def run(self, attempt: int = 1) -> UndoReport | None:
+        """Wait until the time is over, and undo the change. None if no checkpoint exists, or it was confirmed.
+
+        ``attempt`` is for the report.
+        """
+        self._held = None
         while True:
-            lock = self._lock(self._machine.now() - started)
+            lock = self._lock()
             if lock is not None:
                 with lock:
                     checkpoint = self._folder.pending()
                     if checkpoint is None:
                         return None
-                    progress = self._folder.progress()
+                    progress = self._folder.progress(checkpoint.deadline)
                     if seconds_left(checkpoint.deadline, progress, self._machine.boot(), self._machine.now()) <= 0:
-                        return self._undo(checkpoint, progress)
+                        return self._undo(checkpoint, progress, attempt)
             self._machine.sleep(_POLL)
 
-    def _lock(self, waited: float) -> t.ContextManager[t.Any] | None:
+    def _lock(self) -> t.ContextManager[t.Any] | None:
         """The lock, None while a module has it: both must not change the host at once.
 
-        A module that hangs must not keep the host cut off, so its process is killed. If even that does not end it, it
-        waits in the kernel, and changes nothing.
+        A module that hangs must not keep the host cut off, so a process that has the lock too long is killed. If even
+        that does not end it, it waits in the kernel, and changes nothing.
         """
         lock = self._folder.lock(0)
         if lock is not None:
+            self._held = None
             return lock
-        if waited > _LONGEST_RUN:
-            holder = self._folder.holder()
-            if holder is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    self._machine.kill(holder, signal.SIGKILL)
-        return contextlib.nullcontext() if waited > _LONGEST_RUN + _END else None
+        holder, now = self._folder.holder(), self._machine.now()
+        if self._held is None or self._held.holder != holder:
+            self._held = _Held(holder, now)
+        seconds = now - self._held.since
+        if seconds > _LONGEST_RUN and holder is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._machine.kill(holder, signal.SIGKILL)
+        return contextlib.nullcontext() if seconds > _LONGEST_RUN + _END else None
 
-    def _undo(self, checkpoint: Checkpoint, progress: Progress) -> UndoReport:
+    def _undo(self, checkpoint: Checkpoint, progress: Progress, attempt: int) -> UndoReport:
         """What gives the path back comes first. The checkpoint stays if something cannot be restored."""
         self._operations, self._problems = [], []
         kernel = self._former_kernel(checkpoint, progress)
@@ -145,10 +159,15 @@ class Undo:
             tuple((each.kind, each.names) for each in checkpoint.risks),
             tuple(self._operations),
             tuple(self._problems),
+            checkpoint.run if checkpoint.manual else "",
+            attempt,
         )
         if self._problems:
-            self._folder.record_report(report)
+            with contextlib.suppress(OSError):  # such as a full disk
+                self._folder.record_report(report)
         else:
+            # While the lock excludes the next checkpoint, which has units of the same names.
+            self._host.forget_boot_unit()
             self._folder.end(report)
         return report
 
@@ -188,9 +207,11 @@ class Undo:
         if plan.stop:
             self._attempt("units", lambda: self._commands.run("systemctl", "stop", *plan.stop))
         with self._host.applying_nothing():
-            self._attempt("files", lambda: self._host.write(plan.write))
-            if len(self._problems) == problems:  # what is not removed or stopped needs its files for the next attempt
-                self._attempt("files", lambda: self._host.delete(plan.delete))
+            for path, file in plan.write.items():
+                self._attempt(path, lambda path=path, file=file: self._host.write(path, file))  # type: ignore[misc]
+            # What is not removed or stopped needs its files for the next attempt.
+            for path in plan.delete if len(self._problems) == problems else ():
+                self._attempt(path, lambda path=path: self._host.delete(path))  # type: ignore[misc]
         self._attempt("units", lambda: self._commands.run("systemctl", "daemon-reload"))
         for part in plan.apply:
             self._attempt(part.name, lambda part=part: self._commands.run(part.script))  # type: ignore[misc]
@@ -202,16 +223,14 @@ class Undo:
         """
         if self._machine.boot() != checkpoint.boot:
             return
-        after = () if networks is None else networks.step.after
-        changed = {DOCKER0, *(state.definition.named_bridge for state in after)}
-        for name, addresses in self._host.addresses().items():
-            for address in addresses if name in changed else ():
-                if address not in checkpoint.addresses.get(name, ()):
-                    self._host.remove_address(name, address)
+        after = [] if networks is None else [state.definition for state in networks.step.after]
+        found = added_addresses(checkpoint.addresses, self._host.addresses(), after)
+        for interface, address in found:
+            self._host.remove_address(interface, address)
 
     def _restore_units(self, checkpoint: Checkpoint, plan: FilesUndo) -> None:
         if plan.restart:
-            self._commands.run("systemctl", "restart", *plan.restart)
+            self._attempt("units", lambda: self._commands.run("systemctl", "restart", *plan.restart))
         _files, active = self._now(checkpoint)
         start = [unit for unit in checkpoint.active if unit not in active]
         if start:

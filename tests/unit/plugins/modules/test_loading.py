@@ -34,7 +34,7 @@ class Shipped(t.NamedTuple):
     never: tuple[str, ...]
 
 
-# Each module that changes a host excludes an undo: four files. host_slice applies all parts of a host, so it ships the
+# Each module that changes a host excludes an undo: five files. host_slice applies all parts of a host, so it ships the
 # compiler, networks, daemon and routes. bridge_routing and host_routes install the reconciler, which finishes
 # interrupted changes of networks, but plans none.
 NETWORK_PLANS = (
@@ -46,9 +46,9 @@ NETWORK_PLANS = (
     "_host.networks.reader.",
 )
 SHIPPED = {
-    "bridge_routing": Shipped(108, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
-    "default_bridge": Shipped(45, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
-    "host_routes": Shipped(80, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
+    "bridge_routing": Shipped(109, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
+    "default_bridge": Shipped(46, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
+    "host_routes": Shipped(81, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
     "generation_info": Shipped(20, (*COMPILER, *PARTS, *ENGINE, "_domain.daemon.", "_domain.networks.")),
     # host_slice and network_checkpoint also ship the program that undoes a change on the host.
     "host_slice": Shipped(165, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
@@ -57,7 +57,7 @@ SHIPPED = {
         34, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
     "network_checkpoint": Shipped(102, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, *NETWORK_PLANS)),
-    "networks": Shipped(54, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "networks": Shipped(55, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
     "packet_trace": Shipped(46, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
     "probe_observer": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
     "reachability_info": Shipped(31, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),

@@ -161,6 +161,10 @@ def test_a_module_that_was_killed(run: t.Callable[..., Result]) -> None:
     answer = {"changed": False, "confirmed": False, "undone": {**UNDONE, "reason": "killed"}}
     result = run(Host([killed, answer]))
     assert "MODULE FAILURE. Then the changes of this run are undone, because the module that applied" in result["msg"]
+    crashed = {"failed": True, "msg": "no", "exception": "Traceback"}
+    result = run(Host([crashed, answer]))
+    assert "no. Then the changes of this run are undone, because the module that applied" in result["msg"]
+    assert run(Host([crashed, {"changed": False, "confirmed": False}])) == crashed  # it had not armed the undo
 
 
 def test_a_play_confirms_by_word(run: t.Callable[..., Result]) -> None:

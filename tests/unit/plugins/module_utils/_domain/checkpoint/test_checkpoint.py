@@ -33,6 +33,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.files_undo import plan_files_undo
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import (
+    added_addresses,
     networks_text,
     parse_networks,
     saved_networks_text,
@@ -233,11 +234,32 @@ def test_without_a_plan_the_networks_that_did_not_exist_are_found_later() -> Non
     assert with_added(journal, now).made == ("3", "4")
 
 
+def test_addresses_that_a_change_to_networks_added() -> None:
+    after = [network("web", "10.64.1.0/24").definition, network("db", "10.64.2.0/24").definition]
+    named = dataclasses.replace(after[1], driver_options=pairs({"com.docker.network.bridge.name": "fn-db"}))
+    before = {"docker0": ("10.64.0.1/24",), "br-former": ("10.64.1.9/24",), "br0": ()}
+    now = {
+        "docker0": ("10.64.0.1/24", "10.65.0.1/24"),
+        "br-former": ("10.64.1.9/24", "10.64.1.8/24"),  # it existed
+        "br-web": ("10.64.1.1/24", "fd00::1/64"),
+        "fn-db": ("192.0.2.1/24",),
+        "br-other": ("10.66.0.1/24",),
+        "br0": ("198.51.100.1/24",),
+    }
+    assert added_addresses(before, now, [after[0], named]) == [
+        ("docker0", "10.65.0.1/24"),
+        ("br-web", "10.64.1.1/24"),
+        ("fn-db", "192.0.2.1/24"),
+    ]
+
+
 REPORT = UndoReport("7", "unconfirmed", 60.0, (("routes", ("a", "b")), ("engine", ())), ("restore /etc/a",))
 
 
 def test_a_report_is_the_same_after_it_was_written() -> None:
-    assert parse_report(report_text(REPORT)) == REPORT
+    for report in (REPORT, REPORT._replace(run="controller/user/1", attempt=3)):
+        assert parse_report(report_text(report)) == report
+    assert UndoReport.from_data(REPORT._replace(run="controller/user/1").to_data()) == REPORT
     huge = report_text(REPORT).replace("60.0", "1" + "0" * 400)
     assert parse_report(None) is parse_report("{}") is parse_report("[") is parse_report(huge) is None
 

@@ -52,6 +52,7 @@ class Host:
         self.fails = False
         self.undoes = True
         self.problems: tuple[str, ...] = ()
+        self.attempts = 0
         self.warned: list[str] = []
 
     def find(self, program: str) -> str:
@@ -79,7 +80,8 @@ class Host:
             if "--on-active=0" in words and self.undoes:
                 self.folder.end(REPORT)
             elif "--on-active=0" in words and self.problems:
-                self.folder.record_report(REPORT._replace(problems=self.problems))
+                self.attempts += 1
+                self.folder.record_report(REPORT._replace(problems=self.problems, attempt=5))
         if words[:2] == ["systemctl", "stop"]:
             self.timer = "inactive"
         return ""
@@ -96,6 +98,11 @@ def checkpoints(host: Host, tmp_path: pathlib.Path) -> t.Iterator[Checkpoints]:
     found = Checkpoints(host, host.folder, str(tmp_path / "root"))
     yield found
     found._release()
+
+
+def applied(host: Host) -> bool:
+    pending = host.folder.deadline()
+    return pending is not None and host.folder.progress(pending).applied is not None
 
 
 def boot_files(tmp_path: pathlib.Path) -> list[bool]:
@@ -160,13 +167,14 @@ def test_a_change_is_not_confirmed_too_late(host: Host, checkpoints: Checkpoints
 
 
 def test_a_second_change_waits(host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert checkpoints.settle() is None
+    checkpoints.settle(host.warned.append)
     checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
-    with pytest.raises(FleetnetError, match="another run changes this host"):
+    with pytest.raises(FleetnetError, match=r"a run changes this host, and has not confirmed its changes \(7\)"):
         Checkpoints(host, host.folder).take("8", 60, RISKS, "unix:///run/docker.sock", RUN)
     monkeypatch.setattr(checkpoints_file.time, "sleep", lambda _seconds: host.folder.end(REPORT))
-    assert checkpoints.settle() == REPORT
+    checkpoints.settle(host.warned.append)
+    assert [text[:14] for text in host.warned] == ["an earlier run"]
     assert host.ran.count("systemd-run --quiet --collect") == 1  # the timer was going to start it
 
 
@@ -174,7 +182,9 @@ def test_an_undo_that_nothing_starts_is_started(host: Host, checkpoints: Checkpo
     checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints._release()
     host.timer = "inactive"  # the run was killed before
-    assert checkpoints.settle() == REPORT
+    checkpoints.settle(host.warned.append)
+    assert host.folder.pending() is None
+    assert [text[:14] for text in host.warned] == ["an earlier run"]
 
 
 def test_an_undo_that_does_not_end_is_an_error(
@@ -183,10 +193,10 @@ def test_an_undo_that_does_not_end_is_an_error(
     checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
     host.undoes = False
-    monkeypatch.setattr(checkpoints_file, "_LONGEST_UNDO", -61.0)
+    monkeypatch.setattr(checkpoints_file, "_LONGEST_UNDO", -1.0)
     with pytest.raises(FleetnetError, match=r"the undo .* does not end\. See 'journalctl --unit fleetnet-checkpoint"):
         checkpoints.undo("7", RUN)
-    assert host.folder.progress().undo
+    assert host.folder.progress(checkpoints.pending().deadline).undo  # type: ignore[union-attr]
 
 
 def test_an_undo_that_fails_is_reported(host: Host, checkpoints: Checkpoints) -> None:
@@ -197,6 +207,50 @@ def test_an_undo_that_fails_is_reported(host: Host, checkpoints: Checkpoints) ->
     assert report is not None
     assert report.problems == host.problems
     assert checkpoints.pending() is not None
+    # After a repair it succeeds at once.
+    host.problems, host.undoes = (), True
+    checkpoints.settle(host.warned.append)
+    assert (checkpoints.pending(), host.attempts) == (None, 1)
+
+
+def test_a_run_reports_an_undo_after_all_of_its_attempts(
+    host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
+    checkpoints.applied()
+    attempts = iter([1, 5])
+    monkeypatch.setattr(
+        checkpoints_file.time,
+        "sleep",
+        lambda _seconds: host.folder.record_report(REPORT._replace(problems=("no",), attempt=next(attempts))),
+    )
+    with pytest.raises(FleetnetError, match=r"NOT restored: no\. Repair the host"):
+        checkpoints.settle(host.warned.append)
+    assert next(attempts, None) is None
+
+
+def test_a_request_for_an_undo_is_for_one_checkpoint(host: Host, checkpoints: Checkpoints) -> None:
+    former = checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
+    checkpoints.applied()
+    host.folder.end()
+    later = checkpoints.take("8", 60, RISKS, "unix:///run/docker.sock", RUN)
+    host.folder.ask_for_undo(former)
+    assert not host.folder.progress(later.deadline).undo
+    host.folder.ask_for_undo(later)
+    assert host.folder.progress(later.deadline).undo
+
+
+def test_a_confirmation_that_was_killed_is_none_after_the_undo(host: Host, checkpoints: Checkpoints) -> None:
+    taken = checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
+    checkpoints.applied()
+    host.folder.confirm(taken)
+    host.folder.begin(taken, b"program")
+    host.folder.confirm(taken)
+    assert checkpoints.confirm("7", RUN)
+    assert not checkpoints.confirm(None, RUN)  # no play took it
+    host.folder.begin(taken, b"program")
+    host.folder.end(REPORT)
+    assert not checkpoints.confirm("7", RUN)
 
 
 def task(host: Host, **params: t.Any) -> Task:
@@ -220,10 +274,10 @@ def guarded(host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatc
 def test_a_guarded_change_is_armed_and_ends(host: Host) -> None:
     with guard.guarded(task(host), RISKS, covered=False) as (records, data):
         assert isinstance(records, Checkpoints)
-        assert host.folder.progress().applied is None
+        assert not applied(host)
     assert data["checkpoint"]["id"] == "7"
     assert data["checkpoint"]["risks"] == [{"kind": "routes", "names": ["10.0.0.0/8 via 192.0.2.1"]}]
-    assert host.folder.progress().applied is not None
+    assert applied(host)
 
 
 @pytest.mark.usefixtures("guarded")
@@ -231,11 +285,11 @@ def test_a_part_that_fails_ends_the_change_and_an_error_of_the_code_does_not(hos
     with pytest.raises(FleetnetError) as failed, guard.guarded(task(host), RISKS, covered=False):
         raise FleetnetError("networks: no.")
     assert failed.value.result["checkpoint"]["id"] == "7"
-    assert host.folder.progress().applied is not None
+    assert applied(host)
     host.folder.end()
     with pytest.raises(ZeroDivisionError), guard.guarded(task(host), RISKS, covered=False):
         raise ZeroDivisionError
-    assert host.folder.progress().applied is None
+    assert not applied(host)
 
 
 @pytest.mark.usefixtures("guarded")
@@ -261,7 +315,7 @@ def test_an_earlier_change_is_settled_and_that_of_a_play_covers(host: Host, chec
         assert host.folder.lock(0) is None  # its undo waits
     host.folder.end()
     with (
-        pytest.raises(FleetnetError, match="of this play is undone, because its time is over"),
+        pytest.raises(FleetnetError, match="of this play are undone, because the time of its checkpoint is over"),
         guard.guarded(task(host), RISKS, covered=True),
     ):
         pass
@@ -283,9 +337,19 @@ def test_the_checkpoint_of_another_play_or_one_whose_time_is_over_covers_nothing
     assert host.folder.pending() is None
     assert host.warned[0].startswith("an earlier run: the changes of this run are undone, because")
     checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock", RUN, manual=True)
+    checkpoints.applied()
     host.folder.record_applied(-1e6, Kernel({}, {}))
-    with pytest.raises(FleetnetError, match="of this play is undone, because its time is over"):
+    with pytest.raises(FleetnetError, match="of this play are undone, because the time of its checkpoint is over"):
         guard.settle(task(host))
+    host.folder.end(REPORT._replace(run=RUN))
+    for refused in (lambda: guard.settle(task(host)), lambda: excluding_undo(RUN, host.folder).__enter__()):
+        with pytest.raises(FleetnetError, match="of this play are undone, because the time of its checkpoint is over"):
+            refused()
+    with excluding_undo("another", host.folder):
+        assert not guard.settle(task(host, run="another"))
+    host.folder.end(REPORT._replace(run=RUN, reason="asked"))
+    with excluding_undo(RUN, host.folder):
+        assert not guard.settle(task(host))
 
 
 def test_a_single_part_excludes_undos(host: Host) -> None:

@@ -337,7 +337,7 @@ def test_it_waits_for_the_confirmation(
     host.save()
     host.boot_name = boot
     if asked:
-        host.folder.ask_for_undo()
+        host.folder.ask_for_undo(t.cast("Checkpoint", host.folder.pending()))
     if applied is not None:
         host.applied(applied)
     report = host.undo()
