@@ -19,7 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.j
     journal_text,
     parse_journal,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.file_lock import wait_for_lock
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.file_lock import open_lock, wait_for_lock
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
     read_text,
     remove,
@@ -91,8 +91,7 @@ class JournalFolder:
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
-        os.makedirs(os.path.dirname(self._paths.lock), mode=0o755, exist_ok=True)
-        with open(self._paths.lock, "a+", encoding="utf-8") as file:
+        with open_lock(self._paths.lock) as file:
             self._await(file)
             file.truncate(0)
             file.write(str(os.getpid()))

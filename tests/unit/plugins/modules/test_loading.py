@@ -61,7 +61,7 @@ SHIPPED = {
     "packet_trace": Shipped(46, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
     "probe_observer": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
     "reachability_info": Shipped(31, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
-    "run_lock": Shipped(8, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, "_domain.networks.", "_host.networks.")),
+    "run_lock": Shipped(9, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, "_domain.networks.", "_host.networks.")),
     "remote_api": Shipped(40, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 
