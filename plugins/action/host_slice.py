@@ -38,9 +38,9 @@ class ActionModule(ConfirmingAction):
         taken = result.get("checkpoint")
         if not isinstance(taken, dict) and not _may_have_changed(result):
             return result
-        answer = self.confirmed(checkpoint, seconds, task_vars)
+        answer = self.confirmed(checkpoint, seconds, task_vars, sure=isinstance(taken, dict))
         added = summary(answer, None)
-        if not added or not (isinstance(taken, dict) or answer.get("failed") or "undone" in added):
+        if not added or not (isinstance(taken, dict) or "undone" in added):
             return result
         if result.get("failed"):
             added["msg"] = f"{str(result.get('msg')).rstrip('.')}. Then {added['msg']}"
@@ -49,11 +49,11 @@ class ActionModule(ConfirmingAction):
 
 
 def _may_have_changed(result: Result) -> bool:
-    """Whether the module ended without an answer of its own: it was killed, or it has an error of its code.
+    """Whether the module ended without an answer of its own, which always has operations.
 
-    ansible-core 2.19 and later report such an error as an exception.
+    It was killed, or it has an error of its code, or it has refused its options.
     """
-    return bool(result.get("failed")) and not {"module_stdout", "exception"}.isdisjoint(result)
+    return bool(result.get("failed")) and "operations" not in result
 
 
 def _seconds(value: object) -> float:

@@ -105,6 +105,10 @@ confirmed:
   description: Whether the changes are confirmed. False if the host has no such saved state.
   returned: if O(state=confirmed)
   type: bool
+busy:
+  description: Whether a module still changes the host, or an undo runs. The action plugin asks again.
+  returned: if O(state=confirmed), on failure
+  type: bool
 undone:
   description: What the host undid, and why.
   returned: if the host undid the changes
@@ -160,8 +164,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     TIMEOUT_DEFAULT,
     check_timeout,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import UndoReport
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
+    UndoReport,
+    unrestored_message,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import DECLARED_BY_USER, Risk
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints, is_meant
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.engine import connect
@@ -178,16 +186,22 @@ def network_checkpoint(module: AnsibleModule) -> dict[str, t.Any]:
             return {"changed": checkpoints.pending() is None}
         return _arm(checkpoints, params, module.warn)
     meant = (params["id"], params["run"])
+    result: dict[str, t.Any]
     if module.check_mode:
         pending = checkpoints.pending()
         changes = pending is not None and is_meant(pending, *meant)
         return {"changed": changes, **({"confirmed": False} if params["state"] == "confirmed" else {})}
     if params["state"] == "undone":
         report = checkpoints.undo(*meant)
-        return {"changed": report is not None, **({"undone": report.to_data()} if report else {})}
+        result = {"changed": report is not None, **({"undone": report.to_data()} if report else {})}
+        if report is not None and report.problems:
+            error = FleetnetError(unrestored_message(report, checkpoints.folder))
+            error.result = result
+            raise error
+        return result
     before = checkpoints.pending()
     confirmed = checkpoints.confirm(*meant)
-    result: dict[str, t.Any] = {"changed": confirmed and before is not None, "confirmed": confirmed}
+    result = {"changed": confirmed and before is not None, "confirmed": confirmed}
     report = checkpoints.report()
     if not confirmed and report is not None and (params["id"] == report.id if params["id"] else _is_of(report, params)):
         result["undone"] = report.to_data()

@@ -34,12 +34,18 @@ class ConfirmingAction(IdentifiedAction):
     """An action whose module changes a host that undoes the change unless it is confirmed."""
 
     def confirmed(
-        self, checkpoint_id: str | None, seconds: float, task_vars: Result, lost: Exception | None = None
+        self,
+        checkpoint_id: str | None,
+        seconds: float,
+        task_vars: Result,
+        lost: Exception | None = None,
+        sure: bool = False,
     ) -> Result:
         """Confirm over a new connection until the host has undone the change, and return the answer.
 
         ``seconds`` is the host's time, which began before. ``lost`` is the error if the connection was lost before the
-        module answered. If the host stays unreachable, or was so from the start, raises AnsibleConnectionFailure.
+        module answered. ``sure``: the host has said that it has a checkpoint, so any failure is tried again, not only
+        that of a busy host. If the host stays unreachable, or was so from the start, raises AnsibleConnectionFailure.
         """
         if lost is not None and any(text in str(lost) for text in _NO_CONNECTION):
             raise lost
@@ -54,7 +60,8 @@ class ConfirmingAction(IdentifiedAction):
                 if time.monotonic() > end:
                     raise
             else:
-                if not answer.get("failed") or time.monotonic() > end:
+                again = bool(answer.get("failed")) and (sure or answer.get("busy") is True)
+                if not again or time.monotonic() > end:
                     return answer
             time.sleep(_PAUSE)
 

@@ -135,8 +135,9 @@ def test_a_play_that_does_not_confirm_is_undone(play, fleet, before, wait_until,
     record(table, play, watches, seconds)
     if play == "reset":
         others = ".daemon.json.elsewhere.swp\ndaemon.json.1.elsewhere~\n198.51.100.1/24\n"
-        assert set(fleet.each(lambda name: fleet.read(name, LIST_OTHERS)).values()) == {others}
+        found = fleet.each(lambda name: fleet.read(name, LIST_OTHERS))
         fleet.each(lambda name: fleet.read(name, DELETE_OTHERS))
+        assert set(found.values()) == {others}
     messages = re.findall(r"fatal: \[(\w+)\]: \w+! => (.*)", fleet.run("confirm"))
     assert {host for host, message in messages if re.search(UNCONFIRMED_PLAYS[play], message)} == set(fleet.addresses)
     assert all(watch.seconds <= LONGEST for watch in watches.values())

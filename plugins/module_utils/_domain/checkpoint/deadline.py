@@ -61,11 +61,14 @@ def applied_text(applied: float, kernel: Kernel) -> str:
 
 
 def parse_progress(text: str | None, undo: bool) -> Progress:
-    """``text`` is None before the end of the change."""
+    """``text`` is None before the end of the change. If it is damaged, the end is unknown."""
     if text is None:
         return Progress(undo=undo)
-    data: dict[str, t.Any] = json.loads(text)
-    return Progress(data["applied"], Kernel(data["sysctls"], data["policies"]), undo)
+    try:
+        data: dict[str, t.Any] = json.loads(text)
+        return Progress(float(data["applied"]), Kernel(dict(data["sysctls"]), dict(data["policies"])), undo)
+    except UNEXPECTED_FORM:
+        return Progress(undo=undo)
 
 
 def seconds_left(deadline: Deadline, progress: Progress, boot: str, now: float) -> float:

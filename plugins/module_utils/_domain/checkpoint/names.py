@@ -16,9 +16,8 @@ BOOT_UNIT = "fleetnet-undo.service"
 BOOT_FILE = f"{UNIT_FOLDER}/{BOOT_UNIT}"
 BOOT_LINK = f"{UNIT_FOLDER}/multi-user.target.wants/{BOOT_UNIT}"
 
-# How many attempts the undo makes until a run reports what cannot be restored. It goes on: a host that is cut off has
-# nobody else to repair it. The pauses before the next one, in seconds, until then and later.
-ATTEMPTS, PAUSE, LONG_PAUSE = 5, 5, 60
+# The pauses before the next attempt of an undo, in seconds: of the first ones, and of later ones.
+PAUSE, LONG_PAUSE = 5, 60
 
 _BOOT = """# Written by fleetnet.docker, until the controller confirms the changes of a run.
 [Unit]

@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 import typing as t
 
+# How many attempts the undo makes until a run reports what cannot be restored. It goes on: a host that is cut off has
+# nobody else to repair it.
+ATTEMPTS = 5
 # Why a change was undone.
 UNCONFIRMED = "unconfirmed"
 REBOOTED = "rebooted"
@@ -47,6 +50,11 @@ class UndoReport(t.NamedTuple):
     problems: tuple[str, ...] = ()
     run: str = ""
     attempt: int = 1
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the host has made its first attempts, and could not restore everything."""
+        return bool(self.problems) and self.attempt >= ATTEMPTS
 
     def to_data(self) -> dict[str, t.Any]:
         """The record as a module returns it."""
@@ -103,6 +111,11 @@ def undone_message(report: UndoReport) -> str:
     if checks:
         text += f" Check {', and '.join(checks)}."
     return text
+
+
+def unrestored_message(report: UndoReport, folder: str) -> str:
+    """What could not be restored, and what to do. ``folder`` is that of the checkpoint on the host."""
+    return f"{undone_message(report)} Repair the host, and run again; to keep the host as it is, delete {folder} on it."
 
 
 def _some(names: t.Sequence[str], separator: str = ", ") -> str:

@@ -17,9 +17,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import is_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
-    ATTEMPTS,
     BOOT_FILE,
     BOOT_LINK,
+    BOOT_UNIT,
     SERVICE,
     TIMER,
     boot_unit,
@@ -29,12 +29,17 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
     UndoReport,
     undone_message,
+    unrestored_message,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import Risk
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import DaemonPlan
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworkStep
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import boot_identity, boot_time
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import (
+    LONGEST_UNDO,
+    boot_identity,
+    boot_time,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.engine import (
     current_daemon,
     current_networks,
@@ -60,8 +65,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.i
 )
 
 _POLL = 0.2
-# An undo restarts the engine at most twice, in seconds.
-_LONGEST_UNDO = 420.0
 
 
 class Checkpoints:
@@ -119,7 +122,7 @@ class Checkpoints:
         try:
             self._folder.begin(checkpoint, undo_program())
             self._arm(python, timeout)
-        except (OSError, CommandFailed) as error:
+        except (OSError, FleetnetError) as error:
             self._folder.end()
             self._disarm()
             self._release()
@@ -143,7 +146,7 @@ class Checkpoints:
     def _stop_units(self) -> None:
         """Those of an earlier checkpoint. systemd-run accepts no name that is in use. The lock lets no undo run."""
         with contextlib.suppress(CommandFailed):
-            self._commands.run("systemctl", "stop", TIMER, SERVICE)
+            self._commands.run("systemctl", "stop", TIMER, SERVICE, BOOT_UNIT)
         with contextlib.suppress(CommandFailed):
             self._commands.run("systemctl", "reset-failed", TIMER, SERVICE)
 
@@ -185,6 +188,11 @@ class Checkpoints:
         """The checkpoint that is neither confirmed nor undone."""
         return self._folder.pending()
 
+    @property
+    def folder(self) -> str:
+        """Where the checkpoint is on the host."""
+        return self._folder.path
+
     def report(self) -> UndoReport | None:
         """The report of the last undo."""
         return self._folder.report()
@@ -197,9 +205,12 @@ class Checkpoints:
         """
         lock = self._folder.lock()
         if lock is None:
-            if self._folder.pending() is None:
+            pending = self._folder.pending()
+            if pending is None or not is_meant(pending, checkpoint_id, run):
                 return self._was_confirmed(checkpoint_id, run)
-            raise FleetnetError("a module still changes this host, or an undo runs. Wait until it ends.")
+            error = FleetnetError("a module still changes this host, or an undo runs. Wait until it ends.")
+            error.result = {"busy": True}
+            raise error
         try:
             checkpoint = self._folder.pending()
             if checkpoint is None or not is_meant(checkpoint, checkpoint_id, run):
@@ -245,47 +256,45 @@ class Checkpoints:
         report = None if checkpoint is None else self._finish(checkpoint, at_once=False)
         if report is None:
             return
-        said = f"an earlier run: {undone_message(report)}"
         if report.problems:
-            raise FleetnetError(
-                f"{said} Repair the host, and run again; to keep the host as it is, delete {self._folder.path} on it."
-            )
-        warn(said)
+            raise FleetnetError(f"an earlier run: {unrestored_message(report, self._folder.path)}")
+        warn(f"an earlier run: {undone_message(report)}")
 
     def _finish(self, checkpoint: Checkpoint, at_once: bool = True) -> UndoReport | None:
-        """Wait until the undo ends, or has made its attempts; return its report."""
-        report = self._folder.report()
-        if report is not None and report.problems:
-            self._restart()  # the host may be repaired since the last attempt
-        elif not self._active(SERVICE) and (at_once or not self._active(TIMER)):
-            self._start()
-        deadline = time.monotonic() + self._folder.left(checkpoint.deadline) + _LONGEST_UNDO
+        """Wait until the undo ends, or has made its first attempts; return its report."""
+        stale = self._start(at_once)
+        deadline = time.monotonic() + self._folder.left(checkpoint.deadline) + LONGEST_UNDO
         while self._folder.pending() is not None:
             report = self._folder.report()
-            if report is not None and report.problems and report.attempt >= ATTEMPTS:
+            if report is not None and report.gave_up and report != stale:
                 return report
             if time.monotonic() > deadline:
                 raise FleetnetError(
-                    f"the undo of the change that began before does not end. See 'journalctl --unit {SERVICE}', and "
+                    self._folder.busy()
+                    or f"the undo of the change that began before does not end. See 'journalctl --unit {SERVICE}', and "
                     f"delete {self._folder.path} on the host to keep it as it is."
                 )
             time.sleep(_POLL)
         return self._folder.report()
 
-    def _start(self) -> None:
-        self._stop_units()
-        python = python_program(self._commands, PYTHON, sys.executable)
-        self._commands.run("systemd-run", *timer_arguments(python, self._folder.program, 0))
+    def _start(self, at_once: bool) -> UndoReport | None:
+        """Start the undo, unless it runs or is going to; return the report of an attempt before, which is not its own.
 
-    def _restart(self) -> None:
-        """Let the attempts begin anew. The lock is free between two of them."""
-        lock = self._folder.lock()
-        if lock is None:
-            return
+        After a failed attempt it begins anew, because the host may be repaired: the lock is free between two of them.
+        """
+        lock = self._folder.lock(0)
+        if lock is None:  # an attempt runs, or a module
+            return self._folder.report()
         with lock:
-            if self._folder.pending() is not None:
+            report = self._folder.report()
+            failed = report is not None and bool(report.problems)
+            runs = self._active(SERVICE) or self._active(BOOT_UNIT)
+            if self._folder.pending() is not None and (failed or (not runs and (at_once or not self._active(TIMER)))):
                 self._folder.forget_report()
-                self._start()
+                self._stop_units()
+                python = python_program(self._commands, PYTHON, sys.executable)
+                self._commands.run("systemd-run", *timer_arguments(python, self._folder.program, 0))
+        return None
 
     def _active(self, unit: str) -> bool:
         """Whether a unit is active, or starts: also if systemd is about to start it again after a failure."""

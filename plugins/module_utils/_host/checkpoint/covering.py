@@ -20,7 +20,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     seconds_left,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import ASKED as ASKED_FOR
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import UndoReport, parse_report
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
+    UndoReport,
+    parse_report,
+    unrestored_message,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import STATE_FOLDER
@@ -37,7 +41,10 @@ LOCK = f"{RUN_FOLDER}/checkpoint.lock"
 SAVED, APPLIED, ASKED, REPORT = "saved.json", "applied.json", "undo-asked", "report.json"
 RUN_OPTION: t.Mapping[str, t.Any] = {"run": {"type": "str"}}
 _WAIT = 30.0  # seconds that a module waits for the lock
+# An undo restarts the engine at most twice, in seconds.
+LONGEST_UNDO = 420.0
 _POLL = 1.0
+_LOCAL = "unix://"
 TIME_IS_OVER = (
     "the changes of this play are undone, because the time of its checkpoint is over, or the host rebooted. This task "
     "changes nothing. Set a longer confirm_timeout, and run again."
@@ -111,6 +118,17 @@ class CheckpointLock:
             raise FleetnetError(TIME_IS_OVER)
         return deadline is not None and is_of(deadline, run or "")
 
+    def busy(self) -> str | None:
+        """The error that a process does not end its change of the host; None if none has the lock."""
+        lock = self.lock(0)
+        if lock is not None:
+            lock.close()
+            return None
+        return (
+            f"process {self.holder() or 'unknown'} has changed this host for minutes, and does not end. This task "
+            "changes nothing. Wait until it ends, or end it, and run again."
+        )
+
     def _unreadable(self, error: ValueError) -> FleetnetError:
         return FleetnetError(
             f"{self._file(SAVED)}: is not a checkpoint that this release can read ({error}). Delete it to keep the "
@@ -126,43 +144,50 @@ def excluding_undo(run: str | None, checkpoint: CheckpointLock | None = None) ->
     """Exclude other changes of the host, and undos, during the block: a change of the run that ``run`` identifies.
 
     Waits for the undo of a change that is not confirmed, unless its checkpoint covers this one. Raises FleetnetError
-    before the block if the undo does not end, another module has the lock, or the time of this run's checkpoint is
-    over.
+    before the block if the undo does not end or restore everything, another module does not end, or the time of this
+    run's checkpoint is over.
     """
-    checkpoint = checkpoint or CheckpointLock()
-    lock = _locked(checkpoint)
-    try:
-        deadline = checkpoint.deadline()
-        if not checkpoint.covers(deadline, run) and deadline is not None:
-            lock.close()
-            lock = _after(checkpoint, deadline)
+    with _after_undos(run, checkpoint or CheckpointLock()):
         yield
-    finally:
-        lock.close()
 
 
-def _after(checkpoint: CheckpointLock, deadline: Deadline) -> t.TextIO:
-    """The lock, after the undo. It has the lock while it runs."""
-    end = time.monotonic() + checkpoint.left(deadline) + _WAIT
+def _after_undos(run: str | None, checkpoint: CheckpointLock) -> t.TextIO:
+    """The lock, when the host has nothing to undo but what this run covers."""
+    end: float | None = None
     while True:
-        time.sleep(_POLL)
-        lock = _locked(checkpoint)
-        pending = checkpoint.deadline()
-        if pending is None:
-            return lock
-        lock.close()
+        lock = checkpoint.lock()
+        deadline = checkpoint.deadline()
+        if lock is not None:
+            try:
+                if checkpoint.covers(deadline, run) or deadline is None:
+                    return lock
+            except FleetnetError:
+                lock.close()
+                raise
+            lock.close()
+        if end is None:
+            end = time.monotonic() + LONGEST_UNDO + (checkpoint.left(deadline) if deadline else 0.0)
+        report = checkpoint.report()
+        if deadline is not None and report is not None and report.gave_up:
+            raise FleetnetError(f"an earlier run: {unrestored_message(report, checkpoint.path)}")
         if time.monotonic() > end:
             raise FleetnetError(
-                "the host has changes that are neither confirmed nor undone. Nothing was changed. Undo them with the "
-                f"module network_checkpoint (state: undone, id: {pending.id}), and run again."
+                checkpoint.busy()
+                or "the host has changes that are neither confirmed nor undone. This task changes nothing. Undo them "
+                f"with the module network_checkpoint (state: undone, id: {deadline.id if deadline else ''}), and run again."
             )
+        time.sleep(_POLL)
 
 
-def _locked(checkpoint: CheckpointLock) -> t.TextIO:
-    lock = checkpoint.lock()
-    if lock is None:
-        raise FleetnetError(
-            "another run changes this host, or the host undoes changes that were not confirmed. Nothing was changed. "
-            "Wait until it ends, and run again."
-        )
-    return lock
+@contextlib.contextmanager
+def alone(params: t.Mapping[str, t.Any], check_mode: bool) -> t.Iterator[None]:
+    """Exclude undos during the block, a change of this host. ``params`` are those of the module.
+
+    A user other than root, who may use the engine, has no access to the lock.
+    """
+    local = params.get("docker_host", _LOCAL).startswith(_LOCAL)
+    if check_mode or not local or os.geteuid() != 0:
+        yield
+        return
+    with excluding_undo(params["run"]):
+        yield

@@ -27,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.recovery import remaining
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.default_bridge import (
     DefaultBridgeExecutor,
+    resume_containers,
     running_containers,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_records import RunRecords
@@ -132,8 +133,11 @@ class HostEngine:
     def __init__(self, commands: Commands) -> None:
         self._commands = commands
 
-    def restore_daemon(self, docker_host: str, saved: SavedDaemon) -> list[str]:
-        """Restore daemon.json; restart the engine if it may run with another one."""
+    def restore_daemon(self, docker_host: str, saved: SavedDaemon) -> tuple[list[str], str]:
+        """Restore daemon.json; restart the engine if it may run with another one.
+
+        Returns operations as text, and what identifies the process that then runs.
+        """
         daemon, records = Daemon(self._commands, saved.unit), RunRecords(saved.unit)
         executor = DefaultBridgeExecutor(self._commands, daemon, records, lambda: connect(docker_host), RESTORE_SECONDS)
         now = daemon.unit()
@@ -144,7 +148,6 @@ class HostEngine:
         other = now.invocation != saved.invocation and (differs or not _has_read(now, saved.path))
         restarted = other or not now.runs
         signal = RESTART if restarted else RELOAD if saved.signal == RELOAD else None
-        containers = tuple(RunningContainer(*each) for each in saved.containers)
         plan = DaemonPlan(
             path=saved.path,
             unit=saved.unit,
@@ -154,7 +157,7 @@ class HostEngine:
             signal=signal,
             stop=(),
             interrupted=(),
-            resume=containers,
+            resume=(),  # later, because some need their networks
             own_unit_before=saved.unit_before,
             own_unit=own_unit,
             interim_before=saved.interim if restarted else None,
@@ -165,7 +168,11 @@ class HostEngine:
         for path in left_copies(saved, _beside(saved.path)):
             remove(path)
         lines = [f"restore {saved.path}"] if after != saved.before else []
-        return [*lines, *([f"{signal} {saved.unit}"] if signal else [])]
+        return [*lines, *([f"{signal} {saved.unit}"] if signal else [])], daemon.unit().invocation
+
+    def resume(self, docker_host: str, saved: SavedDaemon) -> None:
+        """Start the containers that must run. Raises FleetnetError for one that does not."""
+        resume_containers(connect(docker_host), [RunningContainer(*each) for each in saved.containers])
 
     def restore_networks(self, docker_host: str, journal: Journal) -> list[str]:
         """Restore the networks that the journal has as the former ones. Raises FleetnetError."""

@@ -81,6 +81,10 @@ class CheckpointFolder(CheckpointLock):
         if self.daemon() is None:
             self._write(DAEMON, daemon_text(daemon))
 
+    def replace_daemon(self, daemon: SavedDaemon) -> None:
+        """Replace the state of the engine's configuration, after an attempt to restore it."""
+        self._write(DAEMON, daemon_text(daemon))
+
     def daemon(self) -> SavedDaemon | None:
         text = read_text(self._file(DAEMON))
         return None if text is None else parse_daemon(text)

@@ -26,6 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.generation
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FOLDER,
+    REMOTE_API_FOLDER,
     STATE_FOLDER,
     UNIT_FOLDER,
 )
@@ -62,7 +63,10 @@ class HostState:
     # -- files
 
     def files(self) -> dict[str, SavedFile]:
-        """The files of this collection, with temporary ones and generations, and the links that enable its units."""
+        """The files of this collection, with temporary ones and generations, and the links that enable its units.
+
+        Without those of remote_api, which the engine's unit names: remote_api itself restores them.
+        """
         found = [self._at(EARLY_SYSCTL_FILE)]
         for top in (FOLDER, GENERATIONS):
             for folder, _folders, names in os.walk(self._at(top)):
@@ -71,7 +75,7 @@ class HostState:
         found += [*glob.glob(f"{units}/fleetnet-*.*"), *glob.glob(f"{units}/*.wants/fleetnet-*.service")]
         own = (path for path in sorted(found) if os.path.basename(path) not in _OTHERS)
         saved = ((path[len(self._root) :], _read(path)) for path in own)
-        return {path: file for path, file in saved if file is not None}
+        return {path: file for path, file in saved if file is not None and not path.startswith(f"{REMOTE_API_FOLDER}/")}
 
     def write(self, path: str, file: SavedFile) -> None:
         target = self._at(path)
@@ -120,11 +124,11 @@ class HostState:
         return tuple(each["Id"] for each in shown if each.get("ActiveState") in ("active", "activating", "reloading"))
 
     def forget_boot_unit(self) -> None:
-        """Delete the unit that starts the undo after a reboot. systemd may have read it."""
-        for path in (BOOT_LINK, BOOT_FILE):
-            remove(self._at(path))
-        with contextlib.suppress(CommandFailed):
-            self._commands.run("systemctl", "daemon-reload")
+        """Delete the unit that starts the undo after a reboot, and does nothing without a checkpoint."""
+        with contextlib.suppress(CommandFailed, OSError):
+            for path in (BOOT_LINK, BOOT_FILE):
+                remove(self._at(path))
+            self._commands.run("systemctl", "daemon-reload")  # systemd may have read it
 
     # -- the kernel
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import sys
 import time
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
-    ATTEMPTS,
-    LONG_PAUSE,
-    PAUSE,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import LONG_PAUSE, PAUSE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import ATTEMPTS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.engine import HostEngine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
@@ -27,11 +25,16 @@ def main() -> int:
     undo = Undo(commands, folder, HostState(commands), HostEngine(commands))
     attempt = 1
     while True:
-        report = undo.run(attempt)
-        for line in (*report.operations, *report.problems) if report else ():
-            sys.stdout.write(f"{line}\n")
+        try:
+            report = undo.run(attempt)
+        except FleetnetError as error:  # a damaged checkpoint, which somebody may delete
+            lines, ended = [str(error)], False
+        else:
+            lines = [*report.operations, *report.problems] if report else []
+            ended = report is None or not report.problems
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
-        if report is None or not report.problems:
+        if ended:
             return 0
         time.sleep(PAUSE if attempt < ATTEMPTS else LONG_PAUSE)
         attempt += 1

@@ -50,11 +50,16 @@ _END = 30.0
 
 
 class EngineUndo(t.Protocol):
-    """The port to the engine: its configuration and its networks. Both return operations as text."""
+    """The port to the engine: its configuration, its containers and its networks."""
 
-    def restore_daemon(self, docker_host: str, saved: SavedDaemon) -> list[str]: ...
+    def restore_daemon(self, docker_host: str, saved: SavedDaemon) -> tuple[list[str], str]:
+        """Return operations as text, and what identifies the process that then runs."""
 
-    def restore_networks(self, docker_host: str, journal: Journal) -> list[str]: ...
+    def resume(self, docker_host: str, saved: SavedDaemon) -> None:
+        """Start the containers that must run."""
+
+    def restore_networks(self, docker_host: str, journal: Journal) -> list[str]:
+        """Return operations as text."""
 
 
 class Machine(t.NamedTuple):
@@ -69,7 +74,7 @@ class Machine(t.NamedTuple):
 class _Held(t.NamedTuple):
     """The process that has the lock, and since when it is seen."""
 
-    holder: int | None
+    holder: int
     since: float
 
 
@@ -101,6 +106,8 @@ class Undo:
         self._held = None
         while True:
             lock = self._lock()
+            if lock is None and self._folder.deadline() is None:
+                return None
             if lock is not None:
                 with lock:
                     checkpoint = self._folder.pending()
@@ -115,17 +122,19 @@ class Undo:
         """The lock, None while a module has it: both must not change the host at once.
 
         A module that hangs must not keep the host cut off, so a process that has the lock too long is killed. If even
-        that does not end it, it waits in the kernel, and changes nothing.
+        that does not end it, it waits in the kernel, and changes nothing. One that is unknown is waited for.
         """
         lock = self._folder.lock(0)
         if lock is not None:
             self._held = None
             return lock
         holder, now = self._folder.holder(), self._machine.now()
-        if self._held is None or self._held.holder != holder:
-            self._held = _Held(holder, now)
+        if holder is None or self._held is None or self._held.holder != holder:
+            self._held = None if holder is None else _Held(holder, now)
+        if holder is None or self._held is None:
+            return None
         seconds = now - self._held.since
-        if seconds > _LONGEST_RUN and holder is not None:
+        if seconds > _LONGEST_RUN:
             with contextlib.suppress(ProcessLookupError):
                 self._machine.kill(holder, signal.SIGKILL)
         return contextlib.nullcontext() if seconds > _LONGEST_RUN + _END else None
@@ -140,15 +149,14 @@ class Undo:
         networks = self._attempt("saved networks", self._folder.networks)
         self._attempt("addresses of bridges", lambda: self._remove_addresses(checkpoint, networks))
         if daemon is not None:
-            self._attempt(
-                daemon.path,
-                lambda: self._operations.extend(self._engine.restore_daemon(checkpoint.docker_host, daemon)),
-            )
+            self._attempt(daemon.path, lambda: self._restore_daemon(checkpoint, daemon))
         if networks is not None:
             self._attempt(
                 "networks",
                 lambda: self._operations.extend(self._engine.restore_networks(checkpoint.docker_host, networks)),
             )
+        if daemon is not None:  # some need their networks
+            self._attempt("containers", lambda: self._engine.resume(checkpoint.docker_host, daemon))
         self._attempt("units", lambda: self._restore_units(checkpoint, plan))
         self._attempt("kernel parameters", lambda: self._host.set_kernel(Kernel(kernel.sysctls, {})))
         self._attempt("policy of the chain FORWARD", lambda: self._host.set_kernel(Kernel({}, kernel.policies)))
@@ -166,17 +174,20 @@ class Undo:
             with contextlib.suppress(OSError):  # such as a full disk
                 self._folder.record_report(report)
         else:
-            # While the lock excludes the next checkpoint, which has units of the same names.
-            self._host.forget_boot_unit()
             self._folder.end(report)
+            # While the lock excludes the next checkpoint, which has a unit of the same name.
+            self._host.forget_boot_unit()
         return report
 
     def _reason(self, checkpoint: Checkpoint, progress: Progress) -> str:
-        if progress.undo:
-            return ASKED
+        """A confirmation that comes too late asks for the undo as well, and is not its reason."""
         if self._machine.boot() != checkpoint.boot:
             return REBOOTED
-        return UNCONFIRMED if progress.applied is not None else KILLED
+        if progress.applied is None:
+            return KILLED
+        asked = progress._replace(undo=False)
+        left = seconds_left(checkpoint.deadline, asked, self._machine.boot(), self._machine.now())
+        return ASKED if progress.undo and left > 0 else UNCONFIRMED
 
     def _former_kernel(self, checkpoint: Checkpoint, progress: Progress) -> Kernel:
         """The values to set. Read before the undo changes others: a start of the engine may."""
@@ -215,6 +226,12 @@ class Undo:
         self._attempt("units", lambda: self._commands.run("systemctl", "daemon-reload"))
         for part in plan.apply:
             self._attempt(part.name, lambda part=part: self._commands.run(part.script))  # type: ignore[misc]
+
+    def _restore_daemon(self, checkpoint: Checkpoint, daemon: SavedDaemon) -> None:
+        lines, invocation = self._engine.restore_daemon(checkpoint.docker_host, daemon)
+        self._operations += lines
+        if invocation != daemon.invocation:  # the next attempt does not restart it again
+            self._folder.replace_daemon(daemon._replace(invocation=invocation))
 
     def _remove_addresses(self, checkpoint: Checkpoint, networks: Journal | None) -> None:
         """Those of new networks and of docker0 may cut the path. The engine restores bridges, which takes longer.

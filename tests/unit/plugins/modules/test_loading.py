@@ -52,7 +52,7 @@ SHIPPED = {
     "generation_info": Shipped(20, (*COMPILER, *PARTS, *ENGINE, "_domain.daemon.", "_domain.networks.")),
     # host_slice and network_checkpoint also ship the program that undoes a change on the host.
     "host_slice": Shipped(165, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
-    "network_endpoint": Shipped(47, (*DECLARATION, *COMPILER, *PARTS)),
+    "network_endpoint": Shipped(50, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
         34, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
@@ -62,7 +62,7 @@ SHIPPED = {
     "probe_observer": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
     "reachability_info": Shipped(31, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
     "run_lock": Shipped(9, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, "_domain.networks.", "_host.networks.")),
-    "remote_api": Shipped(40, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
+    "remote_api": Shipped(44, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 
 

@@ -88,7 +88,7 @@ def test_a_change_is_confirmed_over_a_new_connection(run: t.Callable[..., Result
         ({"changed": True, "parts": {}}, {"confirm": False}, False),
         ({"changed": True, "parts": {}}, {"confirm": "no"}, False),
         ({"changed": True, "parts": {}}, {}, True),
-        ({"failed": True, "msg": "refused"}, {}, False),
+        ({"failed": True, "msg": "refused", "operations": [], "exception": "Traceback"}, {}, False),
     ],
 )
 def test_without_a_checkpoint_there_is_no_further_connection(
@@ -164,7 +164,9 @@ def test_a_module_that_was_killed(run: t.Callable[..., Result]) -> None:
     crashed = {"failed": True, "msg": "no", "exception": "Traceback"}
     result = run(Host([crashed, answer]))
     assert "no. Then the changes of this run are undone, because the module that applied" in result["msg"]
-    assert run(Host([crashed, {"changed": False, "confirmed": False}])) == crashed  # it had not armed the undo
+    # It had not armed the undo, or cannot be asked: what failed first counts.
+    assert run(Host([crashed, {"changed": False, "confirmed": False}])) == crashed
+    assert run(Host([crashed, {"failed": True, "msg": "requires root"}])) == crashed
 
 
 def test_a_play_confirms_by_word(run: t.Callable[..., Result]) -> None:

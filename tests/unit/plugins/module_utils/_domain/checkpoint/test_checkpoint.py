@@ -93,6 +93,8 @@ def test_records_are_the_same_after_they_were_written() -> None:
     assert parse_deadline(checkpoint_text(CHECKPOINT)) == CHECKPOINT.deadline
     assert parse_progress(applied_text(7.0, CHECKPOINT.kernel), undo=True) == Progress(7.0, CHECKPOINT.kernel, True)
     assert parse_progress(None, undo=False) == Progress()
+    for damaged in ("", "{", "[]", '{"applied": "x"}', '{"applied": 7}'):
+        assert parse_progress(damaged, undo=True) == Progress(undo=True)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 2}', checkpoint_text(CHECKPOINT)[:-20]])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
+    BOOT_UNIT,
     SERVICE,
     TIMER,
 )
@@ -48,7 +49,7 @@ class Host:
         if "python" in words[0]:
             return "3 11"
         if words[:2] == ["systemctl", "show"]:
-            states = {TIMER: self.timer, SERVICE: "inactive"}
+            states = {TIMER: self.timer, SERVICE: "inactive", BOOT_UNIT: "inactive"}
             return "\n".join(f"Id={unit}\nActiveState={states[unit]}\nUnitFileState=\n" for unit in words[4:])
         self.ran.append(" ".join(words[:3]))
         if words[0] == "systemd-run":

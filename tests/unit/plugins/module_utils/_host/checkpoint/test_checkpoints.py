@@ -115,7 +115,7 @@ def test_an_undo_that_does_not_end_is_an_error(
     checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
     systemd.undoes = False
-    monkeypatch.setattr(checkpoints_file, "_LONGEST_UNDO", -1.0)
+    monkeypatch.setattr(checkpoints_file, "LONGEST_UNDO", -1.0)
     with pytest.raises(FleetnetError, match=r"the undo .* does not end\. See 'journalctl --unit fleetnet-checkpoint"):
         checkpoints.undo("7", RUN)
     assert systemd.folder.progress(checkpoints.pending().deadline).undo  # type: ignore[union-attr]

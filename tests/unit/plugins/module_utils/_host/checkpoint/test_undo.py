@@ -52,9 +52,9 @@ def test_an_undo_restores_everything_also_if_it_is_killed_at_any_point(host: Hos
             host.undo()
         except Killed:
             killed = True
-            assert host.folder.pending() is not None
         host.kill = None
-        report = host.undo() if killed else host.folder.report()
+        # After the end, only the unit for a reboot is left, which does nothing without a checkpoint.
+        report = host.folder.report() if host.folder.pending() is None else host.undo()
         assert report is not None
         assert (report.reason, report.problems) == (UNCONFIRMED, ())
         assert host.state() == before, f"killed before change {kill}"
@@ -71,6 +71,9 @@ def test_an_undo_restores_everything_also_if_it_is_killed_at_any_point(host: Hos
         (None, False, "boot", KILLED, 60),
         (30.0, False, "boot", UNCONFIRMED, 90),
         (30.0, True, "boot", ASKED, 0),
+        (None, True, "boot", KILLED, 0),
+        (-90.0, True, "boot", UNCONFIRMED, 0),  # a confirmation that came too late
+        (30.0, True, "another", REBOOTED, 0),
         (30.0, False, "another", REBOOTED, 0),
     ],
 )
@@ -132,7 +135,7 @@ def test_modules_that_take_turns_are_not_killed(host: Host, monkeypatch: pytest.
     def holder(_folder: CheckpointFolder) -> int:
         if host.now > 2000:
             lock.close()
-        return int(host.now // 800)
+        return 1 + int(host.now // 800)
 
     monkeypatch.setattr(CheckpointFolder, "holder", holder)
     assert host.undo() is not None
@@ -173,3 +176,18 @@ def test_a_damaged_checkpoint_is_reported(host: Host) -> None:
     (pathlib.Path(host.folder.path) / "saved.json").write_text("{")
     with pytest.raises(FleetnetError, match=r"saved\.json: is not a checkpoint that this release can read \("):
         host.folder.pending()
+
+
+def test_without_a_checkpoint_it_waits_for_no_module(host: Host) -> None:
+    with host.folder.lock() or contextlib.nullcontext():
+        assert host.undo() is None
+    assert (host.now, host.killed) == (0.0, 0)
+
+
+def test_tls_files_of_the_engine_stay(host: Host) -> None:
+    install(host)
+    host.save()
+    host.put("etc/fleetnet/remote_api/cert.pem", "new")
+    assert host.undo() is not None
+    assert host.text("etc/fleetnet/remote_api/cert.pem") == "new"
+    assert not any("remote_api" in path for path in host.host_state().files())

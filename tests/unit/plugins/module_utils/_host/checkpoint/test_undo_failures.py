@@ -37,6 +37,7 @@ def test_what_cannot_be_restored_does_not_keep_the_rest_and_is_tried_again(host:
     assert report is not None
     assert report.problems == ()
     assert host.state() == before
+    assert (host.restarts, host.resumed) == (1, 2)  # the engine is restarted once, and containers are tried each time
 
 
 def test_a_host_that_cannot_be_read_is_restored(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,7 @@ class Host:
         self.fails = ""  # the first word of commands that fail
         self.now, self.boot_name = 0.0, "boot"
         self.manual = False
+        self.invocation, self.restarts, self.resumed = "run", 0, 0
         self.killed, self.dies = 0, lambda: None  # what the module with the lock does then
         self.folder = CheckpointFolder(str(root / "var/lib/fleetnet/checkpoint"), str(root / "run/lock"))
 
@@ -134,11 +135,20 @@ class Host:
 
     # -- its engine
 
-    def restore_daemon(self, docker_host: str, saved: SavedDaemon) -> list[str]:
-        assert (docker_host, saved) == ("unix:///run/docker.sock", DAEMON)
+    def restore_daemon(self, docker_host: str, saved: SavedDaemon) -> tuple[list[str], str]:
+        assert (docker_host, saved._replace(invocation="1")) == ("unix:///run/docker.sock", DAEMON)
         self.change()
         self.daemon = "former"
-        return ["restore daemon.json"]
+        if saved.invocation == self.invocation:
+            return [], self.invocation
+        self.restarts += 1
+        self.invocation = f"undo {self.restarts}"
+        return ["restore daemon.json"], self.invocation
+
+    def resume(self, docker_host: str, saved: SavedDaemon) -> None:
+        assert (docker_host, saved._replace(invocation="1")) == ("unix:///run/docker.sock", DAEMON)
+        assert self.networks == "former"
+        self.resumed += 1
 
     def restore_networks(self, _docker_host: str, _journal: Journal) -> list[str]:
         self.change()
