@@ -174,7 +174,8 @@ def _after_undos(run: str | None, checkpoint: CheckpointLock) -> t.TextIO:
             raise FleetnetError(
                 checkpoint.busy()
                 or "the host has changes that are neither confirmed nor undone. This task changes nothing. Undo them "
-                f"with the module network_checkpoint (state: undone, id: {deadline.id if deadline else ''}), and run again."
+                "with the module network_checkpoint "
+                f"(state: undone, id: {deadline.id if deadline else ''}), and run again."
             )
         time.sleep(_POLL)
 
