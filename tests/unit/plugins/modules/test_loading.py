@@ -46,22 +46,22 @@ NETWORK_PLANS = (
 )
 SHIPPED = {
     "bridge_routing": Shipped(104, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
-    "default_bridge": Shipped(41, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
-    "host_routes": Shipped(76, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
+    "default_bridge": Shipped(42, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
+    "host_routes": Shipped(77, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
     "generation_info": Shipped(20, (*COMPILER, *PARTS, *ENGINE, "_domain.daemon.", "_domain.networks.")),
     # host_slice and network_checkpoint also ship the program that undoes a change on the host.
     "host_slice": Shipped(162, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
-    "network_endpoint": Shipped(46, (*DECLARATION, *COMPILER, *PARTS)),
+    "network_endpoint": Shipped(47, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
-        34, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
+        35, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
-    "network_checkpoint": Shipped(98, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, *NETWORK_PLANS)),
-    "networks": Shipped(50, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
-    "packet_trace": Shipped(46, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
-    "probe_observer": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
-    "reachability_info": Shipped(31, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
+    "network_checkpoint": Shipped(99, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, *NETWORK_PLANS)),
+    "networks": Shipped(51, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "packet_trace": Shipped(47, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
+    "probe_observer": Shipped(27, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
+    "reachability_info": Shipped(32, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
     "run_lock": Shipped(8, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, "_domain.networks.", "_host.networks.")),
-    "remote_api": Shipped(40, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
+    "remote_api": Shipped(41, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 
 
@@ -119,6 +119,7 @@ def test_a_module_loads_at_start_only_what_each_run_needs(module: str, spared: t
     command = [sys.executable, "-c", LOOK % module]
     loaded = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.split()
     assert f"{COLLECTION}.module_utils._host.engine.connection" in loaded
-    # The engine's adapter loads the Docker SDK.
-    unwanted = tuple(f"{COLLECTION}.module_utils.{each}" for each in ("_host.engine.sdk", *spared))
+    # Not every run needs the engine's adapter.
+    adapters = ("_host.engine.sdk", "_host.engine.unix_socket")
+    unwanted = tuple(f"{COLLECTION}.module_utils.{each}" for each in (*adapters, *spared))
     assert not [name for name in loaded if name.startswith(unwanted)]
