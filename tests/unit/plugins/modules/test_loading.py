@@ -47,22 +47,22 @@ NETWORK_PLANS = (
 )
 SHIPPED = {
     "bridge_routing": Shipped(109, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
-    "default_bridge": Shipped(46, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
-    "host_routes": Shipped(81, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
-    "generation_info": Shipped(20, (*COMPILER, *PARTS, *ENGINE, "_domain.daemon.", "_domain.networks.")),
+    "default_bridge": Shipped(47, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
+    "host_routes": Shipped(82, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
+    "generation_info": Shipped(13, (*COMPILER, *PARTS, *ENGINE, "_domain.daemon.", "_domain.networks.")),
     # host_slice and network_checkpoint also ship the program that undoes a change on the host.
     "host_slice": Shipped(165, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
-    "network_endpoint": Shipped(50, (*DECLARATION, *COMPILER, *PARTS)),
+    "network_endpoint": Shipped(51, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
-        34, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
+        35, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
-    "network_checkpoint": Shipped(102, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, *NETWORK_PLANS)),
-    "networks": Shipped(55, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
-    "packet_trace": Shipped(46, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
-    "probe_observer": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
-    "reachability_info": Shipped(31, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
+    "network_checkpoint": Shipped(103, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, *NETWORK_PLANS)),
+    "networks": Shipped(56, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "packet_trace": Shipped(47, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
+    "probe_observer": Shipped(27, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
+    "reachability_info": Shipped(32, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
     "run_lock": Shipped(9, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, "_domain.networks.", "_host.networks.")),
-    "remote_api": Shipped(44, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
+    "remote_api": Shipped(45, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 
 
@@ -120,6 +120,7 @@ def test_a_module_loads_at_start_only_what_each_run_needs(module: str, spared: t
     command = [sys.executable, "-c", LOOK % module]
     loaded = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.split()
     assert f"{COLLECTION}.module_utils._host.engine.connection" in loaded
-    # The engine's adapter loads the Docker SDK.
-    unwanted = tuple(f"{COLLECTION}.module_utils.{each}" for each in ("_host.engine.sdk", *spared))
+    # Not every run needs the engine's adapter.
+    adapters = ("_host.engine.sdk", "_host.engine.unix_socket")
+    unwanted = tuple(f"{COLLECTION}.module_utils.{each}" for each in (*adapters, *spared))
     assert not [name for name in loaded if name.startswith(unwanted)]
