@@ -26,9 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.obs
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import NOTHING_CHANGED
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue, consent
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
-    REMOTE_API_FOLDER as REMOTE_API_FOLDER,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import REMOTE_API_FOLDER
 
 CA_FILE = f"{REMOTE_API_FOLDER}/ca.pem"
 CERT_FILE = f"{REMOTE_API_FOLDER}/cert.pem"

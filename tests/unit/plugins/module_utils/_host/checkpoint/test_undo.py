@@ -13,9 +13,6 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
-    Checkpoint,
-)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
     ASKED,
     KILLED,
@@ -84,7 +81,9 @@ def test_it_waits_for_the_confirmation(
     host.save()
     host.boot_name = boot
     if asked:
-        host.folder.ask_for_undo(t.cast("Checkpoint", host.folder.pending()))
+        pending = host.folder.pending()
+        assert pending is not None
+        host.folder.ask_for_undo(pending)
     if applied is not None:
         host.applied(applied)
     report = host.undo()
