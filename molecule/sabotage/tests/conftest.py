@@ -123,10 +123,10 @@ class Fleet:
         with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
             list(pool.map(run, commands))
 
-    def run(self, playbook: str) -> tuple[int, str]:
+    def run(self, playbook: str, **variables: t.Any) -> tuple[int, str]:
         """Run a playbook; return its exit code and its output."""
         command = ["ansible-playbook", "--inventory", self._inventory, playbook]
-        command += ["--extra-vars", f"docker_fleet_report_dir={self._folder}"]
+        command += ["--extra-vars", json.dumps({"docker_fleet_report_dir": str(self._folder), **variables})]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
