@@ -33,7 +33,7 @@ class ActionModule(ConfirmingAction):
         try:
             result = self.answer_of(self.MODULE, {**given, "checkpoint": checkpoint}, task_vars)
         except AnsibleConnectionFailure as error:
-            answer = self.confirmed(checkpoint, seconds, task_vars, error)
+            answer = self.confirmed(checkpoint, seconds, task_vars, error, sure=True)
             return summary(answer, f"{str(error).rstrip('.')}.")
         taken = result.get("checkpoint")
         if not isinstance(taken, dict) and not _may_have_changed(result):

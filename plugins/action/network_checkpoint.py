@@ -23,7 +23,7 @@ class ActionModule(ConfirmingAction):
     def run_module(self, arguments: Result, task_vars: Result) -> Result:
         if arguments.get("state") != "confirmed" or self._task.check_mode:
             return super().run_module(arguments, task_vars)
-        answer = self.confirmed(arguments.get("id"), float(TIMEOUT_DEFAULT), task_vars)
+        answer = self.confirmed(arguments.get("id"), float(TIMEOUT_DEFAULT), task_vars, sure=True)
         if answer.get("failed") or answer.get("confirmed"):
             return answer
         return {**answer, "failed": True, "msg": undone_failure(answer) or _NOTHING}

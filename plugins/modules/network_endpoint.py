@@ -199,7 +199,7 @@ def handle(module: AnsibleModule) -> dict[str, t.Any]:
     journals = journals_of(module.params["docker_host"])
     if module.check_mode:
         return _run(module, journals)
-    with alone(module.params, check_mode=False), journals.locked():
+    with alone(module.params["run"], check_mode=False, docker_host=module.params["docker_host"]), journals.locked():
         return _run(module, journals)
 
 

@@ -343,20 +343,29 @@ networks:
       managed: true
 """
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION, alone
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
     connect,
     engine_argument_spec,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import networks
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.alone import apply_alone
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
+
+
+def apply(module: AnsibleModule) -> dict[str, t.Any]:
+    params = module.params
+    with alone(params["run"], module.check_mode, params["docker_host"]):
+        return networks.apply(Task.of(module, connect))
 
 
 def main() -> None:
     run_module(
-        lambda module: apply_alone(networks.apply, Task.of(module, connect)),
+        apply,
         argument_spec={**engine_argument_spec(), **networks.OPTIONS, **RUN_OPTION},
     )
 

@@ -227,7 +227,7 @@ def remote_api(module: AnsibleModule) -> dict[str, t.Any]:
     )
     if module.check_mode:
         return _run(executor, desired, params["allow_restart"], check_mode=True)
-    with alone(params, check_mode=False), records.locked():
+    with alone(params["run"], check_mode=False), records.locked():
         return _run(executor, desired, params["allow_restart"], check_mode=False)
 
 

@@ -44,7 +44,7 @@ class ConfirmingAction(IdentifiedAction):
         """Confirm over a new connection until the host has undone the change, and return the answer.
 
         ``seconds`` is the host's time, which began before. ``lost`` is the error if the connection was lost before the
-        module answered. ``sure``: the host has said that it has a checkpoint, so any failure is tried again, not only
+        module answered. ``sure``: the host has or may have a checkpoint, so any failure is tried again, not only
         that of a busy host. If the host stays unreachable, or was so from the start, raises AnsibleConnectionFailure.
         """
         if lost is not None and any(text in str(lost) for text in _NO_CONNECTION):

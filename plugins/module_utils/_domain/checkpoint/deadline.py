@@ -38,12 +38,13 @@ class Kernel(t.NamedTuple):
 class Progress(t.NamedTuple):
     """What followed a checkpoint: ``applied`` is when the change ended, ``kernel`` are the values then; None before.
 
-    ``undo``: the undo was asked for.
+    ``undo``: the undo must begin. ``asked``: a task asked for it, before the time was over.
     """
 
     applied: float | None = None
     kernel: Kernel | None = None
     undo: bool = False
+    asked: bool = False
 
 
 def parse_deadline(text: str) -> Deadline:
@@ -60,15 +61,29 @@ def applied_text(applied: float, kernel: Kernel) -> str:
     return json.dumps({"applied": applied, **kernel._asdict()}) + "\n"
 
 
-def parse_progress(text: str | None, undo: bool) -> Progress:
-    """``text`` is None before the end of the change. If it is damaged, the end is unknown."""
-    if text is None:
-        return Progress(undo=undo)
+def request_text(deadline: Deadline, asked: bool) -> str:
+    """A request for the undo as text, for :func:`parse_progress`."""
+    return json.dumps({"id": deadline.id, "asked": asked}) + "\n"
+
+
+def parse_progress(deadline: Deadline, applied: str | None, request: str | None) -> Progress:
+    """The texts are None before the end of the change, and without a request. Damaged ones count as none.
+
+    A request for another checkpoint counts as none, too.
+    """
+    progress = Progress()
     try:
-        data: dict[str, t.Any] = json.loads(text)
-        return Progress(float(data["applied"]), Kernel(dict(data["sysctls"]), dict(data["policies"])), undo)
+        data: dict[str, t.Any] = json.loads(applied or "")
+        kernel = Kernel(dict(data["sysctls"]), dict(data["policies"]))
+        progress = progress._replace(applied=float(data["applied"]), kernel=kernel)
     except UNEXPECTED_FORM:
-        return Progress(undo=undo)
+        pass
+    try:
+        data = json.loads(request or "")
+        meant = data["id"] == deadline.id
+        return progress._replace(undo=meant, asked=meant and bool(data["asked"]))
+    except UNEXPECTED_FORM:
+        return progress
 
 
 def seconds_left(deadline: Deadline, progress: Progress, boot: str, now: float) -> float:

@@ -222,7 +222,7 @@ class Checkpoints:
                 return True
         finally:
             lock.close()
-        self._undo(checkpoint)
+        self._undo(checkpoint, asked=False)
         return False
 
     def _was_confirmed(self, checkpoint_id: str | None, run: str | None) -> bool:
@@ -240,10 +240,13 @@ class Checkpoints:
         checkpoint = self._folder.pending()
         if checkpoint is None or not is_meant(checkpoint, checkpoint_id, run):
             return None
-        return self._undo(checkpoint)
+        deadline = checkpoint.deadline
+        in_time = self._folder.left(deadline) > 0 or self._folder.progress(deadline).undo
+        return self._undo(checkpoint, asked=in_time)
 
-    def _undo(self, checkpoint: Checkpoint) -> UndoReport | None:
-        self._folder.ask_for_undo(checkpoint)
+    def _undo(self, checkpoint: Checkpoint, asked: bool) -> UndoReport | None:
+        if not self._folder.progress(checkpoint.deadline).asked:
+            self._folder.ask_for_undo(checkpoint, asked)
         return self._finish(checkpoint)
 
     def settle(self, warn: t.Callable[[str], None]) -> None:
@@ -262,9 +265,11 @@ class Checkpoints:
 
     def _finish(self, checkpoint: Checkpoint, at_once: bool = True) -> UndoReport | None:
         """Wait until the undo ends, or has made its first attempts; return its report."""
-        stale = self._start(at_once)
+        stale, started = self._folder.report(), False
         deadline = time.monotonic() + self._folder.left(checkpoint.deadline) + LONGEST_UNDO
         while self._folder.pending() is not None:
+            if not started and self._start(at_once):
+                stale, started = None, True
             report = self._folder.report()
             if report is not None and report.gave_up and report != stale:
                 return report
@@ -277,14 +282,14 @@ class Checkpoints:
             time.sleep(_POLL)
         return self._folder.report()
 
-    def _start(self, at_once: bool) -> UndoReport | None:
-        """Start the undo, unless it runs or is going to; return the report of an attempt before, which is not its own.
+    def _start(self, at_once: bool) -> bool:
+        """Start the undo, unless it runs or is going to. False while an attempt or a module has the lock.
 
         After a failed attempt it begins anew, because the host may be repaired: the lock is free between two of them.
         """
         lock = self._folder.lock(0)
-        if lock is None:  # an attempt runs, or a module
-            return self._folder.report()
+        if lock is None:
+            return False
         with lock:
             report = self._folder.report()
             failed = report is not None and bool(report.problems)
@@ -294,7 +299,7 @@ class Checkpoints:
                 self._stop_units()
                 python = python_program(self._commands, PYTHON, sys.executable)
                 self._commands.run("systemd-run", *timer_arguments(python, self._folder.program, 0))
-        return None
+        return True
 
     def _active(self, unit: str) -> bool:
         """Whether a unit is active, or starts: also if systemd is about to start it again after a failure."""

@@ -97,7 +97,7 @@ class CheckpointLock:
 
     def progress(self, deadline: Deadline) -> Progress:
         """What followed the checkpoint."""
-        return parse_progress(read_text(self._file(APPLIED)), undo=read_text(self._file(ASKED)) == deadline.id)
+        return parse_progress(deadline, read_text(self._file(APPLIED)), read_text(self._file(ASKED)))
 
     def left(self, deadline: Deadline) -> float:
         """Seconds until the host undoes the change."""
@@ -153,7 +153,7 @@ def excluding_undo(run: str | None, checkpoint: CheckpointLock | None = None) ->
 
 def _after_undos(run: str | None, checkpoint: CheckpointLock) -> t.TextIO:
     """The lock, when the host has nothing to undo but what this run covers."""
-    end: float | None = None
+    end, waited_for = 0.0, ""
     while True:
         lock = checkpoint.lock()
         deadline = checkpoint.deadline()
@@ -165,8 +165,10 @@ def _after_undos(run: str | None, checkpoint: CheckpointLock) -> t.TextIO:
                 lock.close()
                 raise
             lock.close()
-        if end is None:
+        pending = deadline.id if deadline else "-"
+        if pending != waited_for:  # another one has its own time
             end = time.monotonic() + LONGEST_UNDO + (checkpoint.left(deadline) if deadline else 0.0)
+            waited_for = pending
         report = checkpoint.report()
         if deadline is not None and report is not None and report.gave_up:
             raise FleetnetError(f"an earlier run: {unrestored_message(report, checkpoint.path)}")
@@ -181,14 +183,13 @@ def _after_undos(run: str | None, checkpoint: CheckpointLock) -> t.TextIO:
 
 
 @contextlib.contextmanager
-def alone(params: t.Mapping[str, t.Any], check_mode: bool) -> t.Iterator[None]:
-    """Exclude undos during the block, a change of this host. ``params`` are those of the module.
+def alone(run: str | None, check_mode: bool, docker_host: str = _LOCAL) -> t.Iterator[None]:
+    """Exclude undos during the block, a change of this host, or of the engine at ``docker_host`` only.
 
     A user other than root, who may use the engine, has no access to the lock.
     """
-    local = params.get("docker_host", _LOCAL).startswith(_LOCAL)
-    if check_mode or not local or os.geteuid() != 0:
+    if check_mode or _LOCAL not in docker_host or os.geteuid() != 0:
         yield
         return
-    with excluding_undo(params["run"]):
+    with excluding_undo(run):
         yield

@@ -63,7 +63,7 @@ _UNIX = "unix://"
 
 def connect(docker_host: str) -> Engine:
     """Raises EngineError if the engine does not answer."""
-    return SocketEngine(docker_host[len(_UNIX) :])
+    return SocketEngine(docker_host.partition(_UNIX)[2])
 
 
 def saved_daemon(plan: DaemonPlan, invocation: str) -> SavedDaemon:
@@ -170,9 +170,9 @@ class HostEngine:
         lines = [f"restore {saved.path}"] if after != saved.before else []
         return [*lines, *([f"{signal} {saved.unit}"] if signal else [])], daemon.unit().invocation
 
-    def resume(self, docker_host: str, saved: SavedDaemon) -> None:
-        """Start the containers that must run. Raises FleetnetError for one that does not."""
-        resume_containers(connect(docker_host), [RunningContainer(*each) for each in saved.containers])
+    def resume(self, docker_host: str, container: tuple[str, str]) -> None:
+        """Start a container (id, name) if it does not run. Raises FleetnetError if it does not start."""
+        resume_containers(connect(docker_host), [RunningContainer(*container)])
 
     def restore_networks(self, docker_host: str, journal: Journal) -> list[str]:
         """Restore the networks that the journal has as the former ones. Raises FleetnetError."""

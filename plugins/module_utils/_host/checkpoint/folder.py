@@ -18,7 +18,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     parse_checkpoint,
     parse_daemon,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import Kernel, applied_text
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import (
+    Kernel,
+    applied_text,
+    request_text,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import parse_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
     UndoReport,
@@ -102,9 +106,9 @@ class CheckpointFolder(CheckpointLock):
         """Record the end of the change, and the values of the kernel then."""
         self._write(APPLIED, applied_text(applied, kernel))
 
-    def ask_for_undo(self, checkpoint: Checkpoint) -> None:
-        """Let the undo of the checkpoint begin as soon as the lock is free."""
-        self._write(ASKED, checkpoint.id)
+    def ask_for_undo(self, checkpoint: Checkpoint, asked: bool = True) -> None:
+        """Let the undo of the checkpoint begin as soon as the lock is free. ``asked``: a task wants it."""
+        self._write(ASKED, request_text(checkpoint.deadline, asked))
 
     def record_report(self, report: UndoReport) -> None:
         """Record what an undo did."""

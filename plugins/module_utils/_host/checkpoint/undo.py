@@ -55,8 +55,8 @@ class EngineUndo(t.Protocol):
     def restore_daemon(self, docker_host: str, saved: SavedDaemon) -> tuple[list[str], str]:
         """Return operations as text, and what identifies the process that then runs."""
 
-    def resume(self, docker_host: str, saved: SavedDaemon) -> None:
-        """Start the containers that must run."""
+    def resume(self, docker_host: str, container: tuple[str, str]) -> None:
+        """Start a container (id, name) if it does not run."""
 
     def restore_networks(self, docker_host: str, journal: Journal) -> list[str]:
         """Return operations as text."""
@@ -97,6 +97,9 @@ class Undo:
         self._operations: list[str] = []
         self._problems: list[str] = []
         self._held: _Held | None = None
+        # what earlier attempts of this process did
+        self._invocation: str | None = None
+        self._resumed: set[tuple[str, str]] = set()
 
     def run(self, attempt: int = 1) -> UndoReport | None:
         """Wait until the time is over, and undo the change. None if no checkpoint exists, or it was confirmed.
@@ -155,8 +158,8 @@ class Undo:
                 "networks",
                 lambda: self._operations.extend(self._engine.restore_networks(checkpoint.docker_host, networks)),
             )
-        if daemon is not None:  # some need their networks
-            self._attempt("containers", lambda: self._engine.resume(checkpoint.docker_host, daemon))
+        if daemon is not None:
+            self._resume(checkpoint, daemon)
         self._attempt("units", lambda: self._restore_units(checkpoint, plan))
         self._attempt("kernel parameters", lambda: self._host.set_kernel(Kernel(kernel.sysctls, {})))
         self._attempt("policy of the chain FORWARD", lambda: self._host.set_kernel(Kernel({}, kernel.policies)))
@@ -180,14 +183,12 @@ class Undo:
         return report
 
     def _reason(self, checkpoint: Checkpoint, progress: Progress) -> str:
-        """A confirmation that comes too late asks for the undo as well, and is not its reason."""
+        """A confirmation that comes too late starts the undo as well, and is not its reason."""
         if self._machine.boot() != checkpoint.boot:
             return REBOOTED
-        if progress.applied is None:
-            return KILLED
-        asked = progress._replace(undo=False)
-        left = seconds_left(checkpoint.deadline, asked, self._machine.boot(), self._machine.now())
-        return ASKED if progress.undo and left > 0 else UNCONFIRMED
+        if progress.asked:
+            return ASKED
+        return UNCONFIRMED if progress.applied is not None else KILLED
 
     def _former_kernel(self, checkpoint: Checkpoint, progress: Progress) -> Kernel:
         """The values to set. Read before the undo changes others: a start of the engine may."""
@@ -228,10 +229,26 @@ class Undo:
             self._attempt(part.name, lambda part=part: self._commands.run(part.script))  # type: ignore[misc]
 
     def _restore_daemon(self, checkpoint: Checkpoint, daemon: SavedDaemon) -> None:
-        lines, invocation = self._engine.restore_daemon(checkpoint.docker_host, daemon)
+        known = daemon._replace(invocation=self._invocation or daemon.invocation)
+        lines, invocation = self._engine.restore_daemon(checkpoint.docker_host, known)
         self._operations += lines
-        if invocation != daemon.invocation:  # the next attempt does not restart it again
-            self._folder.replace_daemon(daemon._replace(invocation=invocation))
+        if invocation != known.invocation:  # the next attempt does not restart it again
+            self._invocation = invocation
+            with contextlib.suppress(OSError):  # such as a full disk
+                self._folder.replace_daemon(known._replace(invocation=invocation))
+
+    def _resume(self, checkpoint: Checkpoint, daemon: SavedDaemon) -> None:
+        """Start the containers that must run, after their networks exist. Each once: somebody may stop it later."""
+        for container in daemon.containers:
+            if container in self._resumed:
+                continue
+            problems = len(self._problems)
+            self._attempt(
+                container[1],
+                lambda container=container: self._engine.resume(checkpoint.docker_host, container),  # type: ignore[misc]
+            )
+            if len(self._problems) == problems:
+                self._resumed.add(container)
 
     def _remove_addresses(self, checkpoint: Checkpoint, networks: Journal | None) -> None:
         """Those of new networks and of docker0 may cut the path. The engine restores bridges, which takes longer.

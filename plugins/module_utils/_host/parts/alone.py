@@ -13,6 +13,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 
 
 def apply_alone(apply: t.Callable[[Task], Result], task: Task) -> Result:
-    """Apply one part in a module of its own."""
-    with alone(task.params, task.check_mode):
+    """Apply one part, which changes the files, rules or routes of this host, in a module of its own."""
+    with alone(task.params["run"], task.check_mode):
         return apply(task)

@@ -57,7 +57,7 @@ SHIPPED = {
         35, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
     "network_checkpoint": Shipped(103, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, *NETWORK_PLANS)),
-    "networks": Shipped(56, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "networks": Shipped(55, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
     "packet_trace": Shipped(47, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
     "probe_observer": Shipped(27, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
     "reachability_info": Shipped(32, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),

@@ -29,6 +29,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     is_of,
     parse_deadline,
     parse_progress,
+    request_text,
     seconds_left,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.files_undo import plan_files_undo
@@ -91,10 +92,14 @@ def test_records_are_the_same_after_they_were_written() -> None:
     assert parse_checkpoint(checkpoint_text(CHECKPOINT)) == CHECKPOINT
     assert parse_daemon(daemon_text(DAEMON)) == DAEMON
     assert parse_deadline(checkpoint_text(CHECKPOINT)) == CHECKPOINT.deadline
-    assert parse_progress(applied_text(7.0, CHECKPOINT.kernel), undo=True) == Progress(7.0, CHECKPOINT.kernel, True)
-    assert parse_progress(None, undo=False) == Progress()
+    deadline, applied = CHECKPOINT.deadline, applied_text(7.0, CHECKPOINT.kernel)
+    for asked in (True, False):
+        found = parse_progress(deadline, applied, request_text(deadline, asked))
+        assert found == Progress(7.0, CHECKPOINT.kernel, undo=True, asked=asked)
+    assert parse_progress(deadline, None, None) == Progress()
+    assert parse_progress(deadline, None, request_text(deadline._replace(id="8"), asked=True)) == Progress()
     for damaged in ("", "{", "[]", '{"applied": "x"}', '{"applied": 7}'):
-        assert parse_progress(damaged, undo=True) == Progress(undo=True)
+        assert parse_progress(deadline, damaged, damaged) == Progress()
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 2}', checkpoint_text(CHECKPOINT)[:-20]])

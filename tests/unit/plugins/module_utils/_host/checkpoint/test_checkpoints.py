@@ -109,6 +109,17 @@ def test_an_undo_that_nothing_starts_is_started(systemd: Host, checkpoints: Chec
     assert [text[:14] for text in systemd.warned] == ["an earlier run"]
 
 
+def test_an_undo_is_started_as_soon_as_a_module_ends(
+    systemd: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
+    checkpoints.applied()
+    lock = systemd.folder.lock()
+    assert lock is not None
+    monkeypatch.setattr(checkpoints_file.time, "sleep", lambda _seconds: lock.close())
+    assert checkpoints.undo("7", RUN) == REPORT
+
+
 def test_an_undo_that_does_not_end_is_an_error(
     systemd: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,5 +153,5 @@ def test_containers_that_must_run_are_started(host: Host, monkeypatch: pytest.Mo
     resumed: list[t.Any] = []
     monkeypatch.setattr(engine, "resume_containers", lambda connection, found: resumed.append((connection, found)))
     monkeypatch.setattr(engine, "connect", lambda docker_host: docker_host)
-    HostEngine(t.cast("t.Any", None)).resume(SOCKET, host.saved())
+    HostEngine(t.cast("t.Any", None)).resume(SOCKET, host.saved().containers[0])
     assert resumed == [(SOCKET, [RunningContainer("1", "web")])]

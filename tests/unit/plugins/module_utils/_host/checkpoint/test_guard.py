@@ -180,8 +180,12 @@ def test_a_prediction_and_another_host_need_no_lock(
         raise AssertionError
 
     monkeypatch.setattr(covering, "excluding_undo", locked)
-    found = dataclasses.replace(task(systemd, docker_host=docker_host), check_mode=check_mode)
-    assert alone.apply_alone(lambda given: {"given": given.params["run"]}, found) == {"given": RUN}
+    with covering.alone(RUN, check_mode, docker_host):
+        pass
+    with pytest.raises(AssertionError), covering.alone(RUN, check_mode=False):
+        pass
+    predicted = dataclasses.replace(task(systemd), check_mode=True)
+    assert alone.apply_alone(lambda given: {"given": given.params["run"]}, predicted) == {"given": RUN}
 
 
 @pytest.mark.usefixtures("guarded")

@@ -68,8 +68,9 @@ def test_an_undo_restores_everything_also_if_it_is_killed_at_any_point(host: Hos
         (None, False, "boot", KILLED, 60),
         (30.0, False, "boot", UNCONFIRMED, 90),
         (30.0, True, "boot", ASKED, 0),
-        (None, True, "boot", KILLED, 0),
-        (-90.0, True, "boot", UNCONFIRMED, 0),  # a confirmation that came too late
+        (None, True, "boot", ASKED, 0),
+        (None, False, "boot", KILLED, 0),  # a confirmation found it
+        (-90.0, False, "boot", UNCONFIRMED, 0),  # a confirmation that came too late
         (30.0, True, "another", REBOOTED, 0),
         (30.0, False, "another", REBOOTED, 0),
     ],
@@ -80,10 +81,10 @@ def test_it_waits_for_the_confirmation(
     install(host)
     host.save()
     host.boot_name = boot
-    if asked:
+    if asked or not waits:
         pending = host.folder.pending()
         assert pending is not None
-        host.folder.ask_for_undo(pending)
+        host.folder.ask_for_undo(pending, asked)
     if applied is not None:
         host.applied(applied)
     report = host.undo()

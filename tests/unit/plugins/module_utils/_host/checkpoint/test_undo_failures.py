@@ -37,7 +37,7 @@ def test_what_cannot_be_restored_does_not_keep_the_rest_and_is_tried_again(host:
     assert report is not None
     assert report.problems == ()
     assert host.state() == before
-    assert (host.restarts, host.resumed) == (1, 2)  # the engine is restarted once, and containers are tried each time
+    assert (host.restarts, host.resumed) == (1, 2)  # each process tries the containers once
 
 
 def test_a_host_that_cannot_be_read_is_restored(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,6 +80,27 @@ def test_a_file_that_cannot_be_written_does_not_keep_the_others(host: Host, monk
     assert (host.kernel["routes"], host.kernel["firewall"]) == ("former", "new")
     assert host.undo() is not None
     assert host.state() == before
+
+
+def test_an_attempt_repeats_only_what_failed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(host)
+    host.save()
+    change(host)
+    host.stuck, host.fails = True, ROUTES_PART.script
+
+    def full(*_arguments: t.Any) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr(CheckpointFolder, "replace_daemon", full)
+    report = host.undo()
+    assert report is not None
+    assert "web: container web does not start" in report.problems
+    host.stuck = False
+    assert host.undo(again=True) is not None
+    host.fails = ""
+    report = host.undo(again=True)
+    assert report is not None
+    assert (report.problems, host.restarts, host.resumed) == ((), 1, 1)
 
 
 def test_a_full_disk_does_not_keep_the_host_cut_off(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

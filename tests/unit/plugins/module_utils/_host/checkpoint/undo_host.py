@@ -33,7 +33,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.u
 
 UNITS = "etc/systemd/system"
 ROUTES, FIREWALL = "etc/fleetnet/apply-routes", "etc/fleetnet/apply-firewall"
-DAEMON = SavedDaemon("docker.service", "/etc/docker/daemon.json", "former", None, None, False, "restart", "1")
+DAEMON = SavedDaemon(
+    "docker.service", "/etc/docker/daemon.json", "former", None, None, False, "restart", "1", (("1", "web"),)
+)
 
 
 class Killed(BaseException):
@@ -57,7 +59,8 @@ class Host:
         self.fails = ""  # the first word of commands that fail
         self.now, self.boot_name = 0.0, "boot"
         self.manual = False
-        self.invocation, self.restarts, self.resumed = "run", 0, 0
+        self.process: Undo | None = None
+        self.invocation, self.restarts, self.resumed, self.stuck = "run", 0, 0, False
         self.killed, self.dies = 0, lambda: None  # what the module with the lock does then
         self.folder = CheckpointFolder(str(root / "var/lib/fleetnet/checkpoint"), str(root / "run/lock"))
 
@@ -145,9 +148,11 @@ class Host:
         self.invocation = f"undo {self.restarts}"
         return ["restore daemon.json"], self.invocation
 
-    def resume(self, docker_host: str, saved: SavedDaemon) -> None:
-        assert (docker_host, saved._replace(invocation="1")) == ("unix:///run/docker.sock", DAEMON)
+    def resume(self, docker_host: str, container: tuple[str, str]) -> None:
+        assert (docker_host, container) == ("unix:///run/docker.sock", ("1", "web"))
         assert self.networks == "former"
+        if self.stuck:
+            raise FleetnetError("container web does not start")
         self.resumed += 1
 
     def restore_networks(self, _docker_host: str, _journal: Journal) -> list[str]:
@@ -197,7 +202,9 @@ class Host:
     def applied(self, at: float | None = None) -> None:
         self.folder.record_applied(self.now if at is None else at, self.host_state().kernel())
 
-    def undo(self) -> UndoReport | None:
+    def undo(self, again: bool = False) -> UndoReport | None:
+        """In a new process, or ``again`` in the same one."""
+
         def sleep(seconds: float) -> None:
             self.now += seconds
 
@@ -207,7 +214,9 @@ class Host:
             self.dies()
 
         machine = Machine(lambda: self.boot_name, lambda: self.now, sleep, kill)
-        return Undo(self, self.folder, self.host_state(), self, machine).run()
+        if self.process is None or again is False:
+            self.process = Undo(self, self.folder, self.host_state(), self, machine)
+        return self.process.run()
 
 
 def install(host: Host) -> None:
