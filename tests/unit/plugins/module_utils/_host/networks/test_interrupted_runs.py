@@ -221,7 +221,8 @@ class EndpointModule:
 
     def __init__(self, check_mode: bool, **params: t.Any) -> None:
         self.check_mode = check_mode
-        self.params = {"docker_host": HOST, "container": "fixed", "state": "present", "prune": False, **params}
+        options = {"docker_host": HOST, "container": "fixed", "state": "present", "prune": False, "run": None}
+        self.params = {**options, **params}
         self.warnings: list[str] = []
         self.warn = self.warnings.append
 
