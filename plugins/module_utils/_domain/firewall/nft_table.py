@@ -74,7 +74,7 @@ class Table:
         self._own = [subnet for subnet in local.subnets if subnet.version == family.version]
         self._local = local
         self._ip = "ip" if family.version == 4 else "ip6"
-        self._pinned = sorted(subnet for member in family.members.values() for subnet in member.subnets)
+        self._pinned = family.pinned
         self._fleet = prefix_set([family.supernet, *self._pinned])
         self._own_block = next(filter(None, map(family.host_block_of, self._own)), None)
 

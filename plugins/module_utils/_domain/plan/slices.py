@@ -161,13 +161,13 @@ def _ipam_block(network: Network, subnet: Prefix, host: str) -> Data:
 def peers(plan: FleetPlan) -> list[Data]:
     """All hosts as their peers see them: name, addresses, L2 segment, blocks. The list is the same for all hosts.
 
-    A peer costs one route per block, however many networks it has.
+    A peer costs one route per block, however many networks it has, and one per pinned subnet.
     """
     pinned: dict[str, list[Prefix]] = {}
     for network in plan.fleet.networks:
-        if network.subnets and network.routed:
+        if network.routed and network.all_pinned:
             for carrier in plan.carriers[network.name]:
-                pinned.setdefault(carrier, []).extend(network.subnets)
+                pinned.setdefault(carrier, []).extend(network.pinned(carrier))
     dual = plan.leases.of(6) is not None
     found = []
     for host in plan.hosts:

@@ -349,3 +349,33 @@ def test_a_host_that_reports_a_conflict_twice_is_named_once():
     networks = [network("x", "10.64.16.0/24", "br-1"), network("x", "10.64.16.0/24", "br-2")]
     with pytest.raises(Conflicts, match=r"\n  - host h1: Docker network x \(10.64.16.0/24\) overlaps"):
         check_conflicts(plan_of(FLEET, HOSTS), {"h1": report(networks=networks)})
+
+
+KEPT = {**FLEET, "networks": ["db", {"name": "web", "subnets": {"h1": "172.18.0.0/16"}}]}
+ITS_OWN = report(
+    networks=[network("web", "172.18.0.0/16", "br-0123456789ab")],
+    links=[link("br-0123456789ab", "172.18.0.1/16")],
+    routes=[route("172.18.0.0/16", device="br-0123456789ab", protocol=2)],
+)
+
+
+def test_the_network_that_keeps_its_subnet_is_no_conflict():
+    check_conflicts(plan_of(KEPT, HOSTS), {"h1": ITS_OWN})
+
+
+def test_a_route_that_is_wider_than_a_kept_subnet_is_no_conflict():
+    wide = [route("172.16.0.0/12", "192.0.2.254")]
+    reports = {"h1": {**ITS_OWN, "routes": [*ITS_OWN["routes"], *wide]}, "h2": report(routes=wide)}
+    check_conflicts(plan_of(KEPT, HOSTS), reports)
+
+
+def test_a_kept_subnet_that_another_host_uses_is_a_conflict():
+    taken = report(networks=[network("shop_default", "172.18.0.0/16", "br-12")])
+    with pytest.raises(Conflicts) as caught:
+        check_conflicts(plan_of(KEPT, HOSTS), {"h1": ITS_OWN, "h2": taken})
+    assert str(caught.value).splitlines()[1:] == [
+        "  - host h2: Docker network shop_default (172.18.0.0/16) overlaps network web on host h1 (172.18.0.0/16). "
+        "Recreate the Docker network without a subnet: its engine then assigns one of the host's own pool. If its "
+        "addresses must stay there: leave h1 out of docker_fleet_networks[1].subnets: the network then leases a subnet "
+        "of the host's block, which recreates it."
+    ]
