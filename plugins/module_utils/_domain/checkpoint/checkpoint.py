@@ -169,7 +169,7 @@ def with_added(journal: Journal, now: t.Iterable[ObservedNetwork]) -> Journal:
     """The journal with what the change created, as the engine shows it.
 
     A network that equals a former one was restored by an undo that was killed, and is not of the change. If the change
-    was not known, all networks of this collection that did not exist are.
+    was not known, all networks with the label of this collection that did not exist are.
     """
     step = journal.step
     former = {state.id for state in step.before}
@@ -177,7 +177,7 @@ def with_added(journal: Journal, now: t.Iterable[ObservedNetwork]) -> Journal:
     added = [
         each
         for each in now
-        if each.definition.owned
+        if each.definition.labeled
         and each.id not in former
         and (each.name in planned or step.kind == ALL_NETWORKS)
         and not any(each.definition == state.definition for state in step.before)

@@ -52,6 +52,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.v
 
 RESERVED_NAMES = (ANY, DEFAULT_BRIDGE, "bridge", HOST, "none", "default", WORLD, "ingress", "docker_gwbridge")
 NETWORK_KEYS = (
+    "adopt",
     "attachable",
     "aux_addresses",
     "bridge_name",
@@ -93,7 +94,7 @@ class Network:
 
     Any declared network can open flows to one that is ``open``. Containers on one that is ``local`` reach only those on
     the same host. ``ingress_by_policy`` and ``egress_by_policy``: only policy lines allow traffic from, or to, the
-    outside of the fleet's networks.
+    outside of the fleet's networks. ``adopt``: hosts may have it already; None is the fleet's default.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Network:
     local: bool = False
     ingress_by_policy: bool = False
     egress_by_policy: bool = False
+    adopt: bool | None = None
 
     def pinned(self, host: str) -> tuple[Prefix, ...]:
         """The pinned subnets on a host, IPv4 first; empty if the network has a slot in the host's block."""
@@ -282,6 +284,7 @@ def _parse_network(
         local=fields.boolean("local", False),
         ingress_by_policy=fields.choice("ingress", _OUTSIDE, "docker") == "policy",
         egress_by_policy=fields.choice("egress", _OUTSIDE, "docker") == "policy",
+        adopt=fields.boolean("adopt", None),
     )
     _check_blocks(fields, network, versions)
     return network

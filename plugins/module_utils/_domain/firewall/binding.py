@@ -27,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_
     DOCKER0,
     interface_name_problem,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
 
 # Network -> the name of its bridge on this host.
 Bridges = t.Mapping[str, str]
@@ -61,6 +62,8 @@ class Local(t.NamedTuple):
     source by ``sources``. ``controller`` is the address of the Ansible controller as this host sees it.
     ``routed`` are the subnets of undeclared networks to which the engine lets packets be routed, None if it does not.
     ``other_bridges`` are bridges that are not Docker's, but whose names begin as those of Docker.
+    ``adopted`` are the bridges of networks that this collection did not create, by network. If it recreates one, that
+    has the bridge of ``bridges``, so the rules contain both.
     """
 
     subnets: t.Sequence[Prefix]
@@ -70,6 +73,20 @@ class Local(t.NamedTuple):
     controller: str | None = None
     routed: t.Sequence[Prefix] | None = None
     other_bridges: t.Collection[str] = ()
+    adopted: Bridges = types.MappingProxyType({})
+
+    @property
+    def by_network(self) -> dict[str, list[str]]:
+        """The bridges that each network has or may have."""
+        return {
+            name: [bridge, *([self.adopted[name]] if name in self.adopted else [])]
+            for name, bridge in self.bridges.items()
+        }
+
+    @property
+    def all_bridges(self) -> list[str]:
+        """The bridges that networks have or may have."""
+        return [bridge for bridges in self.by_network.values() for bridge in bridges]
 
 
 def parse_bridges(variable: str, value: t.Mapping[str, t.Any]) -> dict[str, str]:
@@ -83,13 +100,36 @@ def parse_bridges(variable: str, value: t.Mapping[str, t.Any]) -> dict[str, str]
     return found
 
 
-def internal_bridges(variable: str, networks: t.Iterable[str], bridges: Bridges) -> list[str]:
-    """The bridges of internal networks. Raises InvalidValue for a network that is not in ``bridges``."""
+def adopted_bridges(
+    variable: str, names: t.Iterable[str], bridges: Bridges, networks: t.Iterable[t.Mapping[str, t.Any]]
+) -> dict[str, str]:
+    """The bridges of networks without the label of this collection, if other than declared.
+
+    ``names`` are networks that may be adopted, ``networks`` what network_info reports. Raises InvalidValue for a name
+    that is not in ``bridges``.
+    """
+    there = {each["name"]: each["bridge"] for each in networks if each["bridge"] and not is_labeled(each["labels"])}
+    found = {}
+    for number, name in enumerate(names):
+        if name not in bridges:
+            raise InvalidValue(f"{variable}[{number}]", name, "is not in bridges. Add its bridge there")
+        if there.get(name, bridges[name]) != bridges[name]:
+            found[name] = there[name]
+    return found
+
+
+def internal_bridges(
+    variable: str, networks: t.Iterable[str], bridges: Bridges, adopted: Bridges = types.MappingProxyType({})
+) -> list[str]:
+    """The bridges of internal networks, with those of ``adopted`` ones.
+
+    Raises InvalidValue for a network that is not in ``bridges``.
+    """
     found = []
     for number, network in enumerate(networks):
         if network not in bridges:
             raise InvalidValue(f"{variable}[{number}]", network, "is not in bridges. Add its bridge there")
-        found.append(bridges[network])
+        found += [bridges[network], *([adopted[network]] if network in adopted else [])]
     return found
 
 
@@ -117,12 +157,12 @@ def undeclared_bridges(direction: str, others: t.Collection[str]) -> str:
     return f'{direction}name "{_DOCKERS_PREFIX}*"{beside} meta {direction}kind "bridge"'
 
 
-def within_bridges(bridges: Bridges) -> str:
+def within_bridges(bridges: t.Iterable[str]) -> str:
     """The rule of the forward hook for frames within one bridge, which br_netfilter passes to it.
 
     They include neighbor discovery, whose targets are multicast addresses.
     """
-    pairs = ", ".join(f'"{name}" . "{name}"' for name in sorted(set(bridges.values())))
+    pairs = ", ".join(f'"{name}" . "{name}"' for name in sorted(set(bridges)))
     return f"iifname . oifname {{ {pairs} }} accept"
 
 
@@ -154,7 +194,7 @@ def source_chains(ip: str, fleet: str | None, own_block: Prefix | None, local: L
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
         f"\t\t{_RESERVED}",
-        f"\t\t{from_bridges(local.bridges.values())} goto bound",
+        f"\t\t{from_bridges(local.all_bridges)} goto bound",
         f"\t\t{undeclared_bridges('iif', local.other_bridges)} goto bound",
     ]
     if fleet is not None:
@@ -187,7 +227,7 @@ def table_without_ipv6(
     some. ``closed`` are further chains.
     """
     table = f"ip6 {TABLE}"
-    bridges = from_bridges(local.bridges.values())
+    bridges = from_bridges(local.all_bridges)
     no_ipv6 = 'counter drop comment "no IPv6"'
     lines = [
         f"add table {table}",
@@ -206,7 +246,7 @@ def table_without_ipv6(
         lines += [
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
-            f"\t\t{within_bridges(local.bridges)}",
+            f"\t\t{within_bridges(local.all_bridges)}",
             f"\t\t{from_bridges(closed_out)} {no_ipv6}",
             "\t}",
         ]
@@ -282,7 +322,7 @@ def error_chains(
         lines.append(f"{from_bridges(local.internal)} return")
     lines += [f"{ip} saddr {fleet} return", f"{undeclared_bridges('iif', local.other_bridges)} return"]
     if version == 6:
-        lines.append(f"ip6 saddr fe80::/10 {from_bridges(local.bridges.values())} return")
+        lines.append(f"ip6 saddr fe80::/10 {from_bridges(local.all_bridges)} return")
     lines.append(f"{ERRORS[version]} accept")
     definition: list[str] = []
     if networks.values:

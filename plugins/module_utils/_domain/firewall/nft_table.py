@@ -93,7 +93,7 @@ class Table:
             *source_chains(ip, self._fleet, self._own_block, self._local),
             *self._forward(),
             *input_chain(
-                family.version, self._fleet, self._own_sources(), self._local.bridges.values(), self._from_bridges()
+                family.version, self._fleet, self._own_sources(), self._local.all_bridges, self._from_bridges()
             ),
             *self._output(),
             "\tchain between {",
@@ -106,7 +106,7 @@ class Table:
             "\tchain allowed {",
             f"\t\tmeta mark set meta mark or {MARK:#x} accept",
             "\t}",
-            *published_chains(policy, self._sources(), self._local.bridges),
+            *published_chains(policy, self._sources(), self._local.by_network),
             *closed_targets(policy, family, self._containers(), self._local.controller, self._match, self._service),
             *postrouting_chain(policy, family, self._own, self._fleet, self._local.sources),
             "}",
@@ -116,7 +116,7 @@ class Table:
     def _containers(self) -> list[str]:
         """Expressions for packets from the fleet's containers, which may have link-local addresses."""
         fleet = f"{self._ip} saddr {self._fleet}"
-        return [fleet] if self._family.version == 4 else [fleet, from_bridges(self._local.bridges.values())]
+        return [fleet] if self._family.version == 4 else [fleet, from_bridges(self._local.all_bridges)]
 
     def _sources(self) -> Sources:
         """How sources of connections to published ports are matched."""
@@ -134,7 +134,7 @@ class Table:
         lines = [
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
-            f"\t\t{within_bridges(self._local.bridges)}",
+            f"\t\t{within_bridges(self._local.all_bridges)}",
             *(f"\t\t{rule}" for rule in isolation(self._local.internal)),
             f"\t\t{inside} ct state established ct direction reply goto allowed",
             "\t\tct state related jump related",
@@ -189,9 +189,9 @@ class Table:
         Packets from containers of other hosts were filtered there, as packets to the world.
         """
         entries = sorted(
-            f'"{self._local.bridges[name]}" : goto {TO_HOST}_{name}'
+            f'"{bridge}" : goto {TO_HOST}_{name}'
             for name, _member in self._limited(TO_HOST)
-            if name in self._local.bridges
+            for bridge in self._local.by_network.get(name, ())
         )
         return [f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []
 

@@ -101,7 +101,7 @@ def current_networks(docker_host: str, engine: Engine) -> str:
     containers = read_containers(engine)
     states = []
     for network in read_networks(engine):
-        if network.definition.owned:
+        if network.owned:
             on_it = [each.id for each in containers if each.is_on(network)]
             states.append(NetworkState(network.definition, read_attachments(engine, network, on_it), network.id))
     return saved_networks_text(docker_host, states)

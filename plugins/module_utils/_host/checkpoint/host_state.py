@@ -32,6 +32,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import
     sync_folder,
     write_atomically,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import ADOPTED_FILE
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import (
     CommandFailed,
     Commands,
@@ -57,7 +58,7 @@ class HostState:
 
     def files(self) -> dict[str, SavedFile]:
         """The files of this collection, with temporary ones and generations, and the links that enable its units."""
-        found = [self._at(EARLY_SYSCTL_FILE)]
+        found = [self._at(EARLY_SYSCTL_FILE), self._at(ADOPTED_FILE)]
         for top in (FOLDER, GENERATIONS):
             for folder, _folders, names in os.walk(self._at(top)):
                 found += [os.path.join(folder, name) for name in names]
@@ -78,7 +79,7 @@ class HostState:
             else:
                 if os.path.islink(target):
                     remove(target)
-                if path.startswith(f"{GENERATIONS}/"):
+                if path.startswith(f"{STATE_FOLDER}/"):
                     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
                 write_atomically(target, file.text, mode=file.mode, errors="surrogateescape")
 

@@ -22,6 +22,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.recovery import remaining
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import (
+    ADOPT,
+    RELEASE,
     NetworksPlan,
     NetworkStep,
     failure_text,
@@ -41,6 +43,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rec
     read_engine_state,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.signals import signals_held
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile, Adoptions
 
 _SETTLE_SECONDS = 0.3
 
@@ -63,6 +66,7 @@ class NetworkExecutor:
         bridges: Bridges | None = None,
         journals: Journals | None = None,
         docker_host: str = "",
+        adoptions: Adoptions | None = None,
     ) -> None:
         self._engine = engine
         self._bridges = bridges or UnknownBridges()
@@ -71,6 +75,7 @@ class NetworkExecutor:
         self._sleep = sleep
         self._journals = journals or NoJournals()
         self._docker_host = docker_host
+        self._adoptions = adoptions or AdoptionFile()
         self._journal = Journal(docker_host, NetworkStep("create", (), ()))  # of the current step
         self._journaled = False
         self._created: dict[str, Definition] = {}  # by id, for engines that can create a name twice
@@ -126,6 +131,10 @@ class NetworkExecutor:
     # -- forward
 
     def _forward(self, step: NetworkStep) -> None:
+        if step.kind == ADOPT:
+            self._adoptions.adopt(step.after[0].id, step.after[0].name)
+        if step.kind == RELEASE:
+            self._adoptions.release(step.after[0].id)
         if step.kind == "connect":
             self._check_accepted(step)
         kept = {state.id: state.attachments for state in step.after if state.id}

@@ -33,6 +33,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rea
     read_snapshot,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Preview, Recoverer
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {
@@ -81,7 +82,12 @@ def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
     warnings = [*recoverer.warnings, *plan.warnings]
     if plan.changed and not task.check_mode:
         executor = NetworkExecutor(
-            engine, request.allow_disconnect, bridges=bridges, journals=journals, docker_host=params["docker_host"]
+            engine,
+            request.allow_disconnect,
+            bridges=bridges,
+            journals=journals,
+            docker_host=params["docker_host"],
+            adoptions=AdoptionFile({each.id for each in observed}),
         )
         task.records.record_networks(plan.steps)
         executor.execute(plan)

@@ -45,23 +45,23 @@ NETWORK_PLANS = (
     "_host.networks.reader.",
 )
 SHIPPED = {
-    "bridge_routing": Shipped(104, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
-    "default_bridge": Shipped(41, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
-    "host_routes": Shipped(76, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
+    "bridge_routing": Shipped(106, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
+    "default_bridge": Shipped(42, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
+    "host_routes": Shipped(78, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
     "generation_info": Shipped(20, (*COMPILER, *PARTS, *ENGINE, "_domain.daemon.", "_domain.networks.")),
     # host_slice and network_checkpoint also ship the program that undoes a change on the host.
-    "host_slice": Shipped(162, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
-    "network_endpoint": Shipped(46, (*DECLARATION, *COMPILER, *PARTS)),
+    "host_slice": Shipped(163, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "network_endpoint": Shipped(48, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
-        34, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
+        37, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
-    "network_checkpoint": Shipped(98, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, *NETWORK_PLANS)),
-    "networks": Shipped(50, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
-    "packet_trace": Shipped(46, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
-    "probe_observer": Shipped(26, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
-    "reachability_info": Shipped(31, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
+    "network_checkpoint": Shipped(100, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, *NETWORK_PLANS)),
+    "networks": Shipped(52, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
+    "packet_trace": Shipped(48, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
+    "probe_observer": Shipped(27, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
+    "reachability_info": Shipped(32, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
     "run_lock": Shipped(8, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, "_domain.networks.", "_host.networks.")),
-    "remote_api": Shipped(40, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
+    "remote_api": Shipped(41, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.")),
 }
 
 

@@ -128,7 +128,7 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]
         monkeypatch.setattr(persistence, "unit_states", lambda *_: [])
         monkeypatch.setattr(persistence, "write_atomically", lambda *_, **__: None)
         policy = dataclasses.replace(POLICY, lines=tuple(lines)).to_data()
-        params = {"state": "present", "policy": policy, "subnets": [], "bridges": {}, "internal": []}
+        params = {"state": "present", "policy": policy, "subnets": [], "bridges": {}, "internal": [], "adopted": []}
         params.update(egress_sources={}, controller=None)
         task = Task(params, check_mode, t.cast(t.Any, commands), lambda _warning: None, daemon=daemon)
         monkeypatch.setattr(Task, "engine", lambda _self: None)
@@ -149,7 +149,7 @@ def network(name: str) -> dict[str, t.Any]:
         options[f"{prefix}gateway_mode_ipv4"] = "nat-unprotected"
     subnets = {"docker0": "172.17.0.0/16", "stranger": "172.29.0.0/24", "open": "172.30.0.0/24"}
     return {
-        "name": name, "bridge": f"br-{name}", "managed": False, "options": options,
+        "name": name, "bridge": f"br-{name}", "managed": False, "labels": {}, "options": options,
         "subnets": [{"subnet": subnets[name]}],
     }  # fmt: skip
 

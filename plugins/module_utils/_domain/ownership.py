@@ -1,0 +1,41 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which networks this collection manages: those with its label, and those that it has adopted. Pure.
+
+The labels of a network cannot change. So the host has a record of adopted networks by id: if another program creates a
+network again, it has a new id, and is not adopted.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import OWNER_LABEL, OWNER_VALUE
+
+_FORMAT = 1
+
+
+def is_labeled(labels: t.Mapping[str, str]) -> bool:
+    """Whether a network has the label of this collection, which created it then."""
+    return labels.get(OWNER_LABEL) == OWNER_VALUE
+
+
+def adopted_text(adopted: t.Mapping[str, str]) -> str:
+    """The names of adopted networks by id as text, for :func:`parse_adopted`."""
+    return json.dumps({"format": _FORMAT, "networks": dict(sorted(adopted.items()))}, indent=1) + "\n"
+
+
+def parse_adopted(text: str | None) -> dict[str, str]:
+    """The names of adopted networks by id. Empty without a text, and for one that this release cannot read.
+
+    A network that is not adopted is never changed, and the next run with ``adopt`` writes the record again.
+    """
+    try:
+        data = json.loads(text or "")
+        if data["format"] != _FORMAT:
+            return {}
+        return {str(network_id): str(name) for network_id, name in data["networks"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,75 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The record of the networks that this collection has adopted on a host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import adopted_text, parse_adopted
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import STATE_FOLDER
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
+    read_text,
+    remove,
+    sync_folder,
+    write_atomically,
+)
+
+ADOPTED_FILE = f"{STATE_FOLDER}/adopted.json"
+
+
+class Adoptions(t.Protocol):
+    """The port to the record."""
+
+    def adopt(self, network_id: str, name: str) -> None:
+        """Record a network. Raises FleetnetError; then nothing has changed."""
+
+    def release(self, network_id: str) -> None:
+        """Forget a network. Raises FleetnetError; then nothing has changed."""
+
+
+class AdoptionFile:
+    """The record in a file. Each change drops networks that are not ``existing`` (ids), if these are known."""
+
+    def __init__(self, existing: t.Collection[str] | None = None, path: str = ADOPTED_FILE) -> None:
+        self._existing = existing
+        self._path = path
+
+    def adopt(self, network_id: str, name: str) -> None:
+        self._write({**read_adopted(self._path), network_id: name})
+
+    def release(self, network_id: str) -> None:
+        self._write({key: name for key, name in read_adopted(self._path).items() if key != network_id})
+
+    def _write(self, adopted: t.Mapping[str, str]) -> None:
+        existing = adopted if self._existing is None else self._existing
+        left = {network_id: name for network_id, name in adopted.items() if network_id in existing}
+        folder = os.path.dirname(self._path)
+        try:
+            if left:
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+                write_atomically(self._path, adopted_text(left), mode=0o600)
+                return
+            remove(self._path)
+            if os.path.isdir(folder):
+                sync_folder(folder)
+        except OSError as error:
+            raise FleetnetError(
+                f"{self._path}: cannot be written ({error.strerror or error}), and without it no network is adopted. "
+                "Set ansible_become: true, make room, or repair the file system."
+            ) from error
+        with contextlib.suppress(OSError):  # other files may be there
+            os.rmdir(folder)
+
+
+def read_adopted(path: str = ADOPTED_FILE) -> dict[str, str]:
+    """The names of the adopted networks by id. A user who cannot read the record sees none, and changes none."""
+    try:
+        return parse_adopted(read_text(path))
+    except (OSError, FleetnetError):
+        return {}
