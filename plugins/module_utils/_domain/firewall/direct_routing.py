@@ -71,7 +71,8 @@ def check_adopted(routing: DirectRouting) -> None:
                 f"network {name}: adopt: with the nftables firewall backend, the engine drops packets between this "
                 "network, whose gateway mode is not nat-unprotected, and other networks. Set "
                 f"{' and '.join(missing)} in docker_fleet_default_bridge (in docker_fleet_host_default_bridge for this "
-                "host alone), recreate the network, or use the iptables backend."
+                f"host alone), remove the network with 'docker network rm {name}', so that the run creates it with "
+                "this mode, or use the iptables backend."
             )
 
 

@@ -73,7 +73,7 @@ def random_declaration(source: random.Random) -> tuple[dict[str, t.Any], Policy,
         lines = [_random_line(source) for _number in range(source.randrange(6))]
         fleet = {**FLEET, "networks": [*networks, {"name": "inner", "internal": True}], "policy": lines}
         try:
-            return fleet, *compiled(fleet)
+            return fleet, *compiled(fleet, adopted=[name for name in names if source.random() < 0.2])
         except FleetnetError:  # for example a line between two ends outside
             continue
 

@@ -117,7 +117,8 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]
 
     def run(
         commands: Iptables, reported: str, check_mode: bool = False, allowed: bool = False, mark: str = "",
-        lines: t.Sequence[PolicyLine] = (), **daemon: t.Any,
+        lines: t.Sequence[PolicyLine] = (), adopted: t.Sequence[str] = (), internal: t.Sequence[str] = (),
+        **daemon: t.Any,
     ) -> dict[str, t.Any]:  # fmt: skip
         engine = {"version": "29.7.2", "firewall_backend": reported, "iptables": True}
         monkeypatch.setattr(bridge_routing, "read_engine", lambda _engine: engine)
@@ -128,7 +129,8 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]
         monkeypatch.setattr(persistence, "unit_states", lambda *_: [])
         monkeypatch.setattr(persistence, "write_atomically", lambda *_, **__: None)
         policy = dataclasses.replace(POLICY, lines=tuple(lines)).to_data()
-        params = {"state": "present", "policy": policy, "subnets": [], "bridges": {}, "internal": [], "adopted": []}
+        params = {"state": "present", "policy": policy, "subnets": [], "internal": list(internal)}
+        params.update(adopted=list(adopted), bridges={name: f"fn-{name}" for name in adopted})
         params.update(egress_sources={}, controller=None)
         task = Task(params, check_mode, t.cast(t.Any, commands), lambda _warning: None, daemon=daemon)
         monkeypatch.setattr(Task, "engine", lambda _self: None)
@@ -219,3 +221,17 @@ def test_lines_to_undeclared_networks_depend_on_the_options_of_the_daemon(
         assert applied(commands, "nftables", lines=[line("172.29.0.0/24")], **options)["changed"]
     assert applied(commands, "iptables", lines=[line("172.29.0.0/24")])["changed"]
     assert applied(commands, "nftables", lines=[line("172.30.0.0/24")])["changed"], "nat-unprotected"
+
+
+def test_an_adopted_network_is_no_undeclared_one(applied: t.Callable[..., dict[str, t.Any]]) -> None:
+    """The rules have its own bridge. With the nftables backend its gateway mode matters, unless it is internal."""
+    rules = applied(Iptables([]), "iptables", adopted=["stranger"])["rules"]
+    assert '{ "br-stranger", "docker0", "fn-stranger" } goto bound' in rules
+    with pytest.raises(Unsupported, match=r"network stranger: adopt: .* Set allow_direct_routing: true and bridge_"):
+        applied(Iptables([]), "nftables", adopted=["stranger"])
+    for options in (
+        {"adopted": ["stranger"], "allowed": True, "mark": MARK},
+        {"adopted": ["stranger"], "internal": ["stranger"]},
+        {"adopted": ["open"]},
+    ):
+        assert applied(Iptables([]), "nftables", **options)["changed"]
