@@ -70,6 +70,9 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
             if source is not None:
                 sources[str(subnet)] = source
     for item in items.values():
+        if item.get("adopt"):
+            # Nothing of this collection would route or filter the IPv6 addresses that a network has already.
+            item.setdefault("enable_ipv6", False)
         if item.get("enable_ipv6") and all(":" in block["subnet"] for block in item["ipam_config"]):
             item["enable_ipv4"] = False
             item.pop("gateway_mode_ipv4", None)
