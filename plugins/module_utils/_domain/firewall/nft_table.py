@@ -193,7 +193,15 @@ class Table:
             for name, _member in self._limited(TO_HOST)
             for bridge in self._local.by_network.get(name, ())
         )
-        return [f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []
+        # Another program may create an adopted network again, which then has another bridge.
+        by_address = [
+            f'\t\tiifname != "lo" {self._ip} saddr {subnet} goto {TO_HOST}_{name}'
+            for name, member in self._limited(TO_HOST)
+            if name in self._local.adopted
+            for subnet in self._own
+            if subnet in member.subnets
+        ]
+        return [*([f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []), *by_address]
 
     def _related(self) -> list[str]:
         """The chain for packets that are related to a flow."""
