@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import overlapping
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.controller import with_controllers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import take_out
@@ -168,3 +169,21 @@ def test_a_network_gets_its_leased_subnet_when_it_keeps_none():
         "db": "10.64.2.0/24",
     }
     assert plan.policy.network_of("172.18.0.9") is None
+
+
+def test_the_module_keeps_of_an_adopted_network_what_the_plan_chooses():
+    given_ = yaml.safe_load((GOLDEN / "plan" / "adopt" / "input.yml").read_text(encoding="utf-8"))
+    part = slices(plan_of(given_["fleet"], given_["hosts"]))["h1"]
+    items = {item.name: item for item in parse_items(part["networks"])}
+    assert {name: item.adopt for name, item in items.items()} == {
+        "web": True, "db": True, "vault": False, "inner": True, "lan": True, "lab": True, "own": False,
+    }  # fmt: skip
+    # All driver options are the plan's or compared: none is missing in both.
+    for name in ("web", "db", "inner", "lab"):
+        declared = {key for key, _value in items[name].driver_options if key not in items[name].adopt_keeps}
+        assert {key.rpartition(".")[2] for key in declared} == {
+            "web": {"enable_icc", "inhibit_ipv4"},
+            "db": {"enable_icc", "inhibit_ipv4", "enable_ip_masquerade", "name", "mtu"},
+            "inner": {"inhibit_ipv4"},
+            "lab": {"enable_icc", "inhibit_ipv4"},
+        }[name]
