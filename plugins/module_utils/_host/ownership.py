@@ -30,7 +30,7 @@ class Adoptions(t.Protocol):
         """Record a network. Raises FleetnetError; then nothing has changed."""
 
     def release(self, network_id: str) -> None:
-        """Forget a network. Raises FleetnetError; then nothing has changed."""
+        """Forget a network, if it is recorded. Raises FleetnetError; then nothing has changed."""
 
 
 class AdoptionFile:
@@ -44,7 +44,9 @@ class AdoptionFile:
         self._write({**read_adopted(self._path), network_id: name})
 
     def release(self, network_id: str) -> None:
-        self._write({key: name for key, name in read_adopted(self._path).items() if key != network_id})
+        adopted = read_adopted(self._path)
+        if adopted.pop(network_id, None) is not None:
+            self._write(adopted)
 
     def _write(self, adopted: t.Mapping[str, str]) -> None:
         existing = adopted if self._existing is None else self._existing

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -106,6 +107,15 @@ class NetworkExecutor:
             kept = self._journaled and self._journals.kept
             raise StepFailed(failure_text(self._journal.step, error, problems, done, kept)) from error
         self._end()
+        self._forget(step)
+
+    def _forget(self, step: NetworkStep) -> None:
+        """Forget adopted networks that no longer exist. Their ids do not come back, so a record of them is harmless."""
+        kept = {state.id for state in step.after}
+        for state in step.before:
+            if state.id not in kept:
+                with contextlib.suppress(FleetnetError):
+                    self._adoptions.release(state.id)
 
     # -- journal
 

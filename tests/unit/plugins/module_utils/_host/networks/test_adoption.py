@@ -164,12 +164,24 @@ def test_an_adopted_network_is_recreated_with_consent_and_then_has_the_label(mak
     assert network["Options"]["com.docker.network.bridge.name"] == "fn-shop"
     assert network["Id"] != former
     assert not host.plan(MOVED).changed
-    # The record of the former network goes with the next change.
-    assert host.adopted == {former: "shop"}
+    assert host.adopted == {}
+
+
+def test_records_of_networks_that_no_longer_exist_go_with_the_next_one(make: t.Callable[..., Host]) -> None:
+    host = make(used=False)
+    host.run(ITEM)
+    host.docker.delete(f"/networks/{host.id}")
     host.docker._add_network({**THEIRS, "Name": "other", "IPAM": {"Config": [{"Subnet": "172.19.0.0/16"}]}})
     other = {"name": "other", "adopt": True, "ipam_config": [{"subnet": "172.19.0.0/16"}]}
-    host.run(MOVED, other)
+    host.run(other)
     assert list(host.adopted.values()) == ["other"]
+
+
+def test_the_record_of_a_network_that_is_removed_by_its_name_goes_with_it(make: t.Callable[..., Host]) -> None:
+    host = make(used=False)
+    host.run(ITEM)
+    assert host.run({"name": "shop"}, state="absent").operations == ["remove network shop (absent)"]
+    assert host.adopted == {}
 
 
 def test_a_network_that_another_program_makes_again_is_foreign_until_the_next_run(make: t.Callable[..., Host]) -> None:
