@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import HostAction
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.identified_action import IdentifiedAction
 
 
-class ActionModule(HostAction):
+class ActionModule(IdentifiedAction):
     """The action."""
 
     MODULE = "bridge_routing"

@@ -33,14 +33,14 @@ class ActionModule(ConfirmingAction):
         try:
             result = self.answer_of(self.MODULE, {**given, "checkpoint": checkpoint}, task_vars)
         except AnsibleConnectionFailure as error:
-            answer = self.confirmed(checkpoint, seconds, task_vars, error)
+            answer = self.confirmed(checkpoint, seconds, task_vars, error, sure=True)
             return summary(answer, f"{str(error).rstrip('.')}.")
         taken = result.get("checkpoint")
         if not isinstance(taken, dict) and not _may_have_changed(result):
             return result
-        answer = self.confirmed(checkpoint, seconds, task_vars)
+        answer = self.confirmed(checkpoint, seconds, task_vars, sure=isinstance(taken, dict))
         added = summary(answer, None)
-        if not added:
+        if not added or not (isinstance(taken, dict) or "undone" in added):
             return result
         if result.get("failed"):
             added["msg"] = f"{str(result.get('msg')).rstrip('.')}. Then {added['msg']}"
@@ -49,8 +49,11 @@ class ActionModule(ConfirmingAction):
 
 
 def _may_have_changed(result: Result) -> bool:
-    """Whether the module ended without an answer of its own: it was killed, or it has an error of its code."""
-    return bool(result.get("failed")) and "module_stdout" in result
+    """Whether the module ended without an answer of its own, which always has operations.
+
+    It was killed, or it has an error of its code, or it has refused its options.
+    """
+    return bool(result.get("failed")) and "operations" not in result
 
 
 def _seconds(value: object) -> float:

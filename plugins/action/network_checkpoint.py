@@ -9,6 +9,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.confirmation import ConfirmingAction, undone_failure
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import Result
 
+_NOTHING = (
+    "the host has no changes of this run to confirm. Save its state with state: armed before the changes, in the "
+    "same run of ansible-playbook; to confirm those of another run, set id."
+)
+
 
 class ActionModule(ConfirmingAction):
     """The action."""
@@ -17,7 +22,8 @@ class ActionModule(ConfirmingAction):
 
     def run_module(self, arguments: Result, task_vars: Result) -> Result:
         if arguments.get("state") != "confirmed" or self._task.check_mode:
-            return self.answer_of(self.MODULE, arguments, task_vars)
-        answer = self.confirmed(arguments.get("id"), float(TIMEOUT_DEFAULT), task_vars)
-        message = None if answer.get("confirmed") else undone_failure(answer)
-        return answer if message is None else {**answer, "failed": True, "msg": message}
+            return super().run_module(arguments, task_vars)
+        answer = self.confirmed(arguments.get("id"), float(TIMEOUT_DEFAULT), task_vars, sure=True)
+        if answer.get("failed") or answer.get("confirmed"):
+            return answer
+        return {**answer, "failed": True, "msg": undone_failure(answer) or _NOTHING}

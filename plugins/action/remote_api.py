@@ -25,7 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils.authority import (
     check_provided,
     require_cryptography,
 )
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import HostAction
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.identified_action import IdentifiedAction
 
 Json = t.Dict[str, t.Any]
 
@@ -33,7 +33,7 @@ CONTENTS = ("ca_certificate", "certificate", "private_key")
 CONTROLLER_OPTIONS = ("authority", "names")  # the module does not get them
 
 
-class ActionModule(HostAction):
+class ActionModule(IdentifiedAction):
     """The action."""
 
     MODULE = "remote_api"

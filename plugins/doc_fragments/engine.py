@@ -78,5 +78,5 @@ attributes:
       - fleetnet.docker.docker
 requirements:
   - "Docker engine 20.10 or newer on the host"
-  - "Docker SDK for Python (docker) 5.0 or newer on the host"
+  - "Docker SDK for Python (docker) 5.0 or newer on the host, if O(docker_host) is not a V(unix://) URL"
 """

@@ -45,6 +45,7 @@ description:
 extends_documentation_fragment:
   - fleetnet.docker.attributes
   - fleetnet.docker.engine
+  - fleetnet.docker.run
 options:
   state:
     description:
@@ -193,20 +194,22 @@ kernel:
       why: required for containers to reach other networks and hosts; kept in /etc/fleetnet/sysctl.conf
 """
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
     connect,
     engine_argument_spec,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import bridge_routing
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.alone import apply_alone
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
 def main() -> None:
     run_module(
-        lambda module: bridge_routing.apply(Task.of(module, connect)),
+        lambda module: apply_alone(bridge_routing.apply, Task.of(module, connect)),
         needs_root=True,
-        argument_spec={**engine_argument_spec(), **bridge_routing.OPTIONS},
+        argument_spec={**engine_argument_spec(), **bridge_routing.OPTIONS, **RUN_OPTION},
         required_if=bridge_routing.REQUIRED_IF,
     )
 

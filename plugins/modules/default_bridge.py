@@ -25,6 +25,7 @@ description:
 extends_documentation_fragment:
   - fleetnet.docker.attributes
   - fleetnet.docker.engine
+  - fleetnet.docker.run
 options:
   bip:
     description: IPv4 address of docker0 with its prefix length.
@@ -245,20 +246,22 @@ backup_file:
   sample: /etc/docker/daemon.json.4711.2026-01-31@12:00:00~
 """
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
     connect,
     engine_argument_spec,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import default_bridge
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.alone import apply_alone
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
 def main() -> None:
     run_module(
-        lambda module: default_bridge.apply(Task.of(module, connect)),
+        lambda module: apply_alone(default_bridge.apply, Task.of(module, connect)),
         needs_root=True,
-        argument_spec={**engine_argument_spec(), **default_bridge.OPTIONS},
+        argument_spec={**engine_argument_spec(), **default_bridge.OPTIONS, **RUN_OPTION},
     )
 
 

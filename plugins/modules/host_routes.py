@@ -23,6 +23,7 @@ description:
     down is not changed.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
+  - fleetnet.docker.run
 options:
   state:
     description:
@@ -174,16 +175,18 @@ differences:
       type: raw
 """
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import host_routes
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.alone import apply_alone
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
 def main() -> None:
     run_module(
-        lambda module: host_routes.apply(Task.of(module)),
+        lambda module: apply_alone(host_routes.apply, Task.of(module)),
         needs_root=True,
-        argument_spec=host_routes.OPTIONS,
+        argument_spec={**host_routes.OPTIONS, **RUN_OPTION},
         required_if=host_routes.REQUIRED_IF,
     )
 

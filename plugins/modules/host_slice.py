@@ -262,6 +262,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 
 
 def host_slice(module: AnsibleModule) -> dict[str, t.Any]:
+    try:
+        return _apply(module)
+    except FleetnetError as error:
+        error.result = {"operations": [], "interrupted": [], **error.result}
+        raise
+
+
+def _apply(module: AnsibleModule) -> dict[str, t.Any]:
     task = Task.of(module, connect)
     check_timeout("confirm_timeout", task.params["confirm_timeout"])
     if task.params["run"] is not None and not task.check_mode:

@@ -19,8 +19,11 @@ description:
     other programs configure is not part of it.
   - M(fleetnet.docker.host_slice), and with it the playbooks of this collection, take and confirm a checkpoint
     themselves. Use this module in plays that use other modules of this collection, or several tasks.
+  - The saved state covers the tasks of the same run of ansible-playbook. Modules of other runs wait until the host has
+    undone the changes, or the run has confirmed them.
 extends_documentation_fragment:
   - fleetnet.docker.attributes
+  - fleetnet.docker.run
 attributes:
   check_mode:
     details:
@@ -32,7 +35,7 @@ options:
     description:
       - V(armed) saves the state and arms the timer.
       - V(confirmed) keeps the changes. The action plugin closes the connection to the host first, and tries to open a
-        new one until the time is over.
+        new one until the time is over. Fails if the host has nothing to confirm.
       - V(undone) restores the saved state now.
     type: str
     choices: [armed, confirmed, undone]
@@ -45,7 +48,7 @@ options:
     default: 60
   id:
     description:
-      - What identifies the saved state. By default, the one that the host has.
+      - What identifies the saved state. By default, the one of this run of ansible-playbook.
     type: str
   socket:
     description: The path of the engine's Unix socket on the host.
@@ -102,6 +105,10 @@ confirmed:
   description: Whether the changes are confirmed. False if the host has no such saved state.
   returned: if O(state=confirmed)
   type: bool
+busy:
+  description: Whether a module still changes the host, or an undo runs. The action plugin asks again.
+  returned: if O(state=confirmed), on failure
+  type: bool
 undone:
   description: What the host undid, and why.
   returned: if the host undid the changes
@@ -157,8 +164,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     TIMEOUT_DEFAULT,
     check_timeout,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
+    UndoReport,
+    unrestored_message,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import DECLARED_BY_USER, Risk
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints, is_meant
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.engine import connect
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.module import run_module
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import ModuleCommands
@@ -168,26 +181,42 @@ def network_checkpoint(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     check_timeout("confirm_timeout", params["confirm_timeout"])
     checkpoints = Checkpoints(ModuleCommands(module))
-    pending = checkpoints.pending()
     if params["state"] == "armed":
         if module.check_mode:
-            return {"changed": pending is None}
-        return _arm(checkpoints, params)
-    changes = pending is not None and (params["id"] or pending.id) == pending.id
+            return {"changed": checkpoints.pending() is None}
+        return _arm(checkpoints, params, module.warn)
+    meant = (params["id"], params["run"])
+    result: dict[str, t.Any]
     if module.check_mode:
+        pending = checkpoints.pending()
+        changes = pending is not None and is_meant(pending, *meant)
         return {"changed": changes, **({"confirmed": False} if params["state"] == "confirmed" else {})}
     if params["state"] == "undone":
-        report = checkpoints.undo() if changes else None
-        return {"changed": changes, **({"undone": report.to_data()} if report else {})}
-    confirmed = checkpoints.confirm(params["id"])
-    result: dict[str, t.Any] = {"changed": confirmed, "confirmed": confirmed}
+        report = checkpoints.undo(*meant)
+        result = {"changed": report is not None, **({"undone": report.to_data()} if report else {})}
+        if report is not None and report.problems:
+            error = FleetnetError(unrestored_message(report, checkpoints.folder))
+            error.result = result
+            raise error
+        return result
+    before = checkpoints.pending()
+    confirmed = checkpoints.confirm(*meant)
+    result = {"changed": confirmed and before is not None, "confirmed": confirmed}
     report = checkpoints.report()
-    if not confirmed and report is not None and params["id"] in (None, report.id):
+    if not confirmed and report is not None and (params["id"] == report.id if params["id"] else _is_of(report, params)):
         result["undone"] = report.to_data()
     return result
 
 
-def _arm(checkpoints: Checkpoints, params: dict[str, t.Any]) -> dict[str, t.Any]:
+def _is_of(report: UndoReport, params: dict[str, t.Any]) -> bool:
+    """Whether the changes of this run's play were undone."""
+    return report.run != "" and report.run == params["run"]
+
+
+def _arm(checkpoints: Checkpoints, params: dict[str, t.Any], warn: t.Callable[[str], None]) -> dict[str, t.Any]:
+    pending = checkpoints.pending()
+    if pending is not None and not is_meant(pending, None, params["run"]):
+        checkpoints.settle(warn)
     # The engine first: without it, its networks cannot be saved.
     docker_host = f"unix://{params['socket']}"
     engine = connect(docker_host)
@@ -196,6 +225,7 @@ def _arm(checkpoints: Checkpoints, params: dict[str, t.Any]) -> dict[str, t.Any]
         params["confirm_timeout"],
         (Risk(DECLARED_BY_USER, ()),),
         docker_host,
+        params["run"],
         manual=True,
     )
     checkpoints.record_all(engine, params["service"])
@@ -208,6 +238,7 @@ def main() -> None:
         "state": {"type": "str", "choices": ["armed", "confirmed", "undone"], "required": True},
         "confirm_timeout": {"type": "int", "default": TIMEOUT_DEFAULT},
         "id": {"type": "str"},
+        **RUN_OPTION,
         "socket": {"type": "path", "default": "/var/run/docker.sock"},
         "service": {"type": "str", "default": "docker.service"},
     }

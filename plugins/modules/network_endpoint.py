@@ -27,6 +27,7 @@ description:
 extends_documentation_fragment:
   - fleetnet.docker.attributes
   - fleetnet.docker.engine
+  - fleetnet.docker.run
 options:
   container:
     description:
@@ -175,6 +176,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
     NetworksPlan,
     describe_attachment,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION, alone
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
     connect,
     engine_argument_spec,
@@ -197,7 +199,7 @@ def handle(module: AnsibleModule) -> dict[str, t.Any]:
     journals = journals_of(module.params["docker_host"])
     if module.check_mode:
         return _run(module, journals)
-    with journals.locked():
+    with alone(module.params["run"], check_mode=False, docker_host=module.params["docker_host"]), journals.locked():
         return _run(module, journals)
 
 
@@ -263,6 +265,7 @@ def main() -> None:
         "networks": {"type": "list", "elements": "dict", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "prune": {"type": "bool", "default": False},
+        **RUN_OPTION,
     }
     run_module(handle, argument_spec=argument_spec)
 

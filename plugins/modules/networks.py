@@ -31,6 +31,7 @@ description:
 extends_documentation_fragment:
   - fleetnet.docker.attributes
   - fleetnet.docker.engine
+  - fleetnet.docker.run
 options:
   networks:
     description:
@@ -374,6 +375,11 @@ networks:
       managed: true
 """
 
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION, alone
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.connection import (
     connect,
     engine_argument_spec,
@@ -383,10 +389,16 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
 
+def apply(module: AnsibleModule) -> dict[str, t.Any]:
+    params = module.params
+    with alone(params["run"], module.check_mode, params["docker_host"]):
+        return networks.apply(Task.of(module, connect))
+
+
 def main() -> None:
     run_module(
-        lambda module: networks.apply(Task.of(module, connect)),
-        argument_spec={**engine_argument_spec(), **networks.OPTIONS},
+        apply,
+        argument_spec={**engine_argument_spec(), **networks.OPTIONS, **RUN_OPTION},
     )
 
 

@@ -22,6 +22,7 @@ description:
     that containers run. Otherwise it restores the former files and restarts the daemon with them.
 extends_documentation_fragment:
   - fleetnet.docker.engine
+  - fleetnet.docker.run
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
@@ -193,6 +194,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api
     parse_listen,
     plan_remote_api,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import RUN_OPTION, alone
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.options import REMOTE_API_OPTIONS
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.remote_api import RemoteApiExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_records import RunRecords
@@ -225,7 +227,7 @@ def remote_api(module: AnsibleModule) -> dict[str, t.Any]:
     )
     if module.check_mode:
         return _run(executor, desired, params["allow_restart"], check_mode=True)
-    with records.locked():
+    with alone(params["run"], check_mode=False), records.locked():
         return _run(executor, desired, params["allow_restart"], check_mode=False)
 
 
@@ -248,7 +250,9 @@ def _run(
 
 
 def main() -> None:
-    run_module(remote_api, needs_root=True, argument_spec={**engine_argument_spec(), **REMOTE_API_OPTIONS})
+    run_module(
+        remote_api, needs_root=True, argument_spec={**engine_argument_spec(), **REMOTE_API_OPTIONS, **RUN_OPTION}
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     UndoReport,
     undone_message,
 )
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import HostAction, Result
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.host_action import Result
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.identified_action import IdentifiedAction
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.run_identity import run_identity
 
 _MODULE = "network_checkpoint"
 _PAUSE = 1.0  # seconds between attempts
@@ -28,21 +30,28 @@ _SHORT_GRACE = 90.0
 _NO_CONNECTION = ("ssh: connect to host", "kex_exchange_identification")
 
 
-class ConfirmingAction(HostAction):
+class ConfirmingAction(IdentifiedAction):
     """An action whose module changes a host that undoes the change unless it is confirmed."""
 
     def confirmed(
-        self, checkpoint_id: str | None, seconds: float, task_vars: Result, lost: Exception | None = None
+        self,
+        checkpoint_id: str | None,
+        seconds: float,
+        task_vars: Result,
+        lost: Exception | None = None,
+        sure: bool = False,
     ) -> Result:
         """Confirm over a new connection until the host has undone the change, and return the answer.
 
         ``seconds`` is the host's time, which began before. ``lost`` is the error if the connection was lost before the
-        module answered. If the host stays unreachable, or was so from the start, raises AnsibleConnectionFailure.
+        module answered. ``sure``: the host has or may have a checkpoint, so any failure is tried again, not only
+        that of a busy host. If the host stays unreachable, or was so from the start, raises AnsibleConnectionFailure.
         """
         if lost is not None and any(text in str(lost) for text in _NO_CONNECTION):
             raise lost
         end = time.monotonic() + seconds + (_GRACE if lost is None else _SHORT_GRACE)
-        arguments = {"state": "confirmed", **({"id": checkpoint_id} if checkpoint_id else {})}
+        run = run_identity()["run"]
+        arguments = {"state": "confirmed", "run": run, **({"id": checkpoint_id} if checkpoint_id else {})}
         while True:
             self._close_connection()
             try:
@@ -51,7 +60,8 @@ class ConfirmingAction(HostAction):
                 if time.monotonic() > end:
                     raise
             else:
-                if not answer.get("failed") or time.monotonic() > end:
+                again = bool(answer.get("failed")) and (sure or answer.get("busy") is True)
+                if not again or time.monotonic() > end:
                     return answer
             time.sleep(_PAUSE)
 
@@ -67,7 +77,7 @@ def undone_failure(answer: Result) -> str | None:
     """The message about what the host undid; None if its answer has no valid report."""
     try:
         return undone_message(UndoReport.from_data(answer["undone"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return None
 
 

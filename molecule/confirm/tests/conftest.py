@@ -21,8 +21,8 @@ import pytest
 import testinfra
 
 CUTS = pathlib.Path(__file__).parents[1] / "cuts"
-# Prints what must be as before. The order of rules is that of their creation, which a restart of the engine changes.
 # The jump to the fleet's chain is in DOCKER-USER, in FORWARD before it, or in both: that depends on which came first.
+# Prints what must be as before. The order of rules is that of their creation, which a restart of the engine changes.
 STATE = """
 cd / && find etc/fleetnet etc/docker etc/systemd/system etc/sysctl.d etc/firewalld -exec stat --format '%n %A %N' {} + \
     2>/dev/null | sort

@@ -34,12 +34,19 @@ class Change(t.NamedTuple):
 
 
 class Report(t.NamedTuple):
-    """What a verification reports: causes and findings, the hosts that they name, failed probes, and the exit code."""
+    """What a verification reports: causes and findings, the hosts that they name, failed probes, and the exit code.
+
+    ``unexplained`` are failures without a cause.
+    """
 
     causes: list[str]
     hosts: set[str]
     failed: int
     code: int
+    unexplained: list[str]
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.failed} probes failed. Causes:", *self.causes, "Without a cause:", *self.unexplained])
 
 
 def _only_reconciler(finding: t.Mapping[str, t.Any]) -> bool:
@@ -116,10 +123,10 @@ class Fleet:
         with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
             list(pool.map(run, commands))
 
-    def run(self, playbook: str) -> tuple[int, str]:
+    def run(self, playbook: str, **variables: t.Any) -> tuple[int, str]:
         """Run a playbook; return its exit code and its output."""
         command = ["ansible-playbook", "--inventory", self._inventory, playbook]
-        command += ["--extra-vars", f"docker_fleet_report_dir={self._folder}"]
+        command += ["--extra-vars", json.dumps({"docker_fleet_report_dir": str(self._folder), **variables})]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
@@ -134,7 +141,7 @@ class Fleet:
         code, output = self.run("fleetnet.docker.verify")
         if not report.exists():
             assert code != 0
-            return Report(output.splitlines(), set(), 1, code)
+            return Report(output.splitlines(), set(), 1, code, [])
         verdicts = json.loads(report.read_text(encoding="utf-8"))
         wrong = [verdict for verdict in verdicts if verdict["kind"] != "as_declared"]
         found = json.loads(hosts.read_text(encoding="utf-8"))
@@ -145,7 +152,8 @@ class Fleet:
             each["host"] for each in findings
         }
         texts = [*causes, *(each["text"] for each in findings)]
-        return Report(list(dict.fromkeys(texts)), named, len(wrong), code)
+        unexplained = [str(verdict["problem"]) for verdict in wrong if not verdict["explanation"]]
+        return Report(list(dict.fromkeys(texts)), named, len(wrong), code, unexplained)
 
 
 @pytest.fixture(scope="module")

@@ -11,5 +11,5 @@ _PLUGINS = "ansible_collections.fleetnet.docker.plugins"
 
 
 def collection_modules() -> Modules:
-    """The collection's modules. They import the engine's SDK when they connect."""
-    return Modules(f"{_PLUGINS}.modules", (f"{_PLUGINS}.module_utils._host.engine.sdk",))
+    """The collection's modules. They import the engine's adapter when they connect."""
+    return Modules(f"{_PLUGINS}.modules", (f"{_PLUGINS}.module_utils._host.engine.unix_socket",))

@@ -18,7 +18,7 @@ import pytest
 from .leak_meter import HOSTS
 from .module_run import run_module
 
-KILLER = pathlib.Path(__file__).parents[1] / "killer.py"
+KILLER = pathlib.Path(__file__).parents[2] / "shared/killer.py"
 SOCKET = "/run/docker.sock"
 JOURNALS = "/var/lib/fleetnet/networks"
 RECONCILER = "fleetnet-reconciler.service"

@@ -23,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.run_lock i
     lock_text,
     parse_lock,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.file_lock import open_lock
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, remove, write_atomically
 
 _POLL_SECONDS = 0.5
@@ -91,11 +92,6 @@ class HostLock:
     @contextlib.contextmanager
     def _alone(self) -> t.Iterator[None]:
         """Exclude other processes while the file is read and replaced: some milliseconds."""
-        folder = os.path.dirname(self._path)
-        os.makedirs(folder, mode=0o755, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with open_lock(f"{self._path}.lock") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield
-        finally:
-            os.close(descriptor)

@@ -17,7 +17,7 @@ import pytest
 from ..plugins.module_utils._host.networks.fake_docker import FakeDocker
 from ..plugins.module_utils._host.networks.served_docker import served
 
-KILLER = pathlib.Path(__file__).parents[3] / "molecule/survival/killer.py"
+KILLER = pathlib.Path(__file__).parents[3] / "molecule/shared/killer.py"
 CLIENT = """
 import sys
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.unix_socket import SocketEngine

@@ -16,15 +16,14 @@ BOOT_UNIT = "fleetnet-undo.service"
 BOOT_FILE = f"{UNIT_FOLDER}/{BOOT_UNIT}"
 BOOT_LINK = f"{UNIT_FOLDER}/multi-user.target.wants/{BOOT_UNIT}"
 
-# How often the undo is tried again at once if something cannot be restored, and after how many seconds.
-ATTEMPTS, PAUSE = 5, 5
+# The pauses before the next attempt of an undo, in seconds: of the first ones, and of later ones.
+PAUSE, LONG_PAUSE = 5, 60
 
 _BOOT = """# Written by fleetnet.docker, until the controller confirms the changes of a run.
 [Unit]
 Description=Fleet of Docker hosts: undo changes that the controller did not confirm
 ConditionPathExists={state}/checkpoint/saved.json
-StartLimitIntervalSec=600
-StartLimitBurst={attempts}
+StartLimitIntervalSec=0
 
 [Service]
 ExecStart={python} -IS {program}
@@ -38,7 +37,7 @@ WantedBy=multi-user.target
 
 def boot_unit(python: str, program: str) -> str:
     """The text of the unit that continues after a reboot."""
-    return _BOOT.format(python=python, program=program, state=STATE_FOLDER, attempts=ATTEMPTS, pause=PAUSE)
+    return _BOOT.format(python=python, program=program, state=STATE_FOLDER, pause=PAUSE)
 
 
 def timer_arguments(python: str, program: str, seconds: float) -> list[str]:
@@ -51,8 +50,7 @@ def timer_arguments(python: str, program: str, seconds: float) -> list[str]:
         "--timer-property=AccuracySec=100ms",
         "--property=Restart=on-failure",
         f"--property=RestartSec={PAUSE}",
-        "--property=StartLimitIntervalSec=600",
-        f"--property=StartLimitBurst={ATTEMPTS}",
+        "--property=StartLimitIntervalSec=0",
         "--description=Undo changes that the controller did not confirm",
         python,
         "-IS",

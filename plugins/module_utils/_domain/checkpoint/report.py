@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 import typing as t
 
+# How many attempts the undo makes until a run reports what cannot be restored. It goes on: a host that is cut off has
+# nobody else to repair it.
+ATTEMPTS = 5
 # Why a change was undone.
 UNCONFIRMED = "unconfirmed"
 REBOOTED = "rebooted"
@@ -33,7 +36,11 @@ _SHOWN = 6
 
 
 class UndoReport(t.NamedTuple):
-    """An undo that ended. ``risks`` are kinds and what they change; ``problems`` are what could not be restored."""
+    """An undo that ended. ``risks`` are kinds and what they change; ``problems`` are what could not be restored.
+
+    ``run`` identifies the run of the play that took the checkpoint; empty if a module did, for itself. ``attempt``
+    counts the attempts of the undo. Both stay on the host.
+    """
 
     id: str
     reason: str
@@ -41,6 +48,13 @@ class UndoReport(t.NamedTuple):
     risks: tuple[tuple[str, tuple[str, ...]], ...]
     operations: tuple[str, ...]
     problems: tuple[str, ...] = ()
+    run: str = ""
+    attempt: int = 1
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the host has made its first attempts, and could not restore everything."""
+        return bool(self.problems) and self.attempt >= ATTEMPTS
 
     def to_data(self) -> dict[str, t.Any]:
         """The record as a module returns it."""
@@ -55,7 +69,10 @@ class UndoReport(t.NamedTuple):
 
     @classmethod
     def from_data(cls, data: t.Mapping[str, t.Any]) -> UndoReport:
-        """The record that :meth:`to_data` returned. Raises KeyError or TypeError for another one."""
+        """The record that :meth:`to_data` returned.
+
+        Raises KeyError, OverflowError, TypeError or ValueError for another one.
+        """
         return cls(
             data["id"],
             data["reason"],
@@ -63,19 +80,21 @@ class UndoReport(t.NamedTuple):
             tuple((each["kind"], tuple(each["names"])) for each in data["risks"]),
             tuple(data["operations"]),
             tuple(data["problems"]),
+            str(data.get("run", "")),
+            int(data.get("attempt", 1)),
         )
 
 
 def report_text(report: UndoReport) -> str:
     """The report as text, for :func:`parse_report`."""
-    return json.dumps(report.to_data()) + "\n"
+    return json.dumps({**report.to_data(), "run": report.run, "attempt": report.attempt}) + "\n"
 
 
 def parse_report(text: str | None) -> UndoReport | None:
     """None without a report, or if the text is not one."""
     try:
         return UndoReport.from_data(json.loads(text or ""))
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
 
 
@@ -92,6 +111,11 @@ def undone_message(report: UndoReport) -> str:
     if checks:
         text += f" Check {', and '.join(checks)}."
     return text
+
+
+def unrestored_message(report: UndoReport, folder: str) -> str:
+    """What could not be restored, and what to do. ``folder`` is that of the checkpoint on the host."""
+    return f"{undone_message(report)} Repair the host, and run again; to keep the host as it is, delete {folder} on it."
 
 
 def _some(names: t.Sequence[str], separator: str = ", ") -> str:

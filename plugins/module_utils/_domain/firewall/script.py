@@ -109,10 +109,11 @@ jumps_first() { [ "$("$1" -w -t "$2" -S "$3" 1 2>/dev/null)" = "-A $3 -j $4" ]; 
 remove_jumps() { while "$1" -w -t "$2" -D "$3" -j "$4" 2>/dev/null; do :; done; }
 # DOCKER-USER, if it is the first rule of FORWARD. A flush of all iptables rules removes it, and only a restart of
 # Docker restores it. After a reload of firewalld, engines before 27 insert their isolation before it. In ip6tables it
-# is absent if the engine writes no IPv6 rules.
+# is absent if the engine writes no IPv6 rules. The fleet's own jump in FORWARD does not count.
 forward_hook() {
-    list_chain "$1" filter DOCKER-USER >/dev/null && jumps_first "$1" filter FORWARD DOCKER-USER && echo DOCKER-USER ||
-        echo FORWARD
+    list_chain "$1" filter DOCKER-USER >/dev/null &&
+        [ "$(list_chain "$1" filter FORWARD | grep '^-A' | grep -v -e '-j @FORWARD_CHAIN@$' | head -n 1)" = \
+            "-A FORWARD -j DOCKER-USER" ] && echo DOCKER-USER || echo FORWARD
 }
 each_chain() { # COMMAND; runs it with IPTABLES TABLE HOOK CHAIN
     for iptables in iptables ip6tables; do

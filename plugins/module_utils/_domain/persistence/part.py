@@ -15,6 +15,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
 )
 
 FOLDER = "/etc/fleetnet"
+# The TLS files of remote_api.
+REMOTE_API_FOLDER = f"{FOLDER}/remote_api"
 STATE_FOLDER = "/var/lib/fleetnet"
 UNIT_FOLDER = "/etc/systemd/system"
 

@@ -55,6 +55,7 @@ MODULES = (
     "_host.engine.networks",
     "_host.engine.port",
     "_host.engine.unix_socket",
+    "_host.file_lock",
     "_host.files",
     "_host.networks.bridges",
     "_host.networks.engine_reader",

@@ -26,12 +26,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.obs
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.plan import NOTHING_CHANGED
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError, InvalidValue, consent
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FOLDER as FLEET_FOLDER
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import REMOTE_API_FOLDER
 
-FOLDER = f"{FLEET_FOLDER}/remote_api"
-CA_FILE = f"{FOLDER}/ca.pem"
-CERT_FILE = f"{FOLDER}/cert.pem"
-KEY_FILE = f"{FOLDER}/key.pem"
+CA_FILE = f"{REMOTE_API_FOLDER}/ca.pem"
+CERT_FILE = f"{REMOTE_API_FOLDER}/cert.pem"
+KEY_FILE = f"{REMOTE_API_FOLDER}/key.pem"
 DROP_IN = "zz-fleetnet-remote-api.conf"  # after drop-ins that may set another ExecStart
 SOCKET = "unix:///var/run/docker.sock"  # where dockerd listens by default
 

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
     SavedDaemon,
+    left_copies,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import (
     saved_networks_text,
     with_added,
 )
@@ -25,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.recovery import remaining
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.default_bridge import (
     DefaultBridgeExecutor,
+    resume_containers,
     running_containers,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.run_records import RunRecords
@@ -60,7 +63,7 @@ _UNIX = "unix://"
 
 def connect(docker_host: str) -> Engine:
     """Raises EngineError if the engine does not answer."""
-    return SocketEngine(docker_host[len(_UNIX) :])
+    return SocketEngine(docker_host.partition(_UNIX)[2])
 
 
 def saved_daemon(plan: DaemonPlan, invocation: str) -> SavedDaemon:
@@ -75,7 +78,8 @@ def saved_daemon(plan: DaemonPlan, invocation: str) -> SavedDaemon:
         plan.signal,
         invocation,
         tuple((each.id, each.name) for each in plan.resume),
-        tuple(_backups(plan.path)),
+        os.getpid(),
+        tuple(_beside(plan.path)),
     )
 
 
@@ -89,10 +93,9 @@ def current_daemon(commands: Commands, unit: str, engine: Engine) -> SavedDaemon
         interim=None,
         unit_before=read_text(own_bridge.UNIT_FILE),
         unit_changes=True,
-        signal=None,
+        signal=RELOAD,  # a change may have been reloaded
         invocation=shown.invocation,
         containers=tuple((each.id, each.name) for each in running_containers(engine)),
-        backups=tuple(_backups(shown.config_file)),
     )
 
 
@@ -107,10 +110,13 @@ def current_networks(docker_host: str, engine: Engine) -> str:
     return saved_networks_text(docker_host, states)
 
 
-def _backups(path: str) -> list[str]:
-    """The copies of a file with the names of Ansible's backups, and those that a killed program has not moved yet."""
-    folder, name = os.path.split(path)
-    return sorted([*glob.glob(f"{glob.escape(path)}.*~"), *glob.glob(f"{glob.escape(folder)}/.{glob.escape(name)}.*")])
+def _beside(path: str) -> list[str]:
+    """The files in the folder of a file, with it."""
+    folder = os.path.dirname(path)
+    try:
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    except FileNotFoundError:
+        return []
 
 
 def _has_read(unit: DaemonUnit, path: str) -> bool:
@@ -127,8 +133,11 @@ class HostEngine:
     def __init__(self, commands: Commands) -> None:
         self._commands = commands
 
-    def restore_daemon(self, docker_host: str, saved: SavedDaemon) -> list[str]:
-        """Restore daemon.json; restart the engine if it may run with another one."""
+    def restore_daemon(self, docker_host: str, saved: SavedDaemon) -> tuple[list[str], str]:
+        """Restore daemon.json; restart the engine if it may run with another one.
+
+        Returns operations as text, and what identifies the process that then runs.
+        """
         daemon, records = Daemon(self._commands, saved.unit), RunRecords(saved.unit)
         executor = DefaultBridgeExecutor(self._commands, daemon, records, lambda: connect(docker_host), RESTORE_SECONDS)
         now = daemon.unit()
@@ -139,7 +148,6 @@ class HostEngine:
         other = now.invocation != saved.invocation and (differs or not _has_read(now, saved.path))
         restarted = other or not now.runs
         signal = RESTART if restarted else RELOAD if saved.signal == RELOAD else None
-        containers = tuple(RunningContainer(*each) for each in saved.containers)
         plan = DaemonPlan(
             path=saved.path,
             unit=saved.unit,
@@ -149,7 +157,7 @@ class HostEngine:
             signal=signal,
             stop=(),
             interrupted=(),
-            resume=containers,
+            resume=(),  # later, because some need their networks
             own_unit_before=saved.unit_before,
             own_unit=own_unit,
             interim_before=saved.interim if restarted else None,
@@ -157,11 +165,14 @@ class HostEngine:
         if differs or signal is not None:
             executor.restore(plan)
         records.end_run()
-        for path in _backups(saved.path):
-            if path not in saved.backups:
-                remove(path)
+        for path in left_copies(saved, _beside(saved.path)):
+            remove(path)
         lines = [f"restore {saved.path}"] if after != saved.before else []
-        return [*lines, *([f"{signal} {saved.unit}"] if signal else [])]
+        return [*lines, *([f"{signal} {saved.unit}"] if signal else [])], daemon.unit().invocation
+
+    def resume(self, docker_host: str, container: tuple[str, str]) -> None:
+        """Start a container (id, name) if it does not run. Raises FleetnetError if it does not start."""
+        resume_containers(connect(docker_host), [RunningContainer(*container)])
 
     def restore_networks(self, docker_host: str, journal: Journal) -> list[str]:
         """Restore the networks that the journal has as the former ones. Raises FleetnetError."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import undone_message
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import Risk
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import (
+    TIME_IS_OVER,
+    excluding_undo,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import NoRecords, Records, Result, Task
 
@@ -19,41 +22,19 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import 
 def settle(task: Task) -> bool:
     """Wait for the undo of an earlier change that was not confirmed, before this one is planned.
 
-    Returns whether a checkpoint of the user's play exists, which covers this change, too. Raises FleetnetError if the
-    earlier change cannot be undone completely.
+    Returns whether a checkpoint of this run's play exists, which covers this change, too. Raises FleetnetError if the
+    earlier change cannot be undone completely, or the time of the play is over.
     """
     folder = CheckpointFolder()
-    pending = folder.pending()
-    if pending is None or pending.manual:
-        return pending is not None
+    pending = folder.deadline()
+    if folder.covers(pending, task.params.get("run")):
+        return True
+    if pending is None:
+        return False
     from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints
 
-    report = Checkpoints(task.commands, folder).settle()
-    if report is not None and report.problems:
-        raise FleetnetError(
-            f"an earlier run: {undone_message(report)} Repair the host, and run again; to keep the host as it is, "
-            f"delete {folder.path} on it."
-        )
-    if report is not None:
-        task.warn(f"an earlier run: {undone_message(report)}")
+    Checkpoints(task.commands, folder).settle(task.warn)
     return False
-
-
-@contextlib.contextmanager
-def _covered() -> t.Iterator[None]:
-    """Let the undo of the user's checkpoint wait. Raises FleetnetError if it has begun."""
-    folder = CheckpointFolder()
-    lock = folder.lock()
-    try:
-        if lock is None or folder.pending() is None:
-            raise FleetnetError(
-                "the checkpoint of this play is being undone, because its time is over. Nothing was changed. Set a "
-                "longer confirm_timeout, and run again."
-            )
-        yield
-    finally:
-        if lock is not None:
-            lock.close()
 
 
 @contextlib.contextmanager
@@ -62,19 +43,21 @@ def guarded(task: Task, risks: tuple[Risk, ...], covered: bool) -> t.Iterator[tu
 
     A FleetnetError of the block, which says what is changed and what is not, ends the change as its end does.
     """
-    if covered:
-        with _covered():
-            yield NoRecords(), {}
-        return
     checkpoint_id = task.params.get("checkpoint")
-    if not risks or not checkpoint_id or not task.params["confirm"]:
-        yield NoRecords(), {}
+    if covered or not risks or not checkpoint_id or not task.params["confirm"]:
+        folder = CheckpointFolder()
+        with excluding_undo(task.params.get("run"), folder):
+            if covered and folder.deadline() is None:
+                raise FleetnetError(TIME_IS_OVER)
+            yield NoRecords(), {}
         return
     # Most runs change nothing of the kind, and do without these modules.
     from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints
 
     checkpoints = Checkpoints(task.commands)
-    taken = checkpoints.take(checkpoint_id, task.params["confirm_timeout"], risks, task.params["docker_host"])
+    taken = checkpoints.take(
+        checkpoint_id, task.params["confirm_timeout"], risks, task.params["docker_host"], task.params.get("run")
+    )
     data: Result = {
         "checkpoint": {
             "id": taken.id,

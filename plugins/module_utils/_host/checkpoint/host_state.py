@@ -7,14 +7,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import os
 import stat
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import SavedFile
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import BOOT_UNIT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import Kernel
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
+    BOOT_FILE,
+    BOOT_LINK,
+    BOOT_UNIT,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import own_bridge
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import EARLY_SYSCTL_FILE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.generations.generation import (
@@ -22,9 +26,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.generation
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FOLDER,
+    REMOTE_API_FOLDER,
     STATE_FOLDER,
     UNIT_FOLDER,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.file_lock import wait_for_lock
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
     mode_of,
     read_text,
@@ -45,6 +51,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.sys
 _OTHERS = (BOOT_UNIT, own_bridge.UNIT)
 _SYSCTLS = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 _IPTABLES = ("iptables", "ip6tables")
+_SCRIPT = 30.0  # seconds that a script may take
 
 
 class HostState:
@@ -57,7 +64,10 @@ class HostState:
     # -- files
 
     def files(self) -> dict[str, SavedFile]:
-        """The files of this collection, with temporary ones and generations, and the links that enable its units."""
+        """The files of this collection, with temporary ones and generations, and the links that enable its units.
+
+        Without those of remote_api, which the engine's unit names: remote_api itself restores them.
+        """
         found = [self._at(EARLY_SYSCTL_FILE), self._at(ADOPTED_FILE)]
         for top in (FOLDER, GENERATIONS):
             for folder, _folders, names in os.walk(self._at(top)):
@@ -66,39 +76,40 @@ class HostState:
         found += [*glob.glob(f"{units}/fleetnet-*.*"), *glob.glob(f"{units}/*.wants/fleetnet-*.service")]
         own = (path for path in sorted(found) if os.path.basename(path) not in _OTHERS)
         saved = ((path[len(self._root) :], _read(path)) for path in own)
-        return {path: file for path, file in saved if file is not None}
+        return {path: file for path, file in saved if file is not None and not path.startswith(f"{REMOTE_API_FOLDER}/")}
 
-    def write(self, files: t.Mapping[str, SavedFile]) -> None:
-        for path, file in files.items():
-            target = self._at(path)
-            if file.link:
-                os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-                remove(target)
-                os.symlink(file.text, target)
-                sync_folder(os.path.dirname(target))
-            else:
-                if os.path.islink(target):
-                    remove(target)
-                if path.startswith(f"{STATE_FOLDER}/"):
-                    os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-                write_atomically(target, file.text, mode=file.mode, errors="surrogateescape")
+    def write(self, path: str, file: SavedFile) -> None:
+        target = self._at(path)
+        if file.link:
+            os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+            remove(target)
+            os.symlink(file.text, target)
+            sync_folder(os.path.dirname(target))
+            return
+        if os.path.islink(target):
+            remove(target)
+        if path.startswith(f"{STATE_FOLDER}/"):
+            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+        write_atomically(target, file.text, mode=file.mode, errors="surrogateescape")
 
-    def delete(self, paths: t.Iterable[str]) -> None:
-        """Delete files, and the folders of this collection that are empty then."""
-        for path in paths:
-            remove(self._at(path))
-            if path.startswith((f"{FOLDER}/", f"{GENERATIONS}/")):
-                with contextlib.suppress(OSError):
-                    os.removedirs(os.path.dirname(self._at(path)))
+    def delete(self, path: str) -> None:
+        """Delete a file, and the folders of this collection that are empty then."""
+        remove(self._at(path))
+        if path.startswith((f"{FOLDER}/", f"{GENERATIONS}/")):
+            with contextlib.suppress(OSError):
+                os.removedirs(os.path.dirname(self._at(path)))
 
     @contextlib.contextmanager
     def applying_nothing(self) -> t.Iterator[None]:
-        """Exclude the scripts of the parts, which the reconciler runs, while files are replaced."""
+        """Exclude the scripts of the parts, which the reconciler runs, while files are replaced.
+
+        One that does not end must not keep the undo from restoring the path: after some seconds it is not excluded.
+        """
         with contextlib.ExitStack() as opened:
             for path in sorted(glob.glob(f"{self._at(STATE_FOLDER)}/*.lock")):
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     file = opened.enter_context(open(path, "a", encoding="utf-8"))
-                    fcntl.flock(file, fcntl.LOCK_EX)
+                    wait_for_lock(file, _SCRIPT)
             yield
 
     # -- units
@@ -112,6 +123,13 @@ class HostState:
             return ()
         shown = show_units(self._commands, ("Id", "ActiveState"), *units)
         return tuple(each["Id"] for each in shown if each.get("ActiveState") in ("active", "activating", "reloading"))
+
+    def forget_boot_unit(self) -> None:
+        """Delete the unit that starts the undo after a reboot, and does nothing without a checkpoint."""
+        with contextlib.suppress(CommandFailed, OSError):
+            for path in (BOOT_LINK, BOOT_FILE):
+                remove(self._at(path))
+            self._commands.run("systemctl", "daemon-reload")  # systemd may have read it
 
     # -- the kernel
 
@@ -132,33 +150,30 @@ class HostState:
         with contextlib.suppress(CommandFailed):  # the engine removed it meanwhile
             self._commands.run(ip_program(self._commands), "address", "del", address, "dev", interface)
 
-    def sysctls(self) -> dict[str, str]:
-        found = {key: read_text(self._sysctl(key)) for key in _SYSCTLS if os.path.exists(self._sysctl(key))}
-        return {key: text.strip() for key, text in found.items() if text is not None}
+    def kernel(self) -> Kernel:
+        """The parameters of forwarding, and the policies of the chain FORWARD by program.
 
-    def set_sysctls(self, values: t.Mapping[str, str]) -> None:
-        """Only those that differ: setting a value may reset others."""
-        now = self.sysctls()
-        for key, value in values.items():
-            if now.get(key, value) != value:
-                with open(self._sysctl(key), "w", encoding="ascii") as file:
-                    file.write(f"{value}\n")
-
-    def policies(self) -> dict[str, str]:
-        """The policy of the chain FORWARD by program, without programs that are missing or do not list it."""
-        found = {}
+        Parameters that the kernel does not have are absent, and programs that are missing or do not list the chain.
+        """
+        parameters = {key: read_text(self._sysctl(key)) for key in _SYSCTLS if os.path.exists(self._sysctl(key))}
+        policies = {}
         for name in _IPTABLES:
             program = self._commands.find(name)
             with contextlib.suppress(CommandFailed):
                 words = self._commands.run(program, "-w", "-S", "FORWARD").split() if program else []
                 if words[:2] == ["-P", "FORWARD"]:
-                    found[name] = words[2]
-        return found
+                    policies[name] = words[2]
+        return Kernel({key: text.strip() for key, text in parameters.items() if text is not None}, policies)
 
-    def set_policies(self, policies: t.Mapping[str, str]) -> None:
-        now = self.policies()
-        for name, policy in policies.items():
-            if now.get(name, policy) != policy:
+    def set_kernel(self, values: Kernel) -> None:
+        """Only those that differ: setting a value may reset others."""
+        now = self.kernel()
+        for key, value in values.sysctls.items():
+            if now.sysctls.get(key, value) != value:
+                with open(self._sysctl(key), "w", encoding="ascii") as file:
+                    file.write(f"{value}\n")
+        for name, policy in values.policies.items():
+            if now.policies.get(name, policy) != policy:
                 self._commands.run(self._commands.find(name) or name, "-w", "-P", "FORWARD", policy)
 
     def _at(self, path: str) -> str:

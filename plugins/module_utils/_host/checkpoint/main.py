@@ -6,35 +6,35 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
+import time
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
-    BOOT_FILE,
-    BOOT_LINK,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import LONG_PAUSE, PAUSE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import ATTEMPTS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.engine import HostEngine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.undo import Undo
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.process_commands import ProcessCommands
 
 
 def main() -> int:
-    """Undo the change of the pending checkpoint; return the exit status. systemd repeats a failed undo."""
+    """Undo the change of the pending checkpoint, and return the exit status. systemd repeats one that was killed."""
     commands, folder = ProcessCommands(), CheckpointFolder()
-    report = Undo(commands, folder, HostState(commands), HostEngine(commands)).run()
-    if report is None:
-        return 0
-    for line in (*report.operations, *report.problems):
-        sys.stdout.write(f"{line}\n")
-    if report.problems:
-        return 1
-    for path in (BOOT_LINK, BOOT_FILE):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-    with contextlib.suppress(CommandFailed):  # so that systemd forgets the unit, which it has read after a reboot
-        commands.run("systemctl", "daemon-reload")
-    return 0
+    undo = Undo(commands, folder, HostState(commands), HostEngine(commands))
+    attempt = 1
+    while True:
+        try:
+            report = undo.run(attempt)
+        except FleetnetError as error:  # a damaged checkpoint, which somebody may delete
+            lines, ended = [str(error)], False
+        else:
+            lines = [*report.operations, *report.problems] if report else []
+            ended = report is None or not report.problems
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+        if ended:
+            return 0
+        time.sleep(PAUSE if attempt < ATTEMPTS else LONG_PAUSE)
+        attempt += 1

@@ -20,11 +20,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon import config
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import VALIDATES, names_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import REMOTE_API_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.remote_api.plan import (
     CA_FILE,
     CERT_FILE,
     DROP_IN,
-    FOLDER,
     KEY_FILE,
     DesiredRemoteApi,
     ObservedFile,
@@ -102,12 +102,12 @@ class RemoteApiExecutor:
             return
         with tempfile.TemporaryDirectory(prefix="fleetnet-remote-api-", dir="/run") as folder:  # mode 0700
             for path, text in zip((CA_FILE, CERT_FILE, KEY_FILE), desired.tls or ()):
-                write_atomically(path.replace(FOLDER, folder), text)
-            argv = [word.replace(FOLDER, folder) for word in plan.argv]
+                write_atomically(path.replace(REMOTE_API_FOLDER, folder), text)
+            argv = [word.replace(REMOTE_API_FOLDER, folder) for word in plan.argv]
             try:
                 self._daemon.validate(observed.config_text or "{}", argv)
             except FleetnetError as error:
-                raise FleetnetError(str(error).replace(folder, FOLDER)) from None
+                raise FleetnetError(str(error).replace(folder, REMOTE_API_FOLDER)) from None
 
     def recover(self) -> str | None:
         """Restore daemon.json and start containers if an earlier run was killed; returns what was done.
@@ -148,8 +148,8 @@ class RemoteApiExecutor:
         self._runs.end_run()
 
     def _write(self, files: t.Mapping[str, tuple[str | None, int]]) -> None:
-        os.makedirs(FOLDER, mode=0o700, exist_ok=True)
-        os.chmod(FOLDER, 0o700)
+        os.makedirs(REMOTE_API_FOLDER, mode=0o700, exist_ok=True)
+        os.chmod(REMOTE_API_FOLDER, 0o700)
         for path, (text, mode) in files.items():
             if text is None:
                 remove(path)
@@ -159,7 +159,7 @@ class RemoteApiExecutor:
         if self._drop_in in files:
             self._commands.run("systemctl", "daemon-reload")
         with contextlib.suppress(OSError):  # not empty
-            os.rmdir(FOLDER)
+            os.rmdir(REMOTE_API_FOLDER)
 
     def _restart(self, plan: RemoteApiPlan, observed: ObservedRemoteApi, seconds: float) -> None:
         path, before = observed.config_path, observed.config_text

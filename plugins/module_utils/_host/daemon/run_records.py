@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import typing as t
@@ -23,6 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.observed import Json, RunningContainer
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.daemon.unit import DaemonUnit
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.file_lock import open_lock, try_lock
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import read_text, write_atomically
 
 FOLDER = f"{RUN_FOLDER}/default_bridge"
@@ -46,16 +46,13 @@ class RunRecords:
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
         """Exclude another run on this host. Raises FleetnetError if one is active."""
-        os.makedirs(os.path.dirname(self._lock), mode=0o755, exist_ok=True)
-        with open(self._lock, "a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+        with open_lock(self._lock) as file:
+            if not try_lock(file):
                 file.seek(0)
                 holder = file.read() or "unknown"
                 raise FleetnetError(
                     f"another run (process {holder}) is changing the daemon of this host. Wait until it ends."
-                ) from None
+                )
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()

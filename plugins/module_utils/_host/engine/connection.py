@@ -64,7 +64,12 @@ def engine_argument_spec() -> Json:
 
 def connect(params: Json) -> Engine:
     """Connect with a module's parameters (:func:`engine_argument_spec`); raises EngineError if that fails."""
-    # Importing the SDK is a third of a module's start time, and not every run needs the engine.
+    scheme, found, path = params["docker_host"].partition("://")
+    # Not every run needs the engine, and importing the SDK takes a third of a module's time.
+    if found and scheme in ("unix", "http+unix"):
+        from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.unix_socket import connect_to_socket
+
+        return connect_to_socket(f"/{path.lstrip('/')}", params["timeout"], params["api_version"])
     from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.sdk import connect_by_sdk
 
     return connect_by_sdk(params)

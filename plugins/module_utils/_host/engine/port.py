@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Docker engine as decisions and executors see it: its API, its version and its errors. Adapter: ``sdk.py``."""
+"""The Docker engine as decisions and executors see it: its API, its version and its errors.
+
+Adapters: ``unix_socket.py`` for an engine on the same host, ``sdk.py`` for others.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ import re
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import info_refusal
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import (
+    engine_refusal,
+    info_refusal,
+)
 
 Json = t.Dict[str, t.Any]
 
@@ -58,6 +64,14 @@ class Engine(t.Protocol):
     def post(self, path: str, body: Json | None = None, **query: str) -> t.Any: ...
 
     def delete(self, path: str) -> None: ...
+
+
+def supported_version(answer: object, docker_host: str) -> EngineVersion:
+    """The version in an answer to GET ``/version``. Raises EngineError if the engine is not supported."""
+    refusal = engine_refusal(answer) if isinstance(answer, dict) else None
+    if refusal:
+        raise EngineError(f"{docker_host}: {refusal}")
+    return EngineVersion.parse(answer.get("Version") if isinstance(answer, dict) else answer)
 
 
 def read_info(engine: Engine) -> Json:

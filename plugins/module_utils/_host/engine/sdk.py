@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The adapter of the engine's port over the Docker SDK for Python.
+"""The adapter of the engine's port over the Docker SDK for Python, for engines that are not reached over a Unix socket.
 
-The SDK provides the transport (unix, TCP with TLS, SSH), API version negotiation and error classes. Requests contain
+The SDK provides the transport (TCP with TLS, SSH), API version negotiation and error classes. Requests contain
 the engine's own JSON, because the SDK's keyword arguments lack options of the API (``EnableIPv4``, ``GwPriority``,
 ``ConfigFrom``). A module run uses one connection.
 """
@@ -16,15 +16,12 @@ import sys
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import Unreadable
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import (
-    SDK_NEEDS,
-    SocketState,
-    engine_refusal,
-    sdk_hint,
-    socket_hint,
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.support import SDK_NEEDS, sdk_hint
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import (
+    EngineError,
+    Json,
+    supported_version,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, EngineVersion, Json
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.socket_state import read_socket_state
 
 try:
     import docker
@@ -44,14 +41,7 @@ class SdkEngine:
     def __init__(self, client: t.Any, docker_host: str) -> None:
         self._client = client
         self._docker_host = docker_host
-        self.version = self._supported_version()
-
-    def _supported_version(self) -> EngineVersion:
-        answer = self.get("/version")
-        refusal = engine_refusal(answer) if isinstance(answer, dict) else None
-        if refusal:
-            raise EngineError(f"{self._docker_host}: {refusal}")
-        return EngineVersion.parse(answer.get("Version") if isinstance(answer, dict) else answer)
+        self.version = supported_version(self.get("/version"), docker_host)
 
     def get(self, path: str, **query: str) -> t.Any:
         return self._request("GET", path, None, query)
@@ -103,27 +93,14 @@ def connect_by_sdk(params: Json) -> SdkEngine:
         if params["api_version"] != "auto":
             client.version()  # the client has not sent a request yet
     except (docker.errors.DockerException, RequestException) as error:
-        raise EngineError(f"cannot reach the Docker engine at {docker_host}: {_reason(params, error)}") from error
+        reason = sdk_hint(_versions()) or f"{error}. {_hint(params)}"
+        raise EngineError(f"cannot reach the Docker engine at {docker_host}: {reason}") from error
     except TypeError as error:  # the SDK calls a newer library
         hint = sdk_hint(_versions())
         if hint is None:
             raise
         raise EngineError(f"cannot reach the Docker engine at {docker_host}: {hint}") from error
     return SdkEngine(client, docker_host)
-
-
-def _reason(params: Json, error: Exception) -> str:
-    """Why the connection fails, and what to do. The SDK's own text hides the reason for local engines."""
-    state = _socket_state(params["docker_host"])
-    if state is not None and state.code:
-        return socket_hint(state)
-    return sdk_hint(_versions()) or f"{error}. {_hint(params, state)}"
-
-
-def _socket_state(docker_host: str) -> SocketState | None:
-    """The state of a local engine's socket; None for engines that are reached otherwise."""
-    scheme, found, path = docker_host.partition("://")
-    return read_socket_state(f"/{path.lstrip('/')}") if found and scheme in ("unix", "http+unix") else None
 
 
 def _versions() -> dict[str, str]:
@@ -136,9 +113,7 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _hint(params: Json, state: SocketState | None) -> str:
-    if state is not None:
-        return socket_hint(state)
+def _hint(params: Json) -> str:
     if params["docker_host"].startswith("ssh:"):
         return (
             "Install paramiko (Debian: python3-paramiko), and check that ssh connects to that host without a password."

@@ -17,6 +17,7 @@ import zlib
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import STATE_FOLDER
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.file_lock import try_lock
 
 
 class JournalPaths(t.NamedTuple):
@@ -65,12 +66,3 @@ class JournalPaths(t.NamedTuple):
                 return try_lock(file, fcntl.LOCK_SH)
         except OSError:
             return True
-
-
-def try_lock(file: t.TextIO, kind: int) -> bool:
-    """Lock an open file, unless another process has it locked; whether it is locked."""
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

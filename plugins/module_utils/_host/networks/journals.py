@@ -10,9 +10,7 @@ A file is durable before its step disconnects the first endpoint, and deleted af
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import time
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
@@ -21,20 +19,17 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.j
     journal_text,
     parse_journal,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.file_lock import open_lock, wait_for_lock
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
     read_text,
     remove,
     sync_folder,
     write_atomically,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import (
-    JournalPaths,
-    try_lock,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.privilege import user_name
 
 _WAIT = 60.0  # seconds
-_POLL = 0.1
 
 
 class Journals(t.Protocol):
@@ -96,8 +91,7 @@ class JournalFolder:
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[None]:
-        os.makedirs(os.path.dirname(self._paths.lock), mode=0o755, exist_ok=True)
-        with open(self._paths.lock, "a+", encoding="utf-8") as file:
+        with open_lock(self._paths.lock) as file:
             self._await(file)
             file.truncate(0)
             file.write(str(os.getpid()))
@@ -105,15 +99,12 @@ class JournalFolder:
             yield
 
     def _await(self, file: t.TextIO) -> None:
-        deadline = time.monotonic() + self._wait
-        while not try_lock(file, fcntl.LOCK_EX):
-            if time.monotonic() > deadline:
-                file.seek(0)
-                raise FleetnetError(
-                    f"another run (process {file.read() or 'unknown'}) is changing the networks of this host. Wait "
-                    "until it ends."
-                )
-            time.sleep(_POLL)
+        if not wait_for_lock(file, self._wait):
+            file.seek(0)
+            raise FleetnetError(
+                f"another run (process {file.read() or 'unknown'}) is changing the networks of this host. Wait until "
+                "it ends."
+            )
 
     def interrupted(self) -> bool:
         return self._paths.interrupted()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.generations.generation import (
     Origin,
     run_id,
@@ -45,7 +46,11 @@ def apply(task: Task, common: t.Mapping[str, t.Any]) -> Result:
     begun: list[int] = []
     result = whole.apply(task, common, lambda: begun.append(folder.begin(origin, recorded, restores)))
     daemon = result["parts"].get("default_bridge", {}).get("configured", {})
-    number = folder.complete(begun[0], daemon) if begun else folder.record(origin, recorded, daemon)
+    try:
+        number = folder.complete(begun[0], daemon) if begun else folder.record(origin, recorded, daemon)
+    except FleetnetError as error:  # the changes are made, and wait for their confirmation
+        error.result = {**result, **error.result}
+        raise
     return {**result, "generation": number}
 
 

@@ -8,8 +8,17 @@ from __future__ import annotations
 import pytest
 
 from .controller import Controller
+from .playbook_runs import PlaybookRuns
+
+
+@pytest.fixture(scope="session")
+def playbook_runs():
+    """Run ansible-playbook."""
+    runs = PlaybookRuns()
+    yield runs
+    runs.end()
 
 
 @pytest.fixture
-def controller(tmp_path):
-    return Controller(tmp_path)
+def controller(tmp_path, playbook_runs):
+    return Controller(tmp_path, playbook_runs)

@@ -11,15 +11,17 @@ import subprocess
 
 import yaml
 
+from .playbook_runs import ENVIRONMENT, PlaybookRuns
+
 FLEET = {"docker_fleet_supernet": "10.64.0.0/12", "docker_fleet_networks": ["web"]}
-# Fills in what hosts would have reported.
 
 
 class Controller:
     """A folder with an inventory, and ansible-playbook on it."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, runs: PlaybookRuns) -> None:
         self.folder = folder
+        self._runs = runs
         self.lock = folder / "docker_fleet.lock.yml"
 
     def declare(self, hosts, fleet=None, name="hosts.yml"):
@@ -29,19 +31,27 @@ class Controller:
         inventory = {"docker_fleet": {"hosts": variables, "vars": fleet or FLEET}}
         (self.folder / name).write_text(yaml.safe_dump(inventory))
 
-    def start(self, *arguments, playbook="fleetnet.docker.plan", inventory="hosts.yml", **variables):
-        command = ["ansible-playbook", "-i", str(self.folder / inventory), playbook, *arguments]
-        if playbook == "fleetnet.docker.plan":
-            command += ["--skip-tags", "docker_fleet_contact"]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0", **variables}
+    def arguments(self, *more, playbook="fleetnet.docker.plan", inventory="hosts.yml"):
+        """The arguments of ansible-playbook. Without contact to hosts, the inventory has what they report."""
+        without = ("--skip-tags", "docker_fleet_contact") if playbook == "fleetnet.docker.plan" else ()
+        return ("-i", str(self.folder / inventory), playbook, *more, *without)
+
+    def start(self, *arguments, settings=None, **more):
+        """Start a run beside others, or with other settings of Ansible: environment variables."""
+        command = ["ansible-playbook", *self.arguments(*arguments, **more)]
+        environment = {**os.environ, **ENVIRONMENT, **(settings or {})}
         return subprocess.Popen(
             command, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    def run(self, *arguments, fails=False, **more):
-        process = self.start(*arguments, **more)
-        output, _stderr = process.communicate(timeout=300)
-        assert bool(process.returncode) == fails, output
+    def run(self, *arguments, fails=False, settings=None, **more):
+        if settings:
+            process = self.start(*arguments, settings=settings, **more)
+            output, _stderr = process.communicate(timeout=300)
+            code = process.returncode
+        else:
+            code, output = self._runs.run(*self.arguments(*arguments, **more), folder=self.folder)
+        assert bool(code) == fails, output
         return output
 
     def held(self):

@@ -268,12 +268,12 @@ def test_an_inventory_in_which_every_file_must_be_valid(controller):
     """The lock file may be in an inventory folder."""
     controller.declare(["h1"])
     strict = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "1"}
-    controller.run(inventory="", **strict)
+    controller.run(inventory="", settings=strict)
     assert controller.held()["hosts"] == {"h1": "10.64.0.0/20"}
-    assert "changed=0" in controller.run(inventory="", **strict)
+    assert "changed=0" in controller.run(inventory="", settings=strict)
     file = f"docker_fleet_plan_json_file={controller.folder}/plan.json"
     assert "/plan.json': is in the inventory folder" in words(controller.run("-e", file, inventory="", fails=True))
-    assert "changed=0" in controller.run(inventory="", **strict)
+    assert "changed=0" in controller.run(inventory="", settings=strict)
 
 
 def test_facts_of_a_host_do_not_set_variables_of_the_collection(controller):

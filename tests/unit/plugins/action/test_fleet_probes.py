@@ -9,8 +9,6 @@ Hosts send no packet. They register a timeout for each probe, as if all flows we
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 
 import pytest
 import yaml
@@ -93,7 +91,7 @@ def more():
 
 
 @pytest.fixture
-def run(tmp_path, more):
+def run(tmp_path, more, playbook_runs):
     hosts = {
         f"h{number}": {
             "ansible_host": f"192.0.2.{number}",
@@ -118,12 +116,11 @@ def run(tmp_path, more):
     def run(*arguments, fails=False, **play):
         plays = [{"hosts": "docker_fleet", "gather_facts": False, "tasks": TASKS, **play}]
         (tmp_path / "play.yml").write_text(yaml.safe_dump(plays))
-        done = subprocess.run(
-            ["ansible-playbook", "-i", tmp_path / "hosts.yml", tmp_path / "play.yml", *arguments],
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, check=False, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        output = " ".join((done.stdout + done.stderr).split())
-        assert bool(done.returncode) == fails, output
+        code, printed = playbook_runs.run(
+            "-i", tmp_path / "hosts.yml", tmp_path / "play.yml", *arguments, folder=tmp_path
+        )
+        output = " ".join(printed.split())
+        assert bool(code) == fails, output
         return output
 
     return run

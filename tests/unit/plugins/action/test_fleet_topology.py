@@ -13,6 +13,8 @@ import subprocess
 import pytest
 import yaml
 
+from .playbook_runs import ENVIRONMENT
+
 INVENTORY = {
     "docker_fleet": {
         "hosts": {"h1": {"ansible_host": "192.0.2.1"}, "h2": {"ansible_host": "192.0.2.2"}},
@@ -30,8 +32,9 @@ ALL = {"topology.html", "topology.mmd", "topology.dot", "topology.json"}
 class Controller:
     """A folder with an inventory; ``draw`` runs the action on it, ``files`` are what it wrote."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, runs):
         self.folder = folder
+        self.runs = runs
         self.report = folder / "report"
         (folder / "hosts.yml").write_text(yaml.safe_dump(INVENTORY))
 
@@ -46,16 +49,18 @@ class Controller:
             "tasks": [PLAN, {"fleetnet.docker.fleet_topology": action, "run_once": True}],
         }
         (self.folder / "play.yml").write_text(yaml.safe_dump([play]))
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
-        if not library:
+        arguments = "-i", self.folder / "hosts.yml", self.folder / "play.yml"
+        if library:
+            code, output = self.runs.run(*arguments, folder=self.folder)
+        else:
             (self.folder / "sitecustomize.py").write_text("import sys\nsys.modules['dash_cytoscape'] = None\n")
-            environment["PYTHONPATH"] = str(self.folder)
-        done = subprocess.run(
-            ["ansible-playbook", "-i", self.folder / "hosts.yml", self.folder / "play.yml"],
-            env=environment, check=False, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        output = " ".join((done.stdout + done.stderr).split())  # Ansible wraps warnings
-        assert bool(done.returncode) == fails, output
+            done = subprocess.run(
+                ["ansible-playbook", *arguments], env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(self.folder)},
+                check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+            )  # fmt: skip
+            code, output = done.returncode, done.stdout
+        output = " ".join(output.split())  # Ansible wraps warnings
+        assert bool(code) == fails, output
         return output
 
     @property
@@ -64,8 +69,8 @@ class Controller:
 
 
 @pytest.fixture
-def controller(tmp_path):
-    return Controller(tmp_path)
+def controller(tmp_path, playbook_runs):
+    return Controller(tmp_path, playbook_runs)
 
 
 def test_all_formats_are_written_and_reported(controller):
@@ -159,9 +164,9 @@ def test_an_unreachable_fleet_is_drawn_as_planned(controller):
     hosts = {f"h{number}": {**unreachable, "docker_fleet_underlay_address": f"192.0.2.{number}"} for number in (1, 2)}
     fleet = {"docker_fleet": {**INVENTORY["docker_fleet"], "hosts": hosts}}
     (controller.folder / "hosts.yml").write_text(yaml.safe_dump(fleet))
-    command = ["ansible-playbook", "-i", controller.folder / "hosts.yml", "fleetnet.docker.topology"]
-    options = ["-e", f"docker_fleet_report_dir={controller.report}"]
-    subprocess.run([*command, *options], check=True, capture_output=True, timeout=300)
+    options = "-i", controller.folder / "hosts.yml", "-e", f"docker_fleet_report_dir={controller.report}"
+    code, output = controller.runs.run("fleetnet.docker.topology", *options, folder=controller.folder)
+    assert code == 0, output
     assert controller.files == ALL
     nodes = json.loads((controller.report / "topology.json").read_text())["nodes"]
     drawn = {node["name"]: node for node in nodes if node["kind"] == "host"}
@@ -171,7 +176,7 @@ def test_an_unreachable_fleet_is_drawn_as_planned(controller):
 
 @pytest.mark.parametrize("role", ["docker_topology", "docker_remote_api"])
 @pytest.mark.parametrize("exists", [False, True])
-def test_files_are_written_next_to_an_inventory_folder(tmp_path, role, exists):
+def test_files_are_written_next_to_an_inventory_folder(tmp_path, playbook_runs, role, exists):
     """Ansible reads all files of an inventory folder. An authority that exists in it stays."""
     inventory = tmp_path / "inventory"
     (inventory / "docker_remote_api" if exists else inventory).mkdir(parents=True)
@@ -184,7 +189,6 @@ def test_files_are_written_next_to_an_inventory_folder(tmp_path, role, exists):
     kept = role == "docker_remote_api" and exists
     name = {"docker_topology": "docker_fleet_report", "docker_remote_api": "docker_remote_api"}[role]
     for source, folder in ((inventory, inventory if kept else tmp_path), (inventory / "hosts.yml", inventory)):
-        done = subprocess.run(
-            ["ansible-playbook", "-i", source, tmp_path / "play.yml"], check=True, capture_output=True, text=True
-        )
-        assert f"folder={folder}/{name}=" in done.stdout
+        code, output = playbook_runs.run("-i", source, tmp_path / "play.yml", folder=tmp_path)
+        assert code == 0, output
+        assert f"folder={folder}/{name}=" in output

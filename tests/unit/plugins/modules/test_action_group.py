@@ -47,26 +47,13 @@ PRIVILEGED = (
     "bridge_routing", "default_bridge", "host_slice", "packet_trace", "probe_observer", "reachability_info",
     "remote_api",
 )  # fmt: skip
-# Programs and packages that the modules need on a host: without effect, and without an engine.
+# Programs that the modules need on a host, without effect.
 PROGRAMS = {
     "ip": """echo '[{"dev": "lo"}]'""",
     "nft": "",
     "systemctl": "echo LoadState=loaded; echo ActiveState=active; echo SubState=running",
     "systemd-run": "",
     "tc": "",
-}
-PACKAGES = {
-    "docker/__init__.py": """
-from docker.errors import DockerException
-
-def APIClient(base_url, **_options):
-    raise DockerException(f"no engine at {base_url}")
-""",
-    "docker/errors.py": "class DockerException(Exception): pass",
-    "docker/tls.py": "",
-    "requests/__init__.py": "",
-    "requests/adapters.py": "HTTPAdapter = None",
-    "requests/exceptions.py": "class RequestException(Exception): pass",
 }
 
 
@@ -111,9 +98,6 @@ def results(tmp_path_factory) -> dict[str, t.Any]:
     for program, body in PROGRAMS.items():
         (folder / program).write_text(f"#!/bin/sh\n{body}\n")
         (folder / program).chmod(0o755)
-    for path, text in PACKAGES.items():
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text(text)
     tasks: list[dict[str, t.Any]] = [
         {
             f"fleetnet.docker.{name}": options,
@@ -131,7 +115,7 @@ def results(tmp_path_factory) -> dict[str, t.Any]:
         "connection": "local",
         "gather_facts": False,
         "vars": {"ansible_python_interpreter": sys.executable},
-        "environment": {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(folder)},
+        "environment": {"PATH": f"{folder}:{os.environ['PATH']}"},
         "module_defaults": {"group/fleetnet.docker.docker": {"docker_host": DOCKER_HOST}},
         "tasks": tasks,
     }

@@ -76,7 +76,8 @@ def test_a_change_is_confirmed_over_a_new_connection(run: t.Callable[..., Result
     host = Host([CHANGED, CONFIRMED])
     assert run(host) == CHANGED
     assert host.events == ["host_slice", "reset", "network_checkpoint"]
-    assert host.arguments[1] == {"state": "confirmed", "id": host.arguments[0]["checkpoint"]}
+    confirmed = host.arguments[1]
+    assert confirmed == {"state": "confirmed", "id": host.arguments[0]["checkpoint"], "run": host.arguments[0]["run"]}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_a_change_is_confirmed_over_a_new_connection(run: t.Callable[..., Result
         ({"changed": True, "parts": {}}, {"confirm": False}, False),
         ({"changed": True, "parts": {}}, {"confirm": "no"}, False),
         ({"changed": True, "parts": {}}, {}, True),
-        ({"failed": True, "msg": "refused"}, {}, False),
+        ({"failed": True, "msg": "refused", "operations": [], "exception": "Traceback"}, {}, False),
     ],
 )
 def test_without_a_checkpoint_there_is_no_further_connection(
@@ -160,6 +161,12 @@ def test_a_module_that_was_killed(run: t.Callable[..., Result]) -> None:
     answer = {"changed": False, "confirmed": False, "undone": {**UNDONE, "reason": "killed"}}
     result = run(Host([killed, answer]))
     assert "MODULE FAILURE. Then the changes of this run are undone, because the module that applied" in result["msg"]
+    crashed = {"failed": True, "msg": "no", "exception": "Traceback"}
+    result = run(Host([crashed, answer]))
+    assert "no. Then the changes of this run are undone, because the module that applied" in result["msg"]
+    # It had not armed the undo, or cannot be asked: what failed first counts.
+    assert run(Host([crashed, {"changed": False, "confirmed": False}])) == crashed
+    assert run(Host([crashed, {"failed": True, "msg": "requires root"}])) == crashed
 
 
 def test_a_play_confirms_by_word(run: t.Callable[..., Result]) -> None:
@@ -169,7 +176,10 @@ def test_a_play_confirms_by_word(run: t.Callable[..., Result]) -> None:
     undone = {"changed": False, "confirmed": False, "undone": UNDONE}
     assert WHY in run(Host([undone]), {"state": "confirmed"}, "network_checkpoint")["msg"]
     none = {"changed": False, "confirmed": False}
-    assert run(Host([none]), {"state": "confirmed"}, "network_checkpoint") == none
+    result = run(Host([none]), {"state": "confirmed"}, "network_checkpoint")
+    assert result["failed"]
+    assert result["msg"].startswith("the host has no changes of this run to confirm. Save its state with state: armed")
+    assert run(Host([none], check_mode=True), {"state": "confirmed"}, "network_checkpoint") == none
     for state in ("armed", "undone"):
         host = Host([{"changed": True}])
         run(host, {"state": state}, "network_checkpoint")

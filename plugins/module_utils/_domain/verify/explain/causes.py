@@ -248,13 +248,21 @@ def _fails(evidence: Evidence, address: str) -> bool:
     return any(each["dst"] == address and set(each.get("state", ())) & set(FAILED) for each in evidence.neighbours)
 
 
-def _unresolved(host: str, flow: Flow, address: str, links: t.Collection[str], evidence: Evidence) -> Cause | None:
-    """Check that a container answers its host, and which rule for frames drops its answers or the queries."""
-    if not _fails(evidence, address):
+def _unresolved(source: Endpoint, target: Endpoint, flow: Flow, evidence: Evidence) -> Cause | None:
+    """Check that a container answers its host, and which rule for frames drops its answers or the queries.
+
+    Of more than gc_thresh1 entries (128), the kernel deletes those that failed. It keeps others for a minute, so a host
+    that sent a packet and has no entry got no answer. Between the ports of one bridge it needs none.
+    """
+    address, protocol = target.address, RESOLUTION[flow.version]
+    bridged = source.host == target.host and evidence.bridge_of(source) == evidence.bridge_of(target)
+    sent = any(step.oif for step in evidence.traces.get(flow, ()) if not step.of_frames)
+    deleted = sent and not bridged and all(each["dst"] != address for each in evidence.neighbours)
+    if not deleted and not _fails(evidence, address):
         return None
-    protocol = RESOLUTION[flow.version]
-    dropped = frames.dropped_resolution(host, links, (address, *evidence.addresses), protocol, evidence)
-    return dropped or Cause(CauseKind.NO_NEIGHBOUR, host, {"address": address, "protocol": protocol})
+    links = evidence.path_links(target, flow)
+    dropped = frames.dropped_resolution(target.host, links, (address, *evidence.addresses), protocol, evidence)
+    return dropped or Cause(CauseKind.NO_NEIGHBOUR, target.host, {"address": address, "protocol": protocol})
 
 
 def to_neighbour(target: Endpoint, evidence: Evidence) -> Cause | None:
@@ -288,8 +296,7 @@ def unseen(
         links = hosts[source.host].path_links(source, flow)
         addresses, protocol = (source.address, unresolved.values["address"]), unresolved.values["protocol"]
         return frames.dropped_resolution(source.host, links, addresses, protocol, hosts[source.host]) or unresolved
-    links = hosts[target.host].path_links(target, flow)
-    return _unresolved(target.host, flow, target.address, links, hosts[target.host])
+    return _unresolved(source, target, flow, hosts[target.host])
 
 
 def untracked(flow: Flow, *hosts: tuple[str, Evidence]) -> Cause | None:

@@ -12,23 +12,34 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
     Checkpoint,
-    Progress,
     SavedDaemon,
     SavedFile,
     check_timeout,
     checkpoint_text,
     daemon_text,
-    networks_text,
+    left_copies,
     parse_checkpoint,
     parse_daemon,
-    parse_networks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import (
+    Kernel,
+    Progress,
+    applied_text,
+    former_kernel,
+    is_of,
+    parse_deadline,
     parse_progress,
-    progress_text,
-    saved_networks_text,
+    request_text,
     seconds_left,
-    with_added,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.files_undo import plan_files_undo
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import (
+    added_addresses,
+    networks_text,
+    parse_networks,
+    saved_networks_text,
+    with_added,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
     UndoReport,
     parse_report,
@@ -59,6 +70,8 @@ CHECKPOINT = Checkpoint(
     timeout=60,
     armed=100.0,
     boot="a",
+    run="controller/user/1",
+    manual=False,
     risks=(Risk("routes", ("10.0.0.0/8 via 192.0.2.1",)),),
     docker_host="unix:///run/docker.sock",
     files={
@@ -78,14 +91,22 @@ DAEMON = SavedDaemon(
 def test_records_are_the_same_after_they_were_written() -> None:
     assert parse_checkpoint(checkpoint_text(CHECKPOINT)) == CHECKPOINT
     assert parse_daemon(daemon_text(DAEMON)) == DAEMON
-    assert parse_progress(progress_text(Progress(7.0, undo=True))) == Progress(7.0, undo=True)
-    assert parse_progress(None) == Progress()
+    assert parse_deadline(checkpoint_text(CHECKPOINT)) == CHECKPOINT.deadline
+    deadline, applied = CHECKPOINT.deadline, applied_text(7.0, CHECKPOINT.kernel)
+    for asked in (True, False):
+        found = parse_progress(deadline, applied, request_text(deadline, asked))
+        assert found == Progress(7.0, CHECKPOINT.kernel, undo=True, asked=asked)
+    assert parse_progress(deadline, None, None) == Progress()
+    assert parse_progress(deadline, None, request_text(deadline._replace(id="8"), asked=True)) == Progress()
+    for damaged in ("", "{", "[]", '{"applied": "x"}', '{"applied": 7}'):
+        assert parse_progress(deadline, damaged, damaged) == Progress()
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 2}', checkpoint_text(CHECKPOINT)[:-20]])
 def test_other_text_is_no_checkpoint(text: str) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        parse_checkpoint(text)
+    for parse in (parse_checkpoint, parse_deadline):
+        with pytest.raises(ValueError, match=r".+"):
+            parse(text)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +122,46 @@ def test_other_text_is_no_checkpoint(text: str) -> None:
     ],
 )
 def test_the_time_counts_from_the_end_of_the_change(progress: Progress, boot: str, now: float, left: float) -> None:
-    assert seconds_left(CHECKPOINT, progress, boot, now) == left
+    assert seconds_left(CHECKPOINT.deadline, progress, boot, now) == left
+
+
+@pytest.mark.parametrize(
+    ("manual", "run", "expected"),
+    [(True, "controller/user/1", True), (True, "controller/user/2", False), (False, "controller/user/1", False)],
+)
+def test_a_checkpoint_is_of_the_play_that_took_it(manual: bool, run: str, expected: bool) -> None:
+    assert is_of(CHECKPOINT.deadline._replace(manual=manual), run) == expected
+
+
+def test_values_of_the_kernel_that_another_program_set_later_stay() -> None:
+    before = Kernel({"forwarding": "0"}, {"iptables": "ACCEPT", "ip6tables": "ACCEPT"})
+    after = Kernel({"forwarding": "1"}, {"iptables": "DROP", "ip6tables": "ACCEPT"})
+    assert former_kernel(before, after, after) == before
+    later = Kernel({"forwarding": "1"}, {"iptables": "DROP", "ip6tables": "DROP"})
+    assert former_kernel(before, after, later).policies == {"iptables": "ACCEPT", "ip6tables": "DROP"}
+    assert former_kernel(before, None, later) == before  # the module was killed: what it set is unknown
+    assert former_kernel(before, after, Kernel({}, {})) == before
+
+
+COPIES = {
+    "daemon.json": False,
+    "daemon.json.7.2025-01-01@00:00:00~": True,
+    "daemon.json.8.2025-01-01@00:00:00~": False,  # of another process
+    "daemon.json.7.2024-01-01@00:00:00~": False,  # it existed before
+    "daemon.json~": False,
+    ".daemon.json.swp": False,
+    ".daemon.json.a1b2c3_d": True,
+    ".daemon.json.a1b2c3_d4": False,
+    "daemon-json.7.2025-01-01@00:00:00~": False,
+}
+
+
+def test_only_copies_of_the_change_are_deleted() -> None:
+    folder = "/etc/docker/"
+    daemon = DAEMON._replace(process=7, copies=(f"{folder}daemon.json.7.2024-01-01@00:00:00~",))
+    found = [f"{folder}{name}" for name in COPIES]
+    assert left_copies(daemon, found) == [f"{folder}{name}" for name, own in COPIES.items() if own]
+    assert left_copies(daemon._replace(process=None), found) == []
 
 
 def test_bounds_of_the_timeout() -> None:
@@ -181,12 +241,34 @@ def test_without_a_plan_the_networks_that_did_not_exist_are_found_later() -> Non
     assert with_added(journal, now).made == ("3", "4")
 
 
+def test_addresses_that_a_change_to_networks_added() -> None:
+    after = [network("web", "10.64.1.0/24").definition, network("db", "10.64.2.0/24").definition]
+    named = dataclasses.replace(after[1], driver_options=pairs({"com.docker.network.bridge.name": "fn-db"}))
+    before = {"docker0": ("10.64.0.1/24",), "br-former": ("10.64.1.9/24",), "br0": ()}
+    now = {
+        "docker0": ("10.64.0.1/24", "10.65.0.1/24"),
+        "br-former": ("10.64.1.9/24", "10.64.1.8/24"),  # it existed
+        "br-web": ("10.64.1.1/24", "fd00::1/64"),
+        "fn-db": ("192.0.2.1/24",),
+        "br-other": ("10.66.0.1/24",),
+        "br0": ("198.51.100.1/24",),
+    }
+    assert added_addresses(before, now, [after[0], named]) == [
+        ("docker0", "10.65.0.1/24"),
+        ("br-web", "10.64.1.1/24"),
+        ("fn-db", "192.0.2.1/24"),
+    ]
+
+
 REPORT = UndoReport("7", "unconfirmed", 60.0, (("routes", ("a", "b")), ("engine", ())), ("restore /etc/a",))
 
 
 def test_a_report_is_the_same_after_it_was_written() -> None:
-    assert parse_report(report_text(REPORT)) == REPORT
-    assert parse_report(None) is parse_report("{}") is parse_report("[") is None
+    for report in (REPORT, REPORT._replace(run="controller/user/1", attempt=3)):
+        assert parse_report(report_text(report)) == report
+    assert UndoReport.from_data(REPORT._replace(run="controller/user/1").to_data()) == REPORT
+    huge = report_text(REPORT).replace("60.0", "1" + "0" * 400)
+    assert parse_report(None) is parse_report("{}") is parse_report("[") is parse_report(huge) is None
 
 
 def test_the_message_says_what_was_undone_why_and_what_to_check() -> None:

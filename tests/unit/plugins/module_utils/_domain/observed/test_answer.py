@@ -208,6 +208,11 @@ STATE: dict[str, t.Any] = {
     "listeners": [],
 }
 
+PROBED: dict[str, t.Any] = {
+    **dict.fromkeys(("port", "size", "rtt", "source_port", "name", "answer", "mtu")),
+    "source": "web", "destination": "10.0.0.1", "protocol": "icmp", "token": 1, "reached": True, "detail": "",
+}  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("module", "given", "reason"),
@@ -222,6 +227,7 @@ STATE: dict[str, t.Any] = {
         ("probe_observer", {"arrivals": None}, "arrivals: None, which must be a list"),
         ("probe_observer", {"complete": None}, "complete: None, which must be of type bool"),
         ("reachability_info", {"results": [{}]}, "results[0].source, "),
+        ("reachability_info", {"results": [{**PROBED, "outcome": None}]}, "results[0].outcome: None, which must be of"),
         ("packet_trace", {"flows": [None]}, "flows[0]: None: must be of type dict"),
         ("packet_trace", {"flows": [{"source": "a", "destination": "b", "steps": [{}], "lookup": {}}]},
          "flows[0].steps[0].table, "),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import subprocess
 import typing as t
 
@@ -81,7 +82,7 @@ class Host:
         text = text.replace("/etc/firewalld", str(folder / "firewalld"))
         text = text.replace("\napplied() {", f"\n{STEP}{PROGRAMS}\napplied() {{", 1)
         self._text = text.replace("PATH=", f"PATH={folder}:", 1)
-        (folder / "kernel").mkdir(parents=True)
+        (folder / "kernel").mkdir(parents=True, exist_ok=True)
         for name, body in SCRIPTS.items():
             (folder / name).write_text(f"#!/bin/sh\nstate={folder}\n{STEP}\n{body}\n")
             (folder / name).chmod(0o755)
@@ -118,14 +119,20 @@ class Host:
 
 @pytest.fixture
 def hosts(tmp_path: pathlib.Path) -> t.Callable[[str | None], Host]:
-    numbers = iter(range(1000))
+    """``hosts(before)``: the host with new files, after ``before`` was applied; in the place of an earlier one."""
 
     def make(before: str | None) -> Host:
-        host = Host(tmp_path / f"host{next(numbers)}")
+        folder, saved = tmp_path / f"host-{before}", tmp_path / f"saved-{before}"
+        if saved.exists():
+            shutil.rmtree(folder)
+            shutil.copytree(saved, folder)
+            return Host(folder)
+        host = Host(folder)
         if before is not None:
             host.write(before)
             assert host.run("").returncode == 0
         host.write("new")
+        shutil.copytree(folder, saved)
         return host
 
     return make

@@ -141,7 +141,7 @@ ip6tables() { false; }
 iptables() { # -w -t TABLE COMMAND CHAIN ...
     chain=$state/chain.${5-}
     case "$3 $4 ${6+number}" in
-    "filter -S ") cat "$chain" ;;
+    "filter -S ") if [ $5 = FORWARD ]; then echo "-P $5 DROP"; sed "s/^/-A $5 -j /" "$chain"; else cat "$chain"; fi ;;
     "filter -S number") sed -n "${6}s/^/-A $5 -j /p" "$chain" ;;
     "filter -C number") grep -qx "$7" "$chain" ;;
     "filter -D number") grep -qx "$7" "$chain" && sed -i "/^$7\\$/d" "$chain" ;;
@@ -176,3 +176,8 @@ def test_a_second_jump_in_forward_is_a_difference(run, tmp_path):
     run(FIREWALL_PART, firewall.SCRIPT, programs, "--reassert")
     assert (forward.read_text(), user.read_text()) == ("DOCKER-USER\n", "FLEETNET-FORWARD\nRETURN\n")
     assert check() == []
+    # It does not keep DOCKER-USER from being the first rule of others.
+    forward.write_text("FLEETNET-FORWARD\nDOCKER-USER\n")
+    assert check() == [("jump", "iptables FORWARD -> FLEETNET-FORWARD", "state", None, "present")]
+    run(FIREWALL_PART, firewall.SCRIPT, programs, "--reassert")
+    assert (forward.read_text(), user.read_text()) == ("DOCKER-USER\n", "FLEETNET-FORWARD\nRETURN\n")

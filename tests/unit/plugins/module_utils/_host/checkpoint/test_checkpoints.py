@@ -10,248 +10,180 @@ import os
 import pathlib
 import subprocess
 import sys
-import typing as t
 import zipfile
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import Progress
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import Kernel
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
     BOOT_FILE,
     BOOT_LINK,
-    SERVICE,
-    TIMER,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import UndoReport
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import Risk
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint import checkpoints as checkpoints_file
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint import guard
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.checkpoints import Checkpoints
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.program import undo_program
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import CommandFailed
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Task
 
-RISKS = (Risk("routes", ("10.0.0.0/8 via 192.0.2.1",)),)
-REPORT = UndoReport("7", "unconfirmed", 60.0, (), ())
-
-
-class Host:
-    """systemd of a host. ``undoes``: a service that starts undoes the change at once."""
-
-    def __init__(self, folder: CheckpointFolder) -> None:
-        self.folder = folder
-        self.ran: list[str] = []
-        self.timer = "inactive"
-        self.fails = False
-        self.undoes = True
-        self.problems: tuple[str, ...] = ()
-        self.warned: list[str] = []
-
-    def find(self, program: str) -> str:
-        return f"/sbin/{program}"
-
-    def run(self, *argv: str, stdin: str | None = None) -> str:
-        assert stdin is None
-        words = list(argv)
-        if words[0].endswith("/ip"):
-            return "[]"
-        if words[0].endswith("tables"):
-            return "-P FORWARD ACCEPT\n"
-        if "python" in words[0]:
-            return "3 11"
-        if words[:2] == ["systemctl", "show"]:
-            states = {TIMER: self.timer, SERVICE: "inactive"}
-            return "\n".join(f"Id={unit}\nActiveState={states[unit]}\nUnitFileState=\n" for unit in words[4:])
-        self.ran.append(" ".join(words[:3]))
-        if words[0] == "systemd-run":
-            assert os.path.exists(self.folder.program)
-            assert self.folder.pending() is not None
-            if self.fails:
-                raise CommandFailed(argv, 1, "no D-Bus")
-            self.timer = "active"
-            if "--on-active=0" in words and self.undoes:
-                self.folder.end(REPORT)
-            elif "--on-active=0" in words and self.problems:
-                self.folder.record_report(REPORT._replace(problems=self.problems))
-        if words[:2] == ["systemctl", "stop"]:
-            self.timer = "inactive"
-        return ""
-
-
-@pytest.fixture
-def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(checkpoints_file, "require_systemd", lambda _commands: None)
-    return Host(CheckpointFolder(str(tmp_path / "checkpoint"), str(tmp_path / "run/lock")))
-
-
-@pytest.fixture
-def checkpoints(host: Host, tmp_path: pathlib.Path) -> t.Iterator[Checkpoints]:
-    found = Checkpoints(host, host.folder, str(tmp_path / "root"))
-    yield found
-    found._release()
+from .systemd_host import REPORT, RISKS, RUN, Host
 
 
 def boot_files(tmp_path: pathlib.Path) -> list[bool]:
     return [os.path.lexists(f"{tmp_path}/root{path}") for path in (BOOT_FILE, BOOT_LINK)]
 
 
-def test_a_change_is_confirmed(host: Host, checkpoints: Checkpoints, tmp_path: pathlib.Path) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
-    assert (host.timer, boot_files(tmp_path)) == ("active", [True, True])
-    assert host.folder.lock(0) is None  # an undo waits
+def test_a_change_is_confirmed(systemd: Host, checkpoints: Checkpoints, tmp_path: pathlib.Path) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
+    assert (systemd.timer, boot_files(tmp_path)) == ("active", [True, True])
+    assert systemd.folder.lock(0) is None  # an undo waits
     checkpoints.applied()
-    assert not checkpoints.confirm("another")
-    assert checkpoints.confirm("7")
-    assert (host.timer, boot_files(tmp_path)) == ("inactive", [False, False])
+    assert not checkpoints.confirm("another", RUN)
+    assert not checkpoints.confirm(None, RUN)  # it is not of the play
+    assert checkpoints.confirm("7", RUN)
+    assert (systemd.timer, boot_files(tmp_path)) == ("inactive", [False, False])
     assert (checkpoints.pending(), checkpoints.report()) == (None, None)
-    assert not checkpoints.confirm("7")
+    assert checkpoints.confirm("7", RUN)  # the answer may be lost
+    assert not checkpoints.confirm("8", RUN)
+    checkpoints.take("8", 60, RISKS, "unix:///run/docker.sock", RUN)
+    assert systemd.folder.confirmed() is None
+
+
+def test_a_play_confirms_and_undoes_its_own_changes(checkpoints: Checkpoints) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN, manual=True)
+    checkpoints.applied()
+    assert not checkpoints.confirm(None, "another")
+    assert checkpoints.undo(None, "another") is checkpoints.undo("8", RUN) is None
+    assert checkpoints.confirm(None, RUN)
+    assert checkpoints.confirm(None, RUN)
+    assert not checkpoints.confirm(None, "another")
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN, manual=True)
+    checkpoints.applied()
+    assert checkpoints.undo(None, RUN) == REPORT
+    assert not checkpoints.confirm(None, RUN)
 
 
 def test_a_host_that_cannot_arm_the_undo_changes_nothing(
-    host: Host, checkpoints: Checkpoints, tmp_path: pathlib.Path
+    systemd: Host, checkpoints: Checkpoints, tmp_path: pathlib.Path
 ) -> None:
-    host.fails = True
+    systemd.fails = True
     with pytest.raises(FleetnetError, match=r"the host cannot arm the undo of this change: .*no D-Bus\. Nothing was"):
-        checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+        checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     assert (checkpoints.pending(), boot_files(tmp_path)) == (None, [False, False])
-    free = host.folder.lock(0)
+    free = systemd.folder.lock(0)
     assert free is not None
     free.close()
 
 
 def test_a_change_whose_module_was_killed_is_not_confirmed(checkpoints: Checkpoints) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints._release()  # the kernel does
-    assert not checkpoints.confirm("7")
+    assert not checkpoints.confirm("7", RUN)
     assert checkpoints.report() == REPORT
 
 
-def test_a_change_is_not_confirmed_too_late(host: Host, checkpoints: Checkpoints) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+def test_a_change_is_not_confirmed_too_late(systemd: Host, checkpoints: Checkpoints) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
-    host.folder.record_progress(Progress(applied=-1e6))
-    assert not checkpoints.confirm("7")
+    systemd.folder.record_applied(-1e6, Kernel({}, {}))
+    assert not checkpoints.confirm("7", RUN)
     assert checkpoints.report() == REPORT
 
 
-def test_a_second_change_waits(host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert checkpoints.settle() is None
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+def test_a_second_change_waits(systemd: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints.settle(systemd.warned.append)
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
-    with pytest.raises(FleetnetError, match="another run changes this host"):
-        Checkpoints(host, host.folder).take("8", 60, RISKS, "unix:///run/docker.sock")
-    monkeypatch.setattr(checkpoints_file.time, "sleep", lambda _seconds: host.folder.end(REPORT))
-    assert checkpoints.settle() == REPORT
-    assert host.ran.count("systemd-run --quiet --collect") == 1  # the timer was going to start it
+    with pytest.raises(FleetnetError, match=r"a run changes this host, and has not confirmed its changes \(7\)"):
+        Checkpoints(systemd, systemd.folder).take("8", 60, RISKS, "unix:///run/docker.sock", RUN)
+    monkeypatch.setattr(checkpoints_file.time, "sleep", lambda _seconds: systemd.folder.end(REPORT))
+    checkpoints.settle(systemd.warned.append)
+    assert [text[:14] for text in systemd.warned] == ["an earlier run"]
+    assert systemd.ran.count("systemd-run --quiet --collect") == 1  # the timer was going to start it
 
 
-def test_an_undo_that_nothing_starts_is_started(host: Host, checkpoints: Checkpoints) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+def test_an_undo_that_nothing_starts_is_started(systemd: Host, checkpoints: Checkpoints) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints._release()
-    host.timer = "inactive"  # the run was killed before
-    assert checkpoints.settle() == REPORT
+    systemd.timer = "inactive"  # the run was killed before
+    checkpoints.settle(systemd.warned.append)
+    assert systemd.folder.pending() is None
+    assert [text[:14] for text in systemd.warned] == ["an earlier run"]
+
+
+def test_an_undo_is_started_as_soon_as_a_module_ends(
+    systemd: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
+    checkpoints.applied()
+    lock = systemd.folder.lock()
+    assert lock is not None
+    monkeypatch.setattr(checkpoints_file.time, "sleep", lambda _seconds: lock.close())
+    assert checkpoints.undo("7", RUN) == REPORT
 
 
 def test_an_undo_that_does_not_end_is_an_error(
-    host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+    systemd: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
-    host.undoes = False
-    monkeypatch.setattr(checkpoints_file, "_LONGEST_UNDO", -61.0)
+    systemd.undoes = False
+    monkeypatch.setattr(checkpoints_file, "LONGEST_UNDO", -1.0)
     with pytest.raises(FleetnetError, match=r"the undo .* does not end\. See 'journalctl --unit fleetnet-checkpoint"):
-        checkpoints.undo()
-    assert host.folder.progress().undo
+        checkpoints.undo("7", RUN)
+    assert systemd.folder.progress(checkpoints.pending().deadline).undo  # type: ignore[union-attr]
 
 
-def test_an_undo_that_fails_is_reported(host: Host, checkpoints: Checkpoints) -> None:
-    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock")
+def test_an_undo_that_fails_is_reported(systemd: Host, checkpoints: Checkpoints) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
-    host.undoes, host.problems = False, ("networks: no.",)
-    report = checkpoints.undo()
+    systemd.undoes, systemd.problems = False, ("networks: no.",)
+    report = checkpoints.undo("7", RUN)
     assert report is not None
-    assert report.problems == host.problems
+    assert report.problems == systemd.problems
     assert checkpoints.pending() is not None
+    # After a repair it succeeds at once.
+    systemd.problems, systemd.undoes = (), True
+    checkpoints.settle(systemd.warned.append)
+    assert (checkpoints.pending(), systemd.attempts) == (None, 1)
 
 
-def task(host: Host, **params: t.Any) -> Task:
-    given = {"checkpoint": "7", "confirm": True, "confirm_timeout": 60, "docker_host": "unix:///run/docker.sock"}
-    return Task({**given, **params}, False, host, host.warned.append)
-
-
-@pytest.fixture
-def guarded(host: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "CheckpointFolder", lambda: host.folder)
-    monkeypatch.setattr(checkpoints_file, "Checkpoints", lambda _commands, _folder=None: checkpoints)
-
-
-@pytest.mark.usefixtures("guarded")
-def test_a_guarded_change_is_armed_and_ends(host: Host) -> None:
-    with guard.guarded(task(host), RISKS, covered=False) as (records, data):
-        assert isinstance(records, Checkpoints)
-        assert host.folder.progress().applied is None
-    assert data["checkpoint"]["id"] == "7"
-    assert data["checkpoint"]["risks"] == [{"kind": "routes", "names": ["10.0.0.0/8 via 192.0.2.1"]}]
-    assert host.folder.progress().applied is not None
-
-
-@pytest.mark.usefixtures("guarded")
-def test_a_part_that_fails_ends_the_change_and_an_error_of_the_code_does_not(host: Host) -> None:
-    with pytest.raises(FleetnetError) as failed, guard.guarded(task(host), RISKS, covered=False):
-        raise FleetnetError("networks: no.")
-    assert failed.value.result["checkpoint"]["id"] == "7"
-    assert host.folder.progress().applied is not None
-    host.folder.end()
-    with pytest.raises(ZeroDivisionError), guard.guarded(task(host), RISKS, covered=False):
-        raise ZeroDivisionError
-    assert host.folder.progress().applied is None
-
-
-@pytest.mark.usefixtures("guarded")
-@pytest.mark.parametrize(
-    ("risks", "params"),
-    [((), {}), (RISKS, {"confirm": False}), (RISKS, {"checkpoint": None})],
-)
-def test_other_changes_are_not_guarded(host: Host, risks: t.Any, params: dict[str, t.Any]) -> None:
-    with guard.guarded(task(host, **params), risks, covered=False) as (_records, data):
-        assert data == {}
-    assert host.ran == []
-    assert host.folder.pending() is None
-
-
-@pytest.mark.usefixtures("guarded")
-def test_an_earlier_change_is_settled_and_that_of_a_play_covers(host: Host, checkpoints: Checkpoints) -> None:
-    assert not guard.settle(task(host))
-    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock", manual=True)
+def test_a_run_reports_an_undo_after_all_of_its_attempts(
+    systemd: Host, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
     checkpoints.applied()
-    assert guard.settle(task(host))
-    with guard.guarded(task(host), RISKS, covered=True) as (_records, data):
-        assert data == {}
-        assert host.folder.lock(0) is None  # its undo waits
-    host.folder.end()
-    with (
-        pytest.raises(FleetnetError, match="is being undone, because its time is over"),
-        guard.guarded(task(host), RISKS, covered=True),
-    ):
-        pass
-    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock")
-    checkpoints._release()
-    host.timer = "inactive"
-    assert not guard.settle(task(host))
-    assert host.warned[0].startswith("an earlier run: the changes of this run are undone, because")
+    attempts = iter([1, 5])
+    monkeypatch.setattr(
+        checkpoints_file.time,
+        "sleep",
+        lambda _seconds: systemd.folder.record_report(REPORT._replace(problems=("no",), attempt=next(attempts))),
+    )
+    with pytest.raises(FleetnetError, match=r"NOT restored: no\. Repair the host"):
+        checkpoints.settle(systemd.warned.append)
+    assert next(attempts, None) is None
 
 
-@pytest.mark.usefixtures("guarded")
-def test_an_earlier_change_that_cannot_be_undone_ends_the_task(host: Host, checkpoints: Checkpoints) -> None:
-    checkpoints.take("6", 60, RISKS, "unix:///run/docker.sock")
-    checkpoints._release()
-    host.timer, host.undoes, host.problems = "inactive", False, ("networks: no.",)
-    with pytest.raises(
-        FleetnetError, match=r"an earlier run: .* NOT restored: networks: no\. Repair the host, and run"
-    ):
-        guard.settle(task(host))
+def test_a_request_for_an_undo_is_for_one_checkpoint(systemd: Host, checkpoints: Checkpoints) -> None:
+    former = checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
+    checkpoints.applied()
+    systemd.folder.end()
+    later = checkpoints.take("8", 60, RISKS, "unix:///run/docker.sock", RUN)
+    systemd.folder.ask_for_undo(former)
+    assert not systemd.folder.progress(later.deadline).undo
+    systemd.folder.ask_for_undo(later)
+    assert systemd.folder.progress(later.deadline).undo
+
+
+def test_a_confirmation_that_was_killed_is_none_after_the_undo(systemd: Host, checkpoints: Checkpoints) -> None:
+    taken = checkpoints.take("7", 60, RISKS, "unix:///run/docker.sock", RUN)
+    checkpoints.applied()
+    systemd.folder.confirm(taken)
+    systemd.folder.begin(taken, b"program")
+    systemd.folder.confirm(taken)
+    assert checkpoints.confirm("7", RUN)
+    assert not checkpoints.confirm(None, RUN)  # no play took it
+    systemd.folder.begin(taken, b"program")
+    systemd.folder.end(REPORT)
+    assert not checkpoints.confirm("7", RUN)
 
 
 def test_the_program_runs_with_nothing_but_the_standard_library(tmp_path: pathlib.Path) -> None:

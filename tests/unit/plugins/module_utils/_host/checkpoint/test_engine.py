@@ -58,7 +58,9 @@ class Host:
         return saved_daemon(plan, "1")
 
     def undo(self, saved: SavedDaemon) -> list[str]:
-        return HostEngine(t.cast("t.Any", None)).restore_daemon(SOCKET, saved)
+        lines, invocation = HostEngine(t.cast("t.Any", None)).restore_daemon(SOCKET, saved)
+        assert invocation == self.invocation
+        return lines
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def test_an_engine_that_runs_with_the_new_file_is_restarted(host: Host) -> None:
     host.invocation = "2"
     assert host.undo(host.saved()) == [f"restore {host.file}", "restart docker.service"]
     (plan,) = host.restored
-    assert (plan.signal, plan.interim_before, plan.resume) == (RESTART, "interim", (RunningContainer("1", "web"),))
+    assert (plan.signal, plan.interim_before, plan.resume) == (RESTART, "interim", ())
 
 
 def test_an_engine_that_does_not_run_is_started(host: Host) -> None:
@@ -111,7 +113,9 @@ def test_a_file_that_did_not_exist(host: Host) -> None:
     host.invocation = "2"
     assert host.undo(host.saved(before=None)) == [f"restore {host.file}", "restart docker.service"]
     host.file.unlink()
-    assert host.undo(host.saved(before=None)) == ["restart docker.service"]
+    saved = host.saved(before=None)
+    assert host.undo(saved) == ["restart docker.service"]
+    assert host.undo(saved._replace(invocation="2")) == []  # the next attempt
 
 
 def test_a_file_that_was_reloaded_is_reloaded(host: Host) -> None:
@@ -129,12 +133,25 @@ def test_another_bridge_is_replaced(host: Host) -> None:
 
 
 def test_copies_and_records_of_the_change_are_deleted(host: Host, tmp_path: pathlib.Path) -> None:
-    former = tmp_path / "daemon.json.1.2025-01-01@00:00:00~"
-    former.write_text("of another run")
+    former = tmp_path / f"daemon.json.{os.getpid()}.2025-01-01@00:00:00~"
+    former.write_text("of an earlier run")
     saved = host.saved()
-    (tmp_path / "daemon.json.2.2025-01-01@00:00:00~").write_text("former")
-    (tmp_path / ".daemon.json.abc").write_text("of a run that was killed")
+    (tmp_path / f"daemon.json.{os.getpid()}.2025-01-02@00:00:00~").write_text("former")
+    (tmp_path / ".daemon.json.abcdefgh").write_text("not moved yet")
+    (tmp_path / ".daemon.json.swp").write_text("of an editor")
     host.records.begin_run("former", ())
     host.undo(saved)
-    assert sorted(name for name in os.listdir(tmp_path) if "daemon.json" in name) == [former.name, "daemon.json"][::-1]
+    assert sorted(name for name in os.listdir(tmp_path) if "daemon.json" in name) == [
+        ".daemon.json.swp",
+        "daemon.json",
+        former.name,
+    ]
     assert host.records.unfinished_run() is None
+
+
+def test_containers_that_must_run_are_started(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    resumed: list[t.Any] = []
+    monkeypatch.setattr(engine, "resume_containers", lambda connection, found: resumed.append((connection, found)))
+    monkeypatch.setattr(engine, "connect", lambda docker_host: docker_host)
+    HostEngine(t.cast("t.Any", None)).resume(SOCKET, host.saved().containers[0])
+    assert resumed == [(SOCKET, [RunningContainer("1", "web")])]

@@ -6,268 +6,23 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import pathlib
-import shutil
 import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
-    Checkpoint,
-    Progress,
-    SavedDaemon,
-)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
     ASKED,
     KILLED,
     REBOOTED,
     UNCONFIRMED,
-    UndoReport,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import Risk
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
-    FIREWALL_PART,
-    RECONCILER_UNIT,
-    ROUTES_PART,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint import host_state
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.undo import Clock, Undo
 
-UNITS = "etc/systemd/system"
-ROUTES, FIREWALL = "etc/fleetnet/apply-routes", "etc/fleetnet/apply-firewall"
-DAEMON = SavedDaemon("docker.service", "/etc/docker/daemon.json", "former", None, None, False, "restart", "1")
-
-
-class Killed(BaseException):
-    """The undo is killed at this point."""
-
-
-class Host:
-    """A host: files under ``root``, the kernel and systemd in memory. Killed before change number ``kill``."""
-
-    def __init__(self, root: pathlib.Path) -> None:
-        self.root = root
-        self.kernel: dict[str, str] = {}  # what each part's script has applied
-        self.running: dict[str, str] = {}  # the text of each active unit's program
-        self.loaded: set[str] = set()  # the unit files that systemd has read
-        self.daemon = "former"
-        self.networks = "former"
-        self.addresses = ["10.64.0.1/24"]  # of docker0
-        self.changes = 0
-        self.kill: int | None = None
-        self.fails = ""  # the first word of commands that fail
-        self.now, self.boot_name = 0.0, "boot"
-        self.folder = CheckpointFolder(str(root / "var/lib/fleetnet/checkpoint"), str(root / "run/lock"))
-
-    def change(self) -> None:
-        if self.changes == self.kill:
-            raise Killed
-        self.changes += 1
-
-    # -- its files
-
-    def put(self, path: str, text: str, mode: int = 0o644) -> None:
-        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / path).write_text(text)
-        (self.root / path).chmod(mode)
-
-    def enable(self, unit: str) -> None:
-        self.put(f"{UNITS}/{unit}", unit)
-        (self.root / UNITS / "multi-user.target.wants").mkdir(exist_ok=True)
-        (self.root / UNITS / "multi-user.target.wants" / unit).symlink_to(f"/{UNITS}/{unit}")
-
-    def text(self, path: str) -> str:
-        file = self.root / path
-        return file.read_text() if file.exists() else ""
-
-    # -- its programs
-
-    def find(self, program: str) -> str | None:
-        return None if program == "ip6tables" else f"/sbin/{program}"
-
-    def run(self, *argv: str, stdin: str | None = None) -> str:
-        assert stdin is None
-        words = list(argv)
-        if words[:2] == ["systemctl", "show"]:
-            return "\n".join(
-                f"Id={unit}\nActiveState={'active' if unit in self.running else 'inactive'}\n" for unit in words[4:]
-            )
-        if words == ["/sbin/iptables", "-w", "-S", "FORWARD"]:
-            return f"-P FORWARD {self.kernel['policy']}\n"
-        if words == ["/sbin/ip", "-json", "address", "show", "type", "bridge"]:
-            scopes = [{"local": "fe80::1", "prefixlen": 64, "scope": "link"}]
-            scopes += [
-                {"local": each.split("/", maxsplit=1)[0], "prefixlen": 24, "scope": "global"} for each in self.addresses
-            ]
-            return json.dumps([{}, {"ifname": "docker0", "addr_info": scopes}, {"ifname": "fn-web"}])
-        self.change()
-        if words[:3] == ["/sbin/ip", "address", "del"]:
-            assert words[4:] == ["dev", "docker0"]
-            self.addresses.remove(words[3])
-            return ""
-        if words[0] == self.fails:
-            raise FleetnetError(f"{words[0]} fails.")
-        part = {ROUTES_PART.script: "routes", FIREWALL_PART.script: "firewall"}.get(words[0])
-        if part:
-            assert self.text(words[0].lstrip("/")), f"{words[0]} does not exist"
-            if words[1:] == ["--remove"]:
-                self.kernel.pop(part, None)
-            else:
-                self.kernel[part] = self.text(f"etc/fleetnet/{part}")
-        elif words[0] == "/sbin/iptables":
-            self.kernel["policy"] = words[4]
-        elif words == ["systemctl", "daemon-reload"]:
-            self.loaded = {path.name for path in (self.root / UNITS).glob("*.service")}
-        elif words[1] in ("start", "restart"):
-            assert set(words[2:]) <= self.loaded
-            program = self.text("etc/fleetnet/reconciler")
-            self.running.update({unit: program if unit == RECONCILER_UNIT else "" for unit in words[2:]})
-        elif words[1] == "stop":
-            for unit in words[2:]:
-                self.running.pop(unit, None)
-        else:
-            raise AssertionError(words)
-        return ""
-
-    # -- its engine
-
-    def restore_daemon(self, docker_host: str, saved: SavedDaemon) -> list[str]:
-        assert (docker_host, saved) == ("unix:///run/docker.sock", DAEMON)
-        self.change()
-        self.daemon = "former"
-        return ["restore daemon.json"]
-
-    def restore_networks(self, _docker_host: str, _journal: Journal) -> list[str]:
-        self.change()
-        assert self.daemon == "former"  # the engine runs
-        self.networks = "former"
-        return ["restore networks"]
-
-    def state(self) -> t.Any:
-        files = {
-            str(path.relative_to(self.root)): os.readlink(path)
-            if path.is_symlink()
-            else (path.read_text(), oct(path.stat().st_mode))
-            for folder in ("etc", "proc", "var/lib/fleetnet/generations")
-            for path in sorted((self.root / folder).rglob("*"))
-            if path.is_symlink() or path.is_file()
-        }
-        return (
-            files,
-            dict(self.kernel),
-            dict(self.running),
-            self.loaded,
-            self.daemon,
-            self.networks,
-            list(self.addresses),
-        )
-
-    # -- the change and its undo
-
-    def host_state(self) -> HostState:
-        return HostState(self, str(self.root))
-
-    def save(self) -> None:
-        state = self.host_state()
-        files = state.files()
-        checkpoint = Checkpoint(
-            "7", 60, 0.0, "boot", (Risk("routes", ("a",)),), "unix:///run/docker.sock", files, state.active(files),
-            state.addresses(), state.sysctls(), state.policies(),
-        )  # fmt: skip
-        self.folder.begin(checkpoint, b"program")
-        self.folder.record_daemon(DAEMON)
-        self.folder.record_networks(
-            '{"format": 1, "docker_host": "", "step": {"kind": "create", "before": [], "after": [], "reason": ""},'
-            ' "allow_disconnect": true, "made": [], "undoing": true}'
-        )
-
-    def undo(self) -> UndoReport | None:
-        def sleep(seconds: float) -> None:
-            self.now += seconds
-
-        clock = Clock(lambda: self.boot_name, lambda: self.now, sleep)
-        return Undo(self, self.folder, self.host_state(), self, clock).run()
-
-
-@pytest.fixture
-def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    """A host with both parts and the reconciler, which is killed at changes of files as well."""
-    found = Host(tmp_path)
-    found.kernel["policy"] = "ACCEPT"
-    found.put("proc/sys/net/ipv4/ip_forward", "0\n")
-    found.put("etc/other", "of another program")
-    write, remove = host_state.write_atomically, host_state.remove
-
-    def killed_write(*arguments: t.Any, **options: t.Any) -> None:
-        found.change()
-        write(*arguments, **options)
-
-    def killed_remove(path: str) -> None:
-        if os.path.lexists(path):
-            found.change()
-        remove(path)
-
-    monkeypatch.setattr(host_state, "write_atomically", killed_write)
-    monkeypatch.setattr(host_state, "remove", killed_remove)
-    return found
-
-
-def install(host: Host) -> None:
-    """The former state: both parts."""
-    host.put(ROUTES, "script", 0o755)
-    host.put(FIREWALL, "script", 0o755)
-    host.put("etc/fleetnet/routes", "former")
-    host.put("etc/fleetnet/firewall", "former")
-    host.put("etc/fleetnet/reconciler", "former", 0o755)
-    host.put("etc/fleetnet/python/one.py", "former")
-    host.put("var/lib/fleetnet/generations/1.json", "{}")
-    for unit in (FIREWALL_PART.service, ROUTES_PART.service, RECONCILER_UNIT):
-        host.enable(unit)
-    host.run("systemctl", "daemon-reload")
-    host.run(ROUTES_PART.script)
-    host.run(FIREWALL_PART.script)
-    host.run("systemctl", "start", FIREWALL_PART.service, ROUTES_PART.service, RECONCILER_UNIT)
-
-
-def change(host: Host) -> None:
-    """Another state of both parts, the reconciler, the engine, and the kernel."""
-    if not host.text(ROUTES):
-        install(host)
-    host.put("etc/fleetnet/routes", "new")
-    host.put("etc/fleetnet/firewall", "new")
-    host.put("etc/fleetnet/reconciler", "new", 0o700)
-    host.put("etc/fleetnet/python/two/new.py", "new")
-    host.put("proc/sys/net/ipv4/ip_forward", "1\n")
-    host.put("var/lib/fleetnet/generations/2.json", "{}")
-    host.run(ROUTES_PART.script)
-    host.run(FIREWALL_PART.script)
-    host.run("systemctl", "restart", RECONCILER_UNIT)
-    host.daemon = host.networks = "new"
-    host.kernel["policy"] = "DROP"
-    host.addresses.append("192.0.2.1/24")
-
-
-def remove(host: Host) -> None:
-    """A reset."""
-    host.run("systemctl", "stop", *list(host.running))
-    host.run(ROUTES_PART.script, "--remove")
-    host.run(FIREWALL_PART.script, "--remove")
-    shutil.rmtree(host.root / "etc/fleetnet")
-    shutil.rmtree(host.root / "var/lib/fleetnet/generations")
-    shutil.rmtree(host.root / UNITS)
-    host.run("systemctl", "daemon-reload")
-
-
-def cut_short(host: Host) -> None:
-    """A first run that was killed after its first file."""
-    host.put("etc/fleetnet/python/one.py", "new")
-
+from .undo_host import Host, Killed, change, cut_short, install, remove
 
 CHANGES: dict[str, tuple[bool, t.Callable[[Host], None]]] = {
     "another state": (True, change),
@@ -287,16 +42,16 @@ def test_an_undo_restores_everything_also_if_it_is_killed_at_any_point(host: Hos
         before = host.state()
         host.save()
         act(host)
-        host.folder.record_progress(Progress(applied=host.now))
+        host.applied()
         host.changes, host.kill = 0, kill
         killed = False
         try:
             host.undo()
         except Killed:
             killed = True
-            assert host.folder.pending() is not None
         host.kill = None
-        report = host.undo() if killed else host.folder.report()
+        # After the end, only the unit for a reboot is left, which does nothing without a checkpoint.
+        report = host.folder.report() if host.folder.pending() is None else host.undo()
         assert report is not None
         assert (report.reason, report.problems) == (UNCONFIRMED, ())
         assert host.state() == before, f"killed before change {kill}"
@@ -308,19 +63,30 @@ def test_an_undo_restores_everything_also_if_it_is_killed_at_any_point(host: Hos
 
 
 @pytest.mark.parametrize(
-    ("progress", "boot", "reason", "waits"),
+    ("applied", "asked", "boot", "reason", "waits"),
     [
-        (Progress(), "boot", KILLED, 60),
-        (Progress(applied=30.0), "boot", UNCONFIRMED, 90),
-        (Progress(applied=30.0, undo=True), "boot", ASKED, 0),
-        (Progress(applied=30.0), "another", REBOOTED, 0),
+        (None, False, "boot", KILLED, 60),
+        (30.0, False, "boot", UNCONFIRMED, 90),
+        (30.0, True, "boot", ASKED, 0),
+        (None, True, "boot", ASKED, 0),
+        (None, False, "boot", KILLED, 0),  # a confirmation found it
+        (-90.0, False, "boot", UNCONFIRMED, 0),  # a confirmation that came too late
+        (30.0, True, "another", REBOOTED, 0),
+        (30.0, False, "another", REBOOTED, 0),
     ],
 )
-def test_it_waits_for_the_confirmation(host: Host, progress: Progress, boot: str, reason: str, waits: int) -> None:
+def test_it_waits_for_the_confirmation(
+    host: Host, applied: float | None, asked: bool, boot: str, reason: str, waits: int
+) -> None:
     install(host)
     host.save()
     host.boot_name = boot
-    host.folder.record_progress(progress)
+    if asked or not waits:
+        pending = host.folder.pending()
+        assert pending is not None
+        host.folder.ask_for_undo(pending, asked)
+    if applied is not None:
+        host.applied(applied)
     report = host.undo()
     assert report is not None
     assert (report.reason, host.now) == (reason, waits)
@@ -338,34 +104,63 @@ def test_a_confirmed_change_stays(host: Host) -> None:
     assert not os.path.exists(host.folder.path)
 
 
-def test_it_waits_for_the_module_that_applies_but_not_for_ever(host: Host) -> None:
+def test_a_module_that_hangs_is_killed_so_that_it_does_not_run_beside_the_undo(host: Host) -> None:
     install(host)
     host.save()
     lock = host.folder.lock()
     assert lock is not None
     assert host.folder.lock(wait=0) is None
+    host.dies = lock.close
     report = host.undo()
     assert report is not None
     assert 900 < host.now < 902
-    lock.close()
+    assert host.killed == 1
 
 
-def test_what_cannot_be_restored_does_not_keep_the_rest_and_is_tried_again(host: Host) -> None:
+def test_a_module_that_cannot_be_killed_changes_nothing_and_does_not_keep_the_host_cut_off(host: Host) -> None:
     install(host)
-    before = host.state()
+    host.save()
+    with host.folder.lock() or contextlib.nullcontext():
+        assert host.undo() is not None
+    assert 930 < host.now < 932
+    assert host.killed > 1
+
+
+def test_modules_that_take_turns_are_not_killed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(host)
+    host.save()
+    lock = host.folder.lock()
+    assert lock is not None
+
+    def holder(_folder: CheckpointFolder) -> int:
+        if host.now > 2000:
+            lock.close()
+        return 1 + int(host.now // 800)
+
+    monkeypatch.setattr(CheckpointFolder, "holder", holder)
+    assert host.undo() is not None
+    assert (host.killed, host.now > 2000) == (0, True)
+
+
+def test_what_another_program_set_after_the_change_stays(host: Host) -> None:
+    install(host)
     host.save()
     change(host)
-    host.fails = ROUTES_PART.script
-    report = host.undo()
-    assert report is not None
-    assert report.problems == (f"routes: {ROUTES_PART.script} fails.",)
-    assert host.kernel["firewall"] == host.daemon == host.networks == "former"
-    assert host.folder.pending() is not None
-    host.fails = ""
-    report = host.undo()
-    assert report is not None
-    assert report.problems == ()
-    assert host.state() == before
+    host.applied()
+    host.kernel["policy"] = "REJECT"
+    host.put("proc/sys/net/ipv4/ip_forward", "2\n")
+    assert host.undo() is not None
+    assert (host.kernel["policy"], host.text("proc/sys/net/ipv4/ip_forward")) == ("REJECT", "2\n")
+
+
+def test_a_play_may_have_set_everything_after_its_checkpoint(host: Host) -> None:
+    host.manual = True
+    install(host)
+    host.save()
+    host.applied()
+    change(host)
+    assert host.undo() is not None
+    assert (host.kernel["policy"], host.text("proc/sys/net/ipv4/ip_forward")) == ("ACCEPT", "0\n")
 
 
 def test_the_files_are_readable_by_root_only(host: Host) -> None:
@@ -381,3 +176,18 @@ def test_a_damaged_checkpoint_is_reported(host: Host) -> None:
     (pathlib.Path(host.folder.path) / "saved.json").write_text("{")
     with pytest.raises(FleetnetError, match=r"saved\.json: is not a checkpoint that this release can read \("):
         host.folder.pending()
+
+
+def test_without_a_checkpoint_it_waits_for_no_module(host: Host) -> None:
+    with host.folder.lock() or contextlib.nullcontext():
+        assert host.undo() is None
+    assert (host.now, host.killed) == (0.0, 0)
+
+
+def test_tls_files_of_the_engine_stay(host: Host) -> None:
+    install(host)
+    host.save()
+    host.put("etc/fleetnet/remote_api/cert.pem", "new")
+    assert host.undo() is not None
+    assert host.text("etc/fleetnet/remote_api/cert.pem") == "new"
+    assert not any("remote_api" in path for path in host.host_state().files())

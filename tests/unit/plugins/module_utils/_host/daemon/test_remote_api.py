@@ -147,7 +147,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
 
 def build(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     fake = FakeHost(folder)
-    monkeypatch.setattr(executor_module, "FOLDER", str(folder / "remote_api"))
+    monkeypatch.setattr(executor_module, "REMOTE_API_FOLDER", str(folder / "remote_api"))
     for name in ("CA", "CERT", "KEY"):
         monkeypatch.setattr(executor_module, f"{name}_FILE", str(folder / "remote_api" / f"{name.lower()}.pem"))
     monkeypatch.setattr(executor_module, "LIVE_RESTORE_FILE", str(folder / "run" / "{}.live-restore.json"))

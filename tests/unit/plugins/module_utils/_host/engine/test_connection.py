@@ -2,15 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""TLS options of a connection to an engine: their meaning, and their defaults from the environment."""
+"""Connections to an engine: what they request, why they fail, and TLS options with defaults from the environment."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import pathlib
 import socket
+import threading
 import types
 import typing as t
 
@@ -18,6 +20,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import set_fallbacks
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import Unreadable
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import connection as engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine import sdk as sdk_engine
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError, read_info
@@ -139,27 +142,89 @@ def test_the_hint_depends_on_the_connection(given: Json, hint: str, connect: Con
     assert hint in connect(DockerException("refused"), **given)
 
 
-def test_a_socket_that_does_not_exist(connect: Connect, tmp_path: pathlib.Path) -> None:
+def connect_locally(path: pathlib.Path, scheme: str = "unix", **given: t.Any) -> str:
+    """The message of a failed connection to a socket."""
+    with pytest.raises(EngineError) as raised:
+        engine.connect(parameters(docker_host=f"{scheme}://{path}", **given))
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("scheme", ["unix", "http+unix"])
+def test_a_socket_that_does_not_exist(scheme: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "docker.sock"
     expected = f"cannot reach the Docker engine at unix://{path}: {path} does not exist. Install Docker Engine"
-    assert connect(DockerException("noise"), docker_host=f"unix://{path}").startswith(expected)
+    assert connect_locally(path, scheme).startswith(expected)
 
 
-def test_a_socket_without_a_listener(connect: Connect, tmp_path: pathlib.Path) -> None:
+def test_a_socket_without_a_listener(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "docker.sock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
-    assert "Nothing accepts connections" in connect(DockerException("noise"), docker_host=f"unix://{path}")
+    assert "Nothing accepts connections" in connect_locally(path)
 
 
-def test_a_listener_that_does_not_speak_http(connect: Connect, tmp_path: pathlib.Path) -> None:
+class Answers:
+    """A server that answers each connection to its socket with the same bytes; ``requests`` are what it received."""
+
+    def __init__(self, path: pathlib.Path, answer: bytes) -> None:
+        self.requests: list[bytes] = []
+        self._answer = answer
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(path))
+        self._server.listen()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Answers:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._server.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # it is closed
+            while True:
+                opened, _address = self._server.accept()
+                with opened:
+                    self.requests.append(opened.recv(4096))
+                    opened.sendall(self._answer)
+
+
+def http(status: str, body: str) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+def test_a_listener_that_does_not_speak_http(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "docker.sock"
+    with Answers(path, b"noise\r\n"):
+        message = connect_locally(path)
+    assert message.endswith(": noise\r\n. It accepts connections and does not answer. Restart it "
+                            "(systemctl restart docker).")  # fmt: skip
+
+
+def test_a_listener_that_does_not_answer(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "docker.sock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
-        message = connect(DockerException("Bad status line"), docker_host=f"unix://{path}")
-    assert message.endswith(": Bad status line. It accepts connections and does not answer. Restart it "
-                            "(systemctl restart docker).")  # fmt: skip
+        assert ": timed out. It accepts connections and does not answer." in connect_locally(path, timeout=1)
+
+
+def test_an_answer_that_is_not_json(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "docker.sock"
+    expected = rf"/version of the Docker engine at unix://{path}: 'noise': cannot be read"
+    with Answers(path, http("200 OK", "noise")), pytest.raises(Unreadable, match=expected):
+        engine.connect(parameters(docker_host=f"unix://{path}"))
+
+
+def test_the_version_of_the_api_is_requested(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "docker.sock"
+    with Answers(path, http("400 Bad Request", '{"message": "client version 1.2 is too old"}')) as served:
+        assert connect_locally(path, api_version="1.2") == "client version 1.2 is too old"
+        assert connect_locally(path) == "client version 1.2 is too old"
+    assert [request.split()[1] for request in served.requests] == [b"/v1.2/version", b"/version"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -205,14 +270,21 @@ def test_versions_of_the_installed_libraries() -> None:
     assert set(sdk_engine._versions()) >= {"requests"}
 
 
+PODMAN = {"Version": "5.4.2", "Components": [{"Name": "Podman Engine"}]}
+
+
 def test_an_unsupported_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = types.SimpleNamespace(
-        status_code=200, content=b"x", json=lambda: {"Version": "5.4.2", "Components": [{"Name": "Podman Engine"}]}
-    )
+    answer = types.SimpleNamespace(status_code=200, content=b"x", json=lambda: PODMAN)
     client = types.SimpleNamespace(base_url="", api_version="1.41", timeout=1, request=lambda *_, **__: answer)
     monkeypatch.setattr(sdk_engine.docker, "APIClient", lambda **_options: client, raising=False)
-    with pytest.raises(EngineError, match=r"^unix:///var/run/docker.sock: the engine is Podman 5\.4\.2"):
-        sdk_engine.connect_by_sdk(parameters())
+    with pytest.raises(EngineError, match=r"^tcp://192.0.2.1:2376: the engine is Podman 5\.4\.2"):
+        engine.connect(parameters(docker_host="tcp://192.0.2.1:2376"))
+
+
+def test_an_unsupported_engine_at_a_socket_is_refused(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "docker.sock"
+    with Answers(path, http("200 OK", json.dumps(PODMAN))):
+        assert connect_locally(path).startswith(f"unix://{path}: the engine is Podman 5.4.2")
 
 
 def test_an_engine_in_rootless_mode_is_refused() -> None:

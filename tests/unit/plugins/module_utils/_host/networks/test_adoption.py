@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import (
     networks_text,
     parse_networks,
 )
@@ -251,7 +251,8 @@ def test_a_checkpoint_covers_the_record(tmp_path: pathlib.Path) -> None:
     assert list(saved) == [ADOPTED_FILE]
     AdoptionFile(path=str(path)).release("a" * 64)
     assert not path.exists()
-    state.write(saved)
+    for name, file in saved.items():
+        state.write(name, file)
     assert read_adopted(str(path)) == {"a" * 64: "shop"}
-    state.delete([ADOPTED_FILE])
+    state.delete(ADOPTED_FILE)
     assert not path.exists()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import typing as t
@@ -236,6 +237,7 @@ def test_network_endpoint_finishes_what_check_mode_predicts(
     def run_on(one: Host, check_mode: bool = False, life: Life | None = None) -> Json:
         monkeypatch.setattr(endpoint_module, "connect", lambda _params: Process(one.docker, {}, life))
         monkeypatch.setattr(endpoint_module, "journals_of", lambda _docker_host: one.journals)
+        monkeypatch.setattr(endpoint_module, "alone", lambda _params, **_options: contextlib.nullcontext())
         return endpoint_module.handle(EndpointModule(check_mode, networks=networks))  # type: ignore[arg-type]
 
     while True:

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import (
     networks_text,
     parse_networks,
 )

@@ -180,6 +180,10 @@ CASES: dict[str, tuple[dict[str, t.Any], Cause]] = {
         {"h2": lambda data: data["neighbours"][1].update(lladdr=None, state=["FAILED"])},
         Cause(C.NO_NEIGHBOUR, "h2", {"address": "10.64.17.2", "protocol": "ARP"}),
     ),
+    "no ARP, and a failed entry that the kernel has deleted": (
+        {"h2": lambda data: data["neighbours"].pop(1)},
+        Cause(C.NO_NEIGHBOUR, "h2", {"address": "10.64.17.2", "protocol": "ARP"}),
+    ),
     "a source rewritten": (
         {"h1": lambda data: there(data).update(steps=[step("ip nat", "POSTROUTING", "masquerade", "accept", "eth0")])},
         Cause(C.SOURCE_REWRITTEN, "h1", rule("ip nat", "POSTROUTING", "masquerade"), Owner.FOREIGN),
