@@ -13,6 +13,7 @@ import json
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import OWNER_LABEL, OWNER_VALUE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 
 _FORMAT = 1
 
@@ -20,6 +21,22 @@ _FORMAT = 1
 def is_labeled(labels: t.Mapping[str, str]) -> bool:
     """Whether a network has the label of this collection, which created it then."""
     return labels.get(OWNER_LABEL) == OWNER_VALUE
+
+
+def check_ports(variable: str, network: str, bridge: str, ports: t.Mapping[str, t.Sequence[str]]) -> None:
+    """Raise InvalidValue if the bridge of a network to adopt has ports that are not containers' (``ports``, by bridge).
+
+    The rules take what arrives from a network's bridge for traffic of its containers.
+    """
+    others = ports.get(bridge)
+    if others:
+        raise InvalidValue(
+            variable,
+            network,
+            f"cannot be adopted: its bridge {bridge} has ports that are not containers' interfaces ("
+            f"{', '.join(others)}), and what arrives there would have the rights of the network. Remove these ports "
+            "from the bridge, or leave the network out of the declaration.",
+        )
 
 
 def adopted_text(adopted: t.Mapping[str, str]) -> str:

@@ -27,7 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_
     DOCKER0,
     interface_name_problem,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import check_ports, is_labeled
 
 # Network -> the name of its bridge on this host.
 Bridges = t.Mapping[str, str]
@@ -101,18 +101,25 @@ def parse_bridges(variable: str, value: t.Mapping[str, t.Any]) -> dict[str, str]
 
 
 def adopted_bridges(
-    variable: str, names: t.Iterable[str], bridges: Bridges, networks: t.Iterable[t.Mapping[str, t.Any]]
+    variable: str,
+    names: t.Iterable[str],
+    bridges: Bridges,
+    networks: t.Iterable[t.Mapping[str, t.Any]],
+    ports: t.Mapping[str, t.Sequence[str]],
 ) -> dict[str, str]:
     """The bridges of networks without the label of this collection, if other than declared.
 
-    ``names`` are networks that may be adopted, ``networks`` what network_info reports. Raises InvalidValue for a name
-    that is not in ``bridges``.
+    ``names`` are networks that may be adopted, ``networks`` what network_info reports, ``ports`` those of bridges
+    that are not containers' interfaces. Raises InvalidValue for a name that is not in ``bridges``, and for a bridge
+    with such a port.
     """
     there = {each["name"]: each["bridge"] for each in networks if each["bridge"] and not is_labeled(each["labels"])}
     found = {}
     for number, name in enumerate(names):
         if name not in bridges:
             raise InvalidValue(f"{variable}[{number}]", name, "is not in bridges. Add its bridge there")
+        if name in there:
+            check_ports(f"{variable}[{number}]", name, there[name], ports)
         if there.get(name, bridges[name]) != bridges[name]:
             found[name] = there[name]
     return found

@@ -58,6 +58,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.t
     target,
     without_engine_options,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import check_ports
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +100,7 @@ class _Planner:
         created = [(item, targets[item.name]) for item in self._survey.items if item.name in targets]
         for item, definition in created:
             check_engine(item, definition, self._request.version, self._snapshot.facts)
+        self._check_ports(replaced)
         bridges = {each.bridge for each in self._survey.networks}
         moves = DEFAULT_BRIDGE if self._request.docker0_moves else None
         final = [FinalNetwork.unchanged(each) for each in stay if each.name != moves]
@@ -137,6 +139,16 @@ class _Planner:
                 observed, declared = (sorted(at.container for at in each.attachments) for each in (before, after))
                 if observed != declared:
                     yield Difference(NETWORK, before.name, "connected", declared, observed)
+
+    def _check_ports(self, replaced: t.Collection[str]) -> None:
+        adopted = {
+            each.id for each in (*self._survey.adopted, *(each for each in self._survey.networks if each.adopted))
+        }
+        by_name = {each.name: each for each in self._survey.networks if each.id in adopted and each.id not in replaced}
+        for item in self._survey.items:
+            network = by_name.get(item.name) if item.adopt else None
+            if network is not None and network.bridge is not None and not network.definition.labeled:
+                check_ports(item.path, network.name, network.bridge, self._request.ports)
 
     # -- drift
 

@@ -35,7 +35,8 @@ class NetworksRequest:
     """The task's options. ``interfaces`` are those of the host, as far as they are known.
 
     ``left_over`` are bridges among them that failed creations of this collection left. ``docker0_moves``: the subnet of
-    the default bridge changes before the plan is executed.
+    the default bridge changes before the plan is executed. ``ports`` are those of bridges that are not containers'
+    interfaces, by bridge.
     """
 
     items: tuple[Item, ...]
@@ -48,6 +49,7 @@ class NetworksRequest:
     interfaces: frozenset[str] = frozenset()
     left_over: frozenset[str] = frozenset()
     docker0_moves: bool = False
+    ports: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,6 +43,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine, read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.reconciler import reconciler_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_ports_of_others
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import (
     PROGRAMS,
     accept_forwarded,
@@ -148,7 +149,8 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
     adopted: dict[str, str] = {}
     if task.params["adopted"]:
         networks = read_networks(task.engine(), task.commands)
-        adopted = adopted_bridges("adopted", task.params["adopted"], bridges, networks)
+        ports = read_ports_of_others(task.commands)
+        adopted = adopted_bridges("adopted", task.params["adopted"], bridges, networks, ports)
     local = Local(
         subnets,
         bridges,

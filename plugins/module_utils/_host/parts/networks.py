@@ -34,6 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rea
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Preview, Recoverer
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_ports_of_others
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {
@@ -57,6 +58,11 @@ def apply(task: Task) -> Result:
         return _run(task, items, journals)
 
 
+def _ports(task: Task, items: t.Iterable[Item]) -> dict[str, list[str]]:
+    adopts = any(item.adopt for item in items) and is_local(task.params["docker_host"])
+    return read_ports_of_others(task.commands) if adopts else {}
+
+
 def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
     params = task.params
     engine = task.engine()
@@ -76,6 +82,7 @@ def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
         interfaces=read_interfaces(params["docker_host"]),
         docker0_moves=task.docker0_moves,
         left_over=bridges.left_over() - {each.bridge for each in observed},
+        ports=_ports(task, items),
     )
     survey = survey_networks(request, observed)
     plan = plan_networks(request, survey, read_snapshot(engine, survey, predicted))

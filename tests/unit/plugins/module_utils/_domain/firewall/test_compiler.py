@@ -355,12 +355,17 @@ def test_the_bridge_of_a_network_that_others_created_is_its_own():
         reported("lan", None),
         reported("other", "br-111111111111"),
     ]
-    assert adopted_bridges("adopted", ["web", "db"], BRIDGES, networks) == {"web": "br-0123456789ab"}
-    assert adopted_bridges("adopted", [], BRIDGES, networks) == {}
-    assert adopted_bridges("adopted", ["web"], BRIDGES, [reported("web", "fn-web")]) == {}
-    assert adopted_bridges("adopted", ["web"], BRIDGES, []) == {}
-    assert message_of(adopted_bridges, "adopted", ["web", "lan"], BRIDGES, networks) == (
+    assert adopted_bridges("adopted", ["web", "db"], BRIDGES, networks, {}) == {"web": "br-0123456789ab"}
+    assert adopted_bridges("adopted", [], BRIDGES, networks, {}) == {}
+    assert adopted_bridges("adopted", ["web"], BRIDGES, [reported("web", "fn-web")], {}) == {}
+    assert adopted_bridges("adopted", ["web"], BRIDGES, [], {}) == {}
+    assert message_of(adopted_bridges, "adopted", ["web", "lan"], BRIDGES, networks, {}) == (
         "adopted[1]: 'lan': is not in bridges. Add its bridge there."
+    )
+    assert message_of(adopted_bridges, "adopted", ["web"], BRIDGES, networks, {"br-0123456789ab": ["eth0"]}) == (
+        "adopted[0]: 'web': cannot be adopted: its bridge br-0123456789ab has ports that are not containers' "
+        "interfaces (eth0), and what arrives there would have the rights of the network. Remove these ports from the "
+        "bridge, or leave the network out of the declaration."
     )
 
 

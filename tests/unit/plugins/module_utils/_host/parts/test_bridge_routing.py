@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing as t
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import PolicyLine
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue, Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, names
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Family, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import DaemonRouting
@@ -95,13 +96,16 @@ def test_a_host_without_the_file_keeps_nothing(removed: t.Callable[[Host], dict[
 class Iptables(Commands):
     """A host with iptables' table filter, as ``-S`` prints it."""
 
-    def __init__(self, rules: list[str]) -> None:
+    def __init__(self, rules: t.Sequence[str]) -> None:
         self.rules = rules
+        self.links: list[dict[str, t.Any]] = []
         self.accepted: list[str] = []
 
     def run(self, *argv: str, stdin: str | None = None) -> str:
         if argv[1:] == ("-w", "-P", "FORWARD", "ACCEPT"):
             self.accepted.append(argv[0])
+        if argv[0] == "ip":
+            return json.dumps(self.links)
         if argv[0] == "iptables" and argv[1:5] == ("-w", "-t", "filter", "-S"):
             return "\n".join(self.rules)
         return super().run(*argv, stdin=stdin)
@@ -235,3 +239,13 @@ def test_an_adopted_network_is_no_undeclared_one(applied: t.Callable[..., dict[s
         {"adopted": ["open"]},
     ):
         assert applied(Iptables([]), "nftables", **options)["changed"]
+
+
+def test_a_bridge_with_an_uplink_is_not_adopted(applied: t.Callable[..., dict[str, t.Any]]) -> None:
+    commands = Iptables([])
+    uplink = {"ifname": "eth0", "master": "br-stranger", "linkinfo": {"info_slave_kind": "bridge"}}
+    commands.links.append(uplink)
+    with pytest.raises(InvalidValue, match=r"adopted\[0\]: 'stranger': cannot be adopted: its bridge br-stranger has"):
+        applied(commands, "iptables", adopted=["stranger"])
+    uplink["master"] = "br-open"
+    assert applied(commands, "iptables", adopted=["stranger"])["changed"]
