@@ -18,7 +18,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
+    BRIDGES,
     ENDPOINTS,
+    bridges_definition,
     set_definitions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLE
@@ -190,18 +192,27 @@ def quoted(names: t.Iterable[str]) -> str:
     return "{ " + ", ".join(f'"{name}"' for name in sorted(set(names))) + " }"
 
 
-def source_chains(ip: str, fleet: str | None, own_block: Prefix | None, local: Local) -> list[str]:
+def source_chains(
+    ip: str, fleet: str | None, own_block: Prefix | None, local: Local, kept: t.Sequence[Prefix] = ()
+) -> list[str]:
     """The chains that drop forged sources, before connection tracking and NAT.
 
     ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, None in a fleet without this version, ``own_block``
-    the block of this host.
+    the block of this host, ``kept`` its networks' subnets outside of it.
+
+    Without the network of a kept subnet, the default route may lead there, and Docker may give it to another network.
+    So its sources come from bridges of declared networks only. If another program creates such a network again, with
+    another bridge, the reconciler finds this by the network's name.
     """
+    declared = [name for name in local.bridges if name != DEFAULT_BRIDGE]
     lines = [
         *set_definitions(ip),
+        *(bridges_definition(ip, declared) if kept else []),
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
         f"\t\t{_RESERVED}",
         f"\t\t{from_bridges(local.all_bridges)} goto bound",
+        *(f"\t\t{rule}" for rule in (_sources_of_others(ip, kept) if kept else ())),
         f"\t\t{undeclared_bridges('iif', local.other_bridges)} goto bound",
     ]
     if fleet is not None:
@@ -216,6 +227,16 @@ def source_chains(ip: str, fleet: str | None, own_block: Prefix | None, local: L
     first = _LINK_LOCAL if ip == "ip6" else (_LOOPBACK,)
     bound = [*first, f"iifname . ether saddr . {ip} saddr @{ENDPOINTS} accept", _FORGED]
     return [*lines, "\t}", "\tchain bound {", *(f"\t\t{rule}" for rule in bound), "\t}"]
+
+
+def _sources_of_others(ip: str, kept: t.Sequence[Prefix]) -> tuple[str, ...]:
+    """Rules that drop sources in these subnets, from all interfaces but the bridges of declared networks."""
+    source = f"{ip} saddr {prefix_set(kept)}"
+    return (
+        f"iifname @{BRIDGES} goto bound",
+        f"{source} iifname . ether saddr . {ip} saddr @{ENDPOINTS} goto bound",
+        f'{source} iifname != "lo" counter drop comment "forged source"',
+    )
 
 
 def from_bridges(bridges: t.Iterable[str]) -> str:

@@ -16,6 +16,8 @@ import typing as t
 PREFIX = "endpoint"
 # In the tables ip and ip6: interface, MAC address and source of containers on several networks.
 ENDPOINTS = "endpoints"
+# In the tables ip and ip6: the bridges that networks have now, by the names that the table lists.
+BRIDGES = "endpoint_bridges"
 # In the table bridge, by the port of a container: its MAC address, its addresses, and IPv6 addresses as numbers.
 PORTS = "endpoint_ports"
 MACS = "endpoint_macs"
@@ -32,6 +34,8 @@ _TYPES = {
     # the target of a neighbor advertisement, which nft before 1.1 cannot name
     ("bridge", TARGETS): "typeof iifname . @th,64,128",
 }
+_BRIDGES = {(family, BRIDGES): "type ifname" for family in ("ip", "ip6")}
+_NETWORK = re.compile(r"^\t# network (\S+)$", re.MULTILINE)
 # In the tables ip and ip6: the chain for a published port, at all addresses of the host and at one.
 PUBLISHED = "endpoint_published"
 PUBLISHED_AT = "endpoint_published_at"
@@ -58,13 +62,23 @@ _SAVED = re.compile(r"([0-9a-f.:]+ \. )?(tcp|udp|sctp) \. ([0-9]{1,5}) : (goto [
 Elements = t.Mapping[t.Tuple[str, str], t.FrozenSet[str]]
 
 NO_ELEMENTS: Elements = types.MappingProxyType(
-    dict.fromkeys((*_TYPES, ("ip", CHAINS), ("ip6", CHAINS), *_MAPS), frozenset())
+    dict.fromkeys((*_TYPES, *_BRIDGES, ("ip", CHAINS), ("ip6", CHAINS), *_MAPS), frozenset())
 )
 
 
 def set_definitions(family: str) -> list[str]:
     """The definitions of a family's sets in a table."""
     return _definitions("set", family, _TYPES)
+
+
+def bridges_definition(family: str, networks: t.Iterable[str]) -> list[str]:
+    """The definition of the set of bridges in a table, with the networks whose bridges it gets."""
+    return [*(f"\t# network {name}" for name in sorted(networks)), *_definitions("set", family, _BRIDGES)]
+
+
+def networks_of(block: str) -> list[str]:
+    """The networks that a table lists for the set of bridges."""
+    return _NETWORK.findall(block)
 
 
 def map_definitions(family: str) -> list[str]:

@@ -90,7 +90,7 @@ class Table:
             *maps,
             *self._related(),
             *self._direction_chains(),
-            *source_chains(ip, self._fleet, self._own_block, self._local),
+            *source_chains(ip, self._fleet, self._own_block, self._local, self._kept()),
             *self._forward(),
             *input_chain(
                 family.version, self._fleet, self._own_sources(), self._local.all_bridges, self._from_bridges()
@@ -165,8 +165,11 @@ class Table:
 
     def _own_sources(self) -> list[Prefix]:
         """The blocks of the fleet's addresses that only this host's containers have."""
-        pinned = [subnet for subnet in self._own if self._family.host_block_of(subnet) is None]
-        return [*([self._own_block] if self._own_block else []), *pinned]
+        return [*([self._own_block] if self._own_block else []), *self._kept()]
+
+    def _kept(self) -> list[Prefix]:
+        """The subnets of this host's networks outside of its block."""
+        return [subnet for subnet in self._own if self._family.host_block_of(subnet) is None]
 
     def _output(self) -> list[str]:
         """The chain from the host itself to its containers; none if no network is limited."""
