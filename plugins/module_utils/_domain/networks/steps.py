@@ -33,6 +33,7 @@ Json = t.Dict[str, t.Any]
 
 # Kinds of steps that change only the record of adopted networks.
 ADOPT, RELEASE = "adopt", "release"
+OWNERSHIP = (ADOPT, RELEASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +138,7 @@ class NetworksPlan:
             later = {state.name: state.definition.blocks for state in step.after}
             old = {state.name: describe(state, with_mac, later.get(state.name, ())) for state in step.before}
             new = {state.name: describe(state, with_mac) for state in step.after}
-            if step.kind in (ADOPT, RELEASE):
+            if step.kind in OWNERSHIP:
                 for name in old:
                     old[name]["managed"], new[name]["managed"] = step.kind == RELEASE, step.kind == ADOPT
             for name in sorted(old.keys() | new.keys()):

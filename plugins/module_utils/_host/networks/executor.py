@@ -24,6 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.recovery import remaining
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import (
     ADOPT,
+    OWNERSHIP,
     RELEASE,
     NetworksPlan,
     NetworkStep,
@@ -193,8 +194,11 @@ class NetworkExecutor:
         """Restore the networks and endpoints of ``step.before``; return what failed as text.
 
         It starts from the observed networks, since a failed request may have taken effect. If something fails, the
-        journal stays, and the next run continues.
+        journal stays, and the next run continues. A step that changes only the record needs none: another program may
+        have removed its network meanwhile.
         """
+        if step.kind in OWNERSHIP:
+            return []
         recovery = Recovery(self._engine, self._bridges, self._operations, self._note_joined)
         problems = recovery.problems
         self._journal = dataclasses.replace(self._journal, undoing=True)

@@ -17,12 +17,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     parse_networks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, network_facts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import parse_networks as reported
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.engine import (
     current_networks,
     undo_networks,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks import engine_reader
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
@@ -230,17 +232,51 @@ def test_an_undo_leaves_adopted_networks(make: t.Callable[..., Host], known: boo
     assert host.docker.state() == before
 
 
-def test_an_undo_restores_an_adopted_network_that_was_recreated(make: t.Callable[..., Host]) -> None:
+def test_an_undo_restores_an_adopted_network_that_was_recreated(
+    make: t.Callable[..., Host], tmp_path: pathlib.Path
+) -> None:
     host = make()
     host.run(ITEM)
     before = shown(host.docker)
-    journal = parse_networks(current_networks("", host.docker))
+    folder = CheckpointFolder(str(tmp_path / "checkpoint"))
+    folder.record_networks(current_networks("", host.docker))
+    folder.record_networks(networks_text("", host.plan(MOVED, allow_disconnect=True).steps))
+    journal = t.cast(Journal, folder.networks())
     host.run(MOVED, allow_disconnect=True)
     assert shown(host.docker) != before
     undo_networks(host.docker, NoJournals(), journal)
     assert shown(host.docker) == before
     # It has another id: the next run adopts it again.
     assert host.run(ITEM).operations == ["adopt network shop"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("adopted", [True, False])
+def test_an_undo_does_not_create_a_network_that_others_removed(
+    make: t.Callable[..., Host], adopted: bool, known: bool
+) -> None:
+    host = make(used=False)
+    if adopted:
+        host.run(ITEM)
+    # the change adopts the network, releases it, or does not concern it
+    steps = host.plan(*([] if adopted else [ITEM])).steps
+    texts = (networks_text("", steps), current_networks("", host.docker))
+    host.docker.delete(f"/networks/{host.id}")
+    undo_networks(host.docker, NoJournals(), parse_networks(texts[0 if known else 1]))
+    assert "shop" not in host.docker.state()
+
+
+def test_a_failed_record_does_not_create_a_network_that_others_removed(make: t.Callable[..., Host]) -> None:
+    host = make(used=False)
+
+    class Full(AdoptionFile):
+        def adopt(self, network_id: str, name: str) -> None:
+            host.docker.delete(f"/networks/{network_id}")
+            raise FleetnetError(f"{name}: no space left")
+
+    with pytest.raises(FleetnetError, match="no space left"):
+        NetworkExecutor(host.docker, adoptions=Full()).execute(host.plan(ITEM))
+    assert "shop" not in host.docker.state()
 
 
 def test_a_checkpoint_covers_the_record(tmp_path: pathlib.Path) -> None:
