@@ -163,6 +163,9 @@ options:
           - The options V(mtu), V(bridge_name), V(masquerade), V(gateway_mode_ipv4) and V(gateway_mode_ipv6) whose
             values an adopted network keeps. They apply to a network that this module creates or recreates.
           - A network without masquerading, or with gateway mode V(routed) or V(isolated), cannot keep it, and differs.
+          - With V(masquerade), one whose driver options set a source address (C(com.docker.network.host_ipv4) or
+            C(com.docker.network.host_ipv6)) that O(networks[].driver_options) lacks differs, too. With
+            V(gateway_mode_ipv4), so does one with C(com.docker.network.bridge.trusted_host_interfaces).
         type: list
         elements: str
         default: []

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
     BRIDGE_NAME,
+    HOST_ADDRESSES,
     MTU,
     MTU_DEFAULT,
     OWNER_LABEL,
@@ -22,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     GATEWAY_MODE_IPV6,
     INHIBIT_IPV4,
     MASQUERADE,
+    TRUSTED_HOST_INTERFACES,
     VXLAN_IDS,
     Block,
     Definition,
@@ -50,6 +52,8 @@ _KEPT = {
     GATEWAY_MODE_IPV4: ("nat", "nat-unprotected"),
     GATEWAY_MODE_IPV6: ("nat", "nat-unprotected"),
 }
+# Options that the rules ignore if they are not declared, with what the rules set instead.
+_OVERRULED = {**dict.fromkeys(HOST_ADDRESSES.values(), MASQUERADE), TRUSTED_HOST_INTERFACES: GATEWAY_MODE_IPV4}
 _OWNER_PREFIX = OWNER_LABEL.rpartition(".")[0] + "."
 
 
@@ -96,7 +100,7 @@ def differences(item: Item, observed: ObservedNetwork, strict: bool) -> tuple[Op
         if option.name == "driver_options":
             kept = item.adopt_keeps if adopting else ()
             found.extend(_option_differences(item, observed, kept))
-            found.extend(_kept_differences(observed, kept))
+            found.extend(_kept_differences(item, observed, kept))
         elif option.name == "ipam_config":
             compared = observed.blocks_known and not inherits
             found.extend(_block_differences(item, have, strict and not adopting) if compared else ())
@@ -132,13 +136,17 @@ def _option_differences(item: Item, observed: ObservedNetwork, kept: t.Collectio
         yield OptionDifference(option_of(key), have.get(key), wanted)
 
 
-def _kept_differences(observed: ObservedNetwork, kept: t.Collection[str]) -> t.Iterator[OptionDifference]:
+def _kept_differences(item: Item, observed: ObservedNetwork, kept: t.Collection[str]) -> t.Iterator[OptionDifference]:
     """Driver options that an adopted network cannot keep: the rules of this collection would change its traffic."""
     have = dict(observed.definition.driver_options)
     for key in kept:
         allowed = _KEPT.get(key)
         if allowed and canonical_option(key, have.get(key, _OPTION_DEFAULTS[key])) not in allowed:
             yield OptionDifference(option_of(key), have.get(key), allowed[0])
+    declared = dict(item.driver_options or ())
+    for key, overrules in _OVERRULED.items():
+        if overrules in kept and have.get(key) and key not in declared:
+            yield OptionDifference(option_of(key), have[key], None)
 
 
 def _label_differences(item: Item, have: Definition, strict: bool) -> t.Iterator[OptionDifference]:
