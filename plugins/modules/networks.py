@@ -23,7 +23,8 @@ description:
     O(allow_disconnect=true); the error names each container that would be disconnected.
   - The module does not change a network that it neither created nor adopted.
   - Every network that this module creates carries the label C(io.fleetnet.managed=true). The labels of an existing
-    network cannot change, so it records those that it adopts in C(/var/lib/fleetnet/adopted.json), by id.
+    network cannot change, so it records those that it adopts in C(/var/lib/fleetnet/adopted-*.json), by
+    engine and id.
   - If the engine fails to create a network, everything that the step made is removed, also a bridge that the engine
     leaves behind. If the task ends before that, the next run removes the bridge. It recognizes such a bridge by a
     record in C(/run/fleetnet/networks), which it writes before the request if the bridge does not exist, and removes

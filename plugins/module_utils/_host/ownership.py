@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The record of the networks that this collection has adopted on a host."""
+"""The records of the networks that this collection has adopted on a host, one per engine."""
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import typing as t
 
@@ -20,7 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import
     write_atomically,
 )
 
-ADOPTED_FILE = f"{STATE_FOLDER}/adopted.json"
+ADOPTED_FILES = f"{STATE_FOLDER}/adopted-*.json"
 
 
 class Adoptions(t.Protocol):
@@ -33,18 +34,31 @@ class Adoptions(t.Protocol):
         """Forget a network, if it is recorded. Raises FleetnetError; then nothing has changed."""
 
 
-class AdoptionFile:
-    """The record in a file. Each change drops networks that are not ``existing`` (ids), if these are known."""
-
-    def __init__(self, existing: t.Collection[str] | None = None, path: str = ADOPTED_FILE) -> None:
-        self._existing = existing
-        self._path = path
+class NoAdoptions:
+    """No record, for runs that adopt nothing."""
 
     def adopt(self, network_id: str, name: str) -> None:
-        self._write({**read_adopted(self._path), network_id: name})
+        """Record nothing."""
 
     def release(self, network_id: str) -> None:
-        adopted = read_adopted(self._path)
+        """Forget nothing."""
+
+
+class AdoptionFile:
+    """The record of an engine in a file. Runs that change it hold the lock of the engine's journals.
+
+    Each change drops networks that are not ``existing`` (ids) on this engine, if these are known.
+    """
+
+    def __init__(self, path: str, existing: t.Collection[str] | None = None) -> None:
+        self._path = path
+        self._existing = existing
+
+    def adopt(self, network_id: str, name: str) -> None:
+        self._write({**_read(self._path), network_id: name})
+
+    def release(self, network_id: str) -> None:
+        adopted = _read(self._path)
         if adopted.pop(network_id, None) is not None:
             self._write(adopted)
 
@@ -69,8 +83,18 @@ class AdoptionFile:
             os.rmdir(folder)
 
 
-def read_adopted(path: str = ADOPTED_FILE) -> dict[str, str]:
-    """The names of the adopted networks by id. A user who cannot read the record sees none, and changes none."""
+def read_adopted(files: str = ADOPTED_FILES) -> dict[str, str]:
+    """The names of the adopted networks of all engines by id, which no two networks share.
+
+    A user who cannot read a record sees none, and changes none.
+    """
+    found: dict[str, str] = {}
+    for path in sorted(glob.glob(files)):
+        found.update(_read(path))
+    return found
+
+
+def _read(path: str) -> dict[str, str]:
     try:
         return parse_adopted(read_text(path))
     except (OSError, FleetnetError):

@@ -45,7 +45,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rec
     read_engine_state,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.signals import signals_held
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile, Adoptions
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import Adoptions, NoAdoptions
 
 _SETTLE_SECONDS = 0.3
 
@@ -77,7 +77,7 @@ class NetworkExecutor:
         self._sleep = sleep
         self._journals = journals or NoJournals()
         self._docker_host = docker_host
-        self._adoptions = adoptions or AdoptionFile()
+        self._adoptions = adoptions or NoAdoptions()
         self._journal = Journal(docker_host, NetworkStep("create", (), ()))  # of the current step
         self._journaled = False
         self._created: dict[str, Definition] = {}  # by id, for engines that can create a name twice

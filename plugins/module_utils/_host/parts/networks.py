@@ -21,6 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import UnknownBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.engine_reader import read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import (
     Journals,
     journal_warning,
@@ -94,7 +95,7 @@ def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
             bridges=bridges,
             journals=journals,
             docker_host=params["docker_host"],
-            adoptions=AdoptionFile({each.id for each in observed}),
+            adoptions=AdoptionFile(JournalPaths.of(params["docker_host"]).adopted, {each.id for each in observed}),
         )
         task.records.record_networks(plan.steps)
         executor.execute(plan)

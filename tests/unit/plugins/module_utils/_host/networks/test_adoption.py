@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import pathlib
 import stat
 import typing as t
@@ -28,9 +29,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.f
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks import engine_reader
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import NoJournals
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import (
-    ADOPTED_FILE,
+    ADOPTED_FILES,
     AdoptionFile,
     read_adopted,
 )
@@ -84,7 +86,7 @@ class Host:
             self.docker,
             options.get("allow_disconnect", False),
             sleep=lambda _seconds: None,
-            adoptions=AdoptionFile(existing, str(self.path)),
+            adoptions=AdoptionFile(str(self.path), existing),
         ).execute(plan)
         return plan
 
@@ -104,8 +106,8 @@ def shown(docker: FakeDocker) -> Json:
 
 @pytest.fixture
 def make(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Host]:
-    path = tmp_path / "fleetnet" / "adopted.json"
-    monkeypatch.setattr(engine_reader, "read_adopted", lambda: read_adopted(str(path)))
+    path = tmp_path / "fleetnet" / "adopted-1.json"
+    monkeypatch.setattr(engine_reader, "read_adopted", lambda: read_adopted(str(path.with_name("adopted-*.json"))))
     return lambda **options: Host(path, **options)
 
 
@@ -202,7 +204,7 @@ def test_a_record_that_cannot_be_written_changes_nothing(make: t.Callable[..., H
     host = make()
     (tmp_path / "fleetnet").write_text("a file")
     before = host.docker.state()
-    with pytest.raises(FleetnetError, match=r"adopted.json: cannot be written .* without it no network is adopted"):
+    with pytest.raises(FleetnetError, match=r"adopted-1.json: cannot be written .* without it no network is adopted"):
         host.run(ITEM, {"name": "new"})
     assert host.docker.state() == before
 
@@ -230,6 +232,24 @@ def test_an_undo_leaves_adopted_networks(make: t.Callable[..., Host], known: boo
     assert "new" in host.docker.state()
     undo_networks(host.docker, NoJournals(), journal)
     assert host.docker.state() == before
+
+
+def test_each_engine_of_a_host_has_its_own_record(make: t.Callable[..., Host], tmp_path: pathlib.Path) -> None:
+    """The networks of the other engine are not those that no longer exist."""
+    one, two = make(), Host(tmp_path / "fleetnet" / "adopted-2.json")
+    two.docker._add_network({**THEIRS, "Name": "lab", "IPAM": {"Config": [{"Subnet": "172.20.0.0/16"}]}})
+    lab = {"name": "lab", "adopt": True, "ipam_config": [{"subnet": "172.20.0.0/16"}]}
+    two.run(lab, prune=False)
+    one.run(ITEM)
+    assert list(two.adopted.values()) == ["lab"]
+    assert list(one.adopted.values()) == ["shop"]
+    assert one.managed()
+    assert not two.plan(lab, prune=False).changed
+    one.run()
+    assert read_adopted(str(tmp_path / "fleetnet" / "adopted-*.json")) == two.adopted
+    paths = [JournalPaths.of(f"unix:///run/{name}.sock").adopted for name in ("docker", "other")]
+    assert paths[0] != paths[1]
+    assert fnmatch.filter(paths, ADOPTED_FILES) == paths
 
 
 def test_an_undo_restores_an_adopted_network_that_was_recreated(
@@ -275,20 +295,21 @@ def test_a_failed_record_does_not_create_a_network_that_others_removed(make: t.C
             raise FleetnetError(f"{name}: no space left")
 
     with pytest.raises(FleetnetError, match="no space left"):
-        NetworkExecutor(host.docker, adoptions=Full()).execute(host.plan(ITEM))
+        NetworkExecutor(host.docker, adoptions=Full(str(host.path))).execute(host.plan(ITEM))
     assert "shop" not in host.docker.state()
 
 
 def test_a_checkpoint_covers_the_record(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / ADOPTED_FILE.lstrip("/")
-    AdoptionFile(path=str(path)).adopt("a" * 64, "shop")
+    name = JournalPaths.of("unix:///run/docker.sock").adopted
+    path = tmp_path / name.lstrip("/")
+    AdoptionFile(str(path)).adopt("a" * 64, "shop")
     state = HostState(t.cast(t.Any, None), str(tmp_path))
     saved = state.files()
-    assert list(saved) == [ADOPTED_FILE]
-    AdoptionFile(path=str(path)).release("a" * 64)
+    assert list(saved) == [name]
+    AdoptionFile(str(path)).release("a" * 64)
     assert not path.exists()
-    for name, file in saved.items():
-        state.write(name, file)
+    for each, file in saved.items():
+        state.write(each, file)
     assert read_adopted(str(path)) == {"a" * 64: "shop"}
-    state.delete(ADOPTED_FILE)
+    state.delete(name)
     assert not path.exists()
