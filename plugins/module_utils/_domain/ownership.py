@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import OWNER_LABEL, OWNER_VALUE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import UNEXPECTED_FORM
 
 _FORMAT = 1
 
@@ -45,14 +46,13 @@ def adopted_text(adopted: t.Mapping[str, str]) -> str:
 
 
 def parse_adopted(text: str | None) -> dict[str, str]:
-    """The names of adopted networks by id. Empty without a text, and for one that this release cannot read.
-
-    A network that is not adopted is never changed, and the next run with ``adopt`` writes the record again.
-    """
-    try:
-        data = json.loads(text or "")
-        if data["format"] != _FORMAT:
-            return {}
-        return {str(network_id): str(name) for network_id, name in data["networks"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    """The names of adopted networks by id; none without a text. Raises ValueError if this release cannot read it."""
+    if text is None:
         return {}
+    try:
+        data = json.loads(text)
+        if data["format"] != _FORMAT:
+            raise ValueError(f"its format is {data['format']}, not {_FORMAT}")
+        return {str(network_id): str(name) for network_id, name in data["networks"].items()}
+    except UNEXPECTED_FORM as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error

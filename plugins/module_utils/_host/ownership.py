@@ -86,16 +86,22 @@ class AdoptionFile:
 def read_adopted(files: str = ADOPTED_FILES) -> dict[str, str]:
     """The names of the adopted networks of all engines by id, which no two networks share.
 
-    A user who cannot read a record sees none, and changes none.
+    A record that cannot be read has none: a network that is not adopted is never changed. Nothing overwrites it.
     """
     found: dict[str, str] = {}
     for path in sorted(glob.glob(files)):
-        found.update(_read(path))
+        with contextlib.suppress(FleetnetError):
+            found.update(_read(path))
     return found
 
 
 def _read(path: str) -> dict[str, str]:
+    """Raises FleetnetError."""
     try:
         return parse_adopted(read_text(path))
-    except (OSError, FleetnetError):
-        return {}
+    except (OSError, ValueError, FleetnetError) as error:
+        raise FleetnetError(
+            f"{path}: cannot be read as the record of adopted networks ({error}), and is not overwritten. Set "
+            "ansible_become: true, restore the file, or delete it: runs with adopt: true then record these networks "
+            "again."
+        ) from error

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import pathlib
 import stat
@@ -21,6 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, network_facts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import parse_networks as reported
+from ansible_collections.fleetnet.docker.plugins.module_utils._host import ownership
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.engine import (
     current_networks,
     undo_networks,
@@ -200,9 +202,14 @@ def test_a_network_that_another_program_makes_again_is_foreign_until_the_next_ru
     assert host.adopted == {host.id: "shop"}
 
 
-def test_a_record_that_cannot_be_written_changes_nothing(make: t.Callable[..., Host], tmp_path: pathlib.Path) -> None:
+def test_a_record_that_cannot_be_written_changes_nothing(
+    make: t.Callable[..., Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: t.Any, **_options: t.Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     host = make()
-    (tmp_path / "fleetnet").write_text("a file")
+    monkeypatch.setattr(ownership, "write_atomically", full)
     before = host.docker.state()
     with pytest.raises(FleetnetError, match=r"adopted-1.json: cannot be written .* without it no network is adopted"):
         host.run(ITEM, {"name": "new"})
@@ -210,12 +217,19 @@ def test_a_record_that_cannot_be_written_changes_nothing(make: t.Callable[..., H
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2, "networks": {}}', '{"format": 1, "networks": [1]}'])
-def test_a_record_that_is_damaged_adopts_nothing(make: t.Callable[..., Host], text: str) -> None:
+def test_a_record_that_is_damaged_adopts_nothing_and_is_not_overwritten(make: t.Callable[..., Host], text: str) -> None:
     host = make()
     host.run(ITEM)
     host.path.write_text(text)
     assert not host.managed()
     assert not host.plan().changed
+    before = host.docker.state()
+    with pytest.raises(
+        FleetnetError, match=r"adopted-1.json: cannot be read as the record of adopted networks .* delete"
+    ):
+        host.run(ITEM, {"name": "new"})
+    assert (host.docker.state(), host.path.read_text()) == (before, text)
+    host.path.unlink()
     assert host.run(ITEM).operations == ["adopt network shop"]
     assert host.managed()
 
