@@ -33,6 +33,9 @@ class Adoptions(t.Protocol):
     def release(self, network_id: str) -> None:
         """Forget a network, if it is recorded. Raises FleetnetError; then nothing has changed."""
 
+    def replace(self, former_id: str, network_id: str) -> None:
+        """A network was created again with another id. If it was recorded, it still is. Raises FleetnetError."""
+
 
 class NoAdoptions:
     """No record, for runs that adopt nothing."""
@@ -42,6 +45,9 @@ class NoAdoptions:
 
     def release(self, network_id: str) -> None:
         """Forget nothing."""
+
+    def replace(self, former_id: str, network_id: str) -> None:
+        """Record nothing."""
 
 
 class AdoptionFile:
@@ -62,8 +68,13 @@ class AdoptionFile:
         if adopted.pop(network_id, None) is not None:
             self._write(adopted)
 
-    def _write(self, adopted: t.Mapping[str, str]) -> None:
-        existing = adopted if self._existing is None else self._existing
+    def replace(self, former_id: str, network_id: str) -> None:
+        adopted = _read(self._path)
+        if former_id in adopted:
+            self._write({**adopted, network_id: adopted[former_id]}, network_id)
+
+    def _write(self, adopted: t.Mapping[str, str], created: str = "") -> None:
+        existing = adopted if self._existing is None else {*self._existing, created}
         left = {network_id: name for network_id, name in adopted.items() if network_id in existing}
         folder = os.path.dirname(self._path)
         try:

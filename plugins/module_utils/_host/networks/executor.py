@@ -199,7 +199,7 @@ class NetworkExecutor:
         """
         if step.kind in OWNERSHIP:
             return []
-        recovery = Recovery(self._engine, self._bridges, self._operations, self._note_joined)
+        recovery = Recovery(self._engine, self._bridges, self._operations, self._note_joined, adoptions=self._adoptions)
         problems = recovery.problems
         self._journal = dataclasses.replace(self._journal, undoing=True)
         if self._journaled:

@@ -68,7 +68,8 @@ def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
     params = task.params
     engine = task.engine()
     bridges = RecordedBridges(task.commands) if is_local(params["docker_host"]) else UnknownBridges()
-    recoverer = Recoverer(engine, bridges, journals)
+    record = JournalPaths.of(params["docker_host"]).adopted
+    recoverer = Recoverer(engine, bridges, journals, AdoptionFile(record))
     interrupted = recoverer.preview() if task.check_mode else Preview(recoverer.recover())
     predicted = interrupted.predicted
     observed = read_networks(engine) if predicted is None else predicted.networks
@@ -95,7 +96,7 @@ def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
             bridges=bridges,
             journals=journals,
             docker_host=params["docker_host"],
-            adoptions=AdoptionFile(JournalPaths.of(params["docker_host"]).adopted, {each.id for each in observed}),
+            adoptions=AdoptionFile(record, {each.id for each in observed}),
         )
         task.records.record_networks(plan.steps)
         executor.execute(plan)

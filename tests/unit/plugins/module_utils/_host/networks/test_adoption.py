@@ -29,6 +29,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.e
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks import engine_reader
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
@@ -272,16 +273,49 @@ def test_an_undo_restores_an_adopted_network_that_was_recreated(
     host = make()
     host.run(ITEM)
     before = shown(host.docker)
+    record = host.path.read_text()
     folder = CheckpointFolder(str(tmp_path / "checkpoint"))
     folder.record_networks(current_networks("", host.docker))
     folder.record_networks(networks_text("", host.plan(MOVED, allow_disconnect=True).steps))
     journal = t.cast(Journal, folder.networks())
     host.run(MOVED, allow_disconnect=True)
     assert shown(host.docker) != before
-    undo_networks(host.docker, NoJournals(), journal)
+    host.path.parent.mkdir(exist_ok=True)
+    host.path.write_text(record)  # the undo restores files first
+    undo_networks(host.docker, NoJournals(), journal, AdoptionFile(str(host.path)))
     assert shown(host.docker) == before
-    # It has another id: the next run adopts it again.
-    assert host.run(ITEM).operations == ["adopt network shop"]
+    assert host.managed()
+    assert not host.plan(ITEM).changed
+    assert not host.run(ITEM).changed
+
+
+def test_an_adopted_network_that_cannot_be_recreated_stays_adopted(make: t.Callable[..., Host]) -> None:
+    """It is created again with another id, and the next run recreates it."""
+
+    def refuse() -> None:
+        raise EngineError("no more networks", 500)
+
+    host = make()
+    host.run(ITEM)
+    before = shown(host.docker)
+    host.docker.before_call("POST /networks/create", refuse)
+    with pytest.raises(FleetnetError, match="the former state is restored"):
+        host.run(MOVED, allow_disconnect=True)
+    assert shown(host.docker) == before
+    assert host.managed()
+    assert host.run(MOVED, allow_disconnect=True).changed
+    assert host.adopted == {}
+
+
+def test_a_network_of_others_that_is_restored_stays_theirs(make: t.Callable[..., Host]) -> None:
+    host = make()
+    journal = parse_networks(
+        networks_text("", host.plan({"name": "shop"}, state="absent", allow_disconnect=True).steps)
+    )
+    host.run({"name": "shop"}, state="absent", allow_disconnect=True)
+    undo_networks(host.docker, NoJournals(), journal, AdoptionFile(str(host.path)))
+    assert "shop" in host.docker.state()
+    assert not host.managed()
 
 
 @pytest.mark.parametrize("known", [True, False])
