@@ -95,7 +95,8 @@ class Remedies:
         if claim.kept_by is not None:
             return (
                 f"leave {claim.kept_by} out of {claim.variable}: the network then leases a subnet of the host's block, "
-                "which recreates it"
+                f"which recreates it. If host {claim.kept_by} has it from another program and has not adopted it, "
+                "remove it there first"
             )
         if leases is not None:
             self._free.add(leases.supernet)  # pinned subnets must be outside of it

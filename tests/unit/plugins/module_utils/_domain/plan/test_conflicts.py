@@ -384,7 +384,8 @@ def test_a_kept_subnet_that_another_host_uses_is_a_conflict():
         "  - host h2: Docker network shop_default (172.18.0.0/16) overlaps network web on host h1 (172.18.0.0/16). "
         "Recreate the Docker network without a subnet: its engine then assigns one of the host's own pool. If its "
         "addresses must stay there: leave h1 out of docker_fleet_networks[1].subnets: the network then leases a subnet "
-        "of the host's block, which recreates it."
+        "of the host's block, which recreates it. If host h1 has it from another program and has not adopted it, "
+        "remove it there first."
     ]
 
 
