@@ -155,7 +155,8 @@ options:
           - A network that is adopted is recreated like others if its declaration changes later, with the same
             consents, and has the label then. Labels of other programs stay, also with O(strict).
           - The module does not remove an adopted network that is no longer declared. It forgets it with O(prune), and
-            also if the network is declared without this option. Only O(state=absent) removes it.
+            also if the network is declared without this option and fits. If it differs then, the task fails. Only
+            O(state=absent) removes it.
           - If another program removes and creates the network, it has another id and is adopted again by the next run.
         type: bool
         default: false

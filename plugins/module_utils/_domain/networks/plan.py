@@ -305,6 +305,11 @@ def _foreign(drifted: Drifted) -> str:
     )
     if drifted.item.adopt:
         return f"{what} and cannot be adopted, because adoption changes nothing. Declare it as it is, {others}"
+    if network.adopted:
+        return (
+            f"{what} and the declaration no longer says adopt: true, so the network is not changed. To change it, "
+            "declare it with adopt: true. To give it back, leave it out of the declaration, with prune: true"
+        )
     return (
         f"{what} and does not carry the label {OWNER_LABEL}={OWNER_VALUE}, so it is not changed. Declare it as it is "
         f"with adopt: true, {others}"

@@ -155,8 +155,33 @@ def test_a_network_is_given_back_when_the_declaration_no_longer_says_adopt(make:
     assert host.adopted == {}
     # and never recreated, even while the record has it
     host.run(ITEM)
-    with pytest.raises(FleetnetError, match="does not carry the label"):
+    with pytest.raises(FleetnetError, match="no longer says adopt: true"):
         host.run({**fits, "mtu": 1400}, allow_disconnect=True)
+
+
+def test_a_declaration_of_the_roles_without_adopt_is_refused_with_what_helps(make: t.Callable[..., Host]) -> None:
+    """It differs in what the network keeps."""
+    host = make()
+    host.run(ITEM)
+    before = host.docker.state()
+    item = {key: value for key, value in ITEM.items() if not key.startswith("adopt")}
+    with pytest.raises(FleetnetError, match=r"no longer says adopt: true.* leave it out of the declaration, with"):
+        host.run(item, allow_disconnect=True)
+    assert (host.docker.state(), host.managed()) == (before, True)
+    assert not host.plan(ITEM).changed
+    assert host.run().operations == ["release network shop (prune)"]
+
+
+def test_a_kept_subnet_is_left_for_a_leased_one_as_the_plan_says(make: t.Callable[..., Host]) -> None:
+    """An adopted network is recreated. One of another program is removed first."""
+    host = make(used=False)
+    with pytest.raises(FleetnetError, match="cannot be adopted"):
+        host.run(MOVED)
+    host.docker.delete(f"/networks/{host.id}")
+    assert host.run(MOVED).operations == ["create network shop (bridge, 10.64.1.0/24)"]
+    host = make(used=False)
+    host.run(ITEM)
+    assert "recreate network shop" in host.run(MOVED).operations[0]
 
 
 def test_an_adopted_network_is_recreated_with_consent_and_then_has_the_label(make: t.Callable[..., Host]) -> None:
