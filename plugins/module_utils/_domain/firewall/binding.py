@@ -19,7 +19,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     BRIDGES,
+    CLOSED_OUT,
     ENDPOINTS,
+    INTERNAL,
+    LIMITED,
     bridges_definition,
     set_definitions,
 )
@@ -36,6 +39,7 @@ Bridges = t.Mapping[str, str]
 
 _FORGED = 'fib saddr . iif oif missing counter drop comment "forged source"'
 _OF_OTHERS = 'counter drop comment "error about a flow of others"'
+_ROUTED = "ip6 daddr != { fe80::/10, ff00::/8 }"
 # What Docker names the bridge of a network that has no bridge name of its own.
 _DOCKERS_PREFIX = "br-"
 _DOCKERS_NAME = re.compile(r"br-[0-9a-f]{12}\Z")
@@ -84,6 +88,10 @@ class Local(t.NamedTuple):
             name: [bridge, *([self.adopted[name]] if name in self.adopted else [])]
             for name, bridge in self.bridges.items()
         }
+
+    def adopted_with(self, bridges: t.Collection[str]) -> list[str]:
+        """The adopted networks with one of these bridges. If another program creates one again, it has another one."""
+        return [name for name, bridge in self.adopted.items() if bridge in bridges]
 
     @property
     def all_bridges(self) -> list[str]:
@@ -175,16 +183,17 @@ def within_bridges(bridges: t.Iterable[str]) -> str:
     return f"iifname . oifname {{ {pairs} }} accept"
 
 
-def isolation(internal: t.Collection[str]) -> list[str]:
+def isolation(local: Local) -> list[str]:
     """Rules of the forward hook: nothing is routed from or to internal bridges, whatever its connection state.
 
     Docker isolates them as well, but not in IPv6 with engines before 27. Frames within one bridge, which br_netfilter
     passes to this hook, are not routed.
     """
-    if not internal:
+    if not local.internal:
         return []
     rule = 'fib daddr . iif oif missing counter drop comment "internal network"'
-    return [f"{end} {quoted(internal)} {rule}" for end in ("iifname", "oifname")]
+    bridges = [quoted(local.internal), *([f"@{INTERNAL}"] if local.adopted_with(local.internal) else [])]
+    return [f"{end} {names} {rule}" for names in bridges for end in ("iifname", "oifname")]
 
 
 def quoted(names: t.Iterable[str]) -> str:
@@ -205,9 +214,11 @@ def source_chains(
     another bridge, the reconciler finds this by the network's name.
     """
     declared = [name for name in local.bridges if name != DEFAULT_BRIDGE]
+    internal = local.adopted_with(local.internal)
     lines = [
         *set_definitions(ip),
-        *(bridges_definition(ip, declared) if kept else []),
+        *(bridges_definition(ip, BRIDGES, declared) if kept else []),
+        *(bridges_definition(ip, INTERNAL, internal) if fleet is not None and internal else []),
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
         f"\t\t{_RESERVED}",
@@ -257,11 +268,13 @@ def table_without_ipv6(
     table = f"ip6 {TABLE}"
     bridges = from_bridges(local.all_bridges)
     no_ipv6 = 'counter drop comment "no IPv6"'
+    again = {CLOSED_OUT: local.adopted_with(closed_out), LIMITED: local.adopted_with(limited)}
     lines = [
         f"add table {table}",
         f"delete table {table}",
         f"table {table} {{",
         *source_chains("ip6", None, None, local),
+        *(line for name, networks in again.items() if networks for line in bridges_definition("ip6", name, networks)),
         *closed,
         "\tchain input {",
         "\t\ttype filter hook input priority filter - 2; policy accept;",
@@ -269,6 +282,7 @@ def table_without_ipv6(
     ]
     if limited:
         lines += [f"\t\t{NEIGHBOR_DISCOVERY} accept", f"\t\t{from_bridges(limited)} {no_ipv6}"]
+        lines += [f"\t\tiifname @{LIMITED} {no_ipv6}"] if again[LIMITED] else []
     lines.append("\t}")
     if closed_out:
         lines += [
@@ -276,6 +290,8 @@ def table_without_ipv6(
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
             f"\t\t{within_bridges(local.all_bridges)}",
             f"\t\t{from_bridges(closed_out)} {no_ipv6}",
+            # frames within such a bridge are not told apart otherwise
+            *([f"\t\tiifname @{CLOSED_OUT} {_ROUTED} {no_ipv6}"] if again[CLOSED_OUT] else []),
             "\t}",
         ]
     return "\n".join([*lines, "}"]) + "\n"

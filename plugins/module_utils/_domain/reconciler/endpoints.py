@@ -13,7 +13,6 @@ import socket
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
-    BRIDGES,
     ENDPOINTS,
     MACS,
     NO_ELEMENTS,
@@ -137,9 +136,10 @@ def all_elements(
         ]
         for name, elements in verdicts(version, services, published).items():
             found[family, name] = elements
-        listed = {name for table, block in blocks.items() if table.split()[0] == family for name in networks_of(block)}
-        named = (_bridge(each) for each in networks if each["Name"] in listed)
-        found[family, BRIDGES] = frozenset(f'"{bridge.name}"' for bridge in named if bridge is not None)
+        for table, block in blocks.items():
+            for name, listed in networks_of(block).items() if table.split()[0] == family else ():
+                named = (_bridge(each) for each in networks if each["Name"] in listed)
+                found[family, name] = frozenset(f'"{bridge.name}"' for bridge in named if bridge is not None)
     return found
 
 

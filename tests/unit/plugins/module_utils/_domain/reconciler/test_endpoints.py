@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     BRIDGES,
     ENDPOINTS,
+    INTERNAL,
     MACS,
     NO_ELEMENTS,
     PORTS,
@@ -129,14 +130,18 @@ def test_the_commands_replace_the_elements_of_the_sets_that_a_table_has() -> Non
 
 def test_networks_that_a_table_lists_are_found_by_their_name() -> None:
     """Another program may create one again: with another id, and so with another bridge."""
-    block = "\n".join([*bridges_definition("ip", ["web", "shop", "gone"]), ""])
+    block = "\n".join([*bridges_definition("ip", BRIDGES, ["web", "shop", "gone"]), ""])
+    block += "\n".join([*bridges_definition("ip", INTERNAL, ["db"]), ""])
     networks = [WEB, DB, network("shop"), {**network("web"), "Driver": "macvlan"}]
     elements = all_elements([], networks, [], {"ip fleetnet": block, "ip6 fleetnet": ""})
     assert elements["ip", BRIDGES] == {'"fn-web"', '"br-shopshopshop"'}
+    assert elements["ip", INTERNAL] == {'"fn-db"'}
     assert elements["ip6", BRIDGES] == frozenset()
     assert elements_text("ip fleetnet", block, elements) == (
         "flush set ip fleetnet endpoint_bridges\n"
         'add element ip fleetnet endpoint_bridges { "br-shopshopshop", "fn-web" }\n'
+        "flush set ip fleetnet endpoint_internal\n"
+        'add element ip fleetnet endpoint_internal { "fn-db" }\n'
     )
     assert elements_text("ip fleetnet", "", elements) == ""
 
