@@ -230,7 +230,7 @@ def _arm(checkpoints: Checkpoints, params: dict[str, t.Any], warn: t.Callable[[s
     )
     checkpoints.record_all(engine, params["service"])
     checkpoints.applied()
-    return {"changed": True, "checkpoint": {"id": taken.id, "timeout": taken.timeout}}
+    return {"changed": True, "checkpoint": {"id": taken.deadline.id, "timeout": taken.deadline.timeout}}
 
 
 def main() -> None:

@@ -43,7 +43,6 @@ class SavedDaemon(t.NamedTuple):
     before: str | None
     interim: str | None
     unit_before: str | None
-    unit_changes: bool
     signal: str | None
     invocation: str
     containers: tuple[tuple[str, str], ...] = ()
@@ -55,34 +54,17 @@ class SavedDaemon(t.NamedTuple):
 class Checkpoint:
     """The state of a host.
 
-    See Deadline for the first fields. ``files`` are all files of this collection by path. ``active`` are the units of
-    this collection that were active. ``addresses`` are those of bridges, with prefix length, by interface. See Kernel
-    for ``sysctls`` and ``policies``.
+    ``files`` are all files of this collection by path. ``active`` are the units of this collection that were active.
+    ``addresses`` are those of bridges, with prefix length, by interface. ``kernel`` are the values before the change.
     """
 
-    id: str
-    timeout: float
-    armed: float
-    boot: str
-    run: str
-    manual: bool
+    deadline: Deadline
+    kernel: Kernel
     risks: tuple[Risk, ...]
     docker_host: str
     files: t.Mapping[str, SavedFile]
     active: tuple[str, ...] = ()
     addresses: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
-    sysctls: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    policies: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def deadline(self) -> Deadline:
-        """When the host undoes the change."""
-        return Deadline(self.id, self.timeout, self.armed, self.boot, self.run, self.manual)
-
-    @property
-    def kernel(self) -> Kernel:
-        """The values before the change."""
-        return Kernel(self.sysctls, self.policies)
 
 
 def checkpoint_text(checkpoint: Checkpoint) -> str:
@@ -99,6 +81,8 @@ def parse_checkpoint(text: str) -> Checkpoint:
         return Checkpoint(
             **{
                 **data,
+                "deadline": Deadline(*data["deadline"]),
+                "kernel": Kernel(*data["kernel"]),
                 "risks": tuple(Risk(kind, tuple(names)) for kind, names in data["risks"]),
                 "files": {path: SavedFile(*saved) for path, saved in data["files"].items()},
                 "active": tuple(data["active"]),

@@ -50,8 +50,7 @@ class Progress(t.NamedTuple):
 def parse_deadline(text: str) -> Deadline:
     """The deadline of a checkpoint's text (see checkpoint.py). Raises ValueError if the text is not one."""
     try:
-        data: dict[str, t.Any] = json.loads(text)
-        return Deadline(**{field: data[field] for field in Deadline._fields})
+        return Deadline(*json.loads(text)["deadline"])
     except UNEXPECTED_FORM as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 

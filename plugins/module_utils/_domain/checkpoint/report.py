@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import typing as t
 
-# How many attempts the undo makes until a run reports what cannot be restored. It goes on: a host that is cut off has
-# nobody else to repair it.
+# How many attempts the undo makes until a run reports what cannot be restored. It goes on, because no run and no user
+# can reach a host that is cut off.
 ATTEMPTS = 5
 # Why a change was undone.
 UNCONFIRMED = "unconfirmed"

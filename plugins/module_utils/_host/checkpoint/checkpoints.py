@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.checkpoint import (
     Checkpoint,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import is_of
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import Deadline, is_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.names import (
     BOOT_FILE,
     BOOT_LINK,
@@ -98,26 +98,20 @@ class Checkpoints:
         pending = None if self._lock is None else self._folder.pending()
         if self._lock is None or pending is not None:
             self._release()
-            which = f" ({pending.id})" if pending else ""
+            which = f" ({pending.deadline.id})" if pending else ""
             raise FleetnetError(
                 f"a run changes this host, and has not confirmed its changes{which}. Nothing was changed. Confirm or "
                 "undo them with the module network_checkpoint, or wait until it ends."
             )
-        files, kernel = self._host.files(), self._host.kernel()
+        files = self._host.files()
         checkpoint = Checkpoint(
-            id=checkpoint_id,
-            timeout=timeout,
-            armed=boot_time(),
-            boot=boot_identity(),
-            run=run or "",
-            manual=manual,
+            deadline=Deadline(checkpoint_id, timeout, boot_time(), boot_identity(), run or "", manual),
+            kernel=self._host.kernel(),
             risks=risks,
             docker_host=docker_host,
             files=files,
             active=self._host.active(files),
             addresses=self._host.addresses(),
-            sysctls=kernel.sysctls,
-            policies=kernel.policies,
         )
         try:
             self._folder.begin(checkpoint, undo_program())
@@ -308,4 +302,5 @@ class Checkpoints:
 
 def is_meant(checkpoint: Checkpoint, checkpoint_id: str | None, run: str | None) -> bool:
     """Whether this is the checkpoint with the id; without an id, that of this run's play."""
-    return checkpoint.id == checkpoint_id if checkpoint_id else is_of(checkpoint.deadline, run or "")
+    taken = checkpoint.deadline
+    return taken.id == checkpoint_id if checkpoint_id else is_of(taken, run or "")

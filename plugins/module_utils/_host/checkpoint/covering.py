@@ -45,6 +45,7 @@ _WAIT = 30.0  # seconds that a module waits for the lock
 LONGEST_UNDO = 420.0
 _POLL = 1.0
 _LOCAL = "unix://"
+_Saved = t.TypeVar("_Saved")
 TIME_IS_OVER = (
     "the changes of this play are undone, because the time of its checkpoint is over, or the host rebooted. This task "
     "changes nothing. Set a longer confirm_timeout, and run again."
@@ -89,11 +90,7 @@ class CheckpointLock:
 
     def deadline(self) -> Deadline | None:
         """That of the checkpoint which is neither confirmed nor undone. Raises FleetnetError if it cannot be read."""
-        text = read_text(self._file(SAVED))
-        try:
-            return None if text is None else parse_deadline(text)
-        except ValueError as error:
-            raise self._unreadable(error) from error
+        return self._saved(parse_deadline)
 
     def progress(self, deadline: Deadline) -> Progress:
         """What followed the checkpoint."""
@@ -129,11 +126,15 @@ class CheckpointLock:
             "changes nothing. Wait until it ends, or end it, and run again."
         )
 
-    def _unreadable(self, error: ValueError) -> FleetnetError:
-        return FleetnetError(
-            f"{self._file(SAVED)}: is not a checkpoint that this release can read ({error}). Delete it to keep the "
-            "host as it is."
-        )
+    def _saved(self, parse: t.Callable[[str], _Saved]) -> _Saved | None:
+        text = read_text(self._file(SAVED))
+        try:
+            return None if text is None else parse(text)
+        except ValueError as error:
+            raise FleetnetError(
+                f"{self._file(SAVED)}: is not a checkpoint that this release can read ({error}). Delete it to keep the "
+                "host as it is."
+            ) from error
 
     def _file(self, name: str) -> str:
         return os.path.join(self.path, name)

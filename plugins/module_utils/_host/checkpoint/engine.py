@@ -74,7 +74,6 @@ def saved_daemon(plan: DaemonPlan, invocation: str) -> SavedDaemon:
         plan.before,
         plan.interim_before,
         plan.own_unit_before,
-        plan.writes_unit,
         plan.signal,
         invocation,
         tuple((each.id, each.name) for each in plan.resume),
@@ -92,7 +91,6 @@ def current_daemon(commands: Commands, unit: str, engine: Engine) -> SavedDaemon
         before=read_text(shown.config_file),
         interim=None,
         unit_before=read_text(own_bridge.UNIT_FILE),
-        unit_changes=True,
         signal=RELOAD,  # a change may have been reloaded
         invocation=shown.invocation,
         containers=tuple((each.id, each.name) for each in running_containers(engine)),

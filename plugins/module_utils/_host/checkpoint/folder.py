@@ -64,11 +64,7 @@ class CheckpointFolder(CheckpointLock):
 
     def pending(self) -> Checkpoint | None:
         """The checkpoint that is neither confirmed nor undone. Raises FleetnetError if it cannot be read."""
-        text = read_text(self._file(SAVED))
-        try:
-            return None if text is None else parse_checkpoint(text)
-        except ValueError as error:
-            raise self._unreadable(error) from error
+        return self._saved(parse_checkpoint)
 
     def begin(self, checkpoint: Checkpoint, program: bytes) -> None:
         """Write a checkpoint. If this raises OSError, no checkpoint exists."""
@@ -120,7 +116,8 @@ class CheckpointFolder(CheckpointLock):
 
     def confirm(self, checkpoint: Checkpoint) -> None:
         """Delete the checkpoint, and record that it is confirmed, until the next one or a reboot."""
-        text = json.dumps({"id": checkpoint.id, "run": checkpoint.run if checkpoint.manual else ""})
+        taken = checkpoint.deadline
+        text = json.dumps({"id": taken.id, "run": taken.run if taken.manual else ""})
         write_atomically(self._confirmed, text, mode=0o600)
         self.end()
 

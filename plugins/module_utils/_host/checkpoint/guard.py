@@ -60,8 +60,8 @@ def guarded(task: Task, risks: tuple[Risk, ...], covered: bool) -> t.Iterator[tu
     )
     data: Result = {
         "checkpoint": {
-            "id": taken.id,
-            "timeout": taken.timeout,
+            "id": taken.deadline.id,
+            "timeout": taken.deadline.timeout,
             "risks": [{"kind": each.kind, "names": list(each.names)} for each in risks],
         }
     }

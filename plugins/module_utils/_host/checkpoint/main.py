@@ -27,7 +27,7 @@ def main() -> int:
     while True:
         try:
             report = undo.run(attempt)
-        except FleetnetError as error:  # a damaged checkpoint, which somebody may delete
+        except FleetnetError as error:  # a damaged checkpoint, until it is deleted
             lines, ended = [str(error)], False
         else:
             lines = [*report.operations, *report.problems] if report else []

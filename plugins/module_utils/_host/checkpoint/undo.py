@@ -164,13 +164,13 @@ class Undo:
         self._attempt("kernel parameters", lambda: self._host.set_kernel(Kernel(kernel.sysctls, {})))
         self._attempt("policy of the chain FORWARD", lambda: self._host.set_kernel(Kernel({}, kernel.policies)))
         report = UndoReport(
-            checkpoint.id,
+            checkpoint.deadline.id,
             self._reason(checkpoint, progress),
-            checkpoint.timeout,
+            checkpoint.deadline.timeout,
             tuple((each.kind, each.names) for each in checkpoint.risks),
             tuple(self._operations),
             tuple(self._problems),
-            checkpoint.run if checkpoint.manual else "",
+            checkpoint.deadline.run if checkpoint.deadline.manual else "",
             attempt,
         )
         if self._problems:
@@ -184,7 +184,7 @@ class Undo:
 
     def _reason(self, checkpoint: Checkpoint, progress: Progress) -> str:
         """A confirmation that comes too late starts the undo as well, and is not its reason."""
-        if self._machine.boot() != checkpoint.boot:
+        if self._machine.boot() != checkpoint.deadline.boot:
             return REBOOTED
         if progress.asked:
             return ASKED
@@ -193,7 +193,9 @@ class Undo:
     def _former_kernel(self, checkpoint: Checkpoint, progress: Progress) -> Kernel:
         """The values to set. Read before the undo changes others: a start of the engine may."""
         # A play's checkpoint has those from before its changes.
-        after = None if checkpoint.manual or self._machine.boot() != checkpoint.boot else progress.kernel
+        after = (
+            None if checkpoint.deadline.manual or self._machine.boot() != checkpoint.deadline.boot else progress.kernel
+        )
         now = self._attempt("kernel", self._host.kernel)
         return checkpoint.kernel if now is None else former_kernel(checkpoint.kernel, after, now)
 
@@ -238,7 +240,7 @@ class Undo:
                 self._folder.replace_daemon(known._replace(invocation=invocation))
 
     def _resume(self, checkpoint: Checkpoint, daemon: SavedDaemon) -> None:
-        """Start the containers that must run, after their networks exist. Each once: somebody may stop it later."""
+        """Start the containers that must run, after their networks exist. Each once: a user may stop it later."""
         for container in daemon.containers:
             if container in self._resumed:
                 continue
@@ -255,7 +257,7 @@ class Undo:
 
         Other bridges are not of the change, and after a reboot the engine has given them the addresses that they have.
         """
-        if self._machine.boot() != checkpoint.boot:
+        if self._machine.boot() != checkpoint.deadline.boot:
             return
         after = [] if networks is None else [state.definition for state in networks.step.after]
         found = added_addresses(checkpoint.addresses, self._host.addresses(), after)

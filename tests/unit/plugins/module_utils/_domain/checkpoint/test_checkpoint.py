@@ -22,6 +22,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     parse_daemon,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import (
+    Deadline,
     Kernel,
     Progress,
     applied_text,
@@ -66,12 +67,8 @@ from ..planning import message_of
 UNITS = "/etc/systemd/system"
 ROUTES, FIREWALL = ROUTES_PART.script, FIREWALL_PART.script
 CHECKPOINT = Checkpoint(
-    id="7",
-    timeout=60,
-    armed=100.0,
-    boot="a",
-    run="controller/user/1",
-    manual=False,
+    deadline=Deadline("7", 60, 100.0, "a", "controller/user/1", manual=False),
+    kernel=Kernel({"net.ipv4.ip_forward": "1"}, {"iptables": "DROP"}),
     risks=(Risk("routes", ("10.0.0.0/8 via 192.0.2.1",)),),
     docker_host="unix:///run/docker.sock",
     files={
@@ -80,12 +77,8 @@ CHECKPOINT = Checkpoint(
         f"{UNITS}/sysinit.target.wants/{RECONCILER_UNIT}": SavedFile(f"{UNITS}/{RECONCILER_UNIT}", 0, link=True),
     },
     active=(RECONCILER_UNIT,),
-    sysctls={"net.ipv4.ip_forward": "1"},
-    policies={"iptables": "DROP"},
 )
-DAEMON = SavedDaemon(
-    "docker.service", "/etc/docker/daemon.json", None, None, None, False, "restart", "i", (("1", "a"),)
-)
+DAEMON = SavedDaemon("docker.service", "/etc/docker/daemon.json", None, None, None, "restart", "i", (("1", "a"),))
 
 
 def test_records_are_the_same_after_they_were_written() -> None:

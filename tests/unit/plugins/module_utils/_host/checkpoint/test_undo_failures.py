@@ -21,6 +21,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.h
 from .undo_host import FIREWALL, Host, change, install
 
 
+def full(*_arguments: t.Any) -> None:
+    raise OSError("no space")
+
+
 def test_what_cannot_be_restored_does_not_keep_the_rest_and_is_tried_again(host: Host) -> None:
     install(host)
     before = host.state()
@@ -88,9 +92,6 @@ def test_an_attempt_repeats_only_what_failed(host: Host, monkeypatch: pytest.Mon
     change(host)
     host.stuck, host.fails = True, ROUTES_PART.script
 
-    def full(*_arguments: t.Any) -> None:
-        raise OSError("no space")
-
     monkeypatch.setattr(CheckpointFolder, "replace_daemon", full)
     report = host.undo()
     assert report is not None
@@ -108,9 +109,6 @@ def test_a_full_disk_does_not_keep_the_host_cut_off(host: Host, monkeypatch: pyt
     before = host.state()
     host.save()
     change(host)
-
-    def full(*_arguments: t.Any) -> None:
-        raise OSError("no space")
 
     monkeypatch.setattr(CheckpointFolder, "record_report", full)
     monkeypatch.setattr(covering, "holder_text", full)

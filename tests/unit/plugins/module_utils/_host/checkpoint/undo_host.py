@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     Checkpoint,
     SavedDaemon,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.deadline import Deadline
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
     UndoReport,
 )
@@ -33,9 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.u
 
 UNITS = "etc/systemd/system"
 ROUTES, FIREWALL = "etc/fleetnet/apply-routes", "etc/fleetnet/apply-firewall"
-DAEMON = SavedDaemon(
-    "docker.service", "/etc/docker/daemon.json", "former", None, None, False, "restart", "1", (("1", "web"),)
-)
+DAEMON = SavedDaemon("docker.service", "/etc/docker/daemon.json", "former", None, None, "restart", "1", (("1", "web"),))
 
 
 class Killed(BaseException):
@@ -189,9 +188,14 @@ class Host:
         state = self.host_state()
         files = state.files()
         checkpoint = Checkpoint(
-            "7", 60, 0.0, "boot", "run", self.manual, (Risk("routes", ("a",)),), "unix:///run/docker.sock", files,
-            state.active(files), state.addresses(), *state.kernel(),
-        )  # fmt: skip
+            Deadline("7", 60, 0.0, "boot", "run", self.manual),
+            state.kernel(),
+            (Risk("routes", ("a",)),),
+            "unix:///run/docker.sock",
+            files,
+            state.active(files),
+            state.addresses(),
+        )
         self.folder.begin(checkpoint, b"program")
         self.folder.record_daemon(DAEMON)
         self.folder.record_networks(
