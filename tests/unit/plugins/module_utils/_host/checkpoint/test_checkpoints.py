@@ -160,6 +160,7 @@ def test_a_run_reports_an_undo_after_all_of_its_attempts(
     with pytest.raises(FleetnetError, match=r"NOT restored: no\. Repair the host"):
         checkpoints.settle(systemd.warned.append)
     assert next(attempts, None) is None
+    assert systemd.ran.count("systemd-run --quiet --collect") == 1  # between its attempts, no other undo is started
 
 
 def test_a_request_for_an_undo_is_for_one_checkpoint(systemd: Host, checkpoints: Checkpoints) -> None:
