@@ -82,6 +82,13 @@ options:
     type: list
     elements: str
     default: []
+  adopted:
+    description:
+      - The networks of O(bridges) that this collection may adopt. If one exists without the label
+        C(io.fleetnet.managed=true), the rules also apply to the bridge that it has.
+    type: list
+    elements: str
+    default: []
   egress_sources:
     description:
       - The source addresses of packets to the outside, for subnets whose packets are not masqueraded, by subnet. An

@@ -186,6 +186,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bri
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.engine_reader import read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.fixed_addresses import read_accepted
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import (
     Journals,
     journal_warning,
@@ -193,6 +194,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.jou
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.reader import read_container, read_taken
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Preview, Recoverer
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile
 
 
 def handle(module: AnsibleModule) -> dict[str, t.Any]:
@@ -208,7 +210,9 @@ def _run(module: AnsibleModule, journals: Journals) -> dict[str, t.Any]:
     # Ansible checks the task's own options; the parser checks those of the items, with errors that name the item.
     items = parse_endpoints(params["networks"])
     engine = connect(params)
-    recoverer = Recoverer(engine, UnknownBridges(), journals)
+    recoverer = Recoverer(
+        engine, UnknownBridges(), journals, AdoptionFile(JournalPaths.of(params["docker_host"]).adopted)
+    )
     interrupted = recoverer.preview() if module.check_mode else Preview(recoverer.recover())
     networks = read_networks(engine) if interrupted.predicted is None else interrupted.predicted.networks
     must_exist = params["state"] == "present"

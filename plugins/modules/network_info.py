@@ -174,7 +174,9 @@ network_info:
           returned: success
           type: bool
         managed:
-          description: Whether this collection manages the network. Its label C(io.fleetnet.managed) is then V(true).
+          description: >-
+            Whether this collection manages the network. Its label C(io.fleetnet.managed) is then V(true), or the host's
+            record has it as adopted.
           returned: success
           type: bool
         labels:

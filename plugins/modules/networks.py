@@ -21,8 +21,10 @@ description:
     this also happens at boot, and within a minute after a kill.
   - The module checks everything before it changes anything. It does not change a network with containers unless
     O(allow_disconnect=true); the error names each container that would be disconnected.
-  - The module does not change a network that it did not create.
-  - Every network that this module creates carries the label C(io.fleetnet.managed=true).
+  - The module does not change a network that it neither created nor adopted.
+  - Every network that this module creates carries the label C(io.fleetnet.managed=true). The labels of an existing
+    network cannot change, so it records those that it adopts in C(/var/lib/fleetnet/adopted-*.json), by
+    engine and id.
   - If the engine fails to create a network, everything that the step made is removed, also a bridge that the engine
     leaves behind. If the task ends before that, the next run removes the bridge. It recognizes such a bridge by a
     record in C(/run/fleetnet/networks), which it writes before the request if the bridge does not exist, and removes
@@ -145,6 +147,30 @@ options:
         type: bool
         default: false
         aliases: [incremental]
+      adopt:
+        description:
+          - Whether this collection manages the network also if it exists without the label
+            C(io.fleetnet.managed=true). If it fits the declaration, the module records it and changes nothing else.
+            If it differs, the task fails before anything is changed, and names the differences.
+          - A network that is adopted is recreated like others if its declaration changes later, with the same
+            consents, and has the label then. Labels of other programs stay, also with O(strict).
+          - The module does not remove an adopted network that is no longer declared. It forgets it with O(prune), and
+            also if the network is declared without this option and fits. If it differs then, the task fails. Only
+            O(state=absent) removes it.
+          - If another program removes and creates the network, it has another id and is adopted again by the next run.
+        type: bool
+        default: false
+      adopt_keeps:
+        description:
+          - The options V(mtu), V(bridge_name), V(masquerade), V(gateway_mode_ipv4) and V(gateway_mode_ipv6) whose
+            values an adopted network keeps. They apply to a network that this module creates or recreates.
+          - A network without masquerading, or with gateway mode V(routed) or V(isolated), cannot keep it, and differs.
+          - With V(masquerade), one whose driver options set a source address (C(com.docker.network.host_ipv4) or
+            C(com.docker.network.host_ipv6)) that O(networks[].driver_options) lacks differs, too. With
+            V(gateway_mode_ipv4), so does one with C(com.docker.network.bridge.trusted_host_interfaces).
+        type: list
+        elements: str
+        default: []
       mtu:
         description:
           - The MTU of the network's interfaces (driver option C(com.docker.network.driver.mtu)).
@@ -182,15 +208,15 @@ options:
   prune:
     description:
       - Remove networks that carry the label C(io.fleetnet.managed=true) and are not declared. Networks without it are
-        never removed.
+        never removed. Of adopted ones, only the record is.
     type: bool
     default: false
   on_drift:
     description:
       - The reaction to a network that differs from its declaration.
       - V(recreate) removes and creates it, V(warn) does not change it, V(fail) fails before anything is changed.
-      - A network that does not carry the label C(io.fleetnet.managed=true) is never recreated. If it differs, the task
-        fails before anything is changed, except with V(warn).
+      - A network that neither carries the label C(io.fleetnet.managed=true) nor is adopted is never recreated. If it
+        differs, the task fails before anything is changed, except with V(warn).
     type: str
     choices: [recreate, warn, fail]
     default: recreate
@@ -220,7 +246,8 @@ notes:
   - A declared network that exists without the label C(io.fleetnet.managed=true) belongs to others. If it fits the
     declaration, the module leaves it as it is. If it differs, the task fails, whether the network has containers or
     not. To resolve this, declare the network as it is, declare another name, or disconnect its containers and remove it
-    with C(docker network rm). O(prune) does not remove it. Only O(state=absent) removes it.
+    with C(docker network rm). O(prune) does not remove it. Only O(state=absent) removes it. With
+    O(networks[].adopt=true), the module takes it over as it is.
   - A container whose address the engine chose keeps that address when its network is recreated. From then on it is a
     fixed address of the container. If the engine does not accept the address as a fixed one, the engine chooses
     another, and the module warns.
@@ -270,6 +297,14 @@ EXAMPLES = r"""
           - subnet: fd00:64:3::/64
         connected: []
 
+- name: Take over a network of compose as it is
+  fleetnet.docker.networks:
+    networks:
+      - name: shop_default
+        ipam_config:
+          - subnet: 172.18.0.0/16
+        adopt: true
+
 - name: Remove networks without containers
   fleetnet.docker.networks:
     networks:
@@ -298,7 +333,9 @@ differences:
       description: The name of the network, or the path of the journal.
       type: str
     key:
-      description: The option that differs, or V(state) for what is missing or unexpected.
+      description: >-
+        The option that differs, V(state) for what is missing or unexpected, or V(managed) for a network that is adopted
+        or released.
       type: str
     declared:
       description: The declared value; null if absent.
@@ -330,7 +367,7 @@ networks:
   description:
     - The declared networks after the task, by name. In check mode those that would be created are missing.
     - Each has C(id), C(driver), C(bridge), the name of the Linux bridge and null for other drivers, C(subnets),
-      C(gateways), and C(managed), whether the network has the label of this collection.
+      C(gateways), and C(managed), whether this collection created or adopted the network.
   returned: success
   type: dict
   sample:

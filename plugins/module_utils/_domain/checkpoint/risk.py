@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which planned differences can cut the path between the controller and a host. Pure.
 
-A change of routes, rules, bridge addresses or the engine can. Files of the reconciler, units, labels of networks and
-removed networks cannot: such a run needs no checkpoint.
+A change of routes, rules, bridge addresses or the engine can. Files of the reconciler, units, labels and ownership
+of networks and removed networks cannot: such a run needs no checkpoint.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     FILE,
     FIREWALLD,
     JUMP,
+    MANAGED,
     MODE,
     NETWORK,
     ROUTE,
@@ -75,7 +76,7 @@ _OF_FILE = {
     **{firewalld_file(name.partition("/")[2]): FIREWALLD_RULES for name in FIREWALLD_FILES},
 }
 # Options of a network that concern no address of the host.
-_HARMLESS = ("labels", "connected")
+_HARMLESS = ("labels", "connected", MANAGED)
 _NAMED = 3
 
 

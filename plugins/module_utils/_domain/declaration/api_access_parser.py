@@ -55,7 +55,7 @@ def _parse_block(fields: Fields, name: str, networks: t.Sequence[Network], super
         raise fields.refuse("from", name, f"requires an IPv{block.version} supernet. Leave it out.")
     if block.length == 0:
         raise fields.refuse("from", name, f"contains every address. Use {WORLD!r} for the outside of the fleet.")
-    for subnet in (*supernets, *(subnet for network in networks for subnet in network.subnets)):
+    for subnet in (*supernets, *(subnet for network in networks for subnet, _path in network.all_pinned)):
         if subnet.contains(block):
             raise fields.refuse(
                 "from", name, f"is in {subnet}, the addresses of containers, which cannot connect. Leave it out."

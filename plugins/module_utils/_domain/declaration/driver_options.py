@@ -110,6 +110,12 @@ def pinned_options(defaults: t.Mapping[str, t.Any], internal: bool) -> dict[str,
     return pinned
 
 
+def adopted_options(internal: bool) -> dict[str, str]:
+    """The driver options that a bridge network must have to be adopted, unless the declaration has others."""
+    fixed = _fixed_options("bridge", internal)
+    return {key: each.value for key, each in fixed.items() if each.value in ("true", "false") and key != MASQUERADE}
+
+
 def egress_source(options: t.Mapping[str, str], version: int) -> str | None:
     """The source address of a routed network's packets to the outside, by its valid driver options.
 

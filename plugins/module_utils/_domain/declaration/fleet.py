@@ -97,6 +97,7 @@ class Fleet:
     api_access: ApiAccess = dataclasses.field(default_factory=ApiAccess)
     closes_metadata: bool = False
     isolates_spoofing: bool = False
+    adopts: bool = False
 
     @property
     def supernet(self) -> Prefix:
@@ -145,7 +146,7 @@ def parse_fleet(
     default_bridge: dict[str, t.Any] = {}
     reservations: dict[str, tuple[Prefix, ...]] = {}
     api_access = ApiAccess()
-    closes_metadata = isolates_spoofing = False
+    closes_metadata = isolates_spoofing = adopts = False
     with errors.collect():
         schemes = _parse_schemes(fields, leased_host_length)
     # With an invalid supernet, the rest is checked for the IP versions of the supernets.
@@ -174,6 +175,8 @@ def parse_fleet(
     with errors.collect():
         isolates_spoofing = fields.boolean(PREFIX + "isolate_spoofing", False)
     with errors.collect():
+        adopts = fields.boolean(PREFIX + "adopt", False)
+    with errors.collect():
         default_bridge = parse_default_bridge(fields.raw(PREFIX + "default_bridge", {}))
         _check_bridges(default_bridge, networks)
     with errors.collect():
@@ -196,6 +199,7 @@ def parse_fleet(
         api_access,
         closes_metadata,
         isolates_spoofing,
+        adopts,
     )
 
 

@@ -9,6 +9,7 @@ PREFIX = "docker_fleet_"
 
 # The variables of the declaration, without their prefix.
 FLEET_KEYS = (
+    "adopt",
     "backend",
     "cloud_metadata",
     "default_bridge",

@@ -23,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import (
     LENGTH_V6,
     ON_THE_LAN,
+    parse_host_subnets,
     parse_places,
     parse_ranges,
     parse_subnets,
@@ -51,6 +52,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.v
 
 RESERVED_NAMES = (ANY, DEFAULT_BRIDGE, "bridge", HOST, "none", "default", WORLD, "ingress", "docker_gwbridge")
 NETWORK_KEYS = (
+    "adopt",
     "attachable",
     "aux_addresses",
     "bridge_name",
@@ -69,10 +71,11 @@ NETWORK_KEYS = (
     "open",
     "prefix_length",
     "subnet",
+    "subnets",
 )
 # Valid values instead of invalid ones, to find the errors of the other keys.
 _STAND_INS: t.Mapping[str, t.Any] = {
-    **{key: None for key in NETWORK_KEYS if key not in ("driver", "internal", "subnet")},
+    **{key: None for key in NETWORK_KEYS if key not in ("driver", "internal", "subnet", "subnets")},
     "name": "stand-in",
 }
 # What decides about traffic with the outside: Docker's rules alone, or policy lines alone.
@@ -84,13 +87,14 @@ class Network:
     """A declared network. ``hosts`` are names of hosts or groups that carry it; None means every host of the fleet.
 
     ``prefix_length`` is that of its IPv4 slot; in IPv6 every slot is a /64. ``subnets`` are pinned ones, at most one of
-    each IP version, instead of slots. ``gateways``, ``ip_ranges`` and ``aux`` (by name) are offsets by IP version;
+    each IP version, instead of slots; ``host_subnets`` are those of single hosts, whose other hosts have slots.
+    ``gateways``, ``ip_ranges`` and ``aux`` (by name) are offsets by IP version;
     negative ones count from the subnet's end. ``host_ranges`` are the ``ip_ranges`` of single hosts. ``driver_options``
     are as written; ``mtu`` and ``bridge_name`` include them.
 
     Any declared network can open flows to one that is ``open``. Containers on one that is ``local`` reach only those on
     the same host. ``ingress_by_policy`` and ``egress_by_policy``: only policy lines allow traffic from, or to, the
-    outside of the fleet's networks.
+    outside of the fleet's networks. ``adopt``: hosts may have it already; None is the fleet's default.
     """
 
     name: str
@@ -99,6 +103,7 @@ class Network:
     prefix_length: int
     driver: str = "bridge"
     subnets: tuple[Prefix, ...] = ()
+    host_subnets: t.Mapping[str, tuple[Prefix, ...]] = dataclasses.field(default_factory=dict)
     gateways: t.Mapping[int, int] = dataclasses.field(default_factory=dict)
     ip_ranges: t.Mapping[int, Prefix] = dataclasses.field(default_factory=dict)
     host_ranges: t.Mapping[str, t.Mapping[int, Prefix]] = dataclasses.field(default_factory=dict)
@@ -113,15 +118,19 @@ class Network:
     local: bool = False
     ingress_by_policy: bool = False
     egress_by_policy: bool = False
+    adopt: bool | None = None
+
+    def pinned(self, host: str) -> tuple[Prefix, ...]:
+        """The pinned subnets on a host, IPv4 first; empty if the network has a slot in the host's block."""
+        return self.host_subnets.get(host, self.subnets)
 
     @property
-    def subnet(self) -> Prefix | None:
-        """The pinned IPv4 subnet; None if the network has a slot in each host's block, or is pinned only in IPv6."""
-        return self.pinned(4)
-
-    def pinned(self, version: int) -> Prefix | None:
-        """The pinned subnet of an IP version."""
-        return next((subnet for subnet in self.subnets if subnet.version == version), None)
+    def all_pinned(self) -> list[tuple[Prefix, str]]:
+        """Each pinned subnet of the network, with the path of its variable."""
+        found = [(subnet, f"{self.path}.subnet") for subnet in self.subnets]
+        return found + [
+            (subnet, f"{self.path}.subnets.{host}") for host, subnets in self.host_subnets.items() for subnet in subnets
+        ]
 
     @property
     def on_a_segment(self) -> bool:
@@ -231,7 +240,8 @@ def _parse_network(
         raise fields.fail("name", "is an IP address, which policy lines use for the outside. Choose another name.")
     driver = fields.text("driver", "bridge")
     fields.check("driver", driver_problem(driver))
-    subnets = parse_subnets(fields)
+    subnets = parse_subnets(fields, "subnet")
+    host_subnets = parse_host_subnets(fields, driver, versions)
     if subnets and fields.has("prefix_length"):
         raise fields.fail(
             "prefix_length",
@@ -256,6 +266,7 @@ def _parse_network(
         prefix_length=length,
         driver=driver,
         subnets=subnets,
+        host_subnets=host_subnets,
         gateways=parse_places(fields, "gateway", fields.raw("gateway"), subnets, length),
         ip_ranges=ranges,
         host_ranges=host_ranges,
@@ -273,6 +284,7 @@ def _parse_network(
         local=fields.boolean("local", False),
         ingress_by_policy=fields.choice("ingress", _OUTSIDE, "docker") == "policy",
         egress_by_policy=fields.choice("egress", _OUTSIDE, "docker") == "policy",
+        adopt=fields.boolean("adopt", None),
     )
     _check_blocks(fields, network, versions)
     return network
@@ -315,8 +327,13 @@ def _check_blocks(fields: Fields, network: Network, versions: t.Sequence[int]) -
     The checks compare only values within the subnet, so the result is the same for each host's slot.
     """
     examples = {4: Prefix(4, 10 << 24, network.prefix_length), 6: Prefix(6, 0xFD << 120, LENGTH_V6)}
-    for subnet in network.subnets or [examples[version] for version in versions]:
+    subnets = [(subnet, "") for subnet in network.subnets or [examples[version] for version in versions]]
+    subnets += [(subnet, host) for host, pinned in network.host_subnets.items() for subnet in pinned]
+    for subnet, host in subnets:
         problem = block_problem(make_block(*network.block(subnet)))
+        if problem is not None and host:
+            what = "" if problem.option == "subnet" else f"{problem.option} of the network "
+            raise fields.refuse(f"subnets.{host}", str(subnet), f"{what}{problem.reason}")
         if problem is not None:
             key, _dot, name = problem.option.partition(".")
             value = fields.mapping("aux_addresses")[name] if name else fields.raw(key)

@@ -20,12 +20,35 @@ LENGTH_V6 = 64
 ON_THE_LAN = ("ipvlan", "macvlan")
 
 
-def parse_subnets(fields: Fields) -> tuple[Prefix, ...]:
-    """Parse the pinned subnets, IPv4 first; empty if the network has a slot in each host's block."""
-    subnets = fields.prefixes("subnet")
+def parse_subnets(fields: Fields, key: str) -> tuple[Prefix, ...]:
+    """Parse pinned subnets, IPv4 first; empty if the network has a slot in each host's block."""
+    subnets = fields.prefixes(key)
     if len({subnet.version for subnet in subnets}) < len(subnets):
-        raise fields.fail("subnet", "contains two subnets of one IP version. Set at most one of each.")
+        raise fields.fail(key, "contains two subnets of one IP version. Set at most one of each.")
     return tuple(sorted(subnets))
+
+
+def parse_host_subnets(fields: Fields, driver: str, versions: t.Collection[int]) -> dict[str, tuple[Prefix, ...]]:
+    """Parse the subnets that the network has on single hosts, by host. ``versions`` are those of the supernets."""
+    by_host = fields.mapping("subnets")
+    if not by_host:
+        return {}
+    if fields.host:
+        raise fields.fail("subnets", "requires a network of the whole fleet. Set subnet for a network of one host.")
+    if fields.has("subnet"):
+        raise fields.fail("subnets", "contradicts subnet. Remove one of them.")
+    if driver != "bridge":
+        raise fields.fail("subnets", f"requires driver bridge, and the driver is {driver}. Set subnet.")
+    inner = Fields(by_host, fields.at("subnets"), list(by_host))
+    found = {}
+    for host in sorted(by_host):
+        found[host] = parse_subnets(inner, host)
+        if not found[host]:
+            raise inner.fail(host, "must be an address block or a list of them. Without one, leave the host out.")
+        for subnet in found[host]:
+            if subnet.version not in versions:
+                raise inner.refuse(host, str(subnet), f"requires an IPv{subnet.version} supernet. Leave it out.")
+    return found
 
 
 def parse_places(fields: Fields, key: str, value: t.Any, subnets: tuple[Prefix, ...], length: int) -> dict[int, int]:

@@ -118,7 +118,7 @@ def _parse_end(
         if supernet.contains(block):
             raise fields.refuse(key, name, f"is in the supernet {supernet}. Name the networks instead.")
     for network in networks:
-        for subnet in network.subnets:
+        for subnet, _path in network.all_pinned:
             if subnet.contains(block):
                 raise fields.refuse(
                     key, name, f"is in the subnet {subnet} of network {network.name}. Name the network instead."

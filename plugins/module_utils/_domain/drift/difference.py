@@ -31,6 +31,7 @@ KINDS = (ADDRESS, CHAIN, CONTAINER, DAEMON, FILE, FIREWALLD, JUMP, NETWORK, ROUT
 STATE = "state"  # whether it exists
 VALUE = "value"  # of a thing that has one value: an option, a sysctl
 CONTENT = "content"
+MANAGED = "managed"  # whether this collection manages a network
 MODE = "mode"  # of a file, as an octal number
 POLICY = "policy"  # of a built-in chain of iptables
 POSITION = "position"

@@ -18,7 +18,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
+    BRIDGES,
+    CLOSED_OUT,
     ENDPOINTS,
+    INTERNAL,
+    LIMITED,
+    bridges_definition,
     set_definitions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLE
@@ -27,12 +32,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_
     DOCKER0,
     interface_name_problem,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import check_ports, is_labeled
 
 # Network -> the name of its bridge on this host.
 Bridges = t.Mapping[str, str]
 
 _FORGED = 'fib saddr . iif oif missing counter drop comment "forged source"'
 _OF_OTHERS = 'counter drop comment "error about a flow of others"'
+_ROUTED = "ip6 daddr != { fe80::/10, ff00::/8 }"
 # What Docker names the bridge of a network that has no bridge name of its own.
 _DOCKERS_PREFIX = "br-"
 _DOCKERS_NAME = re.compile(r"br-[0-9a-f]{12}\Z")
@@ -61,6 +68,8 @@ class Local(t.NamedTuple):
     source by ``sources``. ``controller`` is the address of the Ansible controller as this host sees it.
     ``routed`` are the subnets of undeclared networks to which the engine lets packets be routed, None if it does not.
     ``other_bridges`` are bridges that are not Docker's, but whose names begin as those of Docker.
+    ``adopted`` are the bridges of networks that this collection did not create, by network. If it recreates one, that
+    has the bridge of ``bridges``, so the rules contain both.
     """
 
     subnets: t.Sequence[Prefix]
@@ -70,6 +79,24 @@ class Local(t.NamedTuple):
     controller: str | None = None
     routed: t.Sequence[Prefix] | None = None
     other_bridges: t.Collection[str] = ()
+    adopted: Bridges = types.MappingProxyType({})
+
+    @property
+    def by_network(self) -> dict[str, list[str]]:
+        """The bridges that each network has or may have."""
+        return {
+            name: [bridge, *([self.adopted[name]] if name in self.adopted else [])]
+            for name, bridge in self.bridges.items()
+        }
+
+    def adopted_with(self, bridges: t.Collection[str]) -> list[str]:
+        """The adopted networks with one of these bridges. If another program creates one again, it has another one."""
+        return [name for name, bridge in self.adopted.items() if bridge in bridges]
+
+    @property
+    def all_bridges(self) -> list[str]:
+        """The bridges that networks have or may have."""
+        return [bridge for bridges in self.by_network.values() for bridge in bridges]
 
 
 def parse_bridges(variable: str, value: t.Mapping[str, t.Any]) -> dict[str, str]:
@@ -83,13 +110,43 @@ def parse_bridges(variable: str, value: t.Mapping[str, t.Any]) -> dict[str, str]
     return found
 
 
-def internal_bridges(variable: str, networks: t.Iterable[str], bridges: Bridges) -> list[str]:
-    """The bridges of internal networks. Raises InvalidValue for a network that is not in ``bridges``."""
+def adopted_bridges(
+    variable: str,
+    names: t.Iterable[str],
+    bridges: Bridges,
+    networks: t.Iterable[t.Mapping[str, t.Any]],
+    ports: t.Mapping[str, t.Sequence[str]],
+) -> dict[str, str]:
+    """The bridges of networks without the label of this collection, if other than declared.
+
+    ``names`` are networks that may be adopted, ``networks`` what network_info reports, ``ports`` those of bridges
+    that are not containers' interfaces. Raises InvalidValue for a name that is not in ``bridges``, and for a bridge
+    with such a port.
+    """
+    there = {each["name"]: each["bridge"] for each in networks if each["bridge"] and not is_labeled(each["labels"])}
+    found = {}
+    for number, name in enumerate(names):
+        if name not in bridges:
+            raise InvalidValue(f"{variable}[{number}]", name, "is not in bridges. Add its bridge there")
+        if name in there:
+            check_ports(f"{variable}[{number}]", name, there[name], ports)
+        if there.get(name, bridges[name]) != bridges[name]:
+            found[name] = there[name]
+    return found
+
+
+def internal_bridges(
+    variable: str, networks: t.Iterable[str], bridges: Bridges, adopted: Bridges = types.MappingProxyType({})
+) -> list[str]:
+    """The bridges of internal networks, with those of ``adopted`` ones.
+
+    Raises InvalidValue for a network that is not in ``bridges``.
+    """
     found = []
     for number, network in enumerate(networks):
         if network not in bridges:
             raise InvalidValue(f"{variable}[{number}]", network, "is not in bridges. Add its bridge there")
-        found.append(bridges[network])
+        found += [bridges[network], *([adopted[network]] if network in adopted else [])]
     return found
 
 
@@ -117,25 +174,26 @@ def undeclared_bridges(direction: str, others: t.Collection[str]) -> str:
     return f'{direction}name "{_DOCKERS_PREFIX}*"{beside} meta {direction}kind "bridge"'
 
 
-def within_bridges(bridges: Bridges) -> str:
+def within_bridges(bridges: t.Iterable[str]) -> str:
     """The rule of the forward hook for frames within one bridge, which br_netfilter passes to it.
 
     They include neighbor discovery, whose targets are multicast addresses.
     """
-    pairs = ", ".join(f'"{name}" . "{name}"' for name in sorted(set(bridges.values())))
+    pairs = ", ".join(f'"{name}" . "{name}"' for name in sorted(set(bridges)))
     return f"iifname . oifname {{ {pairs} }} accept"
 
 
-def isolation(internal: t.Collection[str]) -> list[str]:
+def isolation(local: Local) -> list[str]:
     """Rules of the forward hook: nothing is routed from or to internal bridges, whatever its connection state.
 
     Docker isolates them as well, but not in IPv6 with engines before 27. Frames within one bridge, which br_netfilter
     passes to this hook, are not routed.
     """
-    if not internal:
+    if not local.internal:
         return []
     rule = 'fib daddr . iif oif missing counter drop comment "internal network"'
-    return [f"{end} {quoted(internal)} {rule}" for end in ("iifname", "oifname")]
+    bridges = [quoted(local.internal), *([f"@{INTERNAL}"] if local.adopted_with(local.internal) else [])]
+    return [f"{end} {names} {rule}" for names in bridges for end in ("iifname", "oifname")]
 
 
 def quoted(names: t.Iterable[str]) -> str:
@@ -143,18 +201,29 @@ def quoted(names: t.Iterable[str]) -> str:
     return "{ " + ", ".join(f'"{name}"' for name in sorted(set(names))) + " }"
 
 
-def source_chains(ip: str, fleet: str | None, own_block: Prefix | None, local: Local) -> list[str]:
+def source_chains(
+    ip: str, fleet: str | None, own_block: Prefix | None, local: Local, kept: t.Sequence[Prefix] = ()
+) -> list[str]:
     """The chains that drop forged sources, before connection tracking and NAT.
 
     ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, None in a fleet without this version, ``own_block``
-    the block of this host.
+    the block of this host, ``kept`` its networks' subnets outside of it.
+
+    Without the network of a kept subnet, the default route may lead there, and Docker may give it to another network.
+    So its sources come from bridges of declared networks only. If another program creates such a network again, with
+    another bridge, the reconciler finds this by the network's name.
     """
+    declared = [name for name in local.bridges if name != DEFAULT_BRIDGE]
+    internal = local.adopted_with(local.internal)
     lines = [
         *set_definitions(ip),
+        *(bridges_definition(ip, BRIDGES, declared) if kept else []),
+        *(bridges_definition(ip, INTERNAL, internal) if fleet is not None and internal else []),
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
         f"\t\t{_RESERVED}",
-        f"\t\t{from_bridges(local.bridges.values())} goto bound",
+        f"\t\t{from_bridges(local.all_bridges)} goto bound",
+        *(f"\t\t{rule}" for rule in (_sources_of_others(ip, kept) if kept else ())),
         f"\t\t{undeclared_bridges('iif', local.other_bridges)} goto bound",
     ]
     if fleet is not None:
@@ -169,6 +238,16 @@ def source_chains(ip: str, fleet: str | None, own_block: Prefix | None, local: L
     first = _LINK_LOCAL if ip == "ip6" else (_LOOPBACK,)
     bound = [*first, f"iifname . ether saddr . {ip} saddr @{ENDPOINTS} accept", _FORGED]
     return [*lines, "\t}", "\tchain bound {", *(f"\t\t{rule}" for rule in bound), "\t}"]
+
+
+def _sources_of_others(ip: str, kept: t.Sequence[Prefix]) -> tuple[str, ...]:
+    """Rules that drop sources in these subnets, from all interfaces but the bridges of declared networks."""
+    source = f"{ip} saddr {prefix_set(kept)}"
+    return (
+        f"iifname @{BRIDGES} goto bound",
+        f"{source} iifname . ether saddr . {ip} saddr @{ENDPOINTS} goto bound",
+        f'{source} iifname != "lo" counter drop comment "forged source"',
+    )
 
 
 def from_bridges(bridges: t.Iterable[str]) -> str:
@@ -187,13 +266,15 @@ def table_without_ipv6(
     some. ``closed`` are further chains.
     """
     table = f"ip6 {TABLE}"
-    bridges = from_bridges(local.bridges.values())
+    bridges = from_bridges(local.all_bridges)
     no_ipv6 = 'counter drop comment "no IPv6"'
+    again = {CLOSED_OUT: local.adopted_with(closed_out), LIMITED: local.adopted_with(limited)}
     lines = [
         f"add table {table}",
         f"delete table {table}",
         f"table {table} {{",
         *source_chains("ip6", None, None, local),
+        *(line for name, networks in again.items() if networks for line in bridges_definition("ip6", name, networks)),
         *closed,
         "\tchain input {",
         "\t\ttype filter hook input priority filter - 2; policy accept;",
@@ -201,13 +282,16 @@ def table_without_ipv6(
     ]
     if limited:
         lines += [f"\t\t{NEIGHBOR_DISCOVERY} accept", f"\t\t{from_bridges(limited)} {no_ipv6}"]
+        lines += [f"\t\tiifname @{LIMITED} {no_ipv6}"] if again[LIMITED] else []
     lines.append("\t}")
     if closed_out:
         lines += [
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
-            f"\t\t{within_bridges(local.bridges)}",
+            f"\t\t{within_bridges(local.all_bridges)}",
             f"\t\t{from_bridges(closed_out)} {no_ipv6}",
+            # frames within such a bridge are not told apart otherwise
+            *([f"\t\tiifname @{CLOSED_OUT} {_ROUTED} {no_ipv6}"] if again[CLOSED_OUT] else []),
             "\t}",
         ]
     return "\n".join([*lines, "}"]) + "\n"
@@ -282,7 +366,7 @@ def error_chains(
         lines.append(f"{from_bridges(local.internal)} return")
     lines += [f"{ip} saddr {fleet} return", f"{undeclared_bridges('iif', local.other_bridges)} return"]
     if version == 6:
-        lines.append(f"ip6 saddr fe80::/10 {from_bridges(local.bridges.values())} return")
+        lines.append(f"ip6 saddr fe80::/10 {from_bridges(local.all_bridges)} return")
     lines.append(f"{ERRORS[version]} accept")
     definition: list[str] = []
     if networks.values:

@@ -28,6 +28,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_without_ipv6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
     DirectRouting,
+    check_adopted,
     check_lines,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ipset_file, policy_file
@@ -105,19 +106,26 @@ def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Rules
     tables = [Table(policy, family, local).text() for family in policy.families]
     if engine.host_has_ipv6 and all(family.version != 6 for family in policy.families):
         closed = [
-            *published_chains(policy, sources_without_ipv6(policy), local.bridges),
-            *closed_without_ipv6(policy, [from_bridges(local.bridges.values())], local.controller),
+            *published_chains(policy, sources_without_ipv6(policy), local.by_network),
+            *closed_without_ipv6(policy, [from_bridges(local.all_bridges)], local.controller),
         ]
         limited = {
-            direction: [bridge for name, bridge in local.bridges.items() if name in policy.limited.get(direction, ())]
+            direction: [
+                bridge
+                for name, bridges in local.by_network.items()
+                if name in policy.limited.get(direction, ())
+                for bridge in bridges
+            ]
             for direction in (TO_HOST, EGRESS)
         }
-        declared = [bridge for name, bridge in local.bridges.items() if name != DEFAULT_BRIDGE]
+        declared = [
+            bridge for name, bridges in local.by_network.items() if name != DEFAULT_BRIDGE for bridge in bridges
+        ]
         closed_out = [*declared, *limited[EGRESS]]
         tables.append(table_without_ipv6(local, limited[TO_HOST], closed_out, closed))
     if policy.isolates_spoofing:
         tables.append(bridge_table())
-    accepts = {family.version: _iptables(policy, family, engine) for family in policy.families}
+    accepts = {family.version: _iptables(policy, family, local, engine) for family in policy.families}
     forwarding = "".join(f"{_FORWARDING[family.version]} = 1\n" for family in policy.families)
     return Ruleset(
         nft="".join(tables),
@@ -159,12 +167,13 @@ def _check(policy: Policy, engine: EngineFirewall) -> None:
             "requires 29.0 or newer. Use the iptables backend."
         )
     check_lines(policy.lines, engine.routing)
+    check_adopted(engine.routing)
 
 
 # --- iptables ---------------------------------------------------------------------------------------------------------
 
 
-def _iptables(policy: Policy, family: Family, engine: EngineFirewall) -> str:
+def _iptables(policy: Policy, family: Family, local: Local, engine: EngineFirewall) -> str:
     """The chains. The host's script adds the jumps to them (DOCKER-USER, raw PREROUTING)."""
     if engine.firewall != "iptables":
         return ""
@@ -179,10 +188,14 @@ def _iptables(policy: Policy, family: Family, engine: EngineFirewall) -> str:
     # docker0 and on networks without gateway mode nat-unprotected, for example one that was recreated manually.
     if engine.version >= (28, 2):
         supernet = family.supernet
+        fleet, blocks = [supernet, *family.pinned], outside_blocks(policy, family.version)
         # A block may be that of an unmanaged network.
         ends = [(supernet, supernet)]
-        for block in outside_blocks(policy, family.version):
-            ends += [(block, supernet), (supernet, block)]
+        for block in blocks:
+            ends += [(block, supernet), *((source, block) for source in fleet)]
+        # A network of this host that is pinned may be an adopted one, with another mode.
+        own = [subnet for subnet in family.pinned if subnet in local.subnets]
+        ends += [(source, subnet) for subnet in own for source in (*fleet, *blocks) if source != subnet]
         accept = f'-m comment --comment "filtered by nft table {TABLE}" -j ACCEPT'
         lines += ["*raw", f":{RAW_CHAIN} - [0:0]"]
         lines += [f"-A {RAW_CHAIN} -s {source} -d {target} {accept}" for source, target in ends]

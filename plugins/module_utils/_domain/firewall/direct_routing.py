@@ -32,12 +32,13 @@ class DirectRouting:
     """What the engine lets in besides published ports.
 
     ``allowed``: packets from other interfaces; ``marked``: packets with the mark of this collection. ``networks`` are
-    the subnets of the host's undeclared networks by name.
+    the subnets of the host's undeclared networks by name, ``adopted`` the names of those that are declared and adopted.
     """
 
     allowed: bool = False
     marked: bool = False
     networks: t.Mapping[str, t.Sequence[Prefix]] = dataclasses.field(default_factory=dict)
+    adopted: t.Collection[str] = ()
 
 
 def accepts_mark(setting: str) -> bool:
@@ -61,13 +62,32 @@ def dockers_drop(rules: t.Sequence[str]) -> bool:
     return "-P FORWARD DROP" in rules and "-N DOCKER-USER" in rules and own
 
 
+def check_adopted(routing: DirectRouting) -> None:
+    """Raise Unsupported for the first adopted network that the engine does not let other hosts reach."""
+    missing = _missing(routing, marked=True)
+    for name in sorted(routing.adopted):
+        if missing:
+            raise Unsupported(
+                f"network {name}: adopt: with the nftables firewall backend, the engine drops packets between this "
+                "network, whose gateway mode is not nat-unprotected, and other networks. Set "
+                f"{' and '.join(missing)} in docker_fleet_default_bridge (in docker_fleet_host_default_bridge for this "
+                f"host alone), remove the network with 'docker network rm {name}', so that the run creates it with "
+                "this mode, or use the iptables backend."
+            )
+
+
+def _missing(routing: DirectRouting, marked: bool) -> list[str]:
+    """The options of the daemon that are missing. ``marked``: the engine must accept the mark, too."""
+    missing = [] if routing.allowed else ["allow_direct_routing: true"]
+    return missing + ([] if routing.marked or not marked else [f'bridge_accept_fwmark: "{_MARK}"'])
+
+
 def check_lines(lines: t.Iterable[PolicyLine], routing: DirectRouting) -> None:
     """Raise Unsupported for the first line that the engine does not serve."""
     for line in lines:
         into = _undeclared(line.targets, line.sources, routing)
         out_of = _undeclared(line.sources, line.targets, routing)
-        missing = [] if routing.allowed or not (into or out_of) else ["allow_direct_routing: true"]
-        missing += [] if routing.marked or not into else [f'bridge_accept_fwmark: "{_MARK}"']
+        missing = _missing(routing, marked=bool(into)) if into or out_of else []
         if missing:
             raise Unsupported(
                 f"{line.path} ({line}): with the nftables firewall backend, the engine drops packets between "

@@ -16,6 +16,12 @@ import typing as t
 PREFIX = "endpoint"
 # In the tables ip and ip6: interface, MAC address and source of containers on several networks.
 ENDPOINTS = "endpoints"
+# In the tables ip and ip6: the bridges that networks have now, by the names that the table lists for each set. They are
+# those of declared networks, of internal ones, and of those without IPv6 to the outside and to the host.
+BRIDGES = "endpoint_bridges"
+INTERNAL = "endpoint_internal"
+CLOSED_OUT = "endpoint_closed_out"
+LIMITED = "endpoint_limited"
 # In the table bridge, by the port of a container: its MAC address, its addresses, and IPv6 addresses as numbers.
 PORTS = "endpoint_ports"
 MACS = "endpoint_macs"
@@ -32,6 +38,10 @@ _TYPES = {
     # the target of a neighbor advertisement, which nft before 1.1 cannot name
     ("bridge", TARGETS): "typeof iifname . @th,64,128",
 }
+_BRIDGES = {
+    (family, name): "type ifname" for family in ("ip", "ip6") for name in (BRIDGES, INTERNAL, CLOSED_OUT, LIMITED)
+}
+_NETWORK = re.compile(rf"^\t# ({PREFIX}\w*): (\S+)$", re.MULTILINE)
 # In the tables ip and ip6: the chain for a published port, at all addresses of the host and at one.
 PUBLISHED = "endpoint_published"
 PUBLISHED_AT = "endpoint_published_at"
@@ -58,13 +68,27 @@ _SAVED = re.compile(r"([0-9a-f.:]+ \. )?(tcp|udp|sctp) \. ([0-9]{1,5}) : (goto [
 Elements = t.Mapping[t.Tuple[str, str], t.FrozenSet[str]]
 
 NO_ELEMENTS: Elements = types.MappingProxyType(
-    dict.fromkeys((*_TYPES, ("ip", CHAINS), ("ip6", CHAINS), *_MAPS), frozenset())
+    dict.fromkeys((*_TYPES, *_BRIDGES, ("ip", CHAINS), ("ip6", CHAINS), *_MAPS), frozenset())
 )
 
 
 def set_definitions(family: str) -> list[str]:
     """The definitions of a family's sets in a table."""
     return _definitions("set", family, _TYPES)
+
+
+def bridges_definition(family: str, name: str, networks: t.Iterable[str]) -> list[str]:
+    """The definition of a set of bridges in a table, with the networks whose bridges it gets."""
+    kind = {(family, name): _BRIDGES[family, name]}
+    return [*(f"\t# {name}: {network}" for network in sorted(networks)), *_definitions("set", family, kind)]
+
+
+def networks_of(block: str) -> dict[str, list[str]]:
+    """The networks that a table lists, by set of bridges."""
+    found: dict[str, list[str]] = {}
+    for name, network in _NETWORK.findall(block):
+        found.setdefault(name, []).append(network)
+    return found
 
 
 def map_definitions(family: str) -> list[str]:

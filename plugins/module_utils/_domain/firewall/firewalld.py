@@ -65,7 +65,7 @@ def policy_file(policy: Policy, own: t.Sequence[Prefix]) -> str:
         supernet = family.supernet
         rules.append(_rule(supernet, supernet))
         # pinned subnets of other hosts, and docker0 of this host
-        for subnet in sorted(subnet for member in family.members.values() for subnet in member.subnets):
+        for subnet in family.pinned:
             if subnet not in own:
                 rules += [_rule(supernet, subnet), _rule(subnet, supernet)]
         for subnet in sorted(own):

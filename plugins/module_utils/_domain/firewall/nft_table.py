@@ -74,7 +74,7 @@ class Table:
         self._own = [subnet for subnet in local.subnets if subnet.version == family.version]
         self._local = local
         self._ip = "ip" if family.version == 4 else "ip6"
-        self._pinned = sorted(subnet for member in family.members.values() for subnet in member.subnets)
+        self._pinned = family.pinned
         self._fleet = prefix_set([family.supernet, *self._pinned])
         self._own_block = next(filter(None, map(family.host_block_of, self._own)), None)
 
@@ -90,10 +90,10 @@ class Table:
             *maps,
             *self._related(),
             *self._direction_chains(),
-            *source_chains(ip, self._fleet, self._own_block, self._local),
+            *source_chains(ip, self._fleet, self._own_block, self._local, self._kept()),
             *self._forward(),
             *input_chain(
-                family.version, self._fleet, self._own_sources(), self._local.bridges.values(), self._from_bridges()
+                family.version, self._fleet, self._own_sources(), self._local.all_bridges, self._from_bridges()
             ),
             *self._output(),
             "\tchain between {",
@@ -106,7 +106,7 @@ class Table:
             "\tchain allowed {",
             f"\t\tmeta mark set meta mark or {MARK:#x} accept",
             "\t}",
-            *published_chains(policy, self._sources(), self._local.bridges),
+            *published_chains(policy, self._sources(), self._local.by_network),
             *closed_targets(policy, family, self._containers(), self._local.controller, self._match, self._service),
             *postrouting_chain(policy, family, self._own, self._fleet, self._local.sources),
             "}",
@@ -116,7 +116,7 @@ class Table:
     def _containers(self) -> list[str]:
         """Expressions for packets from the fleet's containers, which may have link-local addresses."""
         fleet = f"{self._ip} saddr {self._fleet}"
-        return [fleet] if self._family.version == 4 else [fleet, from_bridges(self._local.bridges.values())]
+        return [fleet] if self._family.version == 4 else [fleet, from_bridges(self._local.all_bridges)]
 
     def _sources(self) -> Sources:
         """How sources of connections to published ports are matched."""
@@ -134,8 +134,8 @@ class Table:
         lines = [
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
-            f"\t\t{within_bridges(self._local.bridges)}",
-            *(f"\t\t{rule}" for rule in isolation(self._local.internal)),
+            f"\t\t{within_bridges(self._local.all_bridges)}",
+            *(f"\t\t{rule}" for rule in isolation(self._local)),
             f"\t\t{inside} ct state established ct direction reply goto allowed",
             "\t\tct state related jump related",
             f"\t\t{inside} goto between",
@@ -165,8 +165,11 @@ class Table:
 
     def _own_sources(self) -> list[Prefix]:
         """The blocks of the fleet's addresses that only this host's containers have."""
-        pinned = [subnet for subnet in self._own if self._family.host_block_of(subnet) is None]
-        return [*([self._own_block] if self._own_block else []), *pinned]
+        return [*([self._own_block] if self._own_block else []), *self._kept()]
+
+    def _kept(self) -> list[Prefix]:
+        """The subnets of this host's networks outside of its block."""
+        return [subnet for subnet in self._own if self._family.host_block_of(subnet) is None]
 
     def _output(self) -> list[str]:
         """The chain from the host itself to its containers; none if no network is limited."""
@@ -189,11 +192,19 @@ class Table:
         Packets from containers of other hosts were filtered there, as packets to the world.
         """
         entries = sorted(
-            f'"{self._local.bridges[name]}" : goto {TO_HOST}_{name}'
+            f'"{bridge}" : goto {TO_HOST}_{name}'
             for name, _member in self._limited(TO_HOST)
-            if name in self._local.bridges
+            for bridge in self._local.by_network.get(name, ())
         )
-        return [f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []
+        # Another program may create an adopted network again, which then has another bridge.
+        by_address = [
+            f'\t\tiifname != "lo" {self._ip} saddr {subnet} goto {TO_HOST}_{name}'
+            for name, member in self._limited(TO_HOST)
+            if name in self._local.adopted
+            for subnet in self._own
+            if subnet in member.subnets
+        ]
+        return [*([f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []), *by_address]
 
     def _related(self) -> list[str]:
         """The chain for packets that are related to a flow."""

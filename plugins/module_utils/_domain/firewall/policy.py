@@ -41,7 +41,10 @@ _DOCKER_DEFAULTS = {
 
 @dataclasses.dataclass(frozen=True)
 class NetworkMatch:
-    """The addresses of a network: ``values`` of the masked address (slots), or pinned ``subnets``."""
+    """The addresses of a network: ``values`` of the masked address (slots), or ``subnets`` if one is pinned.
+
+    A network that is pinned on some hosts only has both, and ``subnets`` are those of all hosts.
+    """
 
     values: tuple[int, ...] = ()
     subnets: tuple[Prefix, ...] = ()
@@ -106,6 +109,16 @@ class Family:
         host_bits = self.mask.bit_length()
         first = subnet.address >> host_bits << host_bits
         return Prefix(self.version, first, (32 if self.version == 4 else 128) - host_bits)
+
+    @property
+    def pinned(self) -> list[Prefix]:
+        """The subnets outside of the supernet, sorted."""
+        return sorted(
+            subnet
+            for member in self.members.values()
+            for subnet in member.subnets
+            if not self.supernet.contains(subnet)
+        )
 
     @property
     def granule_mask(self) -> int:

@@ -25,7 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     map_definitions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import comment
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import braced, comment
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import INGRESS, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_services import (
     Service,
@@ -50,22 +50,22 @@ class Sources(t.NamedTuple):
     blocks: t.Mapping[str, str]
 
 
-def published_chains(policy: Policy, sources: Sources, bridges: t.Mapping[str, str]) -> list[str]:
-    """The lines of the maps and chains, for the networks with a bridge on this host."""
+def published_chains(policy: Policy, sources: Sources, bridges: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+    """The lines of the maps and chains, for the networks with ``bridges`` on this host."""
     services: list[Service] = []
     chains: list[str] = []
     # A container of any network has them, and they show neither the network nor that it is not the world.
     link_local = "ip6 saddr fe80::/10 iifname @bridges" if sources.version == 6 else None
-    names = f"\t\telements = {quoted(bridges.values())}"
-    for network, bridge in sorted(bridges.items()):
+    names = f"\t\telements = {quoted(each for names in bridges.values() for each in names)}"
+    for network, own in sorted(bridges.items()):
         limited = network in policy.limited.get(INGRESS, ())
         known: dict[tuple[PolicyLine, ...], str] = {}
         for protocol in _PROTOCOLS:
             for low, high, lines in _services(policy, network, protocol):
                 if lines not in known:
                     known[lines] = f"published_{network}_{len(known)}"
-                    chains += _chain(known[lines], network, bridge, lines, policy, sources, link_local)
-                services.append(Service(bridge, protocol, low, high, known[lines], limited))
+                    chains += _chain(known[lines], network, own, lines, policy, sources, link_local)
+                services += [Service(bridge, protocol, low, high, known[lines], limited) for bridge in own]
     ip = TABLES[sources.version].split()[0]
     return [
         *(["\tset bridges {", "\t\ttype ifname", names, "\t}"] if link_local else []),
@@ -101,14 +101,15 @@ def _services(policy: Policy, network: str, protocol: str) -> t.Iterator[tuple[i
 def _chain(
     name: str,
     network: str,
-    bridge: str,
+    bridges: t.Sequence[str],
     lines: t.Iterable[PolicyLine],
     policy: Policy,
     sources: Sources,
     link_local: str | None,
 ) -> list[str]:
     denied = f'counter drop comment "{comment(f"not declared: -> {network}")}"'
-    rules = [f'iifname "{bridge}" accept']
+    own = braced([f'"{bridge}"' for bridge in bridges])
+    rules = [f"iifname {own} accept"]
     if link_local is not None:
         rules.append(f"{link_local} {denied}")
     if policy.spans_hosts(network) and network in sources.networks:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
     BRIDGE_NAME,
+    HOST_ADDRESSES,
     MTU,
     MTU_DEFAULT,
     OWNER_LABEL,
@@ -22,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     GATEWAY_MODE_IPV6,
     INHIBIT_IPV4,
     MASQUERADE,
+    TRUSTED_HOST_INTERFACES,
     VXLAN_IDS,
     Block,
     Definition,
@@ -44,6 +46,14 @@ _OPTION_DEFAULTS = {
     GATEWAY_MODE_IPV6: "nat",
     MTU: str(MTU_DEFAULT),
 }
+# The values of them that an adopted network can keep.
+_KEPT = {
+    MASQUERADE: ("true",),
+    GATEWAY_MODE_IPV4: ("nat", "nat-unprotected"),
+    GATEWAY_MODE_IPV6: ("nat", "nat-unprotected"),
+}
+# Options that the rules ignore if they are not declared, with what the rules set instead.
+_OVERRULED = {**dict.fromkeys(HOST_ADDRESSES.values(), MASQUERADE), TRUSTED_HOST_INTERFACES: GATEWAY_MODE_IPV4}
 _OWNER_PREFIX = OWNER_LABEL.rpartition(".")[0] + "."
 
 
@@ -78,18 +88,24 @@ def differences(item: Item, observed: ObservedNetwork, strict: bool) -> tuple[Op
 
     With ``strict`` the network's additional labels, gateways, ranges, reserved addresses and address blocks are
     differences, too. The label of ownership is never one.
+
+    A network without this label that the item adopts keeps more: what the item does not set, and :attr:`adopt_keeps`.
+    Labels that other programs set stay on a network of an item with ``adopt``, since they find it by them.
     """
     have = observed.definition
+    adopting = item.adopt and not have.labeled
     inherits = bool(have.config_from) and not gives_configuration(item)  # then the configuration network is compared
     found: list[OptionDifference] = []
     for option in ENGINE_OPTIONS:
         if option.name == "driver_options":
-            found.extend(_option_differences(item, observed))
+            kept = item.adopt_keeps if adopting else ()
+            found.extend(_option_differences(item, observed, kept))
+            found.extend(_kept_differences(item, observed, kept))
         elif option.name == "ipam_config":
             compared = observed.blocks_known and not inherits
-            found.extend(_block_differences(item, have, strict) if compared else ())
+            found.extend(_block_differences(item, have, strict and not adopting) if compared else ())
         elif option.name == "labels":
-            found.extend(() if inherits else _label_differences(item, have, strict))
+            found.extend(() if inherits else _label_differences(item, have, strict and not item.adopt))
         else:
             wanted = "null" if option.name == "driver" and item.config_only else getattr(item, option.key)
             value = getattr(have, option.key)
@@ -104,18 +120,33 @@ def _text(value: t.Any) -> str | None:
     return None if value in (None, "") else as_text(value)
 
 
-def _option_differences(item: Item, observed: ObservedNetwork) -> t.Iterator[OptionDifference]:
+def _option_differences(item: Item, observed: ObservedNetwork, kept: t.Collection[str]) -> t.Iterator[OptionDifference]:
     have = dict(observed.definition.driver_options)
     if observed.bridge:
         have.setdefault(BRIDGE_NAME, observed.bridge)
     is_bridge = observed.definition.driver == "bridge"
     for key, wanted in item.driver_options or ():
+        if key in kept:
+            continue
         default = _OPTION_DEFAULTS.get(key) if is_bridge else None
         current = canonical_option(key, have.get(key, default))
         expected = canonical_option(key, wanted)
         if current == expected or (key == VXLAN_IDS and f"{current},".startswith(f"{expected},")):
             continue  # the swarm adds the ids of further subnets
         yield OptionDifference(option_of(key), have.get(key), wanted)
+
+
+def _kept_differences(item: Item, observed: ObservedNetwork, kept: t.Collection[str]) -> t.Iterator[OptionDifference]:
+    """Driver options that an adopted network cannot keep: the rules of this collection would change its traffic."""
+    have = dict(observed.definition.driver_options)
+    for key in kept:
+        allowed = _KEPT.get(key)
+        if allowed and canonical_option(key, have.get(key, _OPTION_DEFAULTS[key])) not in allowed:
+            yield OptionDifference(option_of(key), have.get(key), allowed[0])
+    declared = dict(item.driver_options or ())
+    for key, overrules in _OVERRULED.items():
+        if overrules in kept and have.get(key) and key not in declared:
+            yield OptionDifference(option_of(key), have[key], None)
 
 
 def _label_differences(item: Item, have: Definition, strict: bool) -> t.Iterator[OptionDifference]:

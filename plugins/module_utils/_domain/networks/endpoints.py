@@ -86,7 +86,7 @@ def may_be_rejected(address: IPAddress, definition: Definition) -> bool:
     The API does not report who chose a subnet. But engines list the gateway of each subnet that they choose, and never
     give it a range or reserved addresses. Networks of this collection have the subnets of their declaration.
     """
-    if definition.owned or definition.config_from:
+    if definition.labeled or definition.config_from:
         return False
     return any(
         address in block.subnet and block.gateway is not None and block.ip_range is None and not block.aux

@@ -33,9 +33,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.r
 Json = t.Mapping[str, t.Any]
 
 
-def parse_networks(listing: t.Iterable[Json]) -> tuple[ObservedNetwork, ...]:
-    """Parse the engine's list of networks; return them sorted by name and age."""
-    networks = [parse_network(entry) for entry in _listed(listing)]
+def parse_networks(listing: t.Iterable[Json], adopted: t.Container[str] = ()) -> tuple[ObservedNetwork, ...]:
+    """Parse the engine's list of networks; return them sorted by name and age. ``adopted`` are ids."""
+    parsed = [parse_network(entry) for entry in _listed(listing)]
+    networks = [dataclasses.replace(each, adopted=True) if each.id in adopted else each for each in parsed]
     known = [network if network.blocks_known else _with_blocks_of_dependents(network, networks) for network in networks]
     return tuple(sorted(known, key=lambda network: (network.name, network.created, network.id)))
 

@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, format_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.fields import Fields, nearest
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.conflicts import (
     FinalNetwork,
     check_conflicts,
@@ -105,6 +105,8 @@ def parse_item(raw: t.Any, path: str) -> Item:
         adopts_bridge=fields.raw("bridge_name") is None,
         connected=_connected(fields),
         appends=fields.boolean("appends", False),
+        adopt=fields.boolean("adopt", False),
+        adopt_keeps=_adopt_keeps(fields),
         **values,
     )
     return _consistent(item, fields)
@@ -160,6 +162,16 @@ def check_mtu(fields: Fields, options: Pairs | None, has_ipv6: bool) -> None:
 def check_labels(fields: Fields, labels: Pairs | None) -> None:
     for key, value in labels or ():
         fields.check(f"labels.{key}", label_problem(key, value), value)
+
+
+def _adopt_keeps(fields: Fields) -> tuple[str, ...]:
+    """The driver options that an adopted network keeps."""
+    names: tuple[str, ...] = fields.texts("adopt_keeps", ())
+    for index, name in enumerate(names):
+        if name not in DRIVER_OPTION_OF:
+            reason = f"is not an option that an adopted network can keep. {nearest(name, DRIVER_OPTION_OF)}"
+            raise fields.refuse(f"adopt_keeps[{index}]", name, reason)
+    return tuple(DRIVER_OPTION_OF[name] for name in names)
 
 
 def _connected(fields: Fields) -> tuple[str, ...] | None:

@@ -18,9 +18,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
     BRIDGE_NAME,
     BRIDGE_PREFIX,
     DRIVER_PREFIX,
-    OWNER_LABEL,
-    OWNER_VALUE,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
 
 IPNetwork = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -83,6 +82,8 @@ class Item:
     labels: Pairs | None = None
     config_only: bool | None = None
     config_from: str | None = None
+    adopt: bool = False
+    adopt_keeps: tuple[str, ...] = ()  # driver options
     adopts_bridge: bool = True  # with the driver option itself the engine may use a bridge that exists already
     connected: tuple[str, ...] | None = None
     appends: bool = False
@@ -113,9 +114,9 @@ class Definition:
     config_from: str = ""
 
     @property
-    def owned(self) -> bool:
+    def labeled(self) -> bool:
         """Whether the network carries the label of this collection, and so may be pruned."""
-        return dict(self.labels).get(OWNER_LABEL) == OWNER_VALUE
+        return is_labeled(dict(self.labels))
 
     @property
     def named_bridge(self) -> str | None:
@@ -130,12 +131,19 @@ class ObservedNetwork:
     """A network of the engine; ``created`` is the engine's time stamp, which sorts as text.
 
     ``blocks_known`` is false if the engine does not report its address blocks. Its definition has none then.
+    ``adopted``: the host's record has it.
     """
 
     id: str
     definition: Definition
     created: str = ""
     blocks_known: bool = True
+    adopted: bool = False
+
+    @property
+    def owned(self) -> bool:
+        """Whether this collection manages the network: it created or adopted it."""
+        return self.definition.labeled or self.adopted
 
     @property
     def name(self) -> str:

@@ -86,6 +86,8 @@ TABLE = (
     Option("config_from", api=("ConfigFrom", "Network"), needs_network=True),
     Option("connected", "list", aliases=("containers",), needs_network=True),
     Option("appends", "bool", aliases=("incremental",)),
+    Option("adopt", "bool"),
+    Option("adopt_keeps", "list"),
     Option("mtu", "int", low=MTU_MIN, high=MTU_MAX, driver_option=MTU),
     Option("bridge_name", driver_option=BRIDGE_NAME),
     Option("masquerade", "bool", driver_option=MASQUERADE),

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import OWNER_LABEL, OWNER_VALUE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    MANAGED,
     NETWORK,
     PRESENT,
     STATE,
@@ -42,7 +43,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
     NetworkState,
     ObservedNetwork,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, NetworkStep
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import (
+    ADOPT,
+    RELEASE,
+    NetworksPlan,
+    NetworkStep,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.survey import (
     Drifted,
     NetworksRequest,
@@ -52,6 +58,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.t
     target,
     without_engine_options,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import check_ports
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Snapshot:
 
 
 def plan_networks(request: NetworksRequest, survey: Survey, snapshot: Snapshot) -> NetworksPlan:
-    """Plan the steps in this order: removals, recreates, creations, and endpoints of unchanged networks.
+    """Plan the steps in this order: ownership, removals, recreates, creations, and endpoints of unchanged networks.
 
     Raises FleetnetError if the request does not allow a step; the error names everything that it would interrupt.
     """
@@ -93,13 +100,16 @@ class _Planner:
         created = [(item, targets[item.name]) for item in self._survey.items if item.name in targets]
         for item, definition in created:
             check_engine(item, definition, self._request.version, self._snapshot.facts)
+        self._check_ports(replaced)
         bridges = {each.bridge for each in self._survey.networks}
         moves = DEFAULT_BRIDGE if self._request.docker0_moves else None
         final = [FinalNetwork.unchanged(each) for each in stay if each.name != moves]
         final += [FinalNetwork.declared(item, definition) for item, definition in created]
         check_conflicts(final, self._request.interfaces - self._request.left_over - bridges, self._request.version)
 
-        steps = [self._removal(network, reason) for network, reason in self._survey.removals]
+        steps = [_ownership(ADOPT, network) for network in self._survey.adopted]
+        steps += [_ownership(RELEASE, network, reason) for network, reason in self._survey.released]
+        steps += [self._removal(network, reason) for network, reason in self._survey.removals]
         # A configuration network needs nothing of others, and recreated networks may take their configuration from it.
         steps += [self._creation(item, targets[item.name]) for item in self._survey.missing if item.config_only]
         steps += [self._recreation(group, targets) for group in groups(recreate, targets)]
@@ -110,6 +120,10 @@ class _Planner:
         return NetworksPlan(tuple(steps), tuple(self._warnings), tuple(self._differences(recreate, steps)))
 
     def _differences(self, recreate: t.Sequence[Drifted], steps: t.Sequence[NetworkStep]) -> t.Iterator[Difference]:
+        for network in self._survey.adopted:
+            yield Difference(NETWORK, network.name, MANAGED, True, False)
+        for network, _reason in self._survey.released:
+            yield Difference(NETWORK, network.name, MANAGED, False, True)
         for network, _reason in self._survey.removals:
             yield Difference(NETWORK, network.name, STATE, None, PRESENT)
         for item in self._survey.missing:
@@ -126,19 +140,29 @@ class _Planner:
                 if observed != declared:
                     yield Difference(NETWORK, before.name, "connected", declared, observed)
 
+    def _check_ports(self, replaced: t.Collection[str]) -> None:
+        adopted = {
+            each.id for each in (*self._survey.adopted, *(each for each in self._survey.networks if each.adopted))
+        }
+        by_name = {each.name: each for each in self._survey.networks if each.id in adopted and each.id not in replaced}
+        for item in self._survey.items:
+            network = by_name.get(item.name) if item.adopt else None
+            if network is not None and network.bridge is not None and not network.definition.labeled:
+                check_ports(item.path, network.name, network.bridge, self._request.ports)
+
     # -- drift
 
     def _settle_drift(self) -> list[Drifted]:
         """Return the drifted networks to recreate; depending on ``on_drift`` warn of the others or fail.
 
-        Networks without the label of this collection are not recreated.
+        Networks that this collection neither created nor adopted are not recreated.
         """
         mode = self._request.on_drift
         drifted = self._survey.drifted
         if mode == "warn":
             self._warnings += [f"{_differs(each)}. The network is not changed." for each in drifted]
             return []
-        foreign = [_foreign(each) for each in drifted if not each.network.definition.owned]
+        foreign = [_foreign(each) for each in drifted if not each.owned]
         if foreign:
             raise FleetnetError("; ".join(foreign) + ".")
         if drifted and mode == "fail":
@@ -274,11 +298,27 @@ def _differs(drifted: Drifted) -> str:
 
 def _foreign(drifted: Drifted) -> str:
     network = drifted.network
-    return (
-        f"network {network.name!r} ({network.id[:12]}) differs from {drifted.item.path} ({drifted}) and does not carry "
-        f"the label {OWNER_LABEL}={OWNER_VALUE}, so it is not changed. Leave it out of the declaration, declare "
-        f"another name, or disconnect its containers and remove it with 'docker network rm {network.name}'"
+    what = f"network {network.name!r} ({network.id[:12]}) differs from {drifted.item.path} ({drifted})"
+    others = (
+        "leave it out of the declaration, declare another name, or disconnect its containers and remove it with "
+        f"'docker network rm {network.name}'"
     )
+    if drifted.item.adopt:
+        return f"{what} and cannot be adopted, because adoption changes nothing. Declare it as it is, {others}"
+    if network.adopted:
+        return (
+            f"{what} and the declaration no longer says adopt: true, so the network is not changed. To change it, "
+            "declare it with adopt: true. To give it back, leave it out of the declaration, with prune: true"
+        )
+    return (
+        f"{what} and does not carry the label {OWNER_LABEL}={OWNER_VALUE}, so it is not changed. Declare it as it is "
+        f"with adopt: true, {others}"
+    )
+
+
+def _ownership(kind: str, network: ObservedNetwork, reason: str = "") -> NetworkStep:
+    state = NetworkState(network.definition, (), network.id)
+    return NetworkStep(kind, (state,), (state,), reason)
 
 
 def _first(states: t.Iterable[NetworkState]) -> tuple[NetworkState, ...]:

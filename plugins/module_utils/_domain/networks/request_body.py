@@ -40,7 +40,7 @@ def creation(definition: Definition, version: Version) -> Json:
         place[option.api[-1]] = _blocks(value) if option.type == "list" else _json(option.type, value)
     if "IPAM" in body:
         body["IPAM"] = {"Driver": definition.ipam_driver, "Options": {}, "Config": [], **body["IPAM"]}
-    if definition.config_only and definition.owned:
+    if definition.config_only and definition.labeled:
         body["Labels"].update(marked(_blocks(definition.blocks)))
     return body
 

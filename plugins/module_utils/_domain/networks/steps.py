@@ -31,13 +31,17 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.v
 
 Json = t.Dict[str, t.Any]
 
+# Kinds of steps that change only the record of adopted networks.
+ADOPT, RELEASE = "adopt", "release"
+OWNERSHIP = (ADOPT, RELEASE)
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkStep:
     """A change from some networks with their endpoints to others, executed completely or undone.
 
     ``before`` is in the order in which the networks can be removed, ``after`` in that in which they can be created.
-    A ``connect`` step keeps its network and changes only its endpoints.
+    A ``connect`` step keeps its network and changes only its endpoints, :data:`ADOPT` and :data:`RELEASE` change none.
     """
 
     kind: str
@@ -134,6 +138,9 @@ class NetworksPlan:
             later = {state.name: state.definition.blocks for state in step.after}
             old = {state.name: describe(state, with_mac, later.get(state.name, ())) for state in step.before}
             new = {state.name: describe(state, with_mac) for state in step.after}
+            if step.kind in OWNERSHIP:
+                for name in old:
+                    old[name]["managed"], new[name]["managed"] = step.kind == RELEASE, step.kind == ADOPT
             for name in sorted(old.keys() | new.keys()):
                 if name in old and name in new:
                     _keep_changes(old[name], new[name])
@@ -159,7 +166,7 @@ def network_facts(networks: t.Iterable[ObservedNetwork], names: t.Collection[str
             "bridge": network.bridge,
             "subnets": [str(block.subnet) for block in network.definition.blocks],
             "gateways": [str(gateway) for gateway in _gateways(network.definition)],
-            "managed": network.definition.owned,
+            "managed": network.owned,
         }
         for network in networks
         if network.name in names

@@ -35,7 +35,8 @@ class NetworksRequest:
     """The task's options. ``interfaces`` are those of the host, as far as they are known.
 
     ``left_over`` are bridges among them that failed creations of this collection left. ``docker0_moves``: the subnet of
-    the default bridge changes before the plan is executed.
+    the default bridge changes before the plan is executed. ``ports`` are those of bridges that are not containers'
+    interfaces, by bridge.
     """
 
     items: tuple[Item, ...]
@@ -48,6 +49,7 @@ class NetworksRequest:
     interfaces: frozenset[str] = frozenset()
     left_over: frozenset[str] = frozenset()
     docker0_moves: bool = False
+    ports: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +59,21 @@ class Drifted:
     differences: tuple[OptionDifference, ...] = ()
     because: str = ""  # why the network must be recreated although it does not differ itself
 
+    @property
+    def owned(self) -> bool:
+        """Whether the network may be recreated: it has the label, or it is adopted and the item still says so."""
+        return self.network.definition.labeled or (self.network.adopted and self.item.adopt)
+
     def __str__(self) -> str:
         return ", ".join(str(each) for each in self.differences) or self.because
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """The work by network. ``removals`` are (network, reason), ``connecting`` the items with ``connected``."""
+    """The work by network. ``removals`` are (network, reason), ``connecting`` the items with ``connected``.
+
+    ``adopted`` are networks to record as adopted, ``released`` those to forget, with the reason.
+    """
 
     networks: tuple[ObservedNetwork, ...]
     items: tuple[Item, ...] = ()
@@ -71,6 +81,8 @@ class Survey:
     drifted: tuple[Drifted, ...] = ()
     removals: tuple[tuple[ObservedNetwork, str], ...] = ()
     connecting: tuple[tuple[Item, ObservedNetwork], ...] = ()
+    adopted: tuple[ObservedNetwork, ...] = ()
+    released: tuple[tuple[ObservedNetwork, str], ...] = ()
 
     @property
     def interrupted(self) -> tuple[ObservedNetwork, ...]:
@@ -107,21 +119,33 @@ def survey_networks(request: NetworksRequest, networks: t.Sequence[ObservedNetwo
         check_config_from(item, configs, by_name)
     found = [(item, by_name[item.name]) for item in items if item.name in by_name]
     removals = []
+    released = [(network, "without adopt") for item, network in found if network.adopted and not item.adopt]
     if request.prune:
         names = {item.name for item in items}
-        removals = [(each, "prune") for each in networks if each.definition.owned and each.name not in names]
+        removals = [(each, "prune") for each in networks if each.definition.labeled and each.name not in names]
+        released += [
+            (each, "prune")
+            for each in networks
+            if each.adopted and not each.definition.labeled and each.name not in names
+        ]
+    drifted = tuple(
+        Drifted(item, network, found_)
+        for item, network in found
+        for found_ in [differences(item, network, request.strict)]
+        if found_
+    )
+    differing = {each.network.id for each in drifted}
     survey = Survey(
         networks=tuple(networks),
         items=items,
         missing=_ordered(item for item in items if item.name not in by_name),
-        drifted=tuple(
-            Drifted(item, network, found_)
-            for item, network in found
-            for found_ in [differences(item, network, request.strict)]
-            if found_
-        ),
+        drifted=drifted,
         removals=_dependents_first(removals),
         connecting=tuple((item, network) for item, network in found if item.connected is not None),
+        adopted=tuple(
+            network for item, network in found if item.adopt and not network.owned and network.id not in differing
+        ),
+        released=tuple(released),
     )
     return _with_dependents(survey)
 
@@ -153,7 +177,7 @@ def _with_dependents(survey: Survey) -> Survey:
     going = {network.id for network, _reason in survey.removals}
     items = {item.name: item for item in survey.items}
     for each in survey.drifted:
-        if not each.network.definition.owned:
+        if not each.owned:
             continue  # is not recreated
         for dependent in survey.dependents(each.network):
             if dependent.id in known or dependent.id in going:

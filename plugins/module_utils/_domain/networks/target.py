@@ -66,7 +66,7 @@ def target(
         driver_options=pairs({**dict(kept_options), **dict(item.driver_options or ())}),
         blocks=_target_blocks(item, have, strict),
         scope=item.scope or (have.scope if observed is not None and same_kind else natural_scope(driver)),
-        labels=_target_labels(item, have, strict),
+        labels=_target_labels(item, have, strict and not item.adopt),
         config_from=item.config_from or ("" if gives_configuration(item) else have.config_from),
     )
     definition = Definition(name=item.name, **values)

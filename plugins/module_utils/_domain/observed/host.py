@@ -16,8 +16,6 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import (
     BRIDGE_NAME,
-    OWNER_LABEL,
-    OWNER_VALUE,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.ipam_config import ipam_config
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import LinkReport
@@ -28,6 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.r
     number_or_none,
     reads,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
 
 Json = t.Dict[str, t.Any]
 
@@ -149,12 +148,14 @@ def _flag(name: str, argv: t.Sequence[str]) -> str | None:
 
 
 @reads("/networks of the Docker engine")
-def parse_networks(networks: t.Sequence[Json]) -> list[NetworkReport]:
-    """Parse ``/networks``, sorted by name."""
-    return sorted((_network(network) for network in networks), key=lambda network: (network["name"], network["id"]))
+def parse_networks(networks: t.Sequence[Json], adopted: t.Container[str] = ()) -> list[NetworkReport]:
+    """Parse ``/networks``, sorted by name. ``adopted`` are the ids of networks that this collection has adopted."""
+    return sorted(
+        (_network(network, adopted) for network in networks), key=lambda network: (network["name"], network["id"])
+    )
 
 
-def _network(network: Json) -> NetworkReport:
+def _network(network: Json, adopted: t.Container[str]) -> NetworkReport:
     labels = network.get("Labels") or {}
     options = network.get("Options") or {}
     return {
@@ -164,7 +165,7 @@ def _network(network: Json) -> NetworkReport:
         "scope": network["Scope"],
         "internal": bool(network.get("Internal")),
         "attachable": bool(network.get("Attachable")),
-        "managed": labels.get(OWNER_LABEL) == OWNER_VALUE,
+        "managed": is_labeled(labels) or network["Id"] in adopted,
         "labels": labels,
         "options": options,
         "subnets": [_subnet(config) for config in ipam_config(network) or ()],

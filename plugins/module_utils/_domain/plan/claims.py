@@ -18,13 +18,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan 
 class Claim(t.NamedTuple):
     """A block that the plan gives to containers, its owner, and the variable that changes it.
 
-    ``leased_by`` is the host that leases it as its block; None if it is a pinned subnet.
+    ``leased_by`` is the host that leases it as its block; None if it is a pinned subnet. ``kept_by`` is the host whose
+    network keeps it instead of a leased subnet.
     """
 
     block: Prefix
     owner: str
     variable: str
     leased_by: str | None = None
+    kept_by: str | None = None
 
 
 def _claims(plan: FleetPlan) -> list[Claim]:
@@ -40,6 +42,12 @@ def _claims(plan: FleetPlan) -> list[Claim]:
                 Claim(subnet, f"network {network.name}", f"{network.path}.subnet")
                 for subnet in network.subnets
                 if plan.carriers[network.name]
+            ]
+            claims += [
+                Claim(subnet, f"network {network.name} on host {host}", f"{network.path}.subnets", None, host)
+                for host, subnets in network.host_subnets.items()
+                for subnet in subnets
+                if host in plan.carriers[network.name]
             ]
     for host in plan.hosts:
         for network in host.networks:
@@ -63,7 +71,8 @@ class Claims:
             for host, block in leases.blocks.items()
         }
         subnets = {name: _provisioned(report) for name, report in reports.items()}
-        pinned = {subnet for found in subnets.values() for subnet in found}
+        declared = {network.name for network in plan.fleet.networks}
+        pinned = {subnet for report in reports.values() for subnet in _provisioned(report, declared)}
         self._used = {
             claim
             for claim in self.all
@@ -118,12 +127,12 @@ class _Blocks:
         return self._claims[first : bisect.bisect_right(self._starts, (block.version, block.last))]
 
 
-def _provisioned(report: Report) -> list[Prefix]:
-    """The subnets of docker0 and of this collection's networks on a host."""
+def _provisioned(report: Report, names: t.Collection[str] = ()) -> list[Prefix]:
+    """The subnets of docker0, of this collection's networks and of those with these names on a host."""
     return [
         Prefix.parse(subnet["subnet"])
         for network in report.get("networks", ())
-        if network.get("managed") or network["name"] == "bridge"
+        if network.get("managed") or network["name"] == "bridge" or network["name"] in names
         for subnet in network["subnets"]
         if subnet["subnet"] is not None  # the engine's answer was not readable
     ]

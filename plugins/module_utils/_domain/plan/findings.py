@@ -16,6 +16,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import TABLE_MAIN
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
 
@@ -63,8 +64,8 @@ class ReportReader:
         for network in report.get("networks", ()):
             if network["bridge"]:
                 bridges.add(network["bridge"])
-            # A managed network that is no longer declared is removed in the same run.
-            if network["name"] in declared or network.get("managed"):
+            # A network of this collection that is no longer declared is removed in the same run. An adopted one stays.
+            if network["name"] in declared or is_labeled(network.get("labels") or {}):
                 continue
             for subnet in network["subnets"]:
                 block = self._block(subnet["subnet"])

@@ -55,9 +55,7 @@ class FleetPlan:
 
     def subnets(self, host: Host, network: Network) -> list[Prefix]:
         """The network's subnets on a host that carries it, IPv4 first."""
-        if network.subnets:
-            return list(network.subnets)
-        return self._slot(host, network.name)
+        return list(network.pinned(host.name)) or self._slot(host, network.name)
 
     def networks_of(self, host: Host) -> list[tuple[Network, Prefix]]:
         """The user-defined networks of a host with each of their subnets, in the order of the declaration."""
@@ -133,15 +131,21 @@ def take_out(
                 f"is neither a host of the fleet nor departed. {nearest(name, names)}",
             )
     reservations = {host: blocks for host, blocks in fleet.reservations.items() if host not in leaving}
-    networks = tuple(
-        dataclasses.replace(network, host_ranges=ranges) if len(ranges) < len(network.host_ranges) else network
-        for network in fleet.networks
-        for ranges in [{host: each for host, each in network.host_ranges.items() if host not in leaving}]
-    )
+    networks = tuple(_without_hosts(network, leaving) for network in fleet.networks)
     # Networks may name a leaving host as a carrier: it becomes an empty group.
     return (
         dataclasses.replace(fleet, reservations=reservations, networks=networks),
         {**groups, **dict.fromkeys(leaving, ())},
+    )
+
+
+def _without_hosts(network: Network, leaving: t.Collection[str]) -> Network:
+    if not network.host_ranges.keys() & leaving and not network.host_subnets.keys() & leaving:
+        return network
+    return dataclasses.replace(
+        network,
+        host_ranges={host: each for host, each in network.host_ranges.items() if host not in leaving},
+        host_subnets={host: each for host, each in network.host_subnets.items() if host not in leaving},
     )
 
 
@@ -178,6 +182,7 @@ def make_plan(
     for network in fleet.networks:
         with errors.collect():
             carriers[network.name] = _carriers(network, known, groups)
+            _check_host_subnets(network, carriers[network.name] | left)
     with errors.collect():
         _check_underlay(hosts)
     with errors.collect():
@@ -250,6 +255,17 @@ def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.
     return frozenset(chosen)
 
 
+def _check_host_subnets(network: Network, valid: t.Collection[str]) -> None:
+    """Raise InvalidValue if a host of ``subnets`` neither carries the network nor departed."""
+    for host, subnets in network.host_subnets.items():
+        if host not in valid:
+            raise InvalidValue(
+                f"{network.path}.subnets.{host}",
+                " ".join(map(str, subnets)),
+                f"{host} is not a host that carries the network. {nearest(host, valid)}",
+            )
+
+
 def _check_underlay(hosts: t.Sequence[Host]) -> None:
     seen: dict[str, str] = {}
     for host in hosts:
@@ -271,6 +287,8 @@ class _Owner(t.NamedTuple):
     host: str | None = None
     # macvlan and ipvlan networks may be in it: they put containers on the host's L2 segment
     on_the_lan: bool = False
+    # the subnet that the network has on a host today, which would otherwise lease one
+    kept: bool = False
 
 
 def _check_disjoint(plan: FleetPlan) -> None:
@@ -281,7 +299,8 @@ def _check_disjoint(plan: FleetPlan) -> None:
         claims.append((scheme.supernet, _Owner(PREFIX + "supernet" + suffix)))
     for network in plan.fleet.networks:
         claims += [
-            (subnet, _Owner(network.path + ".subnet", None, network.driver in ON_THE_LAN)) for subnet in network.subnets
+            (subnet, _Owner(variable, None, network.driver in ON_THE_LAN, bool(network.host_subnets)))
+            for subnet, variable in network.all_pinned
         ]
     fleet_wide = {network.name: network for network in plan.fleet.networks}
     bridges = {network.bridge_name: network for network in plan.fleet.networks if network.bridge_name}
@@ -307,11 +326,16 @@ def _check_disjoint(plan: FleetPlan) -> None:
     for (held, holder), (inner, owner) in overlapping(claims):
         if holder.on_the_lan and owner.on_the_lan:
             continue
+        remedy = ""
+        if holder.kept or owner.kept:
+            remedy = ", or leave the host out of subnets: the network then leases a subnet of the host's block"
+        if holder.kept and not owner.kept:
+            (held, holder), (inner, owner) = (inner, owner), (held, holder)
         at = f" of host {holder.host}" if holder.host else ""
         raise InvalidValue(
             owner.variable,
             str(inner) if inner.size > 1 else str(inner).split("/", maxsplit=1)[0],
-            f"overlaps {holder.variable}{at} ({held}). Use a block outside of {held}",
+            f"overlaps {holder.variable}{at} ({held}). Use a block outside of {held}{remedy}",
             owner.host,
         )
 

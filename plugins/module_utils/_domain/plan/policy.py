@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_address
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Fleet, Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import HOST, is_outside
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import (
@@ -79,6 +80,22 @@ def _limited(fleet: Fleet) -> dict[str, frozenset[str]]:
     return {direction: frozenset(names) for direction, names in found.items()}
 
 
+def _explicit(network: Network, leases: Leases, carriers: t.Collection[str]) -> tuple[Prefix, ...]:
+    """The subnets of a network with pinned ones, those that it leases on its other hosts included."""
+    if not network.all_pinned:
+        return ()
+    version = leases.supernet.version
+    found: dict[Prefix, None] = {}
+    for host in sorted(carriers):
+        pinned = network.pinned(host)
+        slot = leases.slots.get(network.name)
+        if pinned:
+            found.update(dict.fromkeys(subnet for subnet in pinned if subnet.version == version))
+        elif slot is not None:
+            found[leases.blocks[host].at(slot.offset, slot.length)] = None
+    return tuple(sorted(found))
+
+
 def _family(
     fleet: Fleet, underlay: t.Collection[tuple[int, int]], leases: Leases, carriers: t.Mapping[str, t.Collection[str]]
 ) -> Family:
@@ -93,7 +110,8 @@ def _family(
         if name not in networks or networks[name].routed
     }
     for network in fleet.networks:
-        subnets = tuple(subnet for subnet in network.subnets if subnet.version == version)
-        if subnets and carriers[network.name]:
-            members[network.name] = NetworkMatch(subnets=subnets)
+        subnets = _explicit(network, leases, carriers[network.name])
+        if subnets:
+            values = members[network.name].values if network.name in members else ()
+            members[network.name] = NetworkMatch(values, subnets)
     return Family(leases.supernet, mask, members, tuple(sorted(number for each, number in underlay if each == version)))

@@ -92,6 +92,12 @@ class Remedies:
             if self._is_held(claim):
                 offer += f", and add -e {PREFIX}renumber=true, which recreates the networks of host {claim.leased_by}"
             return offer
+        if claim.kept_by is not None:
+            return (
+                f"leave {claim.kept_by} out of {claim.variable}: the network then leases a subnet of the host's block, "
+                f"which recreates it. If host {claim.kept_by} has it from another program and has not adopted it, "
+                "remove it there first"
+            )
         if leases is not None:
             self._free.add(leases.supernet)  # pinned subnets must be outside of it
         for private in _PRIVATE[claim.block.version]:

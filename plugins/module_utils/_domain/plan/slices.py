@@ -12,17 +12,27 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.driver_options import pinned_options
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.driver_options import (
+    adopted_options,
+    pinned_options,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import Network
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
+    Network,
+    default_bridge_name,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
     GATEWAY_MODE_IPV4,
     GATEWAY_MODE_IPV6,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.options import DRIVER_OPTION_OF
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, default_bridge_options
 
 Data = t.Dict[str, t.Any]
+
+# Options of routed networks that the plan chooses.
+_PLANNED = ("masquerade", "gateway_mode_ipv4", "gateway_mode_ipv6")
 
 
 def slices(plan: FleetPlan) -> dict[str, Data]:
@@ -60,6 +70,9 @@ def _slice(plan: FleetPlan, host: Host, common: t.Mapping[int, Data]) -> Data:
             if source is not None:
                 sources[str(subnet)] = source
     for item in items.values():
+        if item.get("adopt"):
+            # Nothing of this collection would route or filter the IPv6 addresses that a network has already.
+            item.setdefault("enable_ipv6", False)
         if item.get("enable_ipv6") and all(":" in block["subnet"] for block in item["ipam_config"]):
             item["enable_ipv4"] = False
             item.pop("gateway_mode_ipv4", None)
@@ -97,6 +110,10 @@ def _common_item(plan: FleetPlan, network: Network) -> Data:
     if network.driver == "bridge":
         defaults = plan.fleet.default_bridge.get("default_network_opts", {}).get("bridge", {})
         options = {**pinned_options(defaults, network.internal), **options}
+    if _adopts(plan, network):
+        item.update(_adoption(network))
+        if network.driver == "bridge":
+            options = {**adopted_options(network.internal), **options}
     if options:
         item["driver_options"] = options
     if network.mtu is not None:
@@ -108,6 +125,23 @@ def _common_item(plan: FleetPlan, network: Network) -> Data:
         item["masquerade"] = False
         item["gateway_mode_ipv4"] = "nat-unprotected"
     return item
+
+
+def _adopts(plan: FleetPlan, network: Network) -> bool:
+    return plan.fleet.adopts if network.adopt is None else network.adopt
+
+
+def _adoption(network: Network) -> Data:
+    """The options of an item whose network hosts may have already. It keeps what the plan, not the user, chooses."""
+    declared = dict(network.driver_options)
+    keeps = []
+    if network.mtu is None:
+        keeps.append("mtu")
+    if network.bridge_name == default_bridge_name(network.name):
+        keeps.append("bridge_name")
+    if network.routed:
+        keeps += [name for name in _PLANNED if DRIVER_OPTION_OF[name] not in declared]
+    return {"adopt": True, **({"adopt_keeps": keeps} if keeps else {})}
 
 
 def _bridges(plan: FleetPlan, host: Host, items: t.Iterable[Data]) -> list[Data]:
@@ -161,13 +195,13 @@ def _ipam_block(network: Network, subnet: Prefix, host: str) -> Data:
 def peers(plan: FleetPlan) -> list[Data]:
     """All hosts as their peers see them: name, addresses, L2 segment, blocks. The list is the same for all hosts.
 
-    A peer costs one route per block, however many networks it has.
+    A peer costs one route per block, however many networks it has, and one per pinned subnet.
     """
     pinned: dict[str, list[Prefix]] = {}
     for network in plan.fleet.networks:
-        if network.subnets and network.routed:
+        if network.routed and network.all_pinned:
             for carrier in plan.carriers[network.name]:
-                pinned.setdefault(carrier, []).extend(network.subnets)
+                pinned.setdefault(carrier, []).extend(network.pinned(carrier))
     dual = plan.leases.of(6) is not None
     found = []
     for host in plan.hosts:

@@ -15,6 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ROUTE_PROTOCOL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
 
@@ -84,7 +85,7 @@ def _evidence(
     for host in plan.hosts:
         report = reports.get(host.name) or {}
         for network in report.get("networks", ()):
-            if network.get("managed"):
+            if is_labeled(network.get("labels") or {}):  # an adopted network has its subnet from elsewhere
                 for subnet in network["subnets"]:
                     if subnet["subnet"] is not None:
                         yield host.name, Prefix.parse(subnet["subnet"]), f"network {quoted_name(network['name'])}"

@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     SOURCES,
     TARGETS,
     Elements,
+    networks_of,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_services import (
     ProxiedPort,
@@ -135,6 +136,10 @@ def all_elements(
         ]
         for name, elements in verdicts(version, services, published).items():
             found[family, name] = elements
+        for table, block in blocks.items():
+            for name, listed in networks_of(block).items() if table.split()[0] == family else ():
+                named = (_bridge(each) for each in networks if each["Name"] in listed)
+                found[family, name] = frozenset(f'"{bridge.name}"' for bridge in named if bridge is not None)
     return found
 
 

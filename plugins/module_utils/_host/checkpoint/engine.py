@@ -56,6 +56,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rec
     Recovery,
     read_engine_state,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile, Adoptions
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 
 _UNIX = "unix://"
@@ -102,7 +103,7 @@ def current_networks(docker_host: str, engine: Engine) -> str:
     containers = read_containers(engine)
     states = []
     for network in read_networks(engine):
-        if network.definition.owned:
+        if network.owned:
             on_it = [each.id for each in containers if each.is_on(network)]
             states.append(NetworkState(network.definition, read_attachments(engine, network, on_it), network.id))
     return saved_networks_text(docker_host, states)
@@ -174,19 +175,22 @@ class HostEngine:
 
     def restore_networks(self, docker_host: str, journal: Journal) -> list[str]:
         """Restore the networks that the journal has as the former ones. Raises FleetnetError."""
-        journals = JournalFolder(JournalPaths.of(docker_host))
+        paths = JournalPaths.of(docker_host)
+        journals = JournalFolder(paths)
         with journals.locked():
-            return undo_networks(connect(docker_host), journals, journal)
+            return undo_networks(connect(docker_host), journals, journal, AdoptionFile(paths.adopted))
 
 
-def undo_networks(engine: Engine, journals: Journals, journal: Journal) -> list[str]:
+def undo_networks(
+    engine: Engine, journals: Journals, journal: Journal, adoptions: Adoptions | None = None
+) -> list[str]:
     """Finish a step that was interrupted, then restore the former networks and endpoints; return the operations.
 
     Raises FleetnetError if something cannot be restored.
     """
     bridges = UnknownBridges()
     if journals.unfinished():
-        Recoverer(engine, bridges, journals).recover()
+        Recoverer(engine, bridges, journals, adoptions).recover()
     journal = with_added(journal, read_networks(engine))
     operations = NetworkOperations(engine, bridges)
     now = read_engine_state(engine, journal)
@@ -199,7 +203,7 @@ def undo_networks(engine: Engine, journals: Journals, journal: Journal) -> list[
                 operations.disconnect(state.id, state.name, each.container_id)
                 lines.append(f"disconnect {each} from {state.name}")
     left = remaining(journal, read_engine_state(engine, journal))
-    recovery = Recovery(engine, bridges, operations, _disconnect)
+    recovery = Recovery(engine, bridges, operations, _disconnect, adoptions=adoptions)
     recovery.restore(left)
     if recovery.problems:
         raise FleetnetError("; ".join(recovery.problems))

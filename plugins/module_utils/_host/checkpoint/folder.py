@@ -23,12 +23,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint
     applied_text,
     request_text,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import parse_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import (
+    parse_networks,
+    with_steps,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.report import (
     UndoReport,
     report_text,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal, journal_text
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.covering import (
     APPLIED,
     ASKED,
@@ -90,9 +93,11 @@ class CheckpointFolder(CheckpointLock):
         return None if text is None else parse_daemon(text)
 
     def record_networks(self, text: str) -> None:
-        """Add the state of the networks, before their first change."""
-        if self.networks() is None:
-            self._write(NETWORKS, text)
+        """Add the state of the networks before their first change, and of all networks what is about to be removed."""
+        saved = self.networks()
+        if saved is not None:
+            text = journal_text(with_steps(saved, parse_networks(text)))
+        self._write(NETWORKS, text)
 
     def networks(self) -> Journal | None:
         text = read_text(self._file(NETWORKS))

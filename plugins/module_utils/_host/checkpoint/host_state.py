@@ -38,6 +38,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import
     sync_folder,
     write_atomically,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import ADOPTED_FILES
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import (
     CommandFailed,
     Commands,
@@ -67,7 +68,7 @@ class HostState:
 
         Without those of remote_api, which the engine's unit names: remote_api itself restores them.
         """
-        found = [self._at(EARLY_SYSCTL_FILE)]
+        found = [self._at(EARLY_SYSCTL_FILE), *glob.glob(self._at(ADOPTED_FILES))]
         for top in (FOLDER, GENERATIONS):
             for folder, _folders, names in os.walk(self._at(top)):
                 found += [os.path.join(folder, name) for name in names]
@@ -87,7 +88,7 @@ class HostState:
             return
         if os.path.islink(target):
             remove(target)
-        if path.startswith(f"{GENERATIONS}/"):
+        if path.startswith(f"{STATE_FOLDER}/"):
             os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
         write_atomically(target, file.text, mode=file.mode, errors="surrogateescape")
 

@@ -20,10 +20,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.networks import list_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import Engine, EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import read_adopted
 
 
 def read_networks(engine: Engine) -> tuple[ObservedNetwork, ...]:
-    return parse_networks(list_networks(engine))
+    return parse_networks(list_networks(engine), read_adopted())
 
 
 def read_containers(engine: Engine) -> tuple[ContainerSummary, ...]:

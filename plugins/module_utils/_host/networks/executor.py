@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -22,6 +23,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.m
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.recovery import remaining
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import (
+    ADOPT,
+    OWNERSHIP,
+    RELEASE,
     NetworksPlan,
     NetworkStep,
     failure_text,
@@ -41,6 +45,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rec
     read_engine_state,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.signals import signals_held
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import Adoptions, NoAdoptions
 
 _SETTLE_SECONDS = 0.3
 
@@ -63,6 +68,7 @@ class NetworkExecutor:
         bridges: Bridges | None = None,
         journals: Journals | None = None,
         docker_host: str = "",
+        adoptions: Adoptions | None = None,
     ) -> None:
         self._engine = engine
         self._bridges = bridges or UnknownBridges()
@@ -71,6 +77,7 @@ class NetworkExecutor:
         self._sleep = sleep
         self._journals = journals or NoJournals()
         self._docker_host = docker_host
+        self._adoptions = adoptions or NoAdoptions()
         self._journal = Journal(docker_host, NetworkStep("create", (), ()))  # of the current step
         self._journaled = False
         self._created: dict[str, Definition] = {}  # by id, for engines that can create a name twice
@@ -101,6 +108,15 @@ class NetworkExecutor:
             kept = self._journaled and self._journals.kept
             raise StepFailed(failure_text(self._journal.step, error, problems, done, kept)) from error
         self._end()
+        self._forget(step)
+
+    def _forget(self, step: NetworkStep) -> None:
+        """Forget adopted networks that no longer exist. Their ids do not come back, so a record of them is harmless."""
+        kept = {state.id for state in step.after}
+        for state in step.before:
+            if state.id not in kept:
+                with contextlib.suppress(FleetnetError):
+                    self._adoptions.release(state.id)
 
     # -- journal
 
@@ -126,6 +142,10 @@ class NetworkExecutor:
     # -- forward
 
     def _forward(self, step: NetworkStep) -> None:
+        if step.kind == ADOPT:
+            self._adoptions.adopt(step.after[0].id, step.after[0].name)
+        if step.kind == RELEASE:
+            self._adoptions.release(step.after[0].id)
         if step.kind == "connect":
             self._check_accepted(step)
         kept = {state.id: state.attachments for state in step.after if state.id}
@@ -174,9 +194,12 @@ class NetworkExecutor:
         """Restore the networks and endpoints of ``step.before``; return what failed as text.
 
         It starts from the observed networks, since a failed request may have taken effect. If something fails, the
-        journal stays, and the next run continues.
+        journal stays, and the next run continues. A step that changes only the record needs none: another program may
+        have removed its network meanwhile.
         """
-        recovery = Recovery(self._engine, self._bridges, self._operations, self._note_joined)
+        if step.kind in OWNERSHIP:
+            return []
+        recovery = Recovery(self._engine, self._bridges, self._operations, self._note_joined, adoptions=self._adoptions)
         problems = recovery.problems
         self._journal = dataclasses.replace(self._journal, undoing=True)
         if self._journaled:

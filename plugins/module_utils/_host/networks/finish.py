@@ -14,6 +14,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bri
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import JournalFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Recoverer
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile
 
 
 def finish(engine: str, paths: JournalPaths) -> int:
@@ -27,7 +28,7 @@ def finish(engine: str, paths: JournalPaths) -> int:
     try:
         with journals.locked():
             # A bridge that a failed creation left is removed by the next run: only it can remove bridges.
-            recoverer = Recoverer(SocketEngine(engine), UnknownBridges(), journals)
+            recoverer = Recoverer(SocketEngine(engine), UnknownBridges(), journals, AdoptionFile(paths.adopted))
             lines = [line for left in recoverer.recover() for line in left.operations]
     except FleetnetError as error:
         sys.stdout.write(f"{error}\n")

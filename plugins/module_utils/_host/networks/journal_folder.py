@@ -18,6 +18,7 @@ import zlib
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import RUN_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import STATE_FOLDER
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.file_lock import try_lock
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import ADOPTED_FILES
 
 
 class JournalPaths(t.NamedTuple):
@@ -34,15 +35,21 @@ class JournalPaths(t.NamedTuple):
         return cls(engine, folder, locks)
 
     @property
-    def _key(self) -> str:
+    def key(self) -> str:
+        """What identifies the engine in names of files."""
         return f"{zlib.crc32(self.engine.encode()):08x}"
 
     @property
     def lock(self) -> str:
-        return os.path.join(self.locks, f"networks-{self._key}.lock")
+        return os.path.join(self.locks, f"networks-{self.key}.lock")
+
+    @property
+    def adopted(self) -> str:
+        """The record of adopted networks."""
+        return ADOPTED_FILES.replace("*", self.key)
 
     def file(self, name: str) -> str:
-        return os.path.join(self.folder, f"{self._key}-{name}.json")
+        return os.path.join(self.folder, f"{self.key}-{name}.json")
 
     def files(self) -> list[str]:
         """The journals."""
@@ -50,7 +57,7 @@ class JournalPaths(t.NamedTuple):
             names = os.listdir(self.folder)
         except OSError:
             return []
-        found = [name for name in names if name.startswith(f"{self._key}-") and name.endswith(".json")]
+        found = [name for name in names if name.startswith(f"{self.key}-") and name.endswith(".json")]
         return [os.path.join(self.folder, name) for name in sorted(found)]
 
     def exist(self) -> bool:

@@ -39,6 +39,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.eng
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import Journals
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.operations import NetworkOperations
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.signals import signals_held
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import Adoptions, NoAdoptions
 
 
 def read_engine_state(engine: Engine, journal: Journal) -> EngineState:
@@ -74,7 +75,7 @@ class Recovery:
     """Restores as much as possible; ``problems`` are the failures as text.
 
     ``joined`` is called with the containers that joined a network of this name, before they are disconnected from it;
-    ``made`` with the id of each network that is created.
+    ``made`` with the id of each network that is created. If ``adoptions`` has the former one, this one stays adopted.
     """
 
     def __init__(
@@ -84,12 +85,15 @@ class Recovery:
         operations: NetworkOperations,
         joined: t.Callable[[str, tuple[Attachment, ...]], None],
         made: t.Callable[[str], None] = lambda _network_id: None,
+        adoptions: Adoptions | None = None,
     ) -> None:
         self._engine = engine
         self._bridges = bridges
         self._operations = operations
         self._joined = joined
         self._made = made
+        self._adoptions = adoptions or NoAdoptions()
+        self._former: dict[str, str] = {}
         self.problems: list[str] = []
 
     def attempt(self, what: str, action: t.Callable[[], t.Any]) -> t.Any:
@@ -111,6 +115,7 @@ class Recovery:
 
     def restore(self, left: Remaining) -> None:
         """Execute the steps that are left."""
+        self._former = {state.name: state.id for state in left.journal.step.before} if left.undoing else {}
         self.problems += left.blocked
         self._operations.warnings += left.warnings
         for step in left.steps:
@@ -130,6 +135,11 @@ class Recovery:
     def _create(self, state: NetworkState) -> str:
         network_id = self._operations.create(state.definition)
         self._made(network_id)
+        former = self._former.get(state.name)
+        if former and not state.definition.labeled:
+            # otherwise the network would be that of others, and no run would change it
+            what = f"recording network {state.name!r} as adopted"
+            self.attempt(what, functools.partial(self._adoptions.replace, former, network_id))
         return network_id
 
     def _connect(self, step: NetworkStep) -> None:
@@ -166,10 +176,13 @@ class Preview(t.NamedTuple):
 class Recoverer:
     """Finishes the steps that are interrupted on one engine. ``warnings`` are about what is not as before."""
 
-    def __init__(self, engine: Engine, bridges: Bridges, journals: Journals) -> None:
+    def __init__(
+        self, engine: Engine, bridges: Bridges, journals: Journals, adoptions: Adoptions | None = None
+    ) -> None:
         self._engine = engine
         self._bridges = bridges
         self._journals = journals
+        self._adoptions = adoptions
         self.warnings: list[str] = []
 
     def preview(self) -> Preview:
@@ -203,7 +216,9 @@ class Recoverer:
         record = _JournalOnDisk(self._journals, journal)
         record.update(undoing=left.undoing)
         operations = NetworkOperations(self._engine, self._bridges)
-        recovery = Recovery(self._engine, self._bridges, operations, record.add_joined, record.add_made)
+        recovery = Recovery(
+            self._engine, self._bridges, operations, record.add_joined, record.add_made, self._adoptions
+        )
         recovery.restore(left)
         if record.journal.step != journal.step and not recovery.problems:  # containers joined a network meanwhile
             recovery.restore(remaining(record.journal, read_engine_state(self._engine, record.journal)))

@@ -36,6 +36,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host
     read_manages_firewall,
     read_resolver,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import read_adopted
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_links, read_routes
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import list_rules
@@ -114,7 +115,7 @@ def _survey_containers(parts: t.Sequence[str], engine: Engine, nat_rules: t.Sequ
 
 def read_networks(engine: Engine, commands: Commands) -> list[NetworkReport]:
     """All networks of the engine. Reads the host's interfaces too if the engine does not report a gateway."""
-    networks = parse_networks(list_networks(engine))
+    networks = parse_networks(list_networks(engine), read_adopted())
     if any(network["bridge"] and subnet["gateway"] is None for network in networks for subnet in network["subnets"]):
         fill_gateways(networks, read_links(commands))
     return networks

@@ -15,6 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, firewalld, names, sysctl
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     Local,
+    adopted_bridges,
     internal_bridges,
     may_be_dockers,
     parse_bridges,
@@ -28,6 +29,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.d
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.state import state_warnings
@@ -41,6 +43,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine, read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.reconciler import reconciler_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_ports_of_others
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import (
     PROGRAMS,
     accept_forwarded,
@@ -56,6 +59,7 @@ OPTIONS: dict[str, t.Any] = {
     "subnets": {"type": "list", "elements": "str"},
     "bridges": {"type": "dict"},
     "internal": {"type": "list", "elements": "str", "default": []},
+    "adopted": {"type": "list", "elements": "str", "default": []},
     "egress_sources": {"type": "dict", "default": {}},
     "controller": {"type": "str"},
 }
@@ -116,12 +120,16 @@ def _read_routing(task: Task) -> DirectRouting:
             if network["options"].get(f"{BRIDGE_PREFIX}gateway_mode_ipv{block.version}") != "nat-unprotected"
         ]
         for network in read_networks(task.engine(), task.commands)
-        if network["bridge"] and not network["managed"] and f"{BRIDGE_PREFIX}default_bridge" not in network["options"]
+        if network["bridge"]
+        and not is_labeled(network["labels"])
+        and f"{BRIDGE_PREFIX}default_bridge" not in network["options"]
     }
+    declared = set(task.params["adopted"]).difference(task.params["internal"])
     return DirectRouting(
         task.daemon_option("allow_direct_routing", observed.allowed, default=False),
         accepts_mark(task.daemon_option("bridge_accept_fwmark", observed.mark, default="")),
-        networks,
+        {name: blocks for name, blocks in networks.items() if name not in task.params["adopted"]},
+        sorted(name for name, blocks in networks.items() if blocks and name in declared),
     )
 
 
@@ -138,13 +146,19 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
     subnets = sorted(parse_block(f"subnets[{number}]", text) for number, text in enumerate(task.params["subnets"]))
     sources = parse_egress_sources("egress_sources", task.params["egress_sources"], subnets)
     bridges = parse_bridges("bridges", task.params["bridges"])
+    adopted: dict[str, str] = {}
+    if task.params["adopted"]:
+        networks = read_networks(task.engine(), task.commands)
+        ports = read_ports_of_others(task.commands)
+        adopted = adopted_bridges("adopted", task.params["adopted"], bridges, networks, ports)
     local = Local(
         subnets,
         bridges,
-        internal_bridges("internal", task.params["internal"], bridges),
+        internal_bridges("internal", task.params["internal"], bridges, adopted),
         sources,
         parse_controller(task.params["controller"]),
         other_bridges=_read_other_bridges(task, bridges.values()),
+        adopted=adopted,
     )
     rules = compiler.compile_rules(policy, local, engine)
     texts = {path: text(rules) for path, text in FILES.items()}

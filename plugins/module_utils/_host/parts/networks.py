@@ -21,6 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import UnknownBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.engine_reader import read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import (
     Journals,
     journal_warning,
@@ -33,6 +34,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rea
     read_snapshot,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Preview, Recoverer
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_ports_of_others
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
 OPTIONS: dict[str, t.Any] = {
@@ -56,11 +59,17 @@ def apply(task: Task) -> Result:
         return _run(task, items, journals)
 
 
+def _ports(task: Task, items: t.Iterable[Item]) -> dict[str, list[str]]:
+    adopts = any(item.adopt for item in items) and is_local(task.params["docker_host"])
+    return read_ports_of_others(task.commands) if adopts else {}
+
+
 def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
     params = task.params
     engine = task.engine()
     bridges = RecordedBridges(task.commands) if is_local(params["docker_host"]) else UnknownBridges()
-    recoverer = Recoverer(engine, bridges, journals)
+    record = JournalPaths.of(params["docker_host"]).adopted
+    recoverer = Recoverer(engine, bridges, journals, AdoptionFile(record))
     interrupted = recoverer.preview() if task.check_mode else Preview(recoverer.recover())
     predicted = interrupted.predicted
     observed = read_networks(engine) if predicted is None else predicted.networks
@@ -75,13 +84,19 @@ def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
         interfaces=read_interfaces(params["docker_host"]),
         docker0_moves=task.docker0_moves,
         left_over=bridges.left_over() - {each.bridge for each in observed},
+        ports=_ports(task, items),
     )
     survey = survey_networks(request, observed)
     plan = plan_networks(request, survey, read_snapshot(engine, survey, predicted))
     warnings = [*recoverer.warnings, *plan.warnings]
     if plan.changed and not task.check_mode:
         executor = NetworkExecutor(
-            engine, request.allow_disconnect, bridges=bridges, journals=journals, docker_host=params["docker_host"]
+            engine,
+            request.allow_disconnect,
+            bridges=bridges,
+            journals=journals,
+            docker_host=params["docker_host"],
+            adoptions=AdoptionFile(record, {each.id for each in observed}),
         )
         task.records.record_networks(plan.steps)
         executor.execute(plan)

@@ -84,7 +84,22 @@ def _apply_all(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[
     results: dict[str, Result] = {}
     for part, params in wanted:
         results[part.name] = _apply(part, dataclasses.replace(task, params=params, handled=_files(results)), results)
+        if part.name == "networks" and not task.check_mode:
+            _follow_bridges(wanted, task, results)
     return results
+
+
+def _follow_bridges(wanted: t.Iterable[tuple[HostPart, Result]], task: Task, results: dict[str, Result]) -> None:
+    """Apply the policy again if adopted networks may have got other bridges, which the rules name."""
+    for part, params in wanted:
+        if part.name != "bridge_routing" or not params["adopted"] or not results["networks"]["changed"]:
+            continue
+        first = results[part.name]
+        again = _apply(part, dataclasses.replace(task, params=params), results)
+        if again["changed"]:
+            differences = [*first["differences"], *again["differences"]]
+            diff = [*_as_list(first.get("diff")), *_as_list(again.get("diff"))]
+            results[part.name] = {**again, "differences": differences, "diff": diff}
 
 
 def _planned_risks(planned: t.Mapping[str, Result] | None) -> tuple[Risk, ...]:

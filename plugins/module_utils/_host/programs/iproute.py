@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.bridge_ports import ports_of_others
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import (
     LinkReport,
     RouteReport,
@@ -14,6 +15,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.l
     parse_routes,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.commands import Commands, run_json
+
+_ADDRESSES = ("-json", "-details", "address", "show")
 
 
 def ip_program(commands: Commands) -> str:
@@ -26,7 +29,12 @@ def ip_program(commands: Commands) -> str:
 
 def read_links(commands: Commands) -> list[LinkReport]:
     """All interfaces of the host's own network namespace, with their addresses."""
-    return parse_links(run_json(commands, ip_program(commands), "-json", "-details", "address", "show"))
+    return parse_links(run_json(commands, ip_program(commands), *_ADDRESSES))
+
+
+def read_ports_of_others(commands: Commands) -> dict[str, list[str]]:
+    """The ports of the host's bridges that are not containers' interfaces, by bridge."""
+    return ports_of_others(run_json(commands, ip_program(commands), *_ADDRESSES))
 
 
 def read_routes(commands: Commands) -> list[RouteReport]:

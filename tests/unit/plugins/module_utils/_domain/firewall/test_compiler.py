@@ -17,6 +17,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue, Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     Local,
+    adopted_bridges,
+    internal_bridges,
     may_be_dockers,
     parse_bridges,
 )
@@ -35,7 +37,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import host_slice
 
-from ..planning import GOLDEN, assert_golden, plan_of
+from ..planning import GOLDEN, assert_golden, message_of, plan_of
 
 
 def compiled(fleet, engine, hosts=3, controller=None):
@@ -56,13 +58,15 @@ def compiled(fleet, engine, hosts=3, controller=None):
     assert policy == plan.policy
     item = host_slice(plan, host)
     bridges = {each["name"]: each["bridge_name"] for each in item["networks"] if each["driver"] == "bridge"}
+    adopted = engine.get("adopted", {})
     local = Local(
         own,
         parse_bridges("bridges", bridges),
-        [bridges[each["name"]] for each in item["networks"] if each["internal"]],
+        internal_bridges("internal", [each["name"] for each in item["networks"] if each["internal"]], bridges, adopted),
         parse_egress_sources("egress_sources", item.get("egress_sources", {}), own),
         parse_controller(controller),
         other_bridges=engine.get("other_bridges", ()),
+        adopted=adopted,
     )
     firewall = EngineFirewall(
         tuple(engine["version"]),
@@ -78,7 +82,7 @@ def routing_of(given):
     """What an engine lets be routed to undeclared networks, whose subnets are texts."""
     networks = given.get("networks", {})
     blocks = {name: [Prefix.parse(subnet) for subnet in subnets] for name, subnets in networks.items()}
-    return DirectRouting(given.get("allowed", False), given.get("marked", False), blocks)
+    return DirectRouting(given.get("allowed", False), given.get("marked", False), blocks, given.get("adopted", ()))
 
 
 def outputs(rules):
@@ -334,3 +338,58 @@ def rules_of(text):
     rules = xml.etree.ElementTree.fromstring(text.encode()).findall("rule")
     assert all(rule.find("accept") is not None for rule in rules)
     return [{end.tag: end.get("address") for end in rule if end.tag != "accept"} for rule in rules]
+
+
+def reported(name, bridge, **labels):
+    """A network as network_info reports it."""
+    return {"name": name, "bridge": bridge, "labels": labels}
+
+
+BRIDGES = {"docker0": "docker0", "web": "fn-web", "db": "fn-db"}
+
+
+def test_the_bridge_of_a_network_that_others_created_is_its_own():
+    networks = [
+        reported("web", "br-0123456789ab", **{"com.docker.compose.project": "shop"}),
+        reported("db", "br-ba9876543210", **{"io.fleetnet.managed": "true"}),  # is recreated
+        reported("lan", None),
+        reported("other", "br-111111111111"),
+    ]
+    assert adopted_bridges("adopted", ["web", "db"], BRIDGES, networks, {}) == {"web": "br-0123456789ab"}
+    assert adopted_bridges("adopted", [], BRIDGES, networks, {}) == {}
+    assert adopted_bridges("adopted", ["web"], BRIDGES, [reported("web", "fn-web")], {}) == {}
+    assert adopted_bridges("adopted", ["web"], BRIDGES, [], {}) == {}
+    assert message_of(adopted_bridges, "adopted", ["web", "lan"], BRIDGES, networks, {}) == (
+        "adopted[1]: 'lan': is not in bridges. Add its bridge there."
+    )
+    assert message_of(adopted_bridges, "adopted", ["web"], BRIDGES, networks, {"br-0123456789ab": ["eth0"]}) == (
+        "adopted[0]: 'web': cannot be adopted: its bridge br-0123456789ab has ports that are not containers' "
+        "interfaces (eth0), and what arrives there would have the rights of the network. Remove these ports from the "
+        "bridge, or leave the network out of the declaration."
+    )
+
+
+@pytest.mark.parametrize(
+    ("routing", "missing"),
+    [
+        ({}, 'allow_direct_routing: true and bridge_accept_fwmark: "0x2000000/0x2000000"'),
+        ({"allowed": True}, 'bridge_accept_fwmark: "0x2000000/0x2000000"'),
+        ({"marked": True}, "allow_direct_routing: true"),
+        ({"allowed": True, "marked": True}, None),
+    ],
+)
+def test_an_adopted_network_requires_direct_routing_on_nftables(routing, missing):
+    fleet = {
+        "supernet": "10.64.0.0/12",
+        "networks": [{"name": "web", "adopt": True, "subnets": {"h1": "172.18.0.0/16"}}],
+    }
+    engine = {"version": [29, 7, 2], "firewall": "nftables", "routing": {**routing, "adopted": ["web"]}}
+    if missing is None:
+        assert compiled(fleet, engine).nft
+        return
+    assert message_of(compiled, fleet, engine) == (
+        "network web: adopt: with the nftables firewall backend, the engine drops packets between this network, whose "
+        f"gateway mode is not nat-unprotected, and other networks. Set {missing} in docker_fleet_default_bridge (in "
+        "docker_fleet_host_default_bridge for this host alone), remove the network with 'docker network rm web', so "
+        "that the run creates it with this mode, or use the iptables backend."
+    )

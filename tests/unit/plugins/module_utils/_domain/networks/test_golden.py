@@ -36,6 +36,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.s
 
 Json = dict[str, t.Any]
 FACTS = EngineFacts(drivers=frozenset({"bridge", "host", "ipvlan", "macvlan", "null", "overlay"}))
+IN_PLACE = ("connect", "adopt", "release")
 CASES = sorted(path for path in pathlib.Path(__file__).with_name("golden").iterdir() if path.is_dir())
 
 
@@ -55,10 +56,10 @@ def steps_of(steps: t.Iterable[NetworkStep], version: tuple[int, ...]) -> list[J
     return [
         {
             "step": step.title,
-            **({"remove": [state.name for state in step.before]} if step.kind != "connect" and step.before else {}),
+            **({"remove": [state.name for state in step.before]} if step.kind not in IN_PLACE and step.before else {}),
             **(
                 {"create": [creation(state.definition, version) for state in step.after]}
-                if step.kind != "connect"
+                if step.kind not in IN_PLACE
                 else {}
             ),
             "connect": {
@@ -80,7 +81,7 @@ def outcome(desired: Json, observed: Json) -> Json:
         request = NetworksRequest(
             items=items, version=version, interfaces=frozenset(desired.get("interfaces", ())), **options
         )
-        networks = parse_networks(observed["networks"])
+        networks = parse_networks(observed["networks"], observed.get("adopted", ()))
         survey = survey_networks(request, networks)
         inspected = observed.get("containers", [])
         containers = parse_containers([listed(each) for each in inspected])

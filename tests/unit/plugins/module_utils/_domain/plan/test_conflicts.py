@@ -25,8 +25,10 @@ HOSTS = {
 DUAL = {**FLEET, "supernet_v6": "fd00:64::/48"}
 
 
-def network(name, subnet, bridge=None, managed=False):
-    return {"name": name, "bridge": bridge, "managed": managed, "subnets": [{"subnet": subnet}]}
+def network(name, subnet, bridge=None, labeled=False, adopted=False):
+    labels = {"io.fleetnet.managed": "true"} if labeled else {}
+    managed = labeled or adopted
+    return {"name": name, "bridge": bridge, "managed": managed, "labels": labels, "subnets": [{"subnet": subnet}]}
 
 
 def link(name, *addresses):
@@ -57,7 +59,7 @@ FREE = {
         routes=[route("10.64.8.0/24", device="br-12", protocol=2)],
     ),
     "a managed network that is no longer declared": report(
-        networks=[network("old", "10.64.2.0/24", "fn-old", managed=True)], links=[link("fn-old", "10.64.2.1/24")]
+        networks=[network("old", "10.64.2.0/24", "fn-old", labeled=True)], links=[link("fn-old", "10.64.2.1/24")]
     ),
     "a managed route to a peer": report(routes=[route("10.64.16.0/20", "192.0.2.2", protocol=213)]),
     "an unmanaged route to a peer, the same": report(routes=[route("10.64.16.0/20", "192.0.2.2")]),
@@ -126,6 +128,11 @@ TAKEN = {
     ),
     "an unmanaged Docker network": (
         report(networks=[network("lab", "10.64.1.0/25", "br-1")]),
+        "host h1: Docker network lab (10.64.1.0/25) overlaps the block of host h1 (10.64.0.0/20). "
+        "Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts.",
+    ),
+    "an adopted network that is no longer declared": (
+        report(networks=[network("lab", "10.64.1.0/25", "br-1", adopted=True)]),
         "host h1: Docker network lab (10.64.1.0/25) overlaps the block of host h1 (10.64.0.0/20). "
         "Set docker_fleet_reservations.h1 to 10.64.32.0/20, which is free on all hosts.",
     ),
@@ -349,3 +356,42 @@ def test_a_host_that_reports_a_conflict_twice_is_named_once():
     networks = [network("x", "10.64.16.0/24", "br-1"), network("x", "10.64.16.0/24", "br-2")]
     with pytest.raises(Conflicts, match=r"\n  - host h1: Docker network x \(10.64.16.0/24\) overlaps"):
         check_conflicts(plan_of(FLEET, HOSTS), {"h1": report(networks=networks)})
+
+
+KEPT = {**FLEET, "networks": ["db", {"name": "web", "subnets": {"h1": "172.18.0.0/16"}}]}
+ITS_OWN = report(
+    networks=[network("web", "172.18.0.0/16", "br-0123456789ab")],
+    links=[link("br-0123456789ab", "172.18.0.1/16")],
+    routes=[route("172.18.0.0/16", device="br-0123456789ab", protocol=2)],
+)
+
+
+def test_the_network_that_keeps_its_subnet_is_no_conflict():
+    check_conflicts(plan_of(KEPT, HOSTS), {"h1": ITS_OWN})
+
+
+def test_a_route_that_is_wider_than_a_kept_subnet_is_no_conflict():
+    wide = [route("172.16.0.0/12", "192.0.2.254")]
+    reports = {"h1": {**ITS_OWN, "routes": [*ITS_OWN["routes"], *wide]}, "h2": report(routes=wide)}
+    check_conflicts(plan_of(KEPT, HOSTS), reports)
+
+
+def test_a_kept_subnet_that_another_host_uses_is_a_conflict():
+    taken = report(networks=[network("shop_default", "172.18.0.0/16", "br-12")])
+    with pytest.raises(Conflicts) as caught:
+        check_conflicts(plan_of(KEPT, HOSTS), {"h1": ITS_OWN, "h2": taken})
+    assert str(caught.value).splitlines()[1:] == [
+        "  - host h2: Docker network shop_default (172.18.0.0/16) overlaps network web on host h1 (172.18.0.0/16). "
+        "Recreate the Docker network without a subnet: its engine then assigns one of the host's own pool. If its "
+        "addresses must stay there: leave h1 out of docker_fleet_networks[1].subnets: the network then leases a subnet "
+        "of the host's block, which recreates it. If host h1 has it from another program and has not adopted it, "
+        "remove it there first."
+    ]
+
+
+def test_the_subnet_of_a_network_that_is_given_back_stays_its_own():
+    """The host that has it keeps it, so no network of another host gets it."""
+    fleet = {**FLEET, "networks": [{"name": "web", "subnets": {"h2": "172.18.0.0/16"}}]}
+    given_back = report(networks=[network("shop", "172.18.0.0/16", "br-1", adopted=True)])
+    with pytest.raises(Conflicts, match=r"host h1: Docker network shop .* overlaps network web on host h2"):
+        check_conflicts(plan_of(fleet, HOSTS), {"h1": given_back, "h2": report()})

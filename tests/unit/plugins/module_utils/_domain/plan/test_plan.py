@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import overlapping
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.controller import with_controllers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import take_out
@@ -136,3 +137,53 @@ def test_hosts_that_leave_are_no_longer_referred_to():
     )
     held = plan_of({"supernet": "10.64.0.0/12"}, {"h1": hosts["h1"]}, held=plan.leases).leases
     assert take_out(["h2"], fleet, ["h1"], groups, held)[1] == {"front": ["h1", "h3"], "h2": ()}
+
+
+def test_the_subnet_of_a_host_that_leaves_is_left_out():
+    hosts = {name: {"ansible_host": f"192.0.2.{name[1:]}"} for name in ("h1", "h2")}
+    kept = {"supernet": "10.64.0.0/12", "networks": [{"name": "web", "subnets": {"h1": "172.18.0.0/16"}}]}
+    whole = plan_of(kept, hosts)
+    assert [[str(subnet) for subnet in whole.subnets(host, whole.fleet.networks[0])] for host in whole.hosts] == [
+        ["172.18.0.0/16"],
+        ["10.64.17.0/24"],
+    ]
+    rest, _groups = take_out({"h1"}, whole.fleet, list(hosts), {}, None)
+    assert not rest.networks[0].all_pinned
+    # without remove_host, it may still use its subnet
+    left = plan_of(kept, {"h2": hosts["h2"]}, held=whole.leases)
+    assert [block for peer in peers(left) for block in peer["blocks"]] == ["10.64.16.0/20"]
+    other = {**kept, "networks": [*kept["networks"], {"name": "lab", "subnet": "172.18.4.0/24", "hosts": "h2"}]}
+    assert "overlaps docker_fleet_networks[1].subnet (172.18.4.0/24)" in message_of(
+        plan_of, other, {"h2": hosts["h2"]}, None, whole.leases
+    )
+
+
+def test_a_network_gets_its_leased_subnet_when_it_keeps_none():
+    hosts = {"h1": {"ansible_host": "192.0.2.1"}}
+    kept = {"supernet": "10.64.0.0/12", "networks": [{"name": "web", "subnets": {"h1": "172.18.0.0/16"}}, "db"]}
+    held = plan_of(kept, hosts).leases
+    plan = plan_of({**kept, "networks": ["db", "web"]}, hosts, held=held)
+    assert plan.leases == held
+    assert {network.name: str(subnet) for network, subnet in plan.networks_of(plan.hosts[0])} == {
+        "web": "10.64.1.0/24",
+        "db": "10.64.2.0/24",
+    }
+    assert plan.policy.network_of("172.18.0.9") is None
+
+
+def test_the_module_keeps_of_an_adopted_network_what_the_plan_chooses():
+    given_ = yaml.safe_load((GOLDEN / "plan" / "adopt" / "input.yml").read_text(encoding="utf-8"))
+    part = slices(plan_of(given_["fleet"], given_["hosts"]))["h1"]
+    items = {item.name: item for item in parse_items(part["networks"])}
+    assert {name: item.adopt for name, item in items.items()} == {
+        "web": True, "db": True, "vault": False, "inner": True, "lan": True, "lab": True, "own": False,
+    }  # fmt: skip
+    # All driver options are the plan's or compared: none is missing in both.
+    for name in ("web", "db", "inner", "lab"):
+        declared = {key for key, _value in items[name].driver_options if key not in items[name].adopt_keeps}
+        assert {key.rpartition(".")[2] for key in declared} == {
+            "web": {"enable_icc", "inhibit_ipv4"},
+            "db": {"enable_icc", "inhibit_ipv4", "enable_ip_masquerade", "name", "mtu"},
+            "inner": {"inhibit_ipv4"},
+            "lab": {"enable_icc", "inhibit_ipv4"},
+        }[name]

@@ -23,12 +23,15 @@ HOSTS = {
 }
 
 
+LABELS = {"io.fleetnet.managed": "true"}
+
+
 def reports_of(plan, unreachable=()):
     """What the hosts report once the plan is applied."""
     reports = {}
     for host in plan.hosts:
         networks = [
-            {"name": network.name, "managed": True, "subnets": [{"subnet": str(subnet)}]}
+            {"name": network.name, "managed": True, "labels": LABELS, "subnets": [{"subnet": str(subnet)}]}
             for network, subnet in plan.networks_of(host)
         ]
         docker0 = [{"subnet": str(subnet)} for subnet in plan.default_bridge(host)]
@@ -106,3 +109,13 @@ def test_docker0_alone_is_no_evidence():
     before = plan_of({**FLEET, "networks": []}, {"h1": HOSTS["h1"]})
     plan = plan_of({**FLEET, "networks": []}, dict(reversed(HOSTS.items())))
     check_used_blocks(plan, reports_of(before))
+
+
+def test_an_adopted_network_is_no_evidence():
+    """Its subnet was never leased. In the block of another host, it is a conflict."""
+    plan = plan_of(FLEET, HOSTS)
+    taken = {"subnet": str(plan.leases.of(4).blocks["h2"].at(1 << 8, 24))}
+    network = {"name": "shop", "managed": True, "labels": {}, "subnets": [taken]}
+    check_used_blocks(plan, {"h1": {"networks": [network]}})
+    with pytest.raises(UsedBlocks):
+        check_used_blocks(plan, {"h1": {"networks": [{**network, "labels": LABELS}]}})

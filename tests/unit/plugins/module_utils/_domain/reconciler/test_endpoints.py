@@ -11,7 +11,9 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
+    BRIDGES,
     ENDPOINTS,
+    INTERNAL,
     MACS,
     NO_ELEMENTS,
     PORTS,
@@ -19,13 +21,17 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     SOURCES,
     TARGETS,
     Elements,
+    bridges_definition,
     elements_text,
     kept_elements,
     parse_saved,
     saved_text,
     set_definitions,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import endpoint_elements
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import (
+    all_elements,
+    endpoint_elements,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.ports import BridgePort
 
 MACS_OF = {"web": "02:42:0a:40:01:02", "db": "02:42:0A:40:02:02", "wide": "02:42:0a:40:03:02"}
@@ -119,6 +125,24 @@ def test_the_commands_replace_the_elements_of_the_sets_that_a_table_has() -> Non
         "flush set ip fleetnet endpoints\nadd element ip fleetnet endpoints { a, b }\n"
     )
     assert elements_text("ip6 fleetnet", block, elements) == "flush set ip6 fleetnet endpoints\n"
+    assert elements_text("ip fleetnet", "", elements) == ""
+
+
+def test_networks_that_a_table_lists_are_found_by_their_name() -> None:
+    """Another program may create one again: with another id, and so with another bridge."""
+    block = "\n".join([*bridges_definition("ip", BRIDGES, ["web", "shop", "gone"]), ""])
+    block += "\n".join([*bridges_definition("ip", INTERNAL, ["db"]), ""])
+    networks = [WEB, DB, network("shop"), {**network("web"), "Driver": "macvlan"}]
+    elements = all_elements([], networks, [], {"ip fleetnet": block, "ip6 fleetnet": ""})
+    assert elements["ip", BRIDGES] == {'"fn-web"', '"br-shopshopshop"'}
+    assert elements["ip", INTERNAL] == {'"fn-db"'}
+    assert elements["ip6", BRIDGES] == frozenset()
+    assert elements_text("ip fleetnet", block, elements) == (
+        "flush set ip fleetnet endpoint_bridges\n"
+        'add element ip fleetnet endpoint_bridges { "br-shopshopshop", "fn-web" }\n'
+        "flush set ip fleetnet endpoint_internal\n"
+        'add element ip fleetnet endpoint_internal { "fn-db" }\n'
+    )
     assert elements_text("ip fleetnet", "", elements) == ""
 
 

@@ -108,8 +108,13 @@ def rules(ipv6: bool = True, other_bridges: t.Sequence[str] = (), **more: t.Any)
     return compiled({**fleet, **more}, other_bridges)[1]
 
 
-def compiled(fleet: dict[str, t.Any], other_bridges: t.Sequence[str] = ()) -> tuple[Policy, str]:
-    """The policy of a declaration, and the rules of the host. ``other_bridges`` are not Docker's."""
+def compiled(
+    fleet: dict[str, t.Any], other_bridges: t.Sequence[str] = (), adopted: t.Collection[str] = ()
+) -> tuple[Policy, str]:
+    """The policy of a declaration, and the rules of the host. ``other_bridges`` are not Docker's.
+
+    The bridges of ``adopted`` networks are not those that the plan has for them.
+    """
     hosts = {f"h{n}": {"ansible_host": f"198.18.0.{n}", "underlay_address_v6": f"fd00::{n}"} for n in (1, 2, 3)}
     plan = plan_of(fleet, hosts)
     host = plan.hosts[0]
@@ -118,7 +123,9 @@ def compiled(fleet: dict[str, t.Any], other_bridges: t.Sequence[str] = ()) -> tu
     bridges = {each["name"]: each["bridge_name"] for each in item["networks"]}
     own = [subnet for network, subnet in plan.networks_of(host) if network.routed]
     internal = [bridges[each["name"]] for each in item["networks"] if each["internal"]]
-    local = Local(own, parse_bridges("bridges", bridges), internal, other_bridges=other_bridges)
+    planned = {name: f"fn-not-{name}" if name in adopted else bridge for name, bridge in bridges.items()}
+    found = {name: bridges[name] for name in adopted}
+    local = Local(own, parse_bridges("bridges", planned), internal, other_bridges=other_bridges, adopted=found)
     return plan.policy, compile_rules(plan.policy, local, EngineFirewall((28, 5, 2))).nft
 
 

@@ -68,13 +68,20 @@ class Packet(t.NamedTuple):
 def random_declaration(source: random.Random) -> tuple[dict[str, t.Any], Policy, str]:
     """A declaration that is valid, its policy and the host's rules."""
     while True:
-        networks = [{"name": name, **source.choice(_FLAGS)} for name in ("web", "db", "lab")]
+        names = ("web", "db", "lab")
+        networks = [{"name": name, **source.choice(_FLAGS), **_random_subnets(source, name)} for name in names]
         lines = [_random_line(source) for _number in range(source.randrange(6))]
         fleet = {**FLEET, "networks": [*networks, {"name": "inner", "internal": True}], "policy": lines}
         try:
-            return fleet, *compiled(fleet)
+            return fleet, *compiled(fleet, adopted=[name for name in names if source.random() < 0.2])
         except FleetnetError:  # for example a line between two ends outside
             continue
+
+
+def _random_subnets(source: random.Random, name: str) -> dict[str, t.Any]:
+    """Mostly none. A network that keeps the subnet of one host has all its subnets in the rules."""
+    kept = {"web": ["172.26.0.0/16", "fd00:26::/64"], "db": "172.27.0.0/16", "lab": "fd00:28::/64"}
+    return {"subnets": {"h3": kept[name]}} if source.random() < 0.3 else {}
 
 
 def _random_line(source: random.Random) -> dict[str, t.Any]:

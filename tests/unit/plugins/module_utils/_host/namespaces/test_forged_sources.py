@@ -17,6 +17,9 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
+    BRIDGES as BRIDGES_SET,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     ENDPOINTS,
     NO_ELEMENTS,
     elements_text,
@@ -28,6 +31,7 @@ from . import packets
 from .bridges import (
     ADDRESSES,
     BRIDGES,
+    FLEET,
     FORGED,
     UNDECLARED,
     VERSIONS,
@@ -113,6 +117,42 @@ def test_a_container_on_several_networks_answers_by_any_of_them(host: Host, vers
 @pytest.mark.parametrize("source", ["web2", "lab1", "unused"])
 def test_the_underlay_has_no_source_of_the_hosts_own_block(host: Host, version: int, source: str) -> None:
     assert_dropped(host, "peer", datagram(version, source, "web1"), "web1")
+
+
+# ``kept`` has the subnets of a bridge that is not declared. No interface has an address of ``down``.
+KEPT = {"kept": ["172.29.0.0/24", "fd00:29::/64"], "down": ["172.28.0.0/24", "fd00:28::/64"]}
+
+
+def kept_rules() -> str:
+    """The rules of a host with networks of these subnets, which may use db. Their bridges do not exist."""
+    networks = [*FLEET["networks"], *({"name": name, "subnets": {"h1": subnets}} for name, subnets in KEPT.items())]
+    return rules(networks=networks, policy=[{"from": name, "to": "db"} for name in KEPT])
+
+
+@VERSIONS
+def test_a_kept_subnet_belongs_to_the_bridge_of_its_network(host: Host, version: int) -> None:
+    """Docker gives the subnet of a removed network to the next one. The reconciler knows a network by its name."""
+    packet = datagram(version, "other1", "db1")
+    table, text = TABLES[version], kept_rules()
+    host.load(text)
+    assert host.send("other1", packet, "db1", limit=0.05) == Trip(left=True, arrived=False)
+    assert host.rules_that_dropped() == FORGED
+    elements = {**NO_ELEMENTS, (table.split()[0], BRIDGES_SET): frozenset((f'"{UNDECLARED}"',))}
+    host.load(text + elements_text(table, table_blocks(text)[table], elements))
+    assert host.send("other1", packet, "db1") == Trip(left=True, arrived=True)
+
+
+@VERSIONS
+def test_a_kept_subnet_is_no_source_from_outside_while_its_network_does_not_exist(host: Host, version: int) -> None:
+    """The default route leads there, so that the route back does not show it."""
+    source = ("172.28.0.9", "fd00:28::9")[version == 6]
+
+    def packet(mark: bytes) -> bytes:
+        return packets.udp(source, address("db1", version), 4000, 5432, mark)
+
+    host.load(kept_rules())
+    assert host.send("peer", packet, "db1", limit=0.05) == Trip(left=True, arrived=False)
+    assert host.rules_that_dropped() == FORGED
 
 
 @pytest.mark.parametrize("target", ["fe80", "underlay"])

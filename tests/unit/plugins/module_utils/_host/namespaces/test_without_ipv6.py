@@ -13,8 +13,16 @@ import typing as t
 
 import pytest
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
+    CLOSED_OUT,
+    LIMITED,
+    elements_text,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import all_elements
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import table_blocks
+
 from . import packets
-from .bridges import FORGED, Host, Trip, address, assert_dropped, datagram, rules
+from .bridges import FLEET, FORGED, UNDECLARED, Host, Trip, address, assert_dropped, compiled, datagram, rules
 
 NO_IPV6 = frozenset(("no IPv6",))
 SENDERS = pytest.mark.parametrize("sender", ["db1", "lab1", "inner1"])
@@ -105,3 +113,20 @@ def test_ipv4_is_filtered_as_declared(without_ipv6: Host) -> None:
     assert without_ipv6.send("lab1", datagram(4, "lab1", "world"), "world") == Trip(left=True, arrived=True)
     assert without_ipv6.send("lab1", datagram(4, "lab1", "db1"), "db1", limit=0.05) == Trip(left=True, arrived=False)
     assert without_ipv6.rules_that_dropped() == {"not declared"}
+
+
+@pytest.mark.parametrize(("target", "name"), [("world", CLOSED_OUT), ("db1", CLOSED_OUT), ("host", LIMITED)])
+def test_an_adopted_network_that_others_create_again_has_no_ipv6_either(bed: Host, target: str, name: str) -> None:
+    """It has another bridge then, which the reconciler finds."""
+    fleet = {key: value for key, value in FLEET.items() if key not in ("supernet_v6", "policy")}
+    text = compiled(fleet, adopted=["db"])[1]
+    block = table_blocks(text)["ip6 fleetnet"]
+    elements = all_elements([], [{"Id": UNDECLARED[3:], "Name": "db", "Driver": "bridge", "Internal": False}], [],
+                            {"ip6 fleetnet": block})  # fmt: skip
+    assert elements["ip6", name] == {f'"{UNDECLARED}"'}
+    packet, receiver = datagram(6, "other1", target), "host6" if target == "host" else target
+    bed.load(text)
+    assert bed.send("other1", packet, receiver).arrived
+    bed.load(text + elements_text("ip6 fleetnet", block, elements))
+    assert bed.send("other1", packet, receiver, limit=0.05) == Trip(left=True, arrived=False)
+    assert bed.rules_that_dropped() == NO_IPV6

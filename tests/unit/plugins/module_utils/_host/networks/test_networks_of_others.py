@@ -54,8 +54,9 @@ def test_a_network_without_the_label_that_differs_is_refused_whatever_is_allowed
         )
     assert str(refusal.value) == (
         f"network 'theirs' ({nid[:12]}) differs from networks[1] (theirs) (mtu none -> 1400) and does not carry the "
-        "label io.fleetnet.managed=true, so it is not changed. Leave it out of the declaration, declare another "
-        "name, or disconnect its containers and remove it with 'docker network rm theirs'."
+        "label io.fleetnet.managed=true, so it is not changed. Declare it as it is with adopt: true, leave it out "
+        "of the declaration, declare another name, or disconnect its containers and remove it with 'docker network rm "
+        "theirs'."
     )
     assert docker.state() == before
 

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing as t
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import PolicyLine
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue, Unsupported
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall import compiler, names
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Family, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import DaemonRouting
@@ -95,13 +96,16 @@ def test_a_host_without_the_file_keeps_nothing(removed: t.Callable[[Host], dict[
 class Iptables(Commands):
     """A host with iptables' table filter, as ``-S`` prints it."""
 
-    def __init__(self, rules: list[str]) -> None:
+    def __init__(self, rules: t.Sequence[str]) -> None:
         self.rules = rules
+        self.links: list[dict[str, t.Any]] = []
         self.accepted: list[str] = []
 
     def run(self, *argv: str, stdin: str | None = None) -> str:
         if argv[1:] == ("-w", "-P", "FORWARD", "ACCEPT"):
             self.accepted.append(argv[0])
+        if argv[0] == "ip":
+            return json.dumps(self.links)
         if argv[0] == "iptables" and argv[1:5] == ("-w", "-t", "filter", "-S"):
             return "\n".join(self.rules)
         return super().run(*argv, stdin=stdin)
@@ -117,7 +121,8 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]
 
     def run(
         commands: Iptables, reported: str, check_mode: bool = False, allowed: bool = False, mark: str = "",
-        lines: t.Sequence[PolicyLine] = (), **daemon: t.Any,
+        lines: t.Sequence[PolicyLine] = (), adopted: t.Sequence[str] = (), internal: t.Sequence[str] = (),
+        **daemon: t.Any,
     ) -> dict[str, t.Any]:  # fmt: skip
         engine = {"version": "29.7.2", "firewall_backend": reported, "iptables": True}
         monkeypatch.setattr(bridge_routing, "read_engine", lambda _engine: engine)
@@ -128,7 +133,8 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]
         monkeypatch.setattr(persistence, "unit_states", lambda *_: [])
         monkeypatch.setattr(persistence, "write_atomically", lambda *_, **__: None)
         policy = dataclasses.replace(POLICY, lines=tuple(lines)).to_data()
-        params = {"state": "present", "policy": policy, "subnets": [], "bridges": {}, "internal": []}
+        params = {"state": "present", "policy": policy, "subnets": [], "internal": list(internal)}
+        params.update(adopted=list(adopted), bridges={name: f"fn-{name}" for name in adopted})
         params.update(egress_sources={}, controller=None)
         task = Task(params, check_mode, t.cast(t.Any, commands), lambda _warning: None, daemon=daemon)
         monkeypatch.setattr(Task, "engine", lambda _self: None)
@@ -149,7 +155,7 @@ def network(name: str) -> dict[str, t.Any]:
         options[f"{prefix}gateway_mode_ipv4"] = "nat-unprotected"
     subnets = {"docker0": "172.17.0.0/16", "stranger": "172.29.0.0/24", "open": "172.30.0.0/24"}
     return {
-        "name": name, "bridge": f"br-{name}", "managed": False, "options": options,
+        "name": name, "bridge": f"br-{name}", "managed": False, "labels": {}, "options": options,
         "subnets": [{"subnet": subnets[name]}],
     }  # fmt: skip
 
@@ -219,3 +225,27 @@ def test_lines_to_undeclared_networks_depend_on_the_options_of_the_daemon(
         assert applied(commands, "nftables", lines=[line("172.29.0.0/24")], **options)["changed"]
     assert applied(commands, "iptables", lines=[line("172.29.0.0/24")])["changed"]
     assert applied(commands, "nftables", lines=[line("172.30.0.0/24")])["changed"], "nat-unprotected"
+
+
+def test_an_adopted_network_is_no_undeclared_one(applied: t.Callable[..., dict[str, t.Any]]) -> None:
+    """The rules have its own bridge. With the nftables backend its gateway mode matters, unless it is internal."""
+    rules = applied(Iptables([]), "iptables", adopted=["stranger"])["rules"]
+    assert '{ "br-stranger", "docker0", "fn-stranger" } goto bound' in rules
+    with pytest.raises(Unsupported, match=r"network stranger: adopt: .* Set allow_direct_routing: true and bridge_"):
+        applied(Iptables([]), "nftables", adopted=["stranger"])
+    for options in (
+        {"adopted": ["stranger"], "allowed": True, "mark": MARK},
+        {"adopted": ["stranger"], "internal": ["stranger"]},
+        {"adopted": ["open"]},
+    ):
+        assert applied(Iptables([]), "nftables", **options)["changed"]
+
+
+def test_a_bridge_with_an_uplink_is_not_adopted(applied: t.Callable[..., dict[str, t.Any]]) -> None:
+    commands = Iptables([])
+    uplink = {"ifname": "eth0", "master": "br-stranger", "linkinfo": {"info_slave_kind": "bridge"}}
+    commands.links.append(uplink)
+    with pytest.raises(InvalidValue, match=r"adopted\[0\]: 'stranger': cannot be adopted: its bridge br-stranger has"):
+        applied(commands, "iptables", adopted=["stranger"])
+    uplink["master"] = "br-open"
+    assert applied(commands, "iptables", adopted=["stranger"])["changed"]

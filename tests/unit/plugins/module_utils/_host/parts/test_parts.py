@@ -42,6 +42,7 @@ class Host:
         self.refused = ""  # is refused, with ``refusal``, when it is planned
         self.refusal = FleetnetError("refused")
         self.changes = True
+        self.changing = ["networks"]
         self.differing: dict[str, str] = {}  # name of a difference by part
         self.moves: dict[str, bool] = {}
         self.daemon: t.Mapping[str, t.Any] = {}
@@ -63,7 +64,7 @@ class Host:
                 raise FleetnetError("the engine does not answer")
             self.applied.append((name, task.params))
         return {
-            "changed": self.changes and name == "networks",
+            "changed": self.changes and name in self.changing,
             "diff": {"before": name, "after": ""},
             "operations": [f"do {name}"],
             "differences": [difference_of(name), *self._differing(name)],
@@ -100,6 +101,22 @@ def test_the_policy_is_applied_before_the_networks(host: Host) -> None:
     assert [entry["before"] for entry in result["diff"]] == NAMES
     assert result["differences"] == [difference_of(name) for name in NAMES]
     assert set(result["parts"]) == set(NAMES)
+
+
+def test_the_policy_follows_the_bridges_of_adopted_networks(host: Host) -> None:
+    """A network that is recreated has another bridge, and the next run must change nothing."""
+    adopting = {**PRESENT, "bridge_routing": {**PRESENT["bridge_routing"], "adopted": ["web"]}}
+    host.changing.append("bridge_routing")
+    result = host.apply(**adopting)
+    names = [name for name, _params in host.applied]
+    assert names == ["default_bridge", "bridge_routing", "networks", "bridge_routing", "host_routes"]
+    assert result["parts"]["bridge_routing"]["differences"] == [difference_of("bridge_routing")] * 2
+    assert result["operations"] == [f"do {name}" for name in NAMES]
+    # nothing follows if the networks did not change
+    host.applied.clear()
+    host.changing.remove("networks")
+    host.apply(**adopting)
+    assert [name for name, _params in host.applied] == NAMES
 
 
 def test_options_are_converted_and_get_their_defaults_and_the_connection(host: Host) -> None:

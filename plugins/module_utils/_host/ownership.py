@@ -1,0 +1,118 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The records of the networks that this collection has adopted on a host, one per engine."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import adopted_text, parse_adopted
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import STATE_FOLDER
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.files import (
+    read_text,
+    remove,
+    sync_folder,
+    write_atomically,
+)
+
+ADOPTED_FILES = f"{STATE_FOLDER}/adopted-*.json"
+
+
+class Adoptions(t.Protocol):
+    """The port to the record."""
+
+    def adopt(self, network_id: str, name: str) -> None:
+        """Record a network. Raises FleetnetError; then nothing has changed."""
+
+    def release(self, network_id: str) -> None:
+        """Forget a network, if it is recorded. Raises FleetnetError; then nothing has changed."""
+
+    def replace(self, former_id: str, network_id: str) -> None:
+        """A network was created again with another id. If it was recorded, it still is. Raises FleetnetError."""
+
+
+class NoAdoptions:
+    """No record, for runs that adopt nothing."""
+
+    def adopt(self, network_id: str, name: str) -> None:
+        """Record nothing."""
+
+    def release(self, network_id: str) -> None:
+        """Forget nothing."""
+
+    def replace(self, former_id: str, network_id: str) -> None:
+        """Record nothing."""
+
+
+class AdoptionFile:
+    """The record of an engine in a file. Runs that change it hold the lock of the engine's journals.
+
+    Each change drops networks that are not ``existing`` (ids) on this engine, if these are known.
+    """
+
+    def __init__(self, path: str, existing: t.Collection[str] | None = None) -> None:
+        self._path = path
+        self._existing = existing
+
+    def adopt(self, network_id: str, name: str) -> None:
+        self._write({**_read(self._path), network_id: name})
+
+    def release(self, network_id: str) -> None:
+        adopted = _read(self._path)
+        if adopted.pop(network_id, None) is not None:
+            self._write(adopted)
+
+    def replace(self, former_id: str, network_id: str) -> None:
+        adopted = _read(self._path)
+        if former_id in adopted:
+            self._write({**adopted, network_id: adopted[former_id]}, network_id)
+
+    def _write(self, adopted: t.Mapping[str, str], created: str = "") -> None:
+        existing = adopted if self._existing is None else {*self._existing, created}
+        left = {network_id: name for network_id, name in adopted.items() if network_id in existing}
+        folder = os.path.dirname(self._path)
+        try:
+            if left:
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+                write_atomically(self._path, adopted_text(left), mode=0o600)
+                return
+            remove(self._path)
+            if os.path.isdir(folder):
+                sync_folder(folder)
+        except OSError as error:
+            raise FleetnetError(
+                f"{self._path}: cannot be written ({error.strerror or error}), and without it no network is adopted. "
+                "Set ansible_become: true, make room, or repair the file system."
+            ) from error
+        with contextlib.suppress(OSError):  # other files may be there
+            os.rmdir(folder)
+
+
+def read_adopted(files: str = ADOPTED_FILES) -> dict[str, str]:
+    """The names of the adopted networks of all engines by id, which no two networks share.
+
+    A record that cannot be read has none: a network that is not adopted is never changed. Nothing overwrites it.
+    """
+    found: dict[str, str] = {}
+    for path in sorted(glob.glob(files)):
+        with contextlib.suppress(FleetnetError):
+            found.update(_read(path))
+    return found
+
+
+def _read(path: str) -> dict[str, str]:
+    """Raises FleetnetError."""
+    try:
+        return parse_adopted(read_text(path))
+    except (OSError, ValueError, FleetnetError) as error:
+        raise FleetnetError(
+            f"{path}: cannot be read as the record of adopted networks ({error}), and is not overwritten. Set "
+            "ansible_become: true, restore the file, or delete it: runs with adopt: true then record these networks "
+            "again."
+        ) from error
