@@ -27,7 +27,10 @@ _RESTART = {"restart_timeout": {"type": "int"}, "service": {"type": "str"}}
 FLEET_WIDE = ("allow_overlap", "bridge", "default_gateway", "default_gateway_v6", "default_network_opts", "fixed_cidr",
               "ipv6", "mtu")  # fmt: skip
 HOST_VARIABLE = PREFIX + "host_default_bridge"
-SPEC = {**{option: spec for option, spec in OPTIONS.items() if option not in PLANNED}, **_RESTART}
+# Whether docker0 and the pools stay as they are, instead of coming from the host's block. Not an option of the module.
+KEEP = "keep"
+SPEC = {**{option: spec for option, spec in OPTIONS.items() if option not in PLANNED}, **_RESTART,
+        KEEP: {"type": "bool"}}  # fmt: skip
 _HINTS = {
     **dict.fromkeys(PLANNED, "comes from the host's block of the supernet. Leave it out."),
     "allow_restart": f"Unknown key; set {PREFIX}allow_restart.",

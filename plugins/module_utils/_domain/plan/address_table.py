@@ -14,6 +14,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.tables imp
 # The largest table for a terminal. The lock file, the JSON and the Markdown contain all hosts.
 MAX_ROWS = 40
 
+# docker0 and pools that are not from the host's block.
+_KEPT = "as it is"
+
 Rows = t.List[t.List[str]]
 
 
@@ -93,9 +96,9 @@ def _addresses(plan: FleetPlan, most: int) -> tuple[list[str], Rows]:
                 host.name,
                 host.underlay,
                 _joined(plan.blocks(host)),
-                _joined(plan.default_bridge(host)),
+                _KEPT if plan.keeps_default_bridge(host) else _joined(plan.default_bridge(host)),
                 *(_joined(subnets.get(network.name, ())) for network in fleet.networks),
-                _joined(plan.pools(host)),
+                _KEPT if plan.keeps_default_bridge(host) else _joined(plan.pools(host)),
             ]
         )
     return head, rows

@@ -14,6 +14,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import ROUTE_PROTOCOL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.drawn import DEFAULT_BRIDGE_NETWORK
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import DOCKER0
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import TABLE_MAIN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
@@ -23,7 +26,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable 
 Report = t.Mapping[str, t.Any]
 # Routes of this length or shorter are default routes: the two halves that VPN clients set, and 2000::/3.
 _DEFAULT_ROUTE_LENGTH = {4: 1, 6: 3}
-# The remedy for a Docker network that is not declared.
+# The remedies for docker0, and for a Docker network that is not declared.
+_MOVE = f"Set keep to false in {PREFIX}default_bridge: docker0 then gets a subnet of the host's block"
 _RECREATE = "Recreate the Docker network without a subnet: its engine then assigns one of the host's own pool"
 
 
@@ -59,7 +63,9 @@ class ReportReader:
         """What a host reports and the plan does not contain."""
         plan = self._plan
         networks = [network for network in plan.fleet.networks if host.name in plan.carriers[network.name]]
-        declared = {network.name for network in (*networks, *host.networks)} | {"bridge"}
+        declared = {network.name for network in (*networks, *host.networks)}
+        if not plan.keeps_default_bridge(host):
+            declared.add(DEFAULT_BRIDGE_NETWORK)
         bridges = {network.bridge_name for network in (*networks, *host.networks)} | {DOCKER0}
         for network in report.get("networks", ()):
             if network["bridge"]:
@@ -70,7 +76,8 @@ class ReportReader:
             for subnet in network["subnets"]:
                 block = self._block(subnet["subnet"])
                 if block is not None and not self._ours(host, network["name"], block):
-                    yield Finding(f"Docker network {quoted_name(network['name'])}", block, _RECREATE)
+                    remedy = _MOVE if network["name"] == DEFAULT_BRIDGE_NETWORK else _RECREATE
+                    yield Finding(f"Docker network {quoted_name(network['name'])}", block, remedy)
         on_link = set()
         for link in report.get("links", ()):
             for address in link["addresses"]:
@@ -103,7 +110,7 @@ class ReportReader:
             whole = leases.blocks[host.name]
             if not whole.contains(block):
                 continue
-            slot = slots.get(name)
+            slot = slots.get(DEFAULT_BRIDGE if name == DEFAULT_BRIDGE_NETWORK else name)
             return whole.at(leases.pools.offset, leases.pools.length).contains(block) or (
                 slot is not None and whole.at(slot.offset, slot.length) == block
             )

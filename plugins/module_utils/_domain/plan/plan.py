@@ -16,6 +16,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import HOST_ADDRESSES, MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import (
+    KEEP,
+    VARIABLE,
     check_default_bridge,
     with_host,
 )
@@ -68,8 +70,12 @@ class FleetPlan:
         """The host's blocks of the supernets, IPv4 first."""
         return [leases.blocks[host.name] for leases in self.leases.families]
 
+    def keeps_default_bridge(self, host: Host) -> bool:
+        """Whether docker0 and the engine's pools stay as they are on a host, instead of coming from its block."""
+        return bool(with_host(self.fleet.default_bridge, host.default_bridge).get(KEEP))
+
     def default_bridge(self, host: Host) -> list[Prefix]:
-        """docker0's subnets on a host, IPv4 first."""
+        """The subnets of docker0 in a host's block, IPv4 first."""
         return self._slot(host, DEFAULT_BRIDGE)
 
     def pools(self, host: Host) -> list[Prefix]:
@@ -89,6 +95,8 @@ class FleetPlan:
 def default_bridge_options(plan: FleetPlan, host: Host) -> dict[str, t.Any]:
     """docker0 and the engine's pools, as options of module ``default_bridge``."""
     config = with_host(plan.fleet.default_bridge, host.default_bridge)
+    if config.pop(KEEP, False):
+        return config
     if host.name in plan.mtus:
         config.setdefault("mtu", plan.mtus[host.name])
     if host.name in plan.limited and "default_network_opts" not in config.get("unset", ()):
@@ -200,6 +208,8 @@ def make_plan(
             check_host(fleet, [*carried, *host.networks], host)
     if fleet.default_bridge or any(host.default_bridge for host in hosts):
         errors.found += _default_bridge_errors(plan)
+    with errors.collect():
+        _check_kept_docker0(plan)
     errors.check()
     check_segments(fleet.networks, hosts, carriers, left)
     return plan
@@ -220,6 +230,20 @@ def _default_bridge_errors(plan: FleetPlan) -> list[InvalidValue]:
         everywhere = len(alike) == len(plan.hosts) and len({str(each) for each, _host in alike}) == 1
         distinct.append(InvalidValue(error.variable, error.value, error.reason, None if everywhere else name))
     return distinct
+
+
+def _check_kept_docker0(plan: FleetPlan) -> None:
+    """Raise InvalidValue for a policy line about docker0 if a host keeps its own, whose subnet no rule knows."""
+    keeping = next((host for host in plan.hosts if plan.keeps_default_bridge(host)), None)
+    for line in plan.fleet.policy if keeping else ():
+        for key, names in (("from", line.sources), ("to", line.targets)):
+            if DEFAULT_BRIDGE in names and keeping:
+                raise InvalidValue(
+                    f"{line.path}.{key}",
+                    DEFAULT_BRIDGE,
+                    f"requires a docker0 with addresses of the host's block, and host {keeping.name} keeps its own "
+                    f"({VARIABLE}.{KEEP}). Set {KEEP} to false, or use the addresses of docker0 in the line",
+                )
 
 
 def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.Collection[str]]) -> frozenset[str]:

@@ -147,7 +147,8 @@ def _adoption(network: Network) -> Data:
 def _bridges(plan: FleetPlan, host: Host, items: t.Iterable[Data]) -> list[Data]:
     """The bridges with IPv6 addresses that the engine sets, as option ``bridges`` of module ``host_routes``."""
     found = []
-    subnets = {subnet.version: subnet for subnet in plan.default_bridge(host)}
+    kept = plan.keeps_default_bridge(host)
+    subnets = {} if kept else {subnet.version: subnet for subnet in plan.default_bridge(host)}
     if 6 in subnets:
         addresses = {version: f"{subnet.host(1)}/{subnet.length}" for version, subnet in subnets.items()}
         found.append(_bridge(DOCKER0, addresses))

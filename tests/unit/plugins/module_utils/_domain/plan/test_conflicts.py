@@ -75,6 +75,22 @@ FREE = {
 }
 
 
+OWN_DOCKER0 = {
+    "supernet": "10.64.0.0/12",
+    "networks": [{"name": "web", "subnets": {"h1": "172.17.0.0/16"}}],
+    "default_bridge": {"keep": True},
+}
+
+
+def test_docker0_that_is_kept_has_addresses():
+    docker0 = report(networks=[network("bridge", "172.17.0.0/16", "docker0")])
+    with pytest.raises(Conflicts, match=r"host h2: Docker network bridge \(172.17.0.0/16\) overlaps network web on host"):
+        check_conflicts(plan_of(OWN_DOCKER0, HOSTS), {"h2": docker0})
+    check_conflicts(plan_of({**OWN_DOCKER0, "default_bridge": {}}, HOSTS), {"h2": docker0})
+    block = report(networks=[network("bridge", "10.64.16.0/24", "docker0")])
+    check_conflicts(plan_of(OWN_DOCKER0, HOSTS), {"h2": block})
+
+
 @pytest.mark.parametrize("name", FREE)
 def test_free(name):
     check_conflicts(plan_of(DUAL, HOSTS), {"h1": FREE[name]})
