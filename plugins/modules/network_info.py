@@ -278,6 +278,11 @@ network_info:
               returned: success
               type: list
               elements: str
+            fixed:
+              description: The addresses that the configuration of the container sets, as C(docker run --ip) does.
+              returned: if the configuration of the container sets an address
+              type: list
+              elements: str
         namespace:
           description: The inode of the container's network namespace. Containers that share a namespace have the same.
           returned: if O(gather) contains V(interfaces)
@@ -519,6 +524,11 @@ network_info:
         networks:
           description: The networks that the container joins when it starts.
           returned: success
+          type: list
+          elements: str
+        fixed:
+          description: The addresses that the configuration of the container sets on these networks.
+          returned: if the configuration of the container sets an address
           type: list
           elements: str
     masquerade:

@@ -35,6 +35,14 @@ _NOT_PUBLIC = tuple(
         "203.0.113.0/24",
     )
 )
+_UNIQUE_LOCAL = Prefix.parse("fc00::/7")
+
+
+def is_public(block: Prefix) -> bool:
+    """Whether a block contains public IPv4 addresses, or global IPv6 ones."""
+    if block.version == 6:
+        return not _UNIQUE_LOCAL.contains(block)
+    return not any(private.contains(block) for private in _NOT_PUBLIC)
 
 
 def supernet_problem(supernet: Prefix, public: bool) -> str | None:
@@ -49,7 +57,7 @@ def supernet_problem(supernet: Prefix, public: bool) -> str | None:
             found = what
     if found is not None:
         return f"contains {found}. Use a private block, for example {example}."
-    if supernet.version == 4 and not public and not any(block.contains(supernet) for block in _NOT_PUBLIC):
+    if supernet.version == 4 and not public and is_public(supernet):
         return (
             "contains public addresses, and containers could not reach their owners. Use a private block, for example "
             f"{example}. If the addresses are yours, set {PUBLIC} to true."

@@ -62,7 +62,13 @@ class NetworkReport(t.TypedDict):
     ipv6: bool
 
 
-class EndpointReport(t.TypedDict):
+class FixedAddresses(t.TypedDict, total=False):
+    """``fixed`` are the addresses that the configuration of the container sets; it is set if there are any."""
+
+    fixed: list[str]
+
+
+class EndpointReport(FixedAddresses):
     network: str
     ipv4: str | None
     ipv6: str | None
@@ -86,7 +92,7 @@ class ContainerReport(t.TypedDict, total=False):
     ports: list[t.Any]
 
 
-class StoppedReport(t.TypedDict):
+class StoppedReport(FixedAddresses):
     """A container that does not run, with the networks that it joins when it starts."""
 
     name: str
@@ -221,14 +227,17 @@ def parse_containers(
 @reads("/containers/json of the Docker engine")
 def parse_stopped(containers: t.Sequence[Json]) -> list[StoppedReport]:
     """Parse ``/containers/json`` of stopped containers, sorted by name."""
-    found: list[StoppedReport] = [
-        {
-            "name": _container_name(container),
-            "networks": sorted((container.get("NetworkSettings") or {}).get("Networks") or {}),
-        }
-        for container in containers
-    ]
+    found = [_stopped(container) for container in containers]
     return sorted(found, key=lambda container: container["name"])
+
+
+def _stopped(container: Json) -> StoppedReport:
+    networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
+    found: StoppedReport = {"name": _container_name(container), "networks": sorted(networks)}
+    fixed = [address for name in sorted(networks) for address in _fixed(networks[name] or {})]
+    if fixed:
+        found["fixed"] = fixed
+    return found
 
 
 def _container_name(container: Json) -> str:
@@ -264,7 +273,7 @@ def _mode(mode: str, names: dict[str, str]) -> str:
 def _endpoint(network: str, endpoint: Json, container: str, inspected: bool) -> EndpointReport:
     # Engines before 25.0 list the container's short id as an alias.
     aliases = [alias for alias in endpoint.get("Aliases") or [] if alias != container[:12]]
-    return {
+    found: EndpointReport = {
         "network": network,
         "ipv4": interface_or_none(endpoint.get("IPAddress"), endpoint.get("IPPrefixLen")),
         "ipv6": interface_or_none(endpoint.get("GlobalIPv6Address"), endpoint.get("GlobalIPv6PrefixLen")),
@@ -273,6 +282,16 @@ def _endpoint(network: str, endpoint: Json, container: str, inspected: bool) -> 
         "ipv6_gateway": address_or_none(endpoint.get("IPv6Gateway")),
         "aliases": aliases if inspected else None,
     }
+    fixed = _fixed(endpoint)
+    if fixed:
+        found["fixed"] = fixed
+    return found
+
+
+def _fixed(endpoint: Json) -> list[str]:
+    config = endpoint.get("IPAMConfig") or {}
+    found = [address_or_none(config.get(key)) for key in ("IPv4Address", "IPv6Address")]
+    return [address for address in found if address is not None]
 
 
 def parse_name_servers(resolv_conf: str) -> list[str]:

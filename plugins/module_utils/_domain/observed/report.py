@@ -158,6 +158,7 @@ _FORMS: t.Mapping[str, tuple[_Parse, str]] = {
     "resolver": _ADDRESS,
     "client": _ADDRESS,
     "server": _ADDRESS,
+    "fixed": _ADDRESS,
     "addresses": _INTERFACE,
     "ipv4": _INTERFACE,
     "ipv6": _INTERFACE,
@@ -258,7 +259,7 @@ def _check_record(value: t.Any, hint: t.Any, place: str) -> None:
             if form is not None and value[name] is not None:
                 _check_form(value[name], *form, f"{place}.{name}")
         else:
-            _require(not hint.__total__, f"{place}.{name}", None, "set")
+            _require(name not in hint.__required_keys__, f"{place}.{name}", None, "set")
     if hint is NetworkReport:
         _check_options(value, place)
 

@@ -26,6 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.h
     parse_engine,
     parse_name_servers,
     parse_networks,
+    parse_stopped,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.ipam_config import IPAM_LABEL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.links_and_routes import (
@@ -106,6 +107,15 @@ def test_without_details_a_container_has_neither_pid_nor_aliases() -> None:
                 if known["network"] == endpoint["network"]
             )
         assert dict(container, pid=detailed[container["name"]]["pid"]) == detailed[container["name"]]
+
+
+def test_fixed_addresses_are_those_of_the_configuration() -> None:
+    settings = {"IPAMConfig": {"IPv4Address": "172.18.0.10"}, "IPAddress": "172.18.0.10", "IPPrefixLen": 16}
+    networks = {"shop": settings, "other": {"IPAMConfig": {}, "IPAddress": "172.19.0.2", "IPPrefixLen": 16}}
+    listed = [{"Id": "0" * 64, "Names": ["/db"], "NetworkSettings": {"Networks": networks}}]
+    (container,) = parse_containers(listed)
+    assert [endpoint.get("fixed") for endpoint in container["networks"]] == [None, ["172.18.0.10"]]
+    assert parse_stopped(listed) == [{"name": "db", "networks": ["other", "shop"], "fixed": ["172.18.0.10"]}]
 
 
 def test_names_of_legacy_links_are_ignored() -> None:
