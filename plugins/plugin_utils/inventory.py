@@ -15,6 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     HOST_KEYS,
     PREFIX,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.templates import is_template
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
     ErrorList,
     FleetnetError,
@@ -153,7 +154,7 @@ def check_facts(host: str, facts: t.Any) -> None:
 def _may_be_template(value: t.Any) -> bool:
     """Whether a value may contain a template. Most values do not, and templating is expensive."""
     if isinstance(value, str):
-        return "{{" in value or "{%" in value or "{#" in value or value.startswith("#jinja2:")
+        return is_template(value)
     if isinstance(value, t.Mapping):
         return any(_may_be_template(key) or _may_be_template(item) for key, item in value.items())
     if isinstance(value, (list, tuple)):

@@ -14,6 +14,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import (
     DEFAULT_BRIDGE,
     HOST,
@@ -39,6 +40,11 @@ class DirectRouting:
     marked: bool = False
     networks: t.Mapping[str, t.Sequence[Prefix]] = dataclasses.field(default_factory=dict)
     adopted: t.Collection[str] = ()
+
+
+def needs_direct_routing(options: t.Mapping[str, str], version: int) -> bool:
+    """Whether the engine drops packets from other interfaces to a bridge network with these driver options."""
+    return options.get(f"{BRIDGE_PREFIX}gateway_mode_ipv{version}") != "nat-unprotected"
 
 
 def accepts_mark(setting: str) -> bool:

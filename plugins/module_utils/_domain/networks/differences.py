@@ -38,7 +38,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.v
 )
 
 # The bridge driver's defaults: an item that sets them does not differ from a network without the option.
-_OPTION_DEFAULTS = {
+OPTION_DEFAULTS = {
     MASQUERADE: "true",
     ENABLE_ICC: "true",
     INHIBIT_IPV4: "false",
@@ -47,7 +47,7 @@ _OPTION_DEFAULTS = {
     MTU: str(MTU_DEFAULT),
 }
 # The values of them that an adopted network can keep.
-_KEPT = {
+KEPT = {
     MASQUERADE: ("true",),
     GATEWAY_MODE_IPV4: ("nat", "nat-unprotected"),
     GATEWAY_MODE_IPV6: ("nat", "nat-unprotected"),
@@ -128,7 +128,7 @@ def _option_differences(item: Item, observed: ObservedNetwork, kept: t.Collectio
     for key, wanted in item.driver_options or ():
         if key in kept:
             continue
-        default = _OPTION_DEFAULTS.get(key) if is_bridge else None
+        default = OPTION_DEFAULTS.get(key) if is_bridge else None
         current = canonical_option(key, have.get(key, default))
         expected = canonical_option(key, wanted)
         if current == expected or (key == VXLAN_IDS and f"{current},".startswith(f"{expected},")):
@@ -140,8 +140,8 @@ def _kept_differences(item: Item, observed: ObservedNetwork, kept: t.Collection[
     """Driver options that an adopted network cannot keep: the rules of this collection would change its traffic."""
     have = dict(observed.definition.driver_options)
     for key in kept:
-        allowed = _KEPT.get(key)
-        if allowed and canonical_option(key, have.get(key, _OPTION_DEFAULTS[key])) not in allowed:
+        allowed = KEPT.get(key)
+        if allowed and canonical_option(key, have.get(key, OPTION_DEFAULTS[key])) not in allowed:
             yield OptionDifference(option_of(key), have.get(key), allowed[0])
     declared = dict(item.driver_options or ())
     for key, overrules in _OVERRULED.items():

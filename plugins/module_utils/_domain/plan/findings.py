@@ -25,7 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable 
 
 Report = t.Mapping[str, t.Any]
 # Routes of this length or shorter are default routes: the two halves that VPN clients set, and 2000::/3.
-_DEFAULT_ROUTE_LENGTH = {4: 1, 6: 3}
+DEFAULT_ROUTE_LENGTH = {4: 1, 6: 3}
 # The remedies for docker0, and for a Docker network that is not declared.
 _MOVE = f"Set keep to false in {PREFIX}default_bridge: docker0 then gets a subnet of the host's block"
 _RECREATE = "Recreate the Docker network without a subnet: its engine then assigns one of the host's own pool"
@@ -92,7 +92,7 @@ class ReportReader:
             block = self._block(route["destination"])
             if (
                 block is None
-                or block.length <= _DEFAULT_ROUTE_LENGTH[block.version]
+                or block.length <= DEFAULT_ROUTE_LENGTH[block.version]
                 or (route["gateway"] is None and block in on_link)
                 or (route["gateway"] is not None and self._peers.get(block) == route["gateway"])
             ):

@@ -25,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.d
     DirectRouting,
     accepts_mark,
     dockers_drop,
+    needs_direct_routing,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
@@ -117,7 +118,7 @@ def _read_routing(task: Task) -> DirectRouting:
         network["name"]: [
             block
             for block in (Prefix.parse(each["subnet"]) for each in network["subnets"] if each["subnet"])
-            if network["options"].get(f"{BRIDGE_PREFIX}gateway_mode_ipv{block.version}") != "nat-unprotected"
+            if needs_direct_routing(network["options"], block.version)
         ]
         for network in read_networks(task.engine(), task.commands)
         if network["bridge"]

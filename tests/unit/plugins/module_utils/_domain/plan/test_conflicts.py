@@ -84,7 +84,7 @@ OWN_DOCKER0 = {
 
 def test_docker0_that_is_kept_has_addresses():
     docker0 = report(networks=[network("bridge", "172.17.0.0/16", "docker0")])
-    with pytest.raises(Conflicts, match=r"host h2: Docker network bridge \(172.17.0.0/16\) overlaps network web on host"):
+    with pytest.raises(Conflicts, match=r"h2: Docker network bridge \(172.17.0.0/16\) overlaps network web on host h1"):
         check_conflicts(plan_of(OWN_DOCKER0, HOSTS), {"h2": docker0})
     check_conflicts(plan_of({**OWN_DOCKER0, "default_bridge": {}}, HOSTS), {"h2": docker0})
     block = report(networks=[network("bridge", "10.64.16.0/24", "docker0")])

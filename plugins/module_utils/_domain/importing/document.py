@@ -1,0 +1,227 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An imported declaration as a document for people: variables, and comments about what they do not contain. Pure.
+
+Names and texts of hosts are data. Comments contain them quoted; the writer of the file escapes line feeds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_fleet import (
+    FoundFleet,
+    ImportedFleet,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_network import (
+    ImportedNetwork,
+    Item,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import (
+    ConnectedContainer,
+    Place,
+    Report,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.renumbering import (
+    RenumberingStep,
+    renumbering,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
+
+# A paragraph of text, or an item of a list of variables.
+Comment = t.Union[str, Item]
+_MOST_NAMES = 20
+
+
+class DocumentEntry(t.NamedTuple):
+    """An element of a variable that is a list."""
+
+    comments: tuple[Comment, ...]
+    value: t.Any
+
+
+@dataclasses.dataclass(frozen=True)
+class DocumentSection:
+    """A variable with its comments; without a name only comments. ``entries`` are the elements of a list."""
+
+    comments: tuple[Comment, ...]
+    name: str = ""
+    value: t.Any = None
+    entries: tuple[DocumentEntry, ...] = ()
+
+
+_HEAD = (
+    "What the hosts have, imported by fleetnet.docker as a declaration that changes nothing there. Review it before "
+    "you apply it: everything here is what the hosts report, and a host that is compromised reports what it wants. "
+    "Each network names its hosts, and each line of the policy the containers that publish its ports.",
+    "The first run of site.yml changes no network, no container, not docker0 and no key of daemon.json. It adds the "
+    "files, units and rules of this collection, routes to the other hosts, and a record of the adopted networks.",
+    "What changes for traffic: between networks of this file nothing passes without a line of the policy, also where "
+    "other programs allowed it. Containers on them do not reach the remote API of the engines (tcp/2376), and send "
+    "packets from addresses of their network only.",
+)
+_LOCAL = (
+    "local keeps the containers of a network from those on other hosts, as before the import. Without it, a network "
+    "that exists on several hosts becomes one network, and its containers reach each other."
+)
+_POLICY = (
+    "A published port of another host was open to all containers, as to the world. These lines keep that: otherwise "
+    "the rules would deny it between the networks. They also allow connections to the containers' own addresses, to "
+    "these ports. Replace any with the networks that use a port."
+)
+_KEEP = (
+    "keep leaves docker0 and the engines' address pools as they are, which differ from the plan. Without it, the next "
+    f"run with -e {PREFIX}allow_restart=true gives them addresses of the host's block, and restarts the engines. Until "
+    "then, nothing keeps networks that other programs create from getting the same subnets on several hosts."
+)
+_CROSSINGS = (
+    "Not declared: networks that share addresses with a network of another host. Packets are routed by their "
+    "destination, so that only one of them can be part of the fleet with these addresses. They stay as they are. The "
+    "proposed renumbering follows. Each step can be taken alone. The item before it undoes it, with the same consent."
+)
+
+
+def import_document(found: FoundFleet, imported: ImportedFleet) -> list[DocumentSection]:
+    """The sections of the document, in their order."""
+    sections = [DocumentSection(_HEAD + tuple(_seen(found.reports)))]
+    for key, value in imported.variables.items():
+        name = PREFIX + key
+        if key == "networks":
+            entries = tuple(_network(network, imported, found.names) for network in imported.networks)
+            sections.append(DocumentSection((_LOCAL,) if entries else (), name, [], entries))
+        elif key == "policy":
+            lines = tuple(DocumentEntry((f"published: {who}",), line) for line, who in zip(value, imported.publishers))
+            sections.append(DocumentSection((_POLICY,) if lines else (), name, [], lines))
+        else:
+            sections.append(DocumentSection(_about(key, imported), name, value))
+    sections += [section for section in (_left_out(imported), _renumbered(imported, found.names)) if section.comments]
+    return sections
+
+
+def import_summary(imported: ImportedFleet) -> list[str]:
+    """The report of an import, as lines."""
+    lines = ["Import", ""]
+    for network in imported.networks:
+        where = ", ".join(f"{place.host} {_subnets(place)}" for place in network.places)
+        lines.append(f"  network {network.name}: {where}")
+    if not imported.networks:
+        lines.append("  no network")
+    lines += [f"  left out: {_title(each.place)}: {each.reason}" for each in imported.left_out]
+    for crossing in imported.crossings:
+        others = ", ".join(_title(other) for other in crossing.others)
+        what = "keeps its addresses once the others are renumbered" if crossing.keeps else "is to be renumbered"
+        lines.append(f"  left out: {_title(crossing.place)} {what}: it shares addresses with {others}")
+    return lines
+
+
+def _about(key: str, imported: ImportedFleet) -> tuple[Comment, ...]:
+    if key == "default_bridge":
+        return (_KEEP,)
+    if key == "supernet" and imported.space is not None:
+        text = "Proposed: no host reports an address of it. Blocks of it are leased in the lock file."
+        blocks: dict[str, list[str]] = {}
+        for block, taken in imported.space.taken:
+            blocks.setdefault(str(taken), []).append(str(block))
+        not_free = [f"{_listed(found)} because of {taken}" for taken, found in blocks.items()]
+        return (text, *([f"Not free: {'; '.join(not_free)}."] if not_free else []))
+    return ()
+
+
+def _seen(reports: t.Mapping[str, Report]) -> t.Iterator[str]:
+    """Other programs that write rules, and hosts without a report."""
+    for host, report in reports.items():
+        services = (report.get("firewall") or {}).get("services") or {}
+        active = sorted(name for name, is_active in services.items() if is_active)
+        if active:
+            names = " and ".join(map(quoted_name, active))
+            yield f"Host {host}: {names} active. These rules stay, and packets must pass them too."
+        if (report.get("engine") or {}).get("iptables") is False:
+            yield f"Host {host}: its engine writes no firewall rules (iptables: false)."
+
+
+def _network(network: ImportedNetwork, imported: ImportedFleet, hosts: t.Sequence[str]) -> DocumentEntry:
+    comments: list[Comment] = []
+    comments += [f"{place.host}: {_containers(place)}" for place in network.places if place.containers]
+    fixed = list(_fixed(network.places))
+    if fixed:
+        comments.append(f"Fixed addresses, which these containers keep: {', '.join(fixed)}")
+    for key, reason in sorted(imported.without.get(network.name, {}).items()):
+        comments.append(f"Without {key}, which the network keeps: {reason}")
+    if network.odd_labels:
+        names = ", ".join(map(quoted_name, network.odd_labels))
+        comments.append(f"Without these labels, which the network keeps and a template would change: {names}")
+    return DocumentEntry(tuple(comments), network.item(hosts))
+
+
+def _left_out(imported: ImportedFleet) -> DocumentSection:
+    if not imported.left_out:
+        return DocumentSection(())
+    lines = [f"- {_title(each.place)}: {each.reason}.{_used_by(each.place)}" for each in imported.left_out]
+    return DocumentSection(("Not declared. These networks stay as they are, without routes and policy.", *lines))
+
+
+def _renumbered(imported: ImportedFleet, hosts: t.Sequence[str]) -> DocumentSection:
+    steps = renumbering(imported, hosts)
+    if not steps:
+        return DocumentSection(())
+    comments: list[Comment] = [_CROSSINGS]
+    for number, step in enumerate(steps, 1):
+        comments += _step(number, step)
+    return DocumentSection(tuple(comments))
+
+
+def _step(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
+    place = step.place
+    others = ", ".join(_title(other) for other in step.others)
+    if step.then is None:
+        yield f"{number}. {_title(place)} keeps its addresses, after the renumbering of {others}. Interrupts nobody."
+        yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml:"
+        yield step.first
+        return
+    to = " and ".join(map(str, step.to))
+    yield f"{number}. {_title(place)} -> {to}, since it shares addresses with {others}."
+    yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml --limit {place.host}."
+    yield "It takes the network over and interrupts nobody:"
+    yield step.first
+    yield f"Replace it, and run site.yml --limit {place.host} -e {PREFIX}allow_disconnect=true."
+    yield f"It gives the network its new subnet, and interrupts {_containers(place) or 'nobody'}:"
+    yield step.then
+    fixed = list(_fixed([place]))
+    if fixed:
+        yield f"Fixed addresses, to be changed in the definitions of these containers: {', '.join(fixed)}."
+
+
+def _title(place: Place) -> str:
+    name = "docker0" if place.is_docker0 else f"network {quoted_name(place.name)}"
+    return f"{name} of host {place.host} ({_subnets(place)})"
+
+
+def _subnets(place: Place) -> str:
+    return " ".join(map(str, place.subnets)) or "no subnet"
+
+
+def _used_by(place: Place) -> str:
+    return f" Containers: {_containers(place)}." if place.containers else ""
+
+
+def _containers(place: Place) -> str:
+    return _listed([str(container) for container in place.containers])
+
+
+def _listed(names: t.Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
+
+
+def _fixed(places: t.Iterable[Place]) -> t.Iterator[str]:
+    for place in places:
+        for container in place.containers:
+            if container.fixed:
+                yield f"{_of_container(container)} on {place.host}"
+
+
+def _of_container(container: ConnectedContainer) -> str:
+    return f"{container.name} {' '.join(container.fixed)}"

@@ -1,0 +1,115 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a network of a host cannot be part of a declaration. Pure."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_address
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import RESERVED_NAMES
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import ON_THE_LAN
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.supernet import is_public
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.templates import is_template
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
+    needs_direct_routing,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import Place, Report
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import name_problem
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
+
+_DRIVERS = ("bridge", *ON_THE_LAN)
+
+
+class LeftOut(t.NamedTuple):
+    """A network of a host that stays undeclared, and the reason."""
+
+    place: Place
+    reason: str
+
+
+def inexpressible(
+    places: t.Sequence[Place], report: Report, versions: t.Collection[int], public: bool
+) -> dict[str, LeftOut]:
+    """The networks of a host, by id, that no declaration can contain.
+
+    ``versions`` are the IP versions of the supernets, ``public`` the consent to public addresses.
+    """
+    names = collections.Counter(place.name for place in places)
+    nftables = (report.get("engine") or {}).get("firewall_backend") == "nftables"
+    others = _ports_of_others(report)
+    found = {}
+    for place in places:
+        reason = _reason(place, versions, public, nftables, others.get(str(place.network["bridge"]), []))
+        if names[place.name] > 1:
+            reason = f"{names[place.name]} networks of the host have this name"
+        if reason is not None and not place.is_docker0:
+            found[str(place.network["id"])] = LeftOut(place, reason)
+    return found
+
+
+def _reason(
+    place: Place, versions: t.Collection[int], public: bool, nftables: bool, others: t.Sequence[str]
+) -> str | None:
+    network, name = place.network, place.name
+    if name in RESERVED_NAMES or name_problem(name) is not None or _is_address(name):
+        return "its name is reserved, or not valid in a declaration"
+    if is_labeled(network["labels"]):
+        return "this collection has created it for an earlier declaration"
+    if network["driver"] not in _DRIVERS:
+        return f"networks of driver {quoted_name(network['driver'])} are not imported"
+    if network["scope"] != "local":
+        return f"its scope is {quoted_name(network['scope'])}"
+    return _addresses_reason(place, versions, public) or _bridge_reason(place, nftables, others)
+
+
+def _addresses_reason(place: Place, versions: t.Collection[int], public: bool) -> str | None:
+    blocks, subnets = place.network["subnets"], place.subnets
+    if not subnets or len(subnets) < len(blocks):
+        return "the engine reports no subnet of it"
+    if len({subnet.version for subnet in subnets}) < len(subnets):
+        return "it has several subnets of one IP version"
+    for subnet in subnets:
+        if subnet.version not in versions:
+            return f"its subnet {subnet} requires {PREFIX}supernet{'_v6' if subnet.version == 6 else ''}"
+        if is_public(subnet) and not (public and subnet.version == 4):
+            return (
+                f"its subnet {subnet} has public addresses, which all hosts would route to this host. If they are "
+                "yours, declare the network"
+            )
+    return None
+
+
+def _bridge_reason(place: Place, nftables: bool, others: t.Sequence[str]) -> str | None:
+    options = place.network["options"]
+    if any(is_template(text) for key, value in options.items() for text in (key, value)):
+        return "Ansible would take one of its options for a template"
+    if others:
+        return f"its bridge has ports that are not containers' interfaces ({', '.join(map(quoted_name, others))})"
+    if nftables and place.routed and any(needs_direct_routing(options, each.version) for each in place.subnets):
+        return (
+            "with the nftables firewall backend, it requires allow_direct_routing and bridge_accept_fwmark in "
+            f"{PREFIX}default_bridge, and with that a restart of the engine"
+        )
+    return None
+
+
+def _ports_of_others(report: Report) -> dict[str, list[str]]:
+    """The ports of bridges that cannot lead to a container, by bridge."""
+    found: dict[str, list[str]] = {}
+    for link in report.get("links", ()):
+        if link["master"] and link["kind"] != "veth":
+            found.setdefault(link["master"], []).append(link["name"])
+    return found
+
+
+def _is_address(name: str) -> bool:
+    try:
+        parse_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,378 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hosts have, as a declaration that changes nothing there. Pure.
+
+The declaration is planned and compared with the reports by the code that plans and applies each declaration. What does
+not stay as it is by that is left out, with the reason.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import ipaddress
+import re
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import KEEP
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host, parse_fleet
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
+    InvalidValue,
+    InvalidValues,
+    named_hosts,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.crossing import Crossing, find_crossings
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.expressible import (
+    LeftOut,
+    inexpressible,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.free_supernet import (
+    Space,
+    free_space,
+    taken_blocks,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_network import (
+    OPTIONAL,
+    ImportedNetwork,
+    Item,
+    shape,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import Place, Report, read_places
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, lease
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import differences
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    Block,
+    Definition,
+    ObservedNetwork,
+    pairs,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import (
+    Avoided,
+    Conflicts,
+    plan_around,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import host_slice
+
+_NETWORK = re.compile(rf"{PREFIX}networks\[(\d+)\](?:\.(\w+))?(?:\.(.+))?")
+# Variables that the import writes. A fleet that declares one of them is no longer to be imported.
+WRITTEN = ("networks", "policy")
+
+Variables = t.Dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundFleet:
+    """The hosts in the order of the inventory, its groups, and what is declared, reported and leased.
+
+    ``declared`` are fleet-wide variables without their prefix.
+    """
+
+    hosts: tuple[Host, ...]
+    groups: t.Mapping[str, t.Collection[str]]
+    declared: t.Mapping[str, t.Any]
+    reports: t.Mapping[str, Report]
+    held: LeaseBook | None = None
+
+    @property
+    def names(self) -> list[str]:
+        return [host.name for host in self.hosts]
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportedFleet:
+    """The declaration (``variables``, without prefix), and what it does not contain.
+
+    ``without`` are the reasons for keys that a network's item does not have, by the name of the network. ``publishers``
+    are the containers behind the lines of the policy, one entry per line. ``leases`` include those of the networks of
+    ``crossings``, for their renumbering. ``space`` is None if the supernet was declared.
+    """
+
+    variables: Variables
+    networks: tuple[ImportedNetwork, ...]
+    plan: FleetPlan
+    leases: LeaseBook
+    left_out: tuple[LeftOut, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
+    without: t.Mapping[str, t.Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    publishers: tuple[str, ...] = ()
+    space: Space | None = None
+    avoided: tuple[Avoided, ...] = ()
+
+    def renumbered_to(self, place: Place) -> list[Prefix]:
+        """The subnets that a network leases on a host."""
+        found = []
+        for leases in self.leases.families:
+            slot = leases.slots.get(place.name) or leases.departed_slots.get(place.name)
+            if slot is not None:
+                found.append(leases.blocks[place.host].at(slot.offset, slot.length))
+        return found
+
+
+def import_fleet(found: FoundFleet) -> ImportedFleet:
+    """Return the declaration of what the hosts have.
+
+    Raises InvalidValue if networks are declared already, or if no declaration is possible.
+    """
+    for key in WRITTEN:
+        if found.declared.get(key):
+            raise InvalidValue(
+                PREFIX + key,
+                "...",
+                "is declared already, and the import would declare it again. Remove it from the inventory, or do "
+                "without the import: adopt: true takes over networks that exist",
+            )
+    return _Importer(found).run()
+
+
+class _Importer:
+    """The networks that are still to be declared, and those that turned out to be left out."""
+
+    def __init__(self, found: FoundFleet) -> None:
+        self._found = found
+        self._left_out: list[LeftOut] = []
+        self._without: dict[str, dict[str, str]] = {}
+        self._avoided: list[Avoided] = []
+        places = {host.name: read_places(host.name, found.reports.get(host.name, {})) for host in found.hosts}
+        candidates: list[Place] = []
+        fixed: list[Place] = []
+        versions = [version for version, key in ((4, "supernet"), (6, "supernet_v6")) if found.declared.get(key)]
+        for host, here in places.items():
+            reasons = inexpressible(
+                here,
+                found.reports.get(host, {}),
+                versions if 6 in versions else (4,),
+                bool(found.declared.get("public_supernet")),
+            )
+            for place in here:
+                reason = reasons.get(str(place.network["id"]))
+                if reason is not None:
+                    self._left_out.append(reason)
+                (fixed if reason is not None or place.is_docker0 else candidates).append(place)
+        candidates = self._alike(candidates, fixed)
+        self._crossings = find_crossings(candidates, fixed)
+        crossed = {id(each.place) for each in self._crossings}
+        self._places = [place for place in candidates if id(place) not in crossed]
+        self._space = self._free_space(candidates)
+
+    def run(self) -> ImportedFleet:
+        while True:
+            variables, publishers = self._variables()
+            try:
+                plan = self._plan(variables)
+            except (InvalidValue, InvalidValues) as error:
+                self._drop_invalid(error)
+                continue
+            except Conflicts as conflicts:
+                self._drop_conflicts(conflicts)
+                continue
+            if not self._drop_different(plan):
+                break
+        leases, plan = self._with_renumbered(variables, plan)
+        return ImportedFleet(
+            variables,
+            tuple(self._networks()),
+            plan,
+            leases,
+            tuple(self._left_out),
+            tuple(self._crossings),
+            self._without,
+            tuple(publishers),
+            self._space,
+            tuple(self._avoided),
+        )
+
+    # -- the declaration
+
+    def _alike(self, candidates: t.Sequence[Place], fixed: list[Place]) -> list[Place]:
+        """The networks that have the form that most hosts have; the others are left out and stay where they are."""
+        by_name: dict[str, list[Place]] = {}
+        for place in candidates:
+            by_name.setdefault(place.name, []).append(place)
+        alike = []
+        for same in by_name.values():
+            forms = collections.Counter(shape(place) for place in same)
+            most = max(forms.values())
+            chosen = next(shape(place) for place in same if forms[shape(place)] == most)
+            for place in same:
+                # one gateway's number for both IP versions
+                if shape(place) == chosen and (len(same) == 1 or place.on_the_lan or len(chosen[-1]) < 2):
+                    alike.append(place)
+                    continue
+                model = next(each for each in same if shape(each) == chosen)
+                self._left_out.append(LeftOut(place, _otherwise(model)))
+                fixed.append(place)
+        return alike
+
+    def _free_space(self, candidates: t.Sequence[Place]) -> Space | None:
+        declared = self._found.declared
+        if declared.get("supernet") or declared.get("supernet_v6"):
+            return None
+        held = self._found.held.of(4) if self._found.held else None
+        if held is not None:
+            return Space(held.supernet, held.host_prefix_length, 24)
+        taken = [
+            each for host in self._found.hosts for each in taken_blocks(host, self._found.reports.get(host.name, {}))
+        ]
+        # A network of one host is pinned there, and has no lease.
+        several = collections.Counter(place.name for place in candidates)
+        crossed = {each.place.name for each in self._crossings}
+        leased = [name for name, count in several.items() if count > 1 or name in crossed]
+        return free_space(taken, len(self._found.hosts), len(leased))
+
+    def _networks(self) -> list[ImportedNetwork]:
+        by_name: dict[str, list[Place]] = {}
+        for place in self._places:
+            by_name.setdefault(place.name, []).append(place)
+        return [
+            ImportedNetwork(name, tuple(places), frozenset(self._without.get(name, ())))
+            for name, places in sorted(by_name.items())
+        ]
+
+    def _variables(self) -> tuple[Variables, list[str]]:
+        """The declaration, and the containers behind each of its policy lines."""
+        networks = self._networks()
+        variables: Variables = dict(self._space.variables()) if self._space else {}
+        if "default_bridge" not in self._found.declared:
+            variables["default_bridge"] = {KEEP: True}
+        variables["networks"] = [network.item(self._found.names) for network in networks]
+        lines: list[Item] = []
+        publishers: list[str] = []
+        for network in networks:
+            services: dict[str, dict[int, None]] = {}
+            behind: dict[str, list[str]] = {}
+            for place in network.places if network.places[0].routed else ():
+                for service in place.services:
+                    services.setdefault(service.protocol, {})[service.port] = None
+                    who = f"{service.port} {service.container} on {place.host}"
+                    behind.setdefault(service.protocol, []).append(who)
+            for protocol, ports in sorted(services.items()):
+                lines.append({"from": "any", "to": network.name, "protocol": protocol, "ports": sorted(ports)})
+                publishers.append(", ".join(dict.fromkeys(behind[protocol])))
+        variables["policy"] = lines
+        return variables, publishers
+
+    # -- its plan
+
+    def _plan(self, variables: Variables, held: LeaseBook | None = None) -> FleetPlan:
+        found = self._found
+        book = held or found.held or LeaseBook()
+        fleet = parse_fleet({**found.declared, **variables}, book.host_length, book.slot_length)
+        self._avoided = []
+        plan = plan_around(
+            lambda avoid: make_plan(fleet, found.hosts, found.groups, held or found.held, False, avoid),
+            found.reports,
+            self._avoided.append,
+        )
+        return fit_to_underlay(plan, found.reports)
+
+    def _with_renumbered(self, variables: Variables, plan: FleetPlan) -> tuple[LeaseBook, FleetPlan]:
+        """Lease subnets for the networks to be renumbered too, so that the proposal and the lock file name them."""
+        crossed = sorted({each.place.name for each in self._crossings})
+        declared = {network.name for network in plan.fleet.networks if not network.subnets}
+        names = [name for name in crossed if name not in declared]
+        if not names:
+            return plan.leases, plan
+        # Those that are declared on single hosts only have a subnet of their own there, and no lease.
+        others = [item for item in variables["networks"] if item["name"] not in names]
+        fleet = parse_fleet({**self._found.declared, **variables, "networks": [*others, *names], "policy": []})
+        book = lease(fleet, self._found.names, plan.leases)
+        avoided = self._avoided
+        final = self._plan(variables, book)
+        self._avoided = avoided
+        return final.leases, final
+
+    # -- what does not stay as it is
+
+    def _drop(self, dropped: t.Sequence[Place], reason: str) -> bool:
+        """Leave out networks. Return whether there are any."""
+        self._left_out += [LeftOut(place, reason) for place in dropped]
+        self._places = [place for place in self._places if place not in dropped]
+        return bool(dropped)
+
+    def _drop_invalid(self, error: InvalidValue | InvalidValues) -> None:
+        """Leave out the networks, or the optional keys of networks, that the plan rejects. Raises other errors."""
+        networks = self._networks()
+        dropped = False
+        for each in error.errors if isinstance(error, InvalidValues) else [error]:
+            where = _NETWORK.match(each.variable)
+            if where is None or int(where[1]) >= len(networks):
+                continue
+            name, key, inner = networks[int(where[1])].name, where[2], where[3]
+            reason = f"{each.value!r}: {each.reason}"
+            if key in OPTIONAL:
+                known = self._without.setdefault(name, {})
+                dropped = dropped or key not in known
+                known[key] = reason
+            else:
+                here = {each.host} if each.host else {inner} if key == "subnets" else set(self._found.names)
+                rejected = [place for place in self._places if place.name == name and place.host in here]
+                dropped = self._drop(rejected, reason) or dropped
+        if not dropped:
+            raise error
+
+    def _drop_conflicts(self, conflicts: Conflicts) -> None:
+        """Leave out networks whose addresses other hosts use otherwise. Raises conflicts of other blocks."""
+        dropped = False
+        for conflict in conflicts.conflicts:
+            claim = conflict.claim
+            if claim.leased_by is None:
+                what = f"{conflict.finding.what} ({conflict.finding.block}) of {named_hosts(conflict.hosts)}"
+                taken = [place for place in self._places if claim.block in place.subnets]
+                dropped = self._drop(taken, f"its subnet {claim.block} overlaps {what}") or dropped
+        if not dropped:
+            raise conflicts
+
+    def _drop_different(self, plan: FleetPlan) -> bool:
+        """Leave out networks that differ from the plan of their declaration. Return whether there were any."""
+        dropped = False
+        for host in plan.hosts:
+            here = {place.name: place for place in self._places if place.host == host.name}
+            for item in parse_items(host_slice(plan, host)["networks"]):
+                place = here.get(item.name)
+                if place is None:
+                    continue
+                found = differences(item, _observed(place), strict=True)
+                if found:
+                    reason = "it differs from each possible declaration: " + ", ".join(map(str, found))
+                    dropped = self._drop([place], reason) or dropped
+        return dropped
+
+
+def _otherwise(model: Place) -> str:
+    return (
+        f"its driver, its IP versions, the number of its gateway or whether it is internal differ from those of the "
+        f"network with this name on host {model.host}"
+    )
+
+
+def _observed(place: Place) -> ObservedNetwork:
+    """The network as the code that compares networks takes it."""
+    network = place.network
+    blocks = tuple(
+        Block(
+            ipaddress.ip_network(block["subnet"], strict=False),
+            None if block["ip_range"] is None else ipaddress.ip_network(block["ip_range"], strict=False),
+            None if block["gateway"] is None else ipaddress.ip_address(block["gateway"]),
+            tuple(sorted((name, ipaddress.ip_address(each)) for name, each in block["aux_addresses"].items())) or None,
+        )
+        for block in network["subnets"]
+    )
+    definition = Definition(
+        name=place.name,
+        driver=network["driver"],
+        driver_options=pairs(network["options"]),
+        blocks=blocks,
+        enable_ipv4=any(subnet.version == 4 for subnet in place.subnets),
+        enable_ipv6=network["ipv6"],
+        internal=network["internal"],
+        attachable=network["attachable"],
+        scope=network["scope"],
+        labels=pairs(network["labels"]),
+    )
+    return ObservedNetwork(str(network["id"]), definition)

@@ -1,0 +1,217 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A network that hosts have, as an item of the declaration. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import typing as t
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
+    Prefix,
+    format_address,
+    parse_address,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU, OWNER_LABEL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.templates import is_template
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import Place
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import KEPT, OPTION_DEFAULTS
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import ENABLE_IPV4, ENABLE_IPV6
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import canonical_option
+
+#: Keys of an item without which a network can still be adopted, since it keeps what the item does not set.
+OPTIONAL = ("aux_addresses", "ip_range", "attachable", "mtu", "bridge_name", "driver_options", "labels")
+# Options that are copies of others, or that have keys of their own.
+_ELSEWHERE = (ENABLE_IPV4, ENABLE_IPV6, MTU, BRIDGE_NAME)
+_FIRST = 1  # the engine's choice for a gateway
+_OWNER_PREFIX = OWNER_LABEL.rpartition(".")[0] + "."
+
+Item = t.Dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportedNetwork:
+    """A network with the places where it is declared as it is, in the order of the inventory.
+
+    ``renumbered`` are hosts that lease a subnet. ``without`` are optional keys that are left out.
+    """
+
+    name: str
+    places: tuple[Place, ...]
+    without: frozenset[str] = frozenset()
+    renumbered: tuple[str, ...] = ()
+
+    def item(self, hosts: t.Sequence[str]) -> Item:
+        """The item of the declaration, in a fleet of these hosts. What differs between places is left out."""
+        carriers = [host for host in hosts if host in {*(place.host for place in self.places), *self.renumbered}]
+        first = self.places[0]
+        pinned = len(carriers) == 1 or first.on_the_lan
+        item: Item = {"name": self.name}
+        if carriers != list(hosts) or len(hosts) == 1:
+            item["hosts"] = carriers
+        if first.network["driver"] != "bridge":
+            item["driver"] = first.network["driver"]
+        kept = [place for place in self.places if place.host not in self.renumbered]
+        kept.sort(key=lambda place: carriers.index(place.host))
+        if pinned and kept:
+            item["subnet"] = _one_or_list(list(map(str, first.subnets)))
+        elif kept:
+            item["subnets"] = {place.host: _one_or_list(list(map(str, place.subnets))) for place in kept}
+        item.update(_inside_pinned(first) if pinned and kept else self._inside_each())
+        if first.network["internal"]:
+            item["internal"] = True
+        if all(place.network["attachable"] for place in self.places):
+            item["attachable"] = True
+        item.update(self._options())
+        labels = self._labels()
+        if labels:
+            item["labels"] = labels
+        if first.routed:
+            item["local"] = True
+        item["adopt"] = True
+        return {key: value for key, value in item.items() if key not in self.without}
+
+    def _inside_each(self) -> Item:
+        """Gateway, range and reserved addresses, counted from the first address of each subnet."""
+        found: Item = {}
+        gateway = next(iter(offsets(self.places[0]).values()), _FIRST)
+        if gateway != _FIRST:
+            found["gateway"] = gateway
+        ranges = [_ranges(place) for place in self.places]
+        if ranges[0] and all(each == ranges[0] for each in ranges):
+            found["ip_range"] = _one_or_list(ranges[0])
+        reserved = [_reserved(place) for place in self.places]
+        if reserved[0] and all(each == reserved[0] for each in reserved):
+            found["aux_addresses"] = reserved[0]
+        return found
+
+    def _options(self) -> Item:
+        common = _common([place.network["options"] for place in self.places])
+        found: Item = {}
+        if MTU in common and str(common[MTU]).isdigit():
+            found["mtu"] = int(common[MTU])
+        if common.get(BRIDGE_NAME):
+            found["bridge_name"] = common[BRIDGE_NAME]
+        options = {key: value for key, value in sorted(common.items()) if _is_declared(key, value)}
+        if options:
+            found["driver_options"] = options
+        return found
+
+    def _labels(self) -> dict[str, str]:
+        common = _common([place.network["labels"] for place in self.places])
+        return {key: value for key, value in sorted(common.items()) if _is_clean(key) and _is_clean(value)}
+
+    @property
+    def odd_labels(self) -> list[str]:
+        """The labels that are left out since their text may not be the one that the engine has."""
+        common = _common([place.network["labels"] for place in self.places])
+        return [
+            key
+            for key, value in sorted(common.items())
+            if not key.startswith(_OWNER_PREFIX) and not (_is_clean(key) and _is_clean(value))
+        ]
+
+
+def shape(place: Place) -> tuple[t.Any, ...]:
+    """What places of one network must have in common, since the declaration has one value for all hosts."""
+    network = place.network
+    versions = tuple(subnet.version for subnet in place.subnets)
+    base = (network["driver"], bool(network["internal"]), versions)
+    if place.on_the_lan:
+        blocks = tuple((each["subnet"], each["gateway"], each["ip_range"]) for each in network["subnets"])
+        return (*base, blocks, tuple(sorted(network["options"].items())))
+    return (*base, tuple(sorted(set(offsets(place).values()))))
+
+
+def offsets(place: Place) -> dict[int, int]:
+    """The numbers of the gateways' addresses in the subnets by IP version; from the end if they are nearer to it."""
+    found = {}
+    for subnet, block in _blocks(place):
+        if block["gateway"] is not None:
+            found[subnet.version] = _offset(subnet, block["gateway"])
+    return found
+
+
+def _offset(subnet: Prefix, address: str) -> int:
+    number = parse_address(address)[1] - subnet.address
+    return number if number < subnet.size // 2 else number - subnet.size
+
+
+def _blocks(place: Place) -> list[tuple[Prefix, t.Mapping[str, t.Any]]]:
+    found = [(Prefix.parse(block["subnet"]), block) for block in place.network["subnets"] if block["subnet"]]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _inside_pinned(place: Place) -> Item:
+    """Gateway, range and reserved addresses of a pinned network, as they are."""
+    found: Item = {}
+    first = place.network["driver"] == "bridge"
+    gateways = [
+        block["gateway"]
+        for subnet, block in _blocks(place)
+        if block["gateway"] is not None and not (first and _offset(subnet, block["gateway"]) == _FIRST)
+    ]
+    ranges = [block["ip_range"] for _subnet, block in _blocks(place) if block["ip_range"] is not None]
+    reserved: dict[str, t.Any] = {}
+    for _subnet, block in _blocks(place):
+        for name, address in block["aux_addresses"].items():
+            if _is_clean(name) and _is_ip(address):
+                reserved.setdefault(name, []).append(address)
+    if gateways:
+        found["gateway"] = _one_or_list(gateways)
+    if ranges:
+        found["ip_range"] = _one_or_list([str(ipaddress.ip_network(each, strict=False)) for each in ranges])
+    if reserved:
+        found["aux_addresses"] = {name: _one_or_list(each) for name, each in sorted(reserved.items())}
+    return found
+
+
+def _ranges(place: Place) -> list[str]:
+    found = []
+    for subnet, block in _blocks(place):
+        if block["ip_range"] is not None:
+            inside = Prefix.holding(block["ip_range"])
+            found.append(f"{format_address(subnet.version, inside.address - subnet.address)}/{inside.length}")
+    return found
+
+
+def _reserved(place: Place) -> dict[str, int]:
+    """Reserved addresses as numbers in the subnets; none that is another number in each IP version."""
+    found: dict[str, set[int]] = {}
+    for subnet, block in _blocks(place):
+        for name, address in block["aux_addresses"].items():
+            if _is_clean(name) and _is_ip(address) and subnet.has(parse_address(address)[1]):
+                found.setdefault(name, set()).add(_offset(subnet, address))
+    return {name: numbers.pop() for name, numbers in sorted(found.items()) if len(numbers) == 1}
+
+
+def _is_declared(key: str, value: str) -> bool:
+    """Whether an option is declared. Defaults are not, and what adopted networks keep is not."""
+    current = canonical_option(key, value)
+    return key not in _ELSEWHERE and current not in (OPTION_DEFAULTS.get(key), *KEPT.get(key, ()))
+
+
+def _is_clean(text: t.Any) -> bool:
+    r"""Whether a text is certainly that of the engine, and no template.
+
+    The controller escapes what is not printable, so that \n may be a line feed or two characters.
+    """
+    return isinstance(text, str) and "\\" not in text and not is_template(text) and not text.startswith(_OWNER_PREFIX)
+
+
+def _is_ip(text: t.Any) -> bool:
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _common(mappings: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    return {key: value for key, value in mappings[0].items() if all(each.get(key) == value for each in mappings)}
+
+
+def _one_or_list(values: list[t.Any]) -> t.Any:
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,65 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Golden cases of the import (golden/importing/*): reports in, declaration with comments and lock file out."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import yaml
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import (
+    import_document,
+    import_summary,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_fleet import (
+    FoundFleet,
+    import_fleet,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.commented_yaml import render
+
+from ..planning import GOLDEN, message_of
+from .observed_hosts import found_fleet
+
+CASES = sorted(path.name for path in (GOLDEN / "importing").iterdir())
+
+
+def case_of(name: str) -> FoundFleet:
+    return found_fleet(yaml.safe_load((GOLDEN / "importing" / name / "input.yml").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name):
+    found = case_of(name)
+    imported = import_fleet(found)
+    outputs = {
+        "declaration.yml": render(import_document(found, imported), "docker_fleet"),
+        "lock.yml": lockfile.render(imported.leases),
+        "summary.txt": "\n".join(import_summary(imported)) + "\n",
+    }
+    for file, text in outputs.items():
+        path = GOLDEN / "importing" / name / file
+        if os.environ.get("FLEETNET_RECORD"):  # read the difference before committing it
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_file_contains_the_declaration(name):
+    found = case_of(name)
+    imported = import_fleet(found)
+    declared = {f"docker_fleet_{key}": value for key, value in imported.variables.items()}
+    sections = import_document(found, imported)
+    assert yaml.safe_load(render(sections, "docker_fleet")) == {"docker_fleet": {"vars": declared}}
+    assert yaml.safe_load(render(sections, None)) == declared
+
+
+def test_a_fleet_that_is_declared_is_not_imported():
+    found = found_fleet({"declared": {"networks": ["web"]}, "hosts": {"h1": {"address": "192.0.2.1"}}})
+    assert message_of(import_fleet, found) == (
+        "docker_fleet_networks: '...': is declared already, and the import would declare it again. Remove it from the "
+        "inventory, or do without the import: adopt: true takes over networks that exist."
+    )
