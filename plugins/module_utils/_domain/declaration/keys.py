@@ -40,6 +40,8 @@ RUN_KEYS = (
     "confirm",
     "confirm_timeout",
     "group",
+    "import_file",
+    "import_overwrite",
     "lock_file",
     "observed",
     "on_drift",

@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import named_hosts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_fleet import (
     FoundFleet,
     ImportedFleet,
@@ -86,7 +87,7 @@ _CROSSINGS = (
 
 def import_document(found: FoundFleet, imported: ImportedFleet) -> list[DocumentSection]:
     """The sections of the document, in their order."""
-    sections = [DocumentSection(_HEAD + tuple(_seen(found.reports)))]
+    sections = [DocumentSection((*_HEAD, *_seen(found.reports), *_unseen(found)))]
     for key, value in imported.variables.items():
         name = PREFIX + key
         if key == "networks":
@@ -142,6 +143,12 @@ def _seen(reports: t.Mapping[str, Report]) -> t.Iterator[str]:
             yield f"Host {host}: its engine writes no firewall rules (iptables: false)."
 
 
+def _unseen(found: FoundFleet) -> t.Iterator[str]:
+    missing = [name for name in found.names if not found.reports.get(name)]
+    if missing:
+        yield f"Not read, and so without its networks: {named_hosts(missing)}."
+
+
 def _network(network: ImportedNetwork, imported: ImportedFleet, hosts: t.Sequence[str]) -> DocumentEntry:
     comments: list[Comment] = []
     comments += [f"{place.host}: {_containers(place)}" for place in network.places if place.containers]
@@ -180,18 +187,26 @@ def _step(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
         yield f"{number}. {_title(place)} keeps its addresses, after the renumbering of {others}. Interrupts nobody."
         yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml:"
         yield step.first
+        yield from _lines(step)
         return
     to = " and ".join(map(str, step.to))
     yield f"{number}. {_title(place)} -> {to}, since it shares addresses with {others}."
     yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml --limit {place.host}."
     yield "It takes the network over and interrupts nobody:"
     yield step.first
+    yield from _lines(step)
     yield f"Replace it, and run site.yml --limit {place.host} -e {PREFIX}allow_disconnect=true."
     yield f"It gives the network its new subnet, and interrupts {_containers(place) or 'nobody'}:"
     yield step.then
     fixed = list(_fixed([place]))
     if fixed:
         yield f"Fixed addresses, to be changed in the definitions of these containers: {', '.join(fixed)}."
+
+
+def _lines(step: RenumberingStep) -> t.Iterator[Comment]:
+    if step.lines:
+        yield f"For its published ports, add to {PREFIX}policy, in place of a line to it with this protocol:"
+        yield from step.lines
 
 
 def _title(place: Place) -> str:

@@ -37,7 +37,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_network import (
     OPTIONAL,
     ImportedNetwork,
-    Item,
     shape,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import Place, Report, read_places
@@ -241,21 +240,9 @@ class _Importer:
         if "default_bridge" not in self._found.declared:
             variables["default_bridge"] = {KEEP: True}
         variables["networks"] = [network.item(self._found.names) for network in networks]
-        lines: list[Item] = []
-        publishers: list[str] = []
-        for network in networks:
-            services: dict[str, dict[int, None]] = {}
-            behind: dict[str, list[str]] = {}
-            for place in network.places if network.places[0].routed else ():
-                for service in place.services:
-                    services.setdefault(service.protocol, {})[service.port] = None
-                    who = f"{service.port} {service.container} on {place.host}"
-                    behind.setdefault(service.protocol, []).append(who)
-            for protocol, ports in sorted(services.items()):
-                lines.append({"from": "any", "to": network.name, "protocol": protocol, "ports": sorted(ports)})
-                publishers.append(", ".join(dict.fromkeys(behind[protocol])))
-        variables["policy"] = lines
-        return variables, publishers
+        lines = [line for network in networks for line in network.lines()]
+        variables["policy"] = [line.item for line in lines]
+        return variables, [line.publishers for line in lines]
 
     # -- its plan
 

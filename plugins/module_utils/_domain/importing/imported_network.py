@@ -15,6 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU, OWNER_LABEL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import ANY
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.templates import is_template
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import Place
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import KEPT, OPTION_DEFAULTS
@@ -29,6 +30,13 @@ _FIRST = 1  # the engine's choice for a gateway
 _OWNER_PREFIX = OWNER_LABEL.rpartition(".")[0] + "."
 
 Item = t.Dict[str, t.Any]
+
+
+class ImportedLine(t.NamedTuple):
+    """A line of the policy, and the containers behind it with their ports."""
+
+    item: Item
+    publishers: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +80,18 @@ class ImportedNetwork:
             item["local"] = True
         item["adopt"] = True
         return {key: value for key, value in item.items() if key not in self.without}
+
+    def lines(self) -> list[ImportedLine]:
+        """The lines of the policy that keep its published ports open to the containers of other hosts."""
+        found = []
+        services = [(service, place) for place in self.places if place.routed for service in place.services]
+        for protocol in sorted({service.protocol for service, _place in services}):
+            same = [(service, place) for service, place in services if service.protocol == protocol]
+            ports = sorted({service.port for service, _place in same})
+            who = ", ".join(f"{service.port} {service.container} on {place.host}" for service, place in same)
+            item = {"from": ANY, "to": self.name, "protocol": protocol, "ports": ports}
+            found.append(ImportedLine(item, who))
+        return found
 
     def _inside_each(self) -> Item:
         """Gateway, range and reserved addresses, counted from the first address of each subnet."""

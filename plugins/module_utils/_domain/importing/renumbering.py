@@ -23,7 +23,8 @@ class RenumberingStep:
     """One step, which can be taken alone after those before it.
 
     ``first`` is the item that takes the network over as it is, ``then`` the one that gives it the subnets ``to``, which
-    disconnects its containers for a moment. A network that keeps its addresses has no ``then``.
+    disconnects its containers for a moment. A network that keeps its addresses has no ``then``. ``lines`` are those of
+    the policy for its published ports.
     """
 
     place: Place
@@ -31,6 +32,7 @@ class RenumberingStep:
     first: Item
     then: Item | None = None
     to: tuple[Prefix, ...] = ()
+    lines: tuple[Item, ...] = ()
 
 
 def renumbering(found: ImportedFleet, hosts: t.Sequence[str]) -> list[RenumberingStep]:
@@ -53,8 +55,10 @@ def _joined(before: ImportedNetwork, crossing: Crossing) -> ImportedNetwork:
 
 def _step(found: ImportedFleet, crossing: Crossing, before: ImportedNetwork, hosts: t.Sequence[str]) -> RenumberingStep:
     place = crossing.place
-    first = dataclasses.replace(before, places=(*before.places, place)).item(hosts)
+    network = dataclasses.replace(before, places=(*before.places, place))
+    lines = tuple(line.item for line in network.lines()) if place.services else ()
     if crossing.keeps:
-        return RenumberingStep(place, crossing.others, first)
+        return RenumberingStep(place, crossing.others, network.item(hosts), lines=lines)
     to = tuple(found.renumbered_to(place))
-    return RenumberingStep(place, crossing.others, first, _joined(before, crossing).item(hosts), to)
+    then = _joined(before, crossing).item(hosts)
+    return RenumberingStep(place, crossing.others, network.item(hosts), then, to, lines)

@@ -12,7 +12,7 @@ import pytest
 
 from .controller import words
 
-PLAYBOOKS = ("plan", "site", "verify", "topology", "reset", "rollback")
+PLAYBOOKS = ("plan", "site", "verify", "topology", "reset", "rollback", "import")
 
 
 def path_of(playbook):

@@ -1,0 +1,103 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write a declaration of what the hosts have. See plugins/modules/fleet_import.py for its documentation."""
+
+from __future__ import annotations
+
+import os
+
+from ansible.utils.display import Display
+
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import (
+    import_document,
+    import_summary,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_fleet import (
+    FoundFleet,
+    ImportedFleet,
+    import_fleet,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.controller import with_controllers
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
+from ansible_collections.fleetnet.docker.plugins.plugin_utils import lock_file
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.commented_yaml import render
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
+
+ARGUMENT_SPEC: Result = {
+    "group": {"type": "str", "default": "docker_fleet"},
+    "lock_file": {"type": "path", "required": True},
+    "observed": {"type": "str", "required": True},
+    "dest": {"type": "path", "required": True},
+    "overwrite": {"type": "bool", "default": False},
+}
+# Folders in which Ansible reads files of variables, not of hosts.
+_FOLDERS_OF_VARIABLES = ("group_vars", "host_vars")
+
+
+class ActionModule(FleetAction):
+    """The action."""
+
+    ARGUMENT_SPEC = ARGUMENT_SPEC
+
+    def work(self, inventory: Inventory, arguments: Result) -> Result:
+        lock, dest = os.path.abspath(arguments["lock_file"]), os.path.abspath(arguments["dest"])
+        in_folder = any(part in _FOLDERS_OF_VARIABLES for part in dest.split(os.sep))
+        with lock_file.locked(lock):
+            before, held = lock_file.read(lock)
+            found = _found(inventory, arguments["observed"], held)
+            imported = import_fleet(found)
+            text = render(import_document(found, imported), None if in_folder else arguments["group"])
+            existing = _read(dest)
+            if existing not in ("", text) and not arguments["overwrite"]:
+                raise FleetnetError(
+                    f"{dest}: exists already, and the import does not overwrite it. Set docker_fleet_import_file to "
+                    "another path, or add -e docker_fleet_import_overwrite=true."
+                )
+            files = [(lock, before, lockfile.render(imported.leases)), (dest, existing, text)]
+            changed = [(path, old, new) for path, old, new in files if old != new]
+            if not self._task.check_mode:
+                for path, _old, new in changed:
+                    write_atomically(path, new)
+        lines = import_summary(imported)
+        Display().display("\n" + "\n".join(lines) + "\n")
+        result = {
+            "changed": bool(changed),
+            "dest": dest,
+            "lock_file": lock,
+            "summary": lines,
+            **_planned(imported, found),
+        }
+        if changed:
+            result["diff"] = [
+                {"before_header": path, "after_header": path, "before": old, "after": new} for path, old, new in changed
+            ]
+        if imported.avoided:
+            result["warnings"] = [str(avoided) for avoided in imported.avoided]
+        return result
+
+
+def _found(inventory: Inventory, observed: str, held: LeaseBook | None) -> FoundFleet:
+    hosts = tuple(parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts)
+    return FoundFleet(hosts, inventory.groups, inventory.fleet_variables(), inventory.reports(observed), held)
+
+
+def _planned(imported: ImportedFleet, found: FoundFleet) -> Result:
+    """The plan of the imported declaration, as the roles take it."""
+    plan = with_controllers(imported.plan, found.reports)
+    return {"hosts": slices(plan), "peers": peers(plan), "policy": plan.policy.to_data()}
+
+
+def _read(path: str) -> str:
+    """The text of a file, empty if it does not exist."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
