@@ -15,6 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
     DocumentSection,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import printable
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import plain
 
 _WIDTH = 116
 
@@ -62,5 +63,5 @@ def _comments(comments: t.Sequence[Comment], blank: bool = True) -> list[str]:
 
 def _yaml(value: t.Any, flow: bool | None = None) -> list[str]:
     """YAML with the innermost collections in one line; ``flow`` false for one line per value."""
-    text = yaml.safe_dump(value, sort_keys=False, default_flow_style=flow, width=_WIDTH - 12)
+    text = yaml.safe_dump(plain(value), sort_keys=False, default_flow_style=flow, width=_WIDTH - 12)
     return str(text).splitlines()

@@ -135,7 +135,7 @@ class Inventory:
         if any(_may_be_template(value) for value in values.values()):
             templated = self._hostvars[host]
             values = {name: templated[name] for name in values}
-        return {name: _plain(value) for name, value in values.items()}
+        return {name: plain(value) for name, value in values.items()}
 
 
 def check_facts(host: str, facts: t.Any) -> None:
@@ -162,14 +162,14 @@ def _may_be_template(value: t.Any) -> bool:
     return not isinstance(value, (bool, int, float, type(None)))  # other types may be encrypted
 
 
-def _plain(value: t.Any) -> t.Any:
+def plain(value: t.Any) -> t.Any:
     """Convert Ansible's types, which store the origin of a value, to Python's own, for error messages."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, t.Mapping):
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     return float(value) if isinstance(value, float) else value

@@ -1,0 +1,84 @@
+# Copyright: the fleetnet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of an import: real ansible-playbook runs that contact no host."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from ..module_utils._domain.importing.observed_hosts import report
+from .controller import words
+
+SHOP = {
+    "networks": [{"name": "shop", "subnets": ["172.18.0.0/16"], "labels": {"x": "{{ 1 + 1 }}", "y": "no"}}],
+    "links": [{"name": "eth0", "addresses": ["192.0.2.1/24"]}],
+}
+BLOG = {"networks": [{"name": "blog", "subnets": ["172.19.0.0/16"]}]}
+
+
+@pytest.fixture
+def importing(controller):
+    """Run the action for two hosts. Returns its output."""
+    reports = {"h1": report("h1", SHOP), "h2": report("h2", BLOG)}
+    hosts = {name: {"seen": {"network_info": each}} for name, each in reports.items()}
+    options = {"observed": "seen", "dest": "{{ dest }}", "overwrite": "{{ force | default(false) }}"}
+    task = {"fleetnet.docker.fleet_import": {**options, "lock_file": str(controller.lock)}, "run_once": True}
+    playbook = controller.folder / "import.yml"
+    playbook.write_text(yaml.safe_dump([{"hosts": "docker_fleet", "gather_facts": False, "tasks": [task]}]))
+    controller.declare(hosts, {"docker_fleet_backend": "host_gw"})
+
+    def run(*arguments, dest="docker_fleet.import.yml", **more):
+        path = controller.folder / dest
+        return words(controller.run("-e", f"dest={path}", *arguments, playbook=str(playbook), **more))
+
+    run.file = controller.folder / "docker_fleet.import.yml"
+    return run
+
+
+def test_the_file_is_an_inventory_whose_plan_changes_no_lease(controller, importing):
+    output = importing()
+    assert "network shop: h1 172.18.0.0/16" in output
+    assert "changed=1" in output
+    held = controller.lock.read_text()
+    planned = words(controller.run("-i", str(importing.file)))
+    assert "changed=0" in planned
+    assert "h1 192.0.2.1 10.64.0.0/20 as it is - 172.18.0.0/16 as it is" in planned
+    assert controller.lock.read_text() == held
+
+
+def test_a_file_in_group_vars_has_variables(controller, importing):
+    (controller.folder / "group_vars").mkdir()
+    importing(dest="group_vars/docker_fleet.yml")
+    declared = yaml.safe_load((controller.folder / "group_vars" / "docker_fleet.yml").read_text())
+    assert [each["name"] for each in declared["docker_fleet_networks"]] == ["blog", "shop"]
+    assert declared["docker_fleet_networks"][1]["labels"] == {"y": "no"}
+    assert "changed=0" in words(controller.run())
+
+
+def test_check_mode_writes_no_file(controller, importing):
+    output = importing("--check", "--diff")
+    assert "+ docker_fleet_supernet: 10.64.0.0/12" in output
+    assert "changed=1" in output
+    assert not importing.file.exists()
+    assert not controller.lock.exists()
+
+
+def test_a_file_is_overwritten_with_consent_only(controller, importing):
+    importing()
+    imported = importing.file.read_text()
+    assert "changed=0" in importing()
+    importing.file.write_text("mine: 1\n")
+    lock = controller.lock.read_text()
+    assert "docker_fleet.import.yml: exists already, and the import does not overwrite it." in importing(fails=True)
+    assert importing.file.read_text() == "mine: 1\n"
+    assert controller.lock.read_text() == lock
+    importing("-e", "force=true")
+    assert importing.file.read_text() == imported
+
+
+def test_a_fleet_that_is_declared_is_not_imported(importing):
+    importing()
+    output = importing("-i", str(importing.file), fails=True)
+    assert "docker_fleet_networks: '...': is declared already" in output
