@@ -57,6 +57,15 @@ def test_the_file_contains_the_declaration(name):
     assert yaml.safe_load(render(sections, None)) == declared
 
 
+def test_no_text_of_a_host_is_a_template_or_ends_a_comment():
+    found = case_of("attack")
+    text = render(import_document(found, import_fleet(found)), None)
+    values = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    assert "{{" not in values
+    assert "{%" not in values
+    assert yaml.safe_load(text)["docker_fleet_policy"] == []
+
+
 def test_a_fleet_that_is_declared_is_not_imported():
     found = found_fleet({"declared": {"networks": ["web"]}, "hosts": {"h1": {"address": "192.0.2.1"}}})
     assert message_of(import_fleet, found) == (
