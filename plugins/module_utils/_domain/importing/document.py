@@ -59,7 +59,8 @@ _HEAD = (
     "you apply it: everything here is what the hosts report, and a host that is compromised reports what it wants. "
     "Each network names its hosts, and each line of the policy the containers that publish its ports.",
     "The first run of site.yml changes no network, no container, not docker0 and no key of daemon.json. It adds the "
-    "files, units and rules of this collection, routes to the other hosts, and a record of the adopted networks.",
+    "files, units and rules of this collection, routes to the other hosts, and a record of the adopted networks. While "
+    "it goes from host to host, connections to published ports of other hosts can fail for some seconds.",
     "What changes for traffic: between networks of this file nothing passes without a line of the policy, also where "
     "other programs allowed it. Containers on them do not reach the remote API of the engines (tcp/2376), and send "
     "packets from addresses of their network only.",
@@ -77,6 +78,11 @@ _KEEP = (
     "keep leaves docker0 and the engines' address pools as they are, which differ from the plan. Without it, the next "
     f"run with -e {PREFIX}allow_restart=true gives them addresses of the host's block, and restarts the engines. Until "
     "then, nothing keeps networks that other programs create from getting the same subnets on several hosts."
+)
+_UNREACHED = (
+    "From the first run of site.yml on, containers on the networks of this file do not reach the published ports of "
+    "these networks, which are not declared, on any host; the outside and containers on other networks do. Where that "
+    "matters, take these steps before: renumber or declare the network, or connect its containers to a declared one."
 )
 _CROSSINGS = (
     "Not declared: networks that share addresses with a network of another host. Packets are routed by their "
@@ -98,7 +104,8 @@ def import_document(found: FoundFleet, imported: ImportedFleet) -> list[Document
             sections.append(DocumentSection((_POLICY,) if lines else (), name, [], lines))
         else:
             sections.append(DocumentSection(_about(key, imported), name, value))
-    sections += [section for section in (_left_out(imported), _renumbered(imported, found.names)) if section.comments]
+    comments = (_unreached(imported), _left_out(imported), _renumbered(imported, found.names))
+    sections += [section for section in comments if section.comments]
     return sections
 
 
@@ -115,6 +122,8 @@ def import_summary(imported: ImportedFleet) -> list[str]:
         others = ", ".join(_title(other) for other in crossing.others)
         what = "keeps its addresses once the others are renumbered" if crossing.keeps else "is to be renumbered"
         lines.append(f"  left out: {_title(crossing.place)} {what}: it shares addresses with {others}")
+    for place in imported.unreached if imported.networks else ():
+        lines.append(f"  not reached from the networks above: {_services(place)}, {_title(place)}")
     return lines
 
 
@@ -163,6 +172,11 @@ def _network(network: ImportedNetwork, imported: ImportedFleet, hosts: t.Sequenc
     return DocumentEntry(tuple(comments), network.item(hosts))
 
 
+def _unreached(imported: ImportedFleet) -> DocumentSection:
+    lines = [f"- {_title(place)}: {_services(place)}" for place in imported.unreached]
+    return DocumentSection((_UNREACHED, *lines) if lines and imported.networks else ())
+
+
 def _left_out(imported: ImportedFleet) -> DocumentSection:
     if not imported.left_out:
         return DocumentSection(())
@@ -198,6 +212,7 @@ def _step(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
     yield f"Replace it, and run site.yml --limit {place.host} -e {PREFIX}allow_disconnect=true."
     yield f"It gives the network its new subnet, and interrupts {_containers(place) or 'nobody'}:"
     yield step.then
+    yield "Then run site.yml: until then, the other hosts deny what its containers send to their published ports."
     fixed = list(_fixed([place]))
     if fixed:
         yield f"Fixed addresses, to be changed in the definitions of these containers: {', '.join(fixed)}."
@@ -224,6 +239,10 @@ def _used_by(place: Place) -> str:
 
 def _containers(place: Place) -> str:
     return _listed([str(container) for container in place.containers])
+
+
+def _services(place: Place) -> str:
+    return _listed([f"{each.protocol}/{each.port} of {each.container}" for each in place.services])
 
 
 def _listed(names: t.Sequence[str]) -> str:

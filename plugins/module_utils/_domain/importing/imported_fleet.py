@@ -88,7 +88,8 @@ class ImportedFleet:
     """The declaration (``variables``, without prefix), and what it does not contain.
 
     ``without`` are the reasons for keys that a network's item does not have, by the name of the network. ``publishers``
-    are the containers behind the lines of the policy, one entry per line. ``leases`` include those of the networks of
+    are the containers behind the lines of the policy, one entry per line. ``unreached`` are networks that stay
+    undeclared and publish ports. ``leases`` include those of the networks of
     ``crossings``, for their renumbering. ``space`` is None if the supernet was declared.
     """
 
@@ -100,6 +101,7 @@ class ImportedFleet:
     crossings: tuple[Crossing, ...] = ()
     without: t.Mapping[str, t.Mapping[str, str]] = dataclasses.field(default_factory=dict)
     publishers: tuple[str, ...] = ()
+    unreached: tuple[Place, ...] = ()
     space: Space | None = None
     avoided: tuple[Avoided, ...] = ()
 
@@ -153,6 +155,7 @@ class _Importer:
                 if reason is not None:
                     self._left_out.append(reason)
                 (fixed if reason is not None or place.is_docker0 else candidates).append(place)
+        self._all = [place for here in places.values() for place in here]
         candidates = self._alike(candidates, fixed)
         self._crossings = find_crossings(candidates, fixed)
         crossed = {id(each.place) for each in self._crossings}
@@ -182,6 +185,7 @@ class _Importer:
             tuple(self._crossings),
             self._without,
             tuple(publishers),
+            tuple(place for place in self._all if place.services and place not in self._places),
             self._space,
             tuple(self._avoided),
         )
