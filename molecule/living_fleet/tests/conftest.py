@@ -34,7 +34,7 @@ FLOW = """
 pid=$(docker inspect --format '{{{{.State.Pid}}}}' {container})
 systemd-run --quiet --unit flow-{name} --property StandardOutput=file:/run/flow-{name} \
     nsenter --net --mount --target $pid /bin/sh -c \
-    'while :; do /bin/busybox nc -w 5 {address} {port} </dev/null >/dev/null 2>&1; echo $?; /bin/busybox sleep 0.3; done'
+    'cd /bin; while :; do ./busybox nc -w 5 {address} {port} </dev/null >/dev/null 2>&1; echo $?; ./sleep 0.3; done'
 """
 _STEP = re.compile(r"(\d+)\. network (\S+) of host (\S+) \(")
 
