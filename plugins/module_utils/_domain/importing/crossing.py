@@ -11,25 +11,25 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import overlapping
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import Place
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import HostNetwork
 
 
 class Crossing(t.NamedTuple):
     """A network that shares addresses with networks of other hosts, ``others``. ``keeps`` them, or is renumbered."""
 
-    place: Place
-    others: tuple[Place, ...]
+    place: HostNetwork
+    others: tuple[HostNetwork, ...]
     keeps: bool
 
 
-def find_crossings(candidates: t.Sequence[Place], fixed: t.Sequence[Place]) -> list[Crossing]:
+def find_crossings(candidates: t.Sequence[HostNetwork], fixed: t.Sequence[HostNetwork]) -> list[Crossing]:
     """The candidates that share addresses with a network of another host; those that keep them last.
 
     ``fixed`` are networks that are not renumbered here, docker0 among them. Of the candidates, those with the most
     running containers keep their addresses, and then those of the first hosts. O(n log n + overlaps).
     """
     blocks = [(subnet, place) for place in (*candidates, *fixed) for subnet in place.subnets]
-    others: dict[int, dict[int, Place]] = {}
+    others: dict[int, dict[int, HostNetwork]] = {}
     for (_one, first), (_other, second) in overlapping(blocks):
         if first.host != second.host and not (first.on_the_lan and second.on_the_lan):
             others.setdefault(id(first), {})[id(second)] = second

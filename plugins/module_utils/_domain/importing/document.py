@@ -23,7 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import (
     ConnectedContainer,
-    Place,
+    HostNetwork,
     Report,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.renumbering import (
@@ -165,7 +165,7 @@ def _network(network: ImportedNetwork, imported: ImportedFleet, hosts: t.Sequenc
     if fixed:
         comments.append(f"Fixed addresses, which these containers keep: {', '.join(fixed)}")
     for key, reason in sorted(imported.without.get(network.name, {}).items()):
-        comments.append(f"Without {key}, which the network keeps: {reason}")
+        comments.append(f"Without {key}, which the network keeps: {reason}.")
     if network.odd_labels:
         names = ", ".join(map(quoted_name, network.odd_labels))
         comments.append(f"Without these labels, which the network keeps and a template would change: {names}")
@@ -224,24 +224,24 @@ def _lines(step: RenumberingStep) -> t.Iterator[Comment]:
         yield from step.lines
 
 
-def _title(place: Place) -> str:
+def _title(place: HostNetwork) -> str:
     name = "docker0" if place.is_docker0 else f"network {quoted_name(place.name)}"
     return f"{name} of host {place.host} ({_subnets(place)})"
 
 
-def _subnets(place: Place) -> str:
+def _subnets(place: HostNetwork) -> str:
     return " ".join(map(str, place.subnets)) or "no subnet"
 
 
-def _used_by(place: Place) -> str:
+def _used_by(place: HostNetwork) -> str:
     return f" Containers: {_containers(place)}." if place.containers else ""
 
 
-def _containers(place: Place) -> str:
+def _containers(place: HostNetwork) -> str:
     return _listed([str(container) for container in place.containers])
 
 
-def _services(place: Place) -> str:
+def _services(place: HostNetwork) -> str:
     return _listed([f"{each.protocol}/{each.port} of {each.container}" for each in place.services])
 
 
@@ -250,7 +250,7 @@ def _listed(names: t.Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + more
 
 
-def _fixed(places: t.Iterable[Place]) -> t.Iterator[str]:
+def _fixed(places: t.Iterable[HostNetwork]) -> t.Iterator[str]:
     for place in places:
         for container in place.containers:
             if container.fixed:

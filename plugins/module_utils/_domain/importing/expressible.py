@@ -17,7 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
     needs_direct_routing,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import Place, Report
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import HostNetwork, Report
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import name_problem
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
@@ -28,12 +28,12 @@ _DRIVERS = ("bridge", *ON_THE_LAN)
 class LeftOut(t.NamedTuple):
     """A network of a host that stays undeclared, and the reason."""
 
-    place: Place
+    place: HostNetwork
     reason: str
 
 
 def inexpressible(
-    places: t.Sequence[Place], report: Report, versions: t.Collection[int], public: bool
+    places: t.Sequence[HostNetwork], report: Report, versions: t.Collection[int], public: bool
 ) -> dict[str, LeftOut]:
     """The networks of a host, by id, that no declaration can contain.
 
@@ -53,7 +53,7 @@ def inexpressible(
 
 
 def _reason(
-    place: Place, versions: t.Collection[int], public: bool, nftables: bool, others: t.Sequence[str]
+    place: HostNetwork, versions: t.Collection[int], public: bool, nftables: bool, others: t.Sequence[str]
 ) -> str | None:
     network, name = place.network, place.name
     if name in RESERVED_NAMES or name_problem(name) is not None or _is_address(name):
@@ -67,10 +67,12 @@ def _reason(
     return _addresses_reason(place, versions, public) or _bridge_reason(place, nftables, others)
 
 
-def _addresses_reason(place: Place, versions: t.Collection[int], public: bool) -> str | None:
+def _addresses_reason(place: HostNetwork, versions: t.Collection[int], public: bool) -> str | None:
     blocks, subnets = place.network["subnets"], place.subnets
     if not subnets or len(subnets) < len(blocks):
         return "the engine reports no subnet of it"
+    if not all(_is_address(each) for block in blocks for each in block["aux_addresses"].values()):
+        return "the engine reports reserved addresses of it that are not addresses"
     if len({subnet.version for subnet in subnets}) < len(subnets):
         return "it has several subnets of one IP version"
     for subnet in subnets:
@@ -84,7 +86,7 @@ def _addresses_reason(place: Place, versions: t.Collection[int], public: bool) -
     return None
 
 
-def _bridge_reason(place: Place, nftables: bool, others: t.Sequence[str]) -> str | None:
+def _bridge_reason(place: HostNetwork, nftables: bool, others: t.Sequence[str]) -> str | None:
     options = place.network["options"]
     if any(is_template(text) for key, value in options.items() for text in (key, value)):
         return "Ansible would take one of its options for a template"

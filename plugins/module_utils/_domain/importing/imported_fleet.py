@@ -39,7 +39,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
     ImportedNetwork,
     shape,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import Place, Report, read_places
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import (
+    HostNetwork,
+    Report,
+    read_places,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, lease
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import differences
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
@@ -101,11 +105,11 @@ class ImportedFleet:
     crossings: tuple[Crossing, ...] = ()
     without: t.Mapping[str, t.Mapping[str, str]] = dataclasses.field(default_factory=dict)
     publishers: tuple[str, ...] = ()
-    unreached: tuple[Place, ...] = ()
+    unreached: tuple[HostNetwork, ...] = ()
     space: Space | None = None
     avoided: tuple[Avoided, ...] = ()
 
-    def renumbered_to(self, place: Place) -> list[Prefix]:
+    def renumbered_to(self, place: HostNetwork) -> list[Prefix]:
         """The subnets that a network leases on a host."""
         found = []
         for leases in self.leases.families:
@@ -140,8 +144,8 @@ class _Importer:
         self._without: dict[str, dict[str, str]] = {}
         self._avoided: list[Avoided] = []
         places = {host.name: read_places(host.name, found.reports.get(host.name, {})) for host in found.hosts}
-        candidates: list[Place] = []
-        fixed: list[Place] = []
+        candidates: list[HostNetwork] = []
+        fixed: list[HostNetwork] = []
         versions = [version for version, key in ((4, "supernet"), (6, "supernet_v6")) if found.declared.get(key)]
         for host, here in places.items():
             reasons = inexpressible(
@@ -192,9 +196,9 @@ class _Importer:
 
     # -- the declaration
 
-    def _alike(self, candidates: t.Sequence[Place], fixed: list[Place]) -> list[Place]:
+    def _alike(self, candidates: t.Sequence[HostNetwork], fixed: list[HostNetwork]) -> list[HostNetwork]:
         """The networks that have the form that most hosts have; the others are left out and stay where they are."""
-        by_name: dict[str, list[Place]] = {}
+        by_name: dict[str, list[HostNetwork]] = {}
         for place in candidates:
             by_name.setdefault(place.name, []).append(place)
         alike = []
@@ -212,7 +216,7 @@ class _Importer:
                 fixed.append(place)
         return alike
 
-    def _free_space(self, candidates: t.Sequence[Place]) -> Space | None:
+    def _free_space(self, candidates: t.Sequence[HostNetwork]) -> Space | None:
         declared = self._found.declared
         if declared.get("supernet") or declared.get("supernet_v6"):
             return None
@@ -229,7 +233,7 @@ class _Importer:
         return free_space(taken, len(self._found.hosts), len(leased))
 
     def _networks(self) -> list[ImportedNetwork]:
-        by_name: dict[str, list[Place]] = {}
+        by_name: dict[str, list[HostNetwork]] = {}
         for place in self._places:
             by_name.setdefault(place.name, []).append(place)
         return [
@@ -280,7 +284,7 @@ class _Importer:
 
     # -- what does not stay as it is
 
-    def _drop(self, dropped: t.Sequence[Place], reason: str) -> bool:
+    def _drop(self, dropped: t.Sequence[HostNetwork], reason: str) -> bool:
         """Leave out networks. Return whether there are any."""
         self._left_out += [LeftOut(place, reason) for place in dropped]
         self._places = [place for place in self._places if place not in dropped]
@@ -295,7 +299,7 @@ class _Importer:
             if where is None or int(where[1]) >= len(networks):
                 continue
             name, key, inner = networks[int(where[1])].name, where[2], where[3]
-            reason = f"{each.value!r}: {each.reason}"
+            reason = f"{each.value!r}: {each.reason.rstrip('.')}"
             if key in OPTIONAL:
                 known = self._without.setdefault(name, {})
                 dropped = dropped or key not in known
@@ -335,14 +339,14 @@ class _Importer:
         return dropped
 
 
-def _otherwise(model: Place) -> str:
+def _otherwise(model: HostNetwork) -> str:
     return (
         f"its driver, its IP versions, the number of its gateway or whether it is internal differ from those of the "
         f"network with this name on host {model.host}"
     )
 
 
-def _observed(place: Place) -> ObservedNetwork:
+def _observed(place: HostNetwork) -> ObservedNetwork:
     """The network as the code that compares networks takes it."""
     network = place.network
     blocks = tuple(

@@ -17,7 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU, OWNER_LABEL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import ANY
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.templates import is_template
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import Place
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import HostNetwork
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import KEPT, OPTION_DEFAULTS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import ENABLE_IPV4, ENABLE_IPV6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import canonical_option
@@ -47,7 +47,7 @@ class ImportedNetwork:
     """
 
     name: str
-    places: tuple[Place, ...]
+    places: tuple[HostNetwork, ...]
     without: frozenset[str] = frozenset()
     renumbered: tuple[str, ...] = ()
 
@@ -134,7 +134,7 @@ class ImportedNetwork:
         ]
 
 
-def shape(place: Place) -> tuple[t.Any, ...]:
+def shape(place: HostNetwork) -> tuple[t.Any, ...]:
     """What places of one network must have in common, since the declaration has one value for all hosts."""
     network = place.network
     versions = tuple(subnet.version for subnet in place.subnets)
@@ -145,7 +145,7 @@ def shape(place: Place) -> tuple[t.Any, ...]:
     return (*base, tuple(sorted(set(offsets(place).values()))))
 
 
-def offsets(place: Place) -> dict[int, int]:
+def offsets(place: HostNetwork) -> dict[int, int]:
     """The numbers of the gateways' addresses in the subnets by IP version; from the end if they are nearer to it."""
     found = {}
     for subnet, block in _blocks(place):
@@ -159,12 +159,12 @@ def _offset(subnet: Prefix, address: str) -> int:
     return number if number < subnet.size // 2 else number - subnet.size
 
 
-def _blocks(place: Place) -> list[tuple[Prefix, t.Mapping[str, t.Any]]]:
+def _blocks(place: HostNetwork) -> list[tuple[Prefix, t.Mapping[str, t.Any]]]:
     found = [(Prefix.parse(block["subnet"]), block) for block in place.network["subnets"] if block["subnet"]]
     return sorted(found, key=lambda pair: pair[0])
 
 
-def _inside_pinned(place: Place) -> Item:
+def _inside_pinned(place: HostNetwork) -> Item:
     """Gateway, range and reserved addresses of a pinned network, as they are."""
     found: Item = {}
     first = place.network["driver"] == "bridge"
@@ -188,7 +188,7 @@ def _inside_pinned(place: Place) -> Item:
     return found
 
 
-def _ranges(place: Place) -> list[str]:
+def _ranges(place: HostNetwork) -> list[str]:
     found = []
     for subnet, block in _blocks(place):
         if block["ip_range"] is not None:
@@ -197,7 +197,7 @@ def _ranges(place: Place) -> list[str]:
     return found
 
 
-def _reserved(place: Place) -> dict[str, int]:
+def _reserved(place: HostNetwork) -> dict[str, int]:
     """Reserved addresses as numbers in the subnets; none that is another number in each IP version."""
     found: dict[str, set[int]] = {}
     for subnet, block in _blocks(place):

@@ -38,7 +38,7 @@ class PublishedService(t.NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Place:
+class HostNetwork:
     """A network on one host: what the engine reports, its containers, and what they publish."""
 
     host: str
@@ -75,21 +75,21 @@ class Place:
         """The number of containers that run."""
         return sum(container.running for container in self.containers)
 
-    def overlaps(self, other: Place) -> bool:
+    def overlaps(self, other: HostNetwork) -> bool:
         """Whether the two share an address."""
         return any(mine.overlaps(theirs) for mine in self.subnets for theirs in other.subnets)
 
 
-def read_places(host: str, report: Report) -> list[Place]:
+def read_places(host: str, report: Report) -> list[HostNetwork]:
     """The networks of a host by name, without ``host`` and ``none``. docker0 is among them as ``bridge``."""
     networks = [network for network in report.get("networks", ()) if network["driver"] not in ("host", "null")]
     return [_place(host, network, report) for network in networks]
 
 
-def _place(host: str, network: Report, report: Report) -> Place:
+def _place(host: str, network: Report, report: Report) -> HostNetwork:
     connected: list[ConnectedContainer] = []
     services: set[PublishedService] = set()
-    place = Place(host, network)
+    place = HostNetwork(host, network)
     for container in report.get("containers", ()):
         for endpoint in container["networks"]:
             if endpoint["network"] == network["name"]:
@@ -99,7 +99,7 @@ def _place(host: str, network: Report, report: Report) -> Place:
         if network["name"] in stopped["networks"]:
             fixed = tuple(each for each in stopped.get("fixed") or () if _inside(each, place.subnets))
             connected.append(ConnectedContainer(stopped["name"], False, fixed))
-    return Place(host, network, tuple(connected), tuple(sorted(services)))
+    return HostNetwork(host, network, tuple(connected), tuple(sorted(services)))
 
 
 def _inside(address: str, subnets: t.Iterable[Prefix]) -> bool:

@@ -15,7 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
     ImportedNetwork,
     Item,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import Place
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import HostNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +27,8 @@ class RenumberingStep:
     the policy for its published ports.
     """
 
-    place: Place
-    others: tuple[Place, ...]
+    place: HostNetwork
+    others: tuple[HostNetwork, ...]
     first: Item
     then: Item | None = None
     to: tuple[Prefix, ...] = ()
