@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import pathlib
 import re
 import subprocess
@@ -53,7 +54,10 @@ class LivingFleet:
         """Run a playbook of the collection with the imported declaration, if there is one. Return what it prints."""
         inventories = ["--inventory", self._inventory, *(["--inventory", str(self.file)] if self.file.exists() else [])]
         command = ["ansible-playbook", *inventories, f"fleetnet.docker.{playbook}", *arguments]
-        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+        result = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=environment
+        )
         assert result.returncode == 0, result.stdout
         return result.stdout
 
