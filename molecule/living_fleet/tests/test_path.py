@@ -20,7 +20,8 @@ OWN = re.compile(
 
 def previewed(output: str) -> list[str]:
     """The lines of the changes that a playbook shows."""
-    return [line.strip() for line in output.partition("\nChanges\n")[2].splitlines() if line.startswith("    ")]
+    changes = output.partition("\nChanges\n")[2].partition("\nok: ")[0]
+    return [line.strip() for line in changes.splitlines() if line.startswith("    ")]
 
 
 def test_the_import_changes_nothing(fleet: LivingFleet) -> None:
