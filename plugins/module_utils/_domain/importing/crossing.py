@@ -15,11 +15,15 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
 
 
 class Crossing(t.NamedTuple):
-    """A network that shares addresses with networks of other hosts, ``others``. ``keeps`` them, or is renumbered."""
+    """A network that shares addresses with networks of other hosts, ``others``. ``keeps`` them, or is renumbered.
+
+    ``moved`` is the network with its proposed subnets; None if it keeps its own, or if none are free.
+    """
 
     place: HostNetwork
     others: tuple[HostNetwork, ...]
     keeps: bool
+    moved: HostNetwork | None = None
 
 
 def find_crossings(candidates: t.Sequence[HostNetwork], fixed: t.Sequence[HostNetwork]) -> list[Crossing]:

@@ -195,16 +195,22 @@ def _renumbered(imported: ImportedFleet, hosts: t.Sequence[str]) -> DocumentSect
 
 
 def _step(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
-    place = step.place
-    others = ", ".join(_title(other) for other in step.others)
-    if step.then is None:
+    place, moved = step.place, step.crossing.moved
+    others = ", ".join(_title(other) for other in step.crossing.others)
+    if step.first is None:
+        yield f"{number}. {_title(place)} shares addresses with {others}, and cannot be declared: {step.problem}."
+        return
+    if step.crossing.keeps:
         yield f"{number}. {_title(place)} keeps its addresses, after the renumbering of {others}. Interrupts nobody."
         yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml:"
         yield step.first
         yield from _lines(step)
         return
-    to = " and ".join(map(str, step.to))
-    yield f"{number}. {_title(place)} -> {to}, since it shares addresses with {others}."
+    to = f" -> {_subnets(moved)}" if moved is not None else ""
+    yield f"{number}. {_title(place)}{to}, since it shares addresses with {others}."
+    if step.then is None:
+        yield "No private subnet of its size is free on all hosts, so that no other subnet is proposed."
+        return
     yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml --limit {place.host}."
     yield "It takes the network over and interrupts nobody:"
     yield step.first

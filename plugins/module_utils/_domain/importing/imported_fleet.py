@@ -15,7 +15,6 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import KEEP
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host, parse_fleet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
@@ -31,12 +30,17 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.free_supernet import (
     Space,
+    Taken,
     free_space,
+    subnet_length,
+    take_subnet,
     taken_blocks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_network import (
     OPTIONAL,
     ImportedNetwork,
+    addresses_in_use,
+    moved,
     shape,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import (
@@ -44,7 +48,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
     Report,
     read_places,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook, lease
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import differences
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
@@ -58,6 +62,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.confl
     Conflicts,
     plan_around,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.free_blocks import FreeBlocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import host_slice
@@ -93,14 +98,12 @@ class ImportedFleet:
 
     ``without`` are the reasons for keys that a network's item does not have, by the name of the network. ``publishers``
     are the containers behind the lines of the policy, one entry per line. ``unreached`` are networks that stay
-    undeclared and publish ports. ``leases`` include those of the networks of
-    ``crossings``, for their renumbering. ``space`` is None if the supernet was declared.
+    undeclared and publish ports. ``space`` is None if the supernet was declared.
     """
 
     variables: Variables
     networks: tuple[ImportedNetwork, ...]
     plan: FleetPlan
-    leases: LeaseBook
     left_out: tuple[LeftOut, ...] = ()
     crossings: tuple[Crossing, ...] = ()
     without: t.Mapping[str, t.Mapping[str, str]] = dataclasses.field(default_factory=dict)
@@ -109,14 +112,10 @@ class ImportedFleet:
     space: Space | None = None
     avoided: tuple[Avoided, ...] = ()
 
-    def renumbered_to(self, place: HostNetwork) -> list[Prefix]:
-        """The subnets that a network leases on a host."""
-        found = []
-        for leases in self.leases.families:
-            slot = leases.slots.get(place.name) or leases.departed_slots.get(place.name)
-            if slot is not None:
-                found.append(leases.blocks[place.host].at(slot.offset, slot.length))
-        return found
+    @property
+    def leases(self) -> LeaseBook:
+        """The leases of the plan."""
+        return self.plan.leases
 
 
 def import_fleet(found: FoundFleet) -> ImportedFleet:
@@ -164,7 +163,7 @@ class _Importer:
         self._crossings = find_crossings(candidates, fixed)
         crossed = {id(each.place) for each in self._crossings}
         self._places = [place for place in candidates if id(place) not in crossed]
-        self._space = self._free_space(candidates)
+        self._space = self._free_space()
 
     def run(self) -> ImportedFleet:
         while True:
@@ -179,14 +178,12 @@ class _Importer:
                 continue
             if not self._drop_different(plan):
                 break
-        leases, plan = self._with_renumbered(variables, plan)
         return ImportedFleet(
             variables,
             tuple(self._networks()),
             plan,
-            leases,
             tuple(self._left_out),
-            tuple(self._crossings),
+            tuple(self._with_subnets(plan)),
             self._without,
             tuple(publishers),
             tuple(place for place in self._all if place.services and place not in self._places),
@@ -216,21 +213,19 @@ class _Importer:
                 fixed.append(place)
         return alike
 
-    def _free_space(self, candidates: t.Sequence[HostNetwork]) -> Space | None:
+    def _free_space(self) -> Space | None:
         declared = self._found.declared
         if declared.get("supernet") or declared.get("supernet_v6"):
             return None
         held = self._found.held.of(4) if self._found.held else None
         if held is not None:
-            return Space(held.supernet, held.host_prefix_length, 24)
-        taken = [
-            each for host in self._found.hosts for each in taken_blocks(host, self._found.reports.get(host.name, {}))
-        ]
-        # A network of one host is pinned there, and has no lease.
-        several = collections.Counter(place.name for place in candidates)
-        crossed = {each.place.name for each in self._crossings}
-        leased = [name for name, count in several.items() if count > 1 or name in crossed]
-        return free_space(taken, len(self._found.hosts), len(leased))
+            return Space(held.supernet, held.host_prefix_length)
+        return free_space(self._taken(), len(self._found.hosts))
+
+    def _taken(self) -> list[Taken]:
+        """The blocks that the hosts use or reach."""
+        reports = self._found.reports
+        return [each for host in self._found.hosts for each in taken_blocks(host, reports.get(host.name, {}))]
 
     def _networks(self) -> list[ImportedNetwork]:
         by_name: dict[str, list[HostNetwork]] = {}
@@ -254,33 +249,34 @@ class _Importer:
 
     # -- its plan
 
-    def _plan(self, variables: Variables, held: LeaseBook | None = None) -> FleetPlan:
+    def _plan(self, variables: Variables) -> FleetPlan:
         found = self._found
-        book = held or found.held or LeaseBook()
+        book = found.held or LeaseBook()
         fleet = parse_fleet({**found.declared, **variables}, book.host_length, book.slot_length)
         self._avoided = []
         plan = plan_around(
-            lambda avoid: make_plan(fleet, found.hosts, found.groups, held or found.held, False, avoid),
+            lambda avoid: make_plan(fleet, found.hosts, found.groups, found.held, False, avoid),
             found.reports,
             self._avoided.append,
         )
         return fit_to_underlay(plan, found.reports)
 
-    def _with_renumbered(self, variables: Variables, plan: FleetPlan) -> tuple[LeaseBook, FleetPlan]:
-        """Lease subnets for the networks to be renumbered too, so that the proposal and the lock file name them."""
-        crossed = sorted({each.place.name for each in self._crossings})
-        declared = {network.name for network in plan.fleet.networks if not network.subnets}
-        names = [name for name in crossed if name not in declared]
-        if not names:
-            return plan.leases, plan
-        # Those that are declared on single hosts only have a subnet of their own there, and no lease.
-        others = [item for item in variables["networks"] if item["name"] not in names]
-        fleet = parse_fleet({**self._found.declared, **variables, "networks": [*others, *names], "policy": []})
-        book = lease(fleet, self._found.names, plan.leases)
-        avoided = self._avoided
-        final = self._plan(variables, book)
-        self._avoided = avoided
-        return final.leases, final
+    def _with_subnets(self, plan: FleetPlan) -> t.Iterator[Crossing]:
+        """The crossings, each with free subnets that have room for its containers."""
+        pinned = [subnet for host in self._found.hosts for network in host.networks for subnet in network.subnets]
+        supernets = [scheme.supernet for scheme in plan.fleet.schemes]
+        free = FreeBlocks([*(each.block for each in self._taken()), *pinned, *supernets])
+        for crossing in self._crossings:
+            place = crossing.place
+            if crossing.keeps:
+                yield crossing
+                continue
+            to = {}
+            for subnet in place.subnets:
+                found = take_subnet(free, subnet.version, subnet_length(subnet.version, addresses_in_use(place)))
+                if found is not None:
+                    to[subnet.version] = found
+            yield crossing._replace(moved=moved(place, to) if len(to) == len(place.subnets) else None)
 
     # -- what does not stay as it is
 

@@ -43,31 +43,29 @@ class ImportedLine(t.NamedTuple):
 class ImportedNetwork:
     """A network with the places where it is declared as it is, in the order of the inventory.
 
-    ``renumbered`` are hosts that lease a subnet. ``without`` are optional keys that are left out.
+    ``without`` are optional keys that are left out.
     """
 
     name: str
     places: tuple[HostNetwork, ...]
     without: frozenset[str] = frozenset()
-    renumbered: tuple[str, ...] = ()
 
     def item(self, hosts: t.Sequence[str]) -> Item:
         """The item of the declaration, in a fleet of these hosts. What differs between places is left out."""
-        carriers = [host for host in hosts if host in {*(place.host for place in self.places), *self.renumbered}]
+        places = {place.host: place for place in self.places}
+        carriers = [host for host in hosts if host in places]
         first = self.places[0]
-        pinned = len(carriers) == 1 or first.on_the_lan
         item: Item = {"name": self.name}
         if carriers != list(hosts) or len(hosts) == 1:
             item["hosts"] = carriers
         if first.network["driver"] != "bridge":
             item["driver"] = first.network["driver"]
-        kept = [place for place in self.places if place.host not in self.renumbered]
-        kept.sort(key=lambda place: carriers.index(place.host))
-        if pinned and kept:
+        if len(carriers) == 1 or first.on_the_lan:
             item["subnet"] = _one_or_list(list(map(str, first.subnets)))
-        elif kept:
-            item["subnets"] = {place.host: _one_or_list(list(map(str, place.subnets))) for place in kept}
-        item.update(_inside_pinned(first) if pinned and kept else self._inside_each())
+            item.update(_inside_pinned(first))
+        else:
+            item["subnets"] = {host: _one_or_list(list(map(str, places[host].subnets))) for host in carriers}
+            item.update(self._inside_each())
         if first.network["internal"]:
             item["internal"] = True
         if all(place.network["attachable"] for place in self.places):
@@ -152,6 +150,35 @@ def offsets(place: HostNetwork) -> dict[int, int]:
         if block["gateway"] is not None:
             found[subnet.version] = _offset(subnet, block["gateway"])
     return found
+
+
+def addresses_in_use(place: HostNetwork) -> int:
+    """The addresses that a subnet of the network must have: those of containers, the gateway's and reserved ones."""
+    reserved = sum(len(block["aux_addresses"]) for block in place.network["subnets"])
+    return max(len(place.containers) + reserved + 1, abs(offsets(place).get(4, 0)))
+
+
+def moved(place: HostNetwork, to: t.Mapping[int, Prefix]) -> HostNetwork:
+    """The network with another subnet of each IP version. Gateway, range and reserved addresses keep their numbers.
+
+    Ranges and reserved addresses that are not in the new subnet are left out.
+    """
+    blocks = []
+    for old, block in _blocks(place):
+        new = to[old.version]
+        found: Item = {"subnet": str(new), "gateway": None, "ip_range": None, "aux_addresses": {}}
+        if block["gateway"] is not None:
+            number = _offset(old, block["gateway"])
+            found["gateway"] = new.host(number if abs(number) < new.size else _FIRST)
+        if block["ip_range"] is not None:
+            inside = Prefix.holding(block["ip_range"])
+            if inside.last - old.address < new.size and inside.length > new.length:
+                found["ip_range"] = str(new.at(inside.address - old.address, inside.length))
+        for name, address in block["aux_addresses"].items():
+            if _is_ip(address) and old.has(parse_address(address)[1]) and abs(_offset(old, address)) < new.size:
+                found["aux_addresses"][name] = new.host(_offset(old, address))
+        blocks.append(found)
+    return dataclasses.replace(place, network={**place.network, "subnets": blocks})
 
 
 def _offset(subnet: Prefix, address: str) -> int:

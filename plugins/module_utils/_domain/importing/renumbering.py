@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import parse_networks
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue, InvalidValues
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.crossing import Crossing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_fleet import ImportedFleet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_network import (
@@ -22,43 +23,57 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
 class RenumberingStep:
     """One step, which can be taken alone after those before it.
 
-    ``first`` is the item that takes the network over as it is, ``then`` the one that gives it the subnets ``to``, which
-    disconnects its containers for a moment. A network that keeps its addresses has no ``then``. ``lines`` are those of
-    the policy for its published ports.
+    ``first`` is the item that takes the network over as it is, ``then`` the one that gives it other subnets, which
+    disconnects its containers for a moment. A network that keeps its addresses has no ``then``, nor has one for which
+    no subnet is free. ``lines`` are those of the policy for its published ports. ``problem`` is why no declaration can
+    contain the network; it has no items then.
     """
 
-    place: HostNetwork
-    others: tuple[HostNetwork, ...]
-    first: Item
+    crossing: Crossing
+    first: Item | None = None
     then: Item | None = None
-    to: tuple[Prefix, ...] = ()
     lines: tuple[Item, ...] = ()
+    problem: str = ""
+
+    @property
+    def place(self) -> HostNetwork:
+        return self.crossing.place
 
 
 def renumbering(found: ImportedFleet, hosts: t.Sequence[str]) -> list[RenumberingStep]:
     """The steps in their order: networks that get other addresses, then those that keep theirs."""
     declared = {network.name: network for network in found.networks}
+    versions = [leases.supernet.version for leases in found.leases.families]
     steps = []
     for crossing in found.crossings:
         before = declared.get(crossing.place.name) or ImportedNetwork(crossing.place.name, ())
-        steps.append(_step(found, crossing, before, hosts))
-        declared[crossing.place.name] = _joined(before, crossing)
+        step = _step(crossing, before, hosts, versions)
+        steps.append(step)
+        if not step.problem:
+            declared[before.name] = _with(before, crossing.moved or crossing.place)
     return steps
 
 
-def _joined(before: ImportedNetwork, crossing: Crossing) -> ImportedNetwork:
+def _with(before: ImportedNetwork, place: HostNetwork) -> ImportedNetwork:
     """The network with one more host."""
-    place = crossing.place
-    renumbered = before.renumbered if crossing.keeps else (*before.renumbered, place.host)
-    return dataclasses.replace(before, places=(*before.places, place), renumbered=renumbered)
+    return dataclasses.replace(before, places=(*before.places, place))
 
 
-def _step(found: ImportedFleet, crossing: Crossing, before: ImportedNetwork, hosts: t.Sequence[str]) -> RenumberingStep:
-    place = crossing.place
-    network = dataclasses.replace(before, places=(*before.places, place))
-    lines = tuple(line.item for line in network.lines()) if place.services else ()
-    if crossing.keeps:
-        return RenumberingStep(place, crossing.others, network.item(hosts), lines=lines)
-    to = tuple(found.renumbered_to(place))
-    then = _joined(before, crossing).item(hosts)
-    return RenumberingStep(place, crossing.others, network.item(hosts), then, to, lines)
+def _step(
+    crossing: Crossing, before: ImportedNetwork, hosts: t.Sequence[str], versions: t.Sequence[int]
+) -> RenumberingStep:
+    network = _with(before, crossing.place)
+    first = network.item(hosts)
+    then = _with(before, crossing.moved).item(hosts) if crossing.moved is not None else None
+    try:
+        for item in filter(None, (first, then)):
+            parse_networks([item], "", lambda _name: 24, versions)
+    except (InvalidValue, InvalidValues) as error:
+        return RenumberingStep(crossing, problem=_reason(error))
+    lines = tuple(line.item for line in network.lines()) if crossing.place.services else ()
+    return RenumberingStep(crossing, first, then, lines)
+
+
+def _reason(error: InvalidValue | InvalidValues) -> str:
+    each = error.errors[0] if isinstance(error, InvalidValues) else error
+    return f"{each.value!r}: {each.reason.rstrip('.')}"

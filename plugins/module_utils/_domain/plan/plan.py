@@ -197,7 +197,7 @@ def make_plan(
         underlays = [Underlay(host.name, host.link, host.underlay, host.underlay_v6) for host in hosts]
         BACKENDS[fleet.backend].check(underlays, {scheme.supernet.version for scheme in fleet.schemes})
     errors.check()
-    book = lease(fleet, names, held, renumber, avoid)
+    book = lease(_leasing(fleet, carriers), names, held, renumber, avoid)
     policed = {network.name: carriers[network.name] if network.routed else () for network in fleet.networks}
     plan = FleetPlan(fleet, tuple(hosts), book, carriers, make_policy(fleet, hosts, book, policed), held)
     with errors.collect():
@@ -277,6 +277,15 @@ def _carriers(network: Network, known: frozenset[str], groups: t.Mapping[str, t.
             "host with this address in hosts",
         )
     return frozenset(chosen)
+
+
+def _leasing(fleet: Fleet, carriers: t.Mapping[str, t.Collection[str]]) -> Fleet:
+    """The declaration without the networks that keep a subnet on each of their hosts, which use no slot."""
+
+    def keeps_all(network: Network) -> bool:
+        return bool(carriers[network.name]) and all(host in network.host_subnets for host in carriers[network.name])
+
+    return dataclasses.replace(fleet, networks=tuple(each for each in fleet.networks if not keeps_all(each)))
 
 
 def _check_host_subnets(network: Network, valid: t.Collection[str]) -> None:

@@ -79,7 +79,7 @@ def container(described: Described) -> dict[str, t.Any]:
     for name, address in described["on"].items():
         endpoint = {
             "network": name,
-            "ipv4": f"{address}/16",
+            "ipv4": f"{address}/16" if address else None,
             "ipv6": None,
             "mac": None,
             "gateway": None,
@@ -123,12 +123,21 @@ def link(described: Described) -> dict[str, t.Any]:
 
 
 def found_fleet(case: Described) -> FoundFleet:
-    """A fleet of hosts by name, each with ``address`` and what :func:`report` takes."""
+    """A fleet of hosts by name, each with ``address`` and what :func:`report` takes.
+
+    ``crowd`` is a number of containers by network.
+    """
     hosts = []
     reports = {}
     for name, described in case["hosts"].items():
         own = dict(described)
         address = own.pop("address")
+        crowd = [
+            {"name": f"{on}{number}", "on": {on: ""}}
+            for on, count in own.pop("crowd", {}).items()
+            for number in range(count)
+        ]
+        own["containers"] = [*own.get("containers", ()), *crowd]
         own.setdefault("links", []).insert(
             0, {"name": "eth0", "addresses": [f"{address}/24"], "mtu": own.pop("mtu", 1500)}
         )

@@ -72,3 +72,18 @@ def test_a_fleet_that_is_declared_is_not_imported():
         "docker_fleet_networks: '...': is declared already, and the import would declare it again. Remove it from the "
         "inventory, or do without the import: adopt: true takes over networks that exist."
     )
+
+
+def test_many_networks_make_no_block_smaller():
+    """Hosts with the same subnets, and one that reports names without end."""
+    stacks = [{"name": f"stack{n}", "subnets": [f"172.{18 + n}.0.0/16"]} for n in range(8)]
+    hosts = {f"h{n}": {"address": f"192.0.2.{n}", "networks": stacks, "crowd": {"stack0": 300}} for n in range(1, 21)}
+    names = [{"name": f"n{n}", "subnets": [f"172.{n // 256}.{n % 256}.0/24"]} for n in range(18 * 256, 21 * 256)]
+    imported = import_fleet(found_fleet({"hosts": {**hosts, "liar": {"address": "192.0.2.99", "networks": names}}}))
+    assert {key: value for key, value in imported.variables.items() if "net" in key and value} == {
+        "supernet": "10.64.0.0/12"
+    }
+    moved = [crossing.moved for crossing in imported.crossings if crossing.moved is not None]
+    assert len(moved) == 19 * 8 + len(names)
+    assert {place.subnets[0].length for place in moved if place.name != "stack0"} == {24}
+    assert {place.subnets[0].length for place in moved if place.name == "stack0"} == {22}

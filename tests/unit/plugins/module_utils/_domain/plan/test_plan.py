@@ -158,17 +158,21 @@ def test_the_subnet_of_a_host_that_leaves_is_left_out():
     )
 
 
-def test_a_network_gets_its_leased_subnet_when_it_keeps_none():
+def test_a_network_leases_a_subnet_when_a_host_keeps_none():
     hosts = {"h1": {"ansible_host": "192.0.2.1"}}
     kept = {"supernet": "10.64.0.0/12", "networks": [{"name": "web", "subnets": {"h1": "172.18.0.0/16"}}, "db"]}
     held = plan_of(kept, hosts).leases
-    plan = plan_of({**kept, "networks": ["db", "web"]}, hosts, held=held)
-    assert plan.leases == held
+    assert list(held.families[0].slots) == ["docker0", "db"]
+    plan = plan_of({**kept, "networks": ["web", "db"]}, hosts, held=held)
     assert {network.name: str(subnet) for network, subnet in plan.networks_of(plan.hosts[0])} == {
-        "web": "10.64.1.0/24",
-        "db": "10.64.2.0/24",
+        "db": "10.64.1.0/24",
+        "web": "10.64.2.0/24",
     }
     assert plan.policy.network_of("172.18.0.9") is None
+    # the lease stays if all hosts keep a subnet again, and for a host that joins
+    again = plan_of(kept, hosts, held=plan.leases)
+    joined = plan_of(kept, {**hosts, "h2": {"ansible_host": "192.0.2.2"}}, held=again.leases)
+    assert "10.64.18.0/24" in [str(subnet) for _network, subnet in joined.networks_of(joined.hosts[1])]
 
 
 def test_the_module_keeps_of_an_adopted_network_what_the_plan_chooses():
