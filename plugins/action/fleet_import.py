@@ -65,7 +65,7 @@ class ActionModule(FleetAction):
             if not self._task.check_mode:
                 for path, _old, new in changed:
                     write_atomically(path, new)
-        lines = import_summary(imported)
+        lines = import_summary(found, imported)
         Display().display("\n" + "\n".join(lines) + "\n")
         result = {
             "changed": bool(changed),

@@ -55,8 +55,8 @@ class DocumentSection:
 
 
 _HEAD = (
-    "What the hosts have, imported by fleetnet.docker as a declaration that changes nothing there. Review it before "
-    "you apply it: everything here is what the hosts report, and a host that is compromised reports what it wants. "
+    "What the hosts have, imported by fleetnet.docker as a declaration that keeps it. Review it before you apply it: "
+    "everything here is what the hosts report, and a host that is compromised reports what it wants. "
     "Each network names its hosts, and each line of the policy the containers that publish its ports.",
     "The first run of site.yml changes no network, no container, not docker0 and no key of daemon.json. It adds the "
     "files, units and rules of this collection, routes to the other hosts, and a record of the adopted networks. While "
@@ -64,6 +64,12 @@ _HEAD = (
     "What changes for traffic: between networks of this file nothing passes without a line of the policy, also where "
     "other programs allowed it. Containers on them do not reach the remote API of the engines (tcp/2376), and send "
     "packets from addresses of their network only.",
+)
+_SOURCES = (
+    "Services of the hosts themselves, such as a database without a container, see the containers of other hosts with "
+    "another source: the first address of the container's network ({sources}), and no longer the address of its host. "
+    "Before the first run, allow these addresses where sources are limited: in firewalls, pg_hba.conf, exports of NFS. "
+    "Run it on all hosts: with --limit, the other hosts have no route for the replies, and do not answer the containers."
 )
 _LOCAL = (
     "local keeps the containers of a network from those on other hosts, as before the import. Without it, a network "
@@ -93,7 +99,8 @@ _CROSSINGS = (
 
 def import_document(found: FoundFleet, imported: ImportedFleet) -> list[DocumentSection]:
     """The sections of the document, in their order."""
-    sections = [DocumentSection((*_HEAD, *_seen(found.reports), *_unseen(found)))]
+    sources = [_SOURCES.format(sources=_listed(each)) for each in [_sources(imported)] if each]
+    sections = [DocumentSection((*_HEAD, *sources, *_seen(found.reports), *_unseen(found)))]
     for key, value in imported.variables.items():
         name = PREFIX + key
         if key == "networks":
@@ -109,7 +116,7 @@ def import_document(found: FoundFleet, imported: ImportedFleet) -> list[Document
     return sections
 
 
-def import_summary(imported: ImportedFleet) -> list[str]:
+def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
     """The report of an import, as lines."""
     lines = ["Import", ""]
     for network in imported.networks:
@@ -124,7 +131,30 @@ def import_summary(imported: ImportedFleet) -> list[str]:
         lines.append(f"  left out: {_title(crossing.place)} {what}: it shares addresses with {others}")
     for place in imported.unreached if imported.networks else ():
         lines.append(f"  not reached from the networks above: {_services(place)}, {_title(place)}")
+    sources = _sources(imported)
+    if sources:
+        active = sorted(host for host, names in _firewalls(found.reports).items() if names)
+        firewalls = f"; active firewalls: {named_hosts(active)}" if active else ""
+        lines.append(
+            "  source of connections from the networks above to services of other hosts, instead of the address of the "
+            f"host: {_listed(sources)}{firewalls}"
+        )
     return lines
+
+
+def _sources(imported: ImportedFleet) -> list[str]:
+    """The sources that other hosts see of packets to them, in a fleet of several hosts."""
+    if len(imported.plan.hosts) < 2:
+        return []
+    places = [place for network in imported.networks for place in network.places if place.routed]
+    policy = imported.plan.policy
+    return [policy.source_to_hosts(subnet.host(1)) for place in places for subnet in place.subnets]
+
+
+def _firewalls(reports: t.Mapping[str, Report]) -> dict[str, list[str]]:
+    """The active programs that write firewall rules, by host."""
+    found = {host: (report.get("firewall") or {}).get("services") or {} for host, report in reports.items()}
+    return {host: sorted(name for name, active in services.items() if active) for host, services in found.items()}
 
 
 def _about(key: str, imported: ImportedFleet) -> tuple[Comment, ...]:
@@ -142,11 +172,10 @@ def _about(key: str, imported: ImportedFleet) -> tuple[Comment, ...]:
 
 def _seen(reports: t.Mapping[str, Report]) -> t.Iterator[str]:
     """Other programs that write rules, and hosts without a report."""
+    active = _firewalls(reports)
     for host, report in reports.items():
-        services = (report.get("firewall") or {}).get("services") or {}
-        active = sorted(name for name, is_active in services.items() if is_active)
-        if active:
-            names = " and ".join(map(quoted_name, active))
+        if active[host]:
+            names = " and ".join(map(quoted_name, active[host]))
             yield f"Host {host}: {names} active. These rules stay, and packets must pass them too."
         if (report.get("engine") or {}).get("iptables") is False:
             yield f"Host {host}: its engine writes no firewall rules (iptables: false)."

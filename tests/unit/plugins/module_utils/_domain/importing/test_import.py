@@ -38,7 +38,7 @@ def test_golden(name):
     outputs = {
         "declaration.yml": render(import_document(found, imported), "docker_fleet"),
         "lock.yml": lockfile.render(imported.leases),
-        "summary.txt": "\n".join(import_summary(imported)) + "\n",
+        "summary.txt": "\n".join(import_summary(found, imported)) + "\n",
     }
     for file, text in outputs.items():
         path = GOLDEN / "importing" / name / file
