@@ -16,7 +16,7 @@ description:
     C(daemon.json).
   - Networks are declared with their subnets, gateways, ranges, reserved addresses, options, labels and drivers, with
     C(adopt) and, if they are routed, C(local). Lines of the policy keep published ports open to the containers of other
-    hosts. docker0 and the engines' address pools stay as they are.
+    hosts, if each host of the network publishes the port. docker0 and the engines' address pools stay as they are.
   - Comments contain what the declaration does not. These are networks that cannot be part of it, with the reason;
     networks with the same addresses on several hosts, with a proposed renumbering and the containers that each step
     interrupts; containers with fixed addresses; other programs that write firewall rules.

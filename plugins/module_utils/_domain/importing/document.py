@@ -76,9 +76,16 @@ _LOCAL = (
     "that exists on several hosts becomes one network, and its containers reach each other."
 )
 _POLICY = (
-    "A published port of another host was open to all containers, as to the world. These lines keep that: otherwise "
-    "the rules would deny it between the networks. They also allow connections to the containers' own addresses, to "
-    "these ports. Replace any with the networks that use a port."
+    "A published port of another host was open to all containers, as to the world. These lines keep that, for ports "
+    "that each host of the network publishes: otherwise the rules would deny it between the networks. They also allow "
+    "connections to these ports at the addresses of all containers of the network. Replace any with the networks that "
+    "use a port."
+)
+_WITHOUT_LINES = (
+    "Not allowed: ports that some hosts of a network publish and others do not. A line would open them on all hosts of "
+    "the network. From the first run of site.yml on, containers on the networks of this file do not reach them; the "
+    "outside and containers on other networks do. If no other container of the network listens at such a port, add a "
+    "line."
 )
 _KEEP = (
     "keep leaves docker0 and the engines' address pools as they are, which differ from the plan. Without it, the next "
@@ -111,7 +118,7 @@ def import_document(found: FoundFleet, imported: ImportedFleet) -> list[Document
             sections.append(DocumentSection((_POLICY,) if lines else (), name, [], lines))
         else:
             sections.append(DocumentSection(_about(key, imported), name, value))
-    comments = (_unreached(imported), _left_out(imported), _renumbered(imported, found.names))
+    comments = (_without_lines(imported), _unreached(imported), _left_out(imported), _renumbered(imported, found.names))
     sections += [section for section in comments if section.comments]
     return sections
 
@@ -129,7 +136,7 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
         others = ", ".join(_title(other) for other in crossing.others)
         what = "keeps its addresses once the others are renumbered" if crossing.keeps else "is to be renumbered"
         lines.append(f"  left out: {_title(crossing.place)} {what}: it shares addresses with {others}")
-    for place in imported.unreached if imported.networks else ():
+    for place in (*imported.without_lines, *imported.unreached) if imported.networks else ():
         lines.append(f"  not reached from the networks above: {_services(place)}, {_title(place)}")
     sources = _sources(imported)
     if sources:
@@ -201,6 +208,11 @@ def _network(network: ImportedNetwork, imported: ImportedFleet, hosts: t.Sequenc
     return DocumentEntry(tuple(comments), network.item(hosts))
 
 
+def _without_lines(imported: ImportedFleet) -> DocumentSection:
+    lines = [f"- {_title(place)}: {_services(place)}" for place in imported.without_lines]
+    return DocumentSection((_WITHOUT_LINES, *lines) if lines else ())
+
+
 def _unreached(imported: ImportedFleet) -> DocumentSection:
     lines = [f"- {_title(place)}: {_services(place)}" for place in imported.unreached]
     return DocumentSection((_UNREACHED, *lines) if lines and imported.networks else ())
@@ -255,8 +267,14 @@ def _step(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
 
 def _lines(step: RenumberingStep) -> t.Iterator[Comment]:
     if step.lines:
-        yield f"For its published ports, add to {PREFIX}policy, in place of a line to it with this protocol:"
+        where = f"in {PREFIX}policy, in place of all lines to it" if step.replaces_lines else f"to {PREFIX}policy"
+        yield f"For its published ports, add {where}:"
         yield from step.lines
+    elif step.replaces_lines:
+        yield f"Remove the lines to it from {PREFIX}policy: not all of its hosts publish their ports."
+    if step.without_lines:
+        services = ", ".join(f"{_services(place)} on {place.host}" for place in step.without_lines)
+        yield f"Without a line, since not all of its hosts publish the port: {services}."
 
 
 def _title(place: HostNetwork) -> str:

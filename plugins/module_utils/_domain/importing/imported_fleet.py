@@ -113,6 +113,11 @@ class ImportedFleet:
     avoided: tuple[Avoided, ...] = ()
 
     @property
+    def without_lines(self) -> list[HostNetwork]:
+        """The places of declared networks, with the published ports there that no line allows."""
+        return [place for network in self.networks for place in network.without_lines()]
+
+    @property
     def leases(self) -> LeaseBook:
         """The leases of the plan."""
         return self.plan.leases

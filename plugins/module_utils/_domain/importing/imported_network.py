@@ -17,7 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU, OWNER_LABEL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import ANY
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.templates import is_template
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import HostNetwork
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import PROTOCOLS, HostNetwork
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import KEPT, OPTION_DEFAULTS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import ENABLE_IPV4, ENABLE_IPV6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import canonical_option
@@ -80,16 +80,39 @@ class ImportedNetwork:
         return {key: value for key, value in item.items() if key not in self.without}
 
     def lines(self) -> list[ImportedLine]:
-        """The lines of the policy that keep its published ports open to the containers of other hosts."""
+        """The lines of the policy that keep its published ports open to the containers of other hosts.
+
+        A line applies to all hosts of the network. So it has only ports that each of them publishes: no host opens a
+        port of another one.
+        """
         found = []
-        services = [(service, place) for place in self.places if place.routed for service in place.services]
-        for protocol in sorted({service.protocol for service, _place in services}):
-            same = [(service, place) for service, place in services if service.protocol == protocol]
-            ports = sorted({service.port for service, _place in same})
-            who = ", ".join(f"{service.port} {service.container} on {place.host}" for service, place in same)
-            item = {"from": ANY, "to": self.name, "protocol": protocol, "ports": ports}
-            found.append(ImportedLine(item, who))
+        for protocol in PROTOCOLS:
+            ports = sorted(port for name, port in self._common_services() if name == protocol)
+            if ports:
+                who = ", ".join(
+                    f"{service.port} {service.container} on {place.host}"
+                    for place in self.places
+                    for service in place.services
+                    if service.protocol == protocol and service.port in ports
+                )
+                item = {"from": ANY, "to": self.name, "protocol": protocol, "ports": ports}
+                found.append(ImportedLine(item, who))
         return found
+
+    def without_lines(self) -> list[HostNetwork]:
+        """Its places with the services that have no line, since other hosts of the network do not publish the port."""
+        common = self._common_services()
+        found = []
+        for place in self.places:
+            services = tuple(each for each in place.services if each[:2] not in common)
+            if services and place.routed:
+                found.append(dataclasses.replace(place, services=services))
+        return found
+
+    def _common_services(self) -> set[tuple[str, int]]:
+        """Protocol and port of what each place publishes."""
+        each = [{(service.protocol, service.port) for service in place.services} for place in self.places]
+        return set.intersection(*each) if each and self.places[0].routed else set()
 
     def _inside_each(self) -> Item:
         """Gateway, range and reserved addresses, counted from the first address of each subnet."""

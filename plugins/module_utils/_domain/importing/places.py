@@ -15,7 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.draw
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import parse_dnat
 
 Report = t.Mapping[str, t.Any]
-_PROTOCOLS = ("tcp", "udp")
+PROTOCOLS = ("tcp", "udp")
 
 
 class ConnectedContainer(t.NamedTuple):
@@ -111,7 +111,7 @@ def _services(container: Report, endpoint: Report) -> t.Iterator[PublishedServic
     """The published ports that lead to this endpoint: by the NAT rules, or because there is no other endpoint."""
     own = {str(endpoint.get(key) or "").partition("/")[0] for key in ("ipv4", "ipv6")}
     for port in container.get("ports") or ():
-        if port["protocol"] not in _PROTOCOLS or _is_loopback(port["host_address"]):
+        if port["protocol"] not in PROTOCOLS or _is_loopback(port["host_address"]):
             continue
         rules = filter(None, map(parse_dnat, port["nat_rules"]))
         targets = {rule.address for rule in rules} or (own if len(container["networks"]) == 1 else set())

@@ -25,7 +25,8 @@ class RenumberingStep:
 
     ``first`` is the item that takes the network over as it is, ``then`` the one that gives it other subnets, which
     disconnects its containers for a moment. A network that keeps its addresses has no ``then``, nor has one for which
-    no subnet is free. ``lines`` are those of the policy for its published ports. ``problem`` is why no declaration can
+    no subnet is free. ``lines`` are those of the policy to the network after it, ``replaces_lines`` if there are some before.
+    ``without_lines`` are the services of the network that no line allows. ``problem`` is why no declaration can
     contain the network; it has no items then.
     """
 
@@ -33,6 +34,8 @@ class RenumberingStep:
     first: Item | None = None
     then: Item | None = None
     lines: tuple[Item, ...] = ()
+    replaces_lines: bool = False
+    without_lines: tuple[HostNetwork, ...] = ()
     problem: str = ""
 
     @property
@@ -70,8 +73,8 @@ def _step(
             parse_networks([item], "", lambda _name: 24, versions)
     except (InvalidValue, InvalidValues) as error:
         return RenumberingStep(crossing, problem=_reason(error))
-    lines = tuple(line.item for line in network.lines()) if crossing.place.services else ()
-    return RenumberingStep(crossing, first, then, lines)
+    lines = tuple(line.item for line in network.lines())
+    return RenumberingStep(crossing, first, then, lines, bool(before.lines()), tuple(network.without_lines()))
 
 
 def _reason(error: InvalidValue | InvalidValues) -> str:

@@ -87,3 +87,25 @@ def test_many_networks_make_no_block_smaller():
     assert len(moved) == 19 * 8 + len(names)
     assert {place.subnets[0].length for place in moved if place.name != "stack0"} == {24}
     assert {place.subnets[0].length for place in moved if place.name == "stack0"} == {22}
+
+
+def test_no_host_opens_a_port_of_another_host():
+    web = {"name": "web", "on": {"shop": "172.18.0.2"}, "publishes": ["80/tcp", "22/tcp", "53/udp"]}
+    shop = {"name": "web", "on": {"shop": "172.19.0.2"}, "publishes": ["80/tcp", "80/udp"]}
+    networks = {"h1": "172.18.0.0/16", "h2": "172.19.0.0/16"}
+    hosts = {
+        host: {
+            "address": f"192.0.2.{number}",
+            "networks": [{"name": "shop", "subnets": [networks[host]]}],
+            "containers": [container],
+        }
+        for number, (host, container) in enumerate({"h1": web, "h2": shop}.items(), 1)
+    }
+    found = found_fleet({"hosts": hosts})
+    imported = import_fleet(found)
+    assert imported.variables["policy"] == [{"from": "any", "to": "shop", "protocol": "tcp", "ports": [80]}]
+    assert imported.publishers == ("80 web on h1, 80 web on h2",)
+    assert [line for line in import_summary(found, imported) if "not reached" in line] == [
+        "  not reached from the networks above: tcp/22 of web, udp/53 of web, network shop of host h1 (172.18.0.0/16)",
+        "  not reached from the networks above: udp/80 of web, network shop of host h2 (172.19.0.0/16)",
+    ]
