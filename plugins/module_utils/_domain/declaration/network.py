@@ -73,6 +73,8 @@ NETWORK_KEYS = (
     "subnet",
     "subnets",
 )
+# The beginning of the names of bridges that declare none.
+BRIDGE_PREFIX = "fn-"
 # Valid values instead of invalid ones, to find the errors of the other keys.
 _STAND_INS: t.Mapping[str, t.Any] = {
     **{key: None for key in NETWORK_KEYS if key not in ("driver", "internal", "subnet", "subnets")},
@@ -175,10 +177,10 @@ class Network:
 
 def default_bridge_name(network: str) -> str:
     """``fn-NAME``, or the beginning of a long name and a hash."""
-    name = f"fn-{network}"
+    name = f"{BRIDGE_PREFIX}{network}"
     if len(name) <= INTERFACE_NAME_MAX:
         return name
-    return f"fn-{network[:6]}-{hashlib.sha256(network.encode()).hexdigest()[:5]}"
+    return f"{BRIDGE_PREFIX}{network[:6]}-{hashlib.sha256(network.encode()).hexdigest()[:5]}"
 
 
 def parse_networks(

@@ -8,9 +8,14 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import parse_address
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address, single
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import RESERVED_NAMES
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import (
+    RESERVED_NAMES,
+    default_bridge_name,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.supernet import is_public
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.templates import is_template
@@ -32,19 +37,42 @@ class LeftOut(t.NamedTuple):
     reason: str
 
 
-def inexpressible(
-    places: t.Sequence[HostNetwork], report: Report, versions: t.Collection[int], public: bool
-) -> dict[str, LeftOut]:
-    """The networks of a host, by id, that no declaration can contain.
+class Limits(t.NamedTuple):
+    """What is declared already and limits the networks that a declaration can contain.
 
-    ``versions`` are the IP versions of the supernets, ``public`` the consent to public addresses.
+    ``versions`` are the IP versions of the supernets, ``public`` is the consent to public addresses. ``addresses`` are
+    those of the hosts, with their names. ``names`` and ``bridges`` are those of networks of single hosts, with the
+    host.
     """
+
+    versions: tuple[int, ...]
+    public: bool
+    addresses: tuple[tuple[Prefix, str], ...]
+    names: t.Mapping[str, str]
+    bridges: t.Mapping[str, str]
+
+
+def limits_of(hosts: t.Sequence[Host], declared: t.Mapping[str, t.Any]) -> Limits:
+    """The limits of a declaration. ``declared`` are fleet-wide variables, without prefix."""
+    versions = tuple(version for version, key in ((4, "supernet"), (6, "supernet_v6")) if declared.get(key))
+    own = [(host, network) for host in hosts for network in host.networks]
+    return Limits(
+        versions if 6 in versions else (4,),
+        bool(declared.get("public_supernet")),
+        tuple((single(*parse_address(each)), host.name) for host in hosts for each in host.addresses),
+        {network.name: host.name for host, network in own},
+        {network.bridge_name: host.name for host, network in own if network.bridge_name},
+    )
+
+
+def inexpressible(places: t.Sequence[HostNetwork], report: Report, limits: Limits) -> dict[str, LeftOut]:
+    """The networks of a host, by id, that no declaration can contain."""
     names = collections.Counter(place.name for place in places)
     nftables = (report.get("engine") or {}).get("firewall_backend") == "nftables"
     others = _ports_of_others(report)
     found = {}
     for place in places:
-        reason = _reason(place, versions, public, nftables, others.get(str(place.network["bridge"]), []))
+        reason = _reason(place, limits, nftables, others.get(str(place.network["bridge"]), []))
         if names[place.name] > 1:
             reason = f"{names[place.name]} networks of the host have this name"
         if reason is not None and not place.is_docker0:
@@ -52,9 +80,7 @@ def inexpressible(
     return found
 
 
-def _reason(
-    place: HostNetwork, versions: t.Collection[int], public: bool, nftables: bool, others: t.Sequence[str]
-) -> str | None:
+def _reason(place: HostNetwork, limits: Limits, nftables: bool, others: t.Sequence[str]) -> str | None:
     network, name = place.network, place.name
     if name in RESERVED_NAMES or name_problem(name) is not None or _is_address(name):
         return "its name is reserved, or not valid in a declaration"
@@ -64,10 +90,25 @@ def _reason(
         return f"networks of driver {quoted_name(network['driver'])} are not imported"
     if network["scope"] != "local":
         return f"its scope is {quoted_name(network['scope'])}"
-    return _addresses_reason(place, versions, public) or _bridge_reason(place, nftables, others)
+    return (
+        _declared_reason(place, limits) or _addresses_reason(place, limits) or _bridge_reason(place, nftables, others)
+    )
 
 
-def _addresses_reason(place: HostNetwork, versions: t.Collection[int], public: bool) -> str | None:
+def _declared_reason(place: HostNetwork, limits: Limits) -> str | None:
+    if place.name in limits.names:
+        return f"its name is that of a network of {PREFIX}host_networks of host {limits.names[place.name]}"
+    bridge = place.network["options"].get(BRIDGE_NAME) or default_bridge_name(place.name)
+    if bridge in limits.bridges:
+        return f"its bridge is that of a network of {PREFIX}host_networks of host {limits.bridges[bridge]}"
+    for subnet in () if place.on_the_lan else place.subnets:
+        for address, host in limits.addresses:
+            if subnet.overlaps(address):
+                return f"its subnet {subnet} contains address {address.host(0)} of host {host}"
+    return None
+
+
+def _addresses_reason(place: HostNetwork, limits: Limits) -> str | None:
     blocks, subnets = place.network["subnets"], place.subnets
     if not subnets or len(subnets) < len(blocks):
         return "the engine reports no subnet of it"
@@ -76,9 +117,9 @@ def _addresses_reason(place: HostNetwork, versions: t.Collection[int], public: b
     if len({subnet.version for subnet in subnets}) < len(subnets):
         return "it has several subnets of one IP version"
     for subnet in subnets:
-        if subnet.version not in versions:
+        if subnet.version not in limits.versions:
             return f"its subnet {subnet} requires {PREFIX}supernet{'_v6' if subnet.version == 6 else ''}"
-        if is_public(subnet) and not (public and subnet.version == 4):
+        if is_public(subnet) and not (limits.public and subnet.version == 4):
             return (
                 f"its subnet {subnet} has public addresses, which all hosts would route to this host. If they are "
                 "yours, declare the network"

@@ -27,6 +27,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.expressible import (
     LeftOut,
     inexpressible,
+    limits_of,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.free_supernet import (
     Space,
@@ -150,14 +151,9 @@ class _Importer:
         places = {host.name: read_places(host.name, found.reports.get(host.name, {})) for host in found.hosts}
         candidates: list[HostNetwork] = []
         fixed: list[HostNetwork] = []
-        versions = [version for version, key in ((4, "supernet"), (6, "supernet_v6")) if found.declared.get(key)]
+        limits = limits_of(found.hosts, found.declared)
         for host, here in places.items():
-            reasons = inexpressible(
-                here,
-                found.reports.get(host, {}),
-                versions if 6 in versions else (4,),
-                bool(found.declared.get("public_supernet")),
-            )
+            reasons = inexpressible(here, found.reports.get(host, {}), limits)
             for place in here:
                 reason = reasons.get(str(place.network["id"]))
                 if reason is not None:
@@ -301,10 +297,9 @@ class _Importer:
                 continue
             name, key, inner = networks[int(where[1])].name, where[2], where[3]
             reason = f"{each.value!r}: {each.reason.rstrip('.')}"
-            if key in OPTIONAL:
-                known = self._without.setdefault(name, {})
-                dropped = dropped or key not in known
-                known[key] = reason
+            if key in OPTIONAL and key not in self._without.get(name, {}):
+                self._without.setdefault(name, {})[key] = reason
+                dropped = True
             else:
                 here = {each.host} if each.host else {inner} if key == "subnets" else set(self._found.names)
                 rejected = [place for place in self._places if place.name == name and place.host in here]

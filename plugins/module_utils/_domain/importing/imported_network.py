@@ -15,6 +15,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
     parse_address,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU, OWNER_LABEL
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import BRIDGE_PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import ANY
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.templates import is_template
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import PROTOCOLS, HostNetwork
@@ -133,7 +134,8 @@ class ImportedNetwork:
         found: Item = {}
         if MTU in common and str(common[MTU]).isdigit():
             found["mtu"] = int(common[MTU])
-        if common.get(BRIDGE_NAME):
+        # with such a name, it would be the bridge of another network that declares none
+        if common.get(BRIDGE_NAME) and not common[BRIDGE_NAME].startswith(BRIDGE_PREFIX):
             found["bridge_name"] = common[BRIDGE_NAME]
         options = {key: value for key, value in sorted(common.items()) if _is_declared(key, value)}
         if options:

@@ -109,3 +109,38 @@ def test_no_host_opens_a_port_of_another_host():
         "  not reached from the networks above: tcp/22 of web, udp/53 of web, network shop of host h1 (172.18.0.0/16)",
         "  not reached from the networks above: udp/80 of web, network shop of host h2 (172.19.0.0/16)",
     ]
+
+
+def test_networks_that_contradict_what_is_declared_are_left_out():
+    names = {"lan": "192.168.0.0/20", "mine": "172.18.0.0/16", "inside": "10.64.7.0/24"}
+    networks = [{"name": name, "subnets": [subnet]} for name, subnet in names.items()]
+    bridge = {"name": "bridge0", "subnets": ["172.20.0.0/16"], "options": {"com.docker.network.bridge.name": "fn-mine"}}
+    own = {"host_networks": [{"name": "mine", "subnet": "172.19.4.0/24"}]}
+    supernet = {"supernet": "10.64.0.0/12", "reservations": {"h1": "10.64.16.0/20", "h2": "10.64.32.0/20"}}
+    hosts = {
+        "h1": {"address": "192.0.2.1", "networks": [*networks, bridge, {"name": "fine", "subnets": ["172.21.0.0/16"]}]},
+        "h2": {"address": "192.168.1.20", "variables": own},
+    }
+    imported = import_fleet(found_fleet({"hosts": hosts, "declared": supernet}))
+    assert [network.name for network in imported.networks] == ["fine"]
+    assert {each.place.name: each.reason for each in imported.left_out} == {
+        "lan": "its subnet 192.168.0.0/20 contains address 192.168.1.20 of host h2",
+        "mine": "its name is that of a network of docker_fleet_host_networks of host h2",
+        "inside": "'10.64.7.0/24': overlaps docker_fleet_supernet (10.64.0.0/12). Use a block outside of 10.64.0.0/12",
+        "bridge0": "its bridge is that of a network of docker_fleet_host_networks of host h2",
+    }
+
+
+def test_no_bridge_name_keeps_the_network_of_another_host_out():
+    option = "com.docker.network.bridge.name"
+    evil = {"name": "evil", "subnets": ["172.18.0.0/16"], "options": {option: "fn-shop"}}
+    same = {"name": "same", "subnets": ["172.19.0.0/16"], "options": {option: "br-shop"}}
+    shop = {"name": "shop", "subnets": ["172.20.0.0/16"], "options": {option: "br-shop"}}
+    hosts = {
+        "h1": {"address": "192.0.2.1", "networks": [evil, same]},
+        "h2": {"address": "192.0.2.2", "networks": [shop]},
+    }
+    imported = import_fleet(found_fleet({"hosts": hosts}))
+    names = {item["name"]: item.get("bridge_name") for item in imported.variables["networks"]}
+    assert names == {"evil": None, "same": "br-shop", "shop": None}
+    assert "is already used" in imported.without["shop"]["bridge_name"]
