@@ -69,7 +69,7 @@ _SOURCES = (
     "Services of the hosts themselves, such as a database without a container, see the containers of other hosts with "
     "another source: the first address of the container's network ({sources}), and no longer the address of its host. "
     "Before the first run, allow these addresses where sources are limited: in firewalls, pg_hba.conf, exports of NFS. "
-    "Run it on all hosts: with --limit, the other hosts have no route for the replies, and do not answer the containers."
+    "Run it on all hosts: with --limit, the other hosts have no route for replies, and do not answer the containers."
 )
 _LOCAL = (
     "local keeps the containers of a network from those on other hosts, as before the import. Without it, a network "

@@ -25,9 +25,9 @@ class RenumberingStep:
 
     ``first`` is the item that takes the network over as it is, ``then`` the one that gives it other subnets, which
     disconnects its containers for a moment. A network that keeps its addresses has no ``then``, nor has one for which
-    no subnet is free. ``lines`` are those of the policy to the network after it, ``replaces_lines`` if there are some before.
-    ``without_lines`` are the services of the network that no line allows. ``problem`` is why no declaration can
-    contain the network; it has no items then.
+    no subnet is free. ``lines`` are those of the policy to the network after it, ``replaces_lines`` if there are some
+    before. ``without_lines`` are the services of the network that no line allows. ``problem`` is why no declaration
+    can contain the network; it has no items then.
     """
 
     crossing: Crossing
