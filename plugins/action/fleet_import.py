@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 
 from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import (
     import_document,
@@ -51,7 +53,7 @@ class ActionModule(FleetAction):
         in_folder = any(part in _FOLDERS_OF_VARIABLES for part in dest.split(os.sep))
         with lock_file.locked(lock):
             before, held = lock_file.read(lock)
-            found = _found(inventory, arguments["observed"], held)
+            found = self._found(inventory, arguments["observed"], held)
             imported = import_fleet(found)
             text = render(import_document(found, imported), None if in_folder else arguments["group"])
             existing = _read(dest)
@@ -82,10 +84,11 @@ class ActionModule(FleetAction):
             result["warnings"] = [str(avoided) for avoided in imported.avoided]
         return result
 
-
-def _found(inventory: Inventory, observed: str, held: LeaseBook | None) -> FoundFleet:
-    hosts = tuple(parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts)
-    return FoundFleet(hosts, inventory.groups, inventory.fleet_variables(), inventory.reports(observed), held)
+    def _found(self, inventory: Inventory, observed: str, held: LeaseBook | None) -> FoundFleet:
+        hosts = tuple(parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts)
+        given = [name[len(PREFIX) :] for name in load_extra_vars(self._loader) if name.startswith(PREFIX)]
+        declared = inventory.fleet_variables()
+        return FoundFleet(hosts, inventory.groups, declared, inventory.reports(observed), held, given)
 
 
 def _planned(imported: ImportedFleet, found: FoundFleet) -> Result:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import KEEP
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import named_hosts
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_fleet import (
@@ -71,6 +72,7 @@ _SOURCES = (
     "Before the first run, allow these addresses where sources are limited: in firewalls, pg_hba.conf, exports of NFS. "
     "Run it on all hosts: with --limit, the other hosts have no route for replies, and do not answer the containers."
 )
+_SUPERNET = "Hosts lease blocks of it in the lock file. Networks with subnets of their own use no part of it."
 _LOCAL = (
     "local keeps the containers of a network from those on other hosts, as before the import. Without it, a network "
     "that exists on several hosts becomes one network, and its containers reach each other."
@@ -117,7 +119,7 @@ def import_document(found: FoundFleet, imported: ImportedFleet) -> list[Document
             lines = tuple(DocumentEntry((f"published: {who}",), line) for line, who in zip(value, imported.publishers))
             sections.append(DocumentSection((_POLICY,) if lines else (), name, [], lines))
         else:
-            sections.append(DocumentSection(_about(key, imported), name, value))
+            sections.append(DocumentSection(_about(key, value), name, value))
     comments = (_without_lines(imported), _unreached(imported), _left_out(imported), _renumbered(imported, found.names))
     sections += [section for section in comments if section.comments]
     return sections
@@ -131,6 +133,7 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
         lines.append(f"  network {network.name}: {where}")
     if not imported.networks:
         lines.append("  no network")
+    lines += _proposal(imported)
     lines += [f"  left out: {_title(each.place)}: {each.reason}" for each in imported.left_out]
     for crossing in imported.crossings:
         others = ", ".join(_title(other) for other in crossing.others)
@@ -149,6 +152,15 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
     return lines
 
 
+def _proposal(imported: ImportedFleet) -> t.Iterator[str]:
+    if imported.space is not None and imported.space.taken is not None:
+        yield f"  proposed supernet, of which no host reports an address: {imported.space.supernet}"
+        blocks: dict[str, list[str]] = {}
+        for block, taken in imported.space.taken:
+            blocks.setdefault(str(taken), []).append(str(block))
+        yield from (f"  not free: {_listed(found)} because of {taken}" for taken, found in blocks.items())
+
+
 def _sources(imported: ImportedFleet) -> list[str]:
     """The sources that other hosts see of packets to them, in a fleet of several hosts."""
     if len(imported.plan.hosts) < 2:
@@ -164,17 +176,10 @@ def _firewalls(reports: t.Mapping[str, Report]) -> dict[str, list[str]]:
     return {host: sorted(name for name, active in services.items() if active) for host, services in found.items()}
 
 
-def _about(key: str, imported: ImportedFleet) -> tuple[Comment, ...]:
-    if key == "default_bridge":
+def _about(key: str, value: t.Any) -> tuple[Comment, ...]:
+    if key == "default_bridge" and value == {KEEP: True}:
         return (_KEEP,)
-    if key == "supernet" and imported.space is not None:
-        text = "Proposed: no host reports an address of it. Blocks of it are leased in the lock file."
-        blocks: dict[str, list[str]] = {}
-        for block, taken in imported.space.taken:
-            blocks.setdefault(str(taken), []).append(str(block))
-        not_free = [f"{_listed(found)} because of {taken}" for taken, found in blocks.items()]
-        return (text, *([f"Not free: {'; '.join(not_free)}."] if not_free else []))
-    return ()
+    return (_SUPERNET,) if key == "supernet" else ()
 
 
 def _seen(reports: t.Mapping[str, Report]) -> t.Iterator[str]:

@@ -48,16 +48,23 @@ class Taken(t.NamedTuple):
 
 
 class Space(t.NamedTuple):
-    """A supernet with the prefix length of hosts' blocks. ``taken`` are the reasons against others."""
+    """A supernet with the prefix length of hosts' blocks.
+
+    ``taken`` are the reasons against others; None if leases hold it already.
+    """
 
     supernet: Prefix
     host_length: int
-    taken: tuple[tuple[Prefix, Taken], ...] = ()
+    taken: tuple[tuple[Prefix, Taken], ...] | None = None
 
     def variables(self) -> dict[str, t.Any]:
         """The variables of the declaration, without prefix; those of defaults are left out."""
-        length = {} if self.host_length == _HOST_LENGTHS[0] else {"host_prefix_length": self.host_length}
-        return {"supernet": str(self.supernet), **length}
+        return {"supernet": str(self.supernet), **length_variables(self.host_length)}
+
+
+def length_variables(host_length: int) -> dict[str, t.Any]:
+    """The variable of a prefix length of hosts' blocks; none for the default."""
+    return {} if host_length == _HOST_LENGTHS[0] else {"host_prefix_length": host_length}
 
 
 def taken_blocks(host: Host, report: Report) -> t.Iterator[Taken]:
@@ -107,7 +114,7 @@ def free_space(taken: t.Iterable[Taken], hosts: int) -> Space:
     )
 
 
-def host_length(supernet: Prefix, hosts: int) -> int:
+def fitting_length(supernet: Prefix, hosts: int) -> int:
     """The prefix length of hosts' blocks in a declared supernet; the default if no other has more room."""
     return next((length for length in _HOST_LENGTHS if _has_room(supernet, length, hosts)), _HOST_LENGTHS[0])
 

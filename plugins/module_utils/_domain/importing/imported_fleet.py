@@ -15,6 +15,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import KEEP
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host, parse_fleet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
@@ -32,7 +33,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.free_supernet import (
     Space,
     Taken,
+    fitting_length,
     free_space,
+    length_variables,
     subnet_length,
     take_subnet,
     taken_blocks,
@@ -79,7 +82,8 @@ Variables = t.Dict[str, t.Any]
 class FoundFleet:
     """The hosts in the order of the inventory, its groups, and what is declared, reported and leased.
 
-    ``declared`` are fleet-wide variables without their prefix.
+    ``declared`` are fleet-wide variables without their prefix, ``given`` the names of those of the command line, which
+    later runs do not have.
     """
 
     hosts: tuple[Host, ...]
@@ -87,6 +91,7 @@ class FoundFleet:
     declared: t.Mapping[str, t.Any]
     reports: t.Mapping[str, Report]
     held: LeaseBook | None = None
+    given: t.Collection[str] = ()
 
     @property
     def names(self) -> list[str]:
@@ -223,6 +228,17 @@ class _Importer:
             return Space(held.supernet, held.host_prefix_length)
         return free_space(self._taken(), len(self._found.hosts))
 
+    def _host_length(self) -> Variables:
+        """The prefix length of hosts' blocks, if a declared supernet has too little room for the default one."""
+        declared, held = self._found.declared, self._found.held
+        if "supernet" not in declared or "host_prefix_length" in declared or (held and held.of(4)):
+            return {}
+        try:
+            supernet = Prefix.parse(declared["supernet"])
+        except ValueError:
+            return {}  # the plan reports it
+        return length_variables(fitting_length(supernet, len(self._found.hosts)))
+
     def _taken(self) -> list[Taken]:
         """The blocks that the hosts use or reach."""
         reports = self._found.reports
@@ -240,7 +256,8 @@ class _Importer:
     def _variables(self) -> tuple[Variables, list[str]]:
         """The declaration, and the containers behind each of its policy lines."""
         networks = self._networks()
-        variables: Variables = dict(self._space.variables()) if self._space else {}
+        variables: Variables = {key: value for key, value in self._found.declared.items() if key in self._found.given}
+        variables.update(self._space.variables() if self._space else self._host_length())
         if "default_bridge" not in self._found.declared:
             variables["default_bridge"] = {KEEP: True}
         variables["networks"] = [network.item(self._found.names) for network in networks]

@@ -82,3 +82,12 @@ def test_a_fleet_that_is_declared_is_not_imported(importing):
     importing()
     output = importing("-i", str(importing.file), fails=True)
     assert "docker_fleet_networks: '...': is declared already" in output
+
+
+def test_what_the_command_line_declares_is_in_the_file(controller, importing):
+    importing("-e", "docker_fleet_supernet=10.96.0.0/19", "-e", '{"docker_fleet_cloud_metadata": "closed"}')
+    declared = yaml.safe_load(importing.file.read_text())["docker_fleet"]["vars"]
+    assert declared["docker_fleet_supernet"] == "10.96.0.0/19"
+    assert declared["docker_fleet_host_prefix_length"] == 21
+    assert declared["docker_fleet_cloud_metadata"] == "closed"
+    assert "changed=0" in words(controller.run("-i", str(importing.file)))
