@@ -12,7 +12,11 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
+    FleetnetError,
+    InvalidValue,
+    named_hosts,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import (
     import_document,
     import_summary,
@@ -27,7 +31,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.lea
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.controller import with_controllers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import lock_file
-from ansible_collections.fleetnet.docker.plugins.plugin_utils.commented_yaml import render
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.commented_yaml import render, written_variables
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action import FleetAction, Result
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
@@ -38,6 +42,7 @@ ARGUMENT_SPEC: Result = {
     "observed": {"type": "str", "required": True},
     "dest": {"type": "path", "required": True},
     "overwrite": {"type": "bool", "default": False},
+    "partial": {"type": "bool", "default": False},
 }
 # Folders in which Ansible reads files of variables, not of hosts.
 _FOLDERS_OF_VARIABLES = ("group_vars", "host_vars")
@@ -50,21 +55,25 @@ class ActionModule(FleetAction):
 
     def work(self, inventory: Inventory, arguments: Result) -> Result:
         lock, dest = os.path.abspath(arguments["lock_file"]), os.path.abspath(arguments["dest"])
+        if os.path.realpath(lock) == os.path.realpath(dest):
+            raise InvalidValue(f"{PREFIX}import_file", dest, "is the lock file. Set it to another path")
         in_folder = any(part in _FOLDERS_OF_VARIABLES for part in dest.split(os.sep))
         with lock_file.locked(lock):
             before, held = lock_file.read(lock)
-            found = self._found(inventory, arguments["observed"], held)
+            existing = _read(dest)
+            written = written_variables(existing, None if in_folder else arguments["group"])
+            found = self._found(inventory, arguments["observed"], held, written)
             imported = import_fleet(found)
             text = render(import_document(found, imported), None if in_folder else arguments["group"])
-            existing = _read(dest)
-            if existing not in ("", text) and not arguments["overwrite"]:
-                raise FleetnetError(
-                    f"{dest}: exists already, and the import does not overwrite it. Set docker_fleet_import_file to "
-                    "another path, or add -e docker_fleet_import_overwrite=true."
-                )
-            files = [(lock, before, lockfile.render(imported.leases)), (dest, existing, text)]
+            kept = existing not in ("", text)
+            if kept:
+                _check_overwrites(dest, found, arguments)
+            # The lock file last: if the run ends before it, the next one proposes the same supernet.
+            files = [(dest, existing, text), (lock, before, lockfile.render(imported.leases))]
             changed = [(path, old, new) for path, old, new in files if old != new]
             if not self._task.check_mode:
+                if kept:
+                    write_atomically(dest + "~", existing)
                 for path, _old, new in changed:
                     write_atomically(path, new)
         lines = import_summary(found, imported)
@@ -80,15 +89,35 @@ class ActionModule(FleetAction):
             result["diff"] = [
                 {"before_header": path, "after_header": path, "before": old, "after": new} for path, old, new in changed
             ]
-        if imported.avoided:
-            result["warnings"] = [str(avoided) for avoided in imported.avoided]
+        unread = [f"{named_hosts(found.unread)}: not read, and so without networks in {dest}."] if found.unread else []
+        result["warnings"] = [*unread, *map(str, imported.avoided)]
         return result
 
-    def _found(self, inventory: Inventory, observed: str, held: LeaseBook | None) -> FoundFleet:
+    def _found(self, inventory: Inventory, observed: str, held: LeaseBook | None, written: Result) -> FoundFleet:
         hosts = tuple(parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts)
         given = [name[len(PREFIX) :] for name in load_extra_vars(self._loader) if name.startswith(PREFIX)]
-        declared = inventory.fleet_variables()
+        # In an inventory folder, and with -i, the file that is to be written is a part of the inventory.
+        declared = {
+            key: value
+            for key, value in inventory.fleet_variables().items()
+            if key in given or PREFIX + key not in written or written[PREFIX + key] != value
+        }
         return FoundFleet(hosts, inventory.groups, declared, inventory.reports(observed), held, given)
+
+
+def _check_overwrites(dest: str, found: FoundFleet, arguments: Result) -> None:
+    """Raise FleetnetError if the file must not be overwritten."""
+    if not arguments["overwrite"]:
+        raise FleetnetError(
+            f"{dest}: exists already, and the import does not overwrite it. Set {PREFIX}import_file to another path, "
+            f"or add -e {PREFIX}import_overwrite=true, which keeps a copy of it in {dest}~."
+        )
+    if found.unread and not arguments["partial"]:
+        raise FleetnetError(
+            f"{dest}: is not overwritten: {named_hosts(found.unread)} not read, whose networks would no longer be "
+            f"declared. Run the import without --limit when all hosts are reachable, or add -e "
+            f"{PREFIX}import_partial=true."
+        )
 
 
 def _planned(imported: ImportedFleet, found: FoundFleet) -> Result:

@@ -50,7 +50,13 @@ options:
     type: path
     required: true
   overwrite:
-    description: Whether the file may exist with another content, which is lost.
+    description: Whether the file may exist with another content, of which it keeps a copy with C(~) after its name.
+    type: bool
+    default: false
+  partial:
+    description:
+      - Whether the file may be overwritten although there is no report of some hosts of the fleet, whose networks are
+        then no longer declared.
     type: bool
     default: false
 seealso:

@@ -32,6 +32,19 @@ def render(sections: t.Sequence[DocumentSection], group: str | None) -> str:
     return "---" + "\n".join(lines) + "\n"
 
 
+def written_variables(text: str, group: str | None) -> dict[str, t.Any]:
+    """The variables in a text that :func:`render` made, for the same group, and that may have been edited since.
+
+    Empty if it is not such a text.
+    """
+    try:
+        found = yaml.safe_load(text)
+        values = found if group is None else found[group]["vars"]
+    except (yaml.YAMLError, KeyError, TypeError):
+        return {}
+    return dict(values) if isinstance(values, dict) else {}
+
+
 def _section(section: DocumentSection) -> list[str]:
     lines = _comments(section.comments)
     if section.name and section.entries:

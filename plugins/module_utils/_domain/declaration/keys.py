@@ -42,6 +42,7 @@ RUN_KEYS = (
     "group",
     "import_file",
     "import_overwrite",
+    "import_partial",
     "lock_file",
     "observed",
     "on_drift",

@@ -133,6 +133,8 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
         lines.append(f"  network {network.name}: {where}")
     if not imported.networks:
         lines.append("  no network")
+    if found.unread:
+        lines.append(f"  not read: {named_hosts(found.unread)}")
     lines += _proposal(imported)
     lines += [f"  left out: {_title(each.place)}: {each.reason}" for each in imported.left_out]
     for crossing in imported.crossings:
@@ -194,9 +196,8 @@ def _seen(reports: t.Mapping[str, Report]) -> t.Iterator[str]:
 
 
 def _unseen(found: FoundFleet) -> t.Iterator[str]:
-    missing = [name for name in found.names if not found.reports.get(name)]
-    if missing:
-        yield f"Not read, and so without its networks: {named_hosts(missing)}."
+    if found.unread:
+        yield f"Not read, and so without networks here: {named_hosts(found.unread)}."
 
 
 def _network(network: ImportedNetwork, imported: ImportedFleet, hosts: t.Sequence[str]) -> DocumentEntry:

@@ -97,6 +97,11 @@ class FoundFleet:
     def names(self) -> list[str]:
         return [host.name for host in self.hosts]
 
+    @property
+    def unread(self) -> list[str]:
+        """The hosts without a report."""
+        return [name for name in self.names if not self.reports.get(name)]
+
 
 @dataclasses.dataclass(frozen=True)
 class ImportedFleet:

@@ -23,8 +23,14 @@ def importing(controller):
     """Run the action for two hosts. Returns its output."""
     reports = {"h1": report("h1", SHOP), "h2": report("h2", BLOG)}
     hosts = {name: {"seen": {"network_info": each}} for name, each in reports.items()}
-    options = {"observed": "seen", "dest": "{{ dest }}", "overwrite": "{{ force | default(false) }}"}
-    task = {"fleetnet.docker.fleet_import": {**options, "lock_file": str(controller.lock)}, "run_once": True}
+    options = {
+        "observed": "seen",
+        "dest": "{{ dest }}",
+        "overwrite": "{{ force | default(false) }}",
+        "partial": "{{ partial | default(false) }}",
+        "lock_file": f"{{{{ lock | default('{controller.lock}') }}}}",
+    }
+    task = {"fleetnet.docker.fleet_import": options, "run_once": True}
     playbook = controller.folder / "import.yml"
     playbook.write_text(yaml.safe_dump([{"hosts": "docker_fleet", "gather_facts": False, "tasks": [task]}]))
     controller.declare(hosts, {"docker_fleet_backend": "host_gw"})
@@ -76,17 +82,72 @@ def test_a_file_is_overwritten_with_consent_only(controller, importing):
     assert controller.lock.read_text() == lock
     importing("-e", "force=true")
     assert importing.file.read_text() == imported
+    assert (controller.folder / "docker_fleet.import.yml~").read_text() == "mine: 1\n"
 
 
-def test_a_fleet_that_is_declared_is_not_imported(importing):
+def test_a_second_run_continues_one_that_was_killed(controller, importing):
+    """Without a lock file, as if it was killed after it wrote the first file; and with both files."""
+    vpn = {"destination": "10.64.0.0/12", "gateway": "192.0.2.9", "device": "tun0", "protocol": 3, "table": 254}
+    hosts = {
+        "h1": {"seen": {"network_info": report("h1", {**SHOP, "routes": [{**vpn, "type": "unicast", "metric": 0}]})}}
+    }
+    controller.declare(hosts, {"docker_fleet_backend": "host_gw"})
     importing()
-    output = importing("-i", str(importing.file), fails=True)
+    imported, lock = importing.file.read_text(), controller.lock.read_text()
+    assert "10.80.0.0/12" in imported
+    controller.lock.unlink()
+    assert "changed=1" in importing()
+    assert (importing.file.read_text(), controller.lock.read_text()) == (imported, lock)
+    assert "changed=0" in importing()
+
+
+def test_the_file_may_be_a_part_of_the_inventory(importing):
+    importing()
+    imported = importing.file.read_text()
+    assert "changed=0" in importing("-i", str(importing.file))
+    importing.file.write_text(imported.replace("172.18.0.0/16", "172.28.0.0/16"))
+    assert "exists already" in importing("-i", str(importing.file), fails=True)
+    importing("-i", str(importing.file), "-e", "force=true")
+    assert importing.file.read_text() == imported
+
+
+def test_a_file_with_networks_of_other_hosts_is_kept(controller, importing):
+    importing()
+    imported = importing.file.read_text()
+    controller.declare(
+        {"h1": {"seen": {"network_info": report("h1", SHOP)}}, "h2": {}}, {"docker_fleet_backend": "host_gw"}
+    )
+    output = importing("-e", "force=true", fails=True)
+    assert "is not overwritten: host h2 not read, whose networks would no longer be declared." in output
+    assert importing.file.read_text() == imported
+    output = importing("-e", "force=true", "-e", "partial=true")
+    assert "host h2: not read, and so without networks in" in output
+    assert "not read: host h2" in output
+    assert [each["name"] for each in _declared(importing.file)["docker_fleet_networks"]] == ["shop"]
+
+
+def test_the_lock_file_is_not_overwritten(importing):
+    output = importing("-e", f"lock={importing.file}", fails=True)
+    assert "is the lock file. Set it to another path." in output
+    assert not importing.file.exists()
+
+
+def _declared(file):
+    return yaml.safe_load(file.read_text())["docker_fleet"]["vars"]
+
+
+def test_a_fleet_that_is_declared_is_not_imported(controller, importing):
+    importing()
+    other = controller.folder / "other.yml"
+    other.write_text(importing.file.read_text())
+    importing.file.unlink()
+    output = importing("-i", str(other), fails=True)
     assert "docker_fleet_networks: '...': is declared already" in output
 
 
 def test_what_the_command_line_declares_is_in_the_file(controller, importing):
     importing("-e", "docker_fleet_supernet=10.96.0.0/19", "-e", '{"docker_fleet_cloud_metadata": "closed"}')
-    declared = yaml.safe_load(importing.file.read_text())["docker_fleet"]["vars"]
+    declared = _declared(importing.file)
     assert declared["docker_fleet_supernet"] == "10.96.0.0/19"
     assert declared["docker_fleet_host_prefix_length"] == 21
     assert declared["docker_fleet_cloud_metadata"] == "closed"
