@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import KEEP
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import named_hosts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.expressible import is_of_default_pools
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_fleet import (
     FoundFleet,
     ImportedFleet,
@@ -109,7 +110,8 @@ _CROSSINGS = (
 def import_document(found: FoundFleet, imported: ImportedFleet) -> list[DocumentSection]:
     """The sections of the document, in their order."""
     sources = [_SOURCES.format(sources=_listed(each)) for each in [_sources(imported)] if each]
-    sections = [DocumentSection((*_HEAD, *sources, *_seen(found.reports), *_unseen(found)))]
+    blocking = [f"Examine first: {text}." for text in _blocking(imported)]
+    sections = [DocumentSection((*_HEAD, *blocking, *sources, *_seen(found.reports), *_unseen(found)))]
     for key, value in imported.variables.items():
         name = PREFIX + key
         if key == "networks":
@@ -127,10 +129,11 @@ def import_document(found: FoundFleet, imported: ImportedFleet) -> list[Document
 
 def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
     """The report of an import, as lines."""
-    lines = ["Import", ""]
+    lines = ["Import", "", *(f"  examine first: {text}" for text in _blocking(imported))]
     for network in imported.networks:
         where = ", ".join(f"{place.host} {_subnets(place)}" for place in network.places)
         lines.append(f"  network {network.name}: {where}")
+    lines += [f"  {text}" for text in _far_routes(imported.networks)]
     if not imported.networks:
         lines.append("  no network")
     if found.unread:
@@ -152,6 +155,29 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
             f"host: {_listed(sources)}{firewalls}"
         )
     return lines
+
+
+def _blocking(imported: ImportedFleet) -> list[str]:
+    """What keeps several networks of other hosts out. A host that is compromised may report it for that."""
+    found: dict[str, list[HostNetwork]] = {}
+    for crossing in imported.crossings:
+        for other in crossing.others:
+            found.setdefault(_title(other), []).append(crossing.place)
+    # The same subnet on many hosts is what Docker does.
+    several = {what: places for what, places in found.items() if len({place.subnets for place in places}) > 1}
+    return [
+        f"{what} shares addresses with {len(places)} networks of other hosts, which are not declared for that reason"
+        for what, places in sorted(several.items(), key=lambda each: -len(each[1]))
+    ]
+
+
+def _far_routes(networks: t.Iterable[ImportedNetwork]) -> t.Iterator[str]:
+    """The subnets that are routed to a host and that no engine chooses by default."""
+    for network in networks:
+        for place in network.places if network.places[0].routed else ():
+            for subnet in place.subnets:
+                if not is_of_default_pools(subnet):
+                    yield f"all hosts route {subnet} to host {place.host}: it is not of Docker's default address pools"
 
 
 def _proposal(imported: ImportedFleet) -> t.Iterator[str]:
@@ -203,6 +229,7 @@ def _unseen(found: FoundFleet) -> t.Iterator[str]:
 def _network(network: ImportedNetwork, imported: ImportedFleet, hosts: t.Sequence[str]) -> DocumentEntry:
     comments: list[Comment] = []
     comments += [f"{place.host}: {_containers(place)}" for place in network.places if place.containers]
+    comments += [f"{text[0].upper()}{text[1:]}." for text in _far_routes([network])]
     fixed = list(_fixed(network.places))
     if fixed:
         comments.append(f"Fixed addresses, which these containers keep: {', '.join(fixed)}")

@@ -30,6 +30,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable 
 _DRIVERS = ("bridge", *ON_THE_LAN)
 
 
+# The prefix lengths of the largest subnets that are imported. Docker's default pools have none that are larger.
+_LARGEST = {4: 16, 6: 48}
+# Docker's default pools for IPv4, and the length of their subnets.
+_DEFAULT_POOLS = ((Prefix.parse("172.16.0.0/12"), 16), (Prefix.parse("192.168.0.0/16"), 20))
+
+
 class LeftOut(t.NamedTuple):
     """A network of a host that stays undeclared, and the reason."""
 
@@ -119,12 +125,22 @@ def _addresses_reason(place: HostNetwork, limits: Limits) -> str | None:
     for subnet in subnets:
         if subnet.version not in limits.versions:
             return f"its subnet {subnet} requires {PREFIX}supernet{'_v6' if subnet.version == 6 else ''}"
+        if subnet.length < _LARGEST[subnet.version] and not place.on_the_lan:
+            return (
+                f"its subnet {subnet} is larger than a /{_LARGEST[subnet.version]}, and all hosts would route it to "
+                "this host. If that is correct, declare the network"
+            )
         if is_public(subnet) and not (limits.public and subnet.version == 4):
             return (
                 f"its subnet {subnet} has public addresses, which all hosts would route to this host. If they are "
                 "yours, declare the network"
             )
     return None
+
+
+def is_of_default_pools(subnet: Prefix) -> bool:
+    """Whether an engine without configuration may have chosen the subnet."""
+    return any(pool.contains(subnet) and subnet.length >= length for pool, length in _DEFAULT_POOLS)
 
 
 def _bridge_reason(place: HostNetwork, nftables: bool, others: t.Sequence[str]) -> str | None:
