@@ -18,11 +18,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import ON_THE_LAN
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.supernet import is_public
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.templates import is_template
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
     needs_direct_routing,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import HostNetwork, Report
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import (
+    HostNetwork,
+    Report,
+    is_certain,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import name_problem
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
@@ -145,8 +148,8 @@ def is_of_default_pools(subnet: Prefix) -> bool:
 
 def _bridge_reason(place: HostNetwork, nftables: bool, others: t.Sequence[str]) -> str | None:
     options = place.network["options"]
-    if any(is_template(text) for key, value in options.items() for text in (key, value)):
-        return "Ansible would take one of its options for a template"
+    if not all(is_certain(text) for option in options.items() for text in option):
+        return "one of its options has a backslash, which the report escapes, or looks like a template to Ansible"
     if others:
         return f"its bridge has ports that are not containers' interfaces ({', '.join(map(quoted_name, others))})"
     if nftables and place.routed and any(needs_direct_routing(options, each.version) for each in place.subnets):

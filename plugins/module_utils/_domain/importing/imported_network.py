@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import re
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
@@ -17,8 +18,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU, OWNER_LABEL
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import BRIDGE_PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import ANY
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.templates import is_template
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import PROTOCOLS, HostNetwork
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import (
+    PROTOCOLS,
+    HostNetwork,
+    is_certain,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import KEPT, OPTION_DEFAULTS
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import ENABLE_IPV4, ENABLE_IPV6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import canonical_option
@@ -28,6 +32,7 @@ OPTIONAL = ("aux_addresses", "ip_range", "attachable", "mtu", "bridge_name", "dr
 # Options that are copies of others, or that have keys of their own.
 _ELSEWHERE = (ENABLE_IPV4, ENABLE_IPV6, MTU, BRIDGE_NAME)
 _FIRST = 1  # the engine's choice for a gateway
+_NUMBER = re.compile(r"[0-9]{1,10}\Z")
 _OWNER_PREFIX = OWNER_LABEL.rpartition(".")[0] + "."
 
 Item = t.Dict[str, t.Any]
@@ -132,7 +137,7 @@ class ImportedNetwork:
     def _options(self) -> Item:
         common = _common([place.network["options"] for place in self.places])
         found: Item = {}
-        if MTU in common and str(common[MTU]).isdigit():
+        if _NUMBER.match(str(common.get(MTU))):
             found["mtu"] = int(common[MTU])
         # with such a name, it would be the bridge of another network that declares none
         if common.get(BRIDGE_NAME) and not common[BRIDGE_NAME].startswith(BRIDGE_PREFIX):
@@ -266,11 +271,8 @@ def _is_declared(key: str, value: str) -> bool:
 
 
 def _is_clean(text: t.Any) -> bool:
-    r"""Whether a text is certainly that of the engine, and no template.
-
-    The controller escapes what is not printable, so that \n may be a line feed or two characters.
-    """
-    return isinstance(text, str) and "\\" not in text and not is_template(text) and not text.startswith(_OWNER_PREFIX)
+    """Whether a text is certainly that of the engine, no template, and no mark of this collection."""
+    return is_certain(text) and not text.startswith(_OWNER_PREFIX)
 
 
 def _is_ip(text: t.Any) -> bool:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network_addresses import ON_THE_LAN
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.templates import is_template
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.drawn import DEFAULT_BRIDGE_NETWORK
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.published_ports import parse_dnat
 
@@ -78,6 +79,14 @@ class HostNetwork:
     def overlaps(self, other: HostNetwork) -> bool:
         """Whether the two share an address."""
         return any(mine.overlaps(theirs) for mine in self.subnets for theirs in other.subnets)
+
+
+def is_certain(text: t.Any) -> bool:
+    r"""Whether a text is certainly that of the engine, and no template.
+
+    The controller escapes what is not printable, so that \n may be a line feed or two characters.
+    """
+    return isinstance(text, str) and "\\" not in text and not is_template(text)
 
 
 def read_places(host: str, report: Report) -> list[HostNetwork]:

@@ -57,6 +57,8 @@ _HOST_ADDRESS = {BRIDGE_PREFIX + "host_binding_ipv4": 4, **{key: version for ver
 _VXLAN_ID_MAX = (1 << 24) - 1
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")  # moby, daemon/names
+# Networks of others may have options with other digits, or any number of them.
+_NUMBER = re.compile(r"[0-9]{1,10}\Z")
 _FULL_ID = re.compile(r"[0-9a-f]{64}\Z")
 
 _UNUSABLE = tuple(
@@ -153,8 +155,8 @@ def canonical_option(key: str, value: str | None) -> str | None:
         lowered = value.lower()
         return "true" if lowered in ("1", "t", "true") else "false" if lowered in ("0", "f", "false") else value
     if key == VXLAN_IDS:
-        return ",".join(str(int(each)) if each.isdigit() else each for each in value.split(","))
-    return str(int(value)) if key == MTU and value.isdigit() else value
+        return ",".join(str(int(each)) if _NUMBER.match(each) else each for each in value.split(","))
+    return str(int(value)) if key == MTU and _NUMBER.match(value) else value
 
 
 def driver_option_problem(key: str, value: str, driver: str | None) -> str | None:

@@ -63,7 +63,9 @@ def test_no_text_of_a_host_is_a_template_or_ends_a_comment():
     values = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     assert "{{" not in values
     assert "{%" not in values
-    assert yaml.safe_load(text)["docker_fleet_policy"] == []
+    assert yaml.safe_load(text)["docker_fleet_policy"] == [
+        {"from": "any", "to": "shop", "protocol": "tcp", "ports": [22]}
+    ]
 
 
 def test_a_fleet_that_is_declared_is_not_imported():
@@ -144,3 +146,14 @@ def test_no_bridge_name_keeps_the_network_of_another_host_out():
     names = {item["name"]: item.get("bridge_name") for item in imported.variables["networks"]}
     assert names == {"evil": None, "same": "br-shop", "shop": None}
     assert "is already used" in imported.without["shop"]["bridge_name"]
+
+
+@pytest.mark.parametrize("driver", ["macvlan", "ipvlan"])
+@pytest.mark.parametrize("mtu", ["\u00b2", "9" * 5000, "-1", "1_400", " 1400", "\u0661\u0664\u0660\u0660", "14\\n"])
+def test_no_option_ends_the_import(driver, mtu):
+    options = {"com.docker.network.driver.mtu": mtu, "parent": "eth0"}
+    odd = {"name": "odd", "driver": driver, "subnets": ["172.18.0.0/16"], "options": options}
+    hosts = {"h1": {"address": "192.0.2.1", "networks": [odd, {"name": "fine", "subnets": ["172.21.0.0/16"]}]}}
+    imported = import_fleet(found_fleet({"hosts": hosts}))
+    assert "fine" in [network.name for network in imported.networks]
+    assert all("mtu" not in item for item in imported.variables["networks"])
