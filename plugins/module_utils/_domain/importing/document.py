@@ -146,6 +146,9 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
         lines.append(f"  left out: {_title(crossing.place)} {what}: it shares addresses with {others}")
     for place in (*imported.without_lines, *imported.unreached) if imported.networks else ():
         lines.append(f"  not reached from the networks above: {_services(place)}, {_title(place)}")
+    for network in imported.networks:
+        if stopped := _stopped(network):
+            lines.append(f"  without lines for ports, since stopped: {stopped}, network {network.name}")
     sources = _sources(imported)
     if sources:
         active = sorted(host for host, names in _firewalls(found.reports).items() if names)
@@ -169,6 +172,14 @@ def _blocking(imported: ImportedFleet) -> list[str]:
         f"{what} shares addresses with {len(places)} networks of other hosts, which are not declared for that reason"
         for what, places in sorted(several.items(), key=lambda each: -len(each[1]))
     ]
+
+
+def _stopped(network: ImportedNetwork) -> str:
+    """The stopped containers of a network that is routed. The engine reports no published ports of them."""
+    places = [place for place in network.places if place.routed]
+    return _listed(
+        [f"{each.name} on {place.host}" for place in places for each in place.containers if not each.running]
+    )
 
 
 def _far_routes(networks: t.Iterable[ImportedNetwork]) -> t.Iterator[str]:
@@ -229,6 +240,9 @@ def _unseen(found: FoundFleet) -> t.Iterator[str]:
 def _network(network: ImportedNetwork, imported: ImportedFleet, hosts: t.Sequence[str]) -> DocumentEntry:
     comments: list[Comment] = []
     comments += [f"{place.host}: {_containers(place)}" for place in network.places if place.containers]
+    stopped = _stopped(network)
+    if stopped:
+        comments.append(f"Ports that these containers publish when they run are not known, and have no line: {stopped}")
     comments += [f"{text[0].upper()}{text[1:]}." for text in _far_routes([network])]
     fixed = list(_fixed(network.places))
     if fixed:
@@ -275,7 +289,8 @@ def _step(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
         yield f"{number}. {_title(place)} shares addresses with {others}, and cannot be declared: {step.problem}."
         return
     if step.crossing.keeps:
-        yield f"{number}. {_title(place)} keeps its addresses, after the renumbering of {others}. Interrupts nobody."
+        yield f"{number}. {_title(place)} keeps its addresses, after the renumbering of {others}. Disconnects nobody."
+        yield from _lost(step)
         yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml:"
         yield step.first
         yield from _lines(step)
@@ -286,16 +301,26 @@ def _step(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
         yield "No private subnet of its size is free on all hosts, so that no other subnet is proposed."
         return
     yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml --limit {place.host}."
-    yield "It takes the network over and interrupts nobody:"
+    yield "It takes the network over and disconnects nobody:"
     yield step.first
     yield from _lines(step)
+    yield from _lost(step)
+    yield "Without --limit, site.yml refuses the addresses that it shares, up to here. Go on, or remove the item."
     yield f"Replace it, and run site.yml --limit {place.host} -e {PREFIX}allow_disconnect=true."
-    yield f"It gives the network its new subnet, and interrupts {_containers(place) or 'nobody'}:"
+    disconnected = f"{_containers(place)} for a moment" if place.containers else "nobody"
+    yield f"It gives the network its new subnet, and disconnects {disconnected}:"
     yield step.then
-    yield "Then run site.yml: until then, the other hosts deny what its containers send to their published ports."
+    yield "Then run site.yml at once: until then, the other hosts have no route to it and do not answer its containers."
     fixed = list(_fixed([place]))
     if fixed:
         yield f"Fixed addresses, to be changed in the definitions of these containers: {', '.join(fixed)}."
+
+
+def _lost(step: RenumberingStep) -> t.Iterator[str]:
+    if step.lost:
+        services = "; ".join(f"{_services(place)} on {place.host}" for place in step.lost[:_MOST_NAMES])
+        more = f"; those of {len(step.lost) - _MOST_NAMES} more networks" if len(step.lost) > _MOST_NAMES else ""
+        yield f"From then on, its containers do not reach what undeclared networks publish: {services}{more}."
 
 
 def _lines(step: RenumberingStep) -> t.Iterator[Comment]:

@@ -26,8 +26,9 @@ class RenumberingStep:
     ``first`` is the item that takes the network over as it is, ``then`` the one that gives it other subnets, which
     disconnects its containers for a moment. A network that keeps its addresses has no ``then``, nor has one for which
     no subnet is free. ``lines`` are those of the policy to the network after it, ``replaces_lines`` if there are some
-    before. ``without_lines`` are the services of the network that no line allows. ``problem`` is why no declaration
-    can contain the network; it has no items then.
+    before. ``without_lines`` are the services of the network that no line allows, ``lost`` the networks whose services
+    its containers no longer reach, since they are not declared. ``problem`` is why no declaration can contain the
+    network; it has no items then.
     """
 
     crossing: Crossing
@@ -36,24 +37,33 @@ class RenumberingStep:
     lines: tuple[Item, ...] = ()
     replaces_lines: bool = False
     without_lines: tuple[HostNetwork, ...] = ()
+    lost: tuple[HostNetwork, ...] = ()
     problem: str = ""
 
     @property
     def place(self) -> HostNetwork:
         return self.crossing.place
 
+    @property
+    def is_possible(self) -> bool:
+        """Whether the network is declared after the step."""
+        return self.then is not None or (self.first is not None and self.crossing.keeps)
+
 
 def renumbering(found: ImportedFleet, hosts: t.Sequence[str]) -> list[RenumberingStep]:
     """The steps in their order: networks that get other addresses, then those that keep theirs."""
     declared = {network.name: network for network in found.networks}
     versions = [leases.supernet.version for leases in found.leases.families]
+    undeclared = list(found.unreached)
     steps = []
     for crossing in found.crossings:
         before = declared.get(crossing.place.name) or ImportedNetwork(crossing.place.name, ())
         step = _step(crossing, before, hosts, versions)
-        steps.append(step)
-        if not step.problem:
+        if step.is_possible:
+            undeclared = [place for place in undeclared if place is not crossing.place]
             declared[before.name] = _with(before, crossing.moved or crossing.place)
+            step = dataclasses.replace(step, lost=tuple(undeclared))
+        steps.append(step)
     return steps
 
 

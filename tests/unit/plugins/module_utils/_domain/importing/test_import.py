@@ -10,6 +10,7 @@ import os
 import pytest
 import yaml
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import (
     import_document,
     import_summary,
@@ -18,7 +19,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
     FoundFleet,
     import_fleet,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.renumbering import renumbering
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import Conflicts, plan_around
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import make_plan
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.commented_yaml import render
 
 from ..planning import GOLDEN, message_of
@@ -146,6 +150,37 @@ def test_no_bridge_name_keeps_the_network_of_another_host_out():
     names = {item["name"]: item.get("bridge_name") for item in imported.variables["networks"]}
     assert names == {"evil": None, "same": "br-shop", "shop": None}
     assert "is already used" in imported.without["shop"]["bridge_name"]
+
+
+@pytest.mark.parametrize("name", ["same_subnets", "sizes"])
+def test_each_step_can_be_taken_as_described(name):
+    """Without --limit, the first item of a step is refused, and the second one is not."""
+    found = case_of(name)
+    imported = import_fleet(found)
+    networks = {item["name"]: item for item in imported.variables["networks"]}
+    reports = {host: {**each, "networks": list(each["networks"])} for host, each in found.reports.items()}
+
+    def plan(item, hosts):
+        networks[item["name"]] = item
+        fleet = parse_fleet({**imported.variables, "networks": list(networks.values()), "policy": []})
+        seen = {host: reports[host] for host in hosts}
+        return plan_around(lambda avoid: make_plan(fleet, found.hosts, {}, imported.leases, False, avoid), seen)
+
+    steps = renumbering(imported, found.names)
+    assert steps
+    for step in steps:
+        place, moved = step.place, step.crossing.moved
+        if moved is None:
+            plan(step.first, found.names)
+            continue
+        with pytest.raises(Conflicts):
+            plan(step.first, found.names)
+        plan(step.first, [place.host])
+        plan(step.then, [place.host])
+        here = reports[place.host]["networks"]
+        here[here.index(place.network)] = moved.network
+        leased = plan(step.then, found.names)
+        assert leased.leases == imported.leases
 
 
 @pytest.mark.parametrize("driver", ["macvlan", "ipvlan"])
