@@ -50,25 +50,34 @@ class Limits(t.NamedTuple):
     """What is declared already and limits the networks that a declaration can contain.
 
     ``versions`` are the IP versions of the supernets, ``public`` is the consent to public addresses. ``addresses`` are
-    those of the hosts, with their names. ``names`` and ``bridges`` are those of networks of single hosts, with the
-    host.
+    those of the hosts, ``blocks`` supernets and subnets, each with what it is. ``names`` and ``bridges`` are those of
+    networks of single hosts, with the host.
     """
 
     versions: tuple[int, ...]
     public: bool
     addresses: tuple[tuple[Prefix, str], ...]
+    blocks: tuple[tuple[Prefix, str], ...]
     names: t.Mapping[str, str]
     bridges: t.Mapping[str, str]
 
 
-def limits_of(hosts: t.Sequence[Host], declared: t.Mapping[str, t.Any]) -> Limits:
+def limits_of(hosts: t.Sequence[Host], declared: t.Mapping[str, t.Any], supernets: t.Sequence[Prefix]) -> Limits:
     """The limits of a declaration. ``declared`` are fleet-wide variables, without prefix."""
     versions = tuple(version for version, key in ((4, "supernet"), (6, "supernet_v6")) if declared.get(key))
     own = [(host, network) for host in hosts for network in host.networks]
     return Limits(
         versions if 6 in versions else (4,),
         bool(declared.get("public_supernet")),
-        tuple((single(*parse_address(each)), host.name) for host in hosts for each in host.addresses),
+        tuple(
+            (single(*parse_address(each)), f"an address of host {host.name}")
+            for host in hosts
+            for each in host.addresses
+        ),
+        (
+            *((scheme, "the supernet") for scheme in supernets),
+            *((subnet, f"{network.path} of host {host.name}") for host, network in own for subnet in network.subnets),
+        ),
         {network.name: host.name for host, network in own},
         {network.bridge_name: host.name for host, network in own if network.bridge_name},
     )
@@ -110,10 +119,10 @@ def _declared_reason(place: HostNetwork, limits: Limits) -> str | None:
     bridge = place.network["options"].get(BRIDGE_NAME) or default_bridge_name(place.name)
     if bridge in limits.bridges:
         return f"its bridge is that of a network of {PREFIX}host_networks of host {limits.bridges[bridge]}"
-    for subnet in () if place.on_the_lan else place.subnets:
-        for address, host in limits.addresses:
-            if subnet.overlaps(address):
-                return f"its subnet {subnet} contains address {address.host(0)} of host {host}"
+    for subnet in place.subnets:
+        for block, what in (*limits.blocks, *(() if place.on_the_lan else limits.addresses)):
+            if subnet.overlaps(block):
+                return f"its subnet {subnet} overlaps {what} ({block if block.size > 1 else block.host(0)})"
     return None
 
 

@@ -68,8 +68,11 @@ def length_variables(host_length: int) -> dict[str, t.Any]:
 
 
 def taken_blocks(host: Host, report: Report) -> t.Iterator[Taken]:
-    """The blocks that a host uses or reaches."""
+    """The blocks that a host uses or reaches, and those of the networks that are declared for it."""
     name = host.name
+    for declared in host.networks:
+        for subnet in declared.subnets:
+            yield Taken(subnet, name, f"network {declared.name}")
     for network in report.get("networks", ()):
         for each in network["subnets"]:
             if each["subnet"] is not None:

@@ -10,6 +10,7 @@ not stay as it is by that is left out, with the reason.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import ipaddress
 import re
@@ -161,7 +162,7 @@ class _Importer:
         places = {host.name: read_places(host.name, found.reports.get(host.name, {})) for host in found.hosts}
         candidates: list[HostNetwork] = []
         fixed: list[HostNetwork] = []
-        limits = limits_of(found.hosts, found.declared)
+        limits = limits_of(found.hosts, found.declared, self._supernets())
         for host, here in places.items():
             reasons = inexpressible(here, found.reports.get(host, {}), limits)
             for place in here:
@@ -236,13 +237,18 @@ class _Importer:
     def _host_length(self) -> Variables:
         """The prefix length of hosts' blocks, if a declared supernet has too little room for the default one."""
         declared, held = self._found.declared, self._found.held
-        if "supernet" not in declared or "host_prefix_length" in declared or (held and held.of(4)):
+        supernet = next((each for each in self._supernets() if each.version == 4), None)
+        if supernet is None or "host_prefix_length" in declared or (held and held.of(4)):
             return {}
-        try:
-            supernet = Prefix.parse(declared["supernet"])
-        except ValueError:
-            return {}  # the plan reports it
         return length_variables(fitting_length(supernet, len(self._found.hosts)))
+
+    def _supernets(self) -> list[Prefix]:
+        """The supernets that are declared or leased. The plan reports those that are not valid."""
+        found = [leases.supernet for leases in (self._found.held.families if self._found.held else ())]
+        for key in ("supernet", "supernet_v6"):
+            with contextlib.suppress(KeyError, ValueError):
+                found.append(Prefix.parse(self._found.declared[key]))
+        return found
 
     def _taken(self) -> list[Taken]:
         """The blocks that the hosts use or reach."""
@@ -286,9 +292,8 @@ class _Importer:
 
     def _with_subnets(self, plan: FleetPlan) -> t.Iterator[Crossing]:
         """The crossings, each with free subnets that have room for its containers."""
-        pinned = [subnet for host in self._found.hosts for network in host.networks for subnet in network.subnets]
         supernets = [scheme.supernet for scheme in plan.fleet.schemes]
-        free = FreeBlocks([*(each.block for each in self._taken()), *pinned, *supernets])
+        free = FreeBlocks([*(each.block for each in self._taken()), *supernets])
         for crossing in self._crossings:
             place = crossing.place
             if crossing.keeps:

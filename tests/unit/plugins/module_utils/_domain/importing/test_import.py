@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import pytest
@@ -27,6 +28,7 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils.commented_yaml imp
 
 from ..planning import GOLDEN, message_of
 from .observed_hosts import found_fleet
+from .random_hosts import random_hosts
 
 CASES = sorted(path.name for path in (GOLDEN / "importing").iterdir())
 
@@ -124,15 +126,18 @@ def test_networks_that_contradict_what_is_declared_are_left_out():
     own = {"host_networks": [{"name": "mine", "subnet": "172.19.4.0/24"}]}
     supernet = {"supernet": "10.64.0.0/12", "reservations": {"h1": "10.64.16.0/20", "h2": "10.64.32.0/20"}}
     hosts = {
-        "h1": {"address": "192.0.2.1", "networks": [*networks, bridge, {"name": "fine", "subnets": ["172.21.0.0/16"]}]},
+        "h1": {
+            "address": "192.0.2.1",
+            "networks": [*networks, bridge, {"name": "fine", "subnets": ["172.21.0.0/16"]}],
+        },
         "h2": {"address": "192.168.1.20", "variables": own},
     }
     imported = import_fleet(found_fleet({"hosts": hosts, "declared": supernet}))
     assert [network.name for network in imported.networks] == ["fine"]
     assert {each.place.name: each.reason for each in imported.left_out} == {
-        "lan": "its subnet 192.168.0.0/20 contains address 192.168.1.20 of host h2",
+        "lan": "its subnet 192.168.0.0/20 overlaps an address of host h2 (192.168.1.20)",
         "mine": "its name is that of a network of docker_fleet_host_networks of host h2",
-        "inside": "'10.64.7.0/24': overlaps docker_fleet_supernet (10.64.0.0/12). Use a block outside of 10.64.0.0/12",
+        "inside": "its subnet 10.64.7.0/24 overlaps the supernet (10.64.0.0/12)",
         "bridge0": "its bridge is that of a network of docker_fleet_host_networks of host h2",
     }
 
@@ -192,3 +197,20 @@ def test_no_option_ends_the_import(driver, mtu):
     imported = import_fleet(found_fleet({"hosts": hosts}))
     assert "fine" in [network.name for network in imported.networks]
     assert all("mtu" not in item for item in imported.variables["networks"])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_hosts_are_imported_and_a_second_import_changes_nothing(seed):
+    case = random_hosts(seed)
+    found = found_fleet(case)
+    imported = import_fleet(found)
+    text = render(import_document(found, imported), None)
+    assert yaml.safe_load(text) == {f"docker_fleet_{key}": value for key, value in imported.variables.items()}
+    again = dataclasses.replace(found, held=imported.leases)
+    second = import_fleet(again)
+    assert render(import_document(again, second), None) == text
+    assert second.leases == imported.leases
+    declared = {id(place) for network in imported.networks for place in network.places}
+    others = {id(each.place) for each in (*imported.left_out, *imported.crossings)}
+    assert not declared & others
+    assert len(declared) + len(others) == sum(len(each["networks"]) for each in case["hosts"].values())
