@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
@@ -73,7 +74,7 @@ class ActionModule(FleetAction):
             changed = [(path, old, new) for path, old, new in files if old != new]
             if not self._task.check_mode:
                 if kept:
-                    write_atomically(dest + "~", existing)
+                    shutil.copy2(dest, dest + "~")
                 for path, _old, new in changed:
                     write_atomically(path, new)
         lines = import_summary(found, imported)
