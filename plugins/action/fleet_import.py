@@ -23,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
     import_summary,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_fleet import (
+    GENERATED,
     FoundFleet,
     ImportedFleet,
     import_fleet,
@@ -96,13 +97,12 @@ class ActionModule(FleetAction):
 
     def _found(self, inventory: Inventory, observed: str, held: LeaseBook | None, written: Result) -> FoundFleet:
         hosts = tuple(parse_host(name, *inventory.host_variables(name)) for name in inventory.hosts)
-        given = [name[len(PREFIX) :] for name in load_extra_vars(self._loader) if name.startswith(PREFIX)]
+        given = {name[len(PREFIX) :] for name in load_extra_vars(self._loader) if name.startswith(PREFIX)}
+        declared = inventory.fleet_variables()
         # In an inventory folder, and with -i, the file that is to be written is a part of the inventory.
-        declared = {
-            key: value
-            for key, value in inventory.fleet_variables().items()
-            if key in given or PREFIX + key not in written or written[PREFIX + key] != value
-        }
+        own = {key for key, value in declared.items() if key not in given and written.get(PREFIX + key) == value}
+        declared = {key: value for key, value in declared.items() if key not in own.intersection(GENERATED)}
+        given |= own.difference(GENERATED)
         return FoundFleet(hosts, inventory.groups, declared, inventory.reports(observed), held, given)
 
 

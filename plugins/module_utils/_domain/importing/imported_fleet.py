@@ -12,14 +12,13 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import ipaddress
 import re
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import KEEP
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host, parse_fleet
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import FLEET_KEYS, PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
     InvalidValue,
     InvalidValues,
@@ -46,6 +45,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
     ImportedNetwork,
     addresses_in_use,
     moved,
+    observed_network,
     shape,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import (
@@ -56,12 +56,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import differences
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.items import parse_items
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
-    Block,
-    Definition,
-    ObservedNetwork,
-    pairs,
-)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import (
     Avoided,
     Conflicts,
@@ -75,6 +69,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slice
 _NETWORK = re.compile(rf"{PREFIX}networks\[(\d+)\](?:\.(\w+))?(?:\.(.+))?")
 # Variables that the import writes. A fleet that declares one of them is no longer to be imported.
 WRITTEN = ("networks", "policy")
+#: The variables that each import writes, or may write.
+GENERATED = ("supernet", "host_prefix_length", "default_bridge", *WRITTEN)
+_ORDER = ("supernet", "supernet_v6", *(key for key in FLEET_KEYS if key not in ("supernet", "supernet_v6", *WRITTEN)))
 
 Variables = t.Dict[str, t.Any]
 
@@ -227,20 +224,20 @@ class _Importer:
 
     def _free_space(self) -> Space | None:
         declared = self._found.declared
+        held = self._found.held.of(4) if self._found.held else None
+        if held is not None and not declared.get("supernet"):
+            return Space(held.supernet, held.host_prefix_length)
         if declared.get("supernet") or declared.get("supernet_v6"):
             return None
-        held = self._found.held.of(4) if self._found.held else None
-        if held is not None:
-            return Space(held.supernet, held.host_prefix_length)
         return free_space(self._taken(), len(self._found.hosts))
 
     def _host_length(self) -> Variables:
         """The prefix length of hosts' blocks, if a declared supernet has too little room for the default one."""
-        declared, held = self._found.declared, self._found.held
         supernet = next((each for each in self._supernets() if each.version == 4), None)
-        if supernet is None or "host_prefix_length" in declared or (held and held.of(4)):
+        if supernet is None or "host_prefix_length" in self._found.declared:
             return {}
-        return length_variables(fitting_length(supernet, len(self._found.hosts)))
+        held = self._found.held.host_length(4) if self._found.held else None
+        return length_variables(held or fitting_length(supernet, len(self._found.hosts)))
 
     def _supernets(self) -> list[Prefix]:
         """The supernets that are declared or leased. The plan reports those that are not valid."""
@@ -271,6 +268,7 @@ class _Importer:
         variables.update(self._space.variables() if self._space else self._host_length())
         if "default_bridge" not in self._found.declared:
             variables["default_bridge"] = {KEEP: True}
+        variables = {key: variables[key] for key in _ORDER if key in variables}
         variables["networks"] = [network.item(self._found.names) for network in networks]
         lines = [line for network in networks for line in network.lines()]
         variables["policy"] = [line.item for line in lines]
@@ -355,7 +353,7 @@ class _Importer:
                 place = here.get(item.name)
                 if place is None:
                     continue
-                found = differences(item, _observed(place), strict=True)
+                found = differences(item, observed_network(place), strict=True)
                 if found:
                     reason = "it differs from each possible declaration: " + ", ".join(map(str, found))
                     dropped = self._drop([place], reason) or dropped
@@ -367,30 +365,3 @@ def _otherwise(model: HostNetwork) -> str:
         f"its driver, its IP versions, the number of its gateway or whether it is internal differ from those of the "
         f"network with this name on host {model.host}"
     )
-
-
-def _observed(place: HostNetwork) -> ObservedNetwork:
-    """The network as the code that compares networks takes it."""
-    network = place.network
-    blocks = tuple(
-        Block(
-            ipaddress.ip_network(block["subnet"], strict=False),
-            None if block["ip_range"] is None else ipaddress.ip_network(block["ip_range"], strict=False),
-            None if block["gateway"] is None else ipaddress.ip_address(block["gateway"]),
-            tuple(sorted((name, ipaddress.ip_address(each)) for name, each in block["aux_addresses"].items())) or None,
-        )
-        for block in network["subnets"]
-    )
-    definition = Definition(
-        name=place.name,
-        driver=network["driver"],
-        driver_options=pairs(network["options"]),
-        blocks=blocks,
-        enable_ipv4=any(subnet.version == 4 for subnet in place.subnets),
-        enable_ipv6=network["ipv6"],
-        internal=network["internal"],
-        attachable=network["attachable"],
-        scope=network["scope"],
-        labels=pairs(network["labels"]),
-    )
-    return ObservedNetwork(str(network["id"]), definition)

@@ -24,7 +24,14 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
     is_certain,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.differences import KEPT, OPTION_DEFAULTS
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import ENABLE_IPV4, ENABLE_IPV6
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.model import (
+    ENABLE_IPV4,
+    ENABLE_IPV6,
+    Block,
+    Definition,
+    ObservedNetwork,
+    pairs,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.values import canonical_option
 
 #: Keys of an item without which a network can still be adopted, since it keeps what the item does not set.
@@ -180,6 +187,33 @@ def offsets(place: HostNetwork) -> dict[int, int]:
         if block["gateway"] is not None:
             found[subnet.version] = _offset(subnet, block["gateway"])
     return found
+
+
+def observed_network(place: HostNetwork) -> ObservedNetwork:
+    """The network as the code that compares networks takes it."""
+    network = place.network
+    blocks = tuple(
+        Block(
+            ipaddress.ip_network(block["subnet"], strict=False),
+            None if block["ip_range"] is None else ipaddress.ip_network(block["ip_range"], strict=False),
+            None if block["gateway"] is None else ipaddress.ip_address(block["gateway"]),
+            tuple(sorted((name, ipaddress.ip_address(each)) for name, each in block["aux_addresses"].items())) or None,
+        )
+        for block in network["subnets"]
+    )
+    definition = Definition(
+        name=place.name,
+        driver=network["driver"],
+        driver_options=pairs(network["options"]),
+        blocks=blocks,
+        enable_ipv4=any(subnet.version == 4 for subnet in place.subnets),
+        enable_ipv6=network["ipv6"],
+        internal=network["internal"],
+        attachable=network["attachable"],
+        scope=network["scope"],
+        labels=pairs(network["labels"]),
+    )
+    return ObservedNetwork(str(network["id"]), definition)
 
 
 def addresses_in_use(place: HostNetwork) -> int:

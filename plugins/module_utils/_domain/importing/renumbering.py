@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Scheme
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.network import parse_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue, InvalidValues
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.crossing import Crossing
@@ -53,12 +54,12 @@ class RenumberingStep:
 def renumbering(found: ImportedFleet, hosts: t.Sequence[str]) -> list[RenumberingStep]:
     """The steps in their order: networks that get other addresses, then those that keep theirs."""
     declared = {network.name: network for network in found.networks}
-    versions = [leases.supernet.version for leases in found.leases.families]
+    schemes = found.plan.fleet.schemes
     undeclared = list(found.unreached)
     steps = []
     for crossing in found.crossings:
         before = declared.get(crossing.place.name) or ImportedNetwork(crossing.place.name, ())
-        step = _step(crossing, before, hosts, versions)
+        step = _step(crossing, before, hosts, schemes)
         if step.is_possible:
             undeclared = [place for place in undeclared if place is not crossing.place]
             declared[before.name] = _with(before, crossing.moved or crossing.place)
@@ -73,14 +74,16 @@ def _with(before: ImportedNetwork, place: HostNetwork) -> ImportedNetwork:
 
 
 def _step(
-    crossing: Crossing, before: ImportedNetwork, hosts: t.Sequence[str], versions: t.Sequence[int]
+    crossing: Crossing, before: ImportedNetwork, hosts: t.Sequence[str], schemes: t.Sequence[Scheme]
 ) -> RenumberingStep:
+    versions = [scheme.supernet.version for scheme in schemes]
+    length = min(scheme.network_prefix_length for scheme in schemes)  # that of IPv4, if there is one
     network = _with(before, crossing.place)
     first = network.item(hosts)
     then = _with(before, crossing.moved).item(hosts) if crossing.moved is not None else None
     try:
         for item in filter(None, (first, then)):
-            parse_networks([item], "", lambda _name: 24, versions)
+            parse_networks([item], "", lambda _name: length, versions)
     except (InvalidValue, InvalidValues) as error:
         return RenumberingStep(crossing, problem=_reason(error))
     lines = tuple(line.item for line in network.lines())

@@ -146,9 +146,12 @@ def test_a_fleet_that_is_declared_is_not_imported(controller, importing):
 
 
 def test_what_the_command_line_declares_is_in_the_file(controller, importing):
-    importing("-e", "docker_fleet_supernet=10.96.0.0/19", "-e", '{"docker_fleet_cloud_metadata": "closed"}')
+    given = ("-e", "docker_fleet_supernet=10.96.0.0/19", "-e", '{"docker_fleet_cloud_metadata": "closed"}')
+    importing(*given)
     declared = _declared(importing.file)
     assert declared["docker_fleet_supernet"] == "10.96.0.0/19"
     assert declared["docker_fleet_host_prefix_length"] == 21
     assert declared["docker_fleet_cloud_metadata"] == "closed"
     assert "changed=0" in words(controller.run("-i", str(importing.file)))
+    assert "changed=0" in importing(*given)
+    assert "changed=0" in importing("-i", str(importing.file))
