@@ -141,7 +141,7 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
     lines += _proposal(imported)
     lines += [f"  left out: {_title(each.place)}: {each.reason}" for each in imported.left_out]
     for crossing in imported.crossings:
-        others = ", ".join(_title(other) for other in crossing.others)
+        others = _listed([_title(other) for other in crossing.others])
         what = "keeps its addresses once the others are renumbered" if crossing.keeps else "is to be renumbered"
         lines.append(f"  left out: {_title(crossing.place)} {what}: it shares addresses with {others}")
     for place in (*imported.without_lines, *imported.unreached) if imported.networks else ():
@@ -284,7 +284,7 @@ def _renumbered(imported: ImportedFleet, hosts: t.Sequence[str]) -> DocumentSect
 
 def _step(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
     place, moved = step.place, step.crossing.moved
-    others = ", ".join(_title(other) for other in step.crossing.others)
+    others = _listed([_title(other) for other in step.crossing.others])
     if step.first is None:
         yield f"{number}. {_title(place)} shares addresses with {others}, and cannot be declared: {step.problem}."
         return

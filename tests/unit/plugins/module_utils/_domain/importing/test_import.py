@@ -87,7 +87,9 @@ def test_many_networks_make_no_block_smaller():
     stacks = [{"name": f"stack{n}", "subnets": [f"172.{18 + n}.0.0/16"]} for n in range(8)]
     hosts = {f"h{n}": {"address": f"192.0.2.{n}", "networks": stacks, "crowd": {"stack0": 300}} for n in range(1, 21)}
     names = [{"name": f"n{n}", "subnets": [f"172.{n // 256}.{n % 256}.0/24"]} for n in range(18 * 256, 21 * 256)]
-    imported = import_fleet(found_fleet({"hosts": {**hosts, "liar": {"address": "192.0.2.99", "networks": names}}}))
+    found = found_fleet({"hosts": {**hosts, "liar": {"address": "192.0.2.99", "networks": names}}})
+    imported = import_fleet(found)
+    assert max(map(len, import_summary(found, imported))) < 2000
     assert {key: value for key, value in imported.variables.items() if "net" in key and value} == {
         "supernet": "10.64.0.0/12"
     }
@@ -155,6 +157,19 @@ def test_no_bridge_name_keeps_the_network_of_another_host_out():
     names = {item["name"]: item.get("bridge_name") for item in imported.variables["networks"]}
     assert names == {"evil": None, "same": "br-shop", "shop": None}
     assert "is already used" in imported.without["shop"]["bridge_name"]
+
+
+def test_a_renumbering_without_free_addresses_is_listed():
+    route = {"gateway": "192.0.2.9", "device": "eth0", "protocol": 3, "table": 254, "type": "unicast", "metric": 0}
+    private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"]
+    networks = [{"name": "shop", "subnets": ["172.18.0.0/16"]}]
+    hosts = {f"h{number}": {"address": f"192.0.2.{number}", "networks": networks} for number in (1, 2)}
+    hosts["h1"]["routes"] = [{"destination": block, **route} for block in private]
+    found = found_fleet({"hosts": hosts, "declared": {"supernet": "198.18.0.0/15"}})
+    imported = import_fleet(found)
+    assert [step.is_possible for step in renumbering(imported, found.names)] == [False, True]
+    text = render(import_document(found, imported), None)
+    assert "No private subnet of its size is free on all hosts, so that no other subnet is proposed." in text
 
 
 @pytest.mark.parametrize("name", ["same_subnets", "sizes"])
