@@ -106,6 +106,15 @@ def read_adopted(files: str = ADOPTED_FILES) -> dict[str, str]:
     return found
 
 
+def unreadable_record(path: str) -> str | None:
+    """Why the record of an engine cannot be read, and what to do; None if it can."""
+    try:
+        _read(path)
+    except FleetnetError as error:
+        return str(error)
+    return None
+
+
 def _read(path: str) -> dict[str, str]:
     """Raises FleetnetError."""
     try:

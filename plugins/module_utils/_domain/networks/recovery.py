@@ -15,6 +15,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    CONNECTED,
     CONTAINER,
     FILE,
     NETWORK,
@@ -72,7 +73,8 @@ class EngineState:
 class Remaining:
     """The steps that are left, in order, and the containers to start after them.
 
-    ``undoing``: the steps restore the former networks.
+    ``undoing``: the steps restore the former networks. ``restored`` are those that were created again before, without
+    the label of this collection: the ids of the former ones, and those of the present ones.
     ``blocked`` are the reasons why networks or endpoints cannot be restored now; the steps restore the others.
     ``warnings`` are about what no longer can be restored.
     """
@@ -83,6 +85,7 @@ class Remaining:
     start: tuple[Attachment, ...] = ()
     warnings: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
+    restored: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def operations(self) -> list[str]:
@@ -112,12 +115,12 @@ def _endpoint_differences(before: NetworkState, after: NetworkState) -> t.Iterat
     was = {each.container_id: each for each in before.attachments}
     declared, observed = (sorted(each.container for each in state.attachments) for state in (after, before))
     if declared != observed:
-        yield Difference(NETWORK, before.name, "connected", declared, observed)
+        yield Difference(NETWORK, before.name, CONNECTED, declared, observed)
     for each in after.attachments:
         former = was.get(each.container_id, each)
         if former != each:
             options = [describe_attachment(attachment, with_mac=False) for attachment in (each, former)]
-            yield Difference(NETWORK, before.name, f"connected.{each.container}", *options)
+            yield Difference(NETWORK, before.name, f"{CONNECTED}.{each.container}", *options)
 
 
 def remaining(journal: Journal, now: EngineState) -> Remaining:
@@ -147,6 +150,7 @@ class _Decision:
         self._steps: list[NetworkStep] = []
         self._warnings: list[str] = []
         self._blocked: list[str] = []
+        self._again: dict[str, str] = {}
 
     def finish(self) -> Remaining:
         for state in self._step.before:
@@ -168,7 +172,10 @@ class _Decision:
                 attachments = tuple(Attachment(each.id, each.name, each.running) for each in on_it)
                 self._remove(NetworkState(state.definition, attachments, made.id))
         for state in sorted(self._step.before, key=lambda each: not each.definition.config_only):
-            self._restore(state, self._restored(state))
+            network = self._restored(state)
+            if network is not None and network.id != state.id and not state.definition.labeled:
+                self._again[state.id] = network.id
+            self._restore(state, network)
         return self._result()
 
     def _result(self) -> Remaining:
@@ -179,6 +186,7 @@ class _Decision:
             self._to_start(),
             tuple(self._warnings),
             tuple(self._blocked),
+            self._again,
         )
 
     def _to_start(self) -> tuple[Attachment, ...]:

@@ -124,6 +124,8 @@ class Recovery:
                 self.attempt(f"removing network {state.name!r}", functools.partial(self._remove, state))
             else:
                 self._connect(step)
+        for former, network_id in left.restored.items():  # the process that created it may have died before this
+            self._keep_adopted(former, network_id)
         for each in left.start:
             self.attempt(f"starting container {each.container}", functools.partial(self._operations.start, each))
 
@@ -137,10 +139,13 @@ class Recovery:
         self._made(network_id)
         former = self._former.get(state.name)
         if former and not state.definition.labeled:
-            # otherwise the network would be that of others, and no run would change it
-            what = f"recording network {state.name!r} as adopted"
-            self.attempt(what, functools.partial(self._adoptions.replace, former, network_id))
+            self._keep_adopted(former, network_id)
         return network_id
+
+    def _keep_adopted(self, former: str, network_id: str) -> None:
+        """Otherwise the network would be that of others, and no run would change it."""
+        what = f"recording network {network_id[:12]} as adopted"
+        self.attempt(what, functools.partial(self._adoptions.replace, former, network_id))
 
     def _connect(self, step: NetworkStep) -> None:
         (after,) = step.after

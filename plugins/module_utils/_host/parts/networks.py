@@ -34,7 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rea
     read_snapshot,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Preview, Recoverer
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile, unreadable_record
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_ports_of_others
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
@@ -88,7 +88,7 @@ def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
     )
     survey = survey_networks(request, observed)
     plan = plan_networks(request, survey, read_snapshot(engine, survey, predicted))
-    warnings = [*recoverer.warnings, *plan.warnings]
+    warnings = [*recoverer.warnings, *filter(None, (unreadable_record(record),)), *plan.warnings]
     if plan.changed and not task.check_mode:
         executor = NetworkExecutor(
             engine,

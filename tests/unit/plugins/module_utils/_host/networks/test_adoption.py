@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fnmatch
 import pathlib
@@ -31,9 +32,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.f
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks import engine_reader
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import UnknownBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import NoJournals
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Recoverer
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import (
     ADOPTED_FILES,
     AdoptionFile,
@@ -41,6 +44,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership im
 )
 
 from .fake_docker import FakeDocker
+from .kills import Life, Process, killed
 from .networks_runs import Json, plan_on
 
 THEIRS = {
@@ -330,6 +334,48 @@ def test_an_adopted_network_that_cannot_be_recreated_stays_adopted(make: t.Calla
     assert host.managed()
     assert host.run(MOVED, allow_disconnect=True).changed
     assert host.adopted == {}
+
+
+@pytest.mark.parametrize("after_effect", [False, True])
+def test_a_kill_at_any_point_of_an_undo_leaves_the_network_adopted(
+    make: t.Callable[..., Host], after_effect: bool
+) -> None:
+    """The run is refused the new network, and dies while it restores the former one."""
+    restored, ended, number = 0, False, 0
+    while not ended:
+        host = make()
+        host.path.unlink(missing_ok=True)  # ids are the same in each round
+        host.run(ITEM)
+        former, before = host.id, shown(host.docker)
+        life, files = Life(number, after_effect), dict[str, str]()
+        process = Process(host.docker, files, life)
+        refusing = [True]
+
+        def refuse(armed: list[bool] = refusing) -> None:
+            if armed.pop():
+                raise EngineError("no more networks", 500)
+
+        class Record(AdoptionFile):
+            def replace(self, former_id: str, network_id: str, life: Life = life) -> None:
+                life.act("record", lambda: super(Record, self).replace(former_id, network_id))
+
+        def run(host: Host = host, process: Process = process, record: AdoptionFile = Record(str(host.path))) -> None:
+            plan = host.plan(MOVED, allow_disconnect=True)
+            executor = NetworkExecutor(process, True, lambda _s: None, journals=process, adoptions=record)
+            with contextlib.suppress(FleetnetError):
+                executor.execute(plan)
+
+        host.docker.before_call("POST /networks/create", refuse)
+        ended = not killed(run)
+        refusing[:] = [False]
+        again = Process(host.docker, files)
+        Recoverer(again, UnknownBridges(), again, AdoptionFile(str(host.path))).recover()
+        assert host.managed(), f"killed at {number}"
+        is_new = host.docker.network("shop")["Labels"].get("io.fleetnet.managed") == "true"
+        assert is_new or shown(host.docker) == before, f"killed at {number}"
+        restored += not is_new and host.id != former
+        number += 1
+    assert restored > 5
 
 
 def test_a_network_of_others_that_is_restored_stays_theirs(make: t.Callable[..., Host]) -> None:

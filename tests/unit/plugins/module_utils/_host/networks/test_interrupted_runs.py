@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import typing as t
 
 import pytest
@@ -127,6 +128,22 @@ def test_another_run_is_awaited_and_its_journal_is_not_touched(host: t.Callable[
         preview = one.apply({**WEB, "mtu": 1400}, check_mode=True)
         assert not any("interrupted" in line for line in preview["operations"])
     assert one.journals.interrupted()
+
+
+def test_a_record_of_adopted_networks_that_cannot_be_read_is_a_warning(
+    host: t.Callable[[], Host], monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
+) -> None:
+    """Also if the run would not write it: until then, no adopted network is changed or given back."""
+    record = tmp_path / "adopted.json"
+    monkeypatch.setattr(JournalPaths, "adopted", property(lambda _self: str(record)))
+    one = host()
+    one.apply(check_mode=True)
+    assert one.warnings == []
+    record.write_text("{")
+    for check_mode in (True, False):
+        one.apply(check_mode=check_mode)
+        assert re.match(rf"{record}: cannot be read as the record of adopted networks .* delete it", one.warnings.pop())
+    assert record.read_text() == "{"
 
 
 def test_a_user_who_cannot_keep_a_journal_is_warned(host: t.Callable[[], Host]) -> None:
