@@ -65,12 +65,12 @@ def test_it_is_given_back_and_adopted_again_as_check_mode_says(inventory):
     hosts = {name: testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory) for name in FLEET}
     without = {"docker_fleet_networks": ["web", "db"], "docker_fleet_policy": []}
     try:
-        assert changes(inventory, without) == dict.fromkeys(FLEET, [f"release network {ADOPTED} (prune)"])
+        assert changes(inventory, without) == {name: [f"release network {ADOPTED} (prune)"] for name in FLEET}
         with concurrent.futures.ThreadPoolExecutor(len(hosts)) as pool:
             list(pool.map(check_unchanged, hosts.values()))
     finally:
         adopted = changes(inventory, {})
-    assert adopted == dict.fromkeys(FLEET, [f"adopt network {ADOPTED}"])
+    assert adopted == {name: [f"adopt network {ADOPTED}"] for name in FLEET}
 
 
 def changes(inventory: str, declared: dict[str, t.Any]) -> dict[str, list[str]]:
@@ -86,7 +86,8 @@ def applied(inventory: str, declared: dict[str, t.Any], *arguments: str) -> dict
     """The result of the task that applies a plan, by host."""
     variables = json.dumps({**declared, "docker_fleet_verify": False})
     command = ["ansible-playbook", "--inventory", inventory, "fleetnet.docker.site", "-v", "-e", variables, *arguments]
-    environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_FORCE_COLOR": "0"}  # one line per result
+    # one line per result
+    environment = {**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_FORCE_COLOR": "0"}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     results = re.findall(r"^(?:ok|changed): \[(\w+)\] => (\{.*\})$", done.stdout, re.MULTILINE)

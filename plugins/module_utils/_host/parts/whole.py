@@ -115,9 +115,7 @@ def _replaced(networks: Result) -> frozenset[str]:
     """The networks that are removed or recreated, by the differences of the networks."""
     kept = (MANAGED, CONNECTED)
     found = map(Difference.from_data, networks.get("differences", ()))
-    return frozenset(
-        each.name for each in found if each.kind == NETWORK and each.key.partition(".")[0] not in kept
-    )
+    return frozenset(each.name for each in found if each.kind == NETWORK and each.key.partition(".")[0] not in kept)
 
 
 def _continued(first: list[t.Any], again: list[t.Any]) -> list[t.Any]:

@@ -336,40 +336,47 @@ def test_an_adopted_network_that_cannot_be_recreated_stays_adopted(make: t.Calla
     assert host.adopted == {}
 
 
+class MortalRecord(AdoptionFile):
+    """The record of a process that can be killed."""
+
+    def __init__(self, path: str, life: Life) -> None:
+        super().__init__(path)
+        self._life = life
+
+    def replace(self, former_id: str, network_id: str) -> None:
+        self._life.act("record", lambda: AdoptionFile.replace(self, former_id, network_id))
+
+
+def refused_recreate(host: Host, files: dict[str, str], life: Life) -> None:
+    """Recreate the network in a process that can be killed. The engine refuses the new network."""
+
+    def refuse() -> None:
+        raise EngineError("no more networks", 500)
+
+    host.docker.before_call("POST /networks/create", refuse)
+    process, record = Process(host.docker, files, life), MortalRecord(str(host.path), life)
+    executor = NetworkExecutor(process, True, lambda _seconds: None, journals=process, adoptions=record)
+    try:
+        with contextlib.suppress(FleetnetError):
+            executor.execute(host.plan(MOVED, allow_disconnect=True))
+    finally:
+        host.docker.before_call("POST /networks/create", lambda: None)
+
+
 @pytest.mark.parametrize("after_effect", [False, True])
 def test_a_kill_at_any_point_of_an_undo_leaves_the_network_adopted(
     make: t.Callable[..., Host], after_effect: bool
 ) -> None:
-    """The run is refused the new network, and dies while it restores the former one."""
+    """The process dies while it restores the former network, and the next one continues."""
     restored, ended, number = 0, False, 0
     while not ended:
         host = make()
         host.path.unlink(missing_ok=True)  # ids are the same in each round
         host.run(ITEM)
-        former, before = host.id, shown(host.docker)
-        life, files = Life(number, after_effect), dict[str, str]()
-        process = Process(host.docker, files, life)
-        refusing = [True]
-
-        def refuse(armed: list[bool] = refusing) -> None:
-            if armed.pop():
-                raise EngineError("no more networks", 500)
-
-        class Record(AdoptionFile):
-            def replace(self, former_id: str, network_id: str, life: Life = life) -> None:
-                life.act("record", lambda: super(Record, self).replace(former_id, network_id))
-
-        def run(host: Host = host, process: Process = process, record: AdoptionFile = Record(str(host.path))) -> None:
-            plan = host.plan(MOVED, allow_disconnect=True)
-            executor = NetworkExecutor(process, True, lambda _s: None, journals=process, adoptions=record)
-            with contextlib.suppress(FleetnetError):
-                executor.execute(plan)
-
-        host.docker.before_call("POST /networks/create", refuse)
-        ended = not killed(run)
-        refusing[:] = [False]
-        again = Process(host.docker, files)
-        Recoverer(again, UnknownBridges(), again, AdoptionFile(str(host.path))).recover()
+        former, before, files = host.id, shown(host.docker), dict[str, str]()
+        ended = not killed(refused_recreate, host, files, Life(number, after_effect))
+        process = Process(host.docker, files)
+        Recoverer(process, UnknownBridges(), process, AdoptionFile(str(host.path))).recover()
         assert host.managed(), f"killed at {number}"
         is_new = host.docker.network("shop")["Labels"].get("io.fleetnet.managed") == "true"
         assert is_new or shown(host.docker) == before, f"killed at {number}"
