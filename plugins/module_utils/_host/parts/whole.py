@@ -95,10 +95,10 @@ def _apply_all(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[
 
 
 def _follow_bridges(wanted: t.Iterable[tuple[HostPart, Result]], task: Task, results: dict[str, Result]) -> None:
-    """Apply the policy again if adopted networks got other bridges, which the rules name."""
+    """Apply the policy again if adopted networks got other bridges, which the rules name. A removal ends with it."""
     replaced = _replaced(results["networks"])
     for part, params in wanted:
-        if part.name != "bridge_routing" or replaced.isdisjoint(params["adopted"]):
+        if part.name != "bridge_routing" or part.name not in results or replaced.isdisjoint(params["adopted"]):
             continue
         first = results[part.name]
         again = _apply(part, dataclasses.replace(task, params=params, replaced=replaced), results)

@@ -139,6 +139,12 @@ def test_the_policy_follows_the_bridges_of_adopted_networks(host: Host, check_mo
     assert result["operations"] == [f"do {name}" for name in NAMES]
 
 
+def test_a_removal_applies_the_policy_once(host: Host) -> None:
+    host.of_network = "state"
+    host.apply(state="absent", bridge_routing={"adopted": ["web"]})
+    assert [name for name, _params in host.applied] == ["networks", "host_routes", "bridge_routing"]
+
+
 @pytest.mark.parametrize("option", ["", "managed", "connected", "connected.app"])
 def test_the_policy_is_applied_once_if_no_adopted_network_gets_another_bridge(host: Host, option: str) -> None:
     host.changing.append("bridge_routing")
