@@ -18,7 +18,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
-    BRIDGES,
     CLOSED_OUT,
     ENDPOINTS,
     INTERNAL,
@@ -202,28 +201,28 @@ def quoted(names: t.Iterable[str]) -> str:
 
 
 def source_chains(
-    ip: str, fleet: str | None, own_block: Prefix | None, local: Local, kept: t.Sequence[Prefix] = ()
+    ip: str,
+    fleet: str | None,
+    own_block: Prefix | None,
+    local: Local,
+    definitions: t.Sequence[str] = (),
+    kept: t.Sequence[str] = (),
 ) -> list[str]:
     """The chains that drop forged sources, before connection tracking and NAT.
 
     ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, None in a fleet without this version, ``own_block``
-    the block of this host, ``kept`` its networks' subnets outside of it.
-
-    Without the network of a kept subnet, the default route may lead there, and Docker may give it to another network.
-    So its sources come from bridges of declared networks only. If another program creates such a network again, with
-    another bridge, the reconciler finds this by the network's name.
+    the block of this host, ``kept`` the rules for subnets outside of the supernet, which use ``definitions``.
     """
-    declared = [name for name in local.bridges if name != DEFAULT_BRIDGE]
     internal = local.adopted_with(local.internal)
     lines = [
         *set_definitions(ip),
-        *(bridges_definition(ip, BRIDGES, declared) if kept else []),
+        *definitions,
         *(bridges_definition(ip, INTERNAL, internal) if fleet is not None and internal else []),
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
         f"\t\t{_RESERVED}",
         f"\t\t{from_bridges(local.all_bridges)} goto bound",
-        *(f"\t\t{rule}" for rule in (_sources_of_others(ip, kept) if kept else ())),
+        *(f"\t\t{rule}" for rule in kept),
         f"\t\t{undeclared_bridges('iif', local.other_bridges)} goto bound",
     ]
     if fleet is not None:
@@ -238,16 +237,6 @@ def source_chains(
     first = _LINK_LOCAL if ip == "ip6" else (_LOOPBACK,)
     bound = [*first, f"iifname . ether saddr . {ip} saddr @{ENDPOINTS} accept", _FORGED]
     return [*lines, "\t}", "\tchain bound {", *(f"\t\t{rule}" for rule in bound), "\t}"]
-
-
-def _sources_of_others(ip: str, kept: t.Sequence[Prefix]) -> tuple[str, ...]:
-    """Rules that drop sources in these subnets, from all interfaces but the bridges of declared networks."""
-    source = f"{ip} saddr {prefix_set(kept)}"
-    return (
-        f"iifname @{BRIDGES} goto bound",
-        f"{source} iifname . ether saddr . {ip} saddr @{ENDPOINTS} goto bound",
-        f'{source} iifname != "lo" counter drop comment "forged source"',
-    )
 
 
 def from_bridges(bridges: t.Iterable[str]) -> str:

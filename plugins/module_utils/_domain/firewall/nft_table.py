@@ -40,6 +40,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_targets
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import postrouting_chain
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.kept_subnets import KeptSubnets
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
     PortRange,
@@ -77,6 +78,7 @@ class Table:
         self._pinned = family.pinned
         self._fleet = prefix_set([family.supernet, *self._pinned])
         self._own_block = next(filter(None, map(family.host_block_of, self._own)), None)
+        self._kept = KeptSubnets(family, self._own, local)
 
     def text(self) -> str:
         """The input of ``nft -f``, which replaces the table in one transaction."""
@@ -90,7 +92,9 @@ class Table:
             *maps,
             *self._related(),
             *self._direction_chains(),
-            *source_chains(ip, self._fleet, self._own_block, self._local, self._kept()),
+            *source_chains(
+                ip, self._fleet, self._own_block, self._local, self._kept.definitions(), self._kept.source_rules()
+            ),
             *self._forward(),
             *input_chain(
                 family.version, self._fleet, self._own_sources(), self._local.all_bridges, self._from_bridges()
@@ -165,11 +169,7 @@ class Table:
 
     def _own_sources(self) -> list[Prefix]:
         """The blocks of the fleet's addresses that only this host's containers have."""
-        return [*([self._own_block] if self._own_block else []), *self._kept()]
-
-    def _kept(self) -> list[Prefix]:
-        """The subnets of this host's networks outside of its block."""
-        return [subnet for subnet in self._own if self._family.host_block_of(subnet) is None]
+        return [*([self._own_block] if self._own_block else []), *self._kept.own]
 
     def _output(self) -> list[str]:
         """The chain from the host itself to its containers; none if no network is limited."""

@@ -36,6 +36,7 @@ from .bridges import (
     UNDECLARED,
     VERSIONS,
     Host,
+    Packet,
     Trip,
     address,
     assert_dropped,
@@ -123,17 +124,24 @@ def test_the_underlay_has_no_source_of_the_hosts_own_block(host: Host, version: 
 KEPT = {"kept": ["172.29.0.0/24", "fd00:29::/64"], "down": ["172.28.0.0/24", "fd00:28::/64"]}
 
 
-def kept_rules() -> str:
-    """The rules of a host with networks of these subnets, which may use db. Their bridges do not exist."""
-    networks = [*FLEET["networks"], *({"name": name, "subnets": {"h1": subnets}} for name, subnets in KEPT.items())]
+KEPT_BY = pytest.mark.parametrize("keeper", ["h1", "h2"], ids=["own", "peer"])
+
+
+def kept_rules(keeper: str = "h1") -> str:
+    """The rules of a host. ``keeper``, this one or another, has networks of these subnets, which may use db."""
+    networks = [*FLEET["networks"], *({"name": name, "subnets": {keeper: subnets}} for name, subnets in KEPT.items())]
     return rules(networks=networks, policy=[{"from": name, "to": "db"} for name in KEPT])
 
 
 @VERSIONS
-def test_a_kept_subnet_belongs_to_the_bridge_of_its_network(host: Host, version: int) -> None:
-    """Docker gives the subnet of a removed network to the next one. The reconciler knows a network by its name."""
+@KEPT_BY
+def test_a_kept_subnet_belongs_to_the_bridge_of_its_network(host: Host, version: int, keeper: str) -> None:
+    """Docker gives the subnet of a removed network, or of a network on another host, to the next one.
+
+    The reconciler knows a network by its name.
+    """
     packet = datagram(version, "other1", "db1")
-    table, text = TABLES[version], kept_rules()
+    table, text = TABLES[version], kept_rules(keeper)
     host.load(text)
     assert host.send("other1", packet, "db1", limit=0.05) == Trip(left=True, arrived=False)
     assert host.rules_that_dropped() == FORGED
@@ -142,17 +150,24 @@ def test_a_kept_subnet_belongs_to_the_bridge_of_its_network(host: Host, version:
     assert host.send("other1", packet, "db1") == Trip(left=True, arrived=True)
 
 
+def from_down(version: int) -> Packet:
+    """A datagram of the network ``down`` to db."""
+    source = ("172.28.0.9", "fd00:28::9")[version == 6]
+    return lambda mark: packets.udp(source, address("db1", version), 4000, 5432, mark)
+
+
 @VERSIONS
 def test_a_kept_subnet_is_no_source_from_outside_while_its_network_does_not_exist(host: Host, version: int) -> None:
     """The default route leads there, so that the route back does not show it."""
-    source = ("172.28.0.9", "fd00:28::9")[version == 6]
-
-    def packet(mark: bytes) -> bytes:
-        return packets.udp(source, address("db1", version), 4000, 5432, mark)
-
     host.load(kept_rules())
-    assert host.send("peer", packet, "db1", limit=0.05) == Trip(left=True, arrived=False)
+    assert host.send("peer", from_down(version), "db1", limit=0.05) == Trip(left=True, arrived=False)
     assert host.rules_that_dropped() == FORGED
+
+
+@VERSIONS
+def test_a_subnet_that_another_host_keeps_is_a_source_from_there(host: Host, version: int) -> None:
+    host.load(kept_rules("h2"))
+    assert host.send("peer", from_down(version), "db1") == Trip(left=True, arrived=True)
 
 
 @pytest.mark.parametrize("target", ["fe80", "underlay"])
