@@ -4,7 +4,7 @@
 """The rules that bind subnets outside of the supernet to the bridges of declared networks. Pure.
 
 Without the network of such a subnet, the default route may lead there, and Docker may give it to another network. So
-its packets come from bridges of declared networks only. If another program creates such a network again, with another
+its packets come from, and go to, bridges of declared networks only. If another program creates such a network again, with another
 bridge, the reconciler finds this by the network's name.
 """
 
@@ -14,7 +14,11 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import Local, undeclared_bridges
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
+    Local,
+    quoted,
+    undeclared_bridges,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     BRIDGES,
     ENDPOINTS,
@@ -55,4 +59,17 @@ class KeptSubnets:
         if self._others:
             undeclared = undeclared_bridges("iif", self._local.other_bridges)
             rules.append(f"{source} {prefix_set(self._others)} {undeclared} {forged}")
+        return rules
+
+    def target_rules(self) -> list[str]:
+        """Rules of the forward hook, whatever the connection state, behind the frames within declared bridges."""
+        # not frames within one bridge, which br_netfilter passes to this hook
+        closed = f'oifname != @{BRIDGES} fib daddr . iif oif missing counter drop comment "undeclared network"'
+        target = f"{self._ip} daddr"
+        rules = []
+        if self.own:
+            rules.append(f"{target} {prefix_set(self.own)} oifname != {quoted(self._local.all_bridges)} {closed}")
+        if self._others:
+            undeclared = undeclared_bridges("oif", self._local.other_bridges)
+            rules.append(f"{target} {prefix_set(self._others)} {undeclared} {closed}")
         return rules

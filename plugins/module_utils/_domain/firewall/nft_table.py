@@ -139,7 +139,7 @@ class Table:
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
             f"\t\t{within_bridges(self._local.all_bridges)}",
-            *(f"\t\t{rule}" for rule in isolation(self._local)),
+            *(f"\t\t{rule}" for rule in (*isolation(self._local), *self._kept.target_rules())),
             f"\t\t{inside} ct state established ct direction reply goto allowed",
             "\t\tct state related jump related",
             f"\t\t{inside} goto between",

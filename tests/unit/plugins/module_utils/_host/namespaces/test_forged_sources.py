@@ -127,10 +127,14 @@ KEPT = {"kept": ["172.29.0.0/24", "fd00:29::/64"], "down": ["172.28.0.0/24", "fd
 KEPT_BY = pytest.mark.parametrize("keeper", ["h1", "h2"], ids=["own", "peer"])
 
 
-def kept_rules(keeper: str = "h1") -> str:
-    """The rules of a host. ``keeper``, this one or another, has networks of these subnets, which may use db."""
+def kept_rules(keeper: str = "h1", to_kept: bool = False) -> str:
+    """The rules of a host. ``keeper``, this one or another, has networks of these subnets, which may use db.
+
+    ``to_kept``: db may use them.
+    """
     networks = [*FLEET["networks"], *({"name": name, "subnets": {keeper: subnets}} for name, subnets in KEPT.items())]
-    return rules(networks=networks, policy=[{"from": name, "to": "db"} for name in KEPT])
+    ends = ("to", "from") if to_kept else ("from", "to")
+    return rules(networks=networks, policy=[dict(zip(ends, (name, "db"), strict=True)) for name in KEPT])
 
 
 @VERSIONS
@@ -162,6 +166,25 @@ def test_a_kept_subnet_is_no_source_from_outside_while_its_network_does_not_exis
     host.load(kept_rules())
     assert host.send("peer", from_down(version), "db1", limit=0.05) == Trip(left=True, arrived=False)
     assert host.rules_that_dropped() == FORGED
+
+
+@VERSIONS
+@KEPT_BY
+@pytest.mark.parametrize("reply", [False, True])
+def test_a_kept_subnet_leads_to_the_bridge_of_its_network(host: Host, version: int, keeper: str, reply: bool) -> None:
+    """Not to another network that has the subnet, also in a flow that began before."""
+    table, text = TABLES[version], kept_rules(keeper, to_kept=True)
+    ports = (5432, 4000) if reply else (4000, 5432)
+    packet = datagram(version, "db1", "other1", ports)
+    if reply:
+        host.load("")
+        assert host.send("other1", datagram(version, "other1", "db1"), "db1").arrived
+    host.load(text)
+    assert host.send("db1", packet, "other1", limit=0.05) == Trip(left=True, arrived=False)
+    assert host.rules_that_dropped() == {"undeclared network"}
+    elements = {**NO_ELEMENTS, (table.split()[0], BRIDGES_SET): frozenset((f'"{UNDECLARED}"',))}
+    host.load(text + elements_text(table, table_blocks(text)[table], elements))
+    assert host.send("db1", packet, "other1") == Trip(left=True, arrived=True)
 
 
 @VERSIONS
