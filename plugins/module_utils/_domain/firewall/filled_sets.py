@@ -42,6 +42,7 @@ _BRIDGES = {
     (family, name): "type ifname" for family in ("ip", "ip6") for name in (BRIDGES, INTERNAL, CLOSED_OUT, LIMITED)
 }
 _NETWORK = re.compile(rf"^\t# ({PREFIX}\w*): (\S+)$", re.MULTILINE)
+_KEPT = re.compile(r"^\t# kept: (\S+)$", re.MULTILINE)
 # In the tables ip and ip6: the chain for a published port, at all addresses of the host and at one.
 PUBLISHED = "endpoint_published"
 PUBLISHED_AT = "endpoint_published_at"
@@ -89,6 +90,16 @@ def networks_of(block: str) -> dict[str, list[str]]:
     for name, network in _NETWORK.findall(block):
         found.setdefault(name, []).append(network)
     return found
+
+
+def kept_lines(subnets: t.Iterable[object]) -> list[str]:
+    """The lines of a table that list subnets outside of the supernet."""
+    return [f"\t# kept: {subnet}" for subnet in subnets]
+
+
+def kept_in(block: str) -> list[str]:
+    """The subnets outside of the supernet that a table lists, as text."""
+    return _KEPT.findall(block)
 
 
 def map_definitions(family: str) -> list[str]:

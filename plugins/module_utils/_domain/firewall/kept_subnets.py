@@ -23,6 +23,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     BRIDGES,
     ENDPOINTS,
     bridges_definition,
+    kept_lines,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import prefix_set
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Family
@@ -42,9 +43,9 @@ class KeptSubnets:
         self._others = [subnet for subnet in self._all if subnet not in self.own]
 
     def definitions(self) -> list[str]:
-        """The set of the bridges that declared networks have now."""
+        """The set of the bridges that declared networks have now, and the subnets, which the reconciler reads."""
         declared = [name for name in self._local.bridges if name != DEFAULT_BRIDGE]
-        return bridges_definition(self._ip, BRIDGES, declared) if self._all else []
+        return [*kept_lines(self._all), *bridges_definition(self._ip, BRIDGES, declared)] if self._all else []
 
     def source_rules(self) -> list[str]:
         """Rules of the chain of sources, behind the bridges of this host's networks, before those of others."""

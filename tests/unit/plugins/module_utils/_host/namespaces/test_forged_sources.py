@@ -25,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     elements_text,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import all_elements
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import table_blocks
 
 from . import packets
@@ -181,10 +182,35 @@ def test_a_kept_subnet_leads_to_the_bridge_of_its_network(host: Host, version: i
         assert host.send("other1", datagram(version, "other1", "db1"), "db1").arrived
     host.load(text)
     assert host.send("db1", packet, "other1", limit=0.05) == Trip(left=True, arrived=False)
-    assert host.rules_that_dropped() == {"undeclared network"}
+    assert "undeclared network" in host.rules_that_dropped()  # and errors that other1 sends
     elements = {**NO_ELEMENTS, (table.split()[0], BRIDGES_SET): frozenset((f'"{UNDECLARED}"',))}
     host.load(text + elements_text(table, table_blocks(text)[table], elements))
     assert host.send("db1", packet, "other1") == Trip(left=True, arrived=True)
+
+
+@VERSIONS
+@KEPT_BY
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_container_on_several_networks_uses_a_kept_subnet_only_if_its_network_is_declared(
+    host: Host, version: int, keeper: str, declared: bool
+) -> None:
+    """other1 is also on a network that has the subnet of ``down``."""
+    table, text = TABLES[version], kept_rules(keeper)
+    networks = [
+        {"Id": UNDECLARED[3:], "Name": "other", "Driver": "bridge", "Internal": False},
+        {"Id": "f" * 64, "Name": "down" if declared else "another", "Driver": "bridge", "Internal": False},
+    ]
+    ends = {
+        "other": {"NetworkID": UNDECLARED[3:], "MacAddress": host.mac("other1").hex(":")},
+        "another": {"NetworkID": "f" * 64, "MacAddress": "02:00:00:00:00:01", "IPAddress": "172.28.0.9",
+                    "GlobalIPv6Address": "fd00:28::9"},
+    }  # fmt: skip
+    block = table_blocks(text)[table]
+    elements = all_elements([{"NetworkSettings": {"Networks": ends}}], networks, [], {table: block})
+    host.load(text + elements_text(table, block, elements))
+    trip = host.send("other1", from_down(version), "db1", limit=5 if declared else 0.05)
+    assert trip == Trip(left=True, arrived=declared)
+    assert declared or host.rules_that_dropped() == FORGED
 
 
 @VERSIONS
