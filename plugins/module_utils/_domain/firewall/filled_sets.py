@@ -22,6 +22,8 @@ BRIDGES = "endpoint_bridges"
 INTERNAL = "endpoint_internal"
 CLOSED_OUT = "endpoint_closed_out"
 LIMITED = "endpoint_limited"
+# The same of networks that others may create, each twice: frames within one bridge.
+WITHIN = "endpoint_within"
 # In the table bridge, by the port of a container: its MAC address, its addresses, and IPv6 addresses as numbers.
 PORTS = "endpoint_ports"
 MACS = "endpoint_macs"
@@ -39,7 +41,9 @@ _TYPES = {
     ("bridge", TARGETS): "typeof iifname . @th,64,128",
 }
 _BRIDGES = {
-    (family, name): "type ifname" for family in ("ip", "ip6") for name in (BRIDGES, INTERNAL, CLOSED_OUT, LIMITED)
+    (family, name): "type ifname . ifname" if name == WITHIN else "type ifname"
+    for family in ("ip", "ip6")
+    for name in (BRIDGES, INTERNAL, CLOSED_OUT, LIMITED, WITHIN)
 }
 _NETWORK = re.compile(rf"^\t# ({PREFIX}\w*): (\S+)$", re.MULTILINE)
 _KEPT = re.compile(r"^\t# kept: (\S+)$", re.MULTILINE)

@@ -4,8 +4,8 @@
 """The rules that bind subnets outside of the supernet to the bridges of declared networks. Pure.
 
 Without the network of such a subnet, the default route may lead there, and Docker may give it to another network. So
-its packets come from, and go to, bridges of declared networks only. If another program creates such a network again, with another
-bridge, the reconciler finds this by the network's name.
+its packets come from, and go to, bridges of declared networks only. If another program creates such a network again,
+with another bridge, the reconciler finds this by the network's name.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ class Table:
         lines = [
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
-            f"\t\t{within_bridges(self._local.all_bridges)}",
+            *(f"\t\t{rule}" for rule in within_bridges(self._local)),
             *(f"\t\t{rule}" for rule in (*isolation(self._local), *self._kept.target_rules())),
             f"\t\t{inside} ct state established ct direction reply goto allowed",
             "\t\tct state related jump related",
@@ -200,7 +200,7 @@ class Table:
         by_address = [
             f'\t\tiifname != "lo" {self._ip} saddr {subnet} goto {TO_HOST}_{name}'
             for name, member in self._limited(TO_HOST)
-            if name in self._local.adopted
+            if name in self._local.adoptable
             for subnet in self._own
             if subnet in member.subnets
         ]

@@ -21,6 +21,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     PORTS,
     SOURCES,
     TARGETS,
+    WITHIN,
     Elements,
     kept_in,
     networks_of,
@@ -66,7 +67,7 @@ class _End(t.NamedTuple):
 
 
 class _Kept(t.NamedTuple):
-    """Subnets outside of the supernet, as (first address, bits after the prefix), and the bridges that may have them."""
+    """Subnets outside of the supernet, as (first address, bits after the prefix), and the bridges that have them."""
 
     subnets: t.Sequence[tuple[int, int]]
     bridges: t.Collection[str]
@@ -170,7 +171,8 @@ def all_elements(
             found[family, name] = elements
         for table, block in blocks.items():
             for name, listed in networks_of(block).items() if table.split()[0] == family else ():
-                found[family, name] = frozenset(f'"{bridge}"' for bridge in _bridges_of(networks, listed))
+                quoted = [f'"{bridge}"' for bridge in _bridges_of(networks, listed)]
+                found[family, name] = frozenset(f"{each} . {each}" if name == WITHIN else each for each in quoted)
     return found
 
 

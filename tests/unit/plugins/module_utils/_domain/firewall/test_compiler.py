@@ -67,6 +67,7 @@ def compiled(fleet, engine, hosts=3, controller=None):
         parse_controller(controller),
         other_bridges=engine.get("other_bridges", ()),
         adopted=adopted,
+        adoptable=[each["name"] for each in item["networks"] if each.get("adopt")],
     )
     firewall = EngineFirewall(
         tuple(engine["version"]),

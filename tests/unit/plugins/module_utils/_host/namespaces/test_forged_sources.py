@@ -213,6 +213,26 @@ def test_a_container_on_several_networks_uses_a_kept_subnet_only_if_its_network_
     assert declared or host.rules_that_dropped() == FORGED
 
 
+@pytest.mark.parametrize(("version", "group"), [(4, "224.0.0.251"), (6, "ff02::1"), (4, "172.29.0.255")])
+@pytest.mark.parametrize("egress", [None, "policy"])
+def test_multicast_within_the_new_bridge_of_an_adopted_network_passes(
+    bed: Host, version: int, group: str, egress: str | None
+) -> None:
+    """Neighbor discovery is, and br_netfilter passes it to the forward hook."""
+    kept = {"name": "kept", "adopt": True, "subnets": {"h1": KEPT["kept"]}, **({"egress": egress} if egress else {})}
+    text, network = rules(networks=["web", kept], policy=[]), {"Id": UNDECLARED[3:], "Name": "kept"}
+    table = TABLES[version]
+    block = table_blocks(text)[table]
+    elements = all_elements([], [{**network, "Driver": "bridge", "Internal": False}], [], {table: block})
+    bed.bridge_nf(on=True)
+    bed.load(text + elements_text(table, block, elements))
+    source = address("other1", version)
+    to = b"\xff" * 6 if group.endswith(".255") else b"\x01\0\x5e\0\0\xfb" if version == 4 else b"\x33\x33\0\0\0\1"
+    trip = bed.send("other1", lambda mark: packets.udp(source, group, 4000, 5353, mark), "other2", to=to)
+    assert trip == Trip(left=True, arrived=True)
+    assert bed.rules_that_dropped() <= {"not declared: kept -> host"}  # to the host itself
+
+
 @VERSIONS
 def test_a_subnet_that_another_host_keeps_is_a_source_from_there(host: Host, version: int) -> None:
     host.load(kept_rules("h2"))
