@@ -58,7 +58,7 @@ class AdoptionFile:
 
     def __init__(self, path: str, existing: t.Collection[str] | None = None) -> None:
         self._path = path
-        self._existing = existing
+        self._existing = None if existing is None else set(existing)
 
     def adopt(self, network_id: str, name: str) -> None:
         self._write({**_read(self._path), network_id: name})
@@ -74,7 +74,9 @@ class AdoptionFile:
             self._write({**adopted, network_id: adopted[former_id]}, network_id)
 
     def _write(self, adopted: t.Mapping[str, str], created: str = "") -> None:
-        existing = adopted if self._existing is None else {*self._existing, created}
+        if self._existing is not None and created:
+            self._existing.add(created)
+        existing = adopted if self._existing is None else self._existing
         left = {network_id: name for network_id, name in adopted.items() if network_id in existing}
         folder = os.path.dirname(self._path)
         try:

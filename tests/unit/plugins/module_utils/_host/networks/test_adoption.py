@@ -213,6 +213,28 @@ def test_records_of_networks_that_no_longer_exist_go_with_the_next_one(make: t.C
     assert list(host.adopted.values()) == ["other"]
 
 
+def test_an_undo_of_several_networks_keeps_all_of_them(make: t.Callable[..., Host]) -> None:
+    """Each is created again with an id that was not on the engine when the run read its networks."""
+
+    def refuse() -> None:
+        raise EngineError("no more networks", 500)
+
+    host = make(used=False)
+    host.docker._add_network({**THEIRS, "Name": "lab", "IPAM": {"Config": [{"Subnet": "172.19.0.0/16"}]}})
+    lab = {**ITEM, "name": "lab", "bridge_name": "fn-lab", "ipam_config": [{"subnet": "172.19.0.0/16"}]}
+    host.run(ITEM, lab)
+    former = set(host.adopted)
+    assert len(former) == 2
+    # each takes the subnet of the other, so that one step recreates both
+    swapped = [{**ITEM, "ipam_config": lab["ipam_config"]}, {**lab, "ipam_config": ITEM["ipam_config"]}]
+    host.docker.before_call("POST /networks/create", refuse)
+    with pytest.raises(FleetnetError, match="the former state is restored"):
+        host.run(*swapped)
+    ids = {str(host.docker.network(name)["Id"]) for name in ("shop", "lab")}
+    assert ids.isdisjoint(former)
+    assert ids <= set(host.adopted)  # the former ids go with the next change
+
+
 def test_the_record_of_a_network_that_is_removed_by_its_name_goes_with_it(make: t.Callable[..., Host]) -> None:
     host = make(used=False)
     host.run(ITEM)
