@@ -64,14 +64,28 @@ class AdoptionFile:
         self._write({**_read(self._path), network_id: name})
 
     def release(self, network_id: str) -> None:
-        adopted = _read(self._path)
+        file, adopted = self._file_of(network_id)
         if adopted.pop(network_id, None) is not None:
-            self._write(adopted)
+            file._write(adopted)
 
     def replace(self, former_id: str, network_id: str) -> None:
-        adopted = _read(self._path)
+        file, adopted = self._file_of(former_id)
         if former_id in adopted:
-            self._write({**adopted, network_id: adopted[former_id]}, network_id)
+            file._write({**adopted, network_id: adopted[former_id]}, network_id)
+
+    def _file_of(self, network_id: str) -> tuple[AdoptionFile, dict[str, str]]:
+        """The record that has a network, and its contents; this one if none has it.
+
+        The engine may have been named otherwise when the network was adopted. Ids are unique. Raises FleetnetError.
+        """
+        adopted = _read(self._path)
+        if network_id not in adopted:
+            for path in _paths(os.path.join(os.path.dirname(self._path), os.path.basename(ADOPTED_FILES))):
+                with contextlib.suppress(FleetnetError):
+                    others = _read(path)
+                    if network_id in others:
+                        return AdoptionFile(path), others
+        return self, adopted
 
     def _write(self, adopted: t.Mapping[str, str], created: str = "") -> None:
         if self._existing is not None and created:
@@ -102,10 +116,14 @@ def read_adopted(files: str = ADOPTED_FILES) -> dict[str, str]:
     A record that cannot be read has none: a network that is not adopted is never changed. Nothing overwrites it.
     """
     found: dict[str, str] = {}
-    for path in sorted(glob.glob(files)):
+    for path in _paths(files):
         with contextlib.suppress(FleetnetError):
             found.update(_read(path))
     return found
+
+
+def _paths(files: str) -> list[str]:
+    return sorted(glob.glob(files))
 
 
 def unreadable_record(path: str) -> str | None:

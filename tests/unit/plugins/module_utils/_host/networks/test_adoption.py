@@ -318,6 +318,40 @@ def test_each_engine_of_a_host_has_its_own_record(make: t.Callable[..., Host], t
     assert fnmatch.filter(paths, ADOPTED_FILES) == paths
 
 
+def test_a_network_is_given_back_by_any_name_of_its_engine(make: t.Callable[..., Host]) -> None:
+    """A socket and a TCP address of one engine have records of their own."""
+    host = make()
+    host.run(ITEM)
+    other = AdoptionFile(str(host.path.with_name("adopted-2.json")), {host.id})
+    other.release("f" * 64)
+    assert host.managed()
+    NetworkExecutor(host.docker, adoptions=other).execute(host.plan())
+    assert (host.managed(), host.path.exists()) == (False, False)
+
+
+def test_an_undo_by_another_name_of_the_engine_keeps_the_adoption(make: t.Callable[..., Host]) -> None:
+    host = make()
+    host.run(ITEM)
+    other = AdoptionFile(str(host.path.with_name("adopted-2.json")), set())
+    other.replace(host.id, "f" * 64)
+    other.replace("e" * 64, "d" * 64)
+    everywhere = read_adopted(str(host.path.with_name("adopted-*.json")))
+    assert everywhere == {host.id: "shop", "f" * 64: "shop"}
+
+
+@pytest.mark.parametrize("text", ["", "{"])
+def test_a_record_of_another_engine_that_is_damaged_is_left_alone(make: t.Callable[..., Host], text: str) -> None:
+    host = make()
+    path = host.path.with_name("adopted-0.json")
+    path.parent.mkdir()
+    path.write_text(text)
+    host.run(ITEM)
+    host.run()
+    assert (host.managed(), path.read_text()) == (False, text)
+    AdoptionFile(str(host.path)).release("f" * 64)
+    assert path.read_text() == text
+
+
 def test_an_undo_restores_an_adopted_network_that_was_recreated(
     make: t.Callable[..., Host], tmp_path: pathlib.Path
 ) -> None:
