@@ -73,6 +73,13 @@ class AdoptionFile:
         if former_id in adopted:
             file._write({**adopted, network_id: adopted[former_id]}, network_id)
 
+    def forget_missing(self) -> None:
+        """Forget networks that no longer exist. A record of them is harmless, so a failure is no error."""
+        with contextlib.suppress(FleetnetError):
+            adopted = _read(self._path)
+            if self._existing is not None and not self._existing.issuperset(adopted):
+                self._write(adopted)
+
     def _file_of(self, network_id: str) -> tuple[AdoptionFile, dict[str, str]]:
         """The record that has a network, and its contents; this one if none has it.
 
