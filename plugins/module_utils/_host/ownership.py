@@ -27,6 +27,9 @@ ADOPTED_FILES = f"{STATE_FOLDER}/adopted-*.json"
 class Adoptions(t.Protocol):
     """The port to the record."""
 
+    def has(self, network_id: str) -> bool:
+        """Whether a network is recorded; not, if the record cannot be read."""
+
     def adopt(self, network_id: str, name: str) -> None:
         """Record a network. Raises FleetnetError; then nothing has changed."""
 
@@ -39,6 +42,10 @@ class Adoptions(t.Protocol):
 
 class NoAdoptions:
     """No record, for runs that adopt nothing."""
+
+    def has(self, network_id: str) -> bool:
+        """No network is recorded."""
+        return False
 
     def adopt(self, network_id: str, name: str) -> None:
         """Record nothing."""
@@ -59,6 +66,11 @@ class AdoptionFile:
     def __init__(self, path: str, existing: t.Collection[str] | None = None) -> None:
         self._path = path
         self._existing = None if existing is None else set(existing)
+
+    def has(self, network_id: str) -> bool:
+        with contextlib.suppress(FleetnetError):
+            return network_id in self._file_of(network_id)[1]
+        return False
 
     def adopt(self, network_id: str, name: str) -> None:
         self._write({**_read(self._path), network_id: name})

@@ -16,6 +16,7 @@ import typing as t
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks import engine_reader
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import UnknownBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
@@ -176,6 +177,42 @@ def test_the_record_of_networks_that_others_removed_goes_when_networks_are_prune
         assert not one.apply(prune=prune, check_mode=check_mode)["changed"]
         assert record.exists() is (check_mode or not prune)
     assert record.parent.exists() is not prune
+
+
+def test_check_mode_predicts_the_run_after_a_killed_undo_of_an_adopted_network(
+    host: t.Callable[[], Host], record: pathlib.Path
+) -> None:
+    """The undo creates the network again, which stays adopted, at whatever point it was killed."""
+
+    def refuse() -> None:
+        raise EngineError("no more networks", 500)
+
+    moved = {**SHOP, "ipam_config": [{"subnet": "10.99.0.0/24"}]}
+    number = undone = 0
+    while True:
+        one = host()
+        record.unlink(missing_ok=True)
+        one.docker._add_network(dict(THEIRS))
+        one.docker.add_container("app", shop={})
+        one.apply(SHOP)
+        one.docker.before_call("POST /networks/create", refuse)
+        ended = not killed(_apply, one, moved, Life(number))
+        one.docker.before_call("POST /networks/create", lambda: None)
+        if ended:
+            break
+        previews = [one.apply(item, check_mode=True) for item in (SHOP, moved)]
+        undone += any(line.startswith("undo an") and "create network shop" in line for line in previews[1]["operations"])
+        result = one.apply(moved)
+        for key in ("changed", "operations", "differences", "interrupted", "diff"):
+            assert result[key] == previews[1][key], f"killed at {number}: {key}"
+        assert not any("adopt" in line for line in previews[0]["operations"]), f"killed at {number}"
+        number += 1
+    assert undone > 1
+
+
+def _apply(host: Host, item: Json, life: Life) -> None:
+    with contextlib.suppress(FleetnetError):
+        host.apply(item, life=life)
 
 
 def test_a_user_who_cannot_keep_a_journal_is_warned(host: t.Callable[[], Host]) -> None:
