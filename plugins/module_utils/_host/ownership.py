@@ -43,7 +43,7 @@ class Adoptions(t.Protocol):
 class NoAdoptions:
     """No record, for runs that adopt nothing."""
 
-    def has(self, network_id: str) -> bool:
+    def has(self, network_id: str) -> bool:  # noqa: ARG002 (a port)
         """No network is recorded."""
         return False
 

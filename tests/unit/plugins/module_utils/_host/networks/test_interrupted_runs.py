@@ -201,7 +201,8 @@ def test_check_mode_predicts_the_run_after_a_killed_undo_of_an_adopted_network(
         if ended:
             break
         previews = [one.apply(item, check_mode=True) for item in (SHOP, moved)]
-        undone += any(line.startswith("undo an") and "create network shop" in line for line in previews[1]["operations"])
+        lines = previews[1]["operations"]
+        undone += any(line.startswith("undo an") and "create network shop" in line for line in lines)
         result = one.apply(moved)
         for key in ("changed", "operations", "differences", "interrupted", "diff"):
             assert result[key] == previews[1][key], f"killed at {number}: {key}"
