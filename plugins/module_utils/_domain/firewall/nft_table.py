@@ -84,6 +84,7 @@ class Table:
         """The input of ``nft -f``, which replaces the table in one transaction."""
         ip, policy, family = self._ip, self._policy, self._family
         maps, lookups = self._maps()
+        own_sources = [*filter(None, [self._own_block]), *self._kept.own]
         lines = [
             f"add table {ip} {TABLE}",
             f"delete table {ip} {TABLE}",
@@ -96,9 +97,7 @@ class Table:
                 ip, self._fleet, self._own_block, self._local, self._kept.definitions(), self._kept.source_rules()
             ),
             *self._forward(),
-            *input_chain(
-                family.version, self._fleet, self._own_sources(), self._local.all_bridges, self._from_bridges()
-            ),
+            *input_chain(family.version, self._fleet, own_sources, self._local.all_bridges, self._from_bridges()),
             *self._output(),
             "\tchain between {",
             *self._pinned_rules(),
@@ -167,10 +166,6 @@ class Table:
             lines.append(_unpublished(f"{self._ip} daddr {prefix_set(routed)}"))
         return [*lines, "\t}"]
 
-    def _own_sources(self) -> list[Prefix]:
-        """The blocks of the fleet's addresses that only this host's containers have."""
-        return [*([self._own_block] if self._own_block else []), *self._kept.own]
-
     def _output(self) -> list[str]:
         """The chain from the host itself to its containers; none if no network is limited."""
         dispatch = self._dispatch(FROM_HOST, "daddr")
@@ -199,10 +194,10 @@ class Table:
         # Another program may create an adopted network again, which then has another bridge.
         by_address = [
             f'\t\tiifname != "lo" {self._ip} saddr {subnet} goto {TO_HOST}_{name}'
-            for name, member in self._limited(TO_HOST)
+            for name, _member in self._limited(TO_HOST)
             if name in self._local.adoptable
             for subnet in self._own
-            if subnet in member.subnets
+            if self._family.network_of(subnet.address) == name
         ]
         return [*([f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []), *by_address]
 

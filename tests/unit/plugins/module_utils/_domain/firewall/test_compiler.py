@@ -243,6 +243,17 @@ def test_whether_docker_set_the_policy_of_forward(rules, dockers):
     assert dockers_drop(rules) is dockers
 
 
+@pytest.mark.parametrize("subnets", [{}, {"h1": "172.18.0.0/16"}], ids=["leased", "kept"])
+@pytest.mark.parametrize("found", [{}, {"web": "br-0123456789ab"}], ids=["ours", "theirs"])
+def test_a_limited_network_that_others_may_create_is_limited_by_its_address(subnets, found):
+    """Whatever bridge it has when the rules are compiled, it may get another one."""
+    web = {"name": "web", "adopt": True, "egress": "policy", **({"subnets": subnets} if subnets else {})}
+    nft = compiled({**FLEET, "networks": [web, "db"]}, {"version": (28, 5, 2), "adopted": found}).nft
+    own = subnets.get("h1", "10.64.1.0/24")
+    assert f'\t\tiifname != "lo" ip saddr {own} goto to_host_web\n' in nft
+    assert nft.count("goto to_host_web\n") == 1
+
+
 @pytest.mark.parametrize("address", ["h1", "192.0.2.1/32", "192.0.2.1 } accept"])
 def test_the_controller_is_an_address(address):
     with pytest.raises(InvalidValue, match=r"controller: .*: is not a valid IP address"):
