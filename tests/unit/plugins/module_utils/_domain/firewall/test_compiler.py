@@ -254,6 +254,17 @@ def test_a_limited_network_that_others_may_create_is_limited_by_its_address(subn
     assert nft.count("goto to_host_web\n") == 1
 
 
+@pytest.mark.parametrize("ipv6", [{}, {"supernet_v6": "fd00:64::/48"}], ids=["IPv4", "dual stack"])
+@pytest.mark.parametrize("found", [{}, {"vault": "br-0123456789ab"}], ids=["ours", "theirs"])
+def test_an_internal_network_that_others_may_create_stays_internal(found, ipv6):
+    """The reconciler fills the set."""
+    vault = {"name": "vault", "adopt": True, "internal": True}
+    nft = compiled({**FLEET, **ipv6, "networks": ["web", "db", vault]}, {"version": (28, 5, 2), "adopted": found}).nft
+    assert nft.count("\t# endpoint_internal: vault\n\tset endpoint_internal {\n") == (2 if ipv6 else 1)
+    assert nft.count("iifname @endpoint_internal fib daddr . iif oif missing counter drop") == (2 if ipv6 else 1)
+    assert nft.count("# endpoint_closed_out: vault\n") == (0 if ipv6 else 1)
+
+
 @pytest.mark.parametrize("address", ["h1", "192.0.2.1/32", "192.0.2.1 } accept"])
 def test_the_controller_is_an_address(address):
     with pytest.raises(InvalidValue, match=r"controller: .*: is not a valid IP address"):
