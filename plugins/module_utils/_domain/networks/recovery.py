@@ -96,6 +96,17 @@ class Remaining:
         lines += [f"start container {each.container}" for each in self.start]
         return [f"{title}: {line}" for line in lines or ([] if self.blocked else ["nothing is left to do"])]
 
+    def stay_adopted(self, adopted: t.Callable[[str], bool]) -> set[str]:
+        """The ids of the restored networks whose former ones were ``adopted`` (by id)."""
+        former = {state.name: state.id for state in self.journal.step.before} if self.undoing else {}
+        created = (state for step in self.steps if step.kind == "create" for state in step.after)
+        again = {
+            former[each.name]: predicted_id(each.name)
+            for each in created
+            if each.name in former and not each.definition.labeled
+        }
+        return {now for then, now in (*self.restored.items(), *again.items()) if adopted(then)}
+
     def differences(self, path: str) -> list[Difference]:
         """The differences that the steps end. ``path`` is that of the journal."""
         if not self.steps and not self.start and not self.blocked:
@@ -365,8 +376,8 @@ def is_predicted(network_id: str) -> bool:
     return network_id.startswith("planned ")
 
 
-def predict(steps: t.Iterable[NetworkStep], now: EngineState) -> Predicted:
-    """The engine after the steps that :func:`remaining` returned for it."""
+def predict(steps: t.Iterable[NetworkStep], now: EngineState, adopted: t.Collection[str] = ()) -> Predicted:
+    """The engine after the steps that :func:`remaining` returned for it. ``adopted`` are ids of networks after them."""
     networks = {each.id: each for each in now.networks}
     joined: dict[str, tuple[Attachment, ...]] = {}
     for step in steps:
@@ -394,5 +405,6 @@ def predict(steps: t.Iterable[NetworkStep], now: EngineState) -> Predicted:
         )
         for each in now.containers
     )
-    ordered = sorted(networks.values(), key=lambda each: (each.name, each.created, each.id))
+    recorded = (dataclasses.replace(each, adopted=each.adopted or each.id in adopted) for each in networks.values())
+    ordered = sorted(recorded, key=lambda each: (each.name, each.created, each.id))
     return Predicted(tuple(ordered), containers, joined)

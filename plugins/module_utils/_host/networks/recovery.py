@@ -187,7 +187,7 @@ class Recoverer:
         self._engine = engine
         self._bridges = bridges
         self._journals = journals
-        self._adoptions = adoptions
+        self._adoptions = adoptions or NoAdoptions()
         self.warnings: list[str] = []
 
     def preview(self) -> Preview:
@@ -206,7 +206,8 @@ class Recoverer:
             left.append(found)
             networks, containers = {each.id: each for each in now.networks}, now.containers
         steps = [step for each in left for step in each.steps]
-        return Preview(left, predict(steps, EngineState(tuple(networks.values()), containers)))
+        adopted = {network_id for each in left for network_id in each.stay_adopted(self._adoptions.has)}
+        return Preview(left, predict(steps, EngineState(tuple(networks.values()), containers), adopted))
 
     def recover(self) -> list[Remaining]:
         """Finish or undo all steps; return what was left to do. Raises RecoveryFailed."""

@@ -159,6 +159,7 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
         parse_controller(task.params["controller"]),
         other_bridges=_read_other_bridges(task, bridges.values()),
         adopted=adopted,
+        adoptable=task.params["adopted"],
     )
     rules = compiler.compile_rules(policy, local, engine)
     texts = {path: text(rules) for path, text in FILES.items()}

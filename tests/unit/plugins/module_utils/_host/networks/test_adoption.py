@@ -213,6 +213,28 @@ def test_records_of_networks_that_no_longer_exist_go_with_the_next_one(make: t.C
     assert list(host.adopted.values()) == ["other"]
 
 
+def test_an_undo_of_several_networks_keeps_all_of_them(make: t.Callable[..., Host]) -> None:
+    """Each is created again with an id that was not on the engine when the run read its networks."""
+
+    def refuse() -> None:
+        raise EngineError("no more networks", 500)
+
+    host = make(used=False)
+    host.docker._add_network({**THEIRS, "Name": "lab", "IPAM": {"Config": [{"Subnet": "172.19.0.0/16"}]}})
+    lab = {**ITEM, "name": "lab", "bridge_name": "fn-lab", "ipam_config": [{"subnet": "172.19.0.0/16"}]}
+    host.run(ITEM, lab)
+    former = set(host.adopted)
+    assert len(former) == 2
+    # each takes the subnet of the other, so that one step recreates both
+    swapped = [{**ITEM, "ipam_config": lab["ipam_config"]}, {**lab, "ipam_config": ITEM["ipam_config"]}]
+    host.docker.before_call("POST /networks/create", refuse)
+    with pytest.raises(FleetnetError, match="the former state is restored"):
+        host.run(*swapped)
+    ids = {str(host.docker.network(name)["Id"]) for name in ("shop", "lab")}
+    assert ids.isdisjoint(former)
+    assert ids <= set(host.adopted)  # the former ids go with the next change
+
+
 def test_the_record_of_a_network_that_is_removed_by_its_name_goes_with_it(make: t.Callable[..., Host]) -> None:
     host = make(used=False)
     host.run(ITEM)
@@ -294,6 +316,40 @@ def test_each_engine_of_a_host_has_its_own_record(make: t.Callable[..., Host], t
     paths = [JournalPaths.of(f"unix:///run/{name}.sock").adopted for name in ("docker", "other")]
     assert paths[0] != paths[1]
     assert fnmatch.filter(paths, ADOPTED_FILES) == paths
+
+
+def test_a_network_is_given_back_by_any_name_of_its_engine(make: t.Callable[..., Host]) -> None:
+    """A socket and a TCP address of one engine have records of their own."""
+    host = make()
+    host.run(ITEM)
+    other = AdoptionFile(str(host.path.with_name("adopted-2.json")), {host.id})
+    other.release("f" * 64)
+    assert host.managed()
+    NetworkExecutor(host.docker, adoptions=other).execute(host.plan())
+    assert (host.managed(), host.path.exists()) == (False, False)
+
+
+def test_an_undo_by_another_name_of_the_engine_keeps_the_adoption(make: t.Callable[..., Host]) -> None:
+    host = make()
+    host.run(ITEM)
+    other = AdoptionFile(str(host.path.with_name("adopted-2.json")), set())
+    other.replace(host.id, "f" * 64)
+    other.replace("e" * 64, "d" * 64)
+    everywhere = read_adopted(str(host.path.with_name("adopted-*.json")))
+    assert everywhere == {host.id: "shop", "f" * 64: "shop"}
+
+
+@pytest.mark.parametrize("text", ["", "{"])
+def test_a_record_of_another_engine_that_is_damaged_is_left_alone(make: t.Callable[..., Host], text: str) -> None:
+    host = make()
+    path = host.path.with_name("adopted-0.json")
+    path.parent.mkdir()
+    path.write_text(text)
+    host.run(ITEM)
+    host.run()
+    assert (host.managed(), path.read_text()) == (False, text)
+    AdoptionFile(str(host.path)).release("f" * 64)
+    assert path.read_text() == text
 
 
 def test_an_undo_restores_an_adopted_network_that_was_recreated(
