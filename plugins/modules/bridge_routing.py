@@ -85,7 +85,8 @@ options:
   adopted:
     description:
       - The networks of O(bridges) that this collection may adopt. If one exists without the label
-        C(io.fleetnet.managed=true), the rules also apply to the bridge that it has.
+        C(io.fleetnet.managed=true), the rules also apply to the bridge that it has. If another program creates one
+        later, the reconciler adds its bridge.
     type: list
     elements: str
     default: []

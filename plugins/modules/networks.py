@@ -158,6 +158,8 @@ options:
             also if the network is declared without this option and fits. If it differs then, the task fails. Only
             O(state=absent) removes it.
           - If another program removes and creates the network, it has another id and is adopted again by the next run.
+          - A network is refused if its bridge has ports that are not containers' interfaces, as an uplink or a virtual
+            machine. Do not adopt a network on a bridge that other programs use, also if it has no such port yet.
         type: bool
         default: false
       adopt_keeps:

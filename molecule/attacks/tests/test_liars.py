@@ -242,8 +242,8 @@ REPORTS: dict[str, tuple[list[tuple[list[str], t.Any]], tuple[str, ...]]] = {
     # The plan names all conflicts at once: no lie hides another one.
     "networks with names that are lines about other hosts, or with another host's addresses": (
         [
-            # The plan accepts networks of the collection.
-            *(([*NETWORKS, f"name={name}", "managed"], False) for name in ("web", "db", "ops")),
+            # The plan accepts networks with the collection's label.
+            *(([*NETWORKS, f"name={name}", "labels"], {}) for name in ("web", "db", "ops")),
             ([*NETWORKS, "name=web", "name"], "a\n  h1: web: the network is missing"),
             ([*NETWORKS, "name=db", "name"], "db    web   tcp/5432  passes    0 of 12 pass  WRONG"),
             ([*NETWORKS, "name=ops", "name"], "other"),

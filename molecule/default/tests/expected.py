@@ -10,6 +10,7 @@ import dataclasses
 SUPERNET = "10.64.0.0/12"
 # network -> third octet within a host's /20
 NETWORKS = {"web": 1, "db": 2}
+ADOPTED = "shop_default"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Expected:
 
     name: str
     octet: int  # the third octet of the host's block
+    kept: str  # its subnet of the adopted network
 
     @property
     def block(self) -> str:
@@ -34,4 +36,11 @@ class Expected:
         return f"10.64.{self.octet + NETWORKS[network]}.1"
 
 
-FLEET = {expected.name: expected for expected in (Expected("h1", 0), Expected("h2", 16), Expected("h3", 32))}
+FLEET = {
+    expected.name: expected
+    for expected in (
+        Expected("h1", 0, "172.18.0.0/16"),
+        Expected("h2", 16, "172.19.0.0/16"),
+        Expected("h3", 32, "172.20.0.0/16"),
+    )
+}

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 import testinfra
 
-from .expected import FLEET
+from .expected import ADOPTED, FLEET
 
 # It would repair the route before it is drawn.
 RECONCILER = "fleetnet-reconciler.service"
@@ -76,14 +76,14 @@ def drawn_damaged(inventory, draw, drawn):  # noqa: ARG001  drawn before the dam
 
 def test_each_host_is_drawn_as_observed(drawn, me, others):
     name, items = me.name, drawn
-    networks = [f"network/{name}/{network}" for network in ("bridge", "web", "db")]
+    networks = [f"network/{name}/{network}" for network in ("bridge", "web", "db", ADOPTED)]
     for place in (f"host/{name}", f"underlay/{name}", *networks):
         assert items[place]["state"] == "as_declared", items[place]
-    for network in ("web", "db"):
-        container = items[f"container/{name}/{network}"]
+    for name_of_container, network in (("web", "web"), ("db", "db"), ("shop", ADOPTED)):
+        container = items[f"container/{name}/{name_of_container}"]
         assert container["parent"] == f"network/{name}/{network}"
     routes = [item for item in items.values() if item["kind"] == "route" and item["source"] == f"host/{name}"]
-    assert {route["label"] for route in routes} == {other.block for other in others}
+    assert {route["label"] for route in routes} == {block for other in others for block in (other.block, other.kept)}
     assert {route["state"] for route in routes} == {"as_declared"}
     assert me.block not in {route["label"] for route in routes}
 

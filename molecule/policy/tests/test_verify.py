@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import typing as t
 
 import pytest
@@ -14,8 +15,12 @@ import yaml
 
 from .conftest import HOSTS
 
-# This machine connects to the hosts from outside, as the fixture world_connects does.
-OUTSIDE = {"others": {"hosts": {"outside": {"ansible_connection": "local", "ansible_host": "127.0.0.1"}}}}
+# This machine connects to the hosts from outside, as the fixture world_connects does. Ansible would find its Python by
+# PATH, where a version manager may have programs for versions that are not selected.
+MACHINE = {
+    "ansible_connection": "local", "ansible_host": "127.0.0.1", "ansible_python_interpreter": sys.executable,
+}  # fmt: skip
+OUTSIDE = {"others": {"hosts": {"outside": MACHINE}}}
 NOT_OBSERVABLE = {
     "docker_fleet_policy[3]",  # from an address outside
     "docker_fleet_policy[4]",  # to one

@@ -4,7 +4,7 @@
 """Runs on a host as a service, also while it boots: sends denied and allowed packets, and counts those that arrive.
 
 Denied are, in IPv4 and IPv6: TCP, UDP and echo requests between web and db of all hosts, and connections from this
-host to a port that other hosts publish for a container on db; some 1,000 per second in all. Allowed are datagrams from
+host to a port that other hosts publish for a container on db; some 400 per second in all. Allowed are datagrams from
 web to db of all hosts, each from a new port.
 
 A packet arrives when the host sends it on the bridge of its target, also if docker-proxy is its sender. It is sent when
@@ -33,9 +33,9 @@ PLACES = pathlib.Path("/etc/leak-meter.json")
 BRIDGES = ("fn-web", "fn-db")
 DENIED, ALLOWED, PUBLISHED = 5999, 5433, 7000  # ports
 MARK = b"fleetnet-leak"
-RATE = 1000  # denied packets per second
+RATE = 400  # denied packets per second
 BEATS = 50  # allowed packets per second
-PAUSE = 0.01  # seconds between packets, of which several are sent at once: to wake up for each costs more than to send
+PAUSE = 0.02  # seconds between packets, of which several are sent at once: to wake up for each costs more than to send
 NET_NAMESPACE = 0x40000000  # CLONE_NEWNET
 EVERY_PROTOCOL = socket.htons(3)  # ETH_P_ALL
 # Shorter gaps between allowed packets are those of a busy machine.

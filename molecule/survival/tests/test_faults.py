@@ -4,7 +4,7 @@
 """Faults on hosts, after which their containers reach each other as declared again, without Ansible.
 
 Each fault happens on all engines at once. Probes use ping and nc of the containers, and share no code with the
-collection. Denied flows are probed, too, and meter.py sends 1,000 denied packets per second and host through each
+collection. Denied flows are probed, too, and meter.py sends 400 denied packets per second and host through each
 fault: none arrives. The table at the end shows how many seconds each fault took, and the longest gap of allowed
 traffic. No time is asserted, because it depends on the machine.
 

@@ -14,7 +14,6 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import OWNER_LABEL, OWNER_VALUE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.readable import UNEXPECTED_FORM
 
 _FORMAT = 1
 
@@ -54,5 +53,5 @@ def parse_adopted(text: str | None) -> dict[str, str]:
         if data["format"] != _FORMAT:
             raise ValueError(f"its format is {data['format']}, not {_FORMAT}")
         return {str(network_id): str(name) for network_id, name in data["networks"].items()}
-    except UNEXPECTED_FORM as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -27,6 +27,9 @@ ADOPTED_FILES = f"{STATE_FOLDER}/adopted-*.json"
 class Adoptions(t.Protocol):
     """The port to the record."""
 
+    def has(self, network_id: str) -> bool:
+        """Whether a network is recorded; not, if the record cannot be read."""
+
     def adopt(self, network_id: str, name: str) -> None:
         """Record a network. Raises FleetnetError; then nothing has changed."""
 
@@ -39,6 +42,10 @@ class Adoptions(t.Protocol):
 
 class NoAdoptions:
     """No record, for runs that adopt nothing."""
+
+    def has(self, network_id: str) -> bool:  # noqa: ARG002 (a port)
+        """No network is recorded."""
+        return False
 
     def adopt(self, network_id: str, name: str) -> None:
         """Record nothing."""
@@ -58,23 +65,51 @@ class AdoptionFile:
 
     def __init__(self, path: str, existing: t.Collection[str] | None = None) -> None:
         self._path = path
-        self._existing = existing
+        self._existing = None if existing is None else set(existing)
+
+    def has(self, network_id: str) -> bool:
+        with contextlib.suppress(FleetnetError):
+            return network_id in self._file_of(network_id)[1]
+        return False
 
     def adopt(self, network_id: str, name: str) -> None:
         self._write({**_read(self._path), network_id: name})
 
     def release(self, network_id: str) -> None:
-        adopted = _read(self._path)
+        file, adopted = self._file_of(network_id)
         if adopted.pop(network_id, None) is not None:
-            self._write(adopted)
+            file._write(adopted)
 
     def replace(self, former_id: str, network_id: str) -> None:
-        adopted = _read(self._path)
+        file, adopted = self._file_of(former_id)
         if former_id in adopted:
-            self._write({**adopted, network_id: adopted[former_id]}, network_id)
+            file._write({**adopted, network_id: adopted[former_id]}, network_id)
+
+    def forget_missing(self) -> None:
+        """Forget networks that no longer exist. A record of them is harmless, so a failure is no error."""
+        with contextlib.suppress(FleetnetError):
+            adopted = _read(self._path)
+            if self._existing is not None and not self._existing.issuperset(adopted):
+                self._write(adopted)
+
+    def _file_of(self, network_id: str) -> tuple[AdoptionFile, dict[str, str]]:
+        """The record that has a network, and its contents; this one if none has it.
+
+        The engine may have been named otherwise when the network was adopted. Ids are unique. Raises FleetnetError.
+        """
+        adopted = _read(self._path)
+        if network_id not in adopted:
+            for path in _paths(os.path.join(os.path.dirname(self._path), os.path.basename(ADOPTED_FILES))):
+                with contextlib.suppress(FleetnetError):
+                    others = _read(path)
+                    if network_id in others:
+                        return AdoptionFile(path), others
+        return self, adopted
 
     def _write(self, adopted: t.Mapping[str, str], created: str = "") -> None:
-        existing = adopted if self._existing is None else {*self._existing, created}
+        if self._existing is not None and created:
+            self._existing.add(created)
+        existing = adopted if self._existing is None else self._existing
         left = {network_id: name for network_id, name in adopted.items() if network_id in existing}
         folder = os.path.dirname(self._path)
         try:
@@ -100,10 +135,23 @@ def read_adopted(files: str = ADOPTED_FILES) -> dict[str, str]:
     A record that cannot be read has none: a network that is not adopted is never changed. Nothing overwrites it.
     """
     found: dict[str, str] = {}
-    for path in sorted(glob.glob(files)):
+    for path in _paths(files):
         with contextlib.suppress(FleetnetError):
             found.update(_read(path))
     return found
+
+
+def _paths(files: str) -> list[str]:
+    return sorted(glob.glob(files))
+
+
+def unreadable_record(path: str) -> str | None:
+    """Why the record of an engine cannot be read, and what to do; None if it can."""
+    try:
+        _read(path)
+    except FleetnetError as error:
+        return str(error)
+    return None
 
 
 def _read(path: str) -> dict[str, str]:

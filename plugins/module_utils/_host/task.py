@@ -63,6 +63,7 @@ class Task:
     """``params`` are validated against the part's options. In ``check_mode`` the plan is returned and not executed.
 
     ``docker0_moves``: a part before this one, which is planned and not applied yet, changes the subnet of docker0.
+    ``replaced`` are the networks that it removes or recreates.
     ``handled``: the parts of files and units that were handled before this one, for the same state.
     ``daemon`` are the options of ``default_bridge`` that are in effect when this part is applied; None for an option
     that is unset. ``records`` is the checkpoint of the change.
@@ -74,6 +75,7 @@ class Task:
     warn: t.Callable[[str], None]
     connection: Connection = dataclasses.field(default_factory=Connection)
     docker0_moves: bool = False
+    replaced: t.Collection[str] = ()
     handled: tuple[Part, ...] = ()
     daemon: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     records: Records = dataclasses.field(default_factory=NoRecords)

@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
     ADDRESS,
     CHAIN,
+    CONNECTED,
     DAEMON,
     FILE,
     FIREWALLD,
@@ -76,7 +77,7 @@ _OF_FILE = {
     **{firewalld_file(name.partition("/")[2]): FIREWALLD_RULES for name in FIREWALLD_FILES},
 }
 # Options of a network that concern no address of the host.
-_HARMLESS = ("labels", "connected", MANAGED)
+_HARMLESS = ("labels", CONNECTED, MANAGED)
 _NAMED = 3
 
 

@@ -27,6 +27,8 @@ TABLE = "table"  # the nftables table of this collection
 UNIT = "unit"  # a systemd unit of this collection
 KINDS = (ADDRESS, CHAIN, CONTAINER, DAEMON, FILE, FIREWALLD, JUMP, NETWORK, ROUTE, SYSCTL, TABLE, UNIT)
 
+CONNECTED = "connected"  # an option: the containers of a network
+
 # Keys that are not options of the thing.
 STATE = "state"  # whether it exists
 VALUE = "value"  # of a thing that has one value: an option, a sysctl

@@ -18,11 +18,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
-    BRIDGES,
     CLOSED_OUT,
     ENDPOINTS,
     INTERNAL,
     LIMITED,
+    WITHIN,
     bridges_definition,
     set_definitions,
 )
@@ -39,7 +39,6 @@ Bridges = t.Mapping[str, str]
 
 _FORGED = 'fib saddr . iif oif missing counter drop comment "forged source"'
 _OF_OTHERS = 'counter drop comment "error about a flow of others"'
-_ROUTED = "ip6 daddr != { fe80::/10, ff00::/8 }"
 # What Docker names the bridge of a network that has no bridge name of its own.
 _DOCKERS_PREFIX = "br-"
 _DOCKERS_NAME = re.compile(r"br-[0-9a-f]{12}\Z")
@@ -69,7 +68,8 @@ class Local(t.NamedTuple):
     ``routed`` are the subnets of undeclared networks to which the engine lets packets be routed, None if it does not.
     ``other_bridges`` are bridges that are not Docker's, but whose names begin as those of Docker.
     ``adopted`` are the bridges of networks that this collection did not create, by network. If it recreates one, that
-    has the bridge of ``bridges``, so the rules contain both.
+    has the bridge of ``bridges``, so the rules contain both. ``adoptable`` are all networks that other programs may
+    create, now or later: then the reconciler finds their bridges.
     """
 
     subnets: t.Sequence[Prefix]
@@ -80,6 +80,7 @@ class Local(t.NamedTuple):
     routed: t.Sequence[Prefix] | None = None
     other_bridges: t.Collection[str] = ()
     adopted: Bridges = types.MappingProxyType({})
+    adoptable: t.Collection[str] = ()
 
     @property
     def by_network(self) -> dict[str, list[str]]:
@@ -89,9 +90,9 @@ class Local(t.NamedTuple):
             for name, bridge in self.bridges.items()
         }
 
-    def adopted_with(self, bridges: t.Collection[str]) -> list[str]:
-        """The adopted networks with one of these bridges. If another program creates one again, it has another one."""
-        return [name for name, bridge in self.adopted.items() if bridge in bridges]
+    def adoptable_with(self, bridges: t.Collection[str]) -> list[str]:
+        """The adoptable networks with one of these bridges. If another program creates one again, it has another."""
+        return [name for name, own in self.by_network.items() if name in self.adoptable and {*own} & {*bridges}]
 
     @property
     def all_bridges(self) -> list[str]:
@@ -174,13 +175,14 @@ def undeclared_bridges(direction: str, others: t.Collection[str]) -> str:
     return f'{direction}name "{_DOCKERS_PREFIX}*"{beside} meta {direction}kind "bridge"'
 
 
-def within_bridges(bridges: t.Iterable[str]) -> str:
-    """The rule of the forward hook for frames within one bridge, which br_netfilter passes to it.
+def within_bridges(local: Local) -> list[str]:
+    """The rules of the forward hook for frames within one bridge, which br_netfilter passes to it.
 
     They include neighbor discovery, whose targets are multicast addresses.
     """
-    pairs = ", ".join(f'"{name}" . "{name}"' for name in sorted(set(bridges)))
-    return f"iifname . oifname {{ {pairs} }} accept"
+    pairs = ", ".join(f'"{name}" . "{name}"' for name in sorted(set(local.all_bridges)))
+    ends = [f"{{ {pairs} }}", *([f"@{WITHIN}"] if local.adoptable else [])]
+    return [f"iifname . oifname {each} accept" for each in ends]
 
 
 def isolation(local: Local) -> list[str]:
@@ -192,7 +194,7 @@ def isolation(local: Local) -> list[str]:
     if not local.internal:
         return []
     rule = 'fib daddr . iif oif missing counter drop comment "internal network"'
-    bridges = [quoted(local.internal), *([f"@{INTERNAL}"] if local.adopted_with(local.internal) else [])]
+    bridges = [quoted(local.internal), *([f"@{INTERNAL}"] if local.adoptable_with(local.internal) else [])]
     return [f"{end} {names} {rule}" for names in bridges for end in ("iifname", "oifname")]
 
 
@@ -202,28 +204,29 @@ def quoted(names: t.Iterable[str]) -> str:
 
 
 def source_chains(
-    ip: str, fleet: str | None, own_block: Prefix | None, local: Local, kept: t.Sequence[Prefix] = ()
+    ip: str,
+    fleet: str | None,
+    own_block: Prefix | None,
+    local: Local,
+    definitions: t.Sequence[str] = (),
+    kept: t.Sequence[str] = (),
 ) -> list[str]:
     """The chains that drop forged sources, before connection tracking and NAT.
 
     ``ip`` is ip or ip6, ``fleet`` the set of the fleet's addresses, None in a fleet without this version, ``own_block``
-    the block of this host, ``kept`` its networks' subnets outside of it.
-
-    Without the network of a kept subnet, the default route may lead there, and Docker may give it to another network.
-    So its sources come from bridges of declared networks only. If another program creates such a network again, with
-    another bridge, the reconciler finds this by the network's name.
+    the block of this host, ``kept`` the rules for subnets outside of the supernet, which use ``definitions``.
     """
-    declared = [name for name in local.bridges if name != DEFAULT_BRIDGE]
-    internal = local.adopted_with(local.internal)
+    internal = local.adoptable_with(local.internal)
     lines = [
         *set_definitions(ip),
-        *(bridges_definition(ip, BRIDGES, declared) if kept else []),
+        *definitions,
+        *(bridges_definition(ip, WITHIN, local.adoptable) if local.adoptable else []),
         *(bridges_definition(ip, INTERNAL, internal) if fleet is not None and internal else []),
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
         f"\t\t{_RESERVED}",
         f"\t\t{from_bridges(local.all_bridges)} goto bound",
-        *(f"\t\t{rule}" for rule in (_sources_of_others(ip, kept) if kept else ())),
+        *(f"\t\t{rule}" for rule in kept),
         f"\t\t{undeclared_bridges('iif', local.other_bridges)} goto bound",
     ]
     if fleet is not None:
@@ -238,16 +241,6 @@ def source_chains(
     first = _LINK_LOCAL if ip == "ip6" else (_LOOPBACK,)
     bound = [*first, f"iifname . ether saddr . {ip} saddr @{ENDPOINTS} accept", _FORGED]
     return [*lines, "\t}", "\tchain bound {", *(f"\t\t{rule}" for rule in bound), "\t}"]
-
-
-def _sources_of_others(ip: str, kept: t.Sequence[Prefix]) -> tuple[str, ...]:
-    """Rules that drop sources in these subnets, from all interfaces but the bridges of declared networks."""
-    source = f"{ip} saddr {prefix_set(kept)}"
-    return (
-        f"iifname @{BRIDGES} goto bound",
-        f"{source} iifname . ether saddr . {ip} saddr @{ENDPOINTS} goto bound",
-        f'{source} iifname != "lo" counter drop comment "forged source"',
-    )
 
 
 def from_bridges(bridges: t.Iterable[str]) -> str:
@@ -268,7 +261,7 @@ def table_without_ipv6(
     table = f"ip6 {TABLE}"
     bridges = from_bridges(local.all_bridges)
     no_ipv6 = 'counter drop comment "no IPv6"'
-    again = {CLOSED_OUT: local.adopted_with(closed_out), LIMITED: local.adopted_with(limited)}
+    again = {CLOSED_OUT: local.adoptable_with(closed_out), LIMITED: local.adoptable_with(limited)}
     lines = [
         f"add table {table}",
         f"delete table {table}",
@@ -288,10 +281,9 @@ def table_without_ipv6(
         lines += [
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
-            f"\t\t{within_bridges(local.all_bridges)}",
+            *(f"\t\t{rule}" for rule in within_bridges(local)),
             f"\t\t{from_bridges(closed_out)} {no_ipv6}",
-            # frames within such a bridge are not told apart otherwise
-            *([f"\t\tiifname @{CLOSED_OUT} {_ROUTED} {no_ipv6}"] if again[CLOSED_OUT] else []),
+            *([f"\t\tiifname @{CLOSED_OUT} {no_ipv6}"] if again[CLOSED_OUT] else []),
             "\t}",
         ]
     return "\n".join([*lines, "}"]) + "\n"

@@ -22,6 +22,8 @@ BRIDGES = "endpoint_bridges"
 INTERNAL = "endpoint_internal"
 CLOSED_OUT = "endpoint_closed_out"
 LIMITED = "endpoint_limited"
+# The same of networks that others may create, each twice: frames within one bridge.
+WITHIN = "endpoint_within"
 # In the table bridge, by the port of a container: its MAC address, its addresses, and IPv6 addresses as numbers.
 PORTS = "endpoint_ports"
 MACS = "endpoint_macs"
@@ -39,9 +41,12 @@ _TYPES = {
     ("bridge", TARGETS): "typeof iifname . @th,64,128",
 }
 _BRIDGES = {
-    (family, name): "type ifname" for family in ("ip", "ip6") for name in (BRIDGES, INTERNAL, CLOSED_OUT, LIMITED)
+    (family, name): "type ifname . ifname" if name == WITHIN else "type ifname"
+    for family in ("ip", "ip6")
+    for name in (BRIDGES, INTERNAL, CLOSED_OUT, LIMITED, WITHIN)
 }
 _NETWORK = re.compile(rf"^\t# ({PREFIX}\w*): (\S+)$", re.MULTILINE)
+_KEPT = re.compile(r"^\t# kept: (\S+)$", re.MULTILINE)
 # In the tables ip and ip6: the chain for a published port, at all addresses of the host and at one.
 PUBLISHED = "endpoint_published"
 PUBLISHED_AT = "endpoint_published_at"
@@ -89,6 +94,16 @@ def networks_of(block: str) -> dict[str, list[str]]:
     for name, network in _NETWORK.findall(block):
         found.setdefault(name, []).append(network)
     return found
+
+
+def kept_lines(subnets: t.Iterable[object]) -> list[str]:
+    """The lines of a table that list subnets outside of the supernet."""
+    return [f"\t# kept: {subnet}" for subnet in subnets]
+
+
+def kept_in(block: str) -> list[str]:
+    """The subnets outside of the supernet that a table lists, as text."""
+    return _KEPT.findall(block)
 
 
 def map_definitions(family: str) -> list[str]:

@@ -40,6 +40,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_targets
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import postrouting_chain
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.kept_subnets import KeptSubnets
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
     PortRange,
@@ -77,11 +78,13 @@ class Table:
         self._pinned = family.pinned
         self._fleet = prefix_set([family.supernet, *self._pinned])
         self._own_block = next(filter(None, map(family.host_block_of, self._own)), None)
+        self._kept = KeptSubnets(family, self._own, local)
 
     def text(self) -> str:
         """The input of ``nft -f``, which replaces the table in one transaction."""
         ip, policy, family = self._ip, self._policy, self._family
         maps, lookups = self._maps()
+        own_sources = [*filter(None, [self._own_block]), *self._kept.own]
         lines = [
             f"add table {ip} {TABLE}",
             f"delete table {ip} {TABLE}",
@@ -90,11 +93,11 @@ class Table:
             *maps,
             *self._related(),
             *self._direction_chains(),
-            *source_chains(ip, self._fleet, self._own_block, self._local, self._kept()),
-            *self._forward(),
-            *input_chain(
-                family.version, self._fleet, self._own_sources(), self._local.all_bridges, self._from_bridges()
+            *source_chains(
+                ip, self._fleet, self._own_block, self._local, self._kept.definitions(), self._kept.source_rules()
             ),
+            *self._forward(),
+            *input_chain(family.version, self._fleet, own_sources, self._local.all_bridges, self._from_bridges()),
             *self._output(),
             "\tchain between {",
             *self._pinned_rules(),
@@ -134,8 +137,8 @@ class Table:
         lines = [
             "\tchain forward {",
             "\t\ttype filter hook forward priority filter - 2; policy accept;",
-            f"\t\t{within_bridges(self._local.all_bridges)}",
-            *(f"\t\t{rule}" for rule in isolation(self._local)),
+            *(f"\t\t{rule}" for rule in within_bridges(self._local)),
+            *(f"\t\t{rule}" for rule in (*isolation(self._local), *self._kept.target_rules())),
             f"\t\t{inside} ct state established ct direction reply goto allowed",
             "\t\tct state related jump related",
             f"\t\t{inside} goto between",
@@ -162,14 +165,6 @@ class Table:
             # The engine would accept packets to the published ports of their containers from anywhere.
             lines.append(_unpublished(f"{self._ip} daddr {prefix_set(routed)}"))
         return [*lines, "\t}"]
-
-    def _own_sources(self) -> list[Prefix]:
-        """The blocks of the fleet's addresses that only this host's containers have."""
-        return [*([self._own_block] if self._own_block else []), *self._kept()]
-
-    def _kept(self) -> list[Prefix]:
-        """The subnets of this host's networks outside of its block."""
-        return [subnet for subnet in self._own if self._family.host_block_of(subnet) is None]
 
     def _output(self) -> list[str]:
         """The chain from the host itself to its containers; none if no network is limited."""
@@ -199,10 +194,10 @@ class Table:
         # Another program may create an adopted network again, which then has another bridge.
         by_address = [
             f'\t\tiifname != "lo" {self._ip} saddr {subnet} goto {TO_HOST}_{name}'
-            for name, member in self._limited(TO_HOST)
-            if name in self._local.adopted
+            for name, _member in self._limited(TO_HOST)
+            if name in self._local.adoptable
             for subnet in self._own
-            if subnet in member.subnets
+            if self._family.network_of(subnet.address) == name
         ]
         return [*([f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []), *by_address]
 

@@ -120,6 +120,11 @@ class Family:
             if not self.supernet.contains(subnet)
         )
 
+    def network_of(self, address: int) -> str | None:
+        """The declared network of an address, or None."""
+        masked = address & self.mask if self.supernet.has(address) else None
+        return next((name for name, member in self.members.items() if member.has(masked, address)), None)
+
     @property
     def granule_mask(self) -> int:
         """The mask of the smallest network: all bits down to the last one that identifies a network."""
@@ -150,8 +155,7 @@ class Policy:
         version, number = parse_address(address)
         for family in self.families:
             if family.version == version:
-                masked = number & family.mask if family.supernet.has(number) else None
-                return next((name for name, member in family.members.items() if member.has(masked, number)), None)
+                return family.network_of(number)
         return None
 
     def allowing(

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import OWNER_LABEL, OWNER_VALUE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    CONNECTED,
     MANAGED,
     NETWORK,
     PRESENT,
@@ -138,7 +139,7 @@ class _Planner:
                     continue
                 observed, declared = (sorted(at.container for at in each.attachments) for each in (before, after))
                 if observed != declared:
-                    yield Difference(NETWORK, before.name, "connected", declared, observed)
+                    yield Difference(NETWORK, before.name, CONNECTED, declared, observed)
 
     def _check_ports(self, replaced: t.Collection[str]) -> None:
         adopted = {

@@ -15,6 +15,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    CONNECTED,
     CONTAINER,
     FILE,
     NETWORK,
@@ -72,7 +73,8 @@ class EngineState:
 class Remaining:
     """The steps that are left, in order, and the containers to start after them.
 
-    ``undoing``: the steps restore the former networks.
+    ``undoing``: the steps restore the former networks. ``restored`` are those that were created again before, without
+    the label of this collection: the ids of the former ones, and those of the present ones.
     ``blocked`` are the reasons why networks or endpoints cannot be restored now; the steps restore the others.
     ``warnings`` are about what no longer can be restored.
     """
@@ -83,6 +85,7 @@ class Remaining:
     start: tuple[Attachment, ...] = ()
     warnings: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
+    restored: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def operations(self) -> list[str]:
@@ -92,6 +95,17 @@ class Remaining:
         lines = [line for step in self.steps for line in step.lines]
         lines += [f"start container {each.container}" for each in self.start]
         return [f"{title}: {line}" for line in lines or ([] if self.blocked else ["nothing is left to do"])]
+
+    def stay_adopted(self, adopted: t.Callable[[str], bool]) -> set[str]:
+        """The ids of the restored networks whose former ones were ``adopted`` (by id)."""
+        former = {state.name: state.id for state in self.journal.step.before} if self.undoing else {}
+        created = (state for step in self.steps if step.kind == "create" for state in step.after)
+        again = {
+            former[each.name]: predicted_id(each.name)
+            for each in created
+            if each.name in former and not each.definition.labeled
+        }
+        return {now for then, now in (*self.restored.items(), *again.items()) if adopted(then)}
 
     def differences(self, path: str) -> list[Difference]:
         """The differences that the steps end. ``path`` is that of the journal."""
@@ -112,12 +126,12 @@ def _endpoint_differences(before: NetworkState, after: NetworkState) -> t.Iterat
     was = {each.container_id: each for each in before.attachments}
     declared, observed = (sorted(each.container for each in state.attachments) for state in (after, before))
     if declared != observed:
-        yield Difference(NETWORK, before.name, "connected", declared, observed)
+        yield Difference(NETWORK, before.name, CONNECTED, declared, observed)
     for each in after.attachments:
         former = was.get(each.container_id, each)
         if former != each:
             options = [describe_attachment(attachment, with_mac=False) for attachment in (each, former)]
-            yield Difference(NETWORK, before.name, f"connected.{each.container}", *options)
+            yield Difference(NETWORK, before.name, f"{CONNECTED}.{each.container}", *options)
 
 
 def remaining(journal: Journal, now: EngineState) -> Remaining:
@@ -147,6 +161,7 @@ class _Decision:
         self._steps: list[NetworkStep] = []
         self._warnings: list[str] = []
         self._blocked: list[str] = []
+        self._again: dict[str, str] = {}
 
     def finish(self) -> Remaining:
         for state in self._step.before:
@@ -168,7 +183,10 @@ class _Decision:
                 attachments = tuple(Attachment(each.id, each.name, each.running) for each in on_it)
                 self._remove(NetworkState(state.definition, attachments, made.id))
         for state in sorted(self._step.before, key=lambda each: not each.definition.config_only):
-            self._restore(state, self._restored(state))
+            network = self._restored(state)
+            if network is not None and network.id != state.id and not state.definition.labeled:
+                self._again[state.id] = network.id
+            self._restore(state, network)
         return self._result()
 
     def _result(self) -> Remaining:
@@ -179,6 +197,7 @@ class _Decision:
             self._to_start(),
             tuple(self._warnings),
             tuple(self._blocked),
+            self._again,
         )
 
     def _to_start(self) -> tuple[Attachment, ...]:
@@ -357,8 +376,8 @@ def is_predicted(network_id: str) -> bool:
     return network_id.startswith("planned ")
 
 
-def predict(steps: t.Iterable[NetworkStep], now: EngineState) -> Predicted:
-    """The engine after the steps that :func:`remaining` returned for it."""
+def predict(steps: t.Iterable[NetworkStep], now: EngineState, adopted: t.Collection[str] = ()) -> Predicted:
+    """The engine after the steps that :func:`remaining` returned for it. ``adopted`` are ids of networks after them."""
     networks = {each.id: each for each in now.networks}
     joined: dict[str, tuple[Attachment, ...]] = {}
     for step in steps:
@@ -386,5 +405,6 @@ def predict(steps: t.Iterable[NetworkStep], now: EngineState) -> Predicted:
         )
         for each in now.containers
     )
-    ordered = sorted(networks.values(), key=lambda each: (each.name, each.created, each.id))
+    recorded = (dataclasses.replace(each, adopted=each.adopted or each.id in adopted) for each in networks.values())
+    ordered = sorted(recorded, key=lambda each: (each.name, each.created, each.id))
     return Predicted(tuple(ordered), containers, joined)

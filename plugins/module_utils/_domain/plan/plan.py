@@ -361,7 +361,10 @@ def _check_disjoint(plan: FleetPlan) -> None:
             continue
         remedy = ""
         if holder.kept or owner.kept:
-            remedy = ", or leave the host out of subnets: the network then leases a subnet of the host's block"
+            remedy = (
+                ", or leave the host out of subnets: the network then leases a subnet of the host's block. If the host "
+                "has it from another program, disconnect its containers and remove it there first"
+            )
         if holder.kept and not owner.kept:
             (held, holder), (inner, owner) = (inner, owner), (held, holder)
         at = f" of host {holder.host}" if holder.host else ""

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import re
 import socket
+import types
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
+    BRIDGES,
     ENDPOINTS,
     MACS,
     NO_ELEMENTS,
     PORTS,
     SOURCES,
     TARGETS,
+    WITHIN,
     Elements,
+    kept_in,
     networks_of,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_services import (
@@ -62,13 +66,41 @@ class _End(t.NamedTuple):
     priority: int
 
 
+class _Kept(t.NamedTuple):
+    """Subnets outside of the supernet, as (first address, bits after the prefix), and the bridges that have them."""
+
+    subnets: t.Sequence[tuple[int, int]]
+    bridges: t.Collection[str]
+
+    @classmethod
+    def of(cls, version: int, subnets: t.Iterable[str], bridges: t.Collection[str]) -> _Kept:
+        bits = 32 if version == 4 else 128
+        found = []
+        for subnet in subnets:
+            address, _separator, length = subnet.partition("/")
+            found.append((_number(version, address), bits - int(length)))
+        return cls(found, bridges)
+
+    def allows(self, version: int, address: str, bridge: str) -> bool:
+        """Whether a container may use its address at this bridge also at others."""
+        number = _number(version, address)
+        return bridge in self.bridges or all(number >> host != first >> host for first, host in self.subnets)
+
+
+_NOTHING_KEPT = _Kept((), ())
+
+
 def endpoint_elements(
-    containers: t.Iterable[Json], networks: t.Iterable[Json], ports: t.Collection[BridgePort] = ()
+    containers: t.Iterable[Json],
+    networks: t.Iterable[Json],
+    ports: t.Collection[BridgePort] = (),
+    kept: t.Mapping[int, _Kept] = types.MappingProxyType({}),
 ) -> Elements:
     """The elements for running containers, from the engine's lists of containers and networks.
 
     Packets of an internal network leave by no other network. A container whose port is not in ``ports`` has no elements
-    in the bridge table.
+    in the bridge table. Docker may give a ``kept`` subnet (by IP version) to an undeclared network, whose containers do
+    not use its addresses at other bridges.
     """
     bridges = {each["Id"]: bridge for each in networks for bridge in [_bridge(each)] if bridge is not None}
     found: dict[tuple[str, str], set[str]] = {key: set() for key in NO_ELEMENTS}
@@ -81,11 +113,12 @@ def endpoint_elements(
             others = [
                 other for other in ends if other is not end and not (other.bridge.internal or end.bridge.internal)
             ]
-            for version, (family, _number, _key) in _VERSIONS.items():
+            for version, (family, _af, _key) in _VERSIONS.items():
                 found[family, ENDPOINTS] |= {
                     f'"{end.bridge.name}" . {end.mac} . {other.addresses[version]}'
                     for other in others
                     if version in other.addresses
+                    and kept.get(version, _NOTHING_KEPT).allows(version, other.addresses[version], other.bridge.name)
                 }
             for name in names.get((end.bridge.name, end.mac), ()):
                 _add_port(found, name, end.mac, [end, *others])
@@ -128,9 +161,9 @@ def all_elements(
     blocks: t.Mapping[str, str],
 ) -> Elements:
     """The elements of all sets and maps for these tables (contents by FAMILY NAME)."""
-    found = dict(endpoint_elements(containers, networks, ports))
+    found = dict(endpoint_elements(containers, networks, ports, _kept(networks, blocks)))
     published = published_ports(containers, networks)
-    for version, (family, _number, _key) in _VERSIONS.items():
+    for version, (family, _af, _key) in _VERSIONS.items():
         services = [
             each for table, block in blocks.items() if table.split()[0] == family for each in services_of(block)
         ]
@@ -138,9 +171,27 @@ def all_elements(
             found[family, name] = elements
         for table, block in blocks.items():
             for name, listed in networks_of(block).items() if table.split()[0] == family else ():
-                named = (_bridge(each) for each in networks if each["Name"] in listed)
-                found[family, name] = frozenset(f'"{bridge.name}"' for bridge in named if bridge is not None)
+                quoted = [f'"{bridge}"' for bridge in _bridges_of(networks, listed)]
+                found[family, name] = frozenset(f"{each} . {each}" if name == WITHIN else each for each in quoted)
     return found
+
+
+def _bridges_of(networks: t.Iterable[Json], names: t.Collection[str]) -> set[str]:
+    """The bridges of the networks with these names."""
+    named = (_bridge(each) for each in networks if each["Name"] in names)
+    return {bridge.name for bridge in named if bridge is not None}
+
+
+def _kept(networks: t.Collection[Json], blocks: t.Mapping[str, str]) -> dict[int, _Kept]:
+    """The subnets outside of the supernet that tables list, with the bridges of declared networks and docker0."""
+    return {
+        version: _Kept.of(
+            version, kept_in(block), {DOCKER0, *_bridges_of(networks, networks_of(block).get(BRIDGES, ()))}
+        )
+        for version, (family, _af, _key) in _VERSIONS.items()
+        for table, block in blocks.items()
+        if table.split()[0] == family
+    }
 
 
 def _add_port(found: t.Mapping[tuple[str, str], set[str]], port: str, mac: str, ends: t.Iterable[_End]) -> None:
@@ -150,8 +201,7 @@ def _add_port(found: t.Mapping[tuple[str, str], set[str]], port: str, mac: str, 
         for version, address in end.addresses.items():
             found["bridge", SOURCES[version]].add(f'"{port}" . {mac} . {address}')
             if version == 6:
-                number = int.from_bytes(socket.inet_pton(socket.AF_INET6, address), "big")
-                found["bridge", TARGETS].add(f'"{port}" . {number:#034x}')
+                found["bridge", TARGETS].add(f'"{port}" . {_number(version, address):#034x}')
 
 
 def _ends(container: Json, bridges: t.Mapping[str, _Bridge]) -> list[_End]:
@@ -160,7 +210,7 @@ def _ends(container: Json, bridges: t.Mapping[str, _Bridge]) -> list[_End]:
     for name, end in attached.items():
         bridge, mac = bridges.get(end.get("NetworkID")), str(end.get("MacAddress") or "").lower()
         if bridge is not None and _MAC.match(mac):
-            texts = {version: str(end.get(key) or "") for version, (_family, _number, key) in _VERSIONS.items()}
+            texts = {version: str(end.get(key) or "") for version, (_family, _af, key) in _VERSIONS.items()}
             addresses = {version: text for version, text in texts.items() if _is_address(_VERSIONS[version][1], text)}
             priority, gateways = int(end.get("GwPriority") or 0), sum(bool(end.get(key)) for key in _GATEWAYS)
             # The order in which engines from 28 on choose the default route. Older ones do not order by all of this.
@@ -178,6 +228,10 @@ def _bridge(network: Json) -> _Bridge | None:
     if not name:
         name = DOCKER0 if network["Name"] == "bridge" else f"br-{network['Id'][:12]}"
     return _Bridge(name, bool(network["Internal"])) if interface_name_problem(name) is None else None
+
+
+def _number(version: int, address: str) -> int:
+    return int.from_bytes(socket.inet_pton(_VERSIONS[version][1], address), "big")
 
 
 def _is_address(family: int, text: str) -> bool:

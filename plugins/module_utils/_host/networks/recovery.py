@@ -124,6 +124,8 @@ class Recovery:
                 self.attempt(f"removing network {state.name!r}", functools.partial(self._remove, state))
             else:
                 self._connect(step)
+        for former, network_id in left.restored.items():  # the process that created it may have died before this
+            self._keep_adopted(former, network_id)
         for each in left.start:
             self.attempt(f"starting container {each.container}", functools.partial(self._operations.start, each))
 
@@ -137,10 +139,13 @@ class Recovery:
         self._made(network_id)
         former = self._former.get(state.name)
         if former and not state.definition.labeled:
-            # otherwise the network would be that of others, and no run would change it
-            what = f"recording network {state.name!r} as adopted"
-            self.attempt(what, functools.partial(self._adoptions.replace, former, network_id))
+            self._keep_adopted(former, network_id)
         return network_id
+
+    def _keep_adopted(self, former: str, network_id: str) -> None:
+        """Otherwise the network would be that of others, and no run would change it."""
+        what = f"recording network {network_id[:12]} as adopted"
+        self.attempt(what, functools.partial(self._adoptions.replace, former, network_id))
 
     def _connect(self, step: NetworkStep) -> None:
         (after,) = step.after
@@ -182,7 +187,7 @@ class Recoverer:
         self._engine = engine
         self._bridges = bridges
         self._journals = journals
-        self._adoptions = adoptions
+        self._adoptions = adoptions or NoAdoptions()
         self.warnings: list[str] = []
 
     def preview(self) -> Preview:
@@ -201,7 +206,8 @@ class Recoverer:
             left.append(found)
             networks, containers = {each.id: each for each in now.networks}, now.containers
         steps = [step for each in left for step in each.steps]
-        return Preview(left, predict(steps, EngineState(tuple(networks.values()), containers)))
+        adopted = {network_id for each in left for network_id in each.stay_adopted(self._adoptions.has)}
+        return Preview(left, predict(steps, EngineState(tuple(networks.values()), containers), adopted))
 
     def recover(self) -> list[Remaining]:
         """Finish or undo all steps; return what was left to do. Raises RecoveryFailed."""

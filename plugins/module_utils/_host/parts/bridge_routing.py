@@ -149,7 +149,7 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
     bridges = parse_bridges("bridges", task.params["bridges"])
     adopted: dict[str, str] = {}
     if task.params["adopted"]:
-        networks = read_networks(task.engine(), task.commands)
+        networks = [each for each in read_networks(task.engine(), task.commands) if each["name"] not in task.replaced]
         ports = read_ports_of_others(task.commands)
         adopted = adopted_bridges("adopted", task.params["adopted"], bridges, networks, ports)
     local = Local(
@@ -160,6 +160,7 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
         parse_controller(task.params["controller"]),
         other_bridges=_read_other_bridges(task, bridges.values()),
         adopted=adopted,
+        adoptable=task.params["adopted"],
     )
     rules = compiler.compile_rules(policy, local, engine)
     texts = {path: text(rules) for path, text in FILES.items()}

@@ -34,7 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.rea
     read_snapshot,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Preview, Recoverer
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import AdoptionFile, unreadable_record
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_ports_of_others
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Result, Task
 
@@ -88,7 +88,8 @@ def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
     )
     survey = survey_networks(request, observed)
     plan = plan_networks(request, survey, read_snapshot(engine, survey, predicted))
-    warnings = [*recoverer.warnings, *plan.warnings]
+    warnings = [*recoverer.warnings, *filter(None, (unreadable_record(record),)), *plan.warnings]
+    adoptions = AdoptionFile(record, {each.id for each in observed})
     if plan.changed and not task.check_mode:
         executor = NetworkExecutor(
             engine,
@@ -96,12 +97,14 @@ def _run(task: Task, items: tuple[Item, ...], journals: Journals) -> Result:
             bridges=bridges,
             journals=journals,
             docker_host=params["docker_host"],
-            adoptions=AdoptionFile(record, {each.id for each in observed}),
+            adoptions=adoptions,
         )
         task.records.record_networks(plan.steps)
         executor.execute(plan)
         warnings += executor.warnings
         observed = read_networks(engine)
+    if request.prune and not task.check_mode:
+        adoptions.forget_missing()
     if not journals.kept and any(needs_journal(step) for step in plan.steps):
         warnings.append(journal_warning("the networks"))
     for warning in warnings:

@@ -13,7 +13,12 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.risk import ENGINE, Risk, risks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.daemon.keys import BY_OPTION
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import Difference
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.difference import (
+    CONNECTED,
+    MANAGED,
+    NETWORK,
+    Difference,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
@@ -84,22 +89,40 @@ def _apply_all(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[
     results: dict[str, Result] = {}
     for part, params in wanted:
         results[part.name] = _apply(part, dataclasses.replace(task, params=params, handled=_files(results)), results)
-        if part.name == "networks" and not task.check_mode:
+        if part.name == "networks":
             _follow_bridges(wanted, task, results)
     return results
 
 
 def _follow_bridges(wanted: t.Iterable[tuple[HostPart, Result]], task: Task, results: dict[str, Result]) -> None:
-    """Apply the policy again if adopted networks may have got other bridges, which the rules name."""
+    """Apply the policy again if adopted networks got other bridges, which the rules name. A removal ends with it."""
+    replaced = _replaced(results["networks"])
     for part, params in wanted:
-        if part.name != "bridge_routing" or not params["adopted"] or not results["networks"]["changed"]:
+        if part.name != "bridge_routing" or part.name not in results or replaced.isdisjoint(params["adopted"]):
             continue
         first = results[part.name]
-        again = _apply(part, dataclasses.replace(task, params=params), results)
+        again = _apply(part, dataclasses.replace(task, params=params, replaced=replaced), results)
         if again["changed"]:
-            differences = [*first["differences"], *again["differences"]]
-            diff = [*_as_list(first.get("diff")), *_as_list(again.get("diff"))]
-            results[part.name] = {**again, "differences": differences, "diff": diff}
+            differences = [each for each in again["differences"] if each not in first["differences"]]
+            results[part.name] = {
+                **again,
+                "differences": [*first["differences"], *differences],
+                "diff": _continued(_as_list(first.get("diff")), _as_list(again.get("diff"))),
+            }
+
+
+def _replaced(networks: Result) -> frozenset[str]:
+    """The networks that are removed or recreated, by the differences of the networks."""
+    kept = (MANAGED, CONNECTED)
+    found = map(Difference.from_data, networks.get("differences", ()))
+    return frozenset(each.name for each in found if each.kind == NETWORK and each.key.partition(".")[0] not in kept)
+
+
+def _continued(first: list[t.Any], again: list[t.Any]) -> list[t.Any]:
+    """The diffs of two changes. In check mode, the second one was planned from the state before the first one."""
+    after = {each["after_header"]: each["after"] for each in first}
+    later = [{**each, "before": after.get(each["before_header"], each["before"])} for each in again]
+    return [*first, *(each for each in later if each["before"] != each["after"])]
 
 
 def _planned_risks(planned: t.Mapping[str, Result] | None) -> tuple[Risk, ...]:

@@ -67,6 +67,7 @@ def compiled(fleet, engine, hosts=3, controller=None):
         parse_controller(controller),
         other_bridges=engine.get("other_bridges", ()),
         adopted=adopted,
+        adoptable=[each["name"] for each in item["networks"] if each.get("adopt")],
     )
     firewall = EngineFirewall(
         tuple(engine["version"]),
@@ -240,6 +241,28 @@ DROP, USER, HOOK = "-P FORWARD DROP", "-N DOCKER-USER", "-A FORWARD -j DOCKER-US
 )
 def test_whether_docker_set_the_policy_of_forward(rules, dockers):
     assert dockers_drop(rules) is dockers
+
+
+@pytest.mark.parametrize("subnets", [{}, {"h1": "172.18.0.0/16"}], ids=["leased", "kept"])
+@pytest.mark.parametrize("found", [{}, {"web": "br-0123456789ab"}], ids=["ours", "theirs"])
+def test_a_limited_network_that_others_may_create_is_limited_by_its_address(subnets, found):
+    """Whatever bridge it has when the rules are compiled, it may get another one."""
+    web = {"name": "web", "adopt": True, "egress": "policy", **({"subnets": subnets} if subnets else {})}
+    nft = compiled({**FLEET, "networks": [web, "db"]}, {"version": (28, 5, 2), "adopted": found}).nft
+    own = subnets.get("h1", "10.64.1.0/24")
+    assert f'\t\tiifname != "lo" ip saddr {own} goto to_host_web\n' in nft
+    assert nft.count("goto to_host_web\n") == 1
+
+
+@pytest.mark.parametrize("ipv6", [{}, {"supernet_v6": "fd00:64::/48"}], ids=["IPv4", "dual stack"])
+@pytest.mark.parametrize("found", [{}, {"vault": "br-0123456789ab"}], ids=["ours", "theirs"])
+def test_an_internal_network_that_others_may_create_stays_internal(found, ipv6):
+    """The reconciler fills the set."""
+    vault = {"name": "vault", "adopt": True, "internal": True}
+    nft = compiled({**FLEET, **ipv6, "networks": ["web", "db", vault]}, {"version": (28, 5, 2), "adopted": found}).nft
+    assert nft.count("\t# endpoint_internal: vault\n\tset endpoint_internal {\n") == (2 if ipv6 else 1)
+    assert nft.count("iifname @endpoint_internal fib daddr . iif oif missing counter drop") == (2 if ipv6 else 1)
+    assert nft.count("# endpoint_closed_out: vault\n") == (0 if ipv6 else 1)
 
 
 @pytest.mark.parametrize("address", ["h1", "192.0.2.1/32", "192.0.2.1 } accept"])

@@ -24,6 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     bridges_definition,
     elements_text,
     kept_elements,
+    kept_lines,
     parse_saved,
     saved_text,
     set_definitions,
@@ -144,6 +145,29 @@ def test_networks_that_a_table_lists_are_found_by_their_name() -> None:
         'add element ip fleetnet endpoint_internal { "fn-db" }\n'
     )
     assert elements_text("ip fleetnet", "", elements) == ""
+
+
+@pytest.mark.parametrize(
+    ("subnet", "subnet_v6"), [("10.64.2.0/24", "fd00:2::/64"), ("10.64.2.2/32", "fd00:2::2/128"), ("0.0.0.0/0", "::/0")]
+)
+def test_an_address_of_a_kept_subnet_is_accepted_if_its_network_is_declared(subnet: str, subnet_v6: str) -> None:
+    """Docker may give the subnet to another network, here to db."""
+    both = container(("web", "10.64.1.2", "fd00:1::2"), ("db", "10.64.2.2", "fd00:2::2"))
+    of_db = {"ip": '"fn-web" . 02:42:0a:40:01:02 . 10.64.2.2', "ip6": '"fn-web" . 02:42:0a:40:01:02 . fd00:2::2'}
+    for declared, accepted in ((["web"], False), (["web", "db"], True)):
+        blocks = {
+            f"{family} fleetnet": "\n".join([*kept_lines([kept]), *bridges_definition(family, BRIDGES, declared), ""])
+            for family, kept in (("ip", subnet), ("ip6", subnet_v6))
+        }
+        elements = all_elements([both], [WEB, DB], [], blocks)
+        for family, element in of_db.items():
+            assert (element in elements[family, ENDPOINTS]) is accepted
+    # other subnets, and docker0, which no table lists
+    blocks = {"ip fleetnet": "\n".join([*kept_lines(["10.64.3.0/24"]), ""])}
+    assert of_db["ip"] in all_elements([both], [WEB, DB], [], blocks)["ip", ENDPOINTS]
+    blocks = {"ip fleetnet": "\n".join([*kept_lines([subnet]), *bridges_definition("ip", BRIDGES, ["web"]), ""])}
+    default = {**DB, "Name": "bridge", "Options": {"com.docker.network.bridge.name": "docker0"}}
+    assert of_db["ip"] in all_elements([both], [WEB, default], [], blocks)["ip", ENDPOINTS]
 
 
 LISTED = """

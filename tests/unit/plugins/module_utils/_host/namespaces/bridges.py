@@ -10,7 +10,7 @@
     db1 ---------- fn-db ----+
     lab1 --------- fn-lab ---+--- host --- eth0 --- outside (a peer with its containers, a router, and the world)
     inner1 ------- fn-inner -+
-    other1 ------- br-0123456789ab, which is not declared
+    other1, other2 br-0123456789ab, which is not declared
 
 No packet leaves these namespaces.
 """
@@ -48,6 +48,7 @@ ADDRESSES: dict[str, tuple[str, str]] = {
     "lab1": ("10.64.3.2", "fd00:64:0:3::2"),
     "inner1": ("10.64.4.2", "fd00:64:0:4::2"),
     "other1": ("172.29.0.2", "fd00:29::2"),
+    "other2": ("172.29.0.3", "fd00:29::3"),
     "host": ("198.18.0.1", "fd00::1"),
     # the outside
     "peer": ("198.18.0.2", "fd00::2"),
@@ -65,6 +66,7 @@ BRIDGES = {
     "lab1": "fn-lab",
     "inner1": "fn-inner",
     "other1": UNDECLARED,
+    "other2": UNDECLARED,
 }
 OUTSIDE = ("peer", "peer_web", "peer_db", "world")
 BLOCKS_OF_PEER = ("10.64.16.0/20", "fd00:64:0:100::/56")
@@ -113,7 +115,7 @@ def compiled(
 ) -> tuple[Policy, str]:
     """The policy of a declaration, and the rules of the host. ``other_bridges`` are not Docker's.
 
-    The bridges of ``adopted`` networks are not those that the plan has for them.
+    The bridges of ``adopted`` networks are not those that the plan has for them. Those with ``adopt`` have these.
     """
     hosts = {f"h{n}": {"ansible_host": f"198.18.0.{n}", "underlay_address_v6": f"fd00::{n}"} for n in (1, 2, 3)}
     plan = plan_of(fleet, hosts)
@@ -125,7 +127,14 @@ def compiled(
     internal = [bridges[each["name"]] for each in item["networks"] if each["internal"]]
     planned = {name: f"fn-not-{name}" if name in adopted else bridge for name, bridge in bridges.items()}
     found = {name: bridges[name] for name in adopted}
-    local = Local(own, parse_bridges("bridges", planned), internal, other_bridges=other_bridges, adopted=found)
+    local = Local(
+        own,
+        parse_bridges("bridges", planned),
+        internal,
+        other_bridges=other_bridges,
+        adopted=found,
+        adoptable=[each["name"] for each in item["networks"] if each.get("adopt") or each["name"] in adopted],
+    )
     return plan.policy, compile_rules(plan.policy, local, EngineFirewall((28, 5, 2))).nft
 
 

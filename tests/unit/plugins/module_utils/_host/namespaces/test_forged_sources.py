@@ -25,6 +25,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     elements_text,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.endpoints import all_elements
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import table_blocks
 
 from . import packets
@@ -36,6 +37,7 @@ from .bridges import (
     UNDECLARED,
     VERSIONS,
     Host,
+    Packet,
     Trip,
     address,
     assert_dropped,
@@ -123,17 +125,28 @@ def test_the_underlay_has_no_source_of_the_hosts_own_block(host: Host, version: 
 KEPT = {"kept": ["172.29.0.0/24", "fd00:29::/64"], "down": ["172.28.0.0/24", "fd00:28::/64"]}
 
 
-def kept_rules() -> str:
-    """The rules of a host with networks of these subnets, which may use db. Their bridges do not exist."""
-    networks = [*FLEET["networks"], *({"name": name, "subnets": {"h1": subnets}} for name, subnets in KEPT.items())]
-    return rules(networks=networks, policy=[{"from": name, "to": "db"} for name in KEPT])
+KEPT_BY = pytest.mark.parametrize("keeper", ["h1", "h2"], ids=["own", "peer"])
+
+
+def kept_rules(keeper: str = "h1", to_kept: bool = False) -> str:
+    """The rules of a host. ``keeper``, this one or another, has networks of these subnets, which may use db.
+
+    ``to_kept``: db may use them.
+    """
+    networks = [*FLEET["networks"], *({"name": name, "subnets": {keeper: subnets}} for name, subnets in KEPT.items())]
+    ends = ("to", "from") if to_kept else ("from", "to")
+    return rules(networks=networks, policy=[dict(zip(ends, (name, "db"), strict=True)) for name in KEPT])
 
 
 @VERSIONS
-def test_a_kept_subnet_belongs_to_the_bridge_of_its_network(host: Host, version: int) -> None:
-    """Docker gives the subnet of a removed network to the next one. The reconciler knows a network by its name."""
+@KEPT_BY
+def test_a_kept_subnet_belongs_to_the_bridge_of_its_network(host: Host, version: int, keeper: str) -> None:
+    """Docker gives the subnet of a removed network, or of a network on another host, to the next one.
+
+    The reconciler knows a network by its name.
+    """
     packet = datagram(version, "other1", "db1")
-    table, text = TABLES[version], kept_rules()
+    table, text = TABLES[version], kept_rules(keeper)
     host.load(text)
     assert host.send("other1", packet, "db1", limit=0.05) == Trip(left=True, arrived=False)
     assert host.rules_that_dropped() == FORGED
@@ -142,17 +155,88 @@ def test_a_kept_subnet_belongs_to_the_bridge_of_its_network(host: Host, version:
     assert host.send("other1", packet, "db1") == Trip(left=True, arrived=True)
 
 
+def from_down(version: int) -> Packet:
+    """A datagram of the network ``down`` to db."""
+    source = ("172.28.0.9", "fd00:28::9")[version == 6]
+    return lambda mark: packets.udp(source, address("db1", version), 4000, 5432, mark)
+
+
 @VERSIONS
 def test_a_kept_subnet_is_no_source_from_outside_while_its_network_does_not_exist(host: Host, version: int) -> None:
     """The default route leads there, so that the route back does not show it."""
-    source = ("172.28.0.9", "fd00:28::9")[version == 6]
-
-    def packet(mark: bytes) -> bytes:
-        return packets.udp(source, address("db1", version), 4000, 5432, mark)
-
     host.load(kept_rules())
-    assert host.send("peer", packet, "db1", limit=0.05) == Trip(left=True, arrived=False)
+    assert host.send("peer", from_down(version), "db1", limit=0.05) == Trip(left=True, arrived=False)
     assert host.rules_that_dropped() == FORGED
+
+
+@VERSIONS
+@KEPT_BY
+@pytest.mark.parametrize("reply", [False, True])
+def test_a_kept_subnet_leads_to_the_bridge_of_its_network(host: Host, version: int, keeper: str, reply: bool) -> None:
+    """Not to another network that has the subnet, also in a flow that began before."""
+    table, text = TABLES[version], kept_rules(keeper, to_kept=True)
+    ports = (5432, 4000) if reply else (4000, 5432)
+    packet = datagram(version, "db1", "other1", ports)
+    if reply:
+        host.load("")
+        assert host.send("other1", datagram(version, "other1", "db1"), "db1").arrived
+    host.load(text)
+    assert host.send("db1", packet, "other1", limit=0.05) == Trip(left=True, arrived=False)
+    assert "undeclared network" in host.rules_that_dropped()  # and errors that other1 sends
+    elements = {**NO_ELEMENTS, (table.split()[0], BRIDGES_SET): frozenset((f'"{UNDECLARED}"',))}
+    host.load(text + elements_text(table, table_blocks(text)[table], elements))
+    assert host.send("db1", packet, "other1") == Trip(left=True, arrived=True)
+
+
+@VERSIONS
+@KEPT_BY
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_container_on_several_networks_uses_a_kept_subnet_only_if_its_network_is_declared(
+    host: Host, version: int, keeper: str, declared: bool
+) -> None:
+    """other1 is also on a network that has the subnet of ``down``."""
+    table, text = TABLES[version], kept_rules(keeper)
+    networks = [
+        {"Id": UNDECLARED[3:], "Name": "other", "Driver": "bridge", "Internal": False},
+        {"Id": "f" * 64, "Name": "down" if declared else "another", "Driver": "bridge", "Internal": False},
+    ]
+    ends = {
+        "other": {"NetworkID": UNDECLARED[3:], "MacAddress": host.mac("other1").hex(":")},
+        "another": {"NetworkID": "f" * 64, "MacAddress": "02:00:00:00:00:01", "IPAddress": "172.28.0.9",
+                    "GlobalIPv6Address": "fd00:28::9"},
+    }  # fmt: skip
+    block = table_blocks(text)[table]
+    elements = all_elements([{"NetworkSettings": {"Networks": ends}}], networks, [], {table: block})
+    host.load(text + elements_text(table, block, elements))
+    trip = host.send("other1", from_down(version), "db1", limit=5 if declared else 0.05)
+    assert trip == Trip(left=True, arrived=declared)
+    assert declared or host.rules_that_dropped() == FORGED
+
+
+@pytest.mark.parametrize(("version", "group"), [(4, "224.0.0.251"), (6, "ff02::1"), (4, "172.29.0.255")])
+@pytest.mark.parametrize("egress", [None, "policy"])
+def test_multicast_within_the_new_bridge_of_an_adopted_network_passes(
+    bed: Host, version: int, group: str, egress: str | None
+) -> None:
+    """Neighbor discovery is, and br_netfilter passes it to the forward hook."""
+    kept = {"name": "kept", "adopt": True, "subnets": {"h1": KEPT["kept"]}, **({"egress": egress} if egress else {})}
+    text, network = rules(networks=["web", kept], policy=[]), {"Id": UNDECLARED[3:], "Name": "kept"}
+    table = TABLES[version]
+    block = table_blocks(text)[table]
+    elements = all_elements([], [{**network, "Driver": "bridge", "Internal": False}], [], {table: block})
+    bed.bridge_nf(on=True)
+    bed.load(text + elements_text(table, block, elements))
+    source = address("other1", version)
+    to = b"\xff" * 6 if group.endswith(".255") else b"\x01\0\x5e\0\0\xfb" if version == 4 else b"\x33\x33\0\0\0\1"
+    trip = bed.send("other1", lambda mark: packets.udp(source, group, 4000, 5353, mark), "other2", to=to)
+    assert trip == Trip(left=True, arrived=True)
+    assert bed.rules_that_dropped() <= {"not declared: kept -> host"}  # to the host itself
+
+
+@VERSIONS
+def test_a_subnet_that_another_host_keeps_is_a_source_from_there(host: Host, version: int) -> None:
+    host.load(kept_rules("h2"))
+    assert host.send("peer", from_down(version), "db1") == Trip(left=True, arrived=True)
 
 
 @pytest.mark.parametrize("target", ["fe80", "underlay"])

@@ -116,10 +116,15 @@ def test_ipv4_is_filtered_as_declared(without_ipv6: Host) -> None:
 
 
 @pytest.mark.parametrize(("target", "name"), [("world", CLOSED_OUT), ("db1", CLOSED_OUT), ("host", LIMITED)])
-def test_an_adopted_network_that_others_create_again_has_no_ipv6_either(bed: Host, target: str, name: str) -> None:
+@pytest.mark.parametrize("ours", [False, True], ids=["", "created by this collection in between"])
+def test_an_adopted_network_that_others_create_again_has_no_ipv6_either(
+    bed: Host, target: str, name: str, ours: bool
+) -> None:
     """It has another bridge then, which the reconciler finds."""
-    fleet = {key: value for key, value in FLEET.items() if key not in ("supernet_v6", "policy")}
-    text = compiled(fleet, adopted=["db"])[1]
+    networks = [{**each, "adopt": True} if isinstance(each, dict) and each["name"] == "db" else each
+                for each in t.cast("list[t.Any]", FLEET["networks"])]  # fmt: skip
+    fleet = {"supernet": FLEET["supernet"], "networks": networks}
+    text = compiled(fleet, adopted=[] if ours else ["db"])[1]
     block = table_blocks(text)["ip6 fleetnet"]
     elements = all_elements([], [{"Id": UNDECLARED[3:], "Name": "db", "Driver": "bridge", "Internal": False}], [],
                             {"ip6 fleetnet": block})  # fmt: skip
@@ -130,3 +135,15 @@ def test_an_adopted_network_that_others_create_again_has_no_ipv6_either(bed: Hos
     bed.load(text + elements_text("ip6 fleetnet", block, elements))
     assert bed.send("other1", packet, receiver, limit=0.05) == Trip(left=True, arrived=False)
     assert bed.rules_that_dropped() == NO_IPV6
+
+
+@pytest.mark.parametrize("br_netfilter", [False, True])
+def test_frames_within_the_bridge_of_an_adopted_network_pass(bed: Host, br_netfilter: bool) -> None:
+    text = compiled({"supernet": FLEET["supernet"], "networks": [{"name": "db", "adopt": True}]})[1]
+    block = table_blocks(text)["ip6 fleetnet"]
+    elements = all_elements([], [{"Id": UNDECLARED[3:], "Name": "db", "Driver": "bridge", "Internal": False}], [],
+                            {"ip6 fleetnet": block})  # fmt: skip
+    bed.bridge_nf(on=br_netfilter)
+    bed.load(text + elements_text("ip6 fleetnet", block, elements))
+    packet, to = datagram(6, "other1", "other2"), bed.mac("other2")
+    assert bed.send("other1", packet, "other2", to=to) == Trip(left=True, arrived=True)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fnmatch
 import pathlib
@@ -31,9 +32,11 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.f
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks import engine_reader
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import UnknownBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import NoJournals
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Recoverer
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import (
     ADOPTED_FILES,
     AdoptionFile,
@@ -41,6 +44,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership im
 )
 
 from .fake_docker import FakeDocker
+from .kills import Life, Process, killed
 from .networks_runs import Json, plan_on
 
 THEIRS = {
@@ -209,6 +213,28 @@ def test_records_of_networks_that_no_longer_exist_go_with_the_next_one(make: t.C
     assert list(host.adopted.values()) == ["other"]
 
 
+def test_an_undo_of_several_networks_keeps_all_of_them(make: t.Callable[..., Host]) -> None:
+    """Each is created again with an id that was not on the engine when the run read its networks."""
+
+    def refuse() -> None:
+        raise EngineError("no more networks", 500)
+
+    host = make(used=False)
+    host.docker._add_network({**THEIRS, "Name": "lab", "IPAM": {"Config": [{"Subnet": "172.19.0.0/16"}]}})
+    lab = {**ITEM, "name": "lab", "bridge_name": "fn-lab", "ipam_config": [{"subnet": "172.19.0.0/16"}]}
+    host.run(ITEM, lab)
+    former = set(host.adopted)
+    assert len(former) == 2
+    # each takes the subnet of the other, so that one step recreates both
+    swapped = [{**ITEM, "ipam_config": lab["ipam_config"]}, {**lab, "ipam_config": ITEM["ipam_config"]}]
+    host.docker.before_call("POST /networks/create", refuse)
+    with pytest.raises(FleetnetError, match="the former state is restored"):
+        host.run(*swapped)
+    ids = {str(host.docker.network(name)["Id"]) for name in ("shop", "lab")}
+    assert ids.isdisjoint(former)
+    assert ids <= set(host.adopted)  # the former ids go with the next change
+
+
 def test_the_record_of_a_network_that_is_removed_by_its_name_goes_with_it(make: t.Callable[..., Host]) -> None:
     host = make(used=False)
     host.run(ITEM)
@@ -292,6 +318,40 @@ def test_each_engine_of_a_host_has_its_own_record(make: t.Callable[..., Host], t
     assert fnmatch.filter(paths, ADOPTED_FILES) == paths
 
 
+def test_a_network_is_given_back_by_any_name_of_its_engine(make: t.Callable[..., Host]) -> None:
+    """A socket and a TCP address of one engine have records of their own."""
+    host = make()
+    host.run(ITEM)
+    other = AdoptionFile(str(host.path.with_name("adopted-2.json")), {host.id})
+    other.release("f" * 64)
+    assert host.managed()
+    NetworkExecutor(host.docker, adoptions=other).execute(host.plan())
+    assert (host.managed(), host.path.exists()) == (False, False)
+
+
+def test_an_undo_by_another_name_of_the_engine_keeps_the_adoption(make: t.Callable[..., Host]) -> None:
+    host = make()
+    host.run(ITEM)
+    other = AdoptionFile(str(host.path.with_name("adopted-2.json")), set())
+    other.replace(host.id, "f" * 64)
+    other.replace("e" * 64, "d" * 64)
+    everywhere = read_adopted(str(host.path.with_name("adopted-*.json")))
+    assert everywhere == {host.id: "shop", "f" * 64: "shop"}
+
+
+@pytest.mark.parametrize("text", ["", "{"])
+def test_a_record_of_another_engine_that_is_damaged_is_left_alone(make: t.Callable[..., Host], text: str) -> None:
+    host = make()
+    path = host.path.with_name("adopted-0.json")
+    path.parent.mkdir()
+    path.write_text(text)
+    host.run(ITEM)
+    host.run()
+    assert (host.managed(), path.read_text()) == (False, text)
+    AdoptionFile(str(host.path)).release("f" * 64)
+    assert path.read_text() == text
+
+
 def test_an_undo_restores_an_adopted_network_that_was_recreated(
     make: t.Callable[..., Host], tmp_path: pathlib.Path
 ) -> None:
@@ -330,6 +390,55 @@ def test_an_adopted_network_that_cannot_be_recreated_stays_adopted(make: t.Calla
     assert host.managed()
     assert host.run(MOVED, allow_disconnect=True).changed
     assert host.adopted == {}
+
+
+class MortalRecord(AdoptionFile):
+    """The record of a process that can be killed."""
+
+    def __init__(self, path: str, life: Life) -> None:
+        super().__init__(path)
+        self._life = life
+
+    def replace(self, former_id: str, network_id: str) -> None:
+        self._life.act("record", lambda: AdoptionFile.replace(self, former_id, network_id))
+
+
+def refused_recreate(host: Host, files: dict[str, str], life: Life) -> None:
+    """Recreate the network in a process that can be killed. The engine refuses the new network."""
+
+    def refuse() -> None:
+        raise EngineError("no more networks", 500)
+
+    host.docker.before_call("POST /networks/create", refuse)
+    process, record = Process(host.docker, files, life), MortalRecord(str(host.path), life)
+    executor = NetworkExecutor(process, True, lambda _seconds: None, journals=process, adoptions=record)
+    try:
+        with contextlib.suppress(FleetnetError):
+            executor.execute(host.plan(MOVED, allow_disconnect=True))
+    finally:
+        host.docker.before_call("POST /networks/create", lambda: None)
+
+
+@pytest.mark.parametrize("after_effect", [False, True])
+def test_a_kill_at_any_point_of_an_undo_leaves_the_network_adopted(
+    make: t.Callable[..., Host], after_effect: bool
+) -> None:
+    """The process dies while it restores the former network, and the next one continues."""
+    restored, ended, number = 0, False, 0
+    while not ended:
+        host = make()
+        host.path.unlink(missing_ok=True)  # ids are the same in each round
+        host.run(ITEM)
+        former, before, files = host.id, shown(host.docker), dict[str, str]()
+        ended = not killed(refused_recreate, host, files, Life(number, after_effect))
+        process = Process(host.docker, files)
+        Recoverer(process, UnknownBridges(), process, AdoptionFile(str(host.path))).recover()
+        assert host.managed(), f"killed at {number}"
+        is_new = host.docker.network("shop")["Labels"].get("io.fleetnet.managed") == "true"
+        assert is_new or shown(host.docker) == before, f"killed at {number}"
+        restored += not is_new and host.id != former
+        number += 1
+    assert restored > 5
 
 
 def test_a_network_of_others_that_is_restored_stays_theirs(make: t.Callable[..., Host]) -> None:

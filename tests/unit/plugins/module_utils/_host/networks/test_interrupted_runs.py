@@ -9,15 +9,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import pathlib
+import re
 import typing as t
 
 import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks import engine_reader
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import UnknownBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import JournalFolder, NoJournals
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import read_adopted
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import networks as part
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Connection, Task
 from ansible_collections.fleetnet.docker.plugins.modules import network_endpoint as endpoint_module
@@ -127,6 +132,88 @@ def test_another_run_is_awaited_and_its_journal_is_not_touched(host: t.Callable[
         preview = one.apply({**WEB, "mtu": 1400}, check_mode=True)
         assert not any("interrupted" in line for line in preview["operations"])
     assert one.journals.interrupted()
+
+
+def test_a_record_of_adopted_networks_that_cannot_be_read_is_a_warning(
+    host: t.Callable[[], Host], monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
+) -> None:
+    """Also if the run would not write it: until then, no adopted network is changed or given back."""
+    record = tmp_path / "adopted.json"
+    monkeypatch.setattr(JournalPaths, "adopted", property(lambda _self: str(record)))
+    one = host()
+    one.apply(check_mode=True)
+    assert one.warnings == []
+    record.write_text("{")
+    for check_mode in (True, False):
+        one.apply(check_mode=check_mode)
+        assert re.match(rf"{record}: cannot be read as the record of adopted networks .* delete it", one.warnings.pop())
+    assert record.read_text() == "{"
+
+
+@pytest.fixture
+def record(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> pathlib.Path:
+    """The record of adopted networks."""
+    path = tmp_path / "fleetnet" / "adopted-1.json"
+    monkeypatch.setattr(JournalPaths, "adopted", property(lambda _self: str(path)))
+    monkeypatch.setattr(engine_reader, "read_adopted", lambda: read_adopted(str(path)))
+    monkeypatch.setattr(part, "read_ports_of_others", lambda _commands: {})
+    return path
+
+
+THEIRS = {"Name": "shop", "IPAM": {"Config": [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}]}}
+SHOP: Json = {"name": "shop", "adopt": True, "ipam_config": [{"subnet": "172.18.0.0/16", "gateway": "172.18.0.1"}]}
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_the_record_of_networks_that_others_removed_goes_when_networks_are_pruned(
+    host: t.Callable[[], Host], record: pathlib.Path, prune: bool
+) -> None:
+    """Also if nothing else is removed, so that a host that leaves the fleet keeps no file."""
+    one = host()
+    one.docker._add_network(dict(THEIRS))
+    one.apply(SHOP, prune=True)
+    one.docker.delete(f"/networks/{one.docker.network('shop')['Id']}")
+    for check_mode in (True, False):
+        assert not one.apply(prune=prune, check_mode=check_mode)["changed"]
+        assert record.exists() is (check_mode or not prune)
+    assert record.parent.exists() is not prune
+
+
+def test_check_mode_predicts_the_run_after_a_killed_undo_of_an_adopted_network(
+    host: t.Callable[[], Host], record: pathlib.Path
+) -> None:
+    """The undo creates the network again, which stays adopted, at whatever point it was killed."""
+
+    def refuse() -> None:
+        raise EngineError("no more networks", 500)
+
+    moved = {**SHOP, "ipam_config": [{"subnet": "10.99.0.0/24"}]}
+    number = undone = 0
+    while True:
+        one = host()
+        record.unlink(missing_ok=True)
+        one.docker._add_network(dict(THEIRS))
+        one.docker.add_container("app", shop={})
+        one.apply(SHOP)
+        one.docker.before_call("POST /networks/create", refuse)
+        ended = not killed(_apply, one, moved, Life(number))
+        one.docker.before_call("POST /networks/create", lambda: None)
+        if ended:
+            break
+        previews = [one.apply(item, check_mode=True) for item in (SHOP, moved)]
+        lines = previews[1]["operations"]
+        undone += any(line.startswith("undo an") and "create network shop" in line for line in lines)
+        result = one.apply(moved)
+        for key in ("changed", "operations", "differences", "interrupted", "diff"):
+            assert result[key] == previews[1][key], f"killed at {number}: {key}"
+        assert not any("adopt" in line for line in previews[0]["operations"]), f"killed at {number}"
+        number += 1
+    assert undone > 1
+
+
+def _apply(host: Host, item: Json, life: Life) -> None:
+    with contextlib.suppress(FleetnetError):
+        host.apply(item, life=life)
 
 
 def test_a_user_who_cannot_keep_a_journal_is_warned(host: t.Callable[[], Host]) -> None:

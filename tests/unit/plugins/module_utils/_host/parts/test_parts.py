@@ -32,6 +32,15 @@ def difference_of(part: str) -> dict[str, t.Any]:
     return Difference("file", f"/etc/{part}", "state", "present", None).to_data()
 
 
+def _changed_file(after: str, before: str) -> dict[str, t.Any]:
+    """What a result has of a file that gets another text."""
+    header = "/etc/rules"
+    return {
+        "diff": {"before_header": header, "after_header": header, "before": before, "after": after},
+        "differences": [Difference("file", after, "content", "as planned", "different").to_data()],
+    }
+
+
 class Host:
     """Replaces what the parts do; ``failing`` is the part that fails."""
 
@@ -44,6 +53,7 @@ class Host:
         self.changes = True
         self.changing = ["networks"]
         self.differing: dict[str, str] = {}  # name of a difference by part
+        self.of_network = ""  # an option of network web that differs
         self.moves: dict[str, bool] = {}
         self.daemon: t.Mapping[str, t.Any] = {}
         self.warned: list[str] = []
@@ -63,6 +73,14 @@ class Host:
             if name == self.failing:
                 raise FleetnetError("the engine does not answer")
             self.applied.append((name, task.params))
+        if task.replaced:
+            before = "old" if task.check_mode else "new"
+            return {**self._result(name), **_changed_file(f"without {', '.join(task.replaced)}", before)}
+        if name == "bridge_routing" and self.of_network:
+            return {**self._result(name), "diff": [_changed_file("new", "old")["diff"]]}
+        return self._result(name)
+
+    def _result(self, name: str) -> dict[str, t.Any]:
         return {
             "changed": self.changes and name in self.changing,
             "diff": {"before": name, "after": ""},
@@ -71,15 +89,18 @@ class Host:
         }
 
     def _differing(self, name: str) -> list[dict[str, t.Any]]:
+        if name == "networks" and self.of_network:
+            return [Difference("network", "web", self.of_network, 1, 2).to_data()]
         return [
             Difference("daemon", option, "value", 1, 2).to_data()
             for part, option in self.differing.items()
             if part == name
         ]
 
-    def apply(self, state: str = "present", **given: dict[str, t.Any]) -> dict[str, t.Any]:
+    def apply(self, state: str = "present", check_mode: bool = False, **given: dict[str, t.Any]) -> dict[str, t.Any]:
         params = {"state": state, **dict.fromkeys(NAMES), **given}
-        return whole.apply(self._task(params), {"docker_host": "unix:///there"}, self._begin)
+        task = dataclasses.replace(self._task(params), check_mode=check_mode)
+        return whole.apply(task, {"docker_host": "unix:///there"}, self._begin)
 
     def _begin(self) -> None:
         self.begun.append(len(self.applied))
@@ -103,19 +124,36 @@ def test_the_policy_is_applied_before_the_networks(host: Host) -> None:
     assert set(result["parts"]) == set(NAMES)
 
 
-def test_the_policy_follows_the_bridges_of_adopted_networks(host: Host) -> None:
-    """A network that is recreated has another bridge, and the next run must change nothing."""
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_the_policy_follows_the_bridges_of_adopted_networks(host: Host, check_mode: bool) -> None:
+    """A network that is recreated has another bridge, and the next run must change nothing. Check mode shows it."""
     adopting = {**PRESENT, "bridge_routing": {**PRESENT["bridge_routing"], "adopted": ["web"]}}
     host.changing.append("bridge_routing")
-    result = host.apply(**adopting)
-    names = [name for name, _params in host.applied]
+    host.of_network = "driver"
+    result = host.apply(check_mode=check_mode, **adopting)
+    names = host.planned if check_mode else [name for name, _params in host.applied]
     assert names == ["default_bridge", "bridge_routing", "networks", "bridge_routing", "host_routes"]
-    assert result["parts"]["bridge_routing"]["differences"] == [difference_of("bridge_routing")] * 2
+    policy = result["parts"]["bridge_routing"]
+    assert [each["name"] for each in policy["differences"]] == ["/etc/bridge_routing", "without web"]
+    assert [(each["before"], each["after"]) for each in policy["diff"]] == [("old", "new"), ("new", "without web")]
     assert result["operations"] == [f"do {name}" for name in NAMES]
-    # nothing follows if the networks did not change
+
+
+def test_a_removal_applies_the_policy_once(host: Host) -> None:
+    host.of_network = "state"
+    host.apply(state="absent", bridge_routing={"adopted": ["web"]})
+    assert [name for name, _params in host.applied] == ["networks", "host_routes", "bridge_routing"]
+
+
+@pytest.mark.parametrize("option", ["", "managed", "connected", "connected.app"])
+def test_the_policy_is_applied_once_if_no_adopted_network_gets_another_bridge(host: Host, option: str) -> None:
+    host.changing.append("bridge_routing")
+    host.of_network = option
+    host.apply(**{**PRESENT, "bridge_routing": {**PRESENT["bridge_routing"], "adopted": ["web"]}})
+    assert [name for name, _params in host.applied] == NAMES
     host.applied.clear()
-    host.changing.remove("networks")
-    host.apply(**adopting)
+    host.of_network = "driver"
+    host.apply(**{**PRESENT, "bridge_routing": {**PRESENT["bridge_routing"], "adopted": ["other"]}})
     assert [name for name, _params in host.applied] == NAMES
 
 
