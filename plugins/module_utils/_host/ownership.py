@@ -86,7 +86,7 @@ class AdoptionFile:
             file._write({**adopted, network_id: adopted[former_id]}, network_id)
 
     def forget_missing(self) -> None:
-        """Forget networks that no longer exist. A record of them is harmless, so a failure is no error."""
+        """Remove networks that no longer exist from the record. Errors are ignored: such entries have no effect."""
         with contextlib.suppress(FleetnetError):
             adopted = _read(self._path)
             if self._existing is not None and not self._existing.issuperset(adopted):

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fnmatch
 import pathlib
@@ -15,107 +14,18 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.checkpoint.networks_undo import (
-    networks_text,
-    parse_networks,
-)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.journal import Journal
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.steps import NetworksPlan, network_facts
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.host import parse_networks as reported
 from ansible_collections.fleetnet.docker.plugins.module_utils._host import ownership
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.engine import (
-    current_networks,
-    undo_networks,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.folder import CheckpointFolder
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.host_state import HostState
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks import engine_reader
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.bridges import UnknownBridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.executor import NetworkExecutor
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journal_folder import JournalPaths
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.journals import NoJournals
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.networks.recovery import Recoverer
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.ownership import (
     ADOPTED_FILES,
     AdoptionFile,
     read_adopted,
 )
 
-from .fake_docker import FakeDocker
-from .kills import Life, Process, killed
-from .networks_runs import Json, plan_on
-
-THEIRS = {
-    "Name": "shop",
-    "Labels": {"com.docker.compose.project": "shop"},
-    "IPAM": {"Config": [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}]},
-}
-ITEM: Json = {
-    "name": "shop",
-    "driver": "bridge",
-    "internal": False,
-    "ipam_config": [{"subnet": "172.18.0.0/16", "gateway": "172.18.0.1"}],
-    "bridge_name": "fn-shop",
-    "masquerade": False,
-    "adopt": True,
-    "adopt_keeps": ["bridge_name", "masquerade"],
-}
-MOVED = {**ITEM, "ipam_config": [{"subnet": "10.64.1.0/24"}]}
-
-
-class Host:
-    """An engine with a network of compose, and the record of the host."""
-
-    def __init__(self, path: pathlib.Path, version: str = "28.5.2", used: bool = True) -> None:
-        self.path = path
-        self.docker = FakeDocker(version)
-        self.docker._add_network(dict(THEIRS))
-        if used:
-            self.docker.add_container("app", shop={"Aliases": ["web"]})
-
-    @property
-    def id(self) -> str:
-        return str(self.docker.network("shop")["Id"])
-
-    @property
-    def adopted(self) -> dict[str, str]:
-        return read_adopted(str(self.path))
-
-    def plan(self, *items: Json, **options: t.Any) -> NetworksPlan:
-        return plan_on(self.docker, *items, **{"strict": True, "prune": True, **options})
-
-    def run(self, *items: Json, **options: t.Any) -> NetworksPlan:
-        plan = self.plan(*items, **options)
-        existing = {each.id for each in engine_reader.read_networks(self.docker)}
-        NetworkExecutor(
-            self.docker,
-            options.get("allow_disconnect", False),
-            sleep=lambda _seconds: None,
-            adoptions=AdoptionFile(str(self.path), existing),
-        ).execute(plan)
-        return plan
-
-    def managed(self) -> bool:
-        networks = engine_reader.read_networks(self.docker)
-        facts = network_facts(networks, ["shop"])["shop"]["managed"]
-        (report,) = [each for each in reported(self.docker.get("/networks"), self.adopted) if each["name"] == "shop"]
-        assert facts == report["managed"]
-        return bool(facts)
-
-
-def shown(docker: FakeDocker) -> Json:
-    """The networks and endpoints, without how the requests that created them were written."""
-    endpoints = {name: each["endpoints"] for name, each in docker.state().items()}
-    return {each.name: (each.definition, endpoints[each.name]) for each in engine_reader.read_networks(docker)}
-
-
-@pytest.fixture
-def make(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Host]:
-    path = tmp_path / "fleetnet" / "adopted-1.json"
-    monkeypatch.setattr(engine_reader, "read_adopted", lambda: read_adopted(str(path.with_name("adopted-*.json"))))
-    return lambda **options: Host(path, **options)
+from .adopting_host import ITEM, MOVED, THEIRS, Host
 
 
 @pytest.mark.parametrize("used", [False, True])
@@ -213,28 +123,6 @@ def test_records_of_networks_that_no_longer_exist_go_with_the_next_one(make: t.C
     assert list(host.adopted.values()) == ["other"]
 
 
-def test_an_undo_of_several_networks_keeps_all_of_them(make: t.Callable[..., Host]) -> None:
-    """Each is created again with an id that was not on the engine when the run read its networks."""
-
-    def refuse() -> None:
-        raise EngineError("no more networks", 500)
-
-    host = make(used=False)
-    host.docker._add_network({**THEIRS, "Name": "lab", "IPAM": {"Config": [{"Subnet": "172.19.0.0/16"}]}})
-    lab = {**ITEM, "name": "lab", "bridge_name": "fn-lab", "ipam_config": [{"subnet": "172.19.0.0/16"}]}
-    host.run(ITEM, lab)
-    former = set(host.adopted)
-    assert len(former) == 2
-    # each takes the subnet of the other, so that one step recreates both
-    swapped = [{**ITEM, "ipam_config": lab["ipam_config"]}, {**lab, "ipam_config": ITEM["ipam_config"]}]
-    host.docker.before_call("POST /networks/create", refuse)
-    with pytest.raises(FleetnetError, match="the former state is restored"):
-        host.run(*swapped)
-    ids = {str(host.docker.network(name)["Id"]) for name in ("shop", "lab")}
-    assert ids.isdisjoint(former)
-    assert ids <= set(host.adopted)  # the former ids go with the next change
-
-
 def test_the_record_of_a_network_that_is_removed_by_its_name_goes_with_it(make: t.Callable[..., Host]) -> None:
     host = make(used=False)
     host.run(ITEM)
@@ -286,20 +174,6 @@ def test_a_record_that_is_damaged_adopts_nothing_and_is_not_overwritten(make: t.
     assert host.managed()
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_an_undo_leaves_adopted_networks(make: t.Callable[..., Host], known: bool) -> None:
-    """Networks that the change created go, also if the change was not known when the host saved its state."""
-    host = make()
-    items = (ITEM, {"name": "new"})
-    before = host.docker.state()
-    texts = (networks_text("", host.plan(*items).steps), current_networks("", host.docker))
-    journal = parse_networks(texts[0 if known else 1])
-    host.run(*items)
-    assert "new" in host.docker.state()
-    undo_networks(host.docker, NoJournals(), journal)
-    assert host.docker.state() == before
-
-
 def test_each_engine_of_a_host_has_its_own_record(make: t.Callable[..., Host], tmp_path: pathlib.Path) -> None:
     """The networks of the other engine are not those that no longer exist."""
     one, two = make(), Host(tmp_path / "fleetnet" / "adopted-2.json")
@@ -329,16 +203,6 @@ def test_a_network_is_given_back_by_any_name_of_its_engine(make: t.Callable[...,
     assert (host.managed(), host.path.exists()) == (False, False)
 
 
-def test_an_undo_by_another_name_of_the_engine_keeps_the_adoption(make: t.Callable[..., Host]) -> None:
-    host = make()
-    host.run(ITEM)
-    other = AdoptionFile(str(host.path.with_name("adopted-2.json")), set())
-    other.replace(host.id, "f" * 64)
-    other.replace("e" * 64, "d" * 64)
-    everywhere = read_adopted(str(host.path.with_name("adopted-*.json")))
-    assert everywhere == {host.id: "shop", "f" * 64: "shop"}
-
-
 @pytest.mark.parametrize("text", ["", "{"])
 def test_a_record_of_another_engine_that_is_damaged_is_left_alone(make: t.Callable[..., Host], text: str) -> None:
     host = make()
@@ -350,135 +214,6 @@ def test_a_record_of_another_engine_that_is_damaged_is_left_alone(make: t.Callab
     assert (host.managed(), path.read_text()) == (False, text)
     AdoptionFile(str(host.path)).release("f" * 64)
     assert path.read_text() == text
-
-
-def test_an_undo_restores_an_adopted_network_that_was_recreated(
-    make: t.Callable[..., Host], tmp_path: pathlib.Path
-) -> None:
-    host = make()
-    host.run(ITEM)
-    before = shown(host.docker)
-    record = host.path.read_text()
-    folder = CheckpointFolder(str(tmp_path / "checkpoint"))
-    folder.record_networks(current_networks("", host.docker))
-    folder.record_networks(networks_text("", host.plan(MOVED, allow_disconnect=True).steps))
-    journal = t.cast(Journal, folder.networks())
-    host.run(MOVED, allow_disconnect=True)
-    assert shown(host.docker) != before
-    host.path.parent.mkdir(exist_ok=True)
-    host.path.write_text(record)  # the undo restores files first
-    undo_networks(host.docker, NoJournals(), journal, AdoptionFile(str(host.path)))
-    assert shown(host.docker) == before
-    assert host.managed()
-    assert not host.plan(ITEM).changed
-    assert not host.run(ITEM).changed
-
-
-def test_an_adopted_network_that_cannot_be_recreated_stays_adopted(make: t.Callable[..., Host]) -> None:
-    """It is created again with another id, and the next run recreates it."""
-
-    def refuse() -> None:
-        raise EngineError("no more networks", 500)
-
-    host = make()
-    host.run(ITEM)
-    before = shown(host.docker)
-    host.docker.before_call("POST /networks/create", refuse)
-    with pytest.raises(FleetnetError, match="the former state is restored"):
-        host.run(MOVED, allow_disconnect=True)
-    assert shown(host.docker) == before
-    assert host.managed()
-    assert host.run(MOVED, allow_disconnect=True).changed
-    assert host.adopted == {}
-
-
-class MortalRecord(AdoptionFile):
-    """The record of a process that can be killed."""
-
-    def __init__(self, path: str, life: Life) -> None:
-        super().__init__(path)
-        self._life = life
-
-    def replace(self, former_id: str, network_id: str) -> None:
-        self._life.act("record", lambda: AdoptionFile.replace(self, former_id, network_id))
-
-
-def refused_recreate(host: Host, files: dict[str, str], life: Life) -> None:
-    """Recreate the network in a process that can be killed. The engine refuses the new network."""
-
-    def refuse() -> None:
-        raise EngineError("no more networks", 500)
-
-    host.docker.before_call("POST /networks/create", refuse)
-    process, record = Process(host.docker, files, life), MortalRecord(str(host.path), life)
-    executor = NetworkExecutor(process, True, lambda _seconds: None, journals=process, adoptions=record)
-    try:
-        with contextlib.suppress(FleetnetError):
-            executor.execute(host.plan(MOVED, allow_disconnect=True))
-    finally:
-        host.docker.before_call("POST /networks/create", lambda: None)
-
-
-@pytest.mark.parametrize("after_effect", [False, True])
-def test_a_kill_at_any_point_of_an_undo_leaves_the_network_adopted(
-    make: t.Callable[..., Host], after_effect: bool
-) -> None:
-    """The process dies while it restores the former network, and the next one continues."""
-    restored, ended, number = 0, False, 0
-    while not ended:
-        host = make()
-        host.path.unlink(missing_ok=True)  # ids are the same in each round
-        host.run(ITEM)
-        former, before, files = host.id, shown(host.docker), dict[str, str]()
-        ended = not killed(refused_recreate, host, files, Life(number, after_effect))
-        process = Process(host.docker, files)
-        Recoverer(process, UnknownBridges(), process, AdoptionFile(str(host.path))).recover()
-        assert host.managed(), f"killed at {number}"
-        is_new = host.docker.network("shop")["Labels"].get("io.fleetnet.managed") == "true"
-        assert is_new or shown(host.docker) == before, f"killed at {number}"
-        restored += not is_new and host.id != former
-        number += 1
-    assert restored > 5
-
-
-def test_a_network_of_others_that_is_restored_stays_theirs(make: t.Callable[..., Host]) -> None:
-    host = make()
-    journal = parse_networks(
-        networks_text("", host.plan({"name": "shop"}, state="absent", allow_disconnect=True).steps)
-    )
-    host.run({"name": "shop"}, state="absent", allow_disconnect=True)
-    undo_networks(host.docker, NoJournals(), journal, AdoptionFile(str(host.path)))
-    assert "shop" in host.docker.state()
-    assert not host.managed()
-
-
-@pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("adopted", [True, False])
-def test_an_undo_does_not_create_a_network_that_others_removed(
-    make: t.Callable[..., Host], adopted: bool, known: bool
-) -> None:
-    host = make(used=False)
-    if adopted:
-        host.run(ITEM)
-    # the change adopts the network, releases it, or does not concern it
-    steps = host.plan(*([] if adopted else [ITEM])).steps
-    texts = (networks_text("", steps), current_networks("", host.docker))
-    host.docker.delete(f"/networks/{host.id}")
-    undo_networks(host.docker, NoJournals(), parse_networks(texts[0 if known else 1]))
-    assert "shop" not in host.docker.state()
-
-
-def test_a_failed_record_does_not_create_a_network_that_others_removed(make: t.Callable[..., Host]) -> None:
-    host = make(used=False)
-
-    class Full(AdoptionFile):
-        def adopt(self, network_id: str, name: str) -> None:
-            host.docker.delete(f"/networks/{network_id}")
-            raise FleetnetError(f"{name}: no space left")
-
-    with pytest.raises(FleetnetError, match="no space left"):
-        NetworkExecutor(host.docker, adoptions=Full(str(host.path))).execute(host.plan(ITEM))
-    assert "shop" not in host.docker.state()
 
 
 def test_a_checkpoint_covers_the_record(tmp_path: pathlib.Path) -> None:
