@@ -62,12 +62,16 @@ class Limits(t.NamedTuple):
     bridges: t.Mapping[str, str]
 
 
-def limits_of(hosts: t.Sequence[Host], declared: t.Mapping[str, t.Any], supernets: t.Sequence[Prefix]) -> Limits:
-    """The limits of a declaration. ``declared`` are fleet-wide variables, without prefix."""
-    versions = tuple(version for version, key in ((4, "supernet"), (6, "supernet_v6")) if declared.get(key))
+def limits_of(
+    hosts: t.Sequence[Host],
+    declared: t.Mapping[str, t.Any],
+    supernets: t.Sequence[Prefix],
+    versions: t.Collection[int],
+) -> Limits:
+    """The limits of a declaration. ``declared`` are fleet-wide variables, without prefix; for ``versions`` see Limits."""
     own = [(host, network) for host in hosts for network in host.networks]
     return Limits(
-        versions if 6 in versions else (4,),
+        tuple(sorted(versions)),
         bool(declared.get("public_supernet")),
         tuple(
             (single(*parse_address(each)), f"an address of host {host.name}")

@@ -159,7 +159,8 @@ class _Importer:
         places = {host.name: read_places(host.name, found.reports.get(host.name, {})) for host in found.hosts}
         candidates: list[HostNetwork] = []
         fixed: list[HostNetwork] = []
-        limits = limits_of(found.hosts, found.declared, self._supernets())
+        self._space = self._free_space([place for here in places.values() for place in here])
+        limits = limits_of(found.hosts, found.declared, self._supernets(), self._versions())
         for host, here in places.items():
             reasons = inexpressible(here, found.reports.get(host, {}), limits)
             for place in here:
@@ -172,7 +173,6 @@ class _Importer:
         self._crossings = find_crossings(candidates, fixed)
         crossed = {id(each.place) for each in self._crossings}
         self._places = [place for place in candidates if id(place) not in crossed]
-        self._space = self._free_space()
 
     def run(self) -> ImportedFleet:
         while True:
@@ -222,14 +222,25 @@ class _Importer:
                 fixed.append(place)
         return alike
 
-    def _free_space(self) -> Space | None:
+    def _free_space(self, places: t.Sequence[HostNetwork]) -> Space | None:
+        """The IPv4 supernet, if none is declared; None for a fleet of IPv6 only."""
         declared = self._found.declared
         held = self._found.held.of(4) if self._found.held else None
-        if held is not None and not declared.get("supernet"):
-            return Space(held.supernet, held.host_prefix_length)
-        if declared.get("supernet") or declared.get("supernet_v6"):
+        if declared.get("supernet"):
             return None
+        if held is not None:
+            return Space(held.supernet, held.host_prefix_length)
+        if declared.get("supernet_v6"):
+            has_ipv4 = any(subnet.version == 4 for place in places if not place.is_docker0 for subnet in place.subnets)
+            if "supernet_v6" not in self._found.given or not has_ipv4:
+                return None
         return free_space(self._taken(), len(self._found.hosts))
+
+    def _versions(self) -> set[int]:
+        """The IP versions of the supernets that the declaration will have, or that are leased."""
+        declared = {version for version, key in ((4, "supernet"), (6, "supernet_v6")) if self._found.declared.get(key)}
+        held = {leases.supernet.version for leases in (self._found.held.families if self._found.held else ())}
+        return declared | held | ({self._space.supernet.version} if self._space else set())
 
     def _host_length(self) -> Variables:
         """The prefix length of hosts' blocks, if a declared supernet has too little room for the default one."""

@@ -155,3 +155,17 @@ def test_what_the_command_line_declares_is_in_the_file(controller, importing):
     assert "changed=0" in words(controller.run("-i", str(importing.file)))
     assert "changed=0" in importing(*given)
     assert "changed=0" in importing("-i", str(importing.file))
+
+
+@pytest.mark.parametrize("supernet", [["-e", "docker_fleet_supernet=10.96.0.0/19"], []])
+def test_supernets_of_both_ip_versions_are_imported_once(controller, importing, supernet):
+    networks = [*SHOP["networks"], {"name": "six", "subnets": ["fd00:1::/64"]}]
+    hosts = {"h1": {"seen": {"network_info": report("h1", {**SHOP, "networks": networks})}}}
+    controller.declare(hosts, {"docker_fleet_backend": "host_gw"})
+    given = (*supernet, "-e", "docker_fleet_supernet_v6=fd00:64::/44")
+    importing(*given)
+    imported = importing.file.read_text()
+    assert [each["name"] for each in _declared(importing.file)["docker_fleet_networks"]] == ["shop", "six"]
+    for again in (given, ("-i", str(importing.file)), (*given, "-i", str(importing.file))):
+        assert "changed=0" in importing(*again)
+    assert importing.file.read_text() == imported

@@ -144,6 +144,41 @@ def test_networks_that_contradict_what_is_declared_are_left_out():
     }
 
 
+BOTH = {
+    "h1": {
+        "address": "192.0.2.1",
+        "networks": [
+            {"name": "four", "subnets": ["172.18.0.0/16"]},
+            {"name": "six", "subnets": ["fd00:1::/64"]},
+            {"name": "both", "subnets": ["172.19.0.0/16", "fd00:2::/64"]},
+        ],
+    }
+}
+V6 = "fd00:64::/44"
+
+
+def test_a_supernet_for_ipv6_keeps_no_ipv4_network_out():
+    found = found_fleet({"hosts": BOTH, "declared": {"supernet_v6": V6}})
+    given = dataclasses.replace(found, given={"supernet_v6"})
+    first = import_fleet(given)
+    assert [network.name for network in first.networks] == ["both", "four", "six"]
+    assert (first.variables["supernet"], first.variables["supernet_v6"]) == ("10.64.0.0/12", V6)
+    # added to an earlier import, whose file is not part of the inventory
+    before = import_fleet(found_fleet({"hosts": BOTH}))
+    assert [network.name for network in before.networks] == ["four"]
+    added = import_fleet(dataclasses.replace(given, held=before.leases))
+    assert added.variables == first.variables
+    # declared in the inventory, for a fleet of IPv6 only
+    only = import_fleet(found)
+    assert [network.name for network in only.networks] == ["six"]
+    assert "supernet" not in only.variables
+    hosts = {"h1": {**BOTH["h1"], "networks": BOTH["h1"]["networks"][1:2]}}
+    none = import_fleet(
+        dataclasses.replace(found_fleet({"hosts": hosts, "declared": {"supernet_v6": V6}}), given={"supernet_v6"})
+    )
+    assert "supernet" not in none.variables
+
+
 def test_no_bridge_name_keeps_the_network_of_another_host_out():
     option = "com.docker.network.bridge.name"
     evil = {"name": "evil", "subnets": ["172.18.0.0/16"], "options": {option: "fn-shop"}}
