@@ -10,10 +10,8 @@ import typing as t
 
 import yaml
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import (
-    Comment,
-    DocumentSection,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import DocumentSection
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.wording import Comment
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import printable
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import plain
 

@@ -14,29 +14,26 @@ import typing as t
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.default_bridge import KEEP
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import named_hosts
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document_steps import step_comments
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.expressible import is_of_default_pools
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_fleet import (
     FoundFleet,
     ImportedFleet,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_network import (
-    ImportedNetwork,
-    Item,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import (
-    ConnectedContainer,
-    HostNetwork,
-    Report,
-)
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.renumbering import (
-    RenumberingStep,
-    renumbering,
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_network import ImportedNetwork
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import HostNetwork, Report
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.renumbering import renumbering
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.wording import (
+    Comment,
+    containers,
+    fixed_addresses,
+    listed,
+    published,
+    subnets,
+    title,
+    used_by,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
-
-# A paragraph of text, or an item of a list of variables.
-Comment = t.Union[str, Item]
-_MOST_NAMES = 20
 
 
 class DocumentEntry(t.NamedTuple):
@@ -109,7 +106,7 @@ _CROSSINGS = (
 
 def import_document(found: FoundFleet, imported: ImportedFleet) -> list[DocumentSection]:
     """The sections of the document, in their order."""
-    sources = [_SOURCES.format(sources=_listed(each)) for each in [_sources(imported)] if each]
+    sources = [_SOURCES.format(sources=listed(each)) for each in [_sources(imported)] if each]
     blocking = [f"Examine first: {text}." for text in _blocking(imported)]
     sections = [DocumentSection((*_HEAD, *blocking, *sources, *_seen(found.reports), *_unseen(found)))]
     for key, value in imported.variables.items():
@@ -131,7 +128,7 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
     """The report of an import, as lines."""
     lines = ["Import", "", *(f"  examine first: {text}" for text in _blocking(imported))]
     for network in imported.networks:
-        where = ", ".join(f"{place.host} {_subnets(place)}" for place in network.places)
+        where = ", ".join(f"{place.host} {subnets(place)}" for place in network.places)
         lines.append(f"  network {network.name}: {where}")
     lines += [f"  {text}" for text in _far_routes(imported.networks)]
     if not imported.networks:
@@ -139,13 +136,13 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
     if found.unread:
         lines.append(f"  not read: {named_hosts(found.unread)}")
     lines += _proposal(imported)
-    lines += [f"  left out: {_title(each.place)}: {each.reason}" for each in imported.left_out]
+    lines += [f"  left out: {title(each.place)}: {each.reason}" for each in imported.left_out]
     for crossing in imported.crossings:
-        others = _listed([_title(other) for other in crossing.others])
+        others = listed([title(other) for other in crossing.others])
         what = "keeps its addresses once the others are renumbered" if crossing.keeps else "is to be renumbered"
-        lines.append(f"  left out: {_title(crossing.place)} {what}: it shares addresses with {others}")
+        lines.append(f"  left out: {title(crossing.place)} {what}: it shares addresses with {others}")
     for place in (*imported.without_lines, *imported.unreached) if imported.networks else ():
-        lines.append(f"  not reached from the networks above: {_services(place)}, {_title(place)}")
+        lines.append(f"  not reached from the networks above: {published(place)}, {title(place)}")
     for network in imported.networks:
         if stopped := _stopped(network):
             lines.append(f"  without lines for ports, since stopped: {stopped}, network {network.name}")
@@ -155,7 +152,7 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
         firewalls = f"; active firewalls: {named_hosts(active)}" if active else ""
         lines.append(
             "  source of connections from the networks above to services of other hosts, instead of the address of the "
-            f"host: {_listed(sources)}{firewalls}"
+            f"host: {listed(sources)}{firewalls}"
         )
     return lines
 
@@ -165,7 +162,7 @@ def _blocking(imported: ImportedFleet) -> list[str]:
     found: dict[str, list[HostNetwork]] = {}
     for crossing in imported.crossings:
         for other in crossing.others:
-            found.setdefault(_title(other), []).append(crossing.place)
+            found.setdefault(title(other), []).append(crossing.place)
     # The same subnet on many hosts is what Docker does.
     several = {what: places for what, places in found.items() if len({place.subnets for place in places}) > 1}
     return [
@@ -177,9 +174,7 @@ def _blocking(imported: ImportedFleet) -> list[str]:
 def _stopped(network: ImportedNetwork) -> str:
     """The stopped containers of a network that is routed. The engine reports no published ports of them."""
     places = [place for place in network.places if place.routed]
-    return _listed(
-        [f"{each.name} on {place.host}" for place in places for each in place.containers if not each.running]
-    )
+    return listed([f"{each.name} on {place.host}" for place in places for each in place.containers if not each.running])
 
 
 def _far_routes(networks: t.Iterable[ImportedNetwork]) -> t.Iterator[str]:
@@ -197,7 +192,7 @@ def _proposal(imported: ImportedFleet) -> t.Iterator[str]:
         blocks: dict[str, list[str]] = {}
         for block, taken in imported.space.taken:
             blocks.setdefault(str(taken), []).append(str(block))
-        yield from (f"  not free: {_listed(found)} because of {taken}" for taken, found in blocks.items())
+        yield from (f"  not free: {listed(found)} because of {taken}" for taken, found in blocks.items())
 
 
 def _sources(imported: ImportedFleet) -> list[str]:
@@ -239,12 +234,12 @@ def _unseen(found: FoundFleet) -> t.Iterator[str]:
 
 def _network(network: ImportedNetwork, imported: ImportedFleet, hosts: t.Sequence[str]) -> DocumentEntry:
     comments: list[Comment] = []
-    comments += [f"{place.host}: {_containers(place)}" for place in network.places if place.containers]
+    comments += [f"{place.host}: {containers(place)}" for place in network.places if place.containers]
     stopped = _stopped(network)
     if stopped:
         comments.append(f"Ports that these containers publish when they run are not known, and have no line: {stopped}")
     comments += [f"{text[0].upper()}{text[1:]}." for text in _far_routes([network])]
-    fixed = list(_fixed(network.places))
+    fixed = list(fixed_addresses(network.places))
     if fixed:
         comments.append(f"Fixed addresses, which these containers keep: {', '.join(fixed)}")
     for key, reason in sorted(imported.without.get(network.name, {}).items()):
@@ -256,19 +251,19 @@ def _network(network: ImportedNetwork, imported: ImportedFleet, hosts: t.Sequenc
 
 
 def _without_lines(imported: ImportedFleet) -> DocumentSection:
-    lines = [f"- {_title(place)}: {_services(place)}" for place in imported.without_lines]
+    lines = [f"- {title(place)}: {published(place)}" for place in imported.without_lines]
     return DocumentSection((_WITHOUT_LINES, *lines) if lines else ())
 
 
 def _unreached(imported: ImportedFleet) -> DocumentSection:
-    lines = [f"- {_title(place)}: {_services(place)}" for place in imported.unreached]
+    lines = [f"- {title(place)}: {published(place)}" for place in imported.unreached]
     return DocumentSection((_UNREACHED, *lines) if lines and imported.networks else ())
 
 
 def _left_out(imported: ImportedFleet) -> DocumentSection:
     if not imported.left_out:
         return DocumentSection(())
-    lines = [f"- {_title(each.place)}: {each.reason}.{_used_by(each.place)}" for each in imported.left_out]
+    lines = [f"- {title(each.place)}: {each.reason}.{used_by(each.place)}" for each in imported.left_out]
     return DocumentSection(("Not declared. These networks stay as they are, without routes and policy.", *lines))
 
 
@@ -278,95 +273,5 @@ def _renumbered(imported: ImportedFleet, hosts: t.Sequence[str]) -> DocumentSect
         return DocumentSection(())
     comments: list[Comment] = [_CROSSINGS]
     for number, step in enumerate(steps, 1):
-        comments += _step(number, step)
+        comments += step_comments(number, step)
     return DocumentSection(tuple(comments))
-
-
-def _step(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
-    place, moved = step.place, step.crossing.moved
-    others = _listed([_title(other) for other in step.crossing.others])
-    if step.first is None:
-        yield f"{number}. {_title(place)} shares addresses with {others}, and cannot be declared: {step.problem}."
-        return
-    if step.crossing.keeps:
-        yield f"{number}. {_title(place)} keeps its addresses, after the renumbering of {others}. Disconnects nobody."
-        yield from _lost(step)
-        yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml:"
-        yield step.first
-        yield from _lines(step)
-        return
-    to = f" -> {_subnets(moved)}" if moved is not None else ""
-    yield f"{number}. {_title(place)}{to}, since it shares addresses with {others}."
-    if step.then is None:
-        yield "No private subnet of its size is free on all hosts, so that no other subnet is proposed."
-        return
-    yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml --limit {place.host}."
-    yield "It takes the network over and disconnects nobody:"
-    yield step.first
-    yield from _lines(step)
-    yield from _lost(step)
-    yield "Without --limit, site.yml refuses the addresses that it shares, up to here. Go on, or remove the item."
-    yield f"Replace it, and run site.yml --limit {place.host} -e {PREFIX}allow_disconnect=true."
-    disconnected = f"{_containers(place)} for a moment" if place.containers else "nobody"
-    yield f"It gives the network its new subnet, and disconnects {disconnected}:"
-    yield step.then
-    yield "Then run site.yml at once: until then, the other hosts have no route to it and do not answer its containers."
-    fixed = list(_fixed([place]))
-    if fixed:
-        yield f"Fixed addresses, to be changed in the definitions of these containers: {', '.join(fixed)}."
-
-
-def _lost(step: RenumberingStep) -> t.Iterator[str]:
-    if step.lost:
-        services = "; ".join(f"{_services(place)} on {place.host}" for place in step.lost[:_MOST_NAMES])
-        more = f"; those of {len(step.lost) - _MOST_NAMES} more networks" if len(step.lost) > _MOST_NAMES else ""
-        yield f"From then on, its containers do not reach what undeclared networks publish: {services}{more}."
-
-
-def _lines(step: RenumberingStep) -> t.Iterator[Comment]:
-    if step.lines:
-        where = f"in {PREFIX}policy, in place of all lines to it" if step.replaces_lines else f"to {PREFIX}policy"
-        yield f"For its published ports, add {where}:"
-        yield from step.lines
-    elif step.replaces_lines:
-        yield f"Remove the lines to it from {PREFIX}policy: not all of its hosts publish their ports."
-    if step.without_lines:
-        services = ", ".join(f"{_services(place)} on {place.host}" for place in step.without_lines)
-        yield f"Without a line, since not all of its hosts publish the port: {services}."
-
-
-def _title(place: HostNetwork) -> str:
-    name = "docker0" if place.is_docker0 else f"network {quoted_name(place.name)}"
-    return f"{name} of host {place.host} ({_subnets(place)})"
-
-
-def _subnets(place: HostNetwork) -> str:
-    return " ".join(map(str, place.subnets)) or "no subnet"
-
-
-def _used_by(place: HostNetwork) -> str:
-    return f" Containers: {_containers(place)}." if place.containers else ""
-
-
-def _containers(place: HostNetwork) -> str:
-    return _listed([str(container) for container in place.containers])
-
-
-def _services(place: HostNetwork) -> str:
-    return _listed([f"{each.protocol}/{each.port} of {each.container}" for each in place.services])
-
-
-def _listed(names: t.Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
-
-
-def _fixed(places: t.Iterable[HostNetwork]) -> t.Iterator[str]:
-    for place in places:
-        for container in place.containers:
-            if container.fixed:
-                yield f"{_of_container(container)} on {place.host}"
-
-
-def _of_container(container: ConnectedContainer) -> str:
-    return f"{container.name} {' '.join(container.fixed)}"

@@ -68,7 +68,7 @@ def limits_of(
     supernets: t.Sequence[Prefix],
     versions: t.Collection[int],
 ) -> Limits:
-    """The limits of a declaration. ``declared`` are fleet-wide variables, without prefix; for ``versions`` see Limits."""
+    """The limits of a declaration. ``declared`` are fleet-wide variables, without prefix."""
     own = [(host, network) for host in hosts for network in host.networks]
     return Limits(
         tuple(sorted(versions)),
