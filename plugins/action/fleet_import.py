@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import typing as t
 
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
@@ -28,10 +28,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
     ImportedFleet,
     import_fleet,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.wording import listed
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.controller import with_controllers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import quoted_name
 from ansible_collections.fleetnet.docker.plugins.plugin_utils import lock_file
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.commented_yaml import render, written_variables
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import write_atomically
@@ -43,8 +45,6 @@ ARGUMENT_SPEC: Result = {
     "lock_file": {"type": "path", "required": True},
     "observed": {"type": "str", "required": True},
     "dest": {"type": "path", "required": True},
-    "overwrite": {"type": "bool", "default": False},
-    "partial": {"type": "bool", "default": False},
 }
 # Folders in which Ansible reads files of variables, not of hosts.
 _FOLDERS_OF_VARIABLES = ("group_vars", "host_vars")
@@ -67,15 +67,15 @@ class ActionModule(FleetAction):
             found = self._found(inventory, arguments["observed"], held, written)
             imported = import_fleet(found)
             text = render(import_document(found, imported), None if in_folder else arguments["group"])
-            kept = existing not in ("", text)
-            if kept:
-                _check_overwrites(dest, found, arguments)
+            if existing not in ("", text):
+                raise FleetnetError(
+                    f"{dest}: exists with another content, and the import does not overwrite it"
+                    f"{_changes(written, imported)}. Move it away, or set {PREFIX}import_file to another path."
+                )
             # The lock file last: if the run ends before it, the next one proposes the same supernet.
             files = [(dest, existing, text), (lock, before, lockfile.render(imported.leases))]
             changed = [(path, old, new) for path, old, new in files if old != new]
             if not self._task.check_mode:
-                if kept:
-                    shutil.copy2(dest, dest + "~")
                 for path, _old, new in changed:
                     write_atomically(path, new)
         lines = import_summary(found, imported)
@@ -106,19 +106,19 @@ class ActionModule(FleetAction):
         return FoundFleet(hosts, inventory.groups, declared, inventory.reports(observed), held, given)
 
 
-def _check_overwrites(dest: str, found: FoundFleet, arguments: Result) -> None:
-    """Raise FleetnetError if the file must not be overwritten."""
-    if not arguments["overwrite"]:
-        raise FleetnetError(
-            f"{dest}: exists already, and the import does not overwrite it. Set {PREFIX}import_file to another path, "
-            f"or add -e {PREFIX}import_overwrite=true, which keeps a copy of it in {dest}~."
-        )
-    if found.unread and not arguments["partial"]:
-        raise FleetnetError(
-            f"{dest}: is not overwritten: {named_hosts(found.unread)} not read, whose networks would no longer be "
-            f"declared. Run the import without --limit when all hosts are reachable, or add -e "
-            f"{PREFIX}import_partial=true."
-        )
+def _changes(written: t.Mapping[str, t.Any], imported: ImportedFleet) -> str:
+    """The networks that an earlier import declares otherwise; empty if there are none, or if it was no import."""
+    items = written.get(PREFIX + "networks")
+    if not isinstance(items, list):
+        return ""
+    before = {str(item["name"]): item for item in items if isinstance(item, dict) and "name" in item}
+    after = {item["name"]: item for item in imported.variables["networks"]}
+    names = {
+        "no longer there": before.keys() - after.keys(),
+        "new": after.keys() - before.keys(),
+        "different": {name for name in before.keys() & after.keys() if before[name] != after[name]},
+    }
+    return "".join(f"; {what}: {listed(sorted(map(quoted_name, each)))}" for what, each in names.items() if each)
 
 
 def _planned(imported: ImportedFleet, found: FoundFleet) -> Result:

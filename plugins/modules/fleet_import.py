@@ -47,18 +47,9 @@ options:
     description:
       - The path of the file.
       - It is an inventory file, with the variables of O(group). In a folder C(group_vars) it is a file of variables.
+      - A file that exists with another content is an error, and stays.
     type: path
     required: true
-  overwrite:
-    description: Whether the file may exist with another content, of which it keeps a copy with C(~) after its name.
-    type: bool
-    default: false
-  partial:
-    description:
-      - Whether the file may be overwritten although there is no report of some hosts of the fleet, whose networks are
-        then no longer declared.
-    type: bool
-    default: false
 seealso:
   - module: fleetnet.docker.network_info
   - module: fleetnet.docker.fleet_plan

@@ -10,7 +10,7 @@ import typing as t
 
 import yaml
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import DocumentSection
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import FIRST_LINE, DocumentSection
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.wording import Comment
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import printable
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import plain
@@ -33,12 +33,14 @@ def render(sections: t.Sequence[DocumentSection], group: str | None) -> str:
 def written_variables(text: str, group: str | None) -> dict[str, t.Any]:
     """The variables in a text that :func:`render` made, for the same group, and that may have been edited since.
 
-    Empty if it is not such a text.
+    Empty if it does not begin as such a text: its variables are then the user's own.
     """
+    if not text.startswith(f"---\n# {FIRST_LINE}\n"):
+        return {}
     try:
         found = yaml.safe_load(text)
         values = found if group is None else found[group]["vars"]
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (yaml.YAMLError, ValueError, KeyError, TypeError):  # ValueError: a date such as 2024-13-45
         return {}
     return dict(values) if isinstance(values, dict) else {}
 

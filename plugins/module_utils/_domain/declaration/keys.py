@@ -41,8 +41,6 @@ RUN_KEYS = (
     "confirm_timeout",
     "group",
     "import_file",
-    "import_overwrite",
-    "import_partial",
     "lock_file",
     "observed",
     "on_drift",

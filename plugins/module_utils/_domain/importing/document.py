@@ -53,8 +53,11 @@ class DocumentSection:
     entries: tuple[DocumentEntry, ...] = ()
 
 
+#: The first paragraph of each document, by which a later import knows it.
+FIRST_LINE = "Written by the playbook fleetnet.docker.import."
 _HEAD = (
-    "What the hosts have, imported by fleetnet.docker as a declaration that keeps it. Review it before you apply it: "
+    FIRST_LINE,
+    "What the hosts have, imported as a declaration that keeps it. Review it before you apply it: "
     "everything here is what the hosts report, and a host that is compromised reports what it wants. "
     "Each network names its hosts, and each line of the policy the containers that publish its ports.",
     "The first run of site.yml changes no network, no container, not docker0 and no key of daemon.json. It adds the "

@@ -26,8 +26,6 @@ def importing(controller):
     options = {
         "observed": "seen",
         "dest": "{{ dest }}",
-        "overwrite": "{{ force | default(false) }}",
-        "partial": "{{ partial | default(false) }}",
         "lock_file": f"{{{{ lock | default('{controller.lock}') }}}}",
     }
     task = {"fleetnet.docker.fleet_import": options, "run_once": True}
@@ -71,18 +69,31 @@ def test_check_mode_writes_no_file(controller, importing):
     assert not controller.lock.exists()
 
 
-def test_a_file_is_overwritten_with_consent_only(controller, importing):
+@pytest.mark.parametrize("text", ["mine: 1\n", "a: 2024-13-45\n", "[", "docker_fleet: {vars: 1}\n", "- {}\n"])
+def test_no_file_is_overwritten(controller, importing, text):
+    importing.file.write_text(text)
+    output = importing(fails=True)
+    assert "docker_fleet.import.yml: exists with another content, and the import does not overwrite it. " in output
+    assert "Move it away, or set docker_fleet_import_file to another path." in output
+    assert importing.file.read_text() == text
+    assert not controller.lock.exists()
+    importing.file.rename(controller.folder / "moved")
+    importing()
+    assert "changed=0" in importing()
+
+
+def test_the_error_names_the_networks_that_differ(controller, importing):
     importing()
     imported = importing.file.read_text()
-    assert "changed=0" in importing()
-    importing.file.write_text("mine: 1\n")
     lock = controller.lock.read_text()
-    assert "docker_fleet.import.yml: exists already, and the import does not overwrite it." in importing(fails=True)
-    assert importing.file.read_text() == "mine: 1\n"
+    other = imported.replace("172.18.0.0/16", "172.28.0.0/16")
+    for text in (other, other.replace("# Written by", "# Edited by"), imported + "    a: 2024-13-45\n"):
+        importing.file.write_text(text)
+        output = importing(fails=True)
+        assert ("does not overwrite it; different: shop. Move it away" in output) == (text is other)
+        assert "does not overwrite it" in output
+        assert importing.file.read_text() == text
     assert controller.lock.read_text() == lock
-    importing("-e", "force=true")
-    assert importing.file.read_text() == imported
-    assert (controller.folder / "docker_fleet.import.yml~").read_text() == "mine: 1\n"
 
 
 def test_a_second_run_continues_one_that_was_killed(controller, importing):
@@ -106,24 +117,36 @@ def test_the_file_may_be_a_part_of_the_inventory(importing):
     imported = importing.file.read_text()
     assert "changed=0" in importing("-i", str(importing.file))
     importing.file.write_text(imported.replace("172.18.0.0/16", "172.28.0.0/16"))
-    assert "exists already" in importing("-i", str(importing.file), fails=True)
-    importing("-i", str(importing.file), "-e", "force=true")
-    assert importing.file.read_text() == imported
+    assert "does not overwrite it; different: shop." in importing("-i", str(importing.file), fails=True)
 
 
-def test_a_file_with_networks_of_other_hosts_is_kept(controller, importing):
+def test_variables_of_a_file_that_is_not_of_the_import_are_the_users(controller, importing):
+    """The file that the import would write is a part of the inventory, and declares a supernet."""
+    text = "docker_fleet: {vars: {docker_fleet_supernet: 10.96.0.0/12}}\n"
+    importing.file.write_text(text)
+    output = importing("-i", str(importing.file), "--diff", dest="other.yml")
+    wanted = importing.file.with_name("other.yml").read_text()
+    assert "docker_fleet_supernet" not in wanted
+    controller.lock.unlink()
+    assert "does not overwrite it. Move it away" in importing("-i", str(importing.file), fails=True)
+    assert importing.file.read_text() == text
+    assert "proposed supernet" not in output
+
+
+def test_hosts_that_are_not_read_have_no_networks(controller, importing):
     importing()
     imported = importing.file.read_text()
     controller.declare(
         {"h1": {"seen": {"network_info": report("h1", SHOP)}}, "h2": {}}, {"docker_fleet_backend": "host_gw"}
     )
-    output = importing("-e", "force=true", fails=True)
-    assert "is not overwritten: host h2 not read, whose networks would no longer be declared." in output
+    assert "does not overwrite it; no longer there: blog. Move it away" in importing(fails=True)
     assert importing.file.read_text() == imported
-    output = importing("-e", "force=true", "-e", "partial=true")
+    output = importing(dest="other.yml")
+    other = importing.file.with_name("other.yml")
     assert "host h2: not read, and so without networks in" in output
     assert "not read: host h2" in output
-    assert [each["name"] for each in _declared(importing.file)["docker_fleet_networks"]] == ["shop"]
+    assert [each["name"] for each in _declared(other)["docker_fleet_networks"]] == ["shop"]
+    assert "# Not read, and so without networks here: host h2." in other.read_text()
 
 
 def test_the_lock_file_is_not_overwritten(importing):
