@@ -10,7 +10,10 @@ import typing as t
 
 import yaml
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import FIRST_LINE, DocumentSection
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import (
+    FIRST_LINE,
+    DocumentSection,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.wording import Comment
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import printable
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import plain

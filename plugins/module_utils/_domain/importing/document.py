@@ -22,7 +22,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.imported_network import ImportedNetwork
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.places import HostNetwork, Report
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.renumbering import renumbering
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.renumbering import (
+    RenumberingStep,
+    renumbering,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.wording import (
     Comment,
     containers,
@@ -69,9 +72,9 @@ _HEAD = (
 )
 _SOURCES = (
     "Services of the hosts themselves, such as a database without a container, see the containers of other hosts with "
-    "another source: the first address of the container's network ({sources}), and no longer the address of its host. "
-    "Before the first run, allow these addresses where sources are limited: in firewalls, pg_hba.conf, exports of NFS. "
-    "Run it on all hosts: with --limit, the other hosts have no route for replies, and do not answer the containers."
+    "another source: the first address of the container's network, and no longer the address of its host. Allow these "
+    "addresses where sources are limited: in firewalls, pg_hba.conf, exports of NFS. {sources}. Run site.yml on all "
+    "hosts: with --limit, the other hosts have no route for replies, and do not answer the containers."
 )
 _SUPERNET = "Hosts lease blocks of it in the lock file. Networks with subnets of their own use no part of it."
 _LOCAL = (
@@ -109,7 +112,8 @@ _CROSSINGS = (
 
 def import_document(found: FoundFleet, imported: ImportedFleet) -> list[DocumentSection]:
     """The sections of the document, in their order."""
-    sources = [_SOURCES.format(sources=listed(each)) for each in [_sources(imported)] if each]
+    steps = renumbering(imported, found.names)
+    sources = [_SOURCES.format(sources=each) for each in [_all_sources(imported, steps)] if each]
     blocking = [f"Examine first: {text}." for text in _blocking(imported)]
     sections = [DocumentSection((*_HEAD, *blocking, *sources, *_seen(found.reports), *_unseen(found)))]
     for key, value in imported.variables.items():
@@ -122,7 +126,7 @@ def import_document(found: FoundFleet, imported: ImportedFleet) -> list[Document
             sections.append(DocumentSection((_POLICY,) if lines else (), name, [], lines))
         else:
             sections.append(DocumentSection(_about(key, value), name, value))
-    comments = (_without_lines(imported), _unreached(imported), _left_out(imported), _renumbered(imported, found.names))
+    comments = (_without_lines(imported), _unreached(imported), _left_out(imported), _renumbered(steps))
     sections += [section for section in comments if section.comments]
     return sections
 
@@ -149,14 +153,17 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
     for network in imported.networks:
         if stopped := _stopped(network):
             lines.append(f"  without lines for ports, since stopped: {stopped}, network {network.name}")
+    later = [source for step in renumbering(imported, found.names) for source in step.sources()]
     sources = _sources(imported)
-    if sources:
+    if sources or later:
         active = sorted(host for host, names in _firewalls(found.reports).items() if names)
         firewalls = f"; active firewalls: {named_hosts(active)}" if active else ""
-        lines.append(
-            "  source of connections from the networks above to services of other hosts, instead of the address of the "
-            f"host: {listed(sources)}{firewalls}"
-        )
+        for what, each in (("from the networks above", sources), ("after a renumbering", list(dict.fromkeys(later)))):
+            if each:
+                lines.append(
+                    f"  source of connections {what} to services of other hosts, instead of the address of the host: "
+                    f"{listed(each)}{firewalls}"
+                )
     return lines
 
 
@@ -205,6 +212,15 @@ def _sources(imported: ImportedFleet) -> list[str]:
     places = [place for network in imported.networks for place in network.places if place.routed]
     policy = imported.plan.policy
     return [policy.source_to_hosts(subnet.host(1)) for place in places for subnet in place.subnets]
+
+
+def _all_sources(imported: ImportedFleet, steps: t.Sequence[RenumberingStep]) -> str:
+    """The sources of the first run and of the steps, not shortened: services may deny the others."""
+    first, later = _sources(imported), [source for step in steps for source in step.sources()]
+    found = [f"Before the first run: {', '.join(first)}"] if first else []
+    if later:
+        found.append(f"Before the steps at the end of this file: {', '.join(dict.fromkeys(later))}")
+    return ". ".join(found)
 
 
 def _firewalls(reports: t.Mapping[str, Report]) -> dict[str, list[str]]:
@@ -270,8 +286,7 @@ def _left_out(imported: ImportedFleet) -> DocumentSection:
     return DocumentSection(("Not declared. These networks stay as they are, without routes and policy.", *lines))
 
 
-def _renumbered(imported: ImportedFleet, hosts: t.Sequence[str]) -> DocumentSection:
-    steps = renumbering(imported, hosts)
+def _renumbered(steps: t.Sequence[RenumberingStep]) -> DocumentSection:
     if not steps:
         return DocumentSection(())
     comments: list[Comment] = [_CROSSINGS]

@@ -29,6 +29,7 @@ def step_comments(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
         return
     if step.crossing.keeps:
         yield f"{number}. {title(place)} keeps its addresses, after the renumbering of {others}. Disconnects nobody."
+        yield from _sources(step)
         yield from _lost(step)
         yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml:"
         yield step.first
@@ -39,6 +40,10 @@ def step_comments(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
     if step.then is None:
         yield "No private subnet of its size is free on all hosts, so that no other subnet is proposed."
         return
+    yield from _sources(step)
+    if step.sources():
+        until = "From the first item until the run of site.yml without --limit"
+        yield f"{until}, its containers reach no services of other hosts."
     yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml --limit {place.host}."
     yield "It takes the network over and disconnects nobody:"
     yield step.first
@@ -53,6 +58,14 @@ def step_comments(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
     fixed = list(fixed_addresses([place]))
     if fixed:
         yield f"Fixed addresses, to be changed in the definitions of these containers: {', '.join(fixed)}."
+
+
+def _sources(step: RenumberingStep) -> t.Iterator[str]:
+    if step.sources():
+        yield (
+            f"Services of other hosts see its containers with the address of host {step.place.host} before this step, "
+            f"and with {' '.join(step.sources())} after it. Allow it before this step where sources are limited."
+        )
 
 
 def _lost(step: RenumberingStep) -> t.Iterator[str]:

@@ -50,6 +50,11 @@ class RenumberingStep:
         """Whether the network is declared after the step."""
         return self.then is not None or (self.first is not None and self.crossing.keeps)
 
+    def sources(self) -> list[str]:
+        """The sources that services of other hosts see of its containers after the step, in place of its host's."""
+        after = self.crossing.moved or self.place
+        return [subnet.host(0) for subnet in after.subnets] if self.is_possible and after.routed else []
+
 
 def renumbering(found: ImportedFleet, hosts: t.Sequence[str]) -> list[RenumberingStep]:
     """The steps in their order: networks that get other addresses, then those that keep theirs."""

@@ -207,6 +207,27 @@ def test_a_renumbering_without_free_addresses_is_listed():
     assert "No private subnet of its size is free on all hosts, so that no other subnet is proposed." in text
 
 
+def test_sources_are_listed_also_if_there_are_steps_only():
+    networks = [{"name": f"n{number}", "subnets": [f"172.18.{number}.0/24"]} for number in range(30)]
+    hosts = {f"h{number}": {"address": f"192.0.2.{number}", "networks": networks} for number in (1, 2)}
+    found = found_fleet({"hosts": hosts})
+    imported = import_fleet(found)
+    assert imported.networks == ()
+    text = " ".join(render(import_document(found, imported), None).replace("\n#", "").split())
+    head = text.partition("docker_fleet_supernet")[0]
+    assert "Run site.yml on all hosts: with --limit, the other hosts have no route for replies" in head
+    assert all(f"172.18.{number}.0" in head and f"10.80.{number}.0" in head for number in range(30))
+    about = (
+        "Services of other hosts see its containers with the address of host h{} before this step, and with {} after it"
+    )
+    assert about.format(1, "172.18.29.0") in text  # keeps its addresses
+    moving = text[text.index(about.format(2, "10.80.29.0")) :]
+    gap = "From the first item until the run of site.yml without --limit, its containers reach no services of other hosts."
+    assert gap in moving.partition("Add to docker_fleet_networks")[0]
+    (line,) = [line for line in import_summary(found, imported) if "source of connections" in line]
+    assert line.endswith("and 40 more")
+
+
 @pytest.mark.parametrize("name", ["same_subnets", "sizes"])
 def test_each_step_can_be_taken_as_described(name):
     """Without --limit, the first item of a step is refused, and the second one is not."""
