@@ -168,17 +168,30 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
 
 
 def _blocking(imported: ImportedFleet) -> list[str]:
-    """What keeps several networks of other hosts out. A host that is compromised may report it for that."""
-    found: dict[str, list[HostNetwork]] = {}
+    """The hosts that keep networks of several others out. A host that is compromised may report them for that."""
+    shared: dict[str, list[HostNetwork]] = {}
+    own: dict[str, set[int]] = {}
     for crossing in imported.crossings:
+        by_host: dict[str, list[HostNetwork]] = {}
         for other in crossing.others:
-            found.setdefault(title(other), []).append(crossing.place)
-    # The same subnet on many hosts is what Docker does.
-    several = {what: places for what, places in found.items() if len({place.subnets for place in places}) > 1}
+            by_host.setdefault(other.host, []).append(other)
+        for host, others in by_host.items():
+            # The same subnet on many hosts is what Docker does.
+            if len(by_host) == 1 or not all(_is_usual(crossing.place, other) for other in others):
+                shared.setdefault(host, []).append(crossing.place)
+                own.setdefault(host, set()).update(map(id, others))
+    counted = [(len({place.host for place in places}), len(places), host) for host, places in shared.items()]
     return [
-        f"{what} shares addresses with {len(places)} networks of other hosts, which are not declared for that reason"
-        for what, places in sorted(several.items(), key=lambda each: -len(each[1]))
+        f"host {host} shares addresses with {networks} networks of {hosts} other host{'s' if hosts > 1 else ''}, which "
+        "are not declared for that reason"
+        for hosts, networks, host in sorted(counted, key=lambda each: (-each[0], -each[1]))
+        if hosts > 1 or networks > len(own[host])
     ]
+
+
+def _is_usual(place: HostNetwork, other: HostNetwork) -> bool:
+    """Whether two engines without configuration may have chosen these subnets."""
+    return place.subnets == other.subnets and all(map(is_of_default_pools, place.subnets))
 
 
 def _stopped(network: ImportedNetwork) -> str:

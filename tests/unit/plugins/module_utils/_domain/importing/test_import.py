@@ -222,10 +222,42 @@ def test_sources_are_listed_also_if_there_are_steps_only():
     )
     assert about.format(1, "172.18.29.0") in text  # keeps its addresses
     moving = text[text.index(about.format(2, "10.80.29.0")) :]
-    gap = "From the first item until the run of site.yml without --limit, its containers reach no services of other hosts."
+    gap = "until the run of site.yml without --limit, its containers reach no services of other hosts."
     assert gap in moving.partition("Add to docker_fleet_networks")[0]
     (line,) = [line for line in import_summary(found, imported) if "source of connections" in line]
     assert line.endswith("and 40 more")
+
+
+def _named_first(hosts):
+    found = found_fleet(
+        {
+            "hosts": {
+                name: {"address": f"192.0.2.{n}", "networks": networks}
+                for n, (name, networks) in enumerate(hosts.items(), 1)
+            }
+        }
+    )
+    return [line for line in import_summary(found, import_fleet(found)) if "examine first" in line]
+
+
+def test_a_host_that_keeps_networks_of_many_out_is_named_first():
+    """Each of its networks shares addresses with one other, in part with the same subnet."""
+    hosts = {f"h{n}": [{"name": "shop", "subnets": [f"172.{17 + n}.0.0/16"]}] for n in range(1, 6)}
+    same = [{"name": f"n{n}", "subnets": [f"172.{17 + n}.0.0/16"]} for n in range(1, 4)]
+    part = [{"name": f"n{n}", "subnets": [f"172.{17 + n}.7.0/24"]} for n in range(1, 6)]
+    line = "  examine first: host {} shares addresses with {} networks of {}, which are not declared for that reason"
+    assert _named_first({**hosts, "liar": [*same, *part[3:]]}) == [line.format("liar", 5, "5 other hosts")]
+    # two of them, neither of which keeps a network out alone
+    both = _named_first({**hosts, "liar": part, "second": part})
+    assert both[:2] == [line.format(name, 5, "5 other hosts") for name in ("liar", "second")]
+    one = [{"name": "wide", "subnets": ["172.18.0.0/16"]}]
+    many = [{"name": f"n{n}", "subnets": [f"172.18.{n}.0/24"]} for n in range(3)]
+    assert _named_first({"h1": many, "liar": one}) == [line.format("liar", 3, "1 other host")]
+
+
+def test_hosts_with_the_subnets_of_the_same_engine_are_not_named_first():
+    networks = [{"name": f"n{n}", "subnets": [f"172.{18 + n}.0.0/16"]} for n in range(4)]
+    assert _named_first({f"h{n}": networks for n in range(1, 5)}) == []
 
 
 @pytest.mark.parametrize("name", ["same_subnets", "sizes"])
