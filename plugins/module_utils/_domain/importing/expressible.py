@@ -8,7 +8,12 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address, single
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
+    Prefix,
+    overlapping,
+    parse_address,
+    single,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import Host
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
@@ -90,6 +95,7 @@ def limits_of(
 def inexpressible(places: t.Sequence[HostNetwork], report: Report, limits: Limits) -> dict[str, LeftOut]:
     """The networks of a host, by id, that no declaration can contain."""
     names = collections.Counter(place.name for place in places)
+    shared = _shared(places)
     nftables = (report.get("engine") or {}).get("firewall_backend") == "nftables"
     others = _ports_of_others(report)
     found = {}
@@ -97,8 +103,20 @@ def inexpressible(places: t.Sequence[HostNetwork], report: Report, limits: Limit
         reason = _reason(place, limits, nftables, others.get(str(place.network["bridge"]), []))
         if names[place.name] > 1:
             reason = f"{names[place.name]} networks of the host have this name"
+        if reason is None and id(place) in shared:
+            reason = f"it shares addresses with network {quoted_name(shared[id(place)].name)} of the same host"
         if reason is not None and not place.is_docker0:
             found[str(place.network["id"])] = LeftOut(place, reason)
+    return found
+
+
+def _shared(places: t.Sequence[HostNetwork]) -> dict[int, HostNetwork]:
+    """The networks, by id(), that share addresses with another one of the host, which is given."""
+    found: dict[int, HostNetwork] = {}
+    for (_one, first), (_other, second) in overlapping((subnet, place) for place in places for subnet in place.subnets):
+        if first is not second:
+            found.setdefault(id(first), second)
+            found.setdefault(id(second), first)
     return found
 
 

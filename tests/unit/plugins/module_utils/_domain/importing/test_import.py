@@ -12,6 +12,9 @@ import pytest
 import yaml
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_fleet
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing import (
+    imported_fleet,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.importing.document import (
     import_document,
     import_summary,
@@ -253,6 +256,27 @@ def test_a_host_that_keeps_networks_of_many_out_is_named_first():
     one = [{"name": "wide", "subnets": ["172.18.0.0/16"]}]
     many = [{"name": f"n{n}", "subnets": [f"172.18.{n}.0/24"]} for n in range(3)]
     assert _named_first({"h1": many, "liar": one}) == [line.format("liar", 3, "1 other host")]
+
+
+def test_networks_of_one_host_that_overlap_are_left_out_at_once(monkeypatch):
+    odd = [{"name": f"n{n}", "subnets": [f"172.18.0.0/{16 + n % 8}"]} for n in range(400)]
+    over = {"name": "over", "subnets": ["172.17.128.0/24"]}  # docker0 has 172.17.0.0/16
+    fine = {"name": "fine", "subnets": ["172.21.0.0/16"]}
+    found = found_fleet({"hosts": {"h1": {"address": "192.0.2.1", "networks": [*odd, over, fine]}}})
+    plans = []
+
+    def counting(*arguments):
+        plans.append(arguments)
+        return make_plan(*arguments)
+
+    monkeypatch.setattr(imported_fleet, "make_plan", counting)
+    imported = import_fleet(found)
+    assert [network.name for network in imported.networks] == ["fine"]
+    reasons = {each.place.name: each.reason for each in imported.left_out}
+    assert len(reasons) == 401
+    assert reasons["n0"] == "it shares addresses with network n8 of the same host"
+    assert reasons["over"] == "it shares addresses with network bridge of the same host"
+    assert len(plans) < 4
 
 
 def test_hosts_with_the_subnets_of_the_same_engine_are_not_named_first():
