@@ -55,14 +55,15 @@ class Limits(t.NamedTuple):
     """What is declared already and limits the networks that a declaration can contain.
 
     ``versions`` are the IP versions of the supernets, ``public`` is the consent to public addresses. ``addresses`` are
-    those of the hosts, ``blocks`` supernets and subnets, each with what it is. ``names`` and ``bridges`` are those of
-    networks of single hosts, with the host.
+    those of the hosts, ``blocks`` supernets and subnets, each with what it is; a subnet of a network on the LAN with
+    its host, since networks of other hosts may be on the same LAN. ``names`` and ``bridges`` are those of networks of
+    single hosts, with the host.
     """
 
     versions: tuple[int, ...]
     public: bool
     addresses: tuple[tuple[Prefix, str], ...]
-    blocks: tuple[tuple[Prefix, str], ...]
+    blocks: tuple[tuple[Prefix, str, str | None], ...]
     names: t.Mapping[str, str]
     bridges: t.Mapping[str, str]
 
@@ -84,8 +85,12 @@ def limits_of(
             for each in host.addresses
         ),
         (
-            *((scheme, "the supernet") for scheme in supernets),
-            *((subnet, f"{network.path} of host {host.name}") for host, network in own for subnet in network.subnets),
+            *((scheme, "the supernet", None) for scheme in supernets),
+            *(
+                (subnet, f"{network.path} of host {host.name}", host.name if network.driver in ON_THE_LAN else None)
+                for host, network in own
+                for subnet in network.subnets
+            ),
         ),
         {network.name: host.name for host, network in own},
         {network.bridge_name: host.name for host, network in own if network.bridge_name},
@@ -141,8 +146,9 @@ def _declared_reason(place: HostNetwork, limits: Limits) -> str | None:
     bridge = place.network["options"].get(BRIDGE_NAME) or default_bridge_name(place.name)
     if bridge in limits.bridges:
         return f"its bridge is that of a network of {PREFIX}host_networks of host {limits.bridges[bridge]}"
+    blocks = [(block, what) for block, what, lan in limits.blocks if not place.on_the_lan or lan in (None, place.host)]
     for subnet in place.subnets:
-        for block, what in (*limits.blocks, *(() if place.on_the_lan else limits.addresses)):
+        for block, what in (*blocks, *(() if place.on_the_lan else limits.addresses)):
             if subnet.overlaps(block):
                 return f"its subnet {subnet} overlaps {what} ({block if block.size > 1 else block.host(0)})"
     return None

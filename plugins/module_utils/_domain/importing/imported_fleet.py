@@ -67,6 +67,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import host_slice
 
 _NETWORK = re.compile(rf"{PREFIX}networks\[(\d+)\](?:\.(\w+))?(?:\.(.+))?")
+_RANGE_OF_HOST = re.compile(rf"{PREFIX}host_networks\[\d+\]\.ip_range\Z")
 # Variables that the import writes. A fleet that declares one of them is no longer to be imported.
 WRITTEN = ("networks", "policy")
 #: The variables that each import writes, or may write.
@@ -328,6 +329,8 @@ class _Importer:
         networks = self._networks()
         dropped = False
         for each in error.errors if isinstance(error, InvalidValues) else [error]:
+            if _RANGE_OF_HOST.match(each.variable):
+                dropped = self._drop_beside(each) or dropped
             where = _NETWORK.match(each.variable)
             if where is None or int(where[1]) >= len(networks):
                 continue
@@ -342,6 +345,20 @@ class _Importer:
                 dropped = self._drop(rejected, reason) or dropped
         if not dropped:
             raise error
+
+    def _drop_beside(self, error: InvalidValue) -> bool:
+        """Leave out networks on the LAN whose engines would assign addresses of a network declared for another host."""
+        declared = Prefix.parse(str(error.value))
+        links = {host.name: host.link for host in self._found.hosts}
+        dropped = []
+        for place in self._places:
+            ranged = "ip_range" not in self._without.get(place.name, {})
+            assigned = [(ranged and block["ip_range"]) or block["subnet"] for block in place.network["subnets"]]
+            beside = place.on_the_lan and place.host != error.host and links[place.host] == links.get(error.host or "")
+            if beside and any(Prefix.holding(each).overlaps(declared) for each in assigned):
+                dropped.append(place)
+        what = f"{error.variable.rpartition('.')[0]} of host {error.host} ({declared})"
+        return self._drop(dropped, f"its engine would assign addresses of {what}")
 
     def _drop_conflicts(self, conflicts: Conflicts) -> None:
         """Leave out networks whose addresses other hosts use otherwise. Raises conflicts of other blocks."""

@@ -147,6 +147,43 @@ def test_networks_that_contradict_what_is_declared_are_left_out():
     }
 
 
+LAN = {"name": "lan", "driver": "macvlan", "options": {"parent": "eth1"}}
+
+
+@pytest.mark.parametrize(
+    ("ip_range", "host", "reason"),
+    [
+        ("10.7.0.128/26", "h1", None),
+        ("10.7.0.64/26", "h1", "its engine would assign addresses of docker_fleet_host_networks[0] of host h2"),
+        ("10.7.0.64/26", "h3", "its engine would assign addresses of docker_fleet_host_networks[0] of host h2"),
+        ("10.7.0.96/27", "h1", "its engine would assign addresses of docker_fleet_host_networks[0] of host h2"),
+        (None, "h1", "its engine would assign addresses of docker_fleet_host_networks[0] of host h2"),
+        ("10.7.0.128/26", "h2", "its subnet 10.7.0.0/24 overlaps docker_fleet_host_networks[0] of host h2"),
+    ],
+)
+def test_a_network_on_the_lan_is_imported_beside_one_of_another_host(ip_range, host, reason):
+    subnet = {"subnet": "10.7.0.0/24", "gateway": "10.7.0.1", "ip_range": ip_range}
+    hosts = {name: {"address": f"192.0.2.{number}"} for number, name in enumerate(("h1", "h2", "h3"), 1)}
+    hosts[host]["networks"] = [{**LAN, "subnets": [subnet]}]
+    own = {"name": "own", "driver": "macvlan", "subnet": "10.7.0.0/24", "gateway": "10.7.0.1"}
+    hosts["h2"]["variables"] = {
+        "host_networks": [{**own, "ip_range": "10.7.0.64/26", "driver_options": {"parent": "eth2"}}]
+    }
+    imported = import_fleet(found_fleet({"hosts": hosts}))
+    assert [network.name for network in imported.networks] == ([] if reason else ["lan"])
+    assert [each.reason.partition(" (")[0] for each in imported.left_out] == ([reason] if reason else [])
+
+
+@pytest.mark.parametrize(
+    ("hosts", "supernet", "length"),
+    [(4, "10.96.0.0/17", None), (3, "10.96.0.0/18", 21), (5, "10.96.0.0/18", 22), (16, "10.96.0.0/18", 22)],
+)
+def test_hosts_fit_into_a_declared_supernet(hosts, supernet, length):
+    described = {f"h{number}": {"address": f"192.0.2.{number}"} for number in range(1, hosts + 1)}
+    imported = import_fleet(found_fleet({"hosts": described, "declared": {"supernet": supernet}}))
+    assert imported.variables.get("host_prefix_length") == length
+
+
 BOTH = {
     "h1": {
         "address": "192.0.2.1",
