@@ -103,7 +103,7 @@ def free_space(taken: t.Iterable[Taken], hosts: int) -> Space:
     reasons: dict[Prefix, Taken] = {}
     for length in _HOST_LENGTHS:
         for candidate in _CANDIDATES:
-            if not _has_room(candidate, length, hosts):
+            if not _has_room(candidate, length, 2 * hosts):
                 continue
             hit = next((each for each in used if each.block.overlaps(candidate)), None)
             if hit is None:
@@ -118,12 +118,19 @@ def free_space(taken: t.Iterable[Taken], hosts: int) -> Space:
 
 
 def fitting_length(supernet: Prefix, hosts: int) -> int:
-    """The prefix length of hosts' blocks in a declared supernet; the default if no other has more room."""
-    return next((length for length in _HOST_LENGTHS if _has_room(supernet, length, hosts)), _HOST_LENGTHS[0])
+    """The prefix length of hosts' blocks in a declared supernet; the default if no length has room for these hosts.
+
+    That of the largest blocks with room for twice the hosts, or otherwise for the hosts.
+    """
+    for wanted in (2 * hosts, hosts):
+        for length in _HOST_LENGTHS:
+            if _has_room(supernet, length, wanted):
+                return length
+    return _HOST_LENGTHS[0]
 
 
 def _has_room(supernet: Prefix, length: int, hosts: int) -> bool:
-    return length >= supernet.length and 2 * hosts <= 1 << (length - supernet.length)
+    return length >= supernet.length and hosts <= 1 << (length - supernet.length)
 
 
 def subnet_length(version: int, addresses: int) -> int:

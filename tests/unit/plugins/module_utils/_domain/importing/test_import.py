@@ -166,9 +166,8 @@ def test_a_network_on_the_lan_is_imported_beside_one_of_another_host(ip_range, h
     hosts = {name: {"address": f"192.0.2.{number}"} for number, name in enumerate(("h1", "h2", "h3"), 1)}
     hosts[host]["networks"] = [{**LAN, "subnets": [subnet]}]
     own = {"name": "own", "driver": "macvlan", "subnet": "10.7.0.0/24", "gateway": "10.7.0.1"}
-    hosts["h2"]["variables"] = {
-        "host_networks": [{**own, "ip_range": "10.7.0.64/26", "driver_options": {"parent": "eth2"}}]
-    }
+    own.update(ip_range="10.7.0.64/26", driver_options={"parent": "eth2"})
+    hosts["h2"]["variables"] = {"host_networks": [own]}
     imported = import_fleet(found_fleet({"hosts": hosts}))
     assert [network.name for network in imported.networks] == ([] if reason else ["lan"])
     assert [each.reason.partition(" (")[0] for each in imported.left_out] == ([reason] if reason else [])
