@@ -158,12 +158,13 @@ def import_summary(found: FoundFleet, imported: ImportedFleet) -> list[str]:
     if sources or later:
         active = sorted(host for host, names in _firewalls(found.reports).items() if names)
         firewalls = f"; active firewalls: {named_hosts(active)}" if active else ""
-        for what, each in (("from the networks above", sources), ("after a renumbering", list(dict.fromkeys(later)))):
+        instead = "to services of other hosts, instead of the address of the host"
+        for what, each in (
+            (f"from the networks above {instead}", sources),
+            (f"{instead}, after the steps of the renumbering", list(dict.fromkeys(later))),
+        ):
             if each:
-                lines.append(
-                    f"  source of connections {what} to services of other hosts, instead of the address of the host: "
-                    f"{listed(each)}{firewalls}"
-                )
+                lines.append(f"  source of connections {what}: {listed(each)}{firewalls}")
     return lines
 
 
