@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import typing as t
@@ -83,6 +84,10 @@ class Running:
         return subprocess.run(
             ["ip", "netns", "exec", self.namespace, *argv], input=stdin, capture_output=True, text=True, check=False
         )
+
+    def ruleset(self) -> str:
+        """The rules of the namespace, without the owner's name: nft names any process that has the owner's socket."""
+        return re.sub(r" # progname .*", "", self.run("nft", "-s", "list", "ruleset").stdout)
 
     def tables(self) -> list[str]:
         return self.run("nft", "list", "tables").stdout.splitlines()

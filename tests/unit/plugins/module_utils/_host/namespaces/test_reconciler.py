@@ -20,7 +20,7 @@ from .reconcilers import FOREIGN, OURS, Running
 
 def test_others_can_neither_flush_nor_delete_nor_change_its_tables(running: Running) -> None:
     assert str(running.until(bool)["ownership"]).startswith("owner")
-    before = running.run("nft", "list", "ruleset").stdout
+    before = running.ruleset()
     assert running.tables() == OURS
     assert running.run("nft", "-f", "-", stdin=FOREIGN).returncode == 0
     for _time in range(10):
@@ -29,7 +29,7 @@ def test_others_can_neither_flush_nor_delete_nor_change_its_tables(running: Runn
         refused = running.run("nft", command)
         assert refused.returncode != 0
         assert "Operation not permitted" in refused.stderr
-    assert running.run("nft", "list", "ruleset").stdout == before
+    assert running.ruleset() == before
 
 
 def test_it_replaces_the_tables_on_request(running: Running) -> None:
@@ -44,11 +44,11 @@ def test_it_replaces_the_tables_on_request(running: Running) -> None:
 
 
 def test_a_file_with_an_error_changes_nothing(running: Running) -> None:
-    before = running.run("nft", "list", "ruleset").stdout
+    before = running.ruleset()
     with (running.folder / "firewall.nft").open("a") as file:
         file.write("what is this\n")
     assert "syntax error" in str(running.control("load"))
-    assert running.run("nft", "list", "ruleset").stdout == before
+    assert running.ruleset() == before
     running.until(lambda state: "syntax error" in str(state and state["error"]))
     (running.folder / "firewall.nft").write_text(rules())
     assert running.control("load") is None
@@ -56,24 +56,24 @@ def test_a_file_with_an_error_changes_nothing(running: Running) -> None:
 
 
 def test_the_tables_stay_when_it_ends_and_the_next_one_takes_them_over(running: Running) -> None:
-    before = running.run("nft", "-s", "list", "ruleset").stdout
+    before = running.ruleset()
     assert running.end(signal.SIGTERM) == 0
     assert running.tables() == OURS
-    assert "flags" not in running.run("nft", "list", "ruleset").stdout
+    assert "flags" not in running.ruleset()
     with pytest.raises(NotRunning):
         running.control("load")
     running.start()
-    assert running.run("nft", "-s", "list", "ruleset").stdout == before
+    assert running.ruleset() == before
 
 
 def test_the_tables_survive_a_kill_and_the_next_one_owns_them(running: Running) -> None:
-    before = running.run("nft", "-s", "list", "ruleset").stdout
+    before = running.ruleset()
     running.end(signal.SIGKILL)
     assert running.tables() == OURS
     running.run("nft", "flush", "ruleset")
     (running.folder / "run/state.json").unlink()
     running.start()
-    assert running.run("nft", "-s", "list", "ruleset").stdout == before
+    assert running.ruleset() == before
     assert running.end(signal.SIGTERM) == 0
     # no process holds them any more
     assert running.run("nft", "flush", "ruleset").returncode == 0
