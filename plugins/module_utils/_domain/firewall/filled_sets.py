@@ -13,6 +13,8 @@ import re
 import types
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import interface_name_problem
+
 PREFIX = "endpoint"
 # In the tables ip and ip6: interface, MAC address and source of containers on several networks.
 ENDPOINTS = "endpoints"
@@ -45,6 +47,7 @@ _BRIDGES = {
     for family in ("ip", "ip6")
     for name in (BRIDGES, INTERNAL, CLOSED_OUT, LIMITED, WITHIN)
 }
+_BRIDGE_SETS = frozenset(name for _family, name in _BRIDGES)
 _NETWORK = re.compile(rf"^\t# ({PREFIX}\w*): (\S+)$", re.MULTILINE)
 _KEPT = re.compile(r"^\t# kept: (\S+)$", re.MULTILINE)
 # In the tables ip and ip6: the chain for a published port, at all addresses of the host and at one.
@@ -68,6 +71,8 @@ _ELEMENTS = re.compile(r"elements = \{ (.*?) \}", re.DOTALL)
 
 # An element of a map as it is saved, as JSON has it: the key of a port, and its verdict.
 _SAVED = re.compile(r"([0-9a-f.:]+ \. )?(tcp|udp|sctp) \. ([0-9]{1,5}) : (goto [A-Za-z0-9_.-]+|drop)\Z")
+# An element of a set of bridges, once or twice.
+_SAVED_BRIDGE = re.compile(r'"([^"]+)"( \. "\1")?\Z')
 
 # (family, set or map) -> its elements.
 Elements = t.Mapping[t.Tuple[str, str], t.FrozenSet[str]]
@@ -121,12 +126,15 @@ def _definitions(word: str, family: str, types: t.Mapping[tuple[str, str], str])
 
 
 def saved_text(elements: Elements) -> str:
-    """The elements that are kept over a boot, as the text of a file: those of published ports.
+    """The elements that are kept over a boot, as the text of a file: those of published ports, and bridges.
 
-    Until the engine answers, after it started its containers, they restrict the same ports as before. The other sets
-    allow packets, or name interfaces that do not exist any more.
+    Until the engine answers, after it started its containers, they restrict the same ports and networks as before: a
+    network has the same bridge after a boot. The other sets allow packets, or name interfaces that do not exist any
+    more.
     """
-    return json.dumps({" ".join(key): sorted(elements[key]) for key in _MAPS}) + "\n"
+    kept = {key: sorted(elements[key]) for key in _MAPS}
+    kept.update((key, sorted(found)) for key, found in sorted(elements.items()) if found and key[1] in _BRIDGE_SETS)
+    return json.dumps({" ".join(key): found for key, found in kept.items()}) + "\n"
 
 
 def parse_saved(text: str) -> Elements:
@@ -135,9 +143,17 @@ def parse_saved(text: str) -> Elements:
         saved = json.loads(text)
         found = {key: frozenset(saved[" ".join(key)]) for key in _MAPS}
         valid = all(_SAVED.match(element) for elements in found.values() for element in elements)
-    except (ValueError, TypeError, KeyError):
+        bridges = {key: frozenset(saved.get(" ".join(key), ())) for key in _BRIDGES}
+        valid = valid and all(_is_bridge(key[1], element) for key, each in bridges.items() for element in each)
+    except (AttributeError, ValueError, TypeError, KeyError):
         return NO_ELEMENTS
-    return {**NO_ELEMENTS, **found} if valid else NO_ELEMENTS
+    return {**NO_ELEMENTS, **found, **bridges} if valid else NO_ELEMENTS
+
+
+def _is_bridge(name: str, element: str) -> bool:
+    """Whether a set of bridges can have an element."""
+    found = _SAVED_BRIDGE.match(element)
+    return bool(found and interface_name_problem(found[1]) is None and bool(found[2]) == (name == WITHIN))
 
 
 def kept_elements(listed: t.Mapping[str, str], tables: t.Mapping[str, str], saved: Elements = NO_ELEMENTS) -> Elements:
@@ -148,7 +164,7 @@ def kept_elements(listed: t.Mapping[str, str], tables: t.Mapping[str, str], save
     """
     found = dict(NO_ELEMENTS)
     for table, block in tables.items():
-        for key in _MAPS if table not in listed else ():
+        for key in saved if table not in listed else ():
             if key[0] == table.split()[0]:
                 found[key] = frozenset(_kept(element, block) for element in saved[key])
     for table, block in listed.items():
