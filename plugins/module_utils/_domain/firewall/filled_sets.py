@@ -97,7 +97,8 @@ def networks_of(block: str) -> dict[str, list[str]]:
     """The networks that a table lists, by set of bridges."""
     found: dict[str, list[str]] = {}
     for name, network in _NETWORK.findall(block):
-        found.setdefault(name, []).append(network)
+        if name in _BRIDGE_SETS:
+            found.setdefault(name, []).append(network)
     return found
 
 

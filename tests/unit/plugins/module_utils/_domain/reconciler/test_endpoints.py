@@ -135,12 +135,15 @@ def test_networks_that_a_table_lists_are_found_by_their_name() -> None:
     """Another program may create one again: with another id, and so with another bridge."""
     block = "\n".join([*bridges_definition("ip", BRIDGES, ["web", "shop", "gone"]), ""])
     block += "\n".join([*bridges_definition("ip", INTERNAL, ["db"]), ""])
+    # a list for a set of another kind is not one
+    block += "\n".join([f"\t# {ENDPOINTS}: web", *set_definitions("ip"), ""])
     networks = [WEB, DB, network("shop"), {**network("web"), "Driver": "macvlan"}]
     elements = all_elements([], networks, [], {"ip fleetnet": block, "ip6 fleetnet": ""})
     assert elements["ip", BRIDGES] == {'"fn-web"', '"br-shopshopshop"'}
     assert elements["ip", INTERNAL] == {'"fn-db"'}
-    assert elements["ip6", BRIDGES] == frozenset()
+    assert elements["ip6", BRIDGES] == elements["ip", ENDPOINTS] == frozenset()
     assert elements_text("ip fleetnet", block, elements) == (
+        "flush set ip fleetnet endpoints\n"
         "flush set ip fleetnet endpoint_bridges\n"
         'add element ip fleetnet endpoint_bridges { "br-shopshopshop", "fn-web" }\n'
         "flush set ip fleetnet endpoint_internal\n"
