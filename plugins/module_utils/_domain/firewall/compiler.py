@@ -106,7 +106,7 @@ def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Rules
     tables = [Table(policy, family, local).text() for family in policy.families]
     if engine.host_has_ipv6 and all(family.version != 6 for family in policy.families):
         closed = [
-            *published_chains(policy, sources_without_ipv6(policy), local.by_network),
+            *published_chains(policy, sources_without_ipv6(policy), local.by_network, local.adoptable),
             *closed_without_ipv6(policy, [from_bridges(local.all_bridges)], local.controller),
         ]
         limited = {

@@ -109,7 +109,7 @@ class Table:
             "\tchain allowed {",
             f"\t\tmeta mark set meta mark or {MARK:#x} accept",
             "\t}",
-            *published_chains(policy, self._sources(), self._local.by_network),
+            *published_chains(policy, self._sources(), self._local.by_network, self._local.adoptable),
             *closed_targets(policy, family, self._containers(), self._local.controller, self._match, self._service),
             *postrouting_chain(policy, family, self._own, self._fleet, self._local.sources),
             "}",

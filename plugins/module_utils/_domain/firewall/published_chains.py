@@ -29,6 +29,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import INGRESS, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_services import (
     Service,
+    bridge_of,
     service_comment,
 )
 
@@ -50,8 +51,13 @@ class Sources(t.NamedTuple):
     blocks: t.Mapping[str, str]
 
 
-def published_chains(policy: Policy, sources: Sources, bridges: t.Mapping[str, t.Sequence[str]]) -> list[str]:
-    """The lines of the maps and chains, for the networks with ``bridges`` on this host."""
+def published_chains(
+    policy: Policy, sources: Sources, bridges: t.Mapping[str, t.Sequence[str]], adoptable: t.Collection[str] = ()
+) -> list[str]:
+    """The lines of the maps and chains, for the networks with ``bridges`` on this host.
+
+    Other programs may create the ``adoptable`` ones, with other bridges.
+    """
     services: list[Service] = []
     chains: list[str] = []
     # A container of any network has them, and they show neither the network nor that it is not the world.
@@ -65,7 +71,8 @@ def published_chains(policy: Policy, sources: Sources, bridges: t.Mapping[str, t
                 if lines not in known:
                     known[lines] = f"published_{network}_{len(known)}"
                     chains += _chain(known[lines], network, own, lines, policy, sources, link_local)
-                services += [Service(bridge, protocol, low, high, known[lines], limited) for bridge in own]
+                places = [bridge_of(network)] if network in adoptable else own
+                services += [Service(place, protocol, low, high, known[lines], limited) for place in places]
     ip = TABLES[sources.version].split()[0]
     return [
         *(["\tset bridges {", "\t\ttype ifname", names, "\t}"] if link_local else []),
