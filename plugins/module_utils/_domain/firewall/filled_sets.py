@@ -24,8 +24,11 @@ BRIDGES = "endpoint_bridges"
 INTERNAL = "endpoint_internal"
 CLOSED_OUT = "endpoint_closed_out"
 LIMITED = "endpoint_limited"
-# The same of networks that others may create, each twice: frames within one bridge.
+# The same of networks that others may create; and each of these bridges twice, for frames within it.
+ADOPTABLE = "endpoint_adoptable"
 WITHIN = "endpoint_within"
+# The same of one such network, by its name.
+_OF = f"{PREFIX}_of_"
 # In the table bridge, by the port of a container: its MAC address, its addresses, and IPv6 addresses as numbers.
 PORTS = "endpoint_ports"
 MACS = "endpoint_macs"
@@ -45,10 +48,11 @@ _TYPES = {
 _BRIDGES = {
     (family, name): "type ifname . ifname" if name == WITHIN else "type ifname"
     for family in ("ip", "ip6")
-    for name in (BRIDGES, INTERNAL, CLOSED_OUT, LIMITED, WITHIN)
+    for name in (BRIDGES, INTERNAL, CLOSED_OUT, LIMITED, ADOPTABLE, WITHIN)
 }
 _BRIDGE_SETS = frozenset(name for _family, name in _BRIDGES)
-_NETWORK = re.compile(rf"^\t# ({PREFIX}\w*): (\S+)$", re.MULTILINE)
+_SET = rf"{PREFIX}[\w.-]*"
+_NETWORK = re.compile(rf"^\t# ({_SET}): (\S+)$", re.MULTILINE)
 _KEPT = re.compile(r"^\t# kept: (\S+)$", re.MULTILINE)
 # In the tables ip and ip6: the chain for a published port, at all addresses of the host and at one.
 PUBLISHED = "endpoint_published"
@@ -66,12 +70,13 @@ _CHAIN = "\tchain {} {{\n"
 _ACCEPT = re.compile(r"\baccept(?=$| comment )")
 
 # A set or map as nft lists it.
-_LISTED = re.compile(rf"^\t(?:set|map) ({PREFIX}\w*) \{{\n(.*?)^\t\}}\n", re.MULTILINE | re.DOTALL)
+_LISTED = re.compile(rf"^\t(?:set|map) ({_SET}) \{{\n(.*?)^\t\}}\n", re.MULTILINE | re.DOTALL)
 _ELEMENTS = re.compile(r"elements = \{ (.*?) \}", re.DOTALL)
 
 # An element of a map as it is saved, as JSON has it: the key of a port, and its verdict.
 _SAVED = re.compile(r"([0-9a-f.:]+ \. )?(tcp|udp|sctp) \. ([0-9]{1,5}) : (goto [A-Za-z0-9_.-]+|drop)\Z")
-# An element of a set of bridges, once or twice.
+# A set of bridges as it is saved, and an element of it: a bridge, once or twice.
+_SAVED_SET = re.compile(rf"(ip6?) ({_SET})\Z")
 _SAVED_BRIDGE = re.compile(r'"([^"]+)"( \. "\1")?\Z')
 
 # (family, set or map) -> its elements.
@@ -87,9 +92,18 @@ def set_definitions(family: str) -> list[str]:
     return _definitions("set", family, _TYPES)
 
 
+def bridges_of(network: str) -> str:
+    """The set of the bridges that a network has now, which others may create."""
+    return f"{_OF}{network}"
+
+
+def _has_bridges(name: str) -> bool:
+    return name in _BRIDGE_SETS or name.startswith(_OF)
+
+
 def bridges_definition(family: str, name: str, networks: t.Iterable[str]) -> list[str]:
     """The definition of a set of bridges in a table, with the networks whose bridges it gets."""
-    kind = {(family, name): _BRIDGES[family, name]}
+    kind = {(family, name): _BRIDGES.get((family, name), "type ifname")}
     return [*(f"\t# {name}: {network}" for network in sorted(networks)), *_definitions("set", family, kind)]
 
 
@@ -97,7 +111,7 @@ def networks_of(block: str) -> dict[str, list[str]]:
     """The networks that a table lists, by set of bridges."""
     found: dict[str, list[str]] = {}
     for name, network in _NETWORK.findall(block):
-        if name in _BRIDGE_SETS:
+        if _has_bridges(name):
             found.setdefault(name, []).append(network)
     return found
 
@@ -134,7 +148,7 @@ def saved_text(elements: Elements) -> str:
     more.
     """
     kept = {key: sorted(elements[key]) for key in _MAPS}
-    kept.update((key, sorted(found)) for key, found in sorted(elements.items()) if found and key[1] in _BRIDGE_SETS)
+    kept.update((key, sorted(found)) for key, found in sorted(elements.items()) if found and _has_bridges(key[1]))
     return json.dumps({" ".join(key): found for key, found in kept.items()}) + "\n"
 
 
@@ -144,9 +158,10 @@ def parse_saved(text: str) -> Elements:
         saved = json.loads(text)
         found = {key: frozenset(saved[" ".join(key)]) for key in _MAPS}
         valid = all(_SAVED.match(element) for elements in found.values() for element in elements)
-        bridges = {key: frozenset(saved.get(" ".join(key), ())) for key in _BRIDGES}
+        sets = {each.groups(): each[0] for each in map(_SAVED_SET.match, saved) if each and _has_bridges(each[2])}
+        bridges = {(family, name): frozenset(saved[key]) for (family, name), key in sets.items()}
         valid = valid and all(_is_bridge(key[1], element) for key, each in bridges.items() for element in each)
-    except (AttributeError, ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):
         return NO_ELEMENTS
     return {**NO_ELEMENTS, **found, **bridges} if valid else NO_ELEMENTS
 
@@ -172,7 +187,7 @@ def kept_elements(listed: t.Mapping[str, str], tables: t.Mapping[str, str], save
         for name, contents in _LISTED.findall(block):
             key = (table.split()[0], name)
             elements = _ELEMENTS.search(contents)
-            if key in found and elements is not None:
+            if elements is not None and (key in found or _has_bridges(name)):
                 each = (" ".join(element.split()) for element in elements[1].split(","))
                 found[key] = frozenset(_kept(element, tables.get(table, "")) for element in each)
     return found

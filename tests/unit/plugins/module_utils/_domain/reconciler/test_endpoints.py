@@ -24,6 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     WITHIN,
     Elements,
     bridges_definition,
+    bridges_of,
     elements_text,
     kept_elements,
     kept_lines,
@@ -219,6 +220,7 @@ BRIDGES_NOW: Elements = {
     ("ip", BRIDGES): frozenset(['"br-shopshopshop"', '"fn-web"']),
     ("ip6", CLOSED_OUT): frozenset(['"br-shopshopshop"']),
     ("ip6", WITHIN): frozenset(['"br-shopshopshop" . "br-shopshopshop"']),
+    ("ip", bridges_of("shop-1.a_b")): frozenset(['"br-shopshopshop"']),
 }
 
 
@@ -233,7 +235,7 @@ def test_the_elements_of_published_ports_and_bridges_are_kept_over_a_boot() -> N
     # in the tables of a new policy
     assert found(kept_elements({}, {"ip fleetnet": ""}, saved)) == {
         ("ip", PUBLISHED): {"tcp . 80 : drop", "tcp . 8080 : drop", "udp . 53 : drop"},
-        ("ip", BRIDGES): BRIDGES_NOW["ip", BRIDGES],
+        **{key: bridges for key, bridges in BRIDGES_NOW.items() if key[0] == "ip"},
     }
 
 
@@ -253,6 +255,7 @@ def test_a_file_without_bridges_is_that_of_a_host_without_such_networks() -> Non
         (WITHIN, '"fn-web"'),
         (WITHIN, '"fn-web" . "fn-db"'),
         (BRIDGES, 5),
+        (bridges_of("web"), '"fn-web" . "fn-web"'),
     ],
 )
 def test_a_file_with_a_bridge_that_is_not_valid_has_no_elements(name: str, element: object) -> None:
@@ -261,6 +264,12 @@ def test_a_file_with_a_bridge_that_is_not_valid_has_no_elements(name: str, eleme
     assert found(parse_saved(json.dumps({**json.loads(text), f"ip {name}": [valid]}))) == {("ip", name): {valid}}
     assert parse_saved(json.dumps({**json.loads(text), f"ip {name}": [valid, element]})) == NO_ELEMENTS
     assert parse_saved("[]") == NO_ELEMENTS
+
+
+@pytest.mark.parametrize("key", [f"bridge {BRIDGES}", BRIDGES, f"ip {bridges_of('a b')}", "ip hosts", "ip endpoints"])
+def test_what_is_not_a_set_of_bridges_is_not_read_from_the_file(key: str) -> None:
+    text = json.dumps({**json.loads(saved_text(dict(NO_ELEMENTS))), key: ['"fn-web"']})
+    assert parse_saved(text) == NO_ELEMENTS
 
 
 @pytest.mark.parametrize(

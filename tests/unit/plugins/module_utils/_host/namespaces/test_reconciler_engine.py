@@ -190,19 +190,23 @@ def test_published_ports_are_filtered_from_the_boot_on(engine: Engine, running: 
 
 def test_bridges_of_adopted_networks_are_known_from_the_boot_on(engine: Engine, running: Running) -> None:
     """Another program created them again before the boot. The engine starts containers before it answers."""
-    sets = {"ip": ("endpoint_bridges", "endpoint_internal"), "ip6": ("endpoint_closed_out", "endpoint_limited")}
+    name = "shop-1.a_b"
+    sets = {
+        "fn-web": (("ip", "endpoint_bridges"), ("ip6", "endpoint_closed_out"), ("ip6", "endpoint_limited")),
+        "fn-db": (("ip", "endpoint_internal"), ("ip", "endpoint_adoptable"), ("ip6", f"endpoint_of_{name}")),
+    }
     networks = [
         {"name": "web", "adopt": True, "egress": "policy", "subnets": {"h1": "172.18.0.0/16"}},
-        {"name": "db", "adopt": True, "internal": True},
+        {"name": name, "adopt": True, "internal": True},
     ]
+    engine.networks = [NETWORKS[0], {**NETWORKS[1], "Name": name}]
 
     def bridges() -> list[bool]:
-        listed = [
-            running.run("nft", "list", "set", family, "fleetnet", name).stdout
-            for family, names in sets.items()
-            for name in names
+        return [
+            f'"{bridge}"' in running.run("nft", "list", "set", family, "fleetnet", each).stdout
+            for bridge, listed in sets.items()
+            for family, each in listed
         ]
-        return ['"fn-db"' in text if "internal" in text else '"fn-web"' in text for text in listed]
 
     (running.folder / "firewall.nft").write_text(rules(ipv6=False, networks=networks))
     assert running.control("load") is None
@@ -210,11 +214,13 @@ def test_bridges_of_adopted_networks_are_known_from_the_boot_on(engine: Engine, 
     file = running.folder / "saved"
     wait_until("the file", lambda: file.read_text() if file.exists() else "", lambda text: "fn-db" in text)
     (running.folder / "engine.pid").unlink()
-    running.end(signal.SIGTERM)
-    (running.folder / "run/state.json").unlink(missing_ok=True)
-    running.run("nft", "flush", "ruleset")
-    running.start()
-    assert all(bridges())
+    for boots in (False, True):
+        running.end(signal.SIGTERM)
+        (running.folder / "run/state.json").unlink(missing_ok=True)
+        if boots:
+            running.run("nft", "flush", "ruleset")
+        running.start()
+        assert all(bridges())
     # until the engine answers
     engine.networks = []
     (running.folder / "engine.pid").write_text(str(os.getpid()))
