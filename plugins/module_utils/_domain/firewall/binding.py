@@ -13,7 +13,7 @@ import re
 import types
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
@@ -68,7 +68,7 @@ class Local(t.NamedTuple):
     networks, ``internal`` those of its internal networks. Packets to the outside are masqueraded, or have another
     source by ``sources``. ``controller`` is the address of the Ansible controller as this host sees it.
     ``routed`` are the subnets of undeclared networks to which the engine lets packets be routed, None if it does not.
-    ``other_bridges`` are bridges that are not Docker's, but whose names begin as those of Docker.
+    ``other_bridges`` are bridges that are not those of undeclared networks, but whose names begin as those of Docker.
     ``adopted`` are the bridges of networks that this collection did not create, by network. If it recreates one, that
     has the bridge of ``bridges``, so the rules contain both. ``adoptable`` are all networks that other programs may
     create, now or later: then the reconciler finds their bridges.
@@ -179,10 +179,26 @@ def may_be_dockers(bridges: t.Iterable[str]) -> list[str]:
     return [name for name in bridges if name.startswith(_DOCKERS_PREFIX) and not _DOCKERS_NAME.match(name)]
 
 
+def uplinks(links: t.Iterable[t.Mapping[str, t.Any]], hosts: t.Collection[tuple[int, int]]) -> set[str]:
+    """The bridges by which this host reaches others of the fleet, and whose names begin as those of Docker.
+
+    A user may give such a bridge to a network of Docker: what arrives there comes from the underlay in any case.
+    ``links`` are those of network_info, ``hosts`` the addresses of all hosts (IP version, number).
+    """
+    found = set()
+    for link in links:
+        for text in link["addresses"] if link["name"].startswith(_DOCKERS_PREFIX) else ():
+            own, subnet = parse_address(text.partition("/")[0]), Prefix.holding(text)
+            others = (host for host in hosts if host[0] == subnet.version and host != own)
+            if own in hosts and any(subnet.has(number) for _version, number in others):
+                found.add(link["name"])
+    return found
+
+
 def undeclared_bridges(direction: str, others: t.Collection[str]) -> str:
     """The expression for packets from (iif) or to (oif) the bridges of undeclared networks, new ones included.
 
-    ``others`` are bridges with such a name that are not Docker's.
+    ``others`` are other bridges with such a name.
     """
     beside = f" {direction}name != {quoted(others)}" if others else ""
     return f'{direction}name "{_DOCKERS_PREFIX}*"{beside} meta {direction}kind "bridge"'
