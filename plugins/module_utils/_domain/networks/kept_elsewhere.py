@@ -20,9 +20,8 @@ Json = t.Mapping[str, t.Any]
 
 
 class KeptElsewhere(t.NamedTuple):
-    """A network of ``host`` with ``subnet``, and the subnet that ``keeper`` keeps. ``containers`` are running ones."""
+    """A network with ``subnet``, and the subnet that the host ``keeper`` keeps. ``containers`` run on the network."""
 
-    host: str
     network: str
     subnet: Prefix
     kept: Prefix
@@ -31,15 +30,15 @@ class KeptElsewhere(t.NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"host {self.host}: network {self.network!r} ({self.subnet}) is not declared, and overlaps "
+            f"network {self.network!r} ({self.subnet}) is not declared, and overlaps "
             f"{self.kept}, which host {self.keeper} keeps"
         )
 
     def warning(self) -> str:
         """What follows from it, and what to do."""
         return (
-            f"{self}: its containers reach nothing but each other, and this host does not reach those of host "
-            f"{self.keeper}. Remove the network, and create it again with another subnet."
+            f"{self}: its containers reach nothing but each other, and other containers of this host do not reach "
+            f"those of host {self.keeper}. Remove the network, and create it again with another subnet."
         )
 
     def refusal(self) -> str:
@@ -63,7 +62,6 @@ def kept_by_peers(peers: t.Iterable[Json], host: str, supernets: t.Iterable[str]
 
 
 def kept_elsewhere(
-    host: str,
     networks: t.Iterable[Json],
     declared: t.Collection[str],
     kept: t.Mapping[Prefix, str],
@@ -82,7 +80,7 @@ def kept_elsewhere(
         on_it = tuple(sorted(_names_on(network["id"], containers)))
         for subnet in (Prefix.parse(each["subnet"]) for each in network["subnets"] if each["subnet"]):
             found += [
-                KeptElsewhere(host, name, subnet, block, keeper, on_it)
+                KeptElsewhere(name, subnet, block, keeper, on_it)
                 for block, keeper in kept.items()
                 if block.version == subnet.version and block.overlaps(subnet)
             ]

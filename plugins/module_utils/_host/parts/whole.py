@@ -121,7 +121,7 @@ def _check_kept_elsewhere(
     containers = task.engine().get("/containers/json")
     begins = any(planned[name].get("changed") for name in ("bridge_routing", "host_routes") if name in planned)
     networks = read_networks(task.engine(), task.commands)
-    for each in kept_elsewhere(routes["host"], networks, declared, kept, containers):
+    for each in kept_elsewhere(networks, declared, kept, containers):
         if each.containers and begins and not network_options.get("allow_disconnect"):
             raise FleetnetError(each.refusal())
         task.warn(each.warning())

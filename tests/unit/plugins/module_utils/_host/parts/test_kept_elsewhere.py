@@ -14,10 +14,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import whole
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.task import Connection, Task
 
-WHERE = "host h2: network 'lab' (172.18.0.0/24) is not declared, and overlaps 172.18.0.0/16, which host h1 keeps"
+WHERE = "network 'lab' (172.18.0.0/24) is not declared, and overlaps 172.18.0.0/16, which host h1 keeps"
 WARNING = (
-    f"{WHERE}: its containers reach nothing but each other, and this host does not reach those of host h1. Remove the "
-    "network, and create it again with another subnet."
+    f"{WHERE}: its containers reach nothing but each other, and other containers of this host do not reach those of "
+    "host h1. Remove the network, and create it again with another subnet."
 )
 REFUSAL = (
     f"{WHERE}: this would cut off app, db. Remove the network, and create it again with another subnet. Set "
