@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import glob
 import os
 import typing as t
@@ -58,7 +59,7 @@ class NoAdoptions:
 
 
 class AdoptionFile:
-    """The record of an engine in a file. Runs that change it hold the lock of the engine's journals.
+    """The record of an engine in a file. A change locks the folder: runs by several names of an engine share records.
 
     Each change drops networks that are not ``existing`` (ids) on this engine, if these are known.
     """
@@ -73,24 +74,34 @@ class AdoptionFile:
         return False
 
     def adopt(self, network_id: str, name: str) -> None:
-        self._write({**_read(self._path), network_id: name})
+        try:
+            with _locked(self._folder, create=True):
+                self._write({**_read(self._path), network_id: name})
+        except OSError as error:
+            raise self._not_written(error) from error
 
     def release(self, network_id: str) -> None:
-        file, adopted = self._file_of(network_id)
-        if adopted.pop(network_id, None) is not None:
-            file._write(adopted)
+        with _locked(self._folder):
+            file, adopted = self._file_of(network_id)
+            if adopted.pop(network_id, None) is not None:
+                file._write(adopted)
 
     def replace(self, former_id: str, network_id: str) -> None:
-        file, adopted = self._file_of(former_id)
-        if former_id in adopted:
-            file._write({**adopted, network_id: adopted[former_id]}, network_id)
+        with _locked(self._folder):
+            file, adopted = self._file_of(former_id)
+            if former_id in adopted:
+                file._write({**adopted, network_id: adopted[former_id]}, network_id)
 
     def forget_missing(self) -> None:
         """Remove networks that no longer exist from the record. Errors are ignored: such entries have no effect."""
-        with contextlib.suppress(FleetnetError):
+        with contextlib.suppress(FleetnetError), _locked(self._folder):
             adopted = _read(self._path)
             if self._existing is not None and not self._existing.issuperset(adopted):
                 self._write(adopted)
+
+    @property
+    def _folder(self) -> str:
+        return os.path.dirname(self._path)
 
     def _file_of(self, network_id: str) -> tuple[AdoptionFile, dict[str, str]]:
         """The record that has a network, and its contents; this one if none has it.
@@ -99,7 +110,7 @@ class AdoptionFile:
         """
         adopted = _read(self._path)
         if network_id not in adopted:
-            for path in _paths(os.path.join(os.path.dirname(self._path), os.path.basename(ADOPTED_FILES))):
+            for path in _paths(os.path.join(self._folder, os.path.basename(ADOPTED_FILES))):
                 with contextlib.suppress(FleetnetError):
                     others = _read(path)
                     if network_id in others:
@@ -111,22 +122,64 @@ class AdoptionFile:
             self._existing.add(created)
         existing = adopted if self._existing is None else self._existing
         left = {network_id: name for network_id, name in adopted.items() if network_id in existing}
-        folder = os.path.dirname(self._path)
+        folder = self._folder
         try:
             if left:
-                os.makedirs(folder, mode=0o700, exist_ok=True)
                 write_atomically(self._path, adopted_text(left), mode=0o600)
                 return
             remove(self._path)
             if os.path.isdir(folder):
                 sync_folder(folder)
         except OSError as error:
-            raise FleetnetError(
-                f"{self._path}: cannot be written ({error.strerror or error}), and without it no network is adopted. "
-                "Set ansible_become: true, make room, or repair the file system."
-            ) from error
+            raise self._not_written(error) from error
         with contextlib.suppress(OSError):  # other files may be there
             os.rmdir(folder)
+
+    def _not_written(self, error: OSError) -> FleetnetError:
+        return FleetnetError(
+            f"{self._path}: cannot be written ({error.strerror or error}), and without it no network is adopted. "
+            "Set ansible_become: true, make room, or repair the file system."
+        )
+
+
+@contextlib.contextmanager
+def _locked(folder: str, *, create: bool = False) -> t.Iterator[None]:
+    """Exclude other changes of the records in a folder. The kernel ends the exclusion with the process.
+
+    With ``create``, the folder is created, and an error raises OSError. Otherwise a folder that is missing, or that
+    this process cannot read, is not locked: there is nothing to change in it.
+    """
+    descriptor = None
+    while descriptor is None:
+        try:
+            if create:
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+            descriptor = _lock(folder)
+        except OSError as error:  # noqa: PERF203 (rare)
+            if not create:
+                break
+            # The last record and the folder may be removed meanwhile.
+            if not isinstance(error, FileNotFoundError):
+                raise
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _lock(folder: str) -> int | None:
+    """Lock a folder; its descriptor, or None if it was removed or replaced while this waited. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
 
 
 def read_adopted(files: str = ADOPTED_FILES) -> dict[str, str]:

@@ -13,17 +13,19 @@ import re
 import types
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
+    ADOPTABLE,
     CLOSED_OUT,
     ENDPOINTS,
     INTERNAL,
     LIMITED,
     WITHIN,
     bridges_definition,
+    bridges_of,
     set_definitions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLE
@@ -66,7 +68,7 @@ class Local(t.NamedTuple):
     networks, ``internal`` those of its internal networks. Packets to the outside are masqueraded, or have another
     source by ``sources``. ``controller`` is the address of the Ansible controller as this host sees it.
     ``routed`` are the subnets of undeclared networks to which the engine lets packets be routed, None if it does not.
-    ``other_bridges`` are bridges that are not Docker's, but whose names begin as those of Docker.
+    ``other_bridges`` are bridges that are not those of undeclared networks, but whose names begin as those of Docker.
     ``adopted`` are the bridges of networks that this collection did not create, by network. If it recreates one, that
     has the bridge of ``bridges``, so the rules contain both. ``adoptable`` are all networks that other programs may
     create, now or later: then the reconciler finds their bridges.
@@ -98,6 +100,17 @@ class Local(t.NamedTuple):
     def all_bridges(self) -> list[str]:
         """The bridges that networks have or may have."""
         return [bridge for bridges in self.by_network.values() for bridge in bridges]
+
+    @property
+    def from_all(self) -> list[str]:
+        """Expressions for packets from the bridges that networks have or may have, or have now."""
+        return [from_bridges(self.all_bridges), *([f"iifname @{ADOPTABLE}"] if self.adoptable else [])]
+
+    @property
+    def from_internal(self) -> list[str]:
+        """The same for internal networks. In a fleet without this IP version, no table has their bridges."""
+        again = [f"iifname @{INTERNAL}"] if self.adoptable_with(self.internal) else []
+        return [from_bridges(self.internal), *again] if self.internal else []
 
 
 def parse_bridges(variable: str, value: t.Mapping[str, t.Any]) -> dict[str, str]:
@@ -166,10 +179,26 @@ def may_be_dockers(bridges: t.Iterable[str]) -> list[str]:
     return [name for name in bridges if name.startswith(_DOCKERS_PREFIX) and not _DOCKERS_NAME.match(name)]
 
 
+def uplinks(links: t.Iterable[t.Mapping[str, t.Any]], hosts: t.Collection[tuple[int, int]]) -> set[str]:
+    """The bridges by which this host reaches others of the fleet, and whose names begin as those of Docker.
+
+    A user may give such a bridge to a network of Docker: what arrives there comes from the underlay in any case.
+    ``links`` are those of network_info, ``hosts`` the addresses of all hosts (IP version, number).
+    """
+    found = set()
+    for link in links:
+        for text in link["addresses"] if link["name"].startswith(_DOCKERS_PREFIX) else ():
+            own, subnet = parse_address(text.partition("/")[0]), Prefix.holding(text)
+            others = (host for host in hosts if host[0] == subnet.version and host != own)
+            if own in hosts and any(subnet.has(number) for _version, number in others):
+                found.add(link["name"])
+    return found
+
+
 def undeclared_bridges(direction: str, others: t.Collection[str]) -> str:
     """The expression for packets from (iif) or to (oif) the bridges of undeclared networks, new ones included.
 
-    ``others`` are bridges with such a name that are not Docker's.
+    ``others`` are other bridges with such a name.
     """
     beside = f" {direction}name != {quoted(others)}" if others else ""
     return f'{direction}name "{_DOCKERS_PREFIX}*"{beside} meta {direction}kind "bridge"'
@@ -217,15 +246,17 @@ def source_chains(
     the block of this host, ``kept`` the rules for subnets outside of the supernet, which use ``definitions``.
     """
     internal = local.adoptable_with(local.internal)
+    again = dict.fromkeys((WITHIN, ADOPTABLE), local.adoptable) if local.adoptable else {}
+    again.update((bridges_of(name), [name]) for name in sorted(local.adoptable))
     lines = [
         *set_definitions(ip),
         *definitions,
-        *(bridges_definition(ip, WITHIN, local.adoptable) if local.adoptable else []),
+        *(line for name, networks in again.items() for line in bridges_definition(ip, name, networks)),
         *(bridges_definition(ip, INTERNAL, internal) if fleet is not None and internal else []),
         "\tchain sources {",
         "\t\ttype filter hook prerouting priority raw - 1; policy accept;",
         f"\t\t{_RESERVED}",
-        f"\t\t{from_bridges(local.all_bridges)} goto bound",
+        *(f"\t\t{each} goto bound" for each in local.from_all),
         *(f"\t\t{rule}" for rule in kept),
         f"\t\t{undeclared_bridges('iif', local.other_bridges)} goto bound",
     ]
@@ -259,7 +290,6 @@ def table_without_ipv6(
     some. ``closed`` are further chains.
     """
     table = f"ip6 {TABLE}"
-    bridges = from_bridges(local.all_bridges)
     no_ipv6 = 'counter drop comment "no IPv6"'
     again = {CLOSED_OUT: local.adoptable_with(closed_out), LIMITED: local.adoptable_with(limited)}
     lines = [
@@ -271,7 +301,7 @@ def table_without_ipv6(
         *closed,
         "\tchain input {",
         "\t\ttype filter hook input priority filter - 2; policy accept;",
-        f"\t\tip6 saddr fe80::/10 {bridges} {ERRORS[6]} {_OF_OTHERS}",
+        *(f"\t\tip6 saddr fe80::/10 {each} {ERRORS[6]} {_OF_OTHERS}" for each in local.from_all),
     ]
     if limited:
         lines += [f"\t\t{NEIGHBOR_DISCOVERY} accept", f"\t\t{from_bridges(limited)} {no_ipv6}"]
@@ -290,12 +320,13 @@ def table_without_ipv6(
 
 
 def input_chain(
-    version: int, fleet: str, own: t.Sequence[Prefix], bridges: t.Iterable[str], dispatch: t.Sequence[str]
+    version: int, fleet: str, own: t.Sequence[Prefix], bridges: t.Sequence[str], dispatch: t.Sequence[str]
 ) -> list[str]:
     """The chain of what the host itself receives.
 
-    From ``bridges``, ICMP errors are accepted about flows of the network only. Those about flows that connection
-    tracking does not know are dropped as well: the kernel finds the socket by the packet that the error contains.
+    From ``bridges`` (expressions), ICMP errors are accepted about flows of the network only. Those about flows that
+    connection tracking does not know are dropped as well: the kernel finds the socket by the packet that the error
+    contains.
 
     ``own`` are the blocks that only this host's containers have as sources, ``dispatch`` are the rules that send what
     networks of this host may only send as lines allow to their chains.
@@ -310,7 +341,7 @@ def input_chain(
         "\t\ttype filter hook input priority filter - 2; policy accept;",
         "\t\tct state established ct direction reply accept",
         "\t\tct state related jump related",
-        f"\t\t{from_bridges(bridges)} {ERRORS[version]} {_OF_OTHERS}",
+        *(f"\t\t{each} {ERRORS[version]} {_OF_OTHERS}" for each in bridges),
     ]
     if own:
         ends = f"{ip} saddr {fleet} {ip} saddr != {prefix_set(own)} {ip} daddr {prefix_set(own)}"
@@ -353,12 +384,11 @@ def error_chains(
         lines += [f"{error} {ip} saddr {block} {end} {block} goto allowed" for block in ends]
         if local.internal:
             other = f"{end} & {networks.mask} != {braced(networks.values)} " if networks.values else ""
-            lines.append(f"{from_bridges(local.internal)} {error} {end} {networks.supernet} {other}accept")
-    if local.internal:
-        lines.append(f"{from_bridges(local.internal)} return")
+            lines += [f"{each} {error} {end} {networks.supernet} {other}accept" for each in local.from_internal]
+    lines += [f"{each} return" for each in local.from_internal]
     lines += [f"{ip} saddr {fleet} return", f"{undeclared_bridges('iif', local.other_bridges)} return"]
     if version == 6:
-        lines.append(f"ip6 saddr fe80::/10 {from_bridges(local.all_bridges)} return")
+        lines += [f"ip6 saddr fe80::/10 {each} return" for each in local.from_all]
     lines.append(f"{ERRORS[version]} accept")
     definition: list[str] = []
     if networks.values:

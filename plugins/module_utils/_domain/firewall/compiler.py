@@ -18,11 +18,7 @@ import dataclasses
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import Unsupported
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
-    Local,
-    from_bridges,
-    table_without_ipv6,
-)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import Local, table_without_ipv6
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import outside_blocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.bridge_table import bridge_table
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_without_ipv6
@@ -106,8 +102,8 @@ def compile_rules(policy: Policy, local: Local, engine: EngineFirewall) -> Rules
     tables = [Table(policy, family, local).text() for family in policy.families]
     if engine.host_has_ipv6 and all(family.version != 6 for family in policy.families):
         closed = [
-            *published_chains(policy, sources_without_ipv6(policy), local.by_network),
-            *closed_without_ipv6(policy, [from_bridges(local.all_bridges)], local.controller),
+            *published_chains(policy, sources_without_ipv6(policy), local.by_network, local.adoptable),
+            *closed_without_ipv6(policy, local.from_all, local.controller),
         ]
         limited = {
             direction: [

@@ -13,6 +13,8 @@ import re
 import types
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import interface_name_problem
+
 PREFIX = "endpoint"
 # In the tables ip and ip6: interface, MAC address and source of containers on several networks.
 ENDPOINTS = "endpoints"
@@ -22,8 +24,11 @@ BRIDGES = "endpoint_bridges"
 INTERNAL = "endpoint_internal"
 CLOSED_OUT = "endpoint_closed_out"
 LIMITED = "endpoint_limited"
-# The same of networks that others may create, each twice: frames within one bridge.
+# The same of networks that others may create; and each of these bridges twice, for frames within it.
+ADOPTABLE = "endpoint_adoptable"
 WITHIN = "endpoint_within"
+# The same of one such network, by its name.
+_OF = f"{PREFIX}_of_"
 # In the table bridge, by the port of a container: its MAC address, its addresses, and IPv6 addresses as numbers.
 PORTS = "endpoint_ports"
 MACS = "endpoint_macs"
@@ -43,9 +48,11 @@ _TYPES = {
 _BRIDGES = {
     (family, name): "type ifname . ifname" if name == WITHIN else "type ifname"
     for family in ("ip", "ip6")
-    for name in (BRIDGES, INTERNAL, CLOSED_OUT, LIMITED, WITHIN)
+    for name in (BRIDGES, INTERNAL, CLOSED_OUT, LIMITED, ADOPTABLE, WITHIN)
 }
-_NETWORK = re.compile(rf"^\t# ({PREFIX}\w*): (\S+)$", re.MULTILINE)
+_BRIDGE_SETS = frozenset(name for _family, name in _BRIDGES)
+_SET = rf"{PREFIX}[\w.-]*"
+_NETWORK = re.compile(rf"^\t# ({_SET}): (\S+)$", re.MULTILINE)
 _KEPT = re.compile(r"^\t# kept: (\S+)$", re.MULTILINE)
 # In the tables ip and ip6: the chain for a published port, at all addresses of the host and at one.
 PUBLISHED = "endpoint_published"
@@ -63,11 +70,14 @@ _CHAIN = "\tchain {} {{\n"
 _ACCEPT = re.compile(r"\baccept(?=$| comment )")
 
 # A set or map as nft lists it.
-_LISTED = re.compile(rf"^\t(?:set|map) ({PREFIX}\w*) \{{\n(.*?)^\t\}}\n", re.MULTILINE | re.DOTALL)
+_LISTED = re.compile(rf"^\t(?:set|map) ({_SET}) \{{\n(.*?)^\t\}}\n", re.MULTILINE | re.DOTALL)
 _ELEMENTS = re.compile(r"elements = \{ (.*?) \}", re.DOTALL)
 
 # An element of a map as it is saved, as JSON has it: the key of a port, and its verdict.
 _SAVED = re.compile(r"([0-9a-f.:]+ \. )?(tcp|udp|sctp) \. ([0-9]{1,5}) : (goto [A-Za-z0-9_.-]+|drop)\Z")
+# A set of bridges as it is saved, and an element of it: a bridge, once or twice.
+_SAVED_SET = re.compile(rf"(ip6?) ({_SET})\Z")
+_SAVED_BRIDGE = re.compile(r'"([^"]+)"( \. "\1")?\Z')
 
 # (family, set or map) -> its elements.
 Elements = t.Mapping[t.Tuple[str, str], t.FrozenSet[str]]
@@ -82,9 +92,18 @@ def set_definitions(family: str) -> list[str]:
     return _definitions("set", family, _TYPES)
 
 
+def bridges_of(network: str) -> str:
+    """The set of the bridges that a network has now, which others may create."""
+    return f"{_OF}{network}"
+
+
+def _has_bridges(name: str) -> bool:
+    return name in _BRIDGE_SETS or name.startswith(_OF)
+
+
 def bridges_definition(family: str, name: str, networks: t.Iterable[str]) -> list[str]:
     """The definition of a set of bridges in a table, with the networks whose bridges it gets."""
-    kind = {(family, name): _BRIDGES[family, name]}
+    kind = {(family, name): _BRIDGES.get((family, name), "type ifname")}
     return [*(f"\t# {name}: {network}" for network in sorted(networks)), *_definitions("set", family, kind)]
 
 
@@ -92,7 +111,8 @@ def networks_of(block: str) -> dict[str, list[str]]:
     """The networks that a table lists, by set of bridges."""
     found: dict[str, list[str]] = {}
     for name, network in _NETWORK.findall(block):
-        found.setdefault(name, []).append(network)
+        if _has_bridges(name):
+            found.setdefault(name, []).append(network)
     return found
 
 
@@ -121,12 +141,15 @@ def _definitions(word: str, family: str, types: t.Mapping[tuple[str, str], str])
 
 
 def saved_text(elements: Elements) -> str:
-    """The elements that are kept over a boot, as the text of a file: those of published ports.
+    """The elements that are kept over a boot, as the text of a file: those of published ports, and bridges.
 
-    Until the engine answers, after it started its containers, they restrict the same ports as before. The other sets
-    allow packets, or name interfaces that do not exist any more.
+    Until the engine answers, after it started its containers, they restrict the same ports and networks as before: a
+    network has the same bridge after a boot. The other sets allow packets, or name interfaces that do not exist any
+    more.
     """
-    return json.dumps({" ".join(key): sorted(elements[key]) for key in _MAPS}) + "\n"
+    kept = {key: sorted(elements[key]) for key in _MAPS}
+    kept.update((key, sorted(found)) for key, found in sorted(elements.items()) if found and _has_bridges(key[1]))
+    return json.dumps({" ".join(key): found for key, found in kept.items()}) + "\n"
 
 
 def parse_saved(text: str) -> Elements:
@@ -135,9 +158,18 @@ def parse_saved(text: str) -> Elements:
         saved = json.loads(text)
         found = {key: frozenset(saved[" ".join(key)]) for key in _MAPS}
         valid = all(_SAVED.match(element) for elements in found.values() for element in elements)
+        sets = {each.groups(): each[0] for each in map(_SAVED_SET.match, saved) if each and _has_bridges(each[2])}
+        bridges = {(family, name): frozenset(saved[key]) for (family, name), key in sets.items()}
+        valid = valid and all(_is_bridge(key[1], element) for key, each in bridges.items() for element in each)
     except (ValueError, TypeError, KeyError):
         return NO_ELEMENTS
-    return {**NO_ELEMENTS, **found} if valid else NO_ELEMENTS
+    return {**NO_ELEMENTS, **found, **bridges} if valid else NO_ELEMENTS
+
+
+def _is_bridge(name: str, element: str) -> bool:
+    """Whether a set of bridges can have an element."""
+    found = _SAVED_BRIDGE.match(element)
+    return bool(found and interface_name_problem(found[1]) is None and bool(found[2]) == (name == WITHIN))
 
 
 def kept_elements(listed: t.Mapping[str, str], tables: t.Mapping[str, str], saved: Elements = NO_ELEMENTS) -> Elements:
@@ -148,14 +180,14 @@ def kept_elements(listed: t.Mapping[str, str], tables: t.Mapping[str, str], save
     """
     found = dict(NO_ELEMENTS)
     for table, block in tables.items():
-        for key in _MAPS if table not in listed else ():
+        for key in saved if table not in listed else ():
             if key[0] == table.split()[0]:
                 found[key] = frozenset(_kept(element, block) for element in saved[key])
     for table, block in listed.items():
         for name, contents in _LISTED.findall(block):
             key = (table.split()[0], name)
             elements = _ELEMENTS.search(contents)
-            if key in found and elements is not None:
+            if elements is not None and (key in found or _has_bridges(name)):
                 each = (" ".join(element.split()) for element in elements[1].split(","))
                 found[key] = frozenset(_kept(element, tables.get(table, "")) for element in each)
     return found

@@ -27,7 +27,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     Local,
     NetworkBits,
     error_chains,
-    from_bridges,
     input_chain,
     isolation,
     source_chains,
@@ -40,6 +39,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import closed_targets
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import postrouting_chain
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import bridges_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.kept_subnets import KeptSubnets
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import MARK, TABLE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
@@ -97,7 +97,7 @@ class Table:
                 ip, self._fleet, self._own_block, self._local, self._kept.definitions(), self._kept.source_rules()
             ),
             *self._forward(),
-            *input_chain(family.version, self._fleet, own_sources, self._local.all_bridges, self._from_bridges()),
+            *input_chain(family.version, self._fleet, own_sources, self._local.from_all, self._from_bridges()),
             *self._output(),
             "\tchain between {",
             *self._pinned_rules(),
@@ -109,7 +109,7 @@ class Table:
             "\tchain allowed {",
             f"\t\tmeta mark set meta mark or {MARK:#x} accept",
             "\t}",
-            *published_chains(policy, self._sources(), self._local.by_network),
+            *published_chains(policy, self._sources(), self._local.by_network, self._local.adoptable),
             *closed_targets(policy, family, self._containers(), self._local.controller, self._match, self._service),
             *postrouting_chain(policy, family, self._own, self._fleet, self._local.sources),
             "}",
@@ -119,7 +119,7 @@ class Table:
     def _containers(self) -> list[str]:
         """Expressions for packets from the fleet's containers, which may have link-local addresses."""
         fleet = f"{self._ip} saddr {self._fleet}"
-        return [fleet] if self._family.version == 4 else [fleet, from_bridges(self._local.all_bridges)]
+        return [fleet] if self._family.version == 4 else [fleet, *self._local.from_all]
 
     def _sources(self) -> Sources:
         """How sources of connections to published ports are matched."""
@@ -191,15 +191,19 @@ class Table:
             for name, _member in self._limited(TO_HOST)
             for bridge in self._local.by_network.get(name, ())
         )
-        # Another program may create an adopted network again, which then has another bridge.
-        by_address = [
-            f'\t\tiifname != "lo" {self._ip} saddr {subnet} goto {TO_HOST}_{name}'
+        # Another program may create an adopted network again, which then has another bridge. Until the reconciler has
+        # found that, its addresses show the network.
+        again = [
+            f"\t\t{match} goto {TO_HOST}_{name}"
             for name, _member in self._limited(TO_HOST)
             if name in self._local.adoptable
-            for subnet in self._own
-            if self._family.network_of(subnet.address) == name
+            for match in (f"iifname @{bridges_of(name)}", *self._from_own(name))
         ]
-        return [*([f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []), *by_address]
+        return [*([f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []), *again]
+
+    def _from_own(self, network: str) -> list[str]:
+        own = [subnet for subnet in self._own if self._family.network_of(subnet.address) == network]
+        return [f'iifname != "lo" {self._ip} saddr {subnet}' for subnet in own]
 
     def _related(self) -> list[str]:
         """The chain for packets that are related to a flow."""

@@ -20,8 +20,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import quoted
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import named_blocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
+    ADOPTABLE,
     PUBLISHED,
     PUBLISHED_AT,
+    bridges_of,
     map_definitions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
@@ -29,6 +31,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.n
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import INGRESS, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_services import (
     Service,
+    bridge_of,
     service_comment,
 )
 
@@ -50,22 +53,30 @@ class Sources(t.NamedTuple):
     blocks: t.Mapping[str, str]
 
 
-def published_chains(policy: Policy, sources: Sources, bridges: t.Mapping[str, t.Sequence[str]]) -> list[str]:
-    """The lines of the maps and chains, for the networks with ``bridges`` on this host."""
+def published_chains(
+    policy: Policy, sources: Sources, bridges: t.Mapping[str, t.Sequence[str]], adoptable: t.Collection[str] = ()
+) -> list[str]:
+    """The lines of the maps and chains, for the networks with ``bridges`` on this host.
+
+    Other programs may create the ``adoptable`` ones, with other bridges.
+    """
     services: list[Service] = []
     chains: list[str] = []
     # A container of any network has them, and they show neither the network nor that it is not the world.
-    link_local = "ip6 saddr fe80::/10 iifname @bridges" if sources.version == 6 else None
+    sets = ["bridges", *([ADOPTABLE] if adoptable else [])] if sources.version == 6 else []
+    link_local = [f"ip6 saddr fe80::/10 iifname @{name}" for name in sets]
     names = f"\t\telements = {quoted(each for names in bridges.values() for each in names)}"
     for network, own in sorted(bridges.items()):
-        limited = network in policy.limited.get(INGRESS, ())
+        limited, again = network in policy.limited.get(INGRESS, ()), network in adoptable
+        ends = [braced([f'"{bridge}"' for bridge in own]), *([f"@{bridges_of(network)}"] if again else [])]
         known: dict[tuple[PolicyLine, ...], str] = {}
         for protocol in _PROTOCOLS:
             for low, high, lines in _services(policy, network, protocol):
                 if lines not in known:
                     known[lines] = f"published_{network}_{len(known)}"
-                    chains += _chain(known[lines], network, own, lines, policy, sources, link_local)
-                services += [Service(bridge, protocol, low, high, known[lines], limited) for bridge in own]
+                    chains += _chain(known[lines], network, ends, lines, policy, sources, link_local)
+                places = [bridge_of(network)] if again else own
+                services += [Service(place, protocol, low, high, known[lines], limited) for place in places]
     ip = TABLES[sources.version].split()[0]
     return [
         *(["\tset bridges {", "\t\ttype ifname", names, "\t}"] if link_local else []),
@@ -105,13 +116,11 @@ def _chain(
     lines: t.Iterable[PolicyLine],
     policy: Policy,
     sources: Sources,
-    link_local: str | None,
+    link_local: t.Sequence[str],
 ) -> list[str]:
     denied = f'counter drop comment "{comment(f"not declared: -> {network}")}"'
-    own = braced([f'"{bridge}"' for bridge in bridges])
-    rules = [f"iifname {own} accept"]
-    if link_local is not None:
-        rules.append(f"{link_local} {denied}")
+    rules = [f"iifname {each} accept" for each in bridges]
+    rules += [f"{each} {denied}" for each in link_local]
     if policy.spans_hosts(network) and network in sources.networks:
         rules.append(f"{sources.networks[network]} accept")
     for line in lines:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import bisect
 import re
+import types
 import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
@@ -28,10 +29,15 @@ _COMMENT = re.compile(r"^\t# published (\S+) (\S+) (\d+)-(\d+) (\S+)( limited)?$
 Json = t.Dict[str, t.Any]
 
 
+# Before the name of a network, in place of a bridge.
+_NETWORK = "@"
+
+
 class Service(t.NamedTuple):
     """Ports of the containers on a bridge, and the chain for connections to them.
 
-    ``limited``: the network has limited ingress.
+    In place of the bridge, the file may have the network, as :func:`bridge_of` returns it: another program may create
+    it again, with another bridge. ``limited``: the network has limited ingress.
     """
 
     bridge: str
@@ -62,11 +68,17 @@ def service_comment(service: Service) -> str:
     return f"# published {service.bridge} {service.protocol} {service.low}-{service.high} {service.chain}{limited}"
 
 
-def services_of(block: str) -> list[Service]:
-    """The services that a table lists."""
+def bridge_of(network: str) -> str:
+    """The bridge that a network has, in services that are listed."""
+    return f"{_NETWORK}{network}"
+
+
+def services_of(block: str, bridges: t.Mapping[str, t.Iterable[str]] = types.MappingProxyType({})) -> list[Service]:
+    """The services that a table lists. ``bridges`` are those that each network has now."""
     return [
         Service(bridge, protocol, int(low), int(high), chain, bool(limited))
-        for bridge, protocol, low, high, chain, limited in _COMMENT.findall(block)
+        for place, protocol, low, high, chain, limited in _COMMENT.findall(block)
+        for bridge in (bridges.get(place[len(_NETWORK) :], ()) if place.startswith(_NETWORK) else (place,))
     ]
 
 

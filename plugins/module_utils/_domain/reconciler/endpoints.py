@@ -161,32 +161,42 @@ def all_elements(
     blocks: t.Mapping[str, str],
 ) -> Elements:
     """The elements of all sets and maps for these tables (contents by FAMILY NAME)."""
-    found = dict(endpoint_elements(containers, networks, ports, _kept(networks, blocks)))
+    bridges = _bridges_by_network(networks)
+    found = dict(endpoint_elements(containers, networks, ports, _kept(bridges, blocks)))
     published = published_ports(containers, networks)
     for version, (family, _af, _key) in _VERSIONS.items():
         services = [
-            each for table, block in blocks.items() if table.split()[0] == family for each in services_of(block)
+            each
+            for table, block in blocks.items()
+            if table.split()[0] == family
+            for each in services_of(block, bridges)
         ]
         for name, elements in verdicts(version, services, published).items():
             found[family, name] = elements
         for table, block in blocks.items():
             for name, listed in networks_of(block).items() if table.split()[0] == family else ():
-                quoted = [f'"{bridge}"' for bridge in _bridges_of(networks, listed)]
+                quoted = [f'"{bridge}"' for network in listed for bridge in bridges.get(network, ())]
                 found[family, name] = frozenset(f"{each} . {each}" if name == WITHIN else each for each in quoted)
     return found
 
 
-def _bridges_of(networks: t.Iterable[Json], names: t.Collection[str]) -> set[str]:
-    """The bridges of the networks with these names."""
-    named = (_bridge(each) for each in networks if each["Name"] in names)
-    return {bridge.name for bridge in named if bridge is not None}
+def _bridges_by_network(networks: t.Iterable[Json]) -> dict[str, list[str]]:
+    """The bridges of networks by name, which several networks may have on engines before 25."""
+    found: dict[str, list[str]] = {}
+    for network in networks:
+        bridge = _bridge(network)
+        if bridge is not None:
+            found.setdefault(network["Name"], []).append(bridge.name)
+    return found
 
 
-def _kept(networks: t.Collection[Json], blocks: t.Mapping[str, str]) -> dict[int, _Kept]:
+def _kept(bridges: t.Mapping[str, t.Sequence[str]], blocks: t.Mapping[str, str]) -> dict[int, _Kept]:
     """The subnets outside of the supernet that tables list, with the bridges of declared networks and docker0."""
     return {
         version: _Kept.of(
-            version, kept_in(block), {DOCKER0, *_bridges_of(networks, networks_of(block).get(BRIDGES, ()))}
+            version,
+            kept_in(block),
+            {DOCKER0, *(name for network in networks_of(block).get(BRIDGES, ()) for name in bridges.get(network, ()))},
         )
         for version, (family, _af, _key) in _VERSIONS.items()
         for table, block in blocks.items()

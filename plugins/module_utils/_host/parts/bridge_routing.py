@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     internal_bridges,
     may_be_dockers,
     parse_bridges,
+    uplinks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import parse_controller
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
@@ -44,7 +45,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.host
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_engine, read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts.reconciler import reconciler_of
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.persistence import PartFiles
-from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import read_ports_of_others
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iproute import (
+    read_links,
+    read_ports_of_others,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.programs.iptables import (
     PROGRAMS,
     accept_forwarded,
@@ -134,11 +138,15 @@ def _read_routing(task: Task) -> DirectRouting:
     )
 
 
-def _read_other_bridges(task: Task, declared: t.Iterable[str]) -> list[str]:
-    """The bridges that are not Docker's, but whose names begin as those of Docker."""
-    found = set(may_be_dockers(read_bridges())).difference(declared)
+def _read_other_bridges(task: Task, policy: Policy, declared: t.Iterable[str]) -> list[str]:
+    """The bridges that are not those of undeclared networks, but whose names begin as those of Docker."""
+    there = set(read_bridges()).difference(declared)
+    found = set(may_be_dockers(there))
     if found:
         found.difference_update(network["bridge"] for network in read_networks(task.engine(), task.commands))
+    if there:
+        hosts = {(family.version, host) for family in policy.families for host in family.hosts}
+        found |= uplinks(read_links(task.commands), hosts) & there
     return sorted(found)
 
 
@@ -158,7 +166,7 @@ def desired_files(task: Task, policy: Policy, engine: compiler.EngineFirewall) -
         internal_bridges("internal", task.params["internal"], bridges, adopted),
         sources,
         parse_controller(task.params["controller"]),
-        other_bridges=_read_other_bridges(task, bridges.values()),
+        other_bridges=_read_other_bridges(task, policy, bridges.values()),
         adopted=adopted,
         adoptable=task.params["adopted"],
     )

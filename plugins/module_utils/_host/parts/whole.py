@@ -20,6 +20,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.drift.diff
     Difference,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.networks.kept_elsewhere import (
+    kept_by_peers,
+    kept_elsewhere,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import (
     FIREWALL_PART,
     ROUTES_PART,
@@ -27,6 +31,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistenc
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.checkpoint.guard import guarded, settle
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.engine.port import EngineError
+from ansible_collections.fleetnet.docker.plugins.module_utils._host.observe.survey import read_networks
 from ansible_collections.fleetnet.docker.plugins.module_utils._host.parts import (
     bridge_routing,
     default_bridge,
@@ -75,11 +80,15 @@ def apply(task: Task, common: t.Mapping[str, t.Any], begin: t.Callable[[], objec
     wanted = _wanted(task.params, common)
     task = dataclasses.replace(task, daemon=_daemon(wanted))
     if task.check_mode:
-        return _together(_apply_all(wanted, task))
+        results = _apply_all(wanted, task)
+        _check_kept_elsewhere(wanted, task, results)
+        return _together(results)
     covered = settle(task)
     planned = _planned(wanted, task)
-    if planned is not None and not any(result.get("changed") for result in planned.values()):
-        return _together(planned)
+    if planned is not None:
+        _check_kept_elsewhere(wanted, task, planned)
+        if not any(result.get("changed") for result in planned.values()):
+            return _together(planned)
     with guarded(task, _planned_risks(planned), covered) as (records, data):
         begin()
         return {**_together(_apply_all(wanted, dataclasses.replace(task, records=records))), **data}
@@ -92,6 +101,30 @@ def _apply_all(wanted: t.Sequence[tuple[HostPart, Result]], task: Task) -> dict[
         if part.name == "networks":
             _follow_bridges(wanted, task, results)
     return results
+
+
+def _check_kept_elsewhere(
+    wanted: t.Iterable[tuple[HostPart, Result]], task: Task, planned: t.Mapping[str, Result]
+) -> None:
+    """Warn of undeclared networks with a subnet that another host keeps.
+
+    Raises FleetnetError if new rules or routes would cut off running containers, without consent.
+    """
+    params = {part.name: each for part, each in wanted}
+    routing, routes, network_options = (params.get(name, {}) for name in ("bridge_routing", "host_routes", "networks"))
+    supernets = [family["supernet"] for family in (routing.get("policy") or {}).get("families", ())]
+    kept = kept_by_peers(routes.get("peers") or (), routes.get("host", ""), supernets) if supernets else {}
+    if not kept:
+        return
+    task = dataclasses.replace(task, params=routing)
+    declared = {item.get("name") for item in network_options.get("networks", ())}
+    containers = task.engine().get("/containers/json")
+    begins = any(planned[name].get("changed") for name in ("bridge_routing", "host_routes") if name in planned)
+    networks = read_networks(task.engine(), task.commands)
+    for each in kept_elsewhere(networks, declared, kept, containers):
+        if each.containers and begins and not network_options.get("allow_disconnect"):
+            raise FleetnetError(each.refusal())
+        task.warn(each.warning())
 
 
 def _follow_bridges(wanted: t.Iterable[tuple[HostPart, Result]], task: Task, results: dict[str, Result]) -> None:

@@ -51,14 +51,14 @@ SHIPPED = {
     "host_routes": Shipped(85, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
     "generation_info": Shipped(13, (*COMPILER, *PARTS, *ENGINE, "_domain.daemon.", "_domain.networks.")),
     # host_slice and network_checkpoint also ship the program that undoes a change on the host.
-    "host_slice": Shipped(169, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "host_slice": Shipped(170, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
     "network_endpoint": Shipped(53, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
         39, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
     ),
     "network_checkpoint": Shipped(106, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, *NETWORK_PLANS)),
     "networks": Shipped(60, (*DECLARATION, *COMPILER, "_domain.daemon.", "_host.daemon.", "_host.persistence")),
-    "packet_trace": Shipped(50, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
+    "packet_trace": Shipped(51, (*DECLARATION, *COMPILER, *PARTS, "_host.daemon.", "_host.networks.")),
     "probe_observer": Shipped(28, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.", "_host.probes.sender")),
     "reachability_info": Shipped(33, (*DECLARATION, *COMPILER, *PARTS, "_host.observe.")),
     "run_lock": Shipped(9, (*DECLARATION, *COMPILER, *PARTS, *ENGINE, "_domain.networks.", "_host.networks.")),

@@ -245,13 +245,14 @@ def test_whether_docker_set_the_policy_of_forward(rules, dockers):
 
 @pytest.mark.parametrize("subnets", [{}, {"h1": "172.18.0.0/16"}], ids=["leased", "kept"])
 @pytest.mark.parametrize("found", [{}, {"web": "br-0123456789ab"}], ids=["ours", "theirs"])
-def test_a_limited_network_that_others_may_create_is_limited_by_its_address(subnets, found):
-    """Whatever bridge it has when the rules are compiled, it may get another one."""
+def test_a_limited_network_that_others_may_create_is_limited_by_its_address_and_bridge(subnets, found):
+    """Whatever bridge it has when the rules are compiled, it may get another one, which the reconciler finds."""
     web = {"name": "web", "adopt": True, "egress": "policy", **({"subnets": subnets} if subnets else {})}
     nft = compiled({**FLEET, "networks": [web, "db"]}, {"version": (28, 5, 2), "adopted": found}).nft
     own = subnets.get("h1", "10.64.1.0/24")
     assert f'\t\tiifname != "lo" ip saddr {own} goto to_host_web\n' in nft
-    assert nft.count("goto to_host_web\n") == 1
+    assert "\t\tiifname @endpoint_of_web goto to_host_web\n" in nft
+    assert nft.count("goto to_host_web\n") == 2
 
 
 @pytest.mark.parametrize("ipv6", [{}, {"supernet_v6": "fd00:64::/48"}], ids=["IPv4", "dual stack"])

@@ -19,6 +19,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_services import (
     ProxiedPort,
     Service,
+    bridge_of,
     combined_name,
     service_comment,
     services_of,
@@ -47,6 +48,17 @@ def published(*ports: tuple[str, int, int], networks: tuple[str, ...] = ("web",)
 
 def test_the_services_of_a_table() -> None:
     assert services_of(BLOCK) == SERVICES
+
+
+def test_services_of_a_network_that_others_may_create_are_those_of_the_bridge_that_it_has() -> None:
+    block = BLOCK.replace("fn-web", bridge_of("shop-1.a_b"))
+    for bridges in ((), ("br-0123456789ab",), ("br-0123456789ab", "fn-web")):
+        assert services_of(block, {"shop-1.a_b": bridges, "web": ["fn-db"]}) == [
+            each._replace(bridge=bridge) for each in SERVICES for bridge in bridges
+        ]
+    shop = {**WEB, "Name": "shop-1.a_b", "Options": None}
+    found = all_elements([published(("", 8080, 80))], [shop, DB], [], {"ip fleetnet": block})
+    assert found["ip", PUBLISHED] == {"tcp . 8080 : goto published_web_1"}
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,14 @@ def test_a_pinned_network():
     ]
 
 
+def test_a_subnet_of_a_network_of_one_host_that_an_undeclared_network_of_another_has():
+    """Its packets would be taken for those of the other host."""
+    fleet = {**FLEET, "networks": [{"name": "old", "subnet": "172.18.0.0/16", "hosts": "h1"}]}
+    taken = report(networks=[network("lab", "172.18.0.0/24", "br-12")])
+    with pytest.raises(Conflicts, match=r"host h2: Docker network lab \(172.18.0.0/24\) overlaps network old \(172.18"):
+        check_conflicts(plan_of(fleet, HOSTS), {"h1": report(), "h2": taken})
+
+
 MOVE_H2 = (
     "et docker_fleet_reservations.h2 to 10.64.32.0/20, which is free on all hosts, and add -e "
     "docker_fleet_renumber=true, which recreates the networks of host h2."

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     BRIDGES,
+    CLOSED_OUT,
     ENDPOINTS,
     INTERNAL,
     MACS,
@@ -20,8 +21,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     PUBLISHED,
     SOURCES,
     TARGETS,
+    WITHIN,
     Elements,
     bridges_definition,
+    bridges_of,
     elements_text,
     kept_elements,
     kept_lines,
@@ -133,12 +136,15 @@ def test_networks_that_a_table_lists_are_found_by_their_name() -> None:
     """Another program may create one again: with another id, and so with another bridge."""
     block = "\n".join([*bridges_definition("ip", BRIDGES, ["web", "shop", "gone"]), ""])
     block += "\n".join([*bridges_definition("ip", INTERNAL, ["db"]), ""])
+    # a list for a set of another kind is not one
+    block += "\n".join([f"\t# {ENDPOINTS}: web", *set_definitions("ip"), ""])
     networks = [WEB, DB, network("shop"), {**network("web"), "Driver": "macvlan"}]
     elements = all_elements([], networks, [], {"ip fleetnet": block, "ip6 fleetnet": ""})
     assert elements["ip", BRIDGES] == {'"fn-web"', '"br-shopshopshop"'}
     assert elements["ip", INTERNAL] == {'"fn-db"'}
-    assert elements["ip6", BRIDGES] == frozenset()
+    assert elements["ip6", BRIDGES] == elements["ip", ENDPOINTS] == frozenset()
     assert elements_text("ip fleetnet", block, elements) == (
+        "flush set ip fleetnet endpoints\n"
         "flush set ip fleetnet endpoint_bridges\n"
         'add element ip fleetnet endpoint_bridges { "br-shopshopshop", "fn-web" }\n'
         "flush set ip fleetnet endpoint_internal\n"
@@ -210,18 +216,60 @@ def test_the_kernels_elements_for_tables_that_replace_those_that_it_has() -> Non
     assert kept_elements({}, {"ip fleetnet": ""}) == NO_ELEMENTS
 
 
-def test_only_the_elements_of_published_ports_are_kept_over_a_boot() -> None:
+BRIDGES_NOW: Elements = {
+    ("ip", BRIDGES): frozenset(['"br-shopshopshop"', '"fn-web"']),
+    ("ip6", CLOSED_OUT): frozenset(['"br-shopshopshop"']),
+    ("ip6", WITHIN): frozenset(['"br-shopshopshop" . "br-shopshopshop"']),
+    ("ip", bridges_of("shop-1.a_b")): frozenset(['"br-shopshopshop"']),
+}
+
+
+def test_the_elements_of_published_ports_and_bridges_are_kept_over_a_boot() -> None:
     tables = {"ip fleetnet": "\tchain published_web_0 {\n", "ip6 fleetnet": ""}
-    before = kept_elements({"ip fleetnet": LISTED}, tables)
+    before = {**kept_elements({"ip fleetnet": LISTED}, tables), **BRIDGES_NOW}
     saved = parse_saved(saved_text(before))
-    assert found(saved) == {("ip", PUBLISHED): before["ip", PUBLISHED]}
+    assert found(saved) == {("ip", PUBLISHED): before["ip", PUBLISHED], **BRIDGES_NOW}
     assert kept_elements({}, tables, saved) == saved
     # what the kernel has is newer
     assert kept_elements({"ip fleetnet": "", "ip6 fleetnet": ""}, tables, saved) == NO_ELEMENTS
     # in the tables of a new policy
     assert found(kept_elements({}, {"ip fleetnet": ""}, saved)) == {
-        ("ip", PUBLISHED): {"tcp . 80 : drop", "tcp . 8080 : drop", "udp . 53 : drop"}
+        ("ip", PUBLISHED): {"tcp . 80 : drop", "tcp . 8080 : drop", "udp . 53 : drop"},
+        **{key: bridges for key, bridges in BRIDGES_NOW.items() if key[0] == "ip"},
     }
+
+
+def test_a_file_without_bridges_is_that_of_a_host_without_such_networks() -> None:
+    text = saved_text({**NO_ELEMENTS, ("ip", PUBLISHED): frozenset(["tcp . 80 : drop"])})
+    assert "bridges" not in text
+    assert found(parse_saved(text)) == {("ip", PUBLISHED): {"tcp . 80 : drop"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "element"),
+    [
+        (BRIDGES, "fn-web"),
+        (BRIDGES, '"fn-web" . "fn-web"'),
+        (BRIDGES, '"fn web"'),
+        (BRIDGES, '"fn-web" }; delete table ip fleetnet'),
+        (WITHIN, '"fn-web"'),
+        (WITHIN, '"fn-web" . "fn-db"'),
+        (BRIDGES, 5),
+        (bridges_of("web"), '"fn-web" . "fn-web"'),
+    ],
+)
+def test_a_file_with_a_bridge_that_is_not_valid_has_no_elements(name: str, element: object) -> None:
+    text = saved_text(dict(NO_ELEMENTS))
+    valid = '"fn-web" . "fn-web"' if name == WITHIN else '"fn-web"'
+    assert found(parse_saved(json.dumps({**json.loads(text), f"ip {name}": [valid]}))) == {("ip", name): {valid}}
+    assert parse_saved(json.dumps({**json.loads(text), f"ip {name}": [valid, element]})) == NO_ELEMENTS
+    assert parse_saved("[]") == NO_ELEMENTS
+
+
+@pytest.mark.parametrize("key", [f"bridge {BRIDGES}", BRIDGES, f"ip {bridges_of('a b')}", "ip hosts", "ip endpoints"])
+def test_what_is_not_a_set_of_bridges_is_not_read_from_the_file(key: str) -> None:
+    text = json.dumps({**json.loads(saved_text(dict(NO_ELEMENTS))), key: ['"fn-web"']})
+    assert parse_saved(text) == NO_ELEMENTS
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.reconciler.tables import table_blocks
 
 from . import packets
-from .bridges import BRIDGES, VERSIONS, Host, Trip, address, rules
+from .bridges import BRIDGES, FLEET, VERSIONS, Host, Trip, address, compiled, rules
 
 CONTAINER_PORTS = {8432: 5432, 8433: 5433}
-CONTAINERS = [
+CONTAINERS: list[dict[str, t.Any]] = [
     {
         "NetworkSettings": {"Networks": {"db": {"NetworkID": "db", "MacAddress": "02:42:0a:40:02:02"}}},
         "Ports": [
@@ -103,6 +103,29 @@ def test_link_local_addresses_of_the_network_itself_and_of_the_underlay_pass(
         trip = host.send(sender, lambda mark, ends=ends: packets.udp(*ends, 4000, 8433, mark), "host6")
         assert (sender, trip) == (sender, Trip(left=True, arrived=True))
     assert not host.rules_that_dropped()
+
+
+@VERSIONS
+@pytest.mark.parametrize("bridge", ["fn-db", None], ids=["as adopted", "created again"])
+def test_ports_of_an_adopted_network_are_judged_by_the_bridge_that_it_has(
+    host: Host, version: int, bridge: str | None
+) -> None:
+    networks = ["web", {"name": "db", "adopt": True}, *t.cast("list[t.Any]", FLEET["networks"])[2:]]
+    options = {"com.docker.network.bridge.name": bridge} if bridge else {}
+    now = [{**NETWORKS[0], "Id": "0" * 64, "Options": options}]
+    ends = {"db": {**CONTAINERS[0]["NetworkSettings"]["Networks"]["db"], "NetworkID": "0" * 64}}
+    containers = [{**CONTAINERS[0], "NetworkSettings": {"Networks": ends}}]
+    text = compiled({**FLEET, "networks": networks}, adopted=["db"])[1]
+    blocks, table = table_blocks(text), TABLES[version]
+    host.load(text + elements_text(table, blocks[table], all_elements(containers, now, [], blocks)))
+    for sender, arrives in (("lab1", False), ("web1", True)):
+        ends_of = address(sender, version), address("host", version)
+        limit = 5 if arrives else 0.05
+        trip = host.send(
+            sender, lambda mark, ends=ends_of: packets.udp(*ends, 4000, 8432, mark), f"host{version}", limit=limit
+        )
+        assert (sender, trip) == (sender, Trip(left=True, arrived=arrives))
+    assert host.rules_that_dropped() == {"not declared: -> db"}
 
 
 @VERSIONS

@@ -24,6 +24,7 @@ import pytest
 
 from ansible_collections.fleetnet.docker.plugins.plugin_utils._testing.waiting import wait_until
 
+from .bridges import rules
 from .reconcilers import FOREIGN, OURS, PACKAGE, Running
 
 CONTAINERS = [
@@ -50,6 +51,7 @@ class Engine(socketserver.ThreadingUnixStreamServer):
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.containers: list[t.Any] = []
+        self.networks: list[t.Any] = NETWORKS
         self.event = threading.Semaphore(0)
         self.changes: list[float] = []
         self.listed = 0
@@ -72,7 +74,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         if self.path == "/networks":
-            self.wfile.write(json.dumps(NETWORKS).encode())
+            self.wfile.write(json.dumps(engine.networks).encode())
         elif self.path == "/containers/json":
             self.wfile.write(json.dumps(engine.containers).encode())
             engine.listed += 1
@@ -184,6 +186,46 @@ def test_published_ports_are_filtered_from_the_boot_on(engine: Engine, running: 
     (running.folder / "engine.pid").write_text(str(os.getpid()))
     running.run("nft", "-f", "-", stdin=FOREIGN)
     wait_until("no elements", published, lambda text: "elements" not in text)
+
+
+def test_bridges_of_adopted_networks_are_known_from_the_boot_on(engine: Engine, running: Running) -> None:
+    """Another program created them again before the boot. The engine starts containers before it answers."""
+    name = "shop-1.a_b"
+    sets = {
+        "fn-web": (("ip", "endpoint_bridges"), ("ip6", "endpoint_closed_out"), ("ip6", "endpoint_limited")),
+        "fn-db": (("ip", "endpoint_internal"), ("ip", "endpoint_adoptable"), ("ip6", f"endpoint_of_{name}")),
+    }
+    networks = [
+        {"name": "web", "adopt": True, "egress": "policy", "subnets": {"h1": "172.18.0.0/16"}},
+        {"name": name, "adopt": True, "internal": True},
+    ]
+    engine.networks = [NETWORKS[0], {**NETWORKS[1], "Name": name}]
+
+    def bridges() -> list[bool]:
+        return [
+            f'"{bridge}"' in running.run("nft", "list", "set", family, "fleetnet", each).stdout
+            for bridge, listed in sets.items()
+            for family, each in listed
+        ]
+
+    (running.folder / "firewall.nft").write_text(rules(ipv6=False, networks=networks))
+    assert running.control("load") is None
+    wait_until("the bridges", bridges, all)
+    file = running.folder / "saved"
+    wait_until("the file", lambda: file.read_text() if file.exists() else "", lambda text: "fn-db" in text)
+    (running.folder / "engine.pid").unlink()
+    for boots in (False, True):
+        running.end(signal.SIGTERM)
+        (running.folder / "run/state.json").unlink(missing_ok=True)
+        if boots:
+            running.run("nft", "flush", "ruleset")
+        running.start()
+        assert all(bridges())
+    # until the engine answers
+    engine.networks = []
+    (running.folder / "engine.pid").write_text(str(os.getpid()))
+    assert running.control("load") is None
+    wait_until("no bridges", bridges, lambda found: not any(found))
 
 
 def elements_of(running: Running) -> str:

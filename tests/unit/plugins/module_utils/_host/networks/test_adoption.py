@@ -10,6 +10,7 @@ import errno
 import fnmatch
 import pathlib
 import stat
+import threading
 import typing as t
 
 import pytest
@@ -214,6 +215,50 @@ def test_a_record_of_another_engine_that_is_damaged_is_left_alone(make: t.Callab
     assert (host.managed(), path.read_text()) == (False, text)
     AdoptionFile(str(host.path)).release("f" * 64)
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize("change", ["release", "replace", "forget_missing"])
+def test_runs_by_several_names_of_an_engine_do_not_lose_records(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, change: str
+) -> None:
+    """One changes the record of the other name. Meanwhile, the run by that name adopts a network."""
+    folder = tmp_path / "fleetnet"
+    mine, theirs = folder / "adopted-1.json", folder / "adopted-2.json"
+    AdoptionFile(str(theirs)).adopt("a" * 64, "shop")
+    if change == "forget_missing":
+        AdoptionFile(str(theirs)).adopt("d" * 64, "mail")
+    adopts = threading.Thread(target=lambda: AdoptionFile(str(theirs)).adopt("b" * 64, "blog"))
+    names = {"write_atomically": ownership.write_atomically, "remove": ownership.remove}
+
+    def writing(name: str) -> t.Callable[..., None]:
+        def write(*arguments: t.Any, **more: t.Any) -> None:
+            if adopts.ident is None:
+                adopts.start()
+                # it ends, or waits for the lock
+                adopts.join(0.2)
+            t.cast(t.Any, names[name])(*arguments, **more)
+
+        return write
+
+    for name in names:
+        monkeypatch.setattr(ownership, name, writing(name))
+    if change == "release":
+        AdoptionFile(str(mine)).release("a" * 64)
+    elif change == "replace":
+        AdoptionFile(str(mine)).replace("a" * 64, "c" * 64)
+    else:
+        AdoptionFile(str(theirs), {"d" * 64}).forget_missing()
+    adopts.join(60)
+    left = {"release": {}, "replace": {"a" * 64: "shop", "c" * 64: "shop"}, "forget_missing": {"d" * 64: "mail"}}
+    assert read_adopted(str(folder / "adopted-*.json")) == {**left[change], "b" * 64: "blog"}
+
+
+def test_a_folder_that_cannot_be_created_adopts_nothing(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FleetnetError, match=r"cannot be written \(.*\), and without it no network is adopted"):
+        AdoptionFile(str(tmp_path / "file/adopted-1.json")).adopt("a" * 64, "shop")
+    AdoptionFile(str(tmp_path / "none/adopted-1.json")).release("a" * 64)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_checkpoint_covers_the_record(tmp_path: pathlib.Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import types
 import typing as t
 
 import pytest
@@ -119,9 +120,12 @@ DROP, USER = "-P FORWARD DROP", "-N DOCKER-USER"
 def applied(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]]:
     """Apply a policy. ``daemon`` are the declared options of the daemon, ``allowed`` and ``mark`` those in effect."""
 
+    monkeypatch.setattr(bridge_routing, "read_bridges", list)
+
     def run(
         commands: Iptables, reported: str, check_mode: bool = False, allowed: bool = False, mark: str = "",
         lines: t.Sequence[PolicyLine] = (), adopted: t.Sequence[str] = (), internal: t.Sequence[str] = (),
+        bridges: t.Mapping[str, str] = types.MappingProxyType({}), hosts: t.Sequence[int] = (),
         **daemon: t.Any,
     ) -> dict[str, t.Any]:  # fmt: skip
         engine = {"version": "29.7.2", "firewall_backend": reported, "iptables": True}
@@ -132,9 +136,10 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., dict[str, t.Any]
         monkeypatch.setattr(persistence, "require_systemd", lambda _commands: None)
         monkeypatch.setattr(persistence, "unit_states", lambda *_: [])
         monkeypatch.setattr(persistence, "write_atomically", lambda *_, **__: None)
-        policy = dataclasses.replace(POLICY, lines=tuple(lines)).to_data()
+        family = dataclasses.replace(POLICY.families[0], hosts=tuple(hosts))
+        policy = dataclasses.replace(POLICY, families=(family,), lines=tuple(lines)).to_data()
         params = {"state": "present", "policy": policy, "subnets": [], "internal": list(internal)}
-        params.update(adopted=list(adopted), bridges={name: f"fn-{name}" for name in adopted})
+        params.update(adopted=list(adopted), bridges={**{name: f"fn-{name}" for name in adopted}, **bridges})
         params.update(egress_sources={}, controller=None)
         task = Task(params, check_mode, t.cast(t.Any, commands), lambda _warning: None, daemon=daemon)
         monkeypatch.setattr(Task, "engine", lambda _self: None)
@@ -249,3 +254,53 @@ def test_a_bridge_with_an_uplink_is_not_adopted(applied: t.Callable[..., dict[st
         applied(commands, "iptables", adopted=["stranger"])
     uplink["master"] = "br-open"
     assert applied(commands, "iptables", adopted=["stranger"])["changed"]
+
+
+HOSTS = (0xC0000201, 0xC0000202)  # 192.0.2.1 and .2
+
+
+def link(name: str, *addresses: str) -> dict[str, t.Any]:
+    """An interface as iproute2 reports it."""
+    ends = [
+        {
+            "family": "inet6" if ":" in text else "inet",
+            "scope": "global",
+            "local": text[:-3],
+            "prefixlen": int(text[-2:]),
+        }
+        for text in addresses
+    ]
+    return {"ifname": name, "ifindex": 1, "mtu": 1500, "addr_info": ends}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "exempt"),
+    [
+        (["172.29.0.1/24", "192.0.2.1/24"], True),
+        (["172.29.0.1/24"], False),
+        # a network of Docker that overlaps the underlay, or that has an address of this host, but leads to no other one
+        (["192.0.2.9/24"], False),
+        (["192.0.2.1/32"], False),
+        (["2001:db8::1/64"], False),
+    ],
+)
+def test_an_uplink_that_is_the_bridge_of_an_undeclared_network_is_none_of_its_bridges(
+    applied: t.Callable[..., dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch, addresses: list[str], exempt: bool
+) -> None:
+    """What arrives there comes from other hosts, and what leaves there goes to them."""
+    monkeypatch.setattr(bridge_routing, "read_bridges", lambda: ["br-stranger", "br-open", "br-lan", "virbr0"])
+    commands = Iptables([])
+    commands.links += [link("br-stranger", *addresses), link("br-open", "172.30.0.1/24"), link("eth0", "192.0.2.1/24")]
+    rules = applied(commands, "iptables", hosts=HOSTS)["rules"]
+    others = '{ "br-lan", "br-stranger" }' if exempt else '{ "br-lan" }'
+    assert f'iifname "br-*" iifname != {others} meta iifkind "bridge" goto bound' in rules
+
+
+def test_an_uplink_that_is_the_bridge_of_a_declared_network_is_its_bridge(
+    applied: t.Callable[..., dict[str, t.Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge_routing, "read_bridges", lambda: ["br-mine"])
+    commands = Iptables([])
+    commands.links.append(link("br-mine", "192.0.2.1/24"))
+    rules = applied(commands, "iptables", hosts=HOSTS, bridges={"mine": "br-mine"})["rules"]
+    assert 'iifname "br-*" meta iifkind "bridge" goto bound' in rules
