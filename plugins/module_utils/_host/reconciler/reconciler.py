@@ -50,6 +50,8 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._host.reconciler.s
 
 # Parts that were installed meanwhile are found at the latest then.
 _LONGEST_SLEEP = 60.0
+# One change on the host sends many messages. Files are looked at only this often, in seconds.
+_LOOK = 0.1
 _LOGGED_LINES = 20
 # A check that still runs when the reconciler ends may take so long.
 _LAST_CHECK = 30.0
@@ -101,6 +103,9 @@ class Reconciler:
         self._ports: list[BridgePort] = []
         self._saved_elements = SavedElements(settings.saved)
         self._saved = ""
+        self._scripts: dict[str, str] = {}
+        # when files are looked at next; a change since the last look is seen then
+        self._look_due = 0.0
         self._logged: dict[str, str] = {}
 
     def run(self) -> int:
@@ -123,22 +128,33 @@ class Reconciler:
 
     def _turn(self) -> None:
         now = time.monotonic()
+        looks = now >= self._look_due
         if not self._stopping:
+            if looks:
+                self._look(now)
             self._start_checks(now)
             self._engine.turn(now)
-            self._runs.turn(now)
+            if looks or now >= self._runs.due:
+                self._runs.turn(now)
             self._keep_standby(now)
-            self._keep_control()
         self._end_late_checks(now)
+        if looks:
+            self._save_state()
         retry = self._standbys.due if self._no_standby is not None else _NEVER
         limits = [now + _LONGEST_SLEEP, *(check.deadline for check in self._checks.values())]
         if self._stopping:
             limits += [] if self._checks else [now]
         else:
             limits += [self._engine.due, self._runs.due, retry, *(each.due for each in self._schedules.values())]
+            limits += [] if looks else [self._look_due]
         for key, _mask in self._selector.select(max(0.0, min(limits) - now)):
             key.data()
-        self._save_state()
+
+    def _look(self, now: float) -> None:
+        """Look at the files that others may change."""
+        self._scripts = scripts(self._settings.scripts)
+        self._keep_control()
+        self._look_due = now + _LOOK
 
     # --- what it listens to -------------------------------------------------------------------------------------------
 
@@ -309,10 +325,9 @@ class Reconciler:
                 self._schedules[part].changed(now)
 
     def _start_checks(self, now: float) -> None:
-        found = scripts(self._settings.scripts)
-        for part in [part for part in self._schedules if part not in found]:
+        for part in [part for part in self._schedules if part not in self._scripts]:
             del self._schedules[part]
-        for part, script in found.items():
+        for part, script in self._scripts.items():
             schedule = self._schedules.setdefault(part, Schedule(now))
             if part not in self._checks and schedule.due <= now:
                 try:
