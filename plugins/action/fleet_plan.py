@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     parse_host,
     warn_unknown_variable,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet_group import check_one_fleet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
     ErrorList,
     FleetnetError,
@@ -41,7 +42,7 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action impor
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: Result = {
-    "group": {"type": "str", "default": "docker_fleet"},
+    "group": {"type": "str"},
     "lock_file": {"type": "path", "required": True},
     "observed": {"type": "str"},
     "reclaim": {"type": "list", "elements": "str", "default": []},
@@ -71,6 +72,7 @@ class ActionModule(FleetAction):
             # Now, since the plan may fail because of it.
             Display().warning(warn_unknown_variable(name, hosts_with_it))
         with lock_file.locked(path):
+            check_one_fleet(inventory.group, inventory.hosts, path, lock_file.others(path, inventory.groups))
             before, held = lock_file.read(path)
             if held is not None and arguments["reclaim"]:
                 warnings += _not_departed(held, arguments["reclaim"])
@@ -106,6 +108,7 @@ class ActionModule(FleetAction):
             Display().display("\n" + "\n".join(summary) + "\n")
         result: Result = {
             "changed": changed,
+            "group": inventory.group,
             "lock_file": path,
             "summary": summary,
             "policy": plan.policy.to_data(),

@@ -50,7 +50,7 @@ class ActionModule(FleetAction):
 
     WRITES = ("report_dir",)
     ARGUMENT_SPEC: t.ClassVar[Result] = {
-        "group": {"type": "str", "default": "docker_fleet"},
+        "group": {"type": "str"},
         **verdicts.ARGUMENT_SPEC,
         "traces": {"type": "str"},
         "host_ports": {"type": "list", "elements": "dict", "default": []},
