@@ -33,6 +33,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan impor
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import plan_around
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.controller import with_controllers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.not_in_run import not_in_run
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan, take_out
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.used_blocks import check_used_blocks
@@ -104,6 +105,11 @@ class ActionModule(FleetAction):
             warning = f"not compared with {named_hosts(unobserved)}: no report of interfaces, routes and networks."
             summary += ["", f"The plan was {warning}"]
             warnings.append(f"the plan was {warning}")
+        # Only with what a run applies: a run plans more than once.
+        left_out = not_in_run(plan, inventory.selected) if arguments["slices"] else None
+        if left_out is not None:
+            summary += ["", left_out]
+            warnings.append(left_out)
         if arguments["show"]:
             Display().display("\n" + "\n".join(summary) + "\n")
         result: Result = {

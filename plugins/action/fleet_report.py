@@ -83,6 +83,7 @@ class ActionModule(FleetAction):
             unprobed,
             [HostPort.from_data(item) for item in arguments["host_ports"]],
             [host for host in inventory.hosts if host not in results or host not in inventory.batch],
+            inventory.selected,
             arguments["summary"],
         )
         lines = report.lines()

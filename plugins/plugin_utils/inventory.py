@@ -75,6 +75,8 @@ class Inventory:
         self.hosts = list(self.groups[group])
         # The hosts that run the current tasks together: without those that failed, and with ``serial`` one batch.
         self.batch = frozenset(task_vars.get("ansible_play_batch") or self.hosts)
+        # The hosts of the play, of all batches: without those that --limit excludes.
+        self.selected = frozenset(task_vars.get("ansible_play_hosts_all") or self.hosts)
         self._variables = HostVariables(task_vars["hostvars"])
 
     def fleet_variables(self) -> Variables:

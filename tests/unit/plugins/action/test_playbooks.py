@@ -145,6 +145,15 @@ def test_the_removal_of_a_host_names_the_group(controller):
     assert "'h1'" in words(output)
 
 
+def test_a_run_for_some_hosts_names_the_others(controller):
+    controller.declare(["h1", "h2", "h3"])
+    assert "not in this run" not in controller.run()
+    for playbook, check in (("plan", ()), ("plan", ("--check",))):
+        output = words(controller.run("--limit", "h1", *check, playbook=f"fleetnet.docker.{playbook}"))
+        assert "hosts h2, h3: not in this run." in output
+        assert "web -> web." in output
+
+
 def test_a_large_inventory_is_read_by_the_groups_of_its_hosts(controller):
     hosts = [f"h{number}" for number in range(1200)]
     inventory = {"engines": {"hosts": dict.fromkeys(hosts), "vars": {"docker_fleet_group": "engines"}}}
