@@ -175,6 +175,17 @@ def undeclared_bridges(direction: str, others: t.Collection[str]) -> str:
     return f'{direction}name "{_DOCKERS_PREFIX}*"{beside} meta {direction}kind "bridge"'
 
 
+def from_undeclared(to_fleet: str, local: Local) -> list[str]:
+    """Rules of the forward hook: undeclared networks do not reach containers of the fleet on other hosts.
+
+    A host on which the policy is in effect drops these packets as not published. This one has a route to the others
+    before it is, and engines before 28 accept packets that are routed to a container. ``to_fleet`` matches the packets.
+    """
+    docker0 = local.by_network.get(DEFAULT_BRIDGE)
+    ends = [undeclared_bridges("iif", local.other_bridges), *([f"iifname {quoted(docker0)}"] if docker0 else [])]
+    return [f'{to_fleet} ct status ! dnat {end} counter drop comment "not published"' for end in ends]
+
+
 def within_bridges(local: Local) -> list[str]:
     """The rules of the forward hook for frames within one bridge, which br_netfilter passes to it.
 

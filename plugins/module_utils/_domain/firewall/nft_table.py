@@ -28,6 +28,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     NetworkBits,
     error_chains,
     from_bridges,
+    from_undeclared,
     input_chain,
     isolation,
     source_chains,
@@ -153,6 +154,7 @@ class Table:
         lines.append("\t\tct state established ct direction reply accept")
         lines += [*self._dispatch(EGRESS, "saddr"), *self._dispatch(INGRESS, "daddr")]
         lines.append(f"\t\t{self._ip} saddr {self._fleet} {self._to_undeclared()}")
+        lines += [f"\t\t{rule}" for rule in from_undeclared(f"{self._ip} daddr {self._fleet}", self._local)]
         if self._own:
             # From outside of the fleet only published ports, as with engines from 28 on.
             own = f"{self._ip} daddr {prefix_set(self._own)}"
