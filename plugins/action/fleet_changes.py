@@ -12,7 +12,7 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action impor
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: Result = {
-    "group": {"type": "str", "default": "docker_fleet"},
+    "group": {"type": "str"},
     "results": {"type": "list", "elements": "str", "required": True},
 }
 

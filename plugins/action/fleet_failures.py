@@ -22,7 +22,7 @@ class ActionModule(FleetAction):
     """The action."""
 
     ARGUMENT_SPEC: t.ClassVar[Result] = {
-        "group": {"type": "str", "default": "docker_fleet"},
+        "group": {"type": "str"},
         "most": {"type": "int", "default": 48},
         **verdicts.ARGUMENT_SPEC,
     }

@@ -12,6 +12,7 @@ from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet import parse_host
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet_group import check_one_fleet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.keys import PREFIX
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
     FleetnetError,
@@ -41,7 +42,7 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action impor
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: Result = {
-    "group": {"type": "str", "default": "docker_fleet"},
+    "group": {"type": "str"},
     "lock_file": {"type": "path", "required": True},
     "observed": {"type": "str", "required": True},
     "dest": {"type": "path", "required": True},
@@ -61,12 +62,13 @@ class ActionModule(FleetAction):
             raise InvalidValue(f"{PREFIX}import_file", dest, "is the lock file. Set it to another path")
         in_folder = any(part in _FOLDERS_OF_VARIABLES for part in dest.split(os.sep))
         with lock_file.locked(lock):
+            check_one_fleet(inventory.group, inventory.hosts, lock, lock_file.others(lock, inventory.groups))
             before, held = lock_file.read(lock)
             existing = _read(dest)
-            written = written_variables(existing, None if in_folder else arguments["group"])
+            written = written_variables(existing, None if in_folder else inventory.group)
             found = self._found(inventory, arguments["observed"], held, written)
             imported = import_fleet(found)
-            text = render(import_document(found, imported), None if in_folder else arguments["group"])
+            text = render(import_document(found, imported), None if in_folder else inventory.group)
             if existing not in ("", text):
                 raise FleetnetError(
                     f"{dest}: exists with another content, and the import does not overwrite it"

@@ -20,6 +20,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     parse_host,
     warn_unknown_variable,
 )
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet_group import check_one_fleet
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import (
     ErrorList,
     FleetnetError,
@@ -32,6 +33,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan impor
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.conflicts import plan_around
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.controller import with_controllers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.mtu import fit_to_underlay
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.not_in_run import not_in_run
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.plan import FleetPlan, make_plan, take_out
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import peers, slices
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.used_blocks import check_used_blocks
@@ -41,7 +43,7 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action impor
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: Result = {
-    "group": {"type": "str", "default": "docker_fleet"},
+    "group": {"type": "str"},
     "lock_file": {"type": "path", "required": True},
     "observed": {"type": "str"},
     "reclaim": {"type": "list", "elements": "str", "default": []},
@@ -71,6 +73,7 @@ class ActionModule(FleetAction):
             # Now, since the plan may fail because of it.
             Display().warning(warn_unknown_variable(name, hosts_with_it))
         with lock_file.locked(path):
+            check_one_fleet(inventory.group, inventory.hosts, path, lock_file.others(path, inventory.groups))
             before, held = lock_file.read(path)
             if held is not None and arguments["reclaim"]:
                 warnings += _not_departed(held, arguments["reclaim"])
@@ -102,10 +105,16 @@ class ActionModule(FleetAction):
             warning = f"not compared with {named_hosts(unobserved)}: no report of interfaces, routes and networks."
             summary += ["", f"The plan was {warning}"]
             warnings.append(f"the plan was {warning}")
+        # Only with what a run applies: a run plans more than once.
+        left_out = not_in_run(plan, inventory.selected) if arguments["slices"] else None
+        if left_out is not None:
+            summary += ["", left_out]
+            warnings.append(left_out)
         if arguments["show"]:
             Display().display("\n" + "\n".join(summary) + "\n")
         result: Result = {
             "changed": changed,
+            "group": inventory.group,
             "lock_file": path,
             "summary": summary,
             "policy": plan.policy.to_data(),

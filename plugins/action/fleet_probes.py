@@ -44,7 +44,7 @@ class ActionModule(FleetAction):
     """The action."""
 
     ARGUMENT_SPEC: t.ClassVar[Result] = {
-        "group": {"type": "str", "default": "docker_fleet"},
+        "group": {"type": "str"},
         "policy": {"type": "dict", "required": True},
         "observed": {"type": "str", "required": True},
         "containers_per_network": {"type": "int", "default": 3},

@@ -50,7 +50,7 @@ class ActionModule(FleetAction):
 
     WRITES = ("report_dir",)
     ARGUMENT_SPEC: t.ClassVar[Result] = {
-        "group": {"type": "str", "default": "docker_fleet"},
+        "group": {"type": "str"},
         **verdicts.ARGUMENT_SPEC,
         "traces": {"type": "str"},
         "host_ports": {"type": "list", "elements": "dict", "default": []},
@@ -83,6 +83,7 @@ class ActionModule(FleetAction):
             unprobed,
             [HostPort.from_data(item) for item in arguments["host_ports"]],
             [host for host in inventory.hosts if host not in results or host not in inventory.batch],
+            inventory.selected,
             arguments["summary"],
         )
         lines = report.lines()

@@ -24,7 +24,7 @@ from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_action impor
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 ARGUMENT_SPEC: Result = {
-    "group": {"type": "str", "default": "docker_fleet"},
+    "group": {"type": "str"},
     "lock_file": {"type": "path", "required": True},
     "generations": {"type": "str", "required": True},
     "to": {"type": "str"},

@@ -41,7 +41,7 @@ class ActionModule(FleetAction):
 
     WRITES = ("dest",)
     ARGUMENT_SPEC: t.ClassVar[Result] = {
-        "group": {"type": "str", "default": "docker_fleet"},
+        "group": {"type": "str"},
         "hosts": {"type": "dict", "required": True},
         "peers": {"type": "list", "elements": "dict", "required": True},
         "policy": {"type": "dict"},

@@ -18,9 +18,8 @@ extends_documentation_fragment:
   - fleetnet.docker.attributes.reading
 options:
   group:
-    description: The inventory group of the fleet.
+    description: The inventory group of the fleet. Defaults to C(docker_fleet_group) of the host, else C(docker_fleet).
     type: str
-    default: docker_fleet
   results:
     description:
       - The names of the variables under which the tasks' results are registered on each host, in the order in which to

@@ -37,10 +37,8 @@ attributes:
       - The difference of the lock file.
 options:
   group:
-    description:
-      - The inventory group of the fleet's hosts.
+    description: The inventory group of the fleet. Defaults to C(docker_fleet_group) of the host, else C(docker_fleet).
     type: str
-    default: docker_fleet
   lock_file:
     description:
       - The lock file on the controller. Its folder must exist.
@@ -158,6 +156,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+group:
+  description: The inventory group of the fleet.
+  returned: success
+  type: str
 lock_file:
   description: Path of the lock file.
   returned: success

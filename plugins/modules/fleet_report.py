@@ -25,9 +25,8 @@ attributes:
       - The report's files are also written in check mode.
 options:
   group:
-    description: The inventory group of the fleet.
+    description: The inventory group of the fleet. Defaults to C(docker_fleet_group) of the host, else C(docker_fleet).
     type: str
-    default: docker_fleet
   policy:
     description: The policy that M(fleetnet.docker.fleet_plan) returns.
     type: dict

@@ -19,9 +19,8 @@ extends_documentation_fragment:
   - fleetnet.docker.attributes
 options:
   group:
-    description: The inventory group of the fleet.
+    description: The inventory group of the fleet. Defaults to C(docker_fleet_group) of the host, else C(docker_fleet).
     type: str
-    default: docker_fleet
   lock_file:
     description: The path of the lock file.
     type: path

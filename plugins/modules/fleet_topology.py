@@ -26,9 +26,8 @@ attributes:
       - The files are also written in check mode.
 options:
   group:
-    description: The inventory group of the fleet.
+    description: The inventory group of the fleet. Defaults to C(docker_fleet_group) of the host, else C(docker_fleet).
     type: str
-    default: docker_fleet
   hosts:
     description: The plan's parts by host that M(fleetnet.docker.fleet_plan) returns.
     type: dict

@@ -17,6 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors imp
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.observed.answer import CAUSE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.printable import short
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.files import check_not_inventory
+from ansible_collections.fleetnet.docker.plugins.plugin_utils.fleet_group import host_group
 from ansible_collections.fleetnet.docker.plugins.plugin_utils.inventory import Inventory
 
 Result = t.Dict[str, t.Any]
@@ -58,7 +59,8 @@ class FleetAction(ActionBase):  # type: ignore[misc]
                 if arguments[name]:
                     sources = (task_vars or {}).get("ansible_inventory_sources") or ()
                     check_not_inventory(name, arguments[name], sources, constants.INVENTORY_IGNORE_EXTS)
-            inventory = Inventory(task_vars or {}, arguments["group"])
+            group = arguments["group"] or host_group(task_vars or {}, self._templar.template)
+            inventory = Inventory(task_vars or {}, group)
             result.update(self.work(inventory, arguments))
         except (FleetnetError, OSError) as error:
             # "from None": ansible-core would print the same text again, as the cause

@@ -10,6 +10,10 @@ import fcntl
 import os
 import typing as t
 
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.fleet_group import (
+    DEFAULT_GROUP,
+    file_stem,
+)
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import FleetnetError
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases import lockfile
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.leases.leases import LeaseBook
@@ -51,3 +55,21 @@ def read(path: str) -> tuple[str, LeaseBook | None]:
             "from version control."
         ) from error
     return text, lockfile.parse(text, path)
+
+
+def others(path: str, groups: t.Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return the hosts with leases, without departed ones, by the other fleets' lock files in the same folder.
+
+    Only the default names of groups of the inventory are lock files of other fleets. Raises BrokenLockFile.
+    """
+    folder = os.path.dirname(path) or "."
+    names = {f"{file_stem(group)}.lock.yml" for group in (DEFAULT_GROUP, *groups)}
+    found = {}
+    for name in sorted(names.intersection(os.listdir(folder))):
+        other = os.path.join(folder, name)
+        if os.path.realpath(other) != os.path.realpath(path):
+            _text, book = read(other)
+            found[other] = (
+                frozenset(host for leases in book.families for host in leases.blocks) if book else frozenset()
+            )
+    return found

@@ -81,6 +81,17 @@ class LivingFleet:
             )
             self._hosts[name].check_output(FLOW.format(container="shop", name="cross", address=following, port=8080))
 
+    def connects(self, host: str, container: str, address: str, port: int) -> bool:
+        """Whether a container on a host can connect to an address."""
+        shell = self._hosts[host].run(
+            "pid=$(docker inspect --format '{{.State.Pid}}' %s) && nsenter --net --mount --target $pid /bin/busybox nc"
+            " -w 5 %s %s </dev/null",
+            container,
+            address,
+            str(port),
+        )
+        return shell.rc == 0
+
     def flow(self, name: str) -> dict[str, list[str]]:
         """The results of a flow since its start, on each host."""
         return self.each(f"cat /run/flow-{name}")

@@ -63,10 +63,32 @@ def test_the_plan_and_check_mode_change_nothing(fleet: LivingFleet) -> None:
     assert fleet.lock.read_text(encoding="utf-8") == lock
 
 
-def test_the_first_run_interrupts_no_container(fleet: LivingFleet, wait_until) -> None:
+def test_a_run_for_one_host_leaves_the_others_what_they_have(fleet: LivingFleet, wait_until) -> None:
+    """It names them. Containers of the host reach no container there that they did not reach before."""
     before = fleet.state()
     fleet.start_flows()
     wait_until("all flows pass", lambda: [*fleet.flow("same").values(), *fleet.flow("cross").values()], _all_pass)
+    first, *others = fleet.addresses
+    targets = [f"172.2{number}.0.10" for number in range(2, len(others) + 2)]
+    assert not any(fleet.connects(first, "blog", target, 80) for target in targets)
+    for check in (("--check",), ()):
+        output = " ".join(fleet.run("site", "--limit", first, *check).split())
+        assert f"{', '.join(others)}: not in this run. A host on which site.yml has not run answers no cont" in output
+        assert "shop_default -> shop_default: tcp/80" in output
+    assert f"NOT PROBED, so not proven: {', '.join(others)} (not in this run: excluded by --limit)" in output
+    assert fleet.state() == before
+    counts = {host: len(results) for host, results in fleet.flow("cross").items() if host in others}
+    wait_until(
+        "the flows of the other hosts pass",
+        lambda: [fleet.flow("cross")[host][count:][:5] for host, count in counts.items()],
+        lambda last: all(results == ["0"] * 5 for results in last),
+    )
+    assert not any(fleet.connects(first, kind, target, 80) for kind in ("blog", "plain") for target in targets)
+    assert all(fleet.connects(other, "shop", fleet.addresses[first], 8080) for other in others)
+
+
+def test_the_first_run_interrupts_no_container(fleet: LivingFleet, wait_until) -> None:
+    before = fleet.state()
     fleet.run("site")
     assert fleet.state() == before
     counts = {host: len(results) for host, results in fleet.flow("cross").items()}

@@ -9,11 +9,10 @@ the interface that the packet arrived on, unless a container of that bridge has 
 
 from __future__ import annotations
 
-import re
 import types
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.errors import InvalidValue
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import EgressSources
@@ -29,7 +28,12 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     set_definitions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLE
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import braced, prefix_set
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import (
+    braced,
+    prefix_set,
+    quoted,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.undeclared import undeclared_bridges
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.interface_name import (
     DOCKER0,
     interface_name_problem,
@@ -41,9 +45,6 @@ Bridges = t.Mapping[str, str]
 
 _FORGED = 'fib saddr . iif oif missing counter drop comment "forged source"'
 _OF_OTHERS = 'counter drop comment "error about a flow of others"'
-# What Docker names the bridge of a network that has no bridge name of its own.
-_DOCKERS_PREFIX = "br-"
-_DOCKERS_NAME = re.compile(r"br-[0-9a-f]{12}\Z")
 ERRORS = {
     4: "icmp type { destination-unreachable, time-exceeded, parameter-problem }",
     6: "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem }",
@@ -171,39 +172,6 @@ _RESERVED = 'ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 counter drop c
 _LOOPBACK = 'ip daddr 127.0.0.0/8 counter drop comment "loopback address of the host"'
 
 
-def may_be_dockers(bridges: t.Iterable[str]) -> list[str]:
-    """The bridges whose names begin as those of Docker, but that Docker itself did not name.
-
-    Each is that of a network with a bridge name of its own, or not Docker's, as an uplink named br-lan.
-    """
-    return [name for name in bridges if name.startswith(_DOCKERS_PREFIX) and not _DOCKERS_NAME.match(name)]
-
-
-def uplinks(links: t.Iterable[t.Mapping[str, t.Any]], hosts: t.Collection[tuple[int, int]]) -> set[str]:
-    """The bridges by which this host reaches others of the fleet, and whose names begin as those of Docker.
-
-    A user may give such a bridge to a network of Docker: what arrives there comes from the underlay in any case.
-    ``links`` are those of network_info, ``hosts`` the addresses of all hosts (IP version, number).
-    """
-    found = set()
-    for link in links:
-        for text in link["addresses"] if link["name"].startswith(_DOCKERS_PREFIX) else ():
-            own, subnet = parse_address(text.partition("/")[0]), Prefix.holding(text)
-            others = (host for host in hosts if host[0] == subnet.version and host != own)
-            if own in hosts and any(subnet.has(number) for _version, number in others):
-                found.add(link["name"])
-    return found
-
-
-def undeclared_bridges(direction: str, others: t.Collection[str]) -> str:
-    """The expression for packets from (iif) or to (oif) the bridges of undeclared networks, new ones included.
-
-    ``others`` are other bridges with such a name.
-    """
-    beside = f" {direction}name != {quoted(others)}" if others else ""
-    return f'{direction}name "{_DOCKERS_PREFIX}*"{beside} meta {direction}kind "bridge"'
-
-
 def within_bridges(local: Local) -> list[str]:
     """The rules of the forward hook for frames within one bridge, which br_netfilter passes to it.
 
@@ -225,11 +193,6 @@ def isolation(local: Local) -> list[str]:
     rule = 'fib daddr . iif oif missing counter drop comment "internal network"'
     bridges = [quoted(local.internal), *([f"@{INTERNAL}"] if local.adoptable_with(local.internal) else [])]
     return [f"{end} {names} {rule}" for names in bridges for end in ("iifname", "oifname")]
-
-
-def quoted(names: t.Iterable[str]) -> str:
-    """A set of interface names, sorted."""
-    return "{ " + ", ".join(f'"{name}"' for name in sorted(set(names))) + " }"
 
 
 def source_chains(

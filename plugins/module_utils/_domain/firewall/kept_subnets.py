@@ -16,8 +16,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.policy_line import DEFAULT_BRIDGE
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import (
     Local,
-    quoted,
-    undeclared_bridges,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     BRIDGES,
@@ -25,8 +23,9 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     bridges_definition,
     kept_lines,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import prefix_set
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import prefix_set, quoted
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Family
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.undeclared import undeclared_bridges
 
 
 class KeptSubnets:

@@ -30,7 +30,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     input_chain,
     isolation,
     source_chains,
-    undeclared_bridges,
     within_bridges,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import (
@@ -63,6 +62,10 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.p
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_chains import (
     Sources,
     published_chains,
+)
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.undeclared import (
+    from_undeclared,
+    to_undeclared,
 )
 
 
@@ -152,7 +155,9 @@ class Table:
                 lines.append(f"\t\t{ends} ct state established ct direction reply goto allowed")
         lines.append("\t\tct state established ct direction reply accept")
         lines += [*self._dispatch(EGRESS, "saddr"), *self._dispatch(INGRESS, "daddr")]
-        lines.append(f"\t\t{self._ip} saddr {self._fleet} {self._to_undeclared()}")
+        others, docker0 = self._local.other_bridges, self._local.by_network.get(DEFAULT_BRIDGE, ())
+        lines.append(f"\t\t{self._ip} saddr {self._fleet} {to_undeclared(others)}")
+        lines += [f"\t\t{rule}" for rule in from_undeclared(f"{self._ip} daddr {self._fleet}", others, docker0)]
         if self._own:
             # From outside of the fleet only published ports, as with engines from 28 on.
             own = f"{self._ip} daddr {prefix_set(self._own)}"
@@ -202,8 +207,8 @@ class Table:
         return [*([f"\t\tiifname vmap {{ {', '.join(entries)} }}"] if entries else []), *again]
 
     def _from_own(self, network: str) -> list[str]:
-        own = [subnet for subnet in self._own if self._family.network_of(subnet.address) == network]
-        return [f'iifname != "lo" {self._ip} saddr {subnet}' for subnet in own]
+        subnets = (each for each in self._own if self._family.network_of(each.address) == network)
+        return [f'iifname != "lo" {self._ip} saddr {subnet}' for subnet in subnets]
 
     def _related(self) -> list[str]:
         """The chain for packets that are related to a flow."""
@@ -239,11 +244,6 @@ class Table:
             lines.append(f"\t\t{field} {self._family.supernet} {key} vmap {{ {', '.join(entries)} }}")
         return lines
 
-    def _to_undeclared(self) -> str:
-        """The rule for the networks of others on this host, which engines before 27 isolate in IPv4 only."""
-        bridges = undeclared_bridges("oif", self._local.other_bridges)
-        return f'{bridges} counter drop comment "undeclared network"'
-
     def _direction_chains(self) -> list[str]:
         lines: list[str] = []
         for direction in (EGRESS, INGRESS, TO_HOST, FROM_HOST):
@@ -274,7 +274,7 @@ class Table:
             for line, others in concerned
             if name in others
         ]
-        undeclared = [f"\t\t{self._to_undeclared()}"] if to_name and direction == EGRESS else []
+        undeclared = [f"\t\t{to_undeclared(self._local.other_bridges)}"] if to_name and direction == EGRESS else []
         return [*filter(None, to_blocks), *undeclared, *to_name]
 
     def _rule_of_blocks(self, direction: str, line: PolicyLine, others: t.Iterable[str]) -> str | None:

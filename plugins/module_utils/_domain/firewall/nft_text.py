@@ -47,3 +47,8 @@ def verdict_map(name: str, kind: str, entries: t.Mapping[str, str], interval: bo
         "\t\t}",
         "\t}",
     ]
+
+
+def quoted(names: t.Iterable[str]) -> str:
+    """A set of interface names, sorted."""
+    return "{ " + ", ".join(f'"{name}"' for name in sorted(set(names))) + " }"

@@ -17,7 +17,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaratio
     PolicyLine,
     is_block,
 )
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.binding import quoted
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.blocks import named_blocks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.filled_sets import (
     ADOPTABLE,
@@ -27,7 +26,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.f
     map_definitions,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.names import TABLES
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import braced, comment
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.nft_text import braced, comment, quoted
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import INGRESS, Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.published_services import (
     Service,

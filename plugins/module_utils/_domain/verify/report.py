@@ -28,8 +28,8 @@ class Report:
     """What a verification found.
 
     ``compared`` is the number of hosts that were compared with the plan, None if none was. ``pairs`` is the number of
-    pairs in the fleet, of which the verdicts may be a sample. ``left_out`` are hosts without results. ``summary`` are
-    lines to print above the matrix.
+    pairs in the fleet, of which the verdicts may be a sample. ``left_out`` are hosts without results, of which those
+    of ``selected`` are in the run. ``summary`` are lines to print above the matrix.
     """
 
     verdicts: t.Sequence[Verdict]
@@ -41,6 +41,7 @@ class Report:
     unprobed: t.Sequence[Unprobed] = ()
     host_ports: t.Sequence[HostPort] = ()
     left_out: t.Sequence[str] = ()
+    selected: t.Collection[str] = ()
     summary: t.Sequence[str] = ()
 
     def problems(self) -> list[str]:
@@ -123,10 +124,13 @@ class Report:
         return _section("Not as declared:", rows)
 
     def _left_out(self) -> list[str]:
-        if not self.left_out:
-            return []
-        reason = "failed earlier, excluded by --limit, or in another batch of serial"
-        return [f"NOT PROBED, so not proven: {', '.join(self.left_out)} ({reason})"]
+        reasons = {
+            "not in this run: excluded by --limit": [host for host in self.left_out if host not in self.selected],
+            "failed earlier, or in another batch of serial": [host for host in self.left_out if host in self.selected],
+        }
+        return [
+            f"NOT PROBED, so not proven: {', '.join(hosts)} ({reason})" for reason, hosts in reasons.items() if hosts
+        ]
 
     def _matrix(self) -> list[str]:
         if self.verdicts:

@@ -17,9 +17,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     Local,
     adopted_bridges,
     internal_bridges,
-    may_be_dockers,
     parse_bridges,
-    uplinks,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import parse_controller
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.direct_routing import (
@@ -31,6 +29,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.d
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.script import SCRIPT
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.undeclared import may_be_dockers, uplinks
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.ownership import is_labeled
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.files import File, plan_files
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.persistence.part import FIREWALL_PART, ROUTES_PART

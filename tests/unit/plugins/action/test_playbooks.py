@@ -10,7 +10,7 @@ import pathlib
 
 import pytest
 
-from .controller import words
+from .controller import FLEET, words
 
 PLAYBOOKS = ("plan", "site", "verify", "topology", "reset", "rollback", "import")
 
@@ -69,8 +69,107 @@ def test_another_group_name(controller):
     controller.declare(["h1"])
     inventory = controller.folder / "hosts.yml"
     inventory.write_text(inventory.read_text().replace("docker_fleet:", "engines:", 1))
-    assert "name your group with -e docker_fleet_group=GROUP" in words(controller.run(fails=True))
+    advice = "name your group in the inventory, in the group's variables, or with -e docker_fleet_group=GROUP"
+    assert advice in words(controller.run(fails=True))
     assert "10.64.0.0/20" in controller.run("-e", "docker_fleet_group=engines")
+    assert not controller.lock.exists()
+    assert (controller.folder / "engines.lock.yml").exists()
+
+
+def two_fleets(controller):
+    """An inventory with the fleets docker_fleet (h1, h2) and edge (e1, e2), each with its declaration."""
+    controller.declare(["h1", "h2"])
+    controller.declare(["e1", "e2"], {**FLEET, "docker_fleet_group": "edge"}, name="edge.yml")
+    edge = controller.folder / "edge.yml"
+    edge.write_text(edge.read_text().replace("docker_fleet:", "edge:", 1))
+    return "-i", str(edge)
+
+
+def test_a_group_of_the_inventory(controller):
+    """In a file of group_vars, and with a template, as Ansible's users set variables."""
+    controller.declare(["h1", "h2"], {**FLEET, "name_of_the_fleet": "engines"})
+    inventory = controller.folder / "hosts.yml"
+    inventory.write_text(inventory.read_text().replace("docker_fleet:", "engines:", 1))
+    (controller.folder / "group_vars").mkdir()
+    (controller.folder / "group_vars" / "all.yml").write_text("docker_fleet_group: '{{ name_of_the_fleet }}'\n")
+    assert "10.64.16.0/20" in controller.run()
+    held = (controller.folder / "engines.lock.yml").read_text()
+    assert "h2: 10.64.16.0/20" in held
+    assert not controller.lock.exists()
+    assert "10.64.16.0/20" in controller.run("--limit", "h2")
+    assert (controller.folder / "engines.lock.yml").read_text() == held
+
+
+def test_two_fleets_in_one_inventory(controller):
+    more = two_fleets(controller)
+    several = "docker_fleet_group: 'docker_fleet, edge': the inventory has several fleets"
+    for name in PLAYBOOKS:
+        output = words(controller.run(*more, playbook=f"fleetnet.docker.{name}", fails=True))
+        assert f"{several}. Name one with -e docker_fleet_group=docker_fleet" in output
+    assert f"{several}, and --limit 'h1,e1'" in words(controller.run(*more, "--limit", "h1,e1", fails=True))
+    for selected, own in (
+        (("--limit", "e2"), ("e1", "e2")),
+        (("-e", "docker_fleet_group=docker_fleet"), ("h1", "h2")),
+    ):
+        plan = controller.folder / "plan.json"
+        controller.run(*more, *selected, "-e", f"docker_fleet_plan_json_file={plan}")
+        found = json.loads(plan.read_text())
+        assert tuple(found["hosts"]) == tuple(peer["host"] for peer in found["peers"]) == own
+    assert "e1: 10.64.0.0/20" in (controller.folder / "edge.lock.yml").read_text()
+    assert "h1: 10.64.0.0/20" in controller.lock.read_text()
+
+
+def test_a_host_in_two_fleets_is_an_error(controller):
+    """By the variables, and by the lock files, if each run names its group."""
+    more = two_fleets(controller)
+    for group in ("docker_fleet", "edge"):
+        controller.run(*more, "-e", f"docker_fleet_group={group}")
+    edge = controller.folder / "edge.yml"
+    edge.write_text(edge.read_text().replace("e2:", "h2:"))
+    assert "host h2: in group 'docker_fleet' as well, which is another fleet" in words(
+        controller.run(*more, "--limit", "e1", fails=True)
+    )
+    for playbook in ("plan", "site"):
+        output = controller.run(
+            *more, "-e", "docker_fleet_group=edge", playbook=f"fleetnet.docker.{playbook}", fails=True
+        )
+        assert "docker_fleet.lock.yml: has leases of host h2 of group 'edge', whose lock file is" in words(output)
+
+
+def test_the_removal_of_a_host_names_the_group(controller):
+    more = two_fleets(controller)
+    output = controller.run(*more, "-e", "docker_fleet_remove=e2", playbook="fleetnet.docker.remove_host", fails=True)
+    assert "Name one with -e docker_fleet_group=docker_fleet" in words(output)
+    known = ("-e", "docker_fleet_group=edge", "-e", "docker_fleet_remove=h1")
+    output = controller.run(*more, *known, playbook="fleetnet.docker.remove_host", fails=True)
+    assert "'h1'" in words(output)
+
+
+def test_a_run_for_some_hosts_names_the_others(controller):
+    controller.declare(["h1", "h2", "h3"])
+    assert "not in this run" not in controller.run()
+    for playbook, check in (("plan", ()), ("plan", ("--check",))):
+        output = words(controller.run("--limit", "h1", *check, playbook=f"fleetnet.docker.{playbook}"))
+        assert "hosts h2, h3: not in this run." in output
+        assert "web -> web." in output
+
+
+def test_a_large_inventory_is_read_by_the_groups_of_its_hosts(controller):
+    hosts = [f"h{number}" for number in range(1200)]
+    inventory = {"engines": {"hosts": dict.fromkeys(hosts), "vars": {"docker_fleet_group": "engines"}}}
+    (controller.folder / "hosts.yml").write_text(json.dumps({**inventory, "others": {"hosts": {"m1": {}}}}))
+    output = controller.run("--limit", "m1", fails=True)
+    assert "--limit: 'm1': excludes all hosts of group 'engines'" in words(output)
+
+
+def test_a_host_with_another_group_is_an_error_of_the_plan(controller):
+    """A play without the inventory's variables does not know that the hosts are of two fleets."""
+    controller.declare({"h1": {}, "h2": {"docker_fleet_group": "engines"}})
+    tasks = [{"fleetnet.docker.fleet_plan": {"lock_file": "{{ inventory_dir }}/leases.yml"}, "run_once": True}]
+    play = {"hosts": "{{ lookup('fleetnet.docker.fleet_hosts') }}", "gather_facts": False, "tasks": tasks}
+    (controller.folder / "own.yml").write_text(json.dumps([play]))
+    output = controller.run(playbook=str(controller.folder / "own.yml"), fails=True)
+    assert "host h2: docker_fleet_group: 'engines': must be the same on all hosts" in words(output)
 
 
 @pytest.mark.parametrize(

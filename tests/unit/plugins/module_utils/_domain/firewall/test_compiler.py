@@ -19,7 +19,6 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.b
     Local,
     adopted_bridges,
     internal_bridges,
-    may_be_dockers,
     parse_bridges,
 )
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.closed_targets import parse_controller
@@ -35,6 +34,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.d
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.egress import parse_egress_sources
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.firewalld import ZONE_FILE, ipset_file
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.policy import Policy
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.firewall.undeclared import may_be_dockers
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slices import host_slice
 
 from ..planning import GOLDEN, assert_golden, message_of, plan_of
