@@ -155,9 +155,9 @@ class Table:
                 lines.append(f"\t\t{ends} ct state established ct direction reply goto allowed")
         lines.append("\t\tct state established ct direction reply accept")
         lines += [*self._dispatch(EGRESS, "saddr"), *self._dispatch(INGRESS, "daddr")]
-        others, docker0 = self._local.other_bridges, self._local.by_network.get(DEFAULT_BRIDGE, ())
+        others, bridges = self._local.other_bridges, self._local.by_network.get(DEFAULT_BRIDGE, [])
         lines.append(f"\t\t{self._ip} saddr {self._fleet} {to_undeclared(others)}")
-        lines += [f"\t\t{rule}" for rule in from_undeclared(f"{self._ip} daddr {self._fleet}", others, docker0)]
+        lines += [f"\t\t{rule}" for rule in from_undeclared(f"{self._ip} daddr {self._fleet}", others, bridges)]
         if self._own:
             # From outside of the fleet only published ports, as with engines from 28 on.
             own = f"{self._ip} daddr {prefix_set(self._own)}"

@@ -46,12 +46,12 @@ NETWORK_PLANS = (
     "_host.networks.reader.",
 )
 SHIPPED = {
-    "bridge_routing": Shipped(113, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
+    "bridge_routing": Shipped(114, (*DECLARATION, *NETWORK_PLANS, "_domain.daemon.", "_host.daemon.")),
     "default_bridge": Shipped(49, (*DECLARATION, *COMPILER, "_domain.networks.", "_host.networks.")),
     "host_routes": Shipped(85, (*DECLARATION, *COMPILER, *ENGINE, *NETWORK_PLANS, "_domain.daemon.")),
     "generation_info": Shipped(13, (*COMPILER, *PARTS, *ENGINE, "_domain.daemon.", "_domain.networks.")),
     # host_slice and network_checkpoint also ship the program that undoes a change on the host.
-    "host_slice": Shipped(170, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
+    "host_slice": Shipped(171, (*DECLARATION, "_domain.verify.", "_domain.topology.", "_host.probes.")),
     "network_endpoint": Shipped(53, (*DECLARATION, *COMPILER, *PARTS)),
     "network_info": Shipped(
         39, (*DECLARATION, *COMPILER, *PARTS, "_domain.networks.", "_host.networks.", "_host.daemon.")
