@@ -221,11 +221,11 @@ def test_multicast_within_the_new_bridge_of_an_adopted_network_passes(
     """Neighbor discovery is, and br_netfilter passes it to the forward hook."""
     kept = {"name": "kept", "adopt": True, "subnets": {"h1": KEPT["kept"]}, **({"egress": egress} if egress else {})}
     text, network = rules(networks=["web", kept], policy=[]), {"Id": UNDECLARED[3:], "Name": "kept"}
-    table = TABLES[version]
-    block = table_blocks(text)[table]
-    elements = all_elements([], [{**network, "Driver": "bridge", "Internal": False}], [], {table: block})
+    # of both IP versions: at any time, the kernel of a container sends packets of its own over IPv6
+    blocks = {table: table_blocks(text)[table] for table in TABLES.values()}
+    elements = all_elements([], [{**network, "Driver": "bridge", "Internal": False}], [], blocks)
     bed.bridge_nf(on=True)
-    bed.load(text + elements_text(table, block, elements))
+    bed.load(text + "".join(elements_text(*each, elements) for each in blocks.items()))
     source = address("other1", version)
     to = b"\xff" * 6 if group.endswith(".255") else b"\x01\0\x5e\0\0\xfb" if version == 4 else b"\x33\x33\0\0\0\1"
     trip = bed.send("other1", lambda mark: packets.udp(source, group, 4000, 5353, mark), "other2", to=to)
