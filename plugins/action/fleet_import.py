@@ -109,7 +109,7 @@ class ActionModule(FleetAction):
 
 
 def _changes(written: t.Mapping[str, t.Any], imported: ImportedFleet) -> str:
-    """The networks that an earlier import declares otherwise; empty if there are none, or if it was no import."""
+    """The networks that the file of an earlier import declares differently. Empty if another program wrote the file."""
     items = written.get(PREFIX + "networks")
     if not isinstance(items, list):
         return ""

@@ -37,7 +37,7 @@ def run_group(variables: Variables, template: t.Callable[[t.Any], t.Any], limit:
     """Return the group of the fleet that a run is for: that of the command line or the play, else the inventory's.
 
     ``variables`` are those of a play. Without ``hostvars``, which Ansible has only after a first play, the variables of
-    the inventory are not known, and the group is ``docker_fleet``. Raises FleetnetError if there is no such group.
+    the inventory are unknown, and the group is ``docker_fleet``. Raises FleetnetError if the group is missing.
     """
     groups: Groups = variables.get("groups") or {}
     if VARIABLE in variables:

@@ -112,6 +112,15 @@ def parse_address(text: str) -> tuple[int, int]:
     return address.version, int(address)
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is a valid address."""
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def format_address(version: int, address: int) -> str:
     """An integer as the text of an address."""
     if version == 4:

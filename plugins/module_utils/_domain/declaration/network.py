@@ -14,7 +14,7 @@ import functools
 import hashlib
 import typing as t
 
-from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, parse_address
+from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import Prefix, is_address
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.constants import BRIDGE_NAME, MTU
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.declaration.driver_options import (
     check_driver_options,
@@ -238,7 +238,7 @@ def _parse_network(
     if name in RESERVED_NAMES:
         raise fields.fail("name", "is a reserved name. Choose another name.")
     fields.check("name", name_problem(name))
-    if _is_address(name):
+    if is_address(name):
         raise fields.fail("name", "is an IP address, which policy lines use for the outside. Choose another name.")
     driver = fields.text("driver", "bridge")
     fields.check("driver", driver_problem(driver))
@@ -313,14 +313,6 @@ def _check_policed(fields: Fields, driver: str, internal: bool, host: str | None
             )
         if host:
             raise fields.fail(key, "requires a network of the whole fleet. Declare it there, with this host in hosts.")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        parse_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_blocks(fields: Fields, network: Network, versions: t.Sequence[int]) -> None:

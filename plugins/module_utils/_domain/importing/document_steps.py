@@ -28,7 +28,8 @@ def step_comments(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
         yield f"{number}. {title(place)} shares addresses with {others}, and cannot be declared: {step.problem}."
         return
     if step.crossing.keeps:
-        yield f"{number}. {title(place)} keeps its addresses, after the renumbering of {others}. Disconnects nobody."
+        yield f"{number}. {title(place)} keeps its addresses, after the renumbering of {others}."
+        yield "Disconnects no container."
         yield from _sources(step)
         yield from _lost(step)
         yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml:"
@@ -45,13 +46,13 @@ def step_comments(number: int, step: RenumberingStep) -> t.Iterator[Comment]:
         until = "From the first item until the run of site.yml without --limit"
         yield f"{until}, its containers reach no services of other hosts."
     yield f"Add to {PREFIX}networks, in place of an item with this name, and run site.yml --limit {place.host}."
-    yield "It takes the network over and disconnects nobody:"
+    yield "It adopts the network and disconnects no container:"
     yield step.first
     yield from _lines(step)
     yield from _lost(step)
     yield "Without --limit, site.yml refuses the addresses that it shares, up to here. Go on, or remove the item."
     yield f"Replace it, and run site.yml --limit {place.host} -e {PREFIX}allow_disconnect=true."
-    disconnected = f"{containers(place)} for a moment" if place.containers else "nobody"
+    disconnected = f"{containers(place)} for a moment" if place.containers else "no container"
     yield f"It gives the network its new subnet, and disconnects {disconnected}:"
     yield step.then
     yield "Then run site.yml at once: until then, the other hosts have no route to it and do not answer its containers."

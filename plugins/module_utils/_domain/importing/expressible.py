@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fleetnet.docker.plugins.module_utils._domain.addressing import (
     Prefix,
+    is_address,
     overlapping,
     parse_address,
     single,
@@ -127,7 +128,7 @@ def _shared(places: t.Sequence[HostNetwork]) -> dict[int, HostNetwork]:
 
 def _reason(place: HostNetwork, limits: Limits, nftables: bool, others: t.Sequence[str]) -> str | None:
     network, name = place.network, place.name
-    if name in RESERVED_NAMES or name_problem(name) is not None or _is_address(name):
+    if name in RESERVED_NAMES or name_problem(name) is not None or is_address(name):
         return "its name is reserved, or not valid in a declaration"
     if is_labeled(network["labels"]):
         return "this collection has created it for an earlier declaration"
@@ -158,7 +159,7 @@ def _addresses_reason(place: HostNetwork, limits: Limits) -> str | None:
     blocks, subnets = place.network["subnets"], place.subnets
     if not subnets or len(subnets) < len(blocks):
         return "the engine reports no subnet of it"
-    if not all(_is_address(each) for block in blocks for each in block["aux_addresses"].values()):
+    if not all(is_address(each) for block in blocks for each in block["aux_addresses"].values()):
         return "the engine reports reserved addresses of it that are not addresses"
     if len({subnet.version for subnet in subnets}) < len(subnets):
         return "it has several subnets of one IP version"
@@ -204,11 +205,3 @@ def _ports_of_others(report: Report) -> dict[str, list[str]]:
         if link["master"] and link["kind"] != "veth":
             found.setdefault(link["master"], []).append(link["name"])
     return found
-
-
-def _is_address(name: str) -> bool:
-    try:
-        parse_address(name)
-    except ValueError:
-        return False
-    return True

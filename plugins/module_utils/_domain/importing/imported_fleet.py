@@ -68,7 +68,7 @@ from ansible_collections.fleetnet.docker.plugins.module_utils._domain.plan.slice
 
 _NETWORK = re.compile(rf"{PREFIX}networks\[(\d+)\](?:\.(\w+))?(?:\.(.+))?")
 _RANGE_OF_HOST = re.compile(rf"{PREFIX}host_networks\[\d+\]\.ip_range\Z")
-# Variables that the import writes. A fleet that declares one of them is no longer to be imported.
+# Variables that the import writes. The import refuses a fleet that declares one of them.
 WRITTEN = ("networks", "policy")
 #: The variables that each import writes, or may write.
 GENERATED = ("supernet", "host_prefix_length", "default_bridge", *WRITTEN)

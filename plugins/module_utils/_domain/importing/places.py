@@ -117,7 +117,7 @@ def _inside(address: str, subnets: t.Iterable[Prefix]) -> bool:
 
 
 def _services(container: Report, endpoint: Report) -> t.Iterator[PublishedService]:
-    """The published ports that lead to this endpoint: by the NAT rules, or because there is no other endpoint."""
+    """The published ports of this endpoint: those of its NAT rules, or all if the container has no other endpoint."""
     own = {str(endpoint.get(key) or "").partition("/")[0] for key in ("ipv4", "ipv6")}
     for port in container.get("ports") or ():
         if port["protocol"] not in PROTOCOLS or _is_loopback(port["host_address"]):
